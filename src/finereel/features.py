@@ -1,0 +1,109 @@
+"""Tensor nouns: what encoders give and heads take. Axis legend in `finereel.types`.
+
+Invariants: features are *raw* (not L2-normalised) except `VideoFeatures.video`, which is a unit vector; masks are True
+on real entries; what stands under a False mask is undefined and must never change a score.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+class _Batch:
+    """Row operations shared by the two feature batches; every field has the batch on axis 0."""
+
+    def _map(self, function):  # type: ignore[no-untyped-def]
+        changed = {f.name: function(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
+        return replace(self, **changed)  # type: ignore[type-var]
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class TextFeatures(_Batch):
+    """T texts: the sentence vector, one vector per token, and which tokens are words of the text (not padding)."""
+
+    sentence: Float[Tensor, "T D"]
+    words: Float[Tensor, "T W D"]
+    word_mask: Bool[Tensor, "T W"]
+
+    def __post_init__(self) -> None:
+        if self.words.shape[:2] != self.word_mask.shape or len(self.sentence) != len(self.words):
+            raise ValueError(
+                f"text features disagree: {self.sentence.shape=}, {self.words.shape=}, {self.word_mask.shape=}"
+            )
+
+    def rows(self, index: slice | Tensor) -> "TextFeatures":
+        """The texts at `index`, in that order."""
+        return self._map(lambda tensor: tensor[index])
+
+    def to(self, target: torch.device | torch.dtype) -> "TextFeatures":
+        """On another device, or (floats only) of another precision."""
+        return self._map(lambda tensor: _move(tensor, target))
+
+
+@dataclass(frozen=True)
+class VideoFeatures(_Batch):
+    """V clips: the unit video vector, one vector per frame, P selected patch vectors, and their masks."""
+
+    video: Float[Tensor, "V D"]
+    frames: Float[Tensor, "V F D"]
+    patches: Float[Tensor, "V P D"]
+    frame_mask: Bool[Tensor, "V F"]
+    patch_mask: Bool[Tensor, "V P"]
+
+    def __post_init__(self) -> None:
+        if self.frames.shape[:2] != self.frame_mask.shape or self.patches.shape[:2] != self.patch_mask.shape:
+            raise ValueError(
+                f"masks disagree with features: {self.frames.shape=}, {self.frame_mask.shape=}, "
+                f"{self.patches.shape=}, {self.patch_mask.shape=}"
+            )
+
+    def rows(self, index: slice | Tensor) -> "VideoFeatures":
+        """The clips at `index`, in that order."""
+        return self._map(lambda tensor: tensor[index])
+
+    def to(self, target: torch.device | torch.dtype) -> "VideoFeatures":
+        """On another device, or (floats only) of another precision."""
+        return self._map(lambda tensor: _move(tensor, target))
+
+
+Batch = TypeVar("Batch", TextFeatures, VideoFeatures)
+
+
+def _move(tensor: Tensor, target: torch.device | torch.dtype) -> Tensor:
+    if isinstance(target, torch.dtype) and not tensor.is_floating_point():
+        return tensor
+    return tensor.to(target)
+
+
+def concatenate(batches: list[Batch]) -> Batch:
+    """Several batches as one, in order."""
+    return type(batches[0])(*(torch.cat([getattr(b, f.name) for b in batches]) for f in fields(batches[0])))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """T texts against V clips: one matrix per granularity, and the weight of each in the fused score.
+
+    >>> part = torch.tensor([[1.0, 2.0]])
+    >>> Scores({"video_sentence": part, "frame_sentence": part}, {"video_sentence": 0.5, "frame_sentence": 0.5}).fused
+    tensor([[1., 2.]])
+    """
+
+    parts: Mapping[str, Float[Tensor, "T V"]]
+    weights: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if not self.parts or set(self.parts) != set(self.weights):
+            raise ValueError(f"one weight per granularity: parts {sorted(self.parts)}, weights {sorted(self.weights)}")
+
+    @property
+    def fused(self) -> Float[Tensor, "T V"]:
+        """Weighted sum over the granularities."""
+        return torch.stack([self.parts[name] * weight for name, weight in self.weights.items()]).sum(0)
