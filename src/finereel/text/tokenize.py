@@ -1,0 +1,230 @@
+"""CLIP's tokens, as the published retrieval code feeds them, and the way back to the words of the string.
+
+Rules of a row of W tokens (UCoFiA, CLIP4Clip and peers): `<|startoftext|>`, BPE tokens cut so that these are at most
+W - 1 entries in all, `<|endoftext|>`, then zeros. Token 0 is a real one ("!"), so only the mask tells padding.
+"""
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tokenizers
+from jaxtyping import Bool, Int64
+from tokenizers import models, normalizers, pre_tokenizers
+
+from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
+from finereel.text.bpe import Pair, learn_merges
+from finereel.text.clean import CleanText, clean
+
+START, END, WORD_END = "<|startoftext|>", "<|endoftext|>", "</w>"
+_PIECES = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+_SPECIAL = re.compile(r"<\|(?:startoftext|endoftext)\|>", re.IGNORECASE)
+# Character classes: w letter, digit or mark; ' apostrophe; space; p anything else.
+_WORD = re.compile(r"w+(?:'w+)*|[p']+")
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """T texts as rows of W tokens. `spans[t, w]` is the (start, end) of the token in text t as it was given; the
+    start, end and padding tokens have the empty span (0, 0)."""
+
+    ids: Int64[np.ndarray, "T W"]
+    mask: Bool[np.ndarray, "T W"]
+    spans: Int64[np.ndarray, "T W 2"]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a text: its characters [start, end) and the places of its tokens on the token axis."""
+
+    text: str
+    start: int
+    end: int
+    tokens: range
+
+
+class Tokenizer:
+    """Byte-level BPE of the CLIP kind: lower-cased, words end in `</w>`, `<|startoftext|>` and `<|endoftext|>`.
+
+    >>> tokenizer = train_tokenizer(["a red car jumps", "a red boat"], vocab_size=530)
+    >>> [word.text for word in tokenizer.words("A red car!", max_words=12)]
+    ['A', 'red', 'car', '!']
+    """
+
+    def __init__(self, vocab: dict[str, int], merges: Sequence[Pair]) -> None:
+        missing = [name for name in (START, END) if name not in vocab]
+        if missing:
+            raise CheckpointError(
+                f"not a CLIP vocabulary: expected the tokens {START} and {END}, {missing[0]} is missing among "
+                f"{len(vocab)}; give a CLIP-architecture model"
+            )
+        self.start_id, self.end_id = vocab[START], vocab[END]
+        self.vocab_size = max(vocab.values()) + 1
+        self._bpe = _pipeline(vocab, merges)
+
+    @classmethod
+    def load(cls, directory: str | Path) -> "Tokenizer":
+        """From a model directory: `tokenizer.json`, else `vocab.json` and `merges.txt`. CLIP's text rules always hold.
+
+        Raises ModelNotFoundError when neither is there, CheckpointError when the vocabulary is not CLIP's kind.
+        """
+        folder = Path(directory)
+        try:
+            vocab, merges = _read_vocabulary(folder)
+        except FileNotFoundError:
+            raise ModelNotFoundError(
+                f"no tokenizer in {folder}: expected tokenizer.json, or vocab.json and merges.txt; copy them from "
+                "where the model came from"
+            ) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"the tokenizer in {folder} does not read as byte-level BPE ({error}); expected CLIP's"
+            ) from error
+        return cls(vocab, merges)
+
+    def save(self, directory: str | Path) -> None:
+        """Write `tokenizer.json`, readable by `load` and by the tokenizers library."""
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._bpe.save(str(folder / "tokenizer.json"))
+
+    def encode(self, texts: Sequence[str], max_words: int, *, official: bool = False) -> Tokens:
+        """Rows of `max_words` tokens. A literal `<|endoftext|>` in a text is plain text; with `official` it becomes
+        the special token, as in the published code (where it moves the sentence vector).
+
+        >>> tokenizer = train_tokenizer(["a cup"], vocab_size=514)
+        >>> tokens = tokenizer.encode(["a cup", ""], max_words=6)
+        >>> tokens.mask.sum(1).tolist(), tokens.spans[0, 1].tolist()
+        ([6, 2], [0, 1])
+        """
+        if max_words < 2:
+            raise ConfigError(f"max_words counts the start and end tokens, so at least 2, got {max_words}")
+        shape = (len(texts), max_words)
+        result = Tokens(np.zeros(shape, np.int64), np.zeros(shape, np.bool_), np.zeros((*shape, 2), np.int64))
+        for row, text in enumerate(texts):
+            ids, spans = self._entries(text, official)
+            ids = [self.start_id, *ids[: max_words - 2], self.end_id]
+            spans = spans[: len(ids) - 2]
+            result.ids[row, : len(ids)] = ids
+            result.mask[row, : len(ids)] = True
+            if spans:
+                result.spans[row, 1 : 1 + len(spans)] = spans
+        return result
+
+    def words(self, text: str, max_words: int) -> list[Word]:
+        """The words of a text that have a token within `max_words`; "don't" and "2023" are one word, "!" is one too.
+
+        >>> tokenizer = train_tokenizer(["it don't move"], vocab_size=514)
+        >>> tokenizer.words("don't!", max_words=32)[0]
+        Word(text="don't", start=0, end=5, tokens=range(1, 6))
+        """
+        starts, stops = self.encode([text], max_words).spans[0].T
+        cleaned = clean(text)
+        words = []
+        for match in _WORD.finditer("".join(map(_character_class, cleaned.text))):
+            start, end = cleaned.original_span(*match.span())
+            places = np.flatnonzero((starts >= start) & (stops <= end) & (stops > starts))
+            if len(places):
+                words.append(Word(text[start:end], start, end, range(int(places[0]), int(places[-1]) + 1)))
+        return words
+
+    def _entries(self, text: str, official: bool) -> tuple[list[int], list[tuple[int, int]]]:
+        """Token ids of the text and their spans in it, without start and end tokens."""
+        cleaned = clean(text)
+        ids: list[int] = []
+        spans: list[tuple[int, int]] = []
+        done = 0
+        for special in [*(_special_matches(cleaned.text) if official else ()), None]:
+            until = special.start() if special else len(cleaned.text)
+            self._append_plain(cleaned, done, until, ids, spans)
+            if special:
+                ids.append(self.start_id if special.group().lower() == START else self.end_id)
+                spans.append(cleaned.original_span(*special.span()))
+                done = special.end()
+        return ids, spans
+
+    def _append_plain(
+        self, cleaned: CleanText, start: int, end: int, ids: list[int], spans: list[tuple[int, int]]
+    ) -> None:
+        encoding = self._bpe.encode(cleaned.text[start:end], add_special_tokens=False)
+        ids += encoding.ids
+        spans += [cleaned.original_span(start + first, start + last) for first, last in encoding.offsets]
+
+
+def train_tokenizer(corpus: Iterable[str], vocab_size: int) -> Tokenizer:
+    """A CLIP-style tokenizer learned from captions: 256 bytes, 256 bytes that end a word, merges, then the start and
+    end tokens as the two highest ids. Any string encodes; the same corpus gives the same ids.
+
+    vocab_size: the largest number of ids, at least 514; fewer where the corpus offers fewer merges.
+    """
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    base = [*alphabet, *(symbol + WORD_END for symbol in alphabet)]
+    if vocab_size < len(base) + 2:
+        raise ConfigError(f"a byte-level vocabulary has at least {len(base) + 2} ids, got vocab_size={vocab_size}")
+    bare = _pipeline({}, [])
+    words: Counter[str] = Counter()
+    for text in corpus:
+        normal = bare.normalizer.normalize_str(clean(text).text)
+        words.update(piece for piece, _ in bare.pre_tokenizer.pre_tokenize_str(normal))
+    merges = learn_merges(words, vocab_size - len(base) - 2, WORD_END)
+    symbols = dict.fromkeys([*base, *(left + right for left, right in merges), START, END])
+    return Tokenizer({symbol: number for number, symbol in enumerate(symbols)}, merges)
+
+
+def _pipeline(vocab: dict[str, int], merges: Sequence[Pair]) -> tokenizers.Tokenizer:
+    model = models.BPE(vocab=vocab, merges=list(merges), end_of_word_suffix=WORD_END, continuing_subword_prefix="")
+    bpe = tokenizers.Tokenizer(model)
+    bpe.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(tokenizers.Regex(_PIECES), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False, trim_offsets=False),
+        ]
+    )
+    return bpe
+
+
+def _read_vocabulary(folder: Path) -> tuple[dict[str, int], list[Pair]]:
+    packed = folder / "tokenizer.json"
+    if packed.exists():
+        stored = json.loads(packed.read_text(encoding="utf-8"))
+        if stored["model"].get("end_of_word_suffix") != WORD_END:
+            raise CheckpointError(
+                f"{packed} is not CLIP's byte-level BPE: words must end in {WORD_END}, "
+                f"got {stored['model'].get('end_of_word_suffix')!r}; give a CLIP-architecture model"
+            )
+        vocab = dict(stored["model"]["vocab"])
+        vocab.update({added["content"]: added["id"] for added in stored.get("added_tokens", [])})
+        return vocab, [_pair(entry) for entry in stored["model"]["merges"]]
+    vocab = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+    lines = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()
+    return vocab, [_pair(line) for line in lines if line and not line.startswith("#version")]
+
+
+def _pair(entry: str | list[str]) -> Pair:
+    left, right = entry.split() if isinstance(entry, str) else entry
+    return left, right
+
+
+def _special_matches(text: str) -> list[re.Match[str]]:
+    """Literal special tokens where the published pattern sees them: not within a run of punctuation."""
+    found: list[re.Match[str]] = []
+    for match in _SPECIAL.finditer(text):
+        before = text[match.start() - 1 : match.start()]
+        adjoins = bool(found) and found[-1].end() == match.start()
+        if adjoins or not before or before.isspace() or before.isalpha() or before.isnumeric():
+            found.append(match)
+    return found
+
+
+def _character_class(character: str) -> str:
+    if character.isspace():
+        return " "
+    if character.isalnum() or unicodedata.category(character).startswith("M"):
+        return "w"
+    return "'" if character == "'" else "p"
