@@ -1,0 +1,155 @@
+"""What every normaliser has: settings, fit, apply, its protocol, and a JSON description of its state."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from jaxtyping import Float64
+
+from finereel.errors import ConfigError, unknown_name
+from finereel.normalization.arrays import Matrix, digest, like, to_float64
+
+DIRECTIONS = ("text_to_video", "video_to_text")
+MODES = ("bank", "transductive")
+
+Fitted = TypeVar("Fitted", bound="Normalizer")
+
+Oriented = Float64[np.ndarray, "Q G"]
+"""Queries in rows, gallery in columns: (T, V) for text_to_video, its transpose for video_to_text."""
+
+
+@dataclass
+class Normalizer(ABC):
+    """Base of all normalisers. Settings are constructor arguments; what `fit` learns ends in `_`.
+
+    direction: which side is ranked; `text_to_video` corrects videos, `video_to_text` corrects texts. Correcting one
+        side never changes the ranks of the other, so evaluating both directions takes two normalisers.
+    """
+
+    name: ClassVar[str]
+    """The key in `NORMALIZERS`."""
+
+    direction: str = "text_to_video"
+    bank_: str | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if self.direction not in DIRECTIONS:
+            raise unknown_name("direction", self.direction, DIRECTIONS)
+
+    @property
+    @abstractmethod
+    def protocol(self) -> str:
+        """What a normalised result has seen: `none`, `bank:<hash>` or `transductive`."""
+
+    @property
+    @abstractmethod
+    def single_query(self) -> bool:
+        """Whether one live query gets the very scores it would get in a batch."""
+
+    def fit(self: Fitted, bank: object, *, bank_id: str | None = None) -> Fitted:
+        """Learn from a bank: bank texts x gallery videos (text_to_video) or gallery texts x bank videos.
+
+        bank: (T, V) scores, numpy or torch; its queries should look like the live ones (training captions), and none of
+            them may be evaluated.
+        bank_id: names the bank in `protocol`, for instance a split hash; a hash of the scores when not given.
+        Raises DataError for NaN, infinite or empty banks.
+        """
+        matrix = to_float64(bank, "normalization bank")
+        if matrix.size == 0:
+            raise ConfigError(f"a normalization bank needs at least one text and one video, got {matrix.shape}")
+        self._learn(self._orient(matrix))
+        self.bank_ = bank_id or digest(matrix)
+        return self
+
+    def apply(self, scores: Matrix) -> Matrix:
+        """Corrected scores (T, V), of the same kind and float dtype; float64 inside, no gradient.
+
+        Raises DataError for NaN or infinite scores, ConfigError when a bank is needed and none was fitted.
+        """
+        oriented = self._orient(to_float64(scores, "scores to normalise"))
+        return like(self._orient(self._transform(oriented)), scores)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name, settings and learned state as JSON values; `finereel.normalization.from_dict` reads it back exactly."""
+        learned = {name: getattr(self, name) for name in self._learned_names()}
+        return {
+            "name": self.name,
+            "settings": {name: getattr(self, name) for name in self.setting_names()},
+            "learned": {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in learned.items()},
+        }
+
+    def restore(self: Fitted, learned: Mapping[str, Any]) -> Fitted:
+        """Take over learned state as `to_dict` wrote it; raises ConfigError for entries of another normaliser."""
+        for name, value in learned.items():
+            if name not in self._learned_names():
+                raise unknown_name(f"learned state of {self.name}", name, self._learned_names())
+            setattr(self, name, self._restored(name, value))
+        return self
+
+    @classmethod
+    def setting_names(cls) -> list[str]:
+        """The constructor's arguments."""
+        return [f.name for f in fields(cls) if f.init]
+
+    @classmethod
+    def _learned_names(cls) -> list[str]:
+        return [f.name for f in fields(cls) if not f.init]
+
+    def _restored(self, name: str, value: Any) -> Any:  # noqa: ARG002  subclasses decide by name
+        return np.asarray(value, dtype=np.float64) if isinstance(value, list) else value
+
+    def _orient(self, matrix: Float64[np.ndarray, "N M"]) -> Float64[np.ndarray, "..."]:
+        return matrix if self.direction == "text_to_video" else matrix.T
+
+    @abstractmethod
+    def _learn(self, bank: Oriented) -> None: ...
+
+    @abstractmethod
+    def _transform(self, scores: Oriented) -> Oriented: ...
+
+
+@dataclass
+class BankNormalizer(Normalizer):
+    """Base of the normalisers that learn from a bank, or, in `transductive` mode, from the scores they are applied to.
+
+    mode: `bank` fits on queries that are not evaluated and can serve a single live query; `transductive` uses the test
+        queries themselves, ignores what `fit` learned, and must be reported as such.
+    """
+
+    mode: str = "bank"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mode not in MODES:
+            raise unknown_name("normalization mode", self.mode, MODES)
+
+    @property
+    def protocol(self) -> str:
+        if self.mode == "transductive":
+            return "transductive"
+        self._require_fit()
+        return f"bank:{self.bank_}"
+
+    @property
+    def single_query(self) -> bool:
+        return self.mode == "bank"
+
+    def _require_fit(self) -> None:
+        if self.bank_ is None:
+            raise ConfigError(f"{self.name} has no bank yet: call fit(bank scores) first, or set mode='transductive'")
+
+    def _require_gallery(self, scores: Oriented, size: int) -> None:
+        if scores.shape[1] != size:
+            raise ConfigError(
+                f"{self.name} was fitted for a gallery of {size}, got scores for {scores.shape[1]}; "
+                "fit again with the bank's scores for the whole gallery"
+            )
+
+
+def require_positive(**settings: float | int) -> None:
+    """Raise ConfigError unless every setting is a finite number above zero."""
+    for name, value in settings.items():
+        if not (np.isfinite(value) and value > 0):
+            raise ConfigError(f"{name} must be a finite number above 0, got {value}")
