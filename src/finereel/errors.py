@@ -1,19 +1,19 @@
 """The error tree. Every message says what was expected, what came, and what to do next.
 
-    FinereelError
-    ├── VideoError            a file that cannot give frames
-    │   ├── NotAVideoError        not a media file, or no picture stream in it
-    │   ├── BrokenVideoError      a media file that does not decode
-    │   └── VideoLimitError       past the deadline, the memory limit or the size limit
-    ├── ModelError            a model that cannot be loaded or does not fit
-    │   ├── ModelNotFoundError    no such directory, bundled name or cached hub id
-    │   └── CheckpointError       tensors missing, unexpected or of the wrong shape
-    ├── LibraryError          a library folder that cannot be used as asked
-    │   ├── LibraryNotFoundError  there is none at that path
-    │   ├── ModelMismatchError    indexed with another model
-    │   └── LibraryBusyError      another process is writing
-    ├── DataError             annotations or captions that do not parse (names file and line)
-    └── ConfigError           a setting outside its range or an unknown name
+FinereelError
+├── VideoError            a file that cannot give frames
+│   ├── NotAVideoError        not a media file, or no picture stream in it
+│   ├── BrokenVideoError      a media file that does not decode
+│   └── VideoLimitError       past the deadline, the memory limit or the size limit
+├── ModelError            a model that cannot be loaded or does not fit
+│   ├── ModelNotFoundError    no such directory, bundled name or cached hub id
+│   └── CheckpointError       tensors missing, unexpected or of the wrong shape
+├── LibraryError          a library folder that cannot be used as asked
+│   ├── LibraryNotFoundError  there is none at that path
+│   ├── ModelMismatchError    indexed with another model
+│   └── LibraryBusyError      another process is writing
+├── DataError             annotations or captions that do not parse (names file and line)
+└── ConfigError           a setting outside its range or an unknown name
 """
 
 from collections.abc import Iterable

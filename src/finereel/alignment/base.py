@@ -1,0 +1,78 @@
+"""What a head is: FEATURES x FEATURES -> SCORES, one matrix per granularity, by one function for every use.
+
+A head is three steps. `prepare_text` and `prepare_video` do what depends on one side only, once; `compare` does the
+rest for a block of pairs. `score` runs the three in blocks that fit a memory budget; training, evaluation, search and
+explanation all call it, so no second copy of a score exists.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from finereel.features import Scores, TextFeatures, VideoFeatures
+
+MIB = 1 << 20
+
+
+class Head(nn.Module):
+    """Base of all heads. Subclasses are final; `weights` names the granularities that count and how much."""
+
+    weights: Mapping[str, float]
+
+    @abstractmethod
+    def prepare_text(self, text: TextFeatures) -> TextFeatures:
+        """Normalise and project the text side; shapes stay."""
+
+    @abstractmethod
+    def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
+        """Normalise and project the video side; shapes stay."""
+
+    @abstractmethod
+    def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:
+        """Unscaled scores per granularity of *prepared* features."""
+
+    @abstractmethod
+    def coarse_query(self, text: TextFeatures) -> Float[Tensor, "T D"]:
+        """Vectors whose products with `VideoFeatures.video` are the unscaled video_sentence scores of *raw* texts."""
+
+    @abstractmethod
+    def pair_bytes(self, text: TextFeatures, video: VideoFeatures) -> int:
+        """Peak working memory of `compare` per text-video pair, in bytes."""
+
+    def scales(self, scale: Tensor) -> dict[str, Tensor]:
+        """What each granularity is multiplied by; s for all, unless a head says otherwise."""
+        return dict.fromkeys(self.weights, scale)
+
+    def score(
+        self, text: TextFeatures, video: VideoFeatures, scale: Float[Tensor, ""], budget_mib: int = 256
+    ) -> Scores:
+        """T x V scores; `scale` = s = exp(logit_scale). Blocks of pairs stay within `budget_mib` of working memory."""
+        prepared_text, prepared_video = self.prepare_text(text), self.prepare_video(video)
+        rows, columns = _block_shape(len(text), len(video), self.pair_bytes(text, video), budget_mib * MIB)
+        bands = []
+        for top in range(0, len(text), rows):
+            band_text = prepared_text.rows(slice(top, top + rows))
+            blocks = [
+                self.compare(band_text, prepared_video.rows(slice(left, left + columns)))
+                for left in range(0, len(video), columns)
+            ]
+            bands.append({name: torch.cat([block[name] for block in blocks], 1) for name in self.weights})
+        scales = self.scales(scale)
+        parts = {name: torch.cat([band[name] for band in bands], 0) * scales[name] for name in self.weights}
+        return Scores(parts, self.weights)
+
+
+def _block_shape(num_texts: int, num_videos: int, pair_bytes: int, budget: int) -> tuple[int, int]:
+    """Rows and columns of a block: as many texts as fit with few videos, so that video-side reads stay long.
+
+    >>> _block_shape(1000, 1000, 1024, 1 << 20)
+    (32, 32)
+    >>> _block_shape(1, 1000, 1024, 1 << 20)
+    (1, 1000)
+    """
+    pairs = max(1, budget // max(1, pair_bytes))
+    rows = min(num_texts, max(int(pairs**0.5), pairs // max(1, num_videos)), pairs)
+    return max(1, rows), max(1, min(num_videos, pairs // max(1, rows)))

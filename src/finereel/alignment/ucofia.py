@@ -1,0 +1,125 @@
+"""UCoFiA's head: video-sentence, frame-sentence and patch-word scores (ICCV 2023, section 3; spec of the code in §1.5).
+
+With l2-normalised words w, sentence t, frames f, unit video v and selected patches p:
+
+    video_sentence[t,v] = s · (t·G) · (v·G₁)
+    frame_sentence[t,v] = s · ISA over frames of t·f
+    patch_word[t,v]     = c · (A + B) / 2 on m = (w·L) · (p·L₁), Bi-ISA:
+        A = ISA over patches of ISA over words of m,  B = ISA over words of ISA over patches of m
+
+`patch_units="cosine"` (default) normalises patches and sets c = s, so that the three speak one unit;
+`"inner_product"` is the published form: raw patches and c = 1, one third of a score on another scale.
+`mask_padding=False` is published too: padded words, frames and patches take part.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from finereel.alignment.base import Head
+from finereel.alignment.weighting import make_aggregation
+from finereel.config import ModelConfig
+from finereel.errors import ConfigError
+from finereel.features import TextFeatures, VideoFeatures
+
+GRANULARITIES = ("video_sentence", "frame_sentence", "patch_word")
+_WORKING_COPIES = 4  # similarities, two softmaxes and their product
+
+
+class UcofiaHead(Head):
+    """Args: config: sizes, aggregation, weights per granularity, units and masking; dim = D."""
+
+    def __init__(self, config: ModelConfig, dim: int) -> None:
+        super().__init__()
+        unknown = sorted(set(config.weights) - set(GRANULARITIES))
+        if unknown:
+            raise ConfigError(f"the ucofia head has no granularity {', '.join(unknown)}: {', '.join(GRANULARITIES)}")
+        self.weights: Mapping[str, float] = dict(config.weights)
+        self.mask_padding = config.mask_padding
+        self.cosine_patches = config.patch_units == "cosine"
+        if "video_sentence" in self.weights:
+            self.sentence_projection = _identity(dim)
+            self.video_projection = _identity(dim)
+        if "frame_sentence" in self.weights:
+            self.over_frames = make_aggregation(config.aggregation, config.max_frames)
+        if "patch_word" in self.weights:
+            self.word_projection = _identity(dim)
+            self.patch_projection = _identity(dim)
+            self.over_words = make_aggregation(config.aggregation, config.max_words)
+            self.over_patches = make_aggregation(config.aggregation, config.num_patches)
+            self.over_word_patches = make_aggregation(config.aggregation, config.num_patches)
+            self.over_patch_words = make_aggregation(config.aggregation, config.max_words)
+
+    def prepare_text(self, text: TextFeatures) -> TextFeatures:
+        """Unit sentences and projected unit words."""
+        words = normalize(text.words, dim=-1)
+        if "patch_word" in self.weights:
+            words = words @ self.word_projection
+        return replace(text, sentence=normalize(text.sentence, dim=-1), words=words)
+
+    def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
+        """Projected video vectors, unit frames and projected patches."""
+        vector, patches = video.video, video.patches
+        if "video_sentence" in self.weights:
+            vector = vector @ self.video_projection
+        if "patch_word" in self.weights:
+            patches = (normalize(patches, dim=-1) if self.cosine_patches else patches) @ self.patch_projection
+        return replace(video, video=vector, frames=normalize(video.frames, dim=-1), patches=patches)
+
+    def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:
+        """The three unscaled matrices, of prepared features."""
+        makers = {
+            "video_sentence": self._video_sentence,
+            "frame_sentence": self._frame_sentence,
+            "patch_word": self._patch_word,
+        }
+        return {name: makers[name](text, video) for name in self.weights}
+
+    def _video_sentence(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
+        return text.sentence @ self.sentence_projection @ video.video.T
+
+    def _frame_sentence(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
+        sim_TVF = torch.einsum("td,vfd->tvf", text.sentence, video.frames)
+        result: Tensor = self.over_frames(sim_TVF, video.frame_mask[None] if self.mask_padding else None)
+        return result
+
+    def _patch_word(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
+        sim_TVWP = torch.einsum("twd,vpd->tvwp", text.words, video.patches)
+        words = text.word_mask[:, None] if self.mask_padding else None
+        patches = video.patch_mask[None] if self.mask_padding else None
+        word_rows = None if words is None else words[:, :, None]
+        patch_rows = None if patches is None else patches[:, :, None]
+        by_patch_TVP = self.over_words(sim_TVWP.transpose(2, 3), word_rows)
+        by_word_TVW = self.over_patches(sim_TVWP, patch_rows)
+        result: Tensor = (self.over_word_patches(by_patch_TVP, patches) + self.over_patch_words(by_word_TVW, words)) / 2
+        return result
+
+    def coarse_query(self, text: TextFeatures) -> Float[Tensor, "T D"]:
+        """t·G·G₁ᵀ; without a video_sentence granularity, the unit sentence (an approximation)."""
+        sentence = normalize(text.sentence, dim=-1)
+        if "video_sentence" not in self.weights:
+            return sentence
+        return sentence @ self.sentence_projection @ self.video_projection.T
+
+    def scales(self, scale: Tensor) -> dict[str, Tensor]:
+        """s for all; 1 for patch_word in its published units."""
+        scales = super().scales(scale)
+        if "patch_word" in scales and not self.cosine_patches:
+            scales["patch_word"] = torch.ones_like(scale)
+        return scales
+
+    def pair_bytes(self, text: TextFeatures, video: VideoFeatures) -> int:
+        """The W x P similarities dominate where patch_word counts, else the F frame similarities."""
+        if "patch_word" in self.weights:
+            entries = text.words.shape[1] * video.patches.shape[1]
+        else:
+            entries = video.frames.shape[1]
+        return entries * _WORKING_COPIES * text.sentence.element_size()
+
+
+def _identity(dim: int) -> nn.Parameter:
+    return nn.Parameter(torch.eye(dim))

@@ -1,0 +1,93 @@
+"""Settings as frozen dataclasses that travel as JSON, and the fingerprint made from them."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from finereel.errors import ConfigError
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything about a retrieval model except its weights and its CLIP towers' geometry.
+
+    Defaults are UCoFiA's for MSR-VTT (32 words, 12 frames, 3 patches + CLS per frame, token shift in blocks 10 and 11).
+
+    >>> ModelConfig(max_frames=8).num_patches
+    32
+    >>> from_dict(ModelConfig, to_dict(ModelConfig(max_frames=8))) == ModelConfig(max_frames=8)
+    True
+    """
+
+    max_words: int = 32
+    max_frames: int = 12
+    shifted_blocks: tuple[int, ...] = (10, 11)
+    temporal: Literal["meanP", "seqTransf"] = "seqTransf"
+    temporal_layers: int = 4
+    patches_per_frame: int = 3
+    patch_scorer: Literal["token", "frame_video"] = "token"
+    head: str = "ucofia"
+    aggregation: str = "isa"
+    weights: dict[str, float] = field(
+        default_factory=lambda: {"video_sentence": 1 / 3, "frame_sentence": 1 / 3, "patch_word": 1 / 3}
+    )
+    patch_units: Literal["cosine", "inner_product"] = "cosine"
+    mask_padding: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("max_words", "max_frames", "patches_per_frame"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.weights:
+            raise ConfigError("weights must name at least one granularity, for instance {'video_sentence': 1.0}")
+
+    @property
+    def num_patches(self) -> int:
+        """P: the selected patches and the CLS token of every frame."""
+        return self.max_frames * (self.patches_per_frame + 1)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A config dataclass as plain JSON types."""
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return plain
+
+
+def from_dict(kind: type[Config], values: dict[str, Any]) -> Config:
+    """The inverse of `to_dict`; an unknown key or a value outside its choices is a `ConfigError` that names it."""
+    hints = get_type_hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ConfigError(f"{kind.__name__} has no setting {', '.join(unknown)}: expected {', '.join(sorted(hints))}")
+    return kind(**{name: _coerce(name, hints[name], value) for name, value in values.items()})
+
+
+def _coerce(name: str, hint: Any, value: Any) -> Any:
+    if get_origin(hint) is Literal and value not in get_args(hint):
+        raise ConfigError(f"{name} must be one of {', '.join(map(str, get_args(hint)))}, got {value!r}")
+    if get_origin(hint) is tuple:
+        return tuple(value)
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return from_dict(hint, value)  # type: ignore[arg-type]
+    if hint in (int, float, bool, str) and not isinstance(value, (int, float) if hint is float else hint):
+        raise ConfigError(f"{name} must be {hint.__name__}, got {value!r}")
+    return value
+
+
+def fingerprint(*parts: bytes | str | dict[str, Any]) -> str:
+    """16 hex characters that change when any part changes.
+
+    >>> fingerprint({"a": 1}, b"x") == fingerprint({"a": 1}, b"x") != fingerprint({"a": 2}, b"x")
+    True
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        if isinstance(part, dict):
+            part = json.dumps(part, sort_keys=True)
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""FRAMES, TOKENS -> FEATURES: the towers, the temporal encoder, and the choice of patches."""

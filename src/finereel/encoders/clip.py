@@ -1,0 +1,100 @@
+"""CLIP towers from `transformers`, with every token projected and the token shift inside the vision blocks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from transformers import CLIPConfig, CLIPModel
+
+from finereel.encoders.token_shift import shift_tokens
+from finereel.errors import ConfigError
+
+
+class ClipEncoder(nn.Module):
+    """Both towers of a CLIP-architecture model; all outputs live in the shared D-dimensional space.
+
+    Args:
+        clip: the towers; `transformers.CLIPModel` of any geometry.
+        shifted_blocks: vision block indexes that attend over shifted tokens (UCoFiA: 10 and 11; empty for none).
+        mask_padding: keep padded frames out of the token shift; False reproduces the published code.
+
+    Source: UCoFiA `module_clip.py` (hidden states of *all* tokens through ln_final / ln_post and the projection).
+    """
+
+    def __init__(self, clip: CLIPModel, shifted_blocks: Sequence[int] = (), mask_padding: bool = True) -> None:
+        super().__init__()
+        self.clip = clip
+        self.shifted_blocks = frozenset(shifted_blocks)
+        self.mask_padding = mask_padding
+        num_blocks = len(clip.vision_model.encoder.layers)
+        outside = sorted(block for block in self.shifted_blocks if not 0 <= block < num_blocks)
+        if outside:
+            raise ConfigError(f"shifted_blocks {outside} do not exist: the vision tower has {num_blocks} blocks")
+
+    @property
+    def dim(self) -> int:
+        """D, the width of the shared space."""
+        return int(self.clip.config.projection_dim)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square input image in pixels."""
+        return int(self.clip.config.vision_config.image_size)
+
+    @property
+    def max_words(self) -> int:
+        """The most tokens the text tower has positions for."""
+        return int(self.clip.config.text_config.max_position_embeddings)
+
+    @property
+    def scale(self) -> Float[Tensor, ""]:
+        """s = exp(logit_scale)."""
+        return self.clip.logit_scale.exp()
+
+    def encode_tokens(self, input_ids: Int64[Tensor, "T W"]) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
+        """Sentence (the hidden state at the first end-of-text token, the highest id) and one vector per token.
+
+        Attention is causal and padding follows the end of text, so padding cannot reach either.
+        """
+        text = self.clip.text_model
+        hidden = text.embeddings(input_ids=input_ids)
+        width = input_ids.shape[1]
+        causal = torch.full((width, width), float("-inf"), dtype=hidden.dtype, device=hidden.device).triu(1)
+        for block in text.encoder.layers:
+            hidden = block(hidden, attention_mask=causal[None, None])
+        words = self.clip.text_projection(text.final_layer_norm(hidden))
+        end = input_ids.argmax(-1)
+        return words[torch.arange(len(words), device=words.device), end], words
+
+    def encode_frames(
+        self, pixels: Float[Tensor, "V F 3 H H"], frame_mask: Bool[Tensor, "V F"]
+    ) -> Float[Tensor, "V F N D"]:
+        """All N tokens of every frame (token 0 is CLS), normalised by ln_post and projected."""
+        num_videos, num_frames = pixels.shape[:2]
+        vision = self.clip.vision_model
+        hidden = vision.pre_layrnorm(vision.embeddings(pixels.flatten(0, 1)))
+        mask = frame_mask if self.mask_padding else None
+        for number, block in enumerate(vision.encoder.layers):
+            if number in self.shifted_blocks:
+                hidden = _shifted_block(block, hidden.unflatten(0, (num_videos, num_frames)), mask)
+            else:
+                hidden = block(hidden, attention_mask=None)
+        tokens = self.clip.visual_projection(vision.post_layernorm(hidden))
+        return tokens.unflatten(0, (num_videos, num_frames))
+
+
+def _shifted_block(block: Any, hidden: Tensor, frame_mask: Tensor | None) -> Tensor:
+    """One pre-LN block whose attention (query, key and value alike) sees shifted tokens; the residual does not."""
+    flat = hidden.flatten(0, 1)
+    attended, _ = block.self_attn(shift_tokens(block.layer_norm1(hidden), frame_mask).flatten(0, 1))
+    flat = flat + attended
+    return flat + block.mlp(block.layer_norm2(flat))
+
+
+def clip_from_config(values: dict[str, Any]) -> CLIPModel:
+    """Freshly initialised towers from a `transformers` CLIP config dictionary."""
+    config = CLIPConfig.from_dict(values)
+    config._attn_implementation = "sdpa"
+    return CLIPModel(config)

@@ -1,0 +1,317 @@
+"""RetrievalModel = CLIP towers + temporal encoder + patch selection + head; and the directory it is saved as.
+
+A model directory describes itself: `config.json` (this project's settings, the towers' geometry, the card),
+`model.safetensors`, `tokenizer.json`. A plain CLIP directory or hub id loads too: its head is untrained, so only the
+granularities that need no training count.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from finereel.alignment import Head, make_head
+from finereel.config import ModelConfig, fingerprint, from_dict, to_dict
+from finereel.encoders.clip import ClipEncoder, clip_from_config
+from finereel.encoders.patches import PatchSelector, Perturbation, make_scorer
+from finereel.encoders.pixels import to_pixels
+from finereel.encoders.temporal import MeanPooling, SequentialTransformer, pool_frames
+from finereel.errors import CheckpointError, ModelNotFoundError
+from finereel.features import Scores, TextFeatures, VideoFeatures, concatenate
+from finereel.text import Tokenizer
+from finereel.types import Frames
+
+FORMAT = "finereel-model"
+FORMAT_VERSION = 1
+DEFAULT_MODEL = "openai/clip-vit-base-patch32"
+BUNDLED = {"reelworld-tiny": Path(__file__).parent / "assets" / "reelworld-tiny"}
+
+# An untrained head on pretrained towers: video and frames align already, patches do not.
+UNTRAINED = ModelConfig(
+    temporal="meanP", shifted_blocks=(), weights={"video_sentence": 0.5, "frame_sentence": 0.5}, aggregation="max"
+)
+_UNTRAINED_CARD = {
+    "trained": False,
+    "note": "CLIP towers with an untrained head: video_sentence (mean of frames) and frame_sentence (best frame) "
+    "count. patch_word joins where a model was trained for it: CLIP's patches are not aligned with words.",
+}
+_TEXTS_PER_BATCH = 64
+
+
+class RetrievalModel(nn.Module):
+    """Encodes texts and clips, and scores one against the other. Axis legend in `finereel.types`.
+
+    Args: encoder: the towers; config: everything else; tokenizer; name: what the user called it; card: what it was
+    trained on and what that makes of each granularity; perturbation: of the patch choice, in training.
+    """
+
+    def __init__(
+        self,
+        encoder: ClipEncoder,
+        config: ModelConfig,
+        tokenizer: Tokenizer | None = None,
+        name: str = "unnamed",
+        card: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.tokenizer = tokenizer
+        self.name = name
+        self.card = card or {}
+        self.encoder = encoder
+        self.temporal = _make_temporal(config, encoder)
+        scorer = make_scorer(config.patch_scorer, encoder.dim, config.mask_padding)
+        self.patches = PatchSelector(scorer, config.patches_per_frame)
+        self.head: Head = make_head(config, encoder.dim)
+
+    @property
+    def dim(self) -> int:
+        """D, the width of every stored vector."""
+        return self.encoder.dim
+
+    @property
+    def num_frames(self) -> int:
+        """F, frames per clip."""
+        return self.config.max_frames
+
+    @property
+    def num_patches(self) -> int:
+        """P, patch vectors per clip."""
+        return self.config.num_patches
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex characters over settings, geometry and weights: features of two models compare only if equal."""
+        tensors = (tensor.detach().cpu().contiguous() for _, tensor in sorted(self.state_dict().items()))
+        weights = (tensor.reshape(-1).view(torch.uint8).numpy().tobytes() for tensor in tensors)
+        return fingerprint(self._description(), *weights)
+
+    def text_features(self, input_ids: Int64[Tensor, "T W"], mask: Bool[Tensor, "T W"]) -> TextFeatures:
+        """Differentiable text features of token ids."""
+        sentence, words = self.encoder.encode_tokens(input_ids)
+        return TextFeatures(sentence, words, mask)
+
+    def video_features(
+        self,
+        pixels: Float[Tensor, "V F 3 H H"],
+        frame_mask: Bool[Tensor, "V F"],
+        noise: Float[Tensor, "B S M"] | None = None,
+    ) -> VideoFeatures:
+        """Differentiable clip features of normalised pixels; `noise` forces the perturbed patch choice (parity)."""
+        tokens = self.encoder.encode_frames(pixels, frame_mask)
+        frames = tokens[:, :, 0]
+        return VideoFeatures(
+            video=pool_frames(self.temporal(frames, frame_mask), frame_mask),
+            frames=frames,
+            patches=self.patches(tokens, frame_mask, noise),
+            frame_mask=frame_mask,
+            patch_mask=frame_mask.repeat_interleave(self.config.patches_per_frame + 1, dim=1),
+        )
+
+    def score(self, text: TextFeatures, video: VideoFeatures, budget_mib: int = 256) -> Scores:
+        """T x V scores per granularity, in blocks within `budget_mib` of working memory: the one scoring function.
+
+        Gradients flow in training mode only.
+        """
+        with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
+            return self.head.score(text, video, self.encoder.scale, budget_mib)
+
+    @torch.no_grad()
+    def coarse_query(self, text: TextFeatures) -> Float[Tensor, "T D"]:
+        """Vectors whose products with `VideoFeatures.video` are the video_sentence scores."""
+        return self.encoder.scale * self.head.coarse_query(text)
+
+    @torch.no_grad()
+    def encode_text(self, texts: Sequence[str]) -> TextFeatures:
+        """Features of texts, cut to the model's `max_words` tokens.
+
+        An empty list gives T = 0.
+        """
+        if self.tokenizer is None:
+            raise CheckpointError(f"model {self.name} has no tokenizer: encode token ids with text_features instead")
+        self.eval()
+        batches = [texts[start : start + _TEXTS_PER_BATCH] for start in range(0, max(1, len(texts)), _TEXTS_PER_BATCH)]
+        tokens = [self.tokenizer.encode(batch, self.config.max_words) for batch in batches]
+        device = self.encoder.scale.device
+        return concatenate(
+            [
+                self.text_features(torch.from_numpy(t.ids).to(device), torch.from_numpy(t.mask).to(device))
+                for t in tokens
+            ]
+        )
+
+    @torch.no_grad()
+    def encode_video(self, clips: Sequence[Frames]) -> VideoFeatures:
+        """Features of clips, one at a time so that a clip's bytes do not depend on its neighbours.
+
+        More than F frames are thinned evenly, fewer are padded and masked.
+        """
+        if not clips:
+            raise ValueError("encode_video needs at least one clip, got an empty list")
+        self.eval()
+        return concatenate([self.video_features(*self._clip_input(clip)) for clip in clips])
+
+    def _clip_input(self, clip: Frames) -> tuple[Tensor, Tensor]:
+        count = min(len(clip), self.num_frames)
+        kept = clip.pixels[np.linspace(0, len(clip) - 1, count).round().astype(int)]
+        size = self.encoder.image_size
+        pixels = torch.zeros(1, self.num_frames, 3, size, size)
+        pixels[0, :count] = to_pixels(torch.from_numpy(np.ascontiguousarray(kept)), size)
+        mask = (torch.arange(self.num_frames) < count)[None]
+        device = self.encoder.scale.device
+        return pixels.to(device), mask.to(device)
+
+    def set_perturbation(self, perturbation: Perturbation) -> None:
+        """Noise samples and deviation of the differentiable patch choice (training mode only)."""
+        self.patches.perturbation = perturbation
+
+    def start_from_towers(self) -> None:
+        """Initialise the temporal encoder from CLIP's text tower, as published, where the widths agree."""
+        if isinstance(self.temporal, SequentialTransformer):
+            self.temporal.copy_from_text_tower(self.encoder.clip)
+
+    def _description(self) -> dict[str, Any]:
+        towers = self.encoder.clip.config.to_dict()
+        keep = {name: _geometry(towers[name]) for name in ("text_config", "vision_config")}
+        return {"model": to_dict(self.config), "clip": {"projection_dim": self.dim, **keep}}
+
+    def save(self, directory: str | Path, dtype: torch.dtype = torch.float32) -> None:
+        """Write a model directory; `dtype` is the precision of the stored weights (loading gives float32)."""
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in self.state_dict().items()}
+        _replace_file(folder / "model.safetensors", lambda path: save_file(weights, path))
+        if self.tokenizer is not None:
+            self.tokenizer.save(folder)
+        described = {"format": FORMAT, "version": FORMAT_VERSION, **self._description(), "card": self.card}
+        text = json.dumps(described, indent=2) + "\n"
+        _replace_file(folder / "config.json", lambda path: path.write_text(text, encoding="utf-8"))
+
+
+# Geometry of a tower that decides its arithmetic; the rest of transformers' config is housekeeping.
+_TOWER_KEYS = (
+    "hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "hidden_act", "projection_dim",
+    "layer_norm_eps", "vocab_size", "max_position_embeddings", "bos_token_id", "eos_token_id", "pad_token_id",
+    "image_size", "patch_size",
+)  # fmt: skip
+
+
+def _geometry(tower: dict[str, Any]) -> dict[str, Any]:
+    return {key: tower[key] for key in _TOWER_KEYS if key in tower}
+
+
+def _make_temporal(config: ModelConfig, encoder: ClipEncoder) -> nn.Module:
+    if config.temporal == "meanP":
+        return MeanPooling()
+    return SequentialTransformer(encoder.dim, config.temporal_layers, max(config.max_frames, encoder.max_words))
+
+
+def _replace_file(path: Path, write: Any) -> None:
+    partial = path.with_name(path.name + ".partial")
+    write(partial)
+    os.replace(partial, path)
+
+
+def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:
+    """A model directory, a bundled name (`reelworld-tiny`), a plain CLIP directory or a hub id (cache first).
+
+    Raises ModelNotFoundError when it cannot be had, CheckpointError when it does not fit. No pickle is ever read.
+    """
+    name = str(path_or_id)
+    folder = BUNDLED.get(name, Path(path_or_id))
+    if not folder.is_dir():
+        folder = _from_hub(name)
+    try:
+        described = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{folder}/config.json does not read as JSON ({error}); give a model directory"
+        ) from error
+    if not isinstance(described, dict):
+        raise CheckpointError(f"{folder}/config.json must hold an object, got {type(described).__name__}")
+    loader = _load_own if described.get("format") == FORMAT else _load_clip
+    return loader(folder, name, described).eval()
+
+
+def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
+    if described.get("version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder} is a model of format version {described.get('version')}, this program reads {FORMAT_VERSION}; "
+            "update finereel, or export the model again"
+        )
+    config = from_dict(ModelConfig, described["model"])
+    encoder = ClipEncoder(clip_from_config(described["clip"]), config.shifted_blocks, config.mask_padding)
+    model = RetrievalModel(encoder, config, Tokenizer.load(folder), name, described.get("card"))
+    load_strictly(model, _read_weights(folder / "model.safetensors"), str(folder))
+    return model
+
+
+def _load_clip(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
+    if described.get("model_type") != "clip":
+        raise CheckpointError(
+            f"{folder} holds a model of type {described.get('model_type')!r}: expected a finereel model directory or a "
+            "CLIP-architecture one (model_type 'clip')"
+        )
+    if not (folder / "model.safetensors").exists():
+        raise CheckpointError(
+            f"{folder} has no model.safetensors; convert its weights first "
+            "(CLIPModel.from_pretrained(...).save_pretrained(...)): pickled weights are not loaded"
+        )
+    clip = clip_from_config(described)
+    load_strictly(clip, _read_weights(folder / "model.safetensors"), str(folder), ignored=("position_ids",))
+    config = replace(UNTRAINED, max_words=min(UNTRAINED.max_words, clip.config.text_config.max_position_embeddings))
+    return RetrievalModel(ClipEncoder(clip), config, Tokenizer.load(folder), name, dict(_UNTRAINED_CARD))
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return {name: tensor.float() for name, tensor in load_file(path).items()}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} does not read as safetensors ({error}); copy the model again") from error
+
+
+def load_strictly(module: nn.Module, weights: dict[str, Tensor], origin: str, ignored: tuple[str, ...] = ()) -> None:
+    """Load every tensor, or raise CheckpointError naming what is missing, unexpected or of another shape."""
+    weights = {name: tensor for name, tensor in weights.items() if not name.endswith(ignored or ("\0",))}
+    own = module.state_dict()
+    problems = [f"missing {name}" for name in own if name not in weights]
+    problems += [f"unexpected {name}" for name in weights if name not in own]
+    problems += [
+        f"{name} has shape {tuple(weights[name].shape)}, expected {tuple(own[name].shape)}"
+        for name in own
+        if name in weights and weights[name].shape != own[name].shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        raise CheckpointError(f"{origin} does not fit its config.json: {shown}")
+    module.load_state_dict(weights)
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    wanted = ["config.json", "model.safetensors", "tokenizer.json", "vocab.json", "merges.txt"]
+    for offline in (True, False):
+        try:
+            return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=offline))
+        except HFValidationError:
+            break
+        except (LocalEntryNotFoundError, HfHubHTTPError, OSError):
+            continue
+    raise ModelNotFoundError(
+        f"model {name!r} is not here: no such directory, not bundled ({', '.join(BUNDLED)}), not in the hub cache, "
+        "and the hub did not answer.\n"
+        f"To bring it: on a machine with a network run `hf download {name} --local-dir MODEL`, copy MODEL here,\n"
+        "then pass `--model MODEL`. To try without: `--model reelworld-tiny` (drawn scenes only) or `finereel demo`."
+    )
