@@ -1,0 +1,45 @@
+# Every target sets itself up: the first call makes .venv and installs, later calls start at once.
+# PYTHON=python3.12 chooses another interpreter, CI=1 runs the slow tests too.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types unit format bench clean
+
+help:  ## these lines
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(READY)  ## render a small library, index it, search it (under 3 minutes)
+	$(BIN)/finereel demo demo
+
+test: lint types unit  ## everything that must hold before a commit
+
+lint: $(READY)  ## style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)  ## mypy --strict
+	$(BIN)/mypy
+
+unit: $(READY)  ## tests and doctests, two at a time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+
+bench: $(READY)  ## every benchmark at its small size
+	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+format: $(READY)  ## rewrite the code in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the environment and what tests and demos left
+	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# torch first and pinned, so that no dependency can bring another one.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Finereel needs Python 3.11 or newer; give one with PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@

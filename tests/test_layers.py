@@ -1,0 +1,123 @@
+"""The architecture, executed: who may import whom, nothing heavy at import, and the alarms for size.
+
+A module imports strictly lower layers or its own package; siblings of a layer do not know one another.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "finereel"
+
+# From the ground up. `finereel` itself (the public names, imported lazily) stands on top of everything.
+LAYERS: tuple[frozenset[str], ...] = (
+    frozenset({"types", "errors"}),
+    frozenset({"features"}),
+    frozenset({"config"}),
+    frozenset({"video", "text", "encoders", "alignment", "normalization", "ranking", "evaluation.metrics"}),
+    frozenset({"model", "datasets", "negatives", "reelworld"}),
+    frozenset({"training", "evaluation", "index", "official"}),
+    frozenset({"library", "recipes"}),
+    frozenset({"cli", "server"}),
+)
+TORCH_FREE = (
+    *("cli", "types", "errors", "config", "video", "text", "reelworld", "normalization", "ranking"),
+    "evaluation.metrics",
+)
+MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 400, 50, 6
+
+
+def module_files() -> dict[str, Path]:
+    """Every module of the package by its dotted name without `finereel.`; the package itself is left out."""
+    files = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if name:
+            files[name] = path
+    return files
+
+
+FILES = module_files()
+
+
+def unit_of(module: str) -> str:
+    """The name in LAYERS a module belongs to: the longest that fits."""
+    known = [unit for layer in LAYERS for unit in layer if module == unit or module.startswith(unit + ".")]
+    return max(known, key=len, default=module)
+
+
+def layer_of(unit: str) -> int:
+    return next(height for height, layer in enumerate(LAYERS) if unit in layer)
+
+
+def imports_of(module: str) -> Iterator[str]:
+    """Modules of the package which `module` imports, anywhere in its text."""
+    for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.removeprefix("finereel.") for alias in node.names if "finereel." in alias.name)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "finereel":
+            origin = (node.module or "").removeprefix("finereel").removeprefix(".")
+            for alias in node.names:
+                full = f"{origin}.{alias.name}".removeprefix(".")
+                if full in FILES or origin:
+                    yield full if full in FILES else origin
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            raise AssertionError(f"{module}: write imports in full (from finereel...), line {node.lineno}")
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_imports_point_down(module: str) -> None:
+    unit = unit_of(module)
+    assert any(unit in layer for layer in LAYERS), f"{module} stands in no layer: give it a place in LAYERS"
+    for target in imports_of(module):
+        other = unit_of(target)
+        if other == unit:
+            continue
+        assert layer_of(other) < layer_of(unit), f"{module} may not import {target}"
+
+
+def test_no_cycles() -> None:
+    graph = {module: set(imports_of(module)) for module in FILES}
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, "import cycle: " + " -> ".join((*path[path.index(module) :], module))
+        if module not in done:
+            for target in graph.get(module, ()):
+                visit(target, (*path, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("module", TORCH_FREE)
+def test_importing_needs_no_torch(module: str) -> None:
+    code = f"import sys, finereel.{module}; sys.exit(sum(name in sys.modules for name in ('torch', 'transformers')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_package_itself_is_light() -> None:
+    code = "import sys, finereel; sys.exit(len({'torch', 'numpy', 'lancedb'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_size_alarms(module: str) -> None:
+    text = FILES[module].read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_FILE_LINES, f"{module} has grown too long: split it by idea"
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        lines = (node.end_lineno or node.lineno) - node.lineno + 1
+        if ast.get_docstring(node):
+            lines -= (node.body[0].end_lineno or 0) - node.body[0].lineno + 1
+        assert lines <= MAX_FUNCTION_LINES, f"{module}.{node.name}: {lines} lines"
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        parameters = [argument.arg for argument in arguments if argument.arg not in ("self", "cls")]
+        assert len(parameters) <= MAX_PARAMETERS, f"{module}.{node.name}: {parameters}; make it a frozen dataclass"
