@@ -6,7 +6,6 @@ granularities that need no training count.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -20,7 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from finereel.alignment import Head, make_head
+from finereel.alignment import make_head
+from finereel.alignment.base import Head
 from finereel.config import ModelConfig, fingerprint, from_dict, to_dict
 from finereel.encoders.clip import ClipEncoder, clip_from_config
 from finereel.encoders.patches import PatchSelector, Perturbation, make_scorer
@@ -219,7 +219,7 @@ def _make_temporal(config: ModelConfig, encoder: ClipEncoder) -> nn.Module:
 def _replace_file(path: Path, write: Any) -> None:
     partial = path.with_name(path.name + ".partial")
     write(partial)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:

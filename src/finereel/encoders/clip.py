@@ -51,7 +51,8 @@ class ClipEncoder(nn.Module):
     @property
     def scale(self) -> Float[Tensor, ""]:
         """s = exp(logit_scale)."""
-        return self.clip.logit_scale.exp()
+        scale: Tensor = self.clip.logit_scale.exp()
+        return scale
 
     def encode_tokens(self, input_ids: Int64[Tensor, "T W"]) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
         """Sentence (the hidden state at the first end-of-text token, the highest id) and one vector per token.
@@ -78,11 +79,11 @@ class ClipEncoder(nn.Module):
         mask = frame_mask if self.mask_padding else None
         for number, block in enumerate(vision.encoder.layers):
             if number in self.shifted_blocks:
-                hidden = _shifted_block(block, hidden.unflatten(0, (num_videos, num_frames)), mask)
+                hidden = _shifted_block(block, hidden.reshape(num_videos, num_frames, *hidden.shape[1:]), mask)
             else:
                 hidden = block(hidden, attention_mask=None)
-        tokens = self.clip.visual_projection(vision.post_layernorm(hidden))
-        return tokens.unflatten(0, (num_videos, num_frames))
+        tokens: Tensor = self.clip.visual_projection(vision.post_layernorm(hidden))
+        return tokens.reshape(num_videos, num_frames, *tokens.shape[1:])
 
 
 def _shifted_block(block: Any, hidden: Tensor, frame_mask: Tensor | None) -> Tensor:
@@ -90,7 +91,8 @@ def _shifted_block(block: Any, hidden: Tensor, frame_mask: Tensor | None) -> Ten
     flat = hidden.flatten(0, 1)
     attended, _ = block.self_attn(shift_tokens(block.layer_norm1(hidden), frame_mask).flatten(0, 1))
     flat = flat + attended
-    return flat + block.mlp(block.layer_norm2(flat))
+    result: Tensor = flat + block.mlp(block.layer_norm2(flat))
+    return result
 
 
 def clip_from_config(values: dict[str, Any]) -> CLIPModel:

@@ -114,7 +114,7 @@ def perturbed_topk(
     The gradient is E[indicator * noise] / sigma on the diagonal (score d through slot entries d), as published.
     With sigma = 0 it equals the hard choice and passes no gradient.
     """
-    indicator: Tensor = _PerturbedTopK.apply(scores, noise, k, sigma)
+    indicator: Tensor = _PerturbedTopK.apply(scores, noise, k, sigma)  # type: ignore[no-untyped-call]
     return indicator
 
 
@@ -146,5 +146,5 @@ class PatchSelector(nn.Module):
             chosen = patches.gather(1, index[..., None].expand(-1, -1, patches.shape[-1]))
         else:
             chosen = perturbed_topk(scores, noise.to(scores), self.k, self.perturbation.sigma) @ patches
-        chosen = chosen.unflatten(0, tokens.shape[:2])
-        return torch.cat([tokens[:, :, :1], chosen], 2).flatten(1, 2)
+        by_frame = chosen.reshape(*tokens.shape[:2], self.k, tokens.shape[-1])
+        return torch.cat([tokens[:, :, :1], by_frame], 2).flatten(1, 2)

@@ -45,7 +45,7 @@ class SequentialTransformer(nn.Module):
     def forward(self, frames: Float[Tensor, "V F D"], frame_mask: Bool[Tensor, "V F"]) -> Float[Tensor, "V F D"]:
         """Temporal frame vectors; padded frames are never attended to."""
         places = torch.arange(frames.shape[1], device=frames.device)
-        hidden = frames + self.positions(places)
+        hidden: Tensor = frames + self.positions(places)
         bias = torch.zeros_like(frame_mask, dtype=frames.dtype).masked_fill(~frame_mask, _MASKED)
         bias = bias[:, None, None, :].expand(-1, 1, frames.shape[1], -1)
         for block in self.blocks:
