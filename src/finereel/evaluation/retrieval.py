@@ -1,0 +1,186 @@
+"""A score matrix to result rows: both directions, every granularity and the fused score, with intervals.
+
+The same matrix is read by rows (text to video) and by columns (video to text). With several captions per video the
+published protocol of MSVD and VATEX applies: text to video per caption, video to text by a video's best caption.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64, Shaped
+
+from finereel.errors import ConfigError, DataError
+from finereel.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap, Interval, bootstrap_intervals
+from finereel.evaluation.metrics import Ranks, RetrievalMetrics, ranks, recall_at, summarise
+from finereel.evaluation.pooling import pool_captions
+from finereel.features import Scores
+from finereel.normalization import PerGranularity
+from finereel.ranking import fuse
+
+FUSED = "fused"
+
+Relation = np.ndarray | None
+"""Which video belongs to which text: (T,) video numbers, a Boolean (T, V) matrix, or None for the diagonal."""
+
+
+@dataclass(frozen=True)
+class DirectionResult:
+    """One row of a results table, with what is needed to redo its statistics.
+
+    intervals: bootstrap intervals of R@1, R@5, R@10, MdR and MnR. queries: the row (text) or column (video) behind
+    every rank, which is also the resampling unit's name. protocol: what normalisation has seen.
+    """
+
+    metrics: RetrievalMetrics
+    ranks: Ranks
+    queries: Int64[np.ndarray, " Q"]
+    intervals: Mapping[str, Interval]
+    protocol: str = "none"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The metrics, an interval [low, high] per metric and the protocol, as JSON values."""
+        intervals = {name: [interval.low, interval.high] for name, interval in self.intervals.items()}
+        return {**self.metrics.as_dict(), "intervals": intervals, "protocol": self.protocol}
+
+
+@dataclass(frozen=True)
+class RetrievalResult:
+    """Both directions; the keys of each are the granularities and `fused`."""
+
+    text_to_video: Mapping[str, DirectionResult]
+    video_to_text: Mapping[str, DirectionResult]
+
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """direction -> granularity -> metrics, as JSON values."""
+        both = {"text_to_video": self.text_to_video, "video_to_text": self.video_to_text}
+        return {way: {name: row.as_dict() for name, row in rows.items()} for way, rows in both.items()}
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How `evaluate_scores` evaluates.
+
+    normalization: fitted normalisers per direction (a missing direction stays raw); each is applied per granularity
+        before fusing. bootstrap: None leaves out the intervals.
+    """
+
+    normalization: Mapping[str, PerGranularity] = field(default_factory=dict)
+    bootstrap: Bootstrap | None = DEFAULT_BOOTSTRAP
+
+    def __post_init__(self) -> None:
+        for direction, normalizer in self.normalization.items():
+            if normalizer.direction != direction:
+                raise ConfigError(f"a {normalizer.direction} normalizer was given for {direction}; build one for it")
+
+
+PLAIN = EvaluationSettings()
+
+
+def evaluate_scores(
+    scores: Scores | Mapping[str, np.ndarray], relation: Relation = None, settings: EvaluationSettings = PLAIN
+) -> RetrievalResult:
+    """Metrics of every granularity and of the fused score, in both directions.
+
+    scores: `Scores`, or one (T, V) array per granularity (fused with equal weights, the published mean).
+
+    >>> result = evaluate_scores({"video_sentence": np.array([[0.9, 0.2], [0.8, 0.3]])})
+    >>> result.text_to_video["fused"].metrics.r1, result.video_to_text["fused"].metrics.r1
+    (50.0, 100.0)
+    """
+    parts, weights = _parts_and_weights(scores)
+    text_to_video, video_to_text = (
+        _evaluate_direction(_Corrected.of(parts, weights, direction, settings), relation, direction, settings.bootstrap)
+        for direction in ("text_to_video", "video_to_text")
+    )
+    return RetrievalResult(text_to_video, video_to_text)
+
+
+@dataclass(frozen=True)
+class _Corrected:
+    """Normalised matrices of one direction, `fused` last."""
+
+    matrices: Mapping[str, np.ndarray]
+    protocol: str
+
+    @classmethod
+    def of(
+        cls,
+        parts: Mapping[str, np.ndarray],
+        weights: Mapping[str, float],
+        direction: str,
+        settings: EvaluationSettings,
+    ) -> "_Corrected":
+        normalizer = settings.normalization.get(direction)
+        corrected = dict(parts) if normalizer is None else normalizer.apply(parts)
+        return cls(
+            {**corrected, FUSED: fuse(corrected, weights)}, "none" if normalizer is None else normalizer.protocol
+        )
+
+
+def _evaluate_direction(
+    corrected: _Corrected, relation: Relation, direction: str, bootstrap: Bootstrap | None
+) -> dict[str, DirectionResult]:
+    rank = rank_videos if direction == "text_to_video" else rank_texts
+    rows = {}
+    for name, matrix in corrected.matrices.items():
+        ranked = rank(matrix, relation)
+        intervals = {} if bootstrap is None else metric_intervals(ranked.ranks, ranked.clusters, bootstrap)
+        rows[name] = DirectionResult(
+            summarise(ranked.ranks), ranked.ranks, ranked.queries, intervals, corrected.protocol
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Ranks of Q queries, the row or column each query is, and which queries are resampled together."""
+
+    ranks: Ranks
+    queries: Int64[np.ndarray, " Q"]
+    clusters: Int64[np.ndarray, " Q"]
+
+
+def rank_videos(scores: np.ndarray, relation: Relation = None) -> Ranked:
+    """Text to video on a (T, V) matrix: every caption is a query; captions of one video are one cluster."""
+    found = ranks(scores, relation)
+    every = np.arange(len(found), dtype=np.int64)
+    clusters = np.asarray(relation, dtype=np.int64) if relation is not None and relation.dtype != bool else every
+    return Ranked(found, every, clusters)
+
+
+def rank_texts(scores: np.ndarray, relation: Relation = None) -> Ranked:
+    """Video to text on a (T, V) matrix: every video with a caption is a query.
+
+    With video numbers as relation, the captions of a video are one gallery item with the best of their scores (see
+    `pool_captions`); with a Boolean relation every text is its own item and the best-ranked right one counts.
+    """
+    if relation is not None and relation.dtype == bool:
+        described = np.flatnonzero(relation.any(axis=0)).astype(np.int64)
+        return Ranked(ranks(scores.T[described], relation.T[described]), described, described)
+    pooled = pool_captions(scores, np.arange(len(scores)) if relation is None else relation)
+    return Ranked(ranks(pooled.scores[:, pooled.videos].T), pooled.videos, pooled.videos)
+
+
+def metric_intervals(
+    found: Ranks, clusters: Shaped[np.ndarray, " Q"] | None = None, settings: Bootstrap = DEFAULT_BOOTSTRAP
+) -> dict[str, Interval]:
+    """Bootstrap intervals of R@1, R@5, R@10, MdR and MnR over queries, or over clusters of queries."""
+
+    def statistics(drawn: np.ndarray) -> np.ndarray:
+        return np.array([*(recall_at(drawn, k) for k in (1, 5, 10)), np.median(drawn), drawn.mean()])
+
+    intervals = bootstrap_intervals(found.expected, statistics, clusters, settings)
+    return dict(zip(("R@1", "R@5", "R@10", "MdR", "MnR"), intervals, strict=True))
+
+
+def _parts_and_weights(
+    scores: Scores | Mapping[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    if isinstance(scores, Scores):
+        parts = {name: part.detach().cpu().double().numpy() for name, part in scores.parts.items()}
+        return parts, dict(scores.weights)
+    if not scores or FUSED in scores:
+        raise DataError(f"expected one matrix per granularity and none named {FUSED!r}, got {sorted(scores)}")
+    return dict(scores), {name: 1.0 / len(scores) for name in scores}
