@@ -7,6 +7,7 @@ explanation all call it, so no second copy of a score exists.
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -21,6 +22,7 @@ class Head(nn.Module):
     """Base of all heads. Subclasses are final; `weights` names the granularities that count and how much."""
 
     weights: Mapping[str, float]
+    mask_padding: bool
 
     @abstractmethod
     def prepare_text(self, text: TextFeatures) -> TextFeatures:
@@ -46,12 +48,20 @@ class Head(nn.Module):
         """What each granularity is multiplied by; s for all, unless a head says otherwise."""
         return dict.fromkeys(self.weights, scale)
 
+    def _without_padding(self, text: TextFeatures) -> TextFeatures:
+        """Trailing columns that are padding in every text cost time and, masked, change nothing."""
+        if not self.mask_padding or not len(text):
+            return text
+        longest = int(text.word_mask.any(0).nonzero().max()) + 1
+        return replace(text, words=text.words[:, :longest], word_mask=text.word_mask[:, :longest])
+
     def score(
         self, text: TextFeatures, video: VideoFeatures, scale: Float[Tensor, ""], budget_mib: int = 256
     ) -> Scores:
         """T x V scores; `scale` = s = exp(logit_scale). Blocks of pairs stay within `budget_mib` of working memory."""
-        prepared_text, prepared_video = self.prepare_text(text), self.prepare_video(video)
-        rows, columns = _block_shape(len(text), len(video), self.pair_bytes(text, video), budget_mib * MIB)
+        prepared_text, prepared_video = self.prepare_text(self._without_padding(text)), self.prepare_video(video)
+        pair_bytes = self.pair_bytes(prepared_text, prepared_video)
+        rows, columns = _block_shape(len(text), len(video), pair_bytes, budget_mib * MIB)
         bands = []
         for top in range(0, len(text), rows):
             band_text = prepared_text.rows(slice(top, top + rows))

@@ -1,7 +1,8 @@
 """Aggregations: many similarities of one text-video pair -> one.
 
 Every aggregation maps `similarities` (..., n) and `mask` (broadcastable to it, True on real entries) to (...).
-Entries under a False mask never count, whatever they hold. AGGREGATIONS lists them by name (`aggregation=`).
+Entries under a False mask never count, whatever they hold; so trailing masked entries may be cut off, and an
+aggregation over n entries takes fewer than n. AGGREGATIONS lists them by name (`aggregation=`).
 """
 
 from collections.abc import Callable
@@ -79,7 +80,8 @@ class InteractiveSimilarityAggregation(nn.Module):
 
     def forward(self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None) -> Tensor:
         similarities = _silence(similarities, mask)
-        mixed = masked_softmax(similarities / TEMPERATURE, mask) @ self.mixing
+        count = similarities.shape[-1]
+        mixed = masked_softmax(similarities / TEMPERATURE, mask) @ self.mixing[:count, :count]
         return (masked_softmax(mixed / TEMPERATURE, mask) * similarities).sum(-1)
 
 
@@ -99,7 +101,8 @@ class CrossAttentionAggregation(nn.Module):
 
     def forward(self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None) -> Tensor:
         similarities = _silence(similarities, mask)
-        logits = (similarities / TEMPERATURE) * (self.value_key @ self.query) + self.places @ self.query
+        places = self.places[: similarities.shape[-1]] @ self.query
+        logits = (similarities / TEMPERATURE) * (self.value_key @ self.query) + places
         return (masked_softmax(logits, mask) * similarities).sum(-1)
 
 

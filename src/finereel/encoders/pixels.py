@@ -17,6 +17,14 @@ def to_pixels(frames: UInt8[Tensor, "F H W 3"], size: int) -> Float[Tensor, "F 3
         shape = (round(height * size / min(height, width)), round(width * size / min(height, width)))
         images = interpolate(images, size=shape, mode="bicubic", antialias=True, align_corners=False)
     top, left = (images.shape[-2] - size) // 2, (images.shape[-1] - size) // 2
-    images = images[..., top : top + size, left : left + size].clamp(0, 255) / 255
-    mean, std = (torch.tensor(values)[:, None, None] for values in (CLIP_MEAN, CLIP_STD))
-    return (images - mean) / std
+    return _normalize(images[..., top : top + size, left : left + size].clamp(0, 255))
+
+
+def normalize_pixels(frames: UInt8[Tensor, "V F H H 3"]) -> Float[Tensor, "V F 3 H H"]:
+    """Frames that already have the model's size, into normalised space."""
+    return _normalize(frames.movedim(-1, 2).float())
+
+
+def _normalize(images: Tensor) -> Tensor:
+    mean, std = (torch.tensor(values, device=images.device)[:, None, None] for values in (CLIP_MEAN, CLIP_STD))
+    return (images / 255 - mean) / std

@@ -1,0 +1,1 @@
+"""WHO BELONGS WITH WHOM: texts and the clips they describe."""

@@ -1,0 +1,1 @@
+"""Training: loss, optimizer, checkpoint, and one loop that is readable top to bottom."""

@@ -1,0 +1,122 @@
+"""The loop: batch -> features -> the model's own scores -> loss -> step; validate, keep the best, resume anywhere."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
+
+from finereel.encoders.patches import Perturbation
+from finereel.encoders.pixels import normalize_pixels
+from finereel.features import Scores
+from finereel.model import RetrievalModel
+from finereel.training.checkpoint import Checkpoint
+from finereel.training.loss import symmetric_infonce
+from finereel.training.optim import OptimSettings, make_optimizer, warmup_cosine
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B texts and their B clips; row i of one belongs to row i of the other. Pixels are at the model's size."""
+
+    pixels: UInt8[Tensor, "B F H H 3"]
+    frame_mask: Bool[Tensor, "B F"]
+    input_ids: Int64[Tensor, "B W"]
+    text_mask: Bool[Tensor, "B W"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long, how fast, how often to look.
+
+    part_weight: weight of the same loss on every granularity by itself, beside the fused one (0: fused only, as
+    published). perturbation: noise of the differentiable patch choice. bfloat16: autocast of the forward pass.
+    """
+
+    steps: int = 1000
+    optim: OptimSettings = field(default_factory=OptimSettings)
+    part_weight: float = 0.0
+    perturbation: Perturbation = field(default_factory=Perturbation)
+    bfloat16: bool = False
+    validate_every: int = 200
+    max_logit_scale: float = math.log(100.0)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one step did; `validation` is the selection score where the step validated, else None."""
+
+    step: int
+    steps: int
+    loss: float
+    grad_norm: float
+    seconds: float
+    validation: float | None
+
+
+def train(
+    model: RetrievalModel,
+    batch_at: Callable[[int], Batch],
+    validate: Callable[[RetrievalModel], float],
+    settings: TrainingSettings,
+    out: Path,
+    on_step: Callable[[Progress], None] = lambda progress: None,
+) -> float:
+    """Train in place, resuming from `out` if it holds a checkpoint; returns the best validation score.
+
+    batch_at(step) must depend on the step alone, so that a resumed run sees the batches an undisturbed one would.
+    The best model by `validate` (higher is better; a validation split, never test) is saved in `out/best`.
+    """
+    torch.manual_seed(settings.seed)
+    model.set_perturbation(settings.perturbation)
+    optimizer = make_optimizer(model, settings.optim)
+    base_rates = [group["lr"] for group in optimizer.param_groups]
+    checkpoint = Checkpoint(out / "checkpoint.pt")
+    first, best = checkpoint.restore(model, optimizer)
+    for step in range(first, settings.steps):
+        started = time.perf_counter()
+        factor = warmup_cosine(step, settings.steps, settings.optim.warmup)
+        for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
+            group["lr"] = rate * factor
+        loss, norm = _step(model, optimizer, batch_at(step), settings)
+        validation = None
+        if (step + 1) % settings.validate_every == 0 or step + 1 == settings.steps:
+            validation = validate(model)
+            if validation > best:
+                best = validation
+                model.save(out / "best")
+            checkpoint.save(model, optimizer, step + 1, best)
+        on_step(Progress(step + 1, settings.steps, loss, norm, time.perf_counter() - started, validation))
+    return best
+
+
+def _step(
+    model: RetrievalModel, optimizer: torch.optim.Optimizer, batch: Batch, settings: TrainingSettings
+) -> tuple[float, float]:
+    model.train()
+    optimizer.zero_grad(set_to_none=True)
+    with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+        text = model.text_features(batch.input_ids, batch.text_mask)
+        video = model.video_features(normalize_pixels(batch.pixels), batch.frame_mask)
+    loss = contrastive_loss(model.score(text.to(torch.float32), video.to(torch.float32), budget_mib=4096), settings)
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.optim.clip_norm)
+    if torch.isfinite(norm):
+        optimizer.step()
+    with torch.no_grad():
+        model.encoder.clip.logit_scale.clamp_(max=settings.max_logit_scale)
+    return float(loss), float(norm)
+
+
+def contrastive_loss(scores: Scores, settings: TrainingSettings) -> Float[Tensor, ""]:
+    """Symmetric InfoNCE on the fused scores, and on every granularity by `part_weight`."""
+    loss = symmetric_infonce(scores.fused)
+    if settings.part_weight:
+        parts = [symmetric_infonce(part) for part in scores.parts.values()]
+        loss = loss + settings.part_weight * torch.stack(parts).mean()
+    return loss
