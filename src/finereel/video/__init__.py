@@ -1,0 +1,24 @@
+"""VIDEO FILE -> FRAMES: find the files, cut windows, choose frames, decode them in a killable child process."""
+
+from finereel.video.find import find_videos
+from finereel.video.identity import FileState, content_hash, file_state
+from finereel.video.plan import Clip, ClipPlan, Limits, VideoInfo
+from finereel.video.probe import probe
+from finereel.video.reader import ClipStream, VideoReader, read_clips
+from finereel.video.windows import windows
+
+__all__ = [
+    "Clip",
+    "ClipPlan",
+    "ClipStream",
+    "FileState",
+    "Limits",
+    "VideoInfo",
+    "VideoReader",
+    "content_hash",
+    "file_state",
+    "find_videos",
+    "probe",
+    "read_clips",
+    "windows",
+]

@@ -1,0 +1,144 @@
+"""The decoding child: reads one request after another from stdin, answers on its first stdout, and is expendable.
+
+It guards its parent (memory, file size and core limits, no second program's output on the wire) and goes when the
+parent goes, even while stuck inside the decoder.
+"""
+
+import fcntl
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from dataclasses import asdict, replace
+from typing import BinaryIO
+
+from finereel.errors import BrokenVideoError, VideoError, VideoLimitError
+from finereel.types import Window
+from finereel.video import messages
+from finereel.video.clips import ClipReader
+from finereel.video.decode import Source, quiet
+from finereel.video.files import shown
+from finereel.video.plan import Clip, ClipPlan, Limits
+
+TOLERANCE = 1.0
+"""Seconds that pictures may end before the claimed duration without a warning: sound often runs on longer."""
+
+LOG_BYTES = 2**20
+OPEN_FILES = 64
+
+
+def main(lifeline: int) -> None:
+    """Serve requests until stdin ends. The limits are the first message; for `lifeline` see `_die_with_parent`."""
+    _die_with_parent(lifeline)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    requests = os.fdopen(0, "rb", buffering=0, closefd=False)
+    quiet()
+    first = messages.read(requests)
+    if first is None:
+        return
+    limits = Limits(**first)
+    _confine(limits)
+    answers.write(messages.encode({"kind": "ready"}))
+    while (request := messages.read(requests)) is not None:
+        _serve(request, limits, answers)
+
+
+def _confine(limits: Limits) -> None:
+    memory = limits.memory_mib * 2**20
+    for kind, amount in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, LOG_BYTES),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+    ):
+        hard = resource.getrlimit(kind)[1]
+        amount = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
+        resource.setrlimit(kind, (amount, amount))
+
+
+def _die_with_parent(lifeline: int) -> None:
+    """Have the kernel end this process when the parent's end of the `lifeline` pipe closes.
+
+    Nothing is ever sent on it, so its only event is the parent's end. SIGIO at its default ends the process without
+    asking Python, which may be waiting for a decoder. PR_SET_PDEATHSIG would follow the parent's thread instead.
+    """
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    poll = select.poll()
+    poll.register(lifeline, select.POLLHUP)
+    if poll.poll(0):  # the parent went before we listened
+        os._exit(1)
+
+
+def _serve(request: messages.Header, limits: Limits, answers: BinaryIO) -> None:
+    path = str(request["path"])
+    try:
+        source = Source(path, limits)
+        try:
+            if request["kind"] == "probe":
+                answers.write(messages.encode({"kind": "info", **asdict(source.info())}))
+                answers.write(messages.encode({"kind": "end", "warning": "", "seconds": 0.0}))
+            else:
+                _send_clips(source, _plan(request["plan"]), path, answers)
+        finally:
+            source.close()
+    except VideoError as error:
+        _send_error(type(error).__name__, str(error), answers)
+    except MemoryError:
+        reason = f"{shown(path)}: decoding needs more than {limits.memory_mib} MiB; raise memory_mib if you trust it"
+        _send_error(VideoLimitError.__name__, reason, answers)
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception as error:  # whatever a hostile file provokes is that file's failure, and the next one's turn
+        reason = f"{shown(path)}: decoding failed ({type(error).__name__}: {error})"
+        _send_error(BrokenVideoError.__name__, reason, answers)
+
+
+def _send_error(kind: str, reason: str, answers: BinaryIO) -> None:
+    answers.write(messages.encode({"kind": "error", "error": kind, "reason": reason[:4096]}))
+
+
+def _plan(fields: messages.Header) -> ClipPlan:
+    return ClipPlan(**{**fields, "windows": tuple(Window(**window) for window in fields["windows"])})
+
+
+def _send_clips(source: Source, plan: ClipPlan, path: str, answers: BinaryIO) -> None:
+    started, waiting, count = time.perf_counter(), 0.0, 0
+    reader = ClipReader(source, plan)
+    for clip in reader:
+        if count == 0:
+            info = replace(source.info(), mode=reader.mode)
+            answers.write(messages.encode({"kind": "info", **asdict(info)}))
+        count += 1
+        before = time.perf_counter()
+        _send_clip(clip, answers)
+        waiting += time.perf_counter() - before
+    if count == 0:
+        raise BrokenVideoError(f"{shown(path)}: no picture could be decoded; the file is damaged, copy it again")
+    seconds = time.perf_counter() - started - waiting
+    answers.write(messages.encode({"kind": "end", "warning": _warning(source, reader), "seconds": seconds}))
+
+
+def _send_clip(clip: Clip, answers: BinaryIO) -> None:
+    pixels = clip.frames.pixels
+    header = {"kind": "clip", "start": clip.window.start, "end": clip.window.end, "shape": pixels.shape}
+    answers.write(messages.encode({**header, "seconds": clip.frames.seconds.tolist()}))
+    view = pixels.data.cast("B")
+    while view:
+        view = view[answers.write(view) :]
+
+
+def _warning(source: Source, reader: ClipReader) -> str:
+    words = []
+    if reader.mode == "sequential" and reader.expected - reader.covered > TOLERANCE:
+        words.append(f"pictures end at {reader.covered:.1f} s of {reader.expected:.1f} s")
+    if source.damage:
+        words.append(f"{source.damage} damaged parts were left out")
+    if source.stopped:
+        words.append(f"reading stopped ({source.stopped})")
+    return "; ".join(words)

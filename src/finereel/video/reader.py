@@ -1,0 +1,211 @@
+"""VIDEO FILE -> CLIPS, safely: the door to this package. Decoding happens in a child process that may be killed.
+
+    with VideoReader() as reader:
+        for clip in reader.read("film.mp4"):
+            clip.window, clip.frames.pixels
+
+Importing this module loads neither the decoder nor torch.
+"""
+
+import atexit
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from finereel import errors
+from finereel.errors import BrokenVideoError, VideoError, VideoLimitError
+from finereel.types import Frames, Window
+from finereel.video import messages
+from finereel.video.files import open_regular, shown
+from finereel.video.plan import Clip, ClipPlan, Limits, VideoInfo
+from finereel.video.worker import Worker
+
+_ERRORS: dict[str, type[VideoError]] = {
+    name: getattr(errors, name) for name in ("VideoError", "NotAVideoError", "BrokenVideoError", "VideoLimitError")
+}
+
+
+class ClipStream(Iterator[Clip]):
+    """The clips of one file, as they are decoded. Iterate once; `close` gives up early (this costs the child).
+
+    info: known from the first clip on. warning: empty, or after the last clip what was wrong with a file of which part
+    could be read. decode_seconds: time the child spent on the file, known after the last clip.
+    Raises a VideoError that names the file when no clip can be had.
+    """
+
+    def __init__(self, worker: Worker, path: str, plan: ClipPlan) -> None:
+        self.info: VideoInfo | None = None
+        self.warning = ""
+        self.decode_seconds = 0.0
+        self._worker = worker
+        self._path = path
+        self._plan = plan
+        self._clips = 0
+        self._done = False
+
+    def __next__(self) -> Clip:
+        while not self._done:
+            clip = self._receive()
+            if clip is not None:
+                self._clips += 1
+                return clip
+        raise StopIteration
+
+    def close(self) -> None:
+        """Stop reading. The child is in the middle of an answer, so it is ended; the reader starts another."""
+        if not self._done:
+            self._done = True
+            self._worker.kill()
+
+    def _receive(self) -> Clip | None:
+        """Handle one message: a clip comes back, anything else changes this stream."""
+        try:
+            header = self._worker.receive()
+            return self._handle(header)
+        except (KeyError, TypeError, ValueError) as error:
+            self._done = True
+            if not isinstance(error, VideoError):
+                self._worker.kill()
+                error = BrokenVideoError(f"the decoder answered nonsense ({error!r})")
+            if self._clips and not isinstance(error, VideoLimitError):
+                self.warning = str(error)
+                return None
+            raise type(error)(self._named(str(error))) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _handle(self, header: messages.Header) -> Clip | None:
+        kind = header["kind"]
+        if kind == "clip":
+            return self._clip(header)
+        if kind == "info":
+            self.info = VideoInfo(**{name: value for name, value in header.items() if name != "kind"})
+        elif kind == "end":
+            self._done = True
+            self.warning, self.decode_seconds = str(header["warning"]), float(header["seconds"])
+        elif kind == "error":
+            raise _ERRORS[header["error"]](str(header["reason"]))
+        else:
+            raise ValueError(f"unknown message {kind!r}")
+        return None
+
+    def _clip(self, header: messages.Header) -> Clip:
+        shape = tuple(int(side) for side in header["shape"])
+        longest = 16 * self._plan.size
+        if len(shape) != 4 or not 0 < shape[0] <= self._plan.num_frames or shape[3] != 3:
+            raise ValueError(f"frames of shape {shape}")
+        if not (0 < min(shape[1:3]) <= self._plan.size and max(shape[1:3]) <= longest):
+            raise ValueError(f"pictures of shape {shape[1:3]}")
+        pixels = self._worker.receive_bytes(int(np.prod(shape))).reshape(shape)
+        self._worker.restart_clock()
+        window = Window(float(header["start"]), float(header["end"]))
+        return Clip(window, Frames(pixels, np.array(header["seconds"], dtype=np.float64)))
+
+    def _named(self, reason: str) -> str:
+        name = shown(self._path)
+        return reason if reason.startswith(name) else f"{name}: {reason}"
+
+
+class VideoReader:
+    """Reads video files through one warm decoding child, replaced after it was killed or has served many files.
+
+    For one thread at a time. Use it as a context manager, or call `close`.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._worker: Worker | None = None
+        self._owner = os.getpid()
+        self._open: ClipStream | None = None
+
+    def __enter__(self) -> "VideoReader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def read(self, path: str | Path, plan: ClipPlan | None = None) -> ClipStream:
+        """The clips of a file, in order. A stream of this reader that is still open is closed first.
+
+        Raises NotAVideoError or VideoError at once where the file cannot be opened; the rest comes while iterating.
+        """
+        plan = plan or ClipPlan()
+        return self._start({"kind": "read", "plan": asdict(plan)}, path, plan)
+
+    def probe(self, path: str | Path) -> VideoInfo:
+        """What a file is, from its header and its first picture."""
+        stream = self._start({"kind": "probe"}, path, ClipPlan())
+        if next(stream, None) is not None or stream.info is None:
+            raise BrokenVideoError(f"{shown(path)}: the decoder gave no facts ({stream.warning})")
+        return stream.info
+
+    def close(self) -> None:
+        """End the child. The reader can be used again and then starts another."""
+        if self._worker is not None and self._owner == os.getpid():  # a forked copy must not end its parent's child
+            self._worker.kill()
+        self._worker = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child, None while there is none."""
+        return self._worker.pid if self._worker is not None and self._worker.alive else None
+
+    def _start(self, request: messages.Header, path: str | Path, plan: ClipPlan) -> ClipStream:
+        open_regular(path).close()
+        name = os.path.abspath(os.fspath(path))  # noqa: PTH100 (resolve() would follow links; the child may stand elsewhere)
+        if self._open is not None:
+            self._open.close()
+        worker = self._warm_worker()
+        self._open = ClipStream(worker, name, plan)
+        worker.request({**request, "path": name})
+        return self._open
+
+    def _warm_worker(self) -> Worker:
+        worn = self._worker is not None and self._worker.served >= self.limits.files_per_worker
+        if worn or self._owner != os.getpid():
+            self.close()
+            self._owner = os.getpid()
+        if self._worker is None or not self._worker.alive:
+            self.close()
+            self._worker = Worker(self.limits)
+        return self._worker
+
+
+_IDLE: list[VideoReader] = []
+_LOCK = threading.Lock()
+
+
+def read_clips(path: str | Path, plan: ClipPlan | None = None, limits: Limits | None = None) -> Iterator[Clip]:
+    """The clips of one file, through a reader kept warm for the next call; any number of threads may call it.
+
+    Use `VideoReader` where the file's facts and its warning matter.
+    """
+    reader = _borrow(limits or Limits())
+    try:
+        yield from reader.read(path, plan)
+    finally:
+        with _LOCK:
+            _IDLE.append(reader)
+
+
+def _borrow(limits: Limits) -> VideoReader:
+    with _LOCK:
+        for index, reader in enumerate(_IDLE):
+            if reader.limits == limits:
+                return _IDLE.pop(index)
+    return VideoReader(limits)
+
+
+@atexit.register
+def _close_idle() -> None:
+    with _LOCK:
+        while _IDLE:
+            _IDLE.pop().close()
