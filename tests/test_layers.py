@@ -19,10 +19,11 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"features"}),
     frozenset({"config"}),
     frozenset({"video", "text", "encoders", "alignment", "normalization", "ranking", "evaluation.metrics"}),
-    frozenset({"model", "datasets", "negatives", "reelworld"}),
+    frozenset({"reelworld"}),
+    frozenset({"model", "datasets", "negatives"}),
     frozenset({"training", "evaluation", "index", "official"}),
     frozenset({"library", "recipes"}),
-    frozenset({"cli", "server"}),
+    frozenset({"cli", "server", "run"}),
 )
 TORCH_FREE = (
     *("cli", "types", "errors", "config", "video", "text", "reelworld", "normalization", "ranking"),

@@ -1,0 +1,63 @@
+"""The command line: parse, one call of the library, print. A command imports what it needs when it runs.
+
+stdout carries results and nothing else, so `--json` output can be piped; progress and errors go to stderr.
+Exit status: 0 done, 1 an error with a message, 2 wrong usage, 130 interrupted.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from finereel import __version__
+from finereel.cli import demo, index, manage, models, reelworld, search
+from finereel.cli.guard import Command
+
+app = typer.Typer(
+    name="finereel",
+    help="Search video by what happens in it, down to the word.",
+    epilog="Start here: finereel demo",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+
+# In the order a newcomer needs them; `finereel --help` keeps it.
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo.demo,
+    "index": index.index,
+    "search": search.search,
+    "describe": search.describe,
+    "status": manage.status,
+    "doctor": manage.doctor,
+    "remove": manage.remove,
+    "models": models.models,
+    "reelworld": reelworld.reelworld,
+}
+for _name, _function in COMMANDS.items():
+    app.command(_name, cls=Command)(_function)
+
+
+def _print_version(wanted: bool) -> bool:
+    if wanted:
+        typer.echo(f"finereel {__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Search video by what happens in it, down to the word."""
+
+
+def main() -> None:
+    """Entry point of the `finereel` command."""
+    # A file name or a caption may hold what the terminal cannot show: print a mark instead of failing.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    app()

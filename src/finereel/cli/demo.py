@@ -1,0 +1,15 @@
+"""`demo`: a small rendered library, indexed and searched, so that a newcomer sees it work before bringing videos."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to put it.")] = Path("finereel-demo"),
+) -> None:
+    """Render a small library of ReelWorld videos, index it, search it, and say what to do next.
+
+    Needs no network and no videos of yours; takes a minute or two the first time.
+    """

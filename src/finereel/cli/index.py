@@ -1,0 +1,63 @@
+"""`index`: put videos into a library."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption, ModelOption
+from finereel.cli.output import print_json
+
+if TYPE_CHECKING:
+    from finereel.index.events import AddReport
+
+
+def index(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Videos, or folders to look through.")],
+    library: LibraryOption = DEFAULT_LIBRARY,
+    model: ModelOption = None,
+    clip_seconds: Annotated[float, typer.Option("--clip-seconds", min=0.1, help="Length of a searchable clip.")] = 10.0,
+    retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed before.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the videos at PATH searchable.
+
+    Example: finereel index ~/Videos
+
+    Run it again whenever files change: unchanged files cost nothing, moved ones are not encoded again, and files that
+    cannot be read are listed by doctor and stop nothing. It can be interrupted at any time.
+    """
+    from finereel.cli.progress import IndexProgress
+    from finereel.index.events import AddSettings
+    from finereel.library import Library
+
+    opened = Library.open(library, model=model)
+    with IndexProgress() as progress:
+        settings = AddSettings(clip_seconds=clip_seconds, retry_failed=retry)
+        report = opened.add(paths, on_event=progress, settings=settings)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        typer.echo(summary(report))
+    if report.interrupted:
+        done = f"{report.indexed} video{'' if report.indexed == 1 else 's'} committed"
+        typer.echo(f"stopped; nothing lost: {done}; run the same command again to go on", err=True)
+        raise typer.Exit(130)
+
+
+def summary(report: "AddReport") -> str:
+    """What an `add` did, in a line or three."""
+    speed = report.clips / report.seconds if report.seconds else 0.0
+    work = report.decode_seconds + report.encode_seconds
+    share = f", decoding {report.decode_seconds / work:.0%} of the work" if work else ""
+    lines = [f"indexed {report.indexed} videos, {report.clips} clips in {report.seconds:.1f} s"]
+    if report.clips:
+        lines[0] += f" ({speed:.1f} clips/s{share})"
+    kinds = ("unchanged", "renamed", "copied", "missing")
+    others = [f"{getattr(report, kind)} {kind}" for kind in kinds if getattr(report, kind)]
+    if others:
+        lines.append(", ".join(others))
+    if bad := report.failed + report.known_bad:
+        lines.append(f"{bad} could not be read: see finereel doctor")
+    return "\n".join(lines)

@@ -1,0 +1,66 @@
+"""`status`, `doctor`, `remove`: look after a library."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption
+from finereel.cli.output import console, print_json, shown
+
+
+def status(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False) -> None:
+    """Show what the library holds: videos, clips, failed files, size and model."""
+    from finereel.library import Library
+
+    report = asdict(Library.open(library).status())
+    if as_json:
+        print_json(report)
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in report.items():
+        table.add_row(name.replace("_", " "), Text(shown(_readable(name, value))))
+    console().print(table)
+
+
+def doctor(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False) -> None:
+    """List every file that could not be indexed, and why. They are tried again once they change."""
+    from finereel.library import Library
+
+    problems = Library.open(library).doctor()
+    if as_json:
+        print_json([asdict(problem) for problem in problems])
+        return
+    if not problems:
+        typer.echo("no problems")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("file", overflow="fold")
+    table.add_column("error", overflow="fold")
+    for problem in problems:
+        table.add_row(Text(shown(problem.path)), Text(shown(problem.error)))
+    console().print(table)
+
+
+def remove(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Videos, or folders of videos.")],
+    library: LibraryOption = DEFAULT_LIBRARY,
+    as_json: JsonOption = False,
+) -> None:
+    """Take videos out of the library. The files themselves stay where they are."""
+    from finereel.library import Library
+
+    removed = Library.open(library).remove(paths)
+    if as_json:
+        print_json({"removed": removed})
+        return
+    typer.echo(f"removed {removed} video{'' if removed == 1 else 's'} from the library; the files are untouched")
+
+
+def _readable(name: str, value: object) -> str:
+    if name == "bytes" and isinstance(value, int):
+        return f"{value / 1e6:.1f} MB"
+    return "none" if value is None else str(value)

@@ -1,0 +1,30 @@
+"""`reelworld`: write a set of rendered videos whose captions are certainly true."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def reelworld(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder.")],
+    clips: Annotated[int, typer.Option("--clips", min=1, help="How many scenes; each brings its twins.")] = 100,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same videos.")] = 0,
+    split: Annotated[
+        str, typer.Option("--split", help="train, val, test_seen or test (unseen combinations).")
+    ] = "train",
+) -> None:
+    """Render ReelWorld clips with their captions and counterfactual twins into OUT.
+
+    OUT/captions.jsonl has one line per clip: video, caption, twins (part of speech, caption with one word changed,
+    and the video in which that word is true).
+    """
+    from finereel.cli.progress import bar
+    from finereel.reelworld import export
+
+    with bar() as progress:
+        task = progress.add_task("rendering", total=clips, note="")
+        export.write(
+            out, clips, seed, split, progress=lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    typer.echo(f"{clips} clips and their twins in {out}; captions in {out / 'captions.jsonl'}", err=True)

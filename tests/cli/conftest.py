@@ -1,0 +1,88 @@
+"""A library double: what the commands need of `finereel.library.Library`, without a model or a disk."""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import pytest
+from typer.testing import CliRunner
+
+from finereel.cli import app
+from finereel.errors import LibraryNotFoundError
+from finereel.index.events import AddEvent, AddReport, AddSettings, FileFailed, FileIndexed, FileStarted, Planned
+from finereel.types import CaptionHit, Hit, Problem
+
+
+@dataclass(frozen=True)
+class ToyStatus:
+    videos: int
+    clips: int
+    failed: int
+    bytes: int
+    model: str
+
+
+class ToyLibrary:
+    """Keeps what it was asked; answers from `hits`, `problems` and `report`."""
+
+    calls: ClassVar[list[tuple[str, Any]]] = []
+    exists: ClassVar[bool] = True
+    interrupted: ClassVar[bool] = False
+    hits: ClassVar[list[Hit]] = []
+    problems: ClassVar[list[Problem]] = []
+
+    @classmethod
+    def open(cls, path: Path, model: str | None = None) -> "ToyLibrary":
+        cls.calls.append(("open", (path, model)))
+        if not cls.exists and model is None:
+            raise LibraryNotFoundError(f"no library at {path}: make one with finereel index PATH --library {path}")
+        return cls()
+
+    def add(self, paths: Iterable[Path], *, on_event: Callable[[AddEvent], None], settings: AddSettings) -> AddReport:
+        self.calls.append(("add", (list(paths), settings)))
+        on_event(Planned(to_encode=2, unchanged=1, known_bad=0, moved=0, copied=0, missing=0))
+        on_event(FileStarted("/v/a.mp4", 1, 2))
+        on_event(FileIndexed("/v/a.mp4", 3, 0.5, 0.5))
+        on_event(FileFailed("/v/bad\x1b[31m.mp4", "not a video: expected a media file"))
+        return AddReport(
+            *(1, 3, 1), failed=1, decode_seconds=1.0, encode_seconds=3.0, seconds=2.0, interrupted=self.interrupted
+        )
+
+    def search(self, text: str, top: int = 10) -> list[Hit]:
+        self.calls.append(("search", (text, top)))
+        return self.hits[:top]
+
+    def describe(self, video: Path, captions: Sequence[str]) -> list[CaptionHit]:
+        self.calls.append(("describe", (video, list(captions))))
+        parts = {"video_sentence": 0.5}
+        return [CaptionHit(caption, number, 0.5, parts) for number, caption in reversed(list(enumerate(captions)))]
+
+    def status(self) -> ToyStatus:
+        return ToyStatus(2, 5, 1, 2_500_000, "toy")
+
+    def doctor(self) -> list[Problem]:
+        return self.problems
+
+    def remove(self, paths: Iterable[Path]) -> int:
+        return len(list(paths))
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> type[ToyLibrary]:
+    """The double in the library's place, fresh for every test."""
+    parts = {"video_sentence": 0.5, "frame_sentence": 0.25, "patch_word": -0.05}
+    hits = [Hit(f"/v/clip [{n}].mp4", 10.0 * n, 10.0 * n + 10, 0.7 - n / 10, parts, 12.5, f"id{n}") for n in range(3)]
+    fresh = type("FreshToyLibrary", (ToyLibrary,), {"calls": [], "hits": hits, "problems": []})
+    module = ModuleType("finereel.library")
+    module.Library = fresh  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "finereel.library", module)
+    return fresh
+
+
+@pytest.fixture
+def run() -> Callable[..., Any]:
+    """Run the command line in this process: `run("search", "a cat").stdout`."""
+    return lambda *arguments, **options: CliRunner().invoke(app, [str(argument) for argument in arguments], **options)

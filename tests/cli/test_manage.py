@@ -1,0 +1,31 @@
+"""`finereel status`, `doctor` and `remove`."""
+
+import json
+from typing import Any
+
+from finereel.types import Problem
+
+
+def test_status(run: Any, library: Any) -> None:
+    report = json.loads(run("status", "--library", "lib", "--json").stdout)
+    assert (report["videos"], report["clips"], report["failed"]) == (2, 5, 1)
+    shown = run("status", "--library", "lib").stdout
+    assert "2.5 MB" in shown
+    assert "toy" in shown
+
+
+def test_doctor_lists_path_and_error(run: Any, library: Any) -> None:
+    library.problems = [Problem("/v/bad\n.mp4", "no picture stream: expected one")]
+    problems = json.loads(run("doctor", "--library", "lib", "--json").stdout)
+    assert problems == [{"path": "/v/bad\n.mp4", "error": "no picture stream: expected one"}]
+    assert "/v/bad\ufffd.mp4" in run("doctor", "--library", "lib", env={"COLUMNS": "160"}).stdout
+
+
+def test_doctor_without_problems(run: Any, library: Any) -> None:
+    assert json.loads(run("doctor", "--json").stdout) == []
+    assert run("doctor").stdout == "no problems\n"
+
+
+def test_remove_counts(run: Any, library: Any) -> None:
+    assert json.loads(run("remove", "a.mp4", "b.mp4", "--json").stdout) == {"removed": 2}
+    assert "removed 1 video from the library; the files are untouched" in run("remove", "a.mp4").stdout

@@ -1,0 +1,45 @@
+"""`finereel search` and `finereel describe`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def test_search_json_is_the_list_scripts_rely_on(run: Any, library: Any) -> None:
+    result = run("search", "a cat", "--library", "lib", "--top", "2", "--json")
+    hits = json.loads(result.stdout)
+    assert library.calls[-1] == ("search", ("a cat", 2))
+    assert [hit["video"] for hit in hits] == ["/v/clip [0].mp4", "/v/clip [1].mp4"]
+    assert set(hits[0]) >= {"video", "start", "end", "score", "parts"}
+    assert hits[0]["parts"] == {"video_sentence": 0.5, "frame_sentence": 0.25, "patch_word": -0.05}
+    assert "thumbnail" not in hits[0]
+
+
+def test_search_table_shows_file_time_score_and_parts(run: Any, library: Any) -> None:
+    lines = run("search", "a cat", env={"COLUMNS": "160"}).stdout.splitlines()
+    assert all(name in lines[0] for name in ("video", "time", "score", "video-sentence", "patch-word"))
+    assert all(text in lines[2] for text in ("/v/clip [1].mp4", "0:10-0:20", "0.600", "████████  0.500", "-0.050"))
+
+
+def test_search_in_an_empty_library_says_what_to_do(run: Any, library: Any) -> None:
+    library.hits = []
+    result = run("search", "a cat")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "finereel index" in result.stderr
+    assert json.loads(run("search", "a cat", "--json").stdout) == []
+
+
+def test_describe_ranks_the_captions_of_a_file(run: Any, library: Any, tmp_path: Path) -> None:
+    captions = tmp_path / "captions.txt"
+    captions.write_text("a dog runs\n\n  a cat sleeps  \n", encoding="utf-8")
+    result = run("describe", "v.mp4", "--captions", captions, "--library", "lib", "--json")
+    assert [(hit["caption"], hit["index"]) for hit in json.loads(result.stdout)] == [
+        ("a cat sleeps", 1),
+        ("a dog runs", 0),
+    ]
+    assert "a cat sleeps" in run("describe", "v.mp4", "--captions", captions).stdout
+
+
+def test_describe_reads_standard_input(run: Any, library: Any) -> None:
+    run("describe", "v.mp4", "--captions", "-", input="one\ntwo\n")
+    assert library.calls[-1] == ("describe", (Path("v.mp4"), ["one", "two"]))

@@ -1,0 +1,69 @@
+"""The documents against the code: the map names every file, and every command and file they mention exists."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+import finereel
+from finereel.cli import COMMANDS, app
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src" / "finereel"
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+FILES = [path.relative_to(SOURCE).as_posix() for path in sorted(SOURCE.rglob("*.py")) if path.name != "__init__.py"]
+
+
+def text_of(document: Path) -> str:
+    return document.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_readme_maps_every_file(file: str) -> None:
+    assert re.search(rf"(?<![\w/]){re.escape(file)}(?!\w)", text_of(ROOT / "README.md")), f"add a line for {file}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_mentioned_files_exist(document: Path) -> None:
+    for name in re.findall(r"(?<![\w/.-])[\w-]+(?:/[\w-]+)*\.py\b", text_of(document)):
+        places = (ROOT / name, SOURCE / name, document.parent / name)
+        assert any(place.exists() for place in places), f"{document.name} mentions {name}, which does not exist"
+
+
+def commands_in(text: str) -> list[tuple[str, str]]:
+    """(command, rest of the line) of every `finereel ...` in code blocks and code spans."""
+    code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`|^ {4}.*$", text, re.MULTILINE | re.DOTALL))
+    return re.findall(r"(?<![\w./-])finereel ([a-z]+)([^\n`#]*)", code)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_mentioned_commands_and_options_exist(document: Path) -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for name, rest in commands_in(text_of(document)):
+        assert name in commands, f"{document.name}: no command 'finereel {name}'"
+        known = {flag for parameter in commands[name].params for flag in parameter.opts} | {"--help"}
+        unknown = set(re.findall(r"(?<!\S)--[a-z-]+", rest)) - known
+        assert not unknown, f"{document.name}: finereel {name} has no {unknown}"
+
+
+def test_the_readme_shows_every_command() -> None:
+    shown = {name for name, _ in commands_in(text_of(ROOT / "README.md"))}
+    assert set(COMMANDS) <= shown
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_python_examples_parse(document: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", text_of(document), re.DOTALL):
+        ast.parse(block)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_to_files_resolve(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text_of(document)):
+        assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_changelog_knows_the_version() -> None:
+    assert f"## [{finereel.__version__}]" in text_of(ROOT / "CHANGELOG.md")
