@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64, Shaped
+from jaxtyping import Int64
 
 from finereel.errors import ConfigError, DataError
 
@@ -69,15 +69,15 @@ def wilson_interval(successes: float | int, trials: int, level: float = 0.95) ->
 
 
 def bootstrap_intervals(
-    values: Float[np.ndarray, " N"],
-    statistic: Callable[[Float[np.ndarray, " M"]], Float64[np.ndarray, " S"]],
-    clusters: Shaped[np.ndarray, " N"] | None = None,
+    values: np.ndarray,
+    statistic: Callable[[np.ndarray], np.ndarray],
+    clusters: np.ndarray | None = None,
     settings: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> list[Interval]:
     """Percentile bootstrap intervals (Efron 1979) of a vector of statistics, all from the same resamples.
 
-    values: one per query. statistic: (M,) resampled values to (S,) numbers. clusters: (N,) labels; queries of one label
-    (the captions of one video) are drawn together, as they are not independent. Deterministic for a seed.
+    values: (N,), one per query. statistic: (M,) resampled values to (S,) numbers. clusters: (N,) labels; queries of one
+    label (the captions of one video) are drawn together, as they are not independent. Deterministic for a seed.
 
     >>> [interval] = bootstrap_intervals(np.array([0.0, 1.0] * 50), lambda drawn: np.array([drawn.mean()]))
     >>> interval.low < 0.5 < interval.high
@@ -94,23 +94,21 @@ def bootstrap_intervals(
 
 
 def mean_interval(
-    values: Float[np.ndarray, " N"],
-    clusters: Shaped[np.ndarray, " N"] | None = None,
-    settings: Bootstrap = DEFAULT_BOOTSTRAP,
+    values: np.ndarray, clusters: np.ndarray | None = None, settings: Bootstrap = DEFAULT_BOOTSTRAP
 ) -> Interval:
-    """Bootstrap interval of a mean; see `bootstrap_intervals`."""
+    """Bootstrap interval of the mean of (N,) values; see `bootstrap_intervals`."""
     return bootstrap_intervals(values, lambda drawn: np.array([drawn.mean()]), clusters, settings)[0]
 
 
 def paired_difference(
-    first: Float[np.ndarray, " N"],
-    second: Float[np.ndarray, " N"],
-    clusters: Shaped[np.ndarray, " N"] | None = None,
+    first: np.ndarray,
+    second: np.ndarray,
+    clusters: np.ndarray | None = None,
     settings: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> PairedComparison:
     """Compare two systems on the same N queries by the bootstrap of their per-query difference.
 
-    first, second: one value per query in the same order, for instance 100.0 where the rank is 1 and 0.0 elsewhere.
+    first, second: (N,), one value per query in the same order, for instance 100.0 where the rank is 1, else 0.0.
 
     >>> paired_difference(np.ones(40), np.zeros(40)).distinguishable
     True
@@ -121,7 +119,7 @@ def paired_difference(
     return PairedComparison(float(difference.mean()), mean_interval(difference, clusters, settings))
 
 
-def _groups(clusters: Shaped[np.ndarray, "..."] | None, size: int) -> Int64[np.ndarray, " N"]:
+def _groups(clusters: np.ndarray | None, size: int) -> Int64[np.ndarray, " N"]:
     if clusters is None:
         return np.arange(size, dtype=np.int64)
     if clusters.shape != (size,):

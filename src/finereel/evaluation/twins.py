@@ -18,15 +18,15 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class TwinScores:
-    """Scores of N twin pairs: video v with caption c, twin video v' with twin caption c'."""
+    """Scores of N twin pairs, each (N,): video v with caption c, twin video v' with twin caption c'."""
 
-    own: Float[np.ndarray, " N"]
+    own: np.ndarray
     """s(v, c)"""
-    twin_caption: Float[np.ndarray, " N"]
+    twin_caption: np.ndarray
     """s(v, c')"""
-    twin_video: Float[np.ndarray, " N"]
+    twin_video: np.ndarray
     """s(v', c)"""
-    twin_own: Float[np.ndarray, " N"]
+    twin_own: np.ndarray
     """s(v', c')"""
 
     def __post_init__(self) -> None:
@@ -62,7 +62,7 @@ class TwinAccuracy:
 
 
 def twin_accuracy(
-    scores: TwinScores, pos: Sequence[str], clusters: Shaped[np.ndarray, " N"] | None = None
+    scores: TwinScores, pos: Sequence[str], clusters: np.ndarray | None = None
 ) -> dict[str, TwinAccuracy]:
     """Accuracy per part of speech, in alphabetical order, and over all pairs under `all`.
 
@@ -76,8 +76,9 @@ def twin_accuracy(
     (100.0, 50.0, 50.0)
     """
     labels = np.asarray(pos, dtype=str)
-    if labels.shape != scores.own.shape:
-        raise DataError(f"expected one part of speech for each of {len(scores.own)} pairs, got {labels.shape}")
+    if labels.shape != scores.own.shape or (clusters is not None and clusters.shape != labels.shape):
+        sizes = (labels.shape, None if clusters is None else clusters.shape)
+        raise DataError(f"expected one part of speech and cluster for each of {len(scores.own)} pairs, got {sizes}")
     if ALL in labels:
         raise DataError(f"{ALL!r} is the name of the total; give the part of speech of every pair")
     credits = _credits(scores)

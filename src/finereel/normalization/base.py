@@ -97,7 +97,7 @@ class Normalizer(ABC):
     def _learned_names(cls) -> list[str]:
         return [f.name for f in fields(cls) if not f.init]
 
-    def _restored(self, name: str, value: Any) -> Any:  # noqa: ARG002  subclasses decide by name
+    def _restored(self, name: str, value: Any) -> Any:
         return np.asarray(value, dtype=np.float64) if isinstance(value, list) else value
 
     def _orient(self, matrix: Float64[np.ndarray, "N M"]) -> Float64[np.ndarray, "..."]:
