@@ -19,12 +19,12 @@ from torch import Tensor
 from finereel.errors import CheckpointError, ConfigError, unknown_name
 from finereel.model import RetrievalModel
 from finereel.normalization import published_sinkhorn
-from finereel.official import ucofia
+from finereel.official import names, ucofia
 from finereel.official.checkpoint import read_state
 from finereel.official.options import Options
 from finereel.text import Tokenizer
 
-__all__ = ["KINDS", "OfficialModel", "Options", "import_checkpoint", "load", "sinkhorn"]
+__all__ = ["KINDS", "OfficialModel", "Options", "import_checkpoint", "load", "names", "sinkhorn", "ucofia"]
 
 Matrix = TypeVar("Matrix")
 

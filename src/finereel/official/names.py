@@ -40,7 +40,7 @@ _CLIP = {
     "clip.visual.ln_post.weight": "vision_model.post_layernorm.weight",
     "clip.visual.ln_post.bias": "vision_model.post_layernorm.bias",
 }
-_CLIP_TRANSPOSED = {
+CLIP_TRANSPOSED = {
     "clip.text_projection": "text_projection.weight",
     "clip.visual.proj": "visual_projection.weight",
 }
@@ -78,7 +78,7 @@ def block_table(official: str, ours: str, count: int) -> Table:
 def clip_table(text_blocks: int, vision_blocks: int, ours: str = "encoder.clip.") -> Table:
     """Both CLIP towers."""
     table = plain_table({official: ours + name for official, name in _CLIP.items()})
-    for official, name in _CLIP_TRANSPOSED.items():
+    for official, name in CLIP_TRANSPOSED.items():
         table[official] = (Target(ours + name, _transposed),)
     table |= block_table("clip.transformer.resblocks", f"{ours}text_model.encoder.layers", text_blocks)
     table |= block_table("clip.visual.transformer.resblocks", f"{ours}vision_model.encoder.layers", vision_blocks)

@@ -18,7 +18,7 @@ from finereel.official.options import Options
 NEVER_USED = ("word_logit_weight", "frame_mat_weight", "frame_mat_weight2", "word_mat_weight_for_pixel")
 SHIFTED_BLOCKS = (10, 11)
 _HEAD_WIDTH = 64
-_MATRICES = {
+MATRICES = {
     "global_mat_weight": "head.sentence_projection",
     "global_mat_weight_1": "head.video_projection",
     "local_mat_weight": "head.word_projection",
@@ -29,14 +29,14 @@ _MATRICES = {
     "pixel_mat_weight2": "head.over_word_patches.mixing",
     "word_mat_weight2": "head.over_patch_words.mixing",
 }
-_SELECTOR = "visual_token_selector.score_predictor."
-_SCORER = {
-    "in_conv.0.weight": "norm.weight",
-    "in_conv.0.bias": "norm.bias",
-    "in_conv.1.weight": "hidden.weight",
-    "out_conv.0.weight": "context.weight",
-    "out_conv.2.weight": "output.weight",
+SELECTOR = {
+    "visual_token_selector.score_predictor.in_conv.0.weight": "patches.scorer.norm.weight",
+    "visual_token_selector.score_predictor.in_conv.0.bias": "patches.scorer.norm.bias",
+    "visual_token_selector.score_predictor.in_conv.1.weight": "patches.scorer.hidden.weight",
+    "visual_token_selector.score_predictor.out_conv.0.weight": "patches.scorer.context.weight",
+    "visual_token_selector.score_predictor.out_conv.2.weight": "patches.scorer.output.weight",
 }
+FRAME_POSITIONS = {"frame_position_embeddings.weight": "temporal.positions.weight"}
 
 
 def build(state: Mapping[str, Tensor], options: Options) -> RetrievalModel:
@@ -46,10 +46,10 @@ def build(state: Mapping[str, Tensor], options: Options) -> RetrievalModel:
     vision_blocks = towers["vision_config"]["num_hidden_layers"]
     config = _config(plain, towers["projection_dim"], vision_blocks, options)
     table = names.clip_table(towers["text_config"]["num_hidden_layers"], vision_blocks)
-    table |= names.plain_table(_MATRICES)
-    table |= names.plain_table({_SELECTOR + old: "patches.scorer." + new for old, new in _SCORER.items()})
+    table |= names.plain_table(MATRICES)
+    table |= names.plain_table(SELECTOR)
     if config.temporal == "seqTransf":
-        table |= names.plain_table({"frame_position_embeddings.weight": "temporal.positions.weight"})
+        table |= names.plain_table(FRAME_POSITIONS)
         table |= names.block_table("transformerClip.resblocks", "temporal.blocks", config.temporal_layers)
     weights = names.translate(plain, table, NEVER_USED, "ucofia")
     if options.variant == "eval":
@@ -123,7 +123,7 @@ def _size(setting: str, asked: int | None, stored: int) -> int:
 
 
 def _scorer_kind(state: Mapping[str, Tensor], dim: int) -> Any:
-    width = len(names.require(state, f"{_SELECTOR}in_conv.0.weight"))
+    width = len(names.require(state, next(iter(SELECTOR))))
     kinds = {dim: "token", 2 * dim: "frame_video"}
     if width not in kinds:
         raise CheckpointError(f"the patch scorer takes vectors of {width}: expected {dim} (A) or {2 * dim} (B)")
