@@ -1,0 +1,131 @@
+"""The fitted normalisation of a library: a bias per clip and granularity, from a bank of captions.
+
+`bank.npz` is replaced as a whole, so a library has the old normalisation or the new one. Clips added afterwards carry
+their bias in their own row (the half-step of `Sinkhorn.extend`), committed together with their features and marked
+with the bank's name.
+"""
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float32
+
+from finereel.errors import LibraryError
+from finereel.features import VideoFeatures
+from finereel.index.durable import replace_file
+from finereel.index.ports import SearchModel
+from finereel.index.schema import ClipBias
+from finereel.normalization import Sinkhorn, per_granularity, per_granularity_from_dict
+from finereel.normalization.granularities import PerGranularity
+
+NAME = "bank.npz"
+Biases = Float32[np.ndarray, "V G"]
+
+
+class StaleBankError(LibraryError):
+    """Rows that the bank does not know: another process fitted a new one meanwhile; read both again."""
+
+
+@dataclass(frozen=True)
+class Bank:
+    """A fitted bank.
+
+    captions: its texts. normalizers: one fitted Sinkhorn per granularity. clip_ids (sorted) and biases: of the clips
+    that existed when it was fitted, strength applied.
+    """
+
+    captions: tuple[str, ...]
+    normalizers: PerGranularity
+    clip_ids: np.ndarray
+    biases: Biases
+
+    @property
+    def name(self) -> str:
+        """The protocol of every score that this bank corrects, for instance `bank:12ab...`."""
+        return self.normalizers.protocol
+
+    @property
+    def granularities(self) -> list[str]:
+        """The columns of `biases`, in order."""
+        return list(self.normalizers.parts)
+
+    @classmethod
+    def fit(cls, captions: list[str], scores: dict[str, np.ndarray], clip_ids: list[str], **settings: Any) -> "Bank":
+        """From (captions x clips) scores per granularity; settings as of `finereel.normalization.Sinkhorn`."""
+        order = np.argsort(np.array(clip_ids))
+        normalizers = per_granularity("sinkhorn", list(scores), **settings).fit(scores)
+        columns = [_sinkhorn(part).strength * _sinkhorn(part).bias_ for part in normalizers.parts.values()]
+        biases = np.stack(columns, axis=1).astype(np.float32)
+        return cls(tuple(captions), normalizers, np.array(clip_ids)[order], biases[order])
+
+    def extend(self, model: SearchModel, features: VideoFeatures) -> ClipBias:
+        """The bias of clips that came after the fit, as their rows keep it."""
+        parts = model.score(model.encode_text(list(self.captions)), features).parts
+        columns = []
+        for name, part in self.normalizers.parts.items():
+            normalizer = _sinkhorn(part)
+            columns.append(normalizer.strength * normalizer.extend(parts[name].double().cpu().numpy()))
+        return ClipBias(self.name, np.stack(columns, axis=1).astype(np.float32))
+
+    def biases_of(self, rows: pa.Table) -> Biases:
+        """The bias of rows with columns clip_id, bias, bank.
+
+        Raises StaleBankError when a row is neither in the bank nor marked with its name.
+        """
+        clip_ids = np.array(rows["clip_id"].to_pylist(), dtype=str)
+        values = np.zeros((len(clip_ids), len(self.granularities)), dtype=np.float32)
+        own = np.array([bank == self.name for bank in rows["bank"].to_pylist()], dtype=bool)
+        if own.any():
+            values[own] = np.array(rows["bias"].filter(pa.array(own)).to_pylist(), dtype=np.float32)
+        places = np.minimum(np.searchsorted(self.clip_ids, clip_ids), max(0, len(self.clip_ids) - 1))
+        found = self.clip_ids[places] == clip_ids if len(self.clip_ids) else np.zeros(len(clip_ids), dtype=bool)
+        if not (found | own).all():
+            raise StaleBankError(
+                f"{int((~(found | own)).sum())} clips have no normalisation bias; fit the normalisation again"
+            )
+        fitted = found & ~own
+        values[fitted] = self.biases[places[fitted]]
+        return values
+
+    def save(self, folder: Path) -> None:
+        """Make this bank the library's normalisation."""
+        state = self.normalizers.to_dict()
+        for part in state.values():
+            part["learned"].pop("bias_")  # per clip, and kept in `biases`
+        described = json.dumps({"captions": list(self.captions), "normalizers": state})
+        stream = io.BytesIO()
+        np.savez(stream, described=np.array(described), clip_ids=self.clip_ids, biases=self.biases)
+        replace_file(folder / NAME, stream.getvalue())
+
+    @classmethod
+    def load(cls, folder: Path) -> "Bank | None":
+        """The library's normalisation, None when there is none. Raises LibraryError when its file is damaged."""
+        path = folder / NAME
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                described = json.loads(str(arrays["described"]))
+                normalizers = per_granularity_from_dict(described["normalizers"])
+                return cls(tuple(described["captions"]), normalizers, arrays["clip_ids"], arrays["biases"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise LibraryError(
+                f"the normalisation in {path} is damaged ({error}); delete that file to search without it, "
+                "or fit the normalisation again"
+            ) from error
+
+
+def remove_bank(folder: Path) -> None:
+    """Search without normalisation from now on."""
+    (folder / NAME).unlink(missing_ok=True)
+
+
+def _sinkhorn(part: object) -> Sinkhorn:
+    assert isinstance(part, Sinkhorn)
+    return part

@@ -1,0 +1,81 @@
+"""`library.json`: which table of a library folder is the live one, and which model it belongs to.
+
+    LIBRARY/
+      library.json          this file, replaced as a whole (write beside, fsync, rename)
+      lock                  the writer's operating-system lock
+      index-<fingerprint>/  one per model: clips.lance, failures.jsonl, bank.npz
+
+The same facts stand in the table's own metadata, so a damaged `library.json` is rebuilt from there. While a library is
+rebuilt for another model there are two index folders; `library.json` names the one that answers.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from finereel.errors import LibraryError, LibraryNotFoundError
+from finereel.index.durable import read_json_object, replace_file
+from finereel.index.ports import IndexedModel
+
+FORMAT = 1
+NAME = "library.json"
+METADATA_KEY = b"finereel"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The live index of a library."""
+
+    model: IndexedModel
+    format: int = FORMAT
+
+    @property
+    def folder(self) -> str:
+        """The name of the index folder."""
+        return f"index-{self.model.fingerprint}"
+
+    def to_json(self) -> bytes:
+        """As `library.json` and the table's metadata hold it."""
+        return (json.dumps(asdict(self), indent=2) + "\n").encode()
+
+    @classmethod
+    def parse(cls, text: bytes, where: Path) -> "Manifest":
+        """The inverse of `to_json`."""
+        return cls.from_json(json.loads(text), where)
+
+    @classmethod
+    def from_json(cls, value: dict[str, object], where: Path) -> "Manifest":
+        """Raises LibraryError for another format version or missing entries."""
+        if value.get("format") != FORMAT:
+            raise LibraryError(
+                f"{where} has format {value.get('format')!r}, this program reads {FORMAT}; "
+                "update finereel, or index again into a new library"
+            )
+        try:
+            return cls(IndexedModel(**value["model"]))  # type: ignore[arg-type]
+        except (KeyError, TypeError) as error:
+            raise LibraryError(f"{where} does not name its model ({error}); index again into a new library") from error
+
+
+def write_manifest(library: Path, manifest: Manifest) -> None:
+    """Make `manifest.folder` the live index: before the rename the old one answers, after it the new one."""
+    replace_file(library / NAME, manifest.to_json())
+
+
+def read_manifest(library: Path) -> Manifest | None:
+    """The manifest, or None when `library.json` is absent or damaged (a torn or zero-byte file)."""
+    value = read_json_object(library / NAME)
+    return None if value is None else Manifest.from_json(value, library / NAME)
+
+
+def index_folders(library: Path) -> list[Path]:
+    """Index folders that hold a table, oldest first."""
+    folders = [path.parent for path in library.glob("index-*/clips.lance")]
+    return sorted(folders, key=lambda folder: folder.stat().st_ctime_ns)
+
+
+def not_found(library: Path) -> LibraryNotFoundError:
+    """The one wording for a folder without a library."""
+    return LibraryNotFoundError(
+        f"there is no library at {library}; make one with `finereel index VIDEOS --library {library}`"
+    )

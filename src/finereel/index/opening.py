@@ -1,0 +1,62 @@
+"""Finding the live index of a library folder, also after a crash or damage to `library.json`."""
+
+import os
+from pathlib import Path
+
+from finereel.errors import LibraryError
+from finereel.index.manifest import NAME, Manifest, index_folders, read_manifest, write_manifest
+from finereel.index.store import ClipStore
+
+BUILDING = "building"
+"""A file that marks an index folder which is not complete enough to answer (a rebuild under way)."""
+
+
+def absolute(path: str | Path) -> Path:
+    """The path as the library keeps it: absolute, `~` expanded, links left as they are."""
+    # abspath, not resolve: a video found through a link keeps the name its owner knows.
+    return Path(os.path.abspath(os.path.expanduser(os.fspath(path))))  # noqa: PTH100, PTH111
+
+
+def open_store(library: Path) -> ClipStore | None:
+    """The live index, None where no library was ever begun.
+
+    A damaged `library.json` does not matter as long as a table is there. Raises LibraryError when the folder is a
+    library but its table is gone or unreadable: a library never silently turns into an empty one.
+    """
+    manifest = read_manifest(library)
+    if manifest is not None:
+        return _open_named(library, manifest)
+    complete = [folder for folder in index_folders(library) if not (folder / BUILDING).exists()]
+    # A table without a single version is one whose making was interrupted: nothing was ever in it.
+    committed = [folder for folder in complete if any((folder / "clips.lance" / "_versions").glob("*"))]
+    if committed:
+        return ClipStore.open(committed[-1])
+    if (library / NAME).exists():
+        raise LibraryError(
+            f"{library / NAME} is damaged and there is no clip table beside it; restore the folder from a backup, "
+            "or delete it and index again"
+        )
+    return None
+
+
+def begin_library(library: Path, manifest: Manifest) -> ClipStore:
+    """A new, empty library; the caller holds the lock."""
+    store = ClipStore.create(library / manifest.folder, manifest)
+    write_manifest(library, manifest)
+    return store
+
+
+def mend_manifest(library: Path, store: ClipStore) -> None:
+    """Write `library.json` again where it was damaged or lost; the caller holds the lock."""
+    if read_manifest(library) is None:
+        write_manifest(library, store.manifest)
+
+
+def _open_named(library: Path, manifest: Manifest) -> ClipStore:
+    folder = library / manifest.folder
+    if not (folder / "clips.lance").is_dir():
+        raise LibraryError(
+            f"{library} should hold {manifest.folder}/clips.lance, which is gone; restore it from a backup, "
+            "or delete the library folder and index again"
+        )
+    return ClipStore.open(folder)

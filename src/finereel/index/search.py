@@ -1,0 +1,158 @@
+"""TEXT -> HITS: coarse candidates, their features from disk, the model's own score, bias, a stable order.
+
+With `candidates=None` every clip is scored, and the order is that of evaluating the whole library.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import normalize
+
+from finereel.errors import ConfigError
+from finereel.features import Scores, TextFeatures, VideoFeatures
+from finereel.index.bank import Bank
+from finereel.index.coarse import AnnCoarse, Coarse, ExactCoarse
+from finereel.index.ports import SearchModel
+from finereel.index.snapshot import Clips, Snapshot
+from finereel.types import Hit
+
+BLOCK = 1024
+"""Clips read at a time when every clip is scored: 60 MB on disk, 240 MB as float32."""
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """top: hits to return. candidates: clips that are scored in full, None for all. per_video: hits of one video at
+    most, None for no limit."""
+
+    top: int = 10
+    candidates: int | None = 200
+    per_video: int | None = 1
+
+    def __post_init__(self) -> None:
+        for name in ("top", "candidates", "per_video"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} must be at least 1, got {value}")
+
+
+@dataclass(frozen=True)
+class Searcher:
+    """One committed state of a library, ready for queries."""
+
+    snapshot: Snapshot
+    bank: Bank | None
+    coarse: Coarse
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, bank: Bank | None) -> "Searcher":
+        """Exact up to the size where the writer made an approximate index, approximate from there."""
+        if snapshot.table.list_indices():
+            return cls(snapshot, bank, AnnCoarse(snapshot, bank is not None))
+        table = snapshot.vectors()
+        bias = None
+        if bank is not None and "video_sentence" in bank.granularities:
+            bias = bank.biases_of(table.rows)[:, bank.granularities.index("video_sentence")].copy()
+        return cls(snapshot, bank, ExactCoarse(table, bias))
+
+    def search(self, model: SearchModel, text: str, settings: SearchSettings) -> list[Hit]:
+        """The best clips for a text."""
+        query = model.encode_text([text])
+        count = self.snapshot.count
+        wanted = count if settings.candidates is None else min(count, max(settings.candidates, settings.top))
+        while True:
+            chosen = best_per_video(self._score(model, query, wanted), settings)
+            # Many clips of few videos: look further until the list is full.
+            if len(chosen) >= settings.top or wanted >= count:
+                return self._hits(chosen)
+            wanted = min(count, wanted * 4)
+
+    def _score(self, model: SearchModel, query: TextFeatures, wanted: int) -> list["ScoredClip"]:
+        """`wanted` clips scored in full, best first."""
+        if wanted >= self.snapshot.count:
+            row_ids = self.snapshot.row_ids()
+        else:
+            row_ids = self.coarse.candidates(model.coarse_query(query)[0], wanted)
+        scored: list[ScoredClip] = []
+        for start in range(0, len(row_ids), BLOCK):
+            scored += score_clips(model, query, self.snapshot.take(row_ids[start : start + BLOCK]), self.bank)
+        return sorted(scored, key=ScoredClip.rank)
+
+    def _hits(self, chosen: list["ScoredClip"]) -> list[Hit]:
+        thumbnails = self.snapshot.thumbnails([clip.clip_id for clip in chosen])
+        return [clip.hit(thumbnails.get(clip.clip_id, b"")) for clip in chosen]
+
+
+@dataclass(frozen=True)
+class ScoredClip:
+    """A clip and its score for one text; parts are contributions (weight and bias applied)."""
+
+    clip_id: str
+    path: str
+    start: float
+    end: float
+    score: float
+    parts: dict[str, float]
+    best_frame: float
+
+    def rank(self) -> tuple[float, str, float]:
+        """Best score first; equal scores by path and time, so that the order survives any rewrite of the table."""
+        return (-self.score, self.path, self.start)
+
+    def hit(self, thumbnail: bytes) -> Hit:
+        """As the person who asked gets it."""
+        return Hit(self.path, self.start, self.end, self.score, self.parts, self.best_frame, self.clip_id, thumbnail)
+
+
+def score_clips(model: SearchModel, query: TextFeatures, clips: Clips, bank: Bank | None) -> list[ScoredClip]:
+    """One text (T = 1) against clips, in the order of the clips."""
+    if not len(clips):
+        return []
+    scores = corrected(model.score(query, clips.features), clips, bank)
+    fused = scores.fused[0].tolist()
+    parts = {name: (part[0] * scores.weights[name]).tolist() for name, part in scores.parts.items()}
+    best = best_frames(query, clips.features)
+    rows: list[dict[str, Any]] = clips.rows.select(["clip_id", "start", "end", "seconds"]).to_pylist()
+    return [
+        ScoredClip(
+            row["clip_id"],
+            clips.paths[index],
+            row["start"],
+            row["end"],
+            fused[index],
+            {name: values[index] for name, values in parts.items()},
+            row["seconds"][best[index]],
+        )
+        for index, row in enumerate(rows)
+    ]
+
+
+def corrected(scores: Scores, clips: Clips, bank: Bank | None) -> Scores:
+    """Scores (T, V) with the bank's bias of every clip added per granularity; unchanged without a bank."""
+    if bank is None:
+        return scores
+    biases = torch.from_numpy(bank.biases_of(clips.rows))
+    columns = {name: biases[:, index] for index, name in enumerate(bank.granularities)}
+    return Scores({name: part + columns[name] for name, part in scores.parts.items()}, scores.weights)
+
+
+def best_frames(query: TextFeatures, video: VideoFeatures) -> list[int]:
+    """Per clip, the frame whose cosine with the sentence is largest."""
+    cosines = torch.einsum("vfd,d->vf", normalize(video.frames, dim=-1), normalize(query.sentence[0], dim=0))
+    best: list[int] = cosines.masked_fill(~video.frame_mask, -torch.inf).argmax(1).tolist()
+    return best
+
+
+def best_per_video(ranked: list[ScoredClip], settings: SearchSettings) -> list[ScoredClip]:
+    """The first `top` clips, at most `per_video` of each video."""
+    if settings.per_video is None:
+        return ranked[: settings.top]
+    seen: Counter[str] = Counter()
+    chosen = []
+    for clip in ranked:
+        seen[clip.path] += 1
+        if seen[clip.path] <= settings.per_video:
+            chosen.append(clip)
+    return chosen[: settings.top]

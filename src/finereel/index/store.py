@@ -1,0 +1,132 @@
+"""The clip table on disk: every change is one atomic LanceDB commit, every read one committed snapshot.
+
+A writer holds `finereel.index.lock.writer_lock`. Readers take no lock: a `Snapshot` is pinned to a version, and old
+versions are kept for KEEP_OLD, longer than any search takes.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import lancedb
+import pyarrow as pa
+from lancedb.index import IvfSq
+from lancedb.table import LanceTable
+
+from finereel.errors import LibraryError
+from finereel.index.durable import sync_folder
+from finereel.index.faults import first_line, storage_errors
+from finereel.index.manifest import METADATA_KEY, Manifest
+from finereel.index.schema import FILE_COLUMNS, FileRecord, clip_schema, file_changes, to_files
+from finereel.index.snapshot import Snapshot
+
+TABLE = "clips"
+KEEP_OLD = timedelta(minutes=10)
+SMALL_FRAGMENTS = 32
+ROWS_PER_FRAGMENT = 2_000
+
+
+class ClipStore:
+    """The table of one library and one model.
+
+    folder: the index folder; it holds `clips.lance`.
+    """
+
+    def __init__(self, folder: Path, table: LanceTable, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._table = table
+
+    @classmethod
+    def create(cls, folder: Path, manifest: Manifest) -> "ClipStore":
+        """An empty table in `folder`; what a crash left there before its first commit is overwritten."""
+        folder.mkdir(parents=True, exist_ok=True)
+        schema = clip_schema(manifest.model, {METADATA_KEY: manifest.to_json()})
+        with storage_errors(folder, "made"):
+            table = lancedb.connect(folder).create_table(TABLE, schema=schema, mode="overwrite")
+        sync_folder(folder)
+        return cls(folder, table, manifest)
+
+    @classmethod
+    def open(cls, folder: Path) -> "ClipStore":
+        """Raises LibraryError when the table cannot be read; it is never replaced by an empty one."""
+        try:
+            table = lancedb.connect(folder).open_table(TABLE)
+            described = (table.schema.metadata or {})[METADATA_KEY]
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            raise LibraryError(
+                f"the clip table in {folder} cannot be read ({first_line(error)}); restore the folder from a backup, "
+                "or index the videos again into a new library"
+            ) from error
+        return cls(folder, table, Manifest.parse(described, folder))
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns, for building rows."""
+        return self._table.schema
+
+    def snapshot(self) -> Snapshot:
+        """The newest committed state, unaffected by later commits."""
+        with storage_errors(self.folder, "read"):
+            table = lancedb.connect(self.folder).open_table(TABLE)
+            table.checkout(table.version)
+        return Snapshot(table, self.manifest.model, self.folder)
+
+    def version(self) -> int:
+        """The number of the newest commit, by any process."""
+        self._table.checkout_latest()
+        return int(self._table.version)
+
+    def files(self) -> dict[str, FileRecord]:
+        """Every file of the library, by path."""
+        with storage_errors(self.folder, "read"):
+            self._table.checkout_latest()
+            return to_files(self._table.search().select(FILE_COLUMNS).limit(None).to_arrow())
+
+    def commit(self, rows: Sequence[pa.Table], replaced: Sequence[str] = ()) -> None:
+        """Add rows and, in the same commit, drop all rows of the files `replaced` (file ids).
+
+        A reader sees the old rows or the new ones, never neither. Raises LibraryError when the disk refuses; nothing
+        of this call is visible then.
+        """
+        fresh = pa.concat_tables(rows) if rows else self.schema.empty_table()
+        with storage_errors(self.folder, "written"):
+            if not replaced:
+                self._table.add(fresh)
+            elif len(fresh):
+                merge = self._table.merge_insert("clip_id").when_matched_update_all().when_not_matched_insert_all()
+                merge.when_not_matched_by_source_delete(_any_of(replaced)).execute(fresh)
+            else:
+                self._table.delete(_any_of(replaced))
+
+    def change(self, files: Sequence[FileRecord]) -> None:
+        """New path, file state or missing mark of files, by file id, in one commit.
+
+        Cost: Lance rewrites the rows of these files (60 KB per clip), no decoding and no encoding.
+        """
+        with storage_errors(self.folder, "written"):
+            self._table.merge_insert("file_id").when_matched_update_all().execute(file_changes(list(files)))
+
+    def tidy(self, force: bool = False) -> None:
+        """Merge small fragments and drop versions older than KEEP_OLD, once there are enough to be worth the copying."""
+        stats = self._table.stats()["fragment_stats"]
+        if force or stats["num_small_fragments"] > SMALL_FRAGMENTS + self._table.count_rows() // ROWS_PER_FRAGMENT:
+            with storage_errors(self.folder, "compacted"):
+                self._table.optimize(cleanup_older_than=KEEP_OLD)
+
+    def refresh_ann(self, threshold: int) -> None:
+        """Make the approximate index once the table has `threshold` rows, and take in new rows when they are many."""
+        count = self._table.count_rows()
+        if count < threshold:
+            return
+        with storage_errors(self.folder, "indexed"):
+            names = [index.name for index in self._table.list_indices()]
+            if not names:
+                self._table.create_index("vector", config=IvfSq(distance_type="dot"))
+            elif self._table.index_stats(names[0]).num_unindexed_rows > count // 20:
+                self._table.optimize(cleanup_older_than=KEEP_OLD)
+
+
+def _any_of(file_ids: Sequence[str]) -> str:
+    # File ids are hexadecimal by construction, so no quoting can go wrong.
+    return "file_id IN (" + ", ".join(f"'{file_id}'" for file_id in file_ids) + ")"

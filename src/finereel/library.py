@@ -1,0 +1,289 @@
+"""A library of videos: add files, search them with words, see what is in it.
+
+from finereel.library import Library
+
+library = Library.open("holiday.library", model="reelworld-tiny")
+library.add(["~/Videos/holiday"])
+for hit in library.search("a dog jumps into the water"):
+    print(hit.video, hit.start, hit.score)
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from finereel.errors import LibraryError, ModelMismatchError, NotAVideoError
+from finereel.index.bank import NAME as BANK
+from finereel.index.bank import Bank, remove_bank
+from finereel.index.describe import rank_captions
+from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
+from finereel.index.fitting import fit_bank, refit
+from finereel.index.journal import Journal
+from finereel.index.lock import writer_lock
+from finereel.index.manifest import Manifest, not_found
+from finereel.index.opening import absolute, begin_library, mend_manifest, open_store
+from finereel.index.plan import Planner, is_below
+from finereel.index.ports import IndexedModel, SearchModel, VideoSource
+from finereel.index.rebuild import begin_rebuild, finish_rebuild
+from finereel.index.search import Searcher, SearchSettings
+from finereel.index.source import DiskSource
+from finereel.index.status import LibraryStatus, find_problems, library_status
+from finereel.index.stop import stop_on_interrupt
+from finereel.index.store import ClipStore
+from finereel.index.writer import Writer
+from finereel.types import CaptionHit, Hit, Problem
+from finereel.video.plan import ClipPlan
+
+
+@dataclass
+class _Cached:
+    """The searcher of the newest commit seen, and what it was made of."""
+
+    key: tuple[str, int, int]
+    searcher: Searcher
+
+
+class Library:
+    """A folder that makes videos searchable. Use `Library.open`.
+
+    Searching takes no lock and sees the last committed state, also while another process adds.
+    """
+
+    def __init__(self, path: Path, model: str | Path | SearchModel | None, source: VideoSource) -> None:
+        self.path = path
+        self._wanted = model
+        self._model: SearchModel | None = None
+        self._source = source
+        self._cached: _Cached | None = None
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        model: str | Path | SearchModel | None = None,
+        source: VideoSource | None = None,
+    ) -> "Library":
+        """The library in the folder `path`; nothing is read or made yet, the first `add` makes the folder.
+
+        model: a model, its directory, bundled name or hub id. None means the one the library was made with, or for a
+            new library `finereel.model.DEFAULT_MODEL`. It is loaded when first needed.
+        source: where videos are read from; the file system by default.
+        """
+        return cls(absolute(path), model, source or DiskSource())
+
+    def close(self) -> None:
+        """End the decoding child process, if one runs. The library can be used again."""
+        self._source.close()
+
+    def add(
+        self,
+        paths: Iterable[str | Path],
+        *,
+        on_event: OnEvent | None = None,
+        settings: AddSettings | None = None,
+    ) -> AddReport:
+        """Index the videos at `paths` (files and folders) and everything that changed there.
+
+        Unchanged files cost a look at their size and time; renamed ones are recognised by content; vanished ones are
+        hidden from search until they return; files that cannot be read are listed by `doctor` and stop nothing.
+        Videos become searchable commit by commit. Ctrl-C ends the current commit and returns (`interrupted`); a killed
+        process loses only what was not committed, and the same call goes on from there.
+
+        Raises LibraryBusyError when another process writes, ModelMismatchError, NotAVideoError when there is nothing
+        at `paths`, LibraryError when the disk refuses.
+        """
+        roots = [absolute(path) for path in paths]
+        model = self._load_model()
+        with self._writing(model) as store:
+            found = self._find(roots, store)
+            return self._run(store, found, roots, settings or AddSettings(), on_event)
+
+    def search(self, text: str, top: int = 10, *, candidates: int | None = 200, per_video: int | None = 1) -> list[Hit]:
+        """The clips that fit a text best, best first.
+
+        candidates: clips that get the full score after the coarse look at all of them; None scores every clip.
+        per_video: at most so many hits of one video; None for no limit.
+        """
+        settings = SearchSettings(top, candidates, per_video)
+        model = self._load_model()
+        try:
+            return self._searcher().search(model, text, settings)
+        except LibraryError:
+            # A writer replaced the bank or the whole index between two of our reads: look at the new state once.
+            self._cached = None
+            return self._searcher().search(model, text, settings)
+
+    def describe(self, video: str | Path, captions: Sequence[str]) -> list[CaptionHit]:
+        """Captions ranked by how well they describe a video, best first.
+
+        video: a file of the library, or any other video, which is then encoded on the fly and not kept.
+        """
+        path = absolute(video)
+        store, model = self._existing(), self._load_model()
+        record = store.files().get(str(path))
+        if record is not None:
+            return rank_captions(model, store.snapshot().of_file(record.file_id).features, captions)
+        clips = [clip.frames for clip in self._source.clips(path, ClipPlan(num_frames=model.num_frames))]
+        if not clips:
+            raise NotAVideoError(f"{path}: no picture could be decoded")
+        return rank_captions(model, model.encode_video(clips), captions)
+
+    def status(self) -> LibraryStatus:
+        """Counts, size on disk, model and normalisation."""
+        store = self._existing()
+        return library_status(self.path, store, Journal(store.folder), Bank.load(store.folder))
+
+    def doctor(self) -> list[Problem]:
+        """Everything that is wrong: files that failed, were read in part or are gone, and damage to the table."""
+        store = self._existing()
+        files = store.files().values()
+        return find_problems(files, Journal(store.folder), store.snapshot().clip_ids())
+
+    def remove(self, paths: Iterable[str | Path]) -> int:
+        """Forget videos, by file or by folder; returns how many. The video files stay where they are."""
+        roots = [str(absolute(path)) for path in paths]
+        self._existing()
+        with self._writing(None) as store:
+            chosen = [file for path, file in store.files().items() if any(is_below(path, root) for root in roots)]
+            if chosen:
+                store.commit([], [file.file_id for file in chosen])
+            journal = Journal(store.folder)
+            journal.forget({bad.path for bad in journal.all() if any(is_below(bad.path, root) for root in roots)})
+            store.tidy()
+        return len(chosen)
+
+    def fit_normalization(self, captions: Sequence[str], *, temperature: float = 1.0, strength: float = 1.0) -> str:
+        """Correct hubs (clips that fit everything) in every later search; returns the protocol, `bank:<hash>`.
+
+        captions: a bank of texts that look like real queries; the more the better, some hundreds at least. A bias per
+        clip and granularity is fitted by Sinkhorn (see `finereel.normalization.Sinkhorn`) and kept; clips that are
+        added later get theirs by a half-step.
+        """
+        self._existing()
+        model = self._load_model()
+        with self._writing(model) as store:
+            bank = fit_bank(store.snapshot(), model, list(captions), temperature, strength)
+            bank.save(store.folder)
+        return bank.name
+
+    def remove_normalization(self) -> None:
+        """Search with plain scores again."""
+        self._existing()
+        with self._writing(None) as store:
+            remove_bank(store.folder)
+
+    def rebuild(
+        self,
+        model: str | Path | SearchModel,
+        *,
+        on_event: OnEvent | None = None,
+        settings: AddSettings | None = None,
+    ) -> AddReport:
+        """Index every video of the library again with another model.
+
+        The old index answers until the new one is complete and then goes. When interrupted, the same call goes on.
+        A fitted normalisation is fitted again with the same captions.
+        """
+        old = self._existing()
+        self._wanted, self._model = model, None
+        fresh = self._load_model()
+        with writer_lock(self.path):
+            store = begin_rebuild(self.path, old, _indexed(fresh))
+            found = [Path(path) for path, file in old.files().items() if not file.missing]
+            report = self._run(store, found, [], settings or AddSettings(), on_event)
+            if not report.interrupted:
+                bank = refit(Bank.load(old.folder), store.snapshot(), fresh)
+                if bank is not None:
+                    bank.save(store.folder)
+                finish_rebuild(self.path, store)
+        return report
+
+    def _load_model(self) -> SearchModel:
+        if self._model is None:
+            store = open_store(self.path)
+            wanted = self._wanted
+            if wanted is None and store is not None:
+                wanted = store.manifest.model.name
+            self._model = _load(wanted)
+        return self._model
+
+    def _existing(self) -> ClipStore:
+        store = open_store(self.path)
+        if store is None:
+            raise not_found(self.path)
+        return store
+
+    @contextmanager
+    def _writing(self, model: SearchModel | None) -> Iterator[ClipStore]:
+        """The store with the lock held; made first where there is none and a model is given."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with writer_lock(self.path):
+            store = open_store(self.path)
+            if store is None:
+                if model is None:
+                    raise not_found(self.path)
+                store = begin_library(self.path, Manifest(_indexed(model)))
+            mend_manifest(self.path, store)
+            if model is not None:
+                _require_same_model(store, model, self.path)
+            yield store
+
+    def _find(self, roots: list[Path], store: ClipStore) -> list[Path]:
+        """The video files at `roots`. A root that is gone counts as vanished when the library knows files there."""
+        known = [*store.files(), *(failure.path for failure in Journal(store.folder).all())]
+        forgotten = {root for root in roots if any(is_below(path, str(root)) for path in known)}
+        wanted = [root for root in roots if root.exists() or root.is_symlink() or root not in forgotten]
+        try:
+            return self._source.find(wanted) if wanted else []
+        except NotAVideoError:
+            if not forgotten:
+                raise
+            return []
+
+    def _run(
+        self, store: ClipStore, found: list[Path], roots: list[Path], settings: AddSettings, on_event: OnEvent | None
+    ) -> AddReport:
+        journal = Journal(store.folder)
+        with stop_on_interrupt() as stop:
+            plan = Planner(self._source, store.files(), journal, settings.retry_failed).plan(found, roots)
+            writer = Writer(store, journal, Bank.load(store.folder), settings)
+            return writer.run(plan, self._source, self._load_model(), on_event or _silent, stop)
+
+    def _searcher(self) -> Searcher:
+        store, model = self._existing(), self._load_model()
+        _require_same_model(store, model, self.path)
+        bank_file = store.folder / BANK
+        key = (store.manifest.folder, store.version(), bank_file.stat().st_mtime_ns if bank_file.exists() else 0)
+        if self._cached is None or self._cached.key != key:
+            self._cached = _Cached(key, Searcher.of(store.snapshot(), Bank.load(store.folder)))
+        return self._cached.searcher
+
+
+def _silent(event: AddEvent) -> None:
+    del event
+
+
+def _load(wanted: str | Path | SearchModel | None) -> SearchModel:
+    if wanted is not None and not isinstance(wanted, str | Path):
+        return wanted
+    from finereel.model import DEFAULT_MODEL, load
+
+    return load(DEFAULT_MODEL if wanted is None else wanted)
+
+
+def _indexed(model: SearchModel) -> IndexedModel:
+    """What is kept of a model; a directory by its absolute path, so that it is found from anywhere."""
+    indexed = IndexedModel.of(model)
+    return replace(indexed, name=str(absolute(indexed.name))) if Path(indexed.name).is_dir() else indexed
+
+
+def _require_same_model(store: ClipStore, model: SearchModel, library: Path) -> None:
+    ours = store.manifest.model
+    if model.fingerprint != ours.fingerprint:
+        raise ModelMismatchError(
+            f"{library} was indexed with {ours.name} ({ours.fingerprint}), got {model.name} ({model.fingerprint}): "
+            "their features do not compare. Use the library's own model (leave --model out), or index into another "
+            f"library with `finereel index VIDEOS --library NEW --model {model.name}`, "
+            "or replace this one's features with `Library.rebuild`"
+        )
