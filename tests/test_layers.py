@@ -23,7 +23,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"model", "datasets", "negatives"}),
     frozenset({"training", "evaluation", "index", "official"}),
     frozenset({"library", "recipes"}),
-    frozenset({"cli", "server", "run"}),
+    frozenset({"run"}),
+    frozenset({"cli", "server"}),
 )
 TORCH_FREE = (
     *("cli", "types", "errors", "config", "video", "text", "reelworld", "normalization", "ranking"),

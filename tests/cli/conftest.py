@@ -51,6 +51,19 @@ class ToyLibrary:
             *(1, 3, 1), failed=1, decode_seconds=1.0, encode_seconds=3.0, seconds=2.0, interrupted=self.interrupted
         )
 
+    def rebuild(self, model: str, *, on_event: Callable[[AddEvent], None]) -> AddReport:
+        self.calls.append(("rebuild", model))
+        return AddReport(interrupted=self.interrupted)
+
+    def fit_normalization(self, captions: Sequence[str]) -> str:
+        return f"bank:{len(captions)}"
+
+    def remove_normalization(self) -> None:
+        self.calls.append(("remove_normalization", None))
+
+    def close(self) -> None:
+        self.calls.append(("close", None))
+
     def search(self, text: str, top: int = 10) -> list[Hit]:
         self.calls.append(("search", (text, top)))
         return self.hits[:top]

@@ -17,6 +17,7 @@ def test_passes_paths_model_and_settings(run: Any, library: Any) -> None:
     assert library.calls == [
         ("open", (Path("lib"), "reelworld-tiny")),
         ("add", ([Path("a"), Path("b")], AddSettings(clip_seconds=4.0, retry_failed=True))),
+        ("close", None),
     ]
 
 
@@ -56,3 +57,11 @@ def test_progress_draws_every_kind_of_event() -> None:
     drawn = out.getvalue()
     for expected in ("was /v/old.mp4", "[bold]a.mp4", "stops at 3.2 s", "no picture stream", "2/2"):
         assert expected in drawn
+
+
+def test_rebuild_names_the_new_model(run: Any, library: Any) -> None:
+    assert json.loads(run("rebuild", "--library", "lib", "--model", "other", "--json").stdout)["interrupted"] is False
+    assert library.calls == [("open", (Path("lib"), None)), ("rebuild", "other"), ("close", None)]
+    library.interrupted = True
+    assert run("rebuild", "--library", "lib", "--model", "other").exit_code == 130
+    assert run("rebuild", "--library", "lib").exit_code == 2

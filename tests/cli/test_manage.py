@@ -1,6 +1,7 @@
 """`finereel status`, `doctor` and `remove`."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from finereel.types import Problem
@@ -29,3 +30,13 @@ def test_doctor_without_problems(run: Any, library: Any) -> None:
 def test_remove_counts(run: Any, library: Any) -> None:
     assert json.loads(run("remove", "a.mp4", "b.mp4", "--json").stdout) == {"removed": 2}
     assert "removed 1 video from the library; the files are untouched" in run("remove", "a.mp4").stdout
+
+
+def test_normalize_fits_and_takes_off(run: Any, library: Any, tmp_path: Path) -> None:
+    bank = tmp_path / "bank.txt"
+    bank.write_text("a dog\na cat\n", encoding="utf-8")
+    assert json.loads(run("normalize", "--captions", bank, "--json").stdout) == {"normalization": "bank:2"}
+    assert run("normalize", "--off").stdout == "normalization: none\n"
+    assert library.calls[-1] == ("remove_normalization", None)
+    assert run("normalize").exit_code == 2
+    assert run("normalize", "--off", "--captions", bank).exit_code == 2

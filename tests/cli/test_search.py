@@ -42,4 +42,4 @@ def test_describe_ranks_the_captions_of_a_file(run: Any, library: Any, tmp_path:
 
 def test_describe_reads_standard_input(run: Any, library: Any) -> None:
     run("describe", "v.mp4", "--captions", "-", input="one\ntwo\n")
-    assert library.calls[-1] == ("describe", (Path("v.mp4"), ["one", "two"]))
+    assert library.calls[-2] == ("describe", (Path("v.mp4"), ["one", "two"]))

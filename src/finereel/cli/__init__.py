@@ -31,6 +31,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "status": manage.status,
     "doctor": manage.doctor,
     "remove": manage.remove,
+    "rebuild": index.rebuild,
+    "normalize": manage.normalize,
     "models": models.models,
     "reelworld": reelworld.reelworld,
 }

@@ -1,5 +1,6 @@
-"""`index`: put videos into a library."""
+"""`index`: put videos into a library. `rebuild`: change its model."""
 
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,10 +33,32 @@ def index(
     from finereel.index.events import AddSettings
     from finereel.library import Library
 
-    opened = Library.open(library, model=model)
-    with IndexProgress() as progress:
-        settings = AddSettings(clip_seconds=clip_seconds, retry_failed=retry)
+    settings = AddSettings(clip_seconds=clip_seconds, retry_failed=retry)
+    with closing(Library.open(library, model=model)) as opened, IndexProgress() as progress:
         report = opened.add(paths, on_event=progress, settings=settings)
+    _finish(report, as_json)
+
+
+def rebuild(
+    model: Annotated[
+        str, typer.Option("--model", metavar="DIR_OR_ID", help="The model to change to; `finereel models` lists them.")
+    ],
+    library: LibraryOption = DEFAULT_LIBRARY,
+    as_json: JsonOption = False,
+) -> None:
+    """Index every video of a library again with another model.
+
+    The old features answer searches until the new ones are complete.
+    """
+    from finereel.cli.progress import IndexProgress
+    from finereel.library import Library
+
+    with closing(Library.open(library)) as opened, IndexProgress() as progress:
+        report = opened.rebuild(model, on_event=progress)
+    _finish(report, as_json)
+
+
+def _finish(report: "AddReport", as_json: bool) -> None:
     if as_json:
         print_json(asdict(report))
     else:

@@ -1,4 +1,4 @@
-"""`status`, `doctor`, `remove`: look after a library."""
+"""`status`, `doctor`, `remove`, `normalize`: look after a library."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from finereel.cli.captions import read_captions
 from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption
 from finereel.cli.output import console, print_json, shown
 
@@ -58,6 +59,39 @@ def remove(
         print_json({"removed": removed})
         return
     typer.echo(f"removed {removed} video{'' if removed == 1 else 's'} from the library; the files are untouched")
+
+
+def normalize(
+    captions: Annotated[
+        Path | None,
+        typer.Option(
+            "--captions",
+            metavar="FILE",
+            help="Some hundred texts that look like your queries, one per line; or .json, .jsonl or .csv.",
+        ),
+    ] = None,
+    off: Annotated[bool, typer.Option("--off", help="Search with plain scores again.")] = False,
+    library: LibraryOption = DEFAULT_LIBRARY,
+    as_json: JsonOption = False,
+) -> None:
+    """Push down clips that come up for every query, by what a bank of captions shows about them.
+
+    Fitted once, kept with the library, used by every later search; clips added later are covered too.
+    """
+    from finereel.library import Library
+
+    if off == (captions is not None):
+        raise typer.BadParameter("give either --captions FILE or --off")
+    opened = Library.open(library)
+    if captions is None:
+        opened.remove_normalization()
+        protocol = "none"
+    else:
+        protocol = opened.fit_normalization(read_captions(captions))
+    if as_json:
+        print_json({"normalization": protocol})
+        return
+    typer.echo(f"normalization: {protocol}")
 
 
 def _readable(name: str, value: object) -> str:

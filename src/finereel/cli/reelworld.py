@@ -19,12 +19,19 @@ def reelworld(
     OUT/captions.jsonl has one line per clip: video, caption, twins (part of speech, caption with one word changed,
     and the video in which that word is true).
     """
+    render(out, clips, seed, split)
+    typer.echo(f"{clips} clips and their twins in {out}; captions in {out / 'captions.jsonl'}", err=True)
+
+
+def render(out: Path, clips: int, seed: int, split: str) -> None:
+    """`finereel.reelworld.export.write` with its progress on stderr."""
     from finereel.cli.progress import bar
     from finereel.reelworld import export
 
     with bar() as progress:
         task = progress.add_task("rendering", total=clips, note="")
-        export.write(
-            out, clips, seed, split, progress=lambda done, total: progress.update(task, completed=done, total=total)
-        )
-    typer.echo(f"{clips} clips and their twins in {out}; captions in {out / 'captions.jsonl'}", err=True)
+
+        def draw(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        export.write(out, clips, seed, split, progress=draw)

@@ -1,5 +1,6 @@
 """`search`: words to clips. `describe`: a clip's video to the captions that fit it."""
 
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -59,7 +60,8 @@ def describe(
     from finereel.library import Library
 
     choices = read_captions(captions)
-    hits = Library.open(library).describe(video, choices)
+    with closing(Library.open(library)) as opened:
+        hits = opened.describe(video, choices)
     if as_json:
         print_json([asdict(hit) for hit in hits])
         return
