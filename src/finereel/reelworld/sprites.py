@@ -1,0 +1,100 @@
+"""Objects as transparent pictures: drawn large, shaded, outlined, reduced, and kept.
+
+A master exists per (noun, colour, pattern, level); a frame needs only one resampling of it (turn, size, position).
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageChops, ImageFilter
+
+from finereel.reelworld import palette
+from finereel.reelworld.drawing import DRAWINGS, Sheet
+
+SUPERSAMPLING = 4
+MARGIN = 1 / 8
+"""Transparent border of a master on each side, in object widths: room for the outline, the shadow and interpolation."""
+LEVELS = (32, 64, 128, 256, 512)
+OUTLINE = 0.028
+SHADOW = 0.30
+
+
+def pattern_mask(pattern: str | None, pixels: int) -> Image.Image | None:
+    """Where a pattern shows the second colour; None without a pattern."""
+    y, x = np.mgrid[0:pixels, 0:pixels] / pixels
+    if pattern == "striped":
+        marks = np.sin(2 * np.pi * (x + 0.35 * y) * 3.5) > 0.1
+    elif pattern == "spotted":
+        row = np.floor(y * 4.5)
+        marks = np.hypot((x * 4.5 + 0.5 * (row % 2)) % 1 - 0.5, (y * 4.5) % 1 - 0.5) < 0.30
+    elif pattern == "checkered":
+        marks = (np.floor(x * 5) + np.floor(y * 5)) % 2 == 0
+    else:
+        return None
+    return Image.fromarray((marks * 255).astype(np.uint8))
+
+
+def shaded(flat: Image.Image) -> Image.Image:
+    """Light from the upper left, softly."""
+    pixels = flat.width
+    y, x = np.mgrid[0:pixels, 0:pixels] / pixels
+    light = np.clip(1.13 - 0.30 * (0.35 * x + 0.65 * y), 0, None)[..., None]
+    colour = np.asarray(flat, dtype=np.float32)
+    lit = np.where(light > 1, colour + (255 - colour) * (light - 1) * 1.6, colour * light)
+    return Image.fromarray(lit.clip(0, 255).astype(np.uint8))
+
+
+@lru_cache(maxsize=2048)
+def master(noun: str, colour: str, pattern: str | None, level: int) -> Image.Image:
+    """RGBA picture of an object, `level` pixels wide plus the margin on each side."""
+    scale = level * SUPERSAMPLING
+    border = round(scale * MARGIN)
+    sheet = Sheet(scale, palette.RGB[colour])
+    DRAWINGS[noun](sheet)
+    flat = Image.new("RGB", (scale, scale), palette.RGB[colour])
+    marks = pattern_mask(pattern, scale)
+    if marks is not None:
+        flat.paste(palette.accent(colour), mask=marks)
+    flat = shaded(flat)
+    details = sheet.details.getchannel("A")
+    flat.paste(sheet.details, mask=details)
+    shape = Image.new("L", (scale + 2 * border,) * 2)
+    shape.paste(ImageChops.lighter(sheet.body, details), (border, border))
+    line = max(1, round(OUTLINE * scale))
+    grown = shape.filter(ImageFilter.GaussianBlur(line)).point(lambda value: min(255, value * 5))
+    picture = Image.new("RGBA", shape.size, (*palette.outline(colour), 0))
+    picture.putalpha(grown)
+    inner = Image.new("RGB", shape.size, palette.outline(colour))
+    inner.paste(flat, (border, border))
+    picture.paste(inner, mask=shape)
+    return picture.reduce(SUPERSAMPLING)
+
+
+@lru_cache(maxsize=2048)
+def shadow(noun: str, level: int) -> Image.Image:
+    """The soft shadow of an object as an opacity, on a canvas like its master's."""
+    shape = master(noun, "black", None, level).getchannel("A")
+    return shape.filter(ImageFilter.GaussianBlur(0.035 * level)).point(lambda value: round(value * SHADOW))
+
+
+def level_for(pixels: float) -> int:
+    """The smallest master at least as large as the object on screen."""
+    return next((level for level in LEVELS if level >= pixels), LEVELS[-1])
+
+
+def placed(picture: Image.Image, centre: tuple[float, float], scale: float, angle: float, mirrored: bool) -> tuple[Image.Image, tuple[int, int]]:
+    """`picture` scaled, turned clockwise by `angle` degrees and mirrored, with its centre on `centre` to a fraction of a
+    pixel: the resampled picture and the integer corner to paste it at."""
+    turned = math.radians(angle)
+    cos, sin = math.cos(turned), math.sin(turned)
+    half = picture.width / 2 * scale * (abs(cos) + abs(sin)) + 1
+    left, top = math.floor(centre[0] - half), math.floor(centre[1] - half)
+    side = math.ceil(2 * half) + 1
+    flip = -1.0 if mirrored else 1.0
+    # Output pixel -> picture: undo the shift, the turn, the scale and the mirror.
+    a, b, d, e = flip * cos / scale, flip * sin / scale, -sin / scale, cos / scale
+    dx, dy, middle = left - centre[0], top - centre[1], picture.width / 2
+    matrix = (a, b, a * dx + b * dy + middle, d, e, d * dx + e * dy + middle)
+    out = picture.transform((side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+    return out, (left, top)
