@@ -1,129 +1,20 @@
 """`demo`: a small rendered library, indexed and searched, so that a newcomer sees it work before bringing videos."""
 
-import time
-from collections.abc import Sequence
-from contextlib import closing
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.text import Text
-
-from finereel.cli.findings import Clip, Finding, Pair, ask, ask_pair, count_by_pos, read_clips, tell_tale
-from finereel.cli.output import console
-from finereel.cli.reelworld import render
-
-if TYPE_CHECKING:
-    from finereel.cli.sheet import SheetRow
-    from finereel.library import Library
-
-MODEL = "reelworld-tiny"
-SPLIT = "test_seen"
-PLAIN = 3
-SHOWN = 3
 
 
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to put it.")] = Path("finereel-demo"),
-    scenes: Annotated[int, typer.Option("--scenes", min=PLAIN, help="How many scenes; each brings its twins.")] = 8,
+    scenes: Annotated[int, typer.Option("--scenes", min=3, help="How many scenes; each brings its twins.")] = 8,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, other scenes.")] = 0,
 ) -> None:
     """Render a small library of ReelWorld videos, index it, search it, and say what to do next.
 
     Needs no network and no videos of yours. Takes a minute or two the first time, seconds after that.
     """
-    from finereel.cli.sheet import draw_sheet
-    from finereel.library import Library
+    from finereel.cli.demonstration import demonstrate
 
-    began = time.perf_counter()
-    videos, library = folder.absolute() / "videos", folder.absolute() / "library"
-    clips = _render(videos, scenes, seed)
-    with closing(Library.open(library, model=MODEL)) as opened:
-        _index(opened, videos)
-        search = partial(opened.search, top=opened.status().clips)
-        found = [ask(search, clip.caption, clip.video, videos) for clip in clips[:PLAIN]]
-        pairs = [ask_pair(search, clip, twin, videos) for clip in clips for twin in clip.twins]
-    _show_searches(found)
-    _show_pairs(pairs)
-    draw_sheet(_sheet_rows(found, pairs), folder / "searches.png")
-    _say_what_next(folder, clips[0], time.perf_counter() - began)
-
-
-def _render(videos: Path, scenes: int, seed: int) -> list[Clip]:
-    """The clips of the demo, rendered unless an earlier run left as many."""
-    if (videos / "captions.jsonl").exists() and len(clips := read_clips(videos)) == scenes:
-        _heading("videos", f"rendered before, in {videos}")
-        return clips
-    _heading("videos", f"rendering {scenes} scenes and their twins (same scene, one word different) in {videos}")
-    render(videos, scenes, seed, SPLIT)
-    return read_clips(videos)
-
-
-def _index(library: "Library", videos: Path) -> None:
-    from finereel.cli.index import summary
-    from finereel.cli.progress import IndexProgress
-
-    _heading("index", f"with the bundled model {MODEL}")
-    with IndexProgress() as progress:
-        report = library.add([videos], on_event=progress)
-    _line(f"  {summary(report)}")
-
-
-def _show_searches(found: Sequence[Finding]) -> None:
-    _heading("search", f"the whole library holds {len(found[0].hits)} clips; the best {SHOWN} of each search")
-    for finding in found:
-        _line(f"  “{finding.query}”")
-        for rank, (name, hit) in enumerate(zip(finding.names[:SHOWN], finding.hits, strict=False), 1):
-            _mark(f"    {rank}. {name:<28} {hit.score:8.3f}", name == finding.right)
-        if finding.rank != 1:
-            _line(f"       a miss: {finding.right}, which it describes, came {finding.rank or 'nowhere'}")
-
-
-def _show_pairs(pairs: Sequence[Pair]) -> None:
-    _heading("one word", "each clip against its twin: does each caption put its own video first?")
-    pair = tell_tale(pairs)
-    if pair is None:
-        _line("  no single word flips a ranking in this library: the model misses them all")
-    else:
-        for side, rival in ((pair.clip, pair.other), (pair.other, pair.clip)):
-            _line(f"  “{side.query}”")
-            for name in sorted((side.right, rival.right), key=side.names.index):
-                _mark(f"       {name:<28} {side.score_of(name):8.3f}", name == side.right)
-    for pos, (flipped, total) in count_by_pos(pairs).items():
-        _line(f"  {pos:<12} {flipped} of {total} pairs told apart both ways")
-
-
-def _sheet_rows(found: Sequence[Finding], pairs: Sequence[Pair]) -> list["SheetRow"]:
-    from finereel.cli.sheet import SheetRow
-
-    rows = [SheetRow(finding.query, finding.hits, finding.right_path) for finding in found[:2]]
-    pair = tell_tale(pairs)
-    if pair is not None:
-        rows.append(SheetRow(pair.clip.query, pair.clip.hits, pair.clip.right_path, pair.twin.source))
-        rows.append(SheetRow(pair.other.query, pair.other.hits, pair.other.right_path, pair.twin.replacement))
-    return rows
-
-
-def _say_what_next(folder: Path, clip: Clip, seconds: float) -> None:
-    library = folder / "library"
-    _heading("done", f"in {seconds:.0f} s")
-    _line(f"  videos    {folder / 'videos'}")
-    _line(f"  library   {library}")
-    _line(f"  picture   {folder / 'searches.png'}")
-    _heading("next", "")
-    _line(f'  finereel search "{clip.caption}" --library {library}')
-    _line(f"  finereel status --library {library}")
-    _line("  finereel index ~/Videos          your own, with a model that knows real pictures: CLIP ViT-B/32")
-
-
-def _heading(name: str, text: str) -> None:
-    console().print(Text.assemble("\n", (name, "bold cyan"), f"  {text}"), soft_wrap=True)
-
-
-def _line(text: str) -> None:
-    console().print(Text(text), soft_wrap=True)
-
-
-def _mark(text: str, right: bool) -> None:
-    console().print(Text(text + ("  <- described" if right else ""), style="green" if right else ""), soft_wrap=True)
+    demonstrate(folder, scenes, seed)
