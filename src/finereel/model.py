@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from finereel.alignment import make_head
-from finereel.alignment.base import Head
+from finereel.alignment.base import DEFAULT_BUDGET_MIB, Head
 from finereel.config import ModelConfig, fingerprint, from_dict, to_dict
 from finereel.encoders.clip import ClipEncoder, clip_from_config
 from finereel.encoders.patches import PatchSelector, Perturbation, make_scorer
@@ -118,7 +118,7 @@ class RetrievalModel(nn.Module):
             patch_mask=frame_mask.repeat_interleave(self.config.patches_per_frame + 1, dim=1),
         )
 
-    def score(self, text: TextFeatures, video: VideoFeatures, budget_mib: int = 256) -> Scores:
+    def score(self, text: TextFeatures, video: VideoFeatures, budget_mib: int = DEFAULT_BUDGET_MIB) -> Scores:
         """T x V scores per granularity, in blocks within `budget_mib` of working memory: the one scoring function.
 
         Gradients flow in training mode only.
@@ -140,15 +140,20 @@ class RetrievalModel(nn.Module):
         if self.tokenizer is None:
             raise CheckpointError(f"model {self.name} has no tokenizer: encode token ids with text_features instead")
         self.eval()
-        batches = [texts[start : start + _TEXTS_PER_BATCH] for start in range(0, max(1, len(texts)), _TEXTS_PER_BATCH)]
-        tokens = [self.tokenizer.encode(batch, self.config.max_words) for batch in batches]
+        tokens = self.tokenizer.encode(texts, self.config.max_words)
         device = self.encoder.scale.device
+        ids, mask = torch.from_numpy(tokens.ids).to(device), torch.from_numpy(tokens.mask).to(device)
+        starts = range(0, max(1, len(texts)), _TEXTS_PER_BATCH)
         return concatenate(
-            [
-                self.text_features(torch.from_numpy(t.ids).to(device), torch.from_numpy(t.mask).to(device))
-                for t in tokens
-            ]
+            [self._cropped_text(ids[s : s + _TEXTS_PER_BATCH], mask[s : s + _TEXTS_PER_BATCH]) for s in starts]
         )
+
+    def _cropped_text(self, ids: Tensor, mask: Tensor) -> TextFeatures:
+        """Features without computing columns that are padding in every row (attention is causal: nothing changes)."""
+        longest = max(1, int(mask.sum(1).max())) if len(mask) else 1
+        text = self.text_features(ids[:, :longest], mask[:, :longest])
+        padding = (0, 0, 0, ids.shape[1] - longest)
+        return TextFeatures(text.sentence, nn.functional.pad(text.words, padding), mask)
 
     @torch.no_grad()
     def encode_video(self, clips: Sequence[Frames]) -> VideoFeatures:

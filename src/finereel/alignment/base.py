@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from finereel.features import Scores, TextFeatures, VideoFeatures
 
 MIB = 1 << 20
+DEFAULT_BUDGET_MIB = 32  # blocks near the size of the processor's cache are the fastest, and any memory holds them
 
 
 class Head(nn.Module):
@@ -56,18 +57,18 @@ class Head(nn.Module):
         return replace(text, words=text.words[:, :longest], word_mask=text.word_mask[:, :longest])
 
     def score(
-        self, text: TextFeatures, video: VideoFeatures, scale: Float[Tensor, ""], budget_mib: int = 256
+        self, text: TextFeatures, video: VideoFeatures, scale: Float[Tensor, ""], budget_mib: int = DEFAULT_BUDGET_MIB
     ) -> Scores:
         """T x V scores; `scale` = s = exp(logit_scale). Blocks of pairs stay within `budget_mib` of working memory."""
         prepared_text, prepared_video = self.prepare_text(self._without_padding(text)), self.prepare_video(video)
         pair_bytes = self.pair_bytes(prepared_text, prepared_video)
         rows, columns = _block_shape(len(text), len(video), pair_bytes, budget_mib * MIB)
         bands = []
-        for top in range(0, len(text), rows):
+        for top in range(0, max(1, len(text)), rows):  # no texts or no videos: one empty block
             band_text = prepared_text.rows(slice(top, top + rows))
             blocks = [
                 self.compare(band_text, prepared_video.rows(slice(left, left + columns)))
-                for left in range(0, len(video), columns)
+                for left in range(0, max(1, len(video)), columns)
             ]
             bands.append({name: torch.cat([block[name] for block in blocks], 1) for name in self.weights})
         scales = self.scales(scale)

@@ -55,19 +55,19 @@ class UcofiaHead(Head):
             self.over_patch_words = make_aggregation(config.aggregation, config.max_words)
 
     def prepare_text(self, text: TextFeatures) -> TextFeatures:
-        """Unit sentences and projected unit words."""
+        """Unit sentences, and unit words with both projections: (w·L)·(p·L₁) = (w·L·L₁ᵀ)·p costs W vectors, not P."""
         words = normalize(text.words, dim=-1)
         if "patch_word" in self.weights:
-            words = words @ self.word_projection
+            words = words @ (self.word_projection @ self.patch_projection.T)
         return replace(text, sentence=normalize(text.sentence, dim=-1), words=words)
 
     def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
-        """Projected video vectors, unit frames and projected patches."""
+        """Video vectors with both projections (v·G₁·Gᵀ), unit frames and, in cosine units, unit patches."""
         vector, patches = video.video, video.patches
         if "video_sentence" in self.weights:
-            vector = vector @ self.video_projection
-        if "patch_word" in self.weights:
-            patches = (normalize(patches, dim=-1) if self.cosine_patches else patches) @ self.patch_projection
+            vector = vector @ (self.video_projection @ self.sentence_projection.T)
+        if self.cosine_patches:
+            patches = normalize(patches, dim=-1)
         return replace(video, video=vector, frames=normalize(video.frames, dim=-1), patches=patches)
 
     def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:
@@ -80,30 +80,36 @@ class UcofiaHead(Head):
         return {name: makers[name](text, video) for name in self.weights}
 
     def _video_sentence(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
-        return text.sentence @ self.sentence_projection @ video.video.T
+        return text.sentence @ video.video.T
 
     def _frame_sentence(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
         sim_TVF = torch.einsum("td,vfd->tvf", text.sentence, video.frames)
-        result: Tensor = self.over_frames(sim_TVF, video.frame_mask[None] if self.mask_padding else None)
+        result: Tensor = self.over_frames(sim_TVF, self._mask(video.frame_mask))
         return result
 
     def _patch_word(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
-        sim_TVWP = torch.einsum("twd,vpd->tvwp", text.words, video.patches)
-        words = text.word_mask[:, None] if self.mask_padding else None
-        patches = video.patch_mask[None] if self.mask_padding else None
-        word_rows = None if words is None else words[:, :, None]
-        patch_rows = None if patches is None else patches[:, :, None]
-        by_patch_TVP = self.over_words(sim_TVWP.transpose(2, 3), word_rows)
-        by_word_TVW = self.over_patches(sim_TVWP, patch_rows)
-        result: Tensor = (self.over_word_patches(by_patch_TVP, patches) + self.over_patch_words(by_word_TVW, words)) / 2
-        return result
+        # The axis that is aggregated stands last and contiguous: twice as fast as one layout read both ways.
+        (T, W, D), (V, P, _) = text.words.shape, video.patches.shape
+        sim_TWVP = (text.words.reshape(T * W, D) @ video.patches.reshape(V * P, D).T).view(T, W, V, P)
+        words, patches = self._mask(text.word_mask), self._mask(video.patch_mask)
+        by_word_TWV = self.over_patches(sim_TWVP, patches)
+        by_patch_TVP = self.over_words(
+            sim_TWVP.permute(0, 2, 3, 1).contiguous(), None if words is None else words[:, None, None]
+        )
+        of_words: Tensor = self.over_patch_words(by_word_TWV.transpose(1, 2), None if words is None else words[:, None])
+        of_patches: Tensor = self.over_word_patches(by_patch_TVP, patches)
+        return (of_words + of_patches) / 2
+
+    def _mask(self, mask: Tensor) -> Tensor | None:
+        """The mask where it matters: masking costs as much as a softmax, and most blocks have no padding left."""
+        return None if not self.mask_padding or bool(mask.all()) else mask
 
     def coarse_query(self, text: TextFeatures) -> Float[Tensor, "T D"]:
         """t·G·G₁ᵀ; without a video_sentence granularity, the unit sentence (an approximation)."""
         sentence = normalize(text.sentence, dim=-1)
         if "video_sentence" not in self.weights:
             return sentence
-        return sentence @ self.sentence_projection @ self.video_projection.T
+        return sentence @ (self.sentence_projection @ self.video_projection.T)
 
     def scales(self, scale: Tensor) -> dict[str, Tensor]:
         """s for all; 1 for patch_word in its published units."""

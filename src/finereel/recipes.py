@@ -1,0 +1,90 @@
+"""Complete named configurations: the only place that holds numbers. `debug` takes seconds, the rest says what it costs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from finereel.config import ModelConfig
+from finereel.datasets.reelworld import SceneBatches
+from finereel.encoders.patches import Perturbation
+from finereel.encoders.tiny import tiny_clip_values
+from finereel.errors import unknown_name
+from finereel.training.optim import OptimSettings
+from finereel.training.trainer import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stretch of training: what it looks at and how it learns."""
+
+    batches: SceneBatches
+    training: TrainingSettings
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model from scratch on ReelWorld: geometry, settings, stages in order, and the size of the validation world."""
+
+    name: str
+    geometry: Callable[[int], dict[str, Any]]
+    model: ModelConfig
+    stages: tuple[Stage, ...]
+    vocab_size: int = 1000
+    validation_scenes: int = 100
+    card: dict[str, Any] = field(default_factory=dict)
+
+
+def _from_scratch(lr: float) -> OptimSettings:
+    return OptimSettings(lr=lr, tower_lr=lr, weight_decay=0.05, warmup=0.05)
+
+
+def debug() -> Recipe:
+    """Two tiny stages: proves the plumbing in seconds, learns next to nothing."""
+    steps = TrainingSettings(steps=3, optim=_from_scratch(1e-3), validate_every=3, perturbation=Perturbation(samples=4))
+    return Recipe(
+        name="debug",
+        geometry=lambda vocab: tiny_clip_values(vocab, dim=64, image_size=48, patch_size=16, vision_blocks=2),
+        model=ModelConfig(max_frames=4, shifted_blocks=(1,), temporal_layers=1),
+        stages=(
+            Stage(SceneBatches(groups=8, twins=0, num_frames=1, image_size=48), steps),
+            Stage(SceneBatches(groups=4, twins=1, num_frames=4, image_size=48), steps),
+        ),
+        vocab_size=700,
+        validation_scenes=4,
+    )
+
+
+def reelworld_tiny() -> Recipe:
+    """The bundled model: single frames first (what and where), then clips among their twins (how it moves)."""
+    frames = SceneBatches(groups=256, twins=0, num_frames=1, image_size=80, short_share=0.3)
+    clips = SceneBatches(groups=24, twins=3, num_frames=12, image_size=80, short_share=0.1)
+    perturbation = Perturbation(samples=8)
+    return Recipe(
+        name="reelworld-tiny",
+        geometry=lambda vocab: tiny_clip_values(vocab, dim=128, image_size=80, patch_size=16, vision_blocks=4),
+        model=ModelConfig(shifted_blocks=(2, 3), temporal_layers=2),
+        stages=(
+            Stage(
+                frames,
+                TrainingSettings(
+                    steps=800, optim=_from_scratch(1e-3), bfloat16=True, validate_every=400, perturbation=perturbation
+                ),
+            ),
+            Stage(
+                clips,
+                TrainingSettings(
+                    steps=2000, optim=_from_scratch(1e-3), bfloat16=True, validate_every=200, perturbation=perturbation
+                ),
+            ),
+        ),
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {"debug": debug, "reelworld-tiny": reelworld_tiny}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe called `name`."""
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    return RECIPES[name]()

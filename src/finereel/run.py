@@ -1,0 +1,109 @@
+"""Run a recipe: learn the vocabulary, build the model, train its stages in order, leave a model directory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from finereel.datasets.reelworld import SceneBatch, make_batch, prefetched
+from finereel.encoders.clip import ClipEncoder, clip_from_config
+from finereel.evaluation.retrieval import EvaluationSettings
+from finereel.evaluation.worlds import World, WorldResult, evaluate_world, make_world
+from finereel.model import RetrievalModel, load
+from finereel.recipes import Recipe
+from finereel.reelworld import captions, sample_scene, short_captions, twins
+from finereel.text import Tokenizer, train_tokenizer
+from finereel.training.trainer import Batch, Progress, train
+
+_VOCABULARY_SCENES = 2000
+_VALIDATION_SEED = 1
+
+
+@dataclass(frozen=True)
+class StageProgress:
+    """Progress of one step, and which stage it belongs to (1-based)."""
+
+    stage: int
+    stages: int
+    progress: Progress
+    result: WorldResult | None
+
+
+def build(recipe: Recipe) -> RetrievalModel:
+    """An untrained model of a recipe, its vocabulary learned from ReelWorld's training captions."""
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer(_vocabulary(), recipe.vocab_size)
+    clip = clip_from_config(recipe.geometry(tokenizer.vocab_size))
+    encoder = ClipEncoder(clip, recipe.model.shifted_blocks, recipe.model.mask_padding)
+    model = RetrievalModel(encoder, recipe.model, tokenizer, recipe.name, dict(recipe.card))
+    model.start_from_towers()
+    return model
+
+
+def run(recipe: Recipe, out: Path, on_step: Callable[[StageProgress], None] = lambda progress: None) -> RetrievalModel:
+    """Train every stage from the best of the one before; the last stage's best is returned and saved in `out/model`.
+
+    Killed at any moment, the same call goes on from the last checkpoint.
+    """
+    model = build(recipe)
+    for number, stage in enumerate(recipe.stages, start=1):
+        folder = out / f"stage-{number}"
+        world = make_world(
+            "val", recipe.validation_scenes, _VALIDATION_SEED, stage.batches.num_frames, stage.batches.image_size
+        )
+        judge = _Judge(world)
+        with prefetched(partial(make_batch, stage.batches)) as scenes_at:
+            train(
+                model,
+                lambda step, at=scenes_at: to_batch(at(step), model.tokenizer, recipe.model.max_words),  # type: ignore[misc]
+                judge,
+                stage.training,
+                folder,
+                lambda progress, n=number, j=judge: on_step(  # type: ignore[misc]
+                    StageProgress(n, len(recipe.stages), progress, j.take())
+                ),
+            )
+        model = load(folder / "best")
+    model.name = recipe.name
+    model.card = dict(recipe.card)
+    model.save(out / "model")
+    return model
+
+
+class _Judge:
+    """Validation score for selection: mean of text-to-video R@1 and twin accuracy; keeps the whole result once."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._latest: WorldResult | None = None
+
+    def __call__(self, model: RetrievalModel) -> float:
+        self._latest = evaluate_world(model, self.world, EvaluationSettings(bootstrap=None))
+        retrieval = self._latest.retrieval.text_to_video["fused"].metrics.r1
+        return (retrieval + self._latest.twins["all"].text.percent) / 2
+
+    def take(self) -> WorldResult | None:
+        latest, self._latest = self._latest, None
+        return latest
+
+
+def to_batch(scenes: SceneBatch, tokenizer: Tokenizer | None, max_words: int) -> Batch:
+    """Arrays and captions of a rendered batch as the trainer's tensors; texts are cut to the longest of them."""
+    if tokenizer is None:
+        raise ValueError("training on captions needs a model with a tokenizer")
+    tokens = tokenizer.encode(scenes.captions, max_words)
+    longest = int(tokens.mask.sum(1).max())
+    return Batch(
+        pixels=torch.from_numpy(scenes.pixels),
+        frame_mask=torch.ones(scenes.pixels.shape[:2], dtype=torch.bool),
+        input_ids=torch.from_numpy(tokens.ids[:, :longest]),
+        text_mask=torch.from_numpy(tokens.mask[:, :longest]),
+    )
+
+
+def _vocabulary() -> list[str]:
+    scenes = [sample_scene(seed, "train") for seed in range(_VOCABULARY_SCENES)]
+    texts = [text for scene in scenes for text in (*captions(scene), *short_captions(scene))]
+    return texts + [twin.caption for scene in scenes for twin in twins(scene, split="train")]
