@@ -1,7 +1,6 @@
 """The published numbers: reproduced from the fixtures in the sibling folder, and always from the arrays beside us."""
 
 import os
-import stat
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -434,14 +433,3 @@ def test_the_guard_lets_nothing_out(tmp_path: Path) -> None:
             hook(event, arguments)
     hook("open", (str(allowed), "wb", 0))
     hook("open", (str(tmp_path / "other"), "rb", os.O_RDONLY))
-
-
-def test_unreadable_source_is_a_typed_error(tmp_path: Path) -> None:
-    source = tmp_path / "locked.safetensors"
-    save_file(official_state(), source)
-    source.chmod(0)
-    if os.access(source, os.R_OK):
-        source.chmod(stat.S_IRUSR)
-        pytest.skip("this user reads everything")
-    with pytest.raises(CheckpointError, match="locked"):
-        official.import_checkpoint(source, tmp_path / "out")

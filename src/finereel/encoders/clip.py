@@ -72,9 +72,14 @@ class ClipEncoder(nn.Module):
     def encode_frames(
         self, pixels: Float[Tensor, "V F 3 H H"], frame_mask: Bool[Tensor, "V F"]
     ) -> Float[Tensor, "V F N D"]:
-        """All N tokens of every frame (token 0 is CLS), normalised by ln_post and projected."""
+        """All N tokens of every frame (token 0 is CLS), normalised by ln_post and projected.
+
+        Padded frames become CLIP's mean colour, whatever they hold (unless `mask_padding` is off).
+        """
         num_videos, num_frames = pixels.shape[:2]
         vision = self.clip.vision_model
+        if self.mask_padding:
+            pixels = torch.where(frame_mask[..., None, None, None], pixels, 0.0)
         hidden = vision.pre_layrnorm(vision.embeddings(pixels.flatten(0, 1)))
         mask = frame_mask if self.mask_padding else None
         for number, block in enumerate(vision.encoder.layers):

@@ -1,0 +1,144 @@
+"""Contract of every aggregation, and a slow reference written from the papers' formulas."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from finereel.alignment.weighting import AGGREGATIONS, make_aggregation
+from finereel.errors import ConfigError
+from tiny_models import jitter
+
+SIZE = 5
+POISON = (1.0, 1e9, float("inf"), float("-inf"), float("nan"))
+names = pytest.mark.parametrize("name", AGGREGATIONS)
+
+
+def prepared(name: str) -> torch.nn.Module:
+    module = make_aggregation(name, SIZE)
+    jitter(module, amount=0.05)
+    return module.requires_grad_(False)
+
+
+def softmax(values: list[float]) -> list[float]:
+    peak = max(values)
+    raised = [math.exp(value - peak) for value in values]
+    return [value / sum(raised) for value in raised]
+
+
+def reference(name: str, module: torch.nn.Module, row: list[float], keep: list[int]) -> float:
+    """One row in plain Python: only the entries in `keep` exist."""
+    kept = [row[index] for index in keep]
+    if name == "mean":
+        return sum(kept) / len(kept)
+    if name == "max":
+        return max(kept)
+    logits = [value / 0.01 for value in kept]
+    if name == "isa":
+        first, mixing = softmax(logits), module.mixing.tolist()
+        logits = [
+            sum(weight * mixing[source][index] for weight, source in zip(first, keep, strict=True)) / 0.01
+            for index in keep
+        ]
+    if name == "cross_attention":
+        query, key, places = module.query.tolist(), module.value_key.tolist(), module.places.tolist()
+        slope = sum(a * b for a, b in zip(key, query, strict=True))
+        offsets = [sum(a * b for a, b in zip(places[index], query, strict=True)) for index in keep]
+        logits = [value * slope + offset for value, offset in zip(logits, offsets, strict=True)]
+    return sum(weight * value for weight, value in zip(softmax(logits), kept, strict=True))
+
+
+@names
+@given(
+    row=st.lists(st.floats(-0.25, 0.25, width=32), min_size=SIZE, max_size=SIZE),
+    keep=st.sets(st.integers(0, SIZE - 1), min_size=1),
+)
+def test_agrees_with_the_slow_reference(name: str, row: list[float], keep: set[int]) -> None:
+    module, mask = prepared(name), torch.tensor([index in keep for index in range(SIZE)])
+    found = module(torch.tensor([row]), mask[None])
+    # Two softmaxes at 1/100 turn an error of 1e-7 into one of 1e-3 of a weight.
+    assert found.item() == pytest.approx(reference(name, module, row, sorted(keep)), abs=2e-4)
+
+
+@names
+def test_agrees_closely_on_a_soft_row(name: str) -> None:
+    module = prepared(name).double()
+    row = [0.101, 0.1, 0.103, 0.098, 0.1005]
+    found = module(torch.tensor([row], dtype=torch.float64), None)
+    assert found.item() == pytest.approx(reference(name, module, row, list(range(SIZE))), rel=1e-6)
+
+
+@names
+@pytest.mark.parametrize("poison", POISON)
+def test_masked_entries_never_count(name: str, poison: float) -> None:
+    module = prepared(name)
+    clean = torch.randn(3, 4, SIZE, generator=torch.Generator().manual_seed(0)) * 0.1
+    mask = torch.tensor([True, True, False, True, False])
+    poisoned = clean.masked_fill(~mask, poison)
+    assert torch.equal(module(poisoned, mask), module(clean.masked_fill(~mask, 0.0), mask))
+    assert torch.isfinite(module(poisoned, mask)).all()
+
+
+@names
+@pytest.mark.parametrize("poison", POISON)
+def test_poison_reaches_no_gradient(name: str, poison: float) -> None:
+    module = prepared(name).requires_grad_(True)
+    mask = torch.tensor([True, True, False, True, False])
+    similarities = torch.tensor([[0.1, 0.101, 0.0, 0.0995, 0.0]]).masked_fill(~mask, poison).requires_grad_()
+    module(similarities, mask).sum().backward()
+    for tensor in (similarities, *module.parameters()):
+        assert tensor.grad is not None
+        assert torch.isfinite(tensor.grad).all()
+    assert similarities.grad is not None
+    assert (similarities.grad[:, ~mask] == 0).all()
+    assert (similarities.grad[:, mask] != 0).any()
+
+
+@names
+def test_every_parameter_learns(name: str) -> None:
+    module = prepared(name).requires_grad_(True)
+    if not list(module.parameters()):
+        return
+    similarities = 0.1 + 0.003 * torch.randn(7, SIZE, generator=torch.Generator().manual_seed(0))
+    module(similarities, None).square().sum().backward()
+    for parameter in module.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.abs().sum() > 0
+
+
+@names
+def test_a_full_mask_is_no_mask(name: str) -> None:
+    module = prepared(name)
+    similarities = 0.1 * torch.randn(2, 3, SIZE, generator=torch.Generator().manual_seed(0))
+    masked = module(similarities, torch.ones(SIZE, dtype=torch.bool))
+    torch.testing.assert_close(masked, module(similarities, None), rtol=1e-6, atol=1e-7)
+
+
+@names
+def test_a_single_entry_is_itself(name: str) -> None:
+    mask = torch.tensor([False, False, True, False, False])
+    assert prepared(name)(torch.full((1, SIZE), 0.25), mask).item() == pytest.approx(0.25)
+
+
+@names
+@pytest.mark.parametrize("shape", [(SIZE,), (0, SIZE), (2, 3, SIZE), (2, 3, 4, SIZE)])
+def test_shapes_and_dtypes(name: str, shape: tuple[int, ...]) -> None:
+    for dtype in (torch.float32, torch.float64):
+        found: Tensor = prepared(name).to(dtype)(torch.zeros(shape, dtype=dtype), None)
+        assert (found.shape, found.dtype) == (shape[:-1], dtype)
+
+
+def test_isa_starts_close_to_the_maximum() -> None:
+    """What the specification measured: with two sharp softmaxes and A = I, interaction is nearly max pooling."""
+    cosines = torch.from_numpy(np.random.default_rng(0).normal(0.2, 0.03, (2000, 12))).float()
+    gap = (make_aggregation("isa", 12)(cosines) - make_aggregation("max", 12)(cosines)).abs()
+    assert gap.mean() < 1e-3
+
+
+def test_unknown_aggregation_lists_the_known() -> None:
+    with pytest.raises(ConfigError, match="cross_attention, isa, max, mean, softmax"):
+        make_aggregation("median", 3)

@@ -1,0 +1,251 @@
+"""Contract of every head with every aggregation; the tests run on a new one by themselves."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finereel.alignment import HEADS, base, make_head
+from finereel.alignment.base import Head
+from finereel.alignment.weighting import AGGREGATIONS
+from finereel.errors import ConfigError
+from finereel.features import Scores, TextFeatures, VideoFeatures, concatenate
+from tiny_models import DIM, jitter, random_text, random_video, tiny_config
+
+SCALE = torch.tensor(20.0)
+POISON = (float("nan"), float("inf"), float("-inf"), 1e20)
+MODES = {"default": {}, "published": {"mask_padding": False, "patch_units": "inner_product"}}
+every_head = pytest.mark.parametrize(("head", "aggregation"), [*itertools.product(HEADS, AGGREGATIONS)])
+
+
+def tiny_head(name: str, aggregation: str, **settings: object) -> Head:
+    head = make_head(tiny_config(head=name, aggregation=aggregation, **settings), DIM)
+    jitter(head, amount=0.1)
+    return head.eval()
+
+
+def score(head: Head, text: TextFeatures, video: VideoFeatures, budget_mib: int = 256) -> Scores:
+    with torch.no_grad():
+        return head.score(text, video, SCALE, budget_mib)
+
+
+def assert_equal(found: Scores, wanted: Scores, tolerance: float = 0.0) -> None:
+    assert list(found.parts) == list(wanted.parts)
+    for name in wanted.parts:
+        torch.testing.assert_close(found.parts[name], wanted.parts[name], rtol=tolerance, atol=tolerance)
+
+
+@every_head
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_shapes_and_dtypes(head: str, aggregation: str, mode: str, dtype: torch.dtype) -> None:
+    model = tiny_head(head, aggregation, **MODES[mode]).to(dtype)
+    scores = score(model, random_text(3).to(dtype), random_video(5).to(dtype))
+    assert set(scores.parts) == set(model.weights)
+    assert {(part.shape, part.dtype) for part in (*scores.parts.values(), scores.fused)} == {((3, 5), dtype)}
+    assert torch.isfinite(scores.fused).all()
+
+
+@every_head
+@pytest.mark.parametrize(("texts", "videos"), [(0, 3), (3, 0), (0, 0), (1, 1)])
+def test_empty_and_single_batches(head: str, aggregation: str, texts: int, videos: int) -> None:
+    scores = score(tiny_head(head, aggregation), random_text(texts), random_video(videos))
+    assert all(part.shape == (texts, videos) for part in scores.parts.values())
+    assert scores.fused.shape == (texts, videos)
+
+
+@every_head
+@pytest.mark.parametrize("poison", POISON)
+def test_padding_never_counts(head: str, aggregation: str, poison: float) -> None:
+    model, text, video = tiny_head(head, aggregation), random_text(7), random_video(6)
+    poisoned_text = replace(text, words=text.words.masked_fill(~text.word_mask[..., None], poison))
+    poisoned_video = replace(
+        video,
+        frames=video.frames.masked_fill(~video.frame_mask[..., None], poison),
+        patches=video.patches.masked_fill(~video.patch_mask[..., None], poison),
+    )
+    assert_equal(score(model, poisoned_text, poisoned_video), score(model, text, video))
+
+
+@every_head
+def test_padding_that_matches_perfectly_never_counts(head: str, aggregation: str) -> None:
+    model, text, video = tiny_head(head, aggregation), random_text(4), random_video(4)
+    sentence = text.sentence[:, None]
+    lures = replace(
+        video,
+        frames=torch.where(video.frame_mask[..., None], video.frames, sentence),
+        patches=torch.where(video.patch_mask[..., None], video.patches, text.words[:, :1]),
+    )
+    lured_text = replace(text, words=torch.where(text.word_mask[..., None], text.words, video.patches[:, :1]))
+    assert_equal(score(model, lured_text, lures), score(model, text, video))
+
+
+@every_head
+def test_published_mode_lets_padding_count(head: str, aggregation: str) -> None:
+    """The control of the tests above: with masking off the same lures do change scores."""
+    model, text, video = tiny_head(head, aggregation, **MODES["published"]), random_text(4), random_video(4)
+    lures = replace(video, frames=torch.where(video.frame_mask[..., None], video.frames, text.sentence[:, None]))
+    assert (score(model, text, lures).fused - score(model, text, video).fused).abs().max() > 1e-3
+
+
+@every_head
+@pytest.mark.parametrize("budget", [1, 3000, 20_000, 10**6])
+def test_blocks_do_not_change_scores(head: str, aggregation: str, budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, text, video = tiny_head(head, aggregation), random_text(9), random_video(11)
+    whole = score(model, text, video)
+    calls = []
+    compare = model.compare
+    monkeypatch.setattr(model, "compare", lambda *sides: calls.append(tuple(map(len, sides))) or compare(*sides))
+    monkeypatch.setattr(base, "MIB", 1)  # budgets in bytes: one pair per block up to everything in one
+    assert_equal(score(model, text, video, budget), whole, tolerance=1e-5)
+    assert sum(rows * columns for rows, columns in calls) == 9 * 11
+    largest = max(rows * columns for rows, columns in calls)
+    assert largest == 1 or largest * model.pair_bytes(text, video) <= budget
+    if budget == 1:
+        assert len(calls) == 9 * 11
+
+
+@every_head
+@pytest.mark.parametrize("budget", [1, 4, 256])
+def test_budgets_in_mebibytes(head: str, aggregation: str, budget: int) -> None:
+    model, text, video = tiny_head(head, aggregation), random_text(40), random_video(50)
+    assert_equal(score(model, text, video, budget), score(model, text, video, 4096), tolerance=1e-5)
+
+
+@every_head
+def test_order_of_the_batch_is_only_order(head: str, aggregation: str) -> None:
+    model, text, video = tiny_head(head, aggregation), random_text(7), random_video(6)
+    generator = torch.Generator().manual_seed(0)
+    rows, columns = torch.randperm(7, generator=generator), torch.randperm(6, generator=generator)
+    shuffled = score(model, text.rows(rows), video.rows(columns))
+    straight = score(model, text, video)
+    ordered = Scores({name: part[rows][:, columns] for name, part in straight.parts.items()}, straight.weights)
+    assert_equal(shuffled, ordered, tolerance=1e-5)
+
+
+@every_head
+def test_neighbours_do_not_change_a_score(head: str, aggregation: str) -> None:
+    model, text, video = tiny_head(head, aggregation), random_text(5), random_video(5)
+    together = score(model, text, video).fused
+    for row, column in itertools.product(range(5), repeat=2):
+        alone = score(model, text.rows(slice(row, row + 1)), video.rows(slice(column, column + 1))).fused
+        torch.testing.assert_close(alone[0, 0], together[row, column], rtol=1e-5, atol=1e-5)
+
+
+@every_head
+def test_same_input_same_bytes(head: str, aggregation: str) -> None:
+    model = tiny_head(head, aggregation)
+    assert_equal(*(score(model, random_text(5), random_video(5)) for _ in range(2)))
+
+
+@every_head
+def test_every_parameter_learns(head: str, aggregation: str) -> None:
+    """On soft inputs: near-equal similarities, where no softmax is saturated."""
+    model = tiny_head(head, aggregation).train()
+    text, video = random_text(4), random_video(4)
+    text = replace(text, words=text.words[:1, :1] + 0.02 * text.words)
+    video = replace(
+        video,
+        frames=video.frames[:1, :1] + 0.02 * video.frames,
+        patches=video.patches[:1, :1] + 0.02 * video.patches,
+    )
+    scale = SCALE.clone().requires_grad_()
+    head_scores = model.score(text, video, scale)
+    weight = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
+    (head_scores.fused * weight).sum().backward()
+    still = [name for name, parameter in model.named_parameters() if not (parameter.grad.abs().sum() > 0)]
+    assert still == []
+    assert scale.grad is not None
+    assert scale.grad.abs() > 0
+
+
+@every_head
+def test_gradients_reach_features_and_not_padding(head: str, aggregation: str) -> None:
+    model = tiny_head(head, aggregation).train()
+    text, video = random_text(3), random_video(4)
+    text = replace(text, sentence=text.sentence.requires_grad_(), words=text.words.requires_grad_())
+    video = replace(video, frames=video.frames.requires_grad_(), patches=video.patches.requires_grad_())
+    model.score(text, video, SCALE).fused.square().sum().backward()
+    for features, mask in (
+        (text.words, text.word_mask),
+        (video.frames, video.frame_mask),
+        (video.patches, video.patch_mask),
+    ):
+        assert torch.isfinite(features.grad).all()
+        assert (features.grad[~mask] == 0).all()
+        assert (features.grad[mask] != 0).any()
+
+
+@pytest.mark.parametrize("granularity", ["video_sentence", "frame_sentence", "patch_word"])
+def test_a_granularity_alone_scores_as_among_others(granularity: str) -> None:
+    together = tiny_head("ucofia", "isa")
+    alone = make_head(tiny_config(weights={granularity: 1.0}), DIM)
+    alone.load_state_dict({name: together.state_dict()[name] for name in alone.state_dict()})
+    text, video = random_text(3), random_video(3)
+    found, wanted = score(alone, text, video), score(together, text, video).parts[granularity]
+    assert list(found.parts) == [granularity]
+    torch.testing.assert_close(found.fused, wanted)
+
+
+@every_head
+def test_coarse_query_gives_the_video_sentence_score(head: str, aggregation: str) -> None:
+    model, text, video = tiny_head(head, aggregation), random_text(3), random_video(5)
+    with torch.no_grad():
+        coarse = SCALE * model.coarse_query(text) @ video.video.T
+    torch.testing.assert_close(coarse, score(model, text, video).parts["video_sentence"], rtol=1e-5, atol=1e-5)
+
+
+def test_length_of_features_does_not_matter_by_default() -> None:
+    model, text, video = tiny_head("ucofia", "isa"), random_text(3), random_video(3)
+    longer = replace(video, frames=3 * video.frames, patches=5 * video.patches)
+    louder = replace(text, sentence=2 * text.sentence, words=7 * text.words)
+    assert_equal(score(model, louder, longer), score(model, text, video), tolerance=2e-5)
+
+
+def test_published_patches_keep_their_length_and_no_scale() -> None:
+    model, text, video = tiny_head("ucofia", "mean", **MODES["published"]), random_text(3), random_video(3)
+    longer = score(model, text, replace(video, patches=5 * video.patches))
+    plain = score(model, text, video)
+    torch.testing.assert_close(longer.parts["patch_word"], 5 * plain.parts["patch_word"])
+    with torch.no_grad():
+        louder = model.score(text, video, 2 * SCALE)
+    assert torch.equal(louder.parts["patch_word"], plain.parts["patch_word"])
+    torch.testing.assert_close(louder.parts["frame_sentence"], 2 * plain.parts["frame_sentence"])
+
+
+def test_fused_is_the_weighted_sum() -> None:
+    weights = {"video_sentence": 0.2, "frame_sentence": 0.5, "patch_word": 0.3}
+    scores = score(tiny_head("ucofia", "isa", weights=weights), random_text(3), random_video(3))
+    torch.testing.assert_close(scores.fused, sum(scores.parts[name] * weight for name, weight in weights.items()))
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(ConfigError, match="expected one of ucofia"):
+        make_head(tiny_config(head="clip"), DIM)
+    with pytest.raises(ConfigError, match="no granularity phrase"):
+        make_head(tiny_config(weights={"phrase": 1.0}), DIM)
+    with pytest.raises(ConfigError, match="expected one of"):
+        make_head(tiny_config(aggregation="sum"), DIM)
+
+
+@settings(max_examples=30)
+@given(
+    rows=st.integers(1, 2000), columns=st.integers(1, 2000), pair=st.integers(1, 10**6), budget=st.integers(1, 10**9)
+)
+def test_block_shape_stays_within_the_budget(rows: int, columns: int, pair: int, budget: int) -> None:
+    high, wide = base._block_shape(rows, columns, pair, budget)
+    assert 1 <= high <= rows
+    assert 1 <= wide <= columns
+    assert high * wide == 1 or high * wide * pair <= budget
+
+
+def test_rows_and_concatenation_are_inverse() -> None:
+    text, video = random_text(5), random_video(5)
+    for features in (text, video):
+        halves = concatenate([features.rows(slice(0, 2)), features.rows(torch.tensor([2, 3, 4]))])
+        for name, tensor in vars(features).items():
+            assert np.array_equal(getattr(halves, name), tensor)
