@@ -1,11 +1,11 @@
 """ReelWorld: rendered short clips in which every word of the caption can be checked.
 
-    >>> scene = sample_scene(3, "train")
-    >>> frames = render(scene, frame_times(12), 84)
-    >>> frames.shape
-    (12, 84, 84, 3)
-    >>> len(captions(scene)) >= 4
-    True
+>>> scene = sample_scene(3, "train")
+>>> frames = render(scene, frame_times(12), 84)
+>>> frames.shape
+(12, 84, 84, 3)
+>>> len(captions(scene)) >= 4
+True
 """
 
 from finereel.reelworld.captions import captions, short_captions

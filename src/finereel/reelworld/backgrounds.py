@@ -10,16 +10,25 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from finereel.reelworld.factors import dice
 from finereel.reelworld.palette import Rgb, mix
 
+Grid = NDArray[np.floating]
+
+
+def rgb(hue: float, lightness: float, saturation: float) -> Rgb:
+    """A colour by hue, lightness and saturation in [0, 1]."""
+    red, green, blue = colorsys.hls_to_rgb(hue, lightness, saturation)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
 
 def pale(rng: random.Random, lightness: float = 0.74) -> Rgb:
     """A greyish tone of any hue."""
-    red, green, blue = colorsys.hls_to_rgb(rng.random(), lightness + (rng.random() - 0.5) * 0.1, 0.16 + 0.14 * rng.random())
-    return round(red * 255), round(green * 255), round(blue * 255)
+    hue, lightness, saturation = rng.random(), lightness + (rng.random() - 0.5) * 0.1, 0.16 + 0.14 * rng.random()
+    return rgb(hue, lightness, saturation)
 
 
 def gradient(top: Rgb, bottom: Rgb, size: int) -> Image.Image:
@@ -34,31 +43,37 @@ def plain(rng: random.Random, size: int) -> Image.Image:
     return gradient(mix(tone, (255, 255, 255), 0.18), mix(tone, (60, 60, 80), 0.12), size)
 
 
-def waves(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.sin(2 * np.pi * (9 * y + 0.35 * np.sin(2 * np.pi * 2.5 * x)))
+# Textures: relief in about [-1.6, 1] at unit coordinates.
 
 
-def weave(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.where((np.floor(x * 10) + np.floor(y * 10)) % 2 > 0, np.sin(2 * np.pi * 30 * x), np.sin(2 * np.pi * 30 * y)) * 0.8
+def waves(x: Grid, y: Grid) -> Grid:
+    return np.asarray(np.sin(2 * np.pi * (9 * y + 0.35 * np.sin(2 * np.pi * 2.5 * x))))
 
 
-def tiles(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def weave(x: Grid, y: Grid) -> Grid:
+    over = (np.floor(x * 10) + np.floor(y * 10)) % 2 > 0
+    return 0.8 * np.sin(2 * np.pi * 30 * np.where(over, x, y))
+
+
+def tiles(x: Grid, y: Grid) -> Grid:
     row = np.floor(y * 8)
-    joints = ((y * 8) % 1 < 0.12) | ((x * 5 + 0.5 * (row % 2)) % 1 < 0.08)
-    return np.where(joints, -1.3, 0.25 * np.sin(37.0 * row + 91.0 * np.floor(x * 5 + 0.5 * (row % 2))))
+    along = x * 5 + 0.5 * (row % 2)
+    joints = ((y * 8) % 1 < 0.12) | (along % 1 < 0.08)
+    return np.where(joints, -1.3, 0.25 * np.sin(37.0 * row + 91.0 * np.floor(along)))
 
 
-def grain(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def grain(x: Grid, y: Grid) -> Grid:
     board = np.floor(y * 5)
     lines = np.sin(2 * np.pi * (y * 26 + 0.5 * np.sin(5 * x + 3 * board) + 0.2 * np.sin(13 * x)))
     return np.where((y * 5) % 1 < 0.06, -1.6, 0.6 * lines + 0.4 * np.sin(41 * board))
 
 
-def dots(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.where(np.hypot((x * 11 + 0.5 * (np.floor(y * 11) % 2)) % 1 - 0.5, (y * 11) % 1 - 0.5) < 0.25, 1.0, -0.4)
+def dots(x: Grid, y: Grid) -> Grid:
+    shifted = x * 11 + 0.5 * (np.floor(y * 11) % 2)
+    return np.where(np.hypot(shifted % 1 - 0.5, (y * 11) % 1 - 0.5) < 0.25, 1.0, -0.4)
 
 
-TEXTURES: tuple[Callable[[np.ndarray, np.ndarray], np.ndarray], ...] = (waves, weave, tiles, grain, dots)
+TEXTURES: tuple[Callable[[Grid, Grid], Grid], ...] = (waves, weave, tiles, grain, dots)
 
 
 def textured(rng: random.Random, size: int) -> Image.Image:
@@ -73,42 +88,49 @@ def textured(rng: random.Random, size: int) -> Image.Image:
     return Image.fromarray(lit.clip(0, 255).astype(np.uint8)).reduce(2)
 
 
+def disc(draw: ImageDraw.ImageDraw, centre: tuple[float, float], radii: tuple[float, float], fill: Rgb) -> None:
+    """An ellipse in pixels."""
+    (x, y), (rx, ry) = centre, radii
+    draw.ellipse((x - rx, y - ry, x + rx, y + ry), fill=fill)
+
+
 def cluttered(rng: random.Random, size: int) -> Image.Image:
     fine = 2 * size
     tone = pale(rng, 0.78)
     picture = gradient(tone, mix(tone, (60, 60, 80), 0.12), fine)
     draw = ImageDraw.Draw(picture)
     for _ in range(46):
-        x, y, radius, angle = rng.random(), rng.random(), 0.02 + 0.06 * rng.random(), rng.random() * 2 * math.pi
-        fill = pale(rng, 0.70)
-        corners = int(rng.random() * 5)
-        if corners < 2:
-            draw.ellipse([(x - radius) * fine, (y - radius) * fine, (x + radius) * fine, (y + radius) * fine], fill=fill)
+        x, y, radius = rng.random() * fine, rng.random() * fine, (0.02 + 0.06 * rng.random()) * fine
+        angle, corners, fill = rng.random() * 2 * math.pi, int(rng.random() * 5) + 1, pale(rng, 0.70)
+        if corners < 3:
+            disc(draw, (x, y), (radius, radius), fill)
             continue
-        turns = [angle + 2 * math.pi * step / (corners + 1) for step in range(corners + 1)]
-        draw.polygon([((x + radius * math.cos(turn)) * fine, (y + radius * math.sin(turn)) * fine) for turn in turns], fill=fill)
+        turns = [angle + 2 * math.pi * step / corners for step in range(corners)]
+        draw.polygon([(x + radius * math.cos(turn), y + radius * math.sin(turn)) for turn in turns], fill=fill)
     return picture.reduce(2)
+
+
+def clouds(rng: random.Random, draw: ImageDraw.ImageDraw, fine: int) -> None:
+    """Two clouds of three puffs each."""
+    for _ in range(2):
+        x, y, wide = rng.random() * fine, (0.08 + 0.22 * rng.random()) * fine, (0.05 + 0.04 * rng.random()) * fine
+        for dx, dy, scale in ((-1.1, 0.2, 0.8), (0.0, 0.0, 1.2), (1.1, 0.2, 0.9)):
+            disc(draw, (x + dx * wide, y + dy * wide), (wide * scale, wide * scale * 0.7), (246, 247, 247))
 
 
 def hilly(rng: random.Random, size: int) -> Image.Image:
     fine = 2 * size
-    sky, land = colorsys.hls_to_rgb(0.55 + 0.06 * rng.random(), 0.84, 0.4), 0.22 + 0.14 * rng.random()
-    tone = (round(sky[0] * 255), round(sky[1] * 255), round(sky[2] * 255))
-    picture = gradient(mix(tone, (200, 214, 226), 0.5), (236, 236, 230), fine)
+    sky, land = rgb(0.55 + 0.06 * rng.random(), 0.84, 0.4), 0.22 + 0.14 * rng.random()
+    picture = gradient(mix(sky, (200, 214, 226), 0.5), (236, 236, 230), fine)
     draw = ImageDraw.Draw(picture)
-    for _ in range(2):
-        x, y, wide = rng.random(), 0.08 + 0.22 * rng.random(), 0.05 + 0.04 * rng.random()
-        for dx, dy, scale in ((-1.1, 0.2, 0.8), (0.0, 0.0, 1.2), (1.1, 0.2, 0.9)):
-            left, top, radius = x + dx * wide, y + dy * wide, wide * scale
-            draw.ellipse([(left - radius) * fine, (top - radius * 0.7) * fine, (left + radius) * fine, (top + radius * 0.7) * fine], fill=(246, 247, 247))
+    clouds(rng, draw, fine)
     for layer in range(3):
-        red, green, blue = colorsys.hls_to_rgb(land, 0.76 - 0.05 * layer, 0.26)
         shift, waviness = rng.random() * 7, 3 + 4 * rng.random()
         ridge = [
             (step / 40 * fine, (0.52 + 0.15 * layer + 0.05 * math.sin(waviness * step / 40 + shift)) * fine)
             for step in range(41)
         ]
-        draw.polygon([*ridge, (fine, fine), (0, fine)], fill=(round(red * 255), round(green * 255), round(blue * 255)))
+        draw.polygon([*ridge, (fine, fine), (0, fine)], fill=rgb(land, 0.76 - 0.05 * layer, 0.26))
     return picture.reduce(2)
 
 

@@ -1,4 +1,4 @@
-"""Captions by a grammar: paraphrases that say everything, and short captions that say less. All in the present tense."""
+"""Captions by a grammar, in the present tense: paraphrases that say everything, short captions that say less."""
 
 from finereel.reelworld import vocabulary as words
 from finereel.reelworld.factors import Scene
@@ -20,7 +20,7 @@ def join(*parts: str | None) -> str:
 def captions(scene: Scene) -> tuple[str, ...]:
     """Six paraphrases, each naming every factor except (in all but one) the background. The first is canonical.
 
-    >>> from finereel.reelworld import sample_scene
+    >>> from finereel.reelworld.scenes import sample_scene
     >>> len(captions(sample_scene(0, "train")))
     6
     """

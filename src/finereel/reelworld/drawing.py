@@ -54,7 +54,8 @@ class Sheet:
 
     def line(self, points: Points, width: float, fill: Rgb) -> None:
         """A line with round joints, on the details."""
-        self._details.line(self.scaled(points), fill=(*fill, 255), width=max(1, round(width * self.pixels)), joint="curve")
+        thick = max(1, round(width * self.pixels))
+        self._details.line(self.scaled(points), fill=(*fill, 255), width=thick, joint="curve")
 
     def tone(self, share: float) -> Rgb:
         """The object's own colour, darker (share > 0) or lighter (share < 0)."""
@@ -86,11 +87,12 @@ def boat(s: Sheet) -> None:
 
 def ball(s: Sheet) -> None:
     s.ellipse(0.5, 0.5, 0.46, 0.46)
-    for start in (20, 140, 260):
-        middle, inner = math.radians(start + 30), 0.30
-        s.ellipse(0.5 + inner * math.cos(middle), 0.5 + inner * math.sin(middle), 0.08, 0.08, s.tone(0.45))
-    s.ellipse(0.5, 0.5, 0.10, 0.10, s.tone(0.45))
-    s.ellipse(0.36, 0.26, 0.09, 0.07, palette.WHITE)
+    for bulge in (0.20, -0.20):
+        turns = [math.pi * (step / 20 - 0.5) for step in range(21)]
+        seam = [(0.5 + bulge * math.cos(turn) + 0.06 * math.sin(turn), 0.5 + 0.45 * math.sin(turn)) for turn in turns]
+        s.line(tuple(seam), 0.035, s.tone(0.5))
+    s.line(((0.05, 0.54), (0.5, 0.58), (0.95, 0.46)), 0.035, s.tone(0.5))
+    s.ellipse(0.30, 0.28, 0.10, 0.07, palette.WHITE)
 
 
 def kite(s: Sheet) -> None:
@@ -185,8 +187,8 @@ def heart(s: Sheet) -> None:
 
 def mushroom(s: Sheet) -> None:
     s.box((0.36, 0.48, 0.64, 0.95), 0.08, palette.CREAM)
-    cap = [(0.5 + 0.48 * math.cos(math.pi * (1 + step / 30)), 0.56 + 0.50 * math.sin(math.pi * (1 + step / 30))) for step in range(31)]
-    s.polygon(tuple(cap))
+    turns = [math.pi * (1 + step / 30) for step in range(31)]
+    s.polygon(tuple((0.5 + 0.48 * math.cos(turn), 0.56 + 0.50 * math.sin(turn)) for turn in turns))
     s.box((0.02, 0.50, 0.98, 0.60), 0.05)
     s.box((0.08, 0.555, 0.92, 0.60), 0.02, s.tone(0.4))
 

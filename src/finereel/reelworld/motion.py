@@ -25,7 +25,7 @@ FAST, USUAL, WHOLE = 1.1, 2.0, SECONDS
 
 @dataclass(frozen=True)
 class Pose:
-    """The main object at one moment: centre, width, rotation, opacity, mirrored or not, and whether it hides the reference."""
+    """The main object at one moment: centre, width, rotation, opacity, mirrored, and whether it hides the reference."""
 
     x: float
     y: float
@@ -172,7 +172,7 @@ def travel(scene: Scene, t: float) -> Pose:
     along = direction(scene, at, done)
     angle = 0.0
     if scene.verb == "hops":
-        y -= force(scene.adverb, 0.075) * abs(math.sin(3 * math.pi * done))
+        y -= force(scene.adverb, 0.085) * abs(math.sin(3 * math.pi * done))
     elif scene.verb == "zigzags":
         # Two periods of a triangle wave, starting and ending on the path.
         sideways = force(scene.adverb, 0.09) * 2 / math.pi * math.asin(math.sin(4 * math.pi * done))
@@ -219,7 +219,7 @@ def swings(scene: Scene, t: float, rest: Pose) -> Pose:
 def shakes(scene: Scene, t: float, rest: Pose) -> Pose:
     # Half a period is a whole number of frames at 4 per second, so that no sampling hides the shaking.
     period = {"slowly": 1.5, "quickly": 0.5}.get(scene.adverb or "", 1.0)
-    sideways = force(scene.adverb, 0.055) * math.sin(2 * math.pi * t / period)
+    sideways = force(scene.adverb, 0.06) * math.sin(2 * math.pi * t / period)
     return Pose(rest.x + sideways, rest.y, rest.size, 0.0, 1.0, rest.mirrored, rest.in_front)
 
 

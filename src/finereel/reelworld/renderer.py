@@ -1,6 +1,7 @@
 """Scene -> frames, drawn directly at the wanted size."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -25,11 +26,10 @@ def draw(frame: Image.Image, noun: str, colour: str, pattern: str | None, now: P
     if now.alpha < UNSEEN or wide < 1:
         return
     level = sprites.level_for(wide)
-    scale, centre = wide / level, (now.x * size, now.y * size)
-    under = (centre[0] + SHADOW_OFFSET[0] * size, centre[1] + SHADOW_OFFSET[1] * size)
-    shade, corner = sprites.placed(sprites.shadow(noun, level), under, scale, now.angle, now.mirrored)
-    picture = sprites.master(noun, colour, pattern, level)
-    object_, place = sprites.placed(picture, centre, scale, now.angle, now.mirrored)
+    at = sprites.Placement(now.x * size, now.y * size, wide / level, now.angle, now.mirrored)
+    under = replace(at, x=at.x + SHADOW_OFFSET[0] * size, y=at.y + SHADOW_OFFSET[1] * size)
+    shade, corner = sprites.placed(sprites.shadow(noun, level), under)
+    object_, place = sprites.placed(sprites.master(noun, colour, pattern, level), at)
     mask = object_.getchannel("A")
     if now.alpha < 1:
         fading = [round(value * now.alpha) for value in range(256)]
@@ -47,12 +47,14 @@ def render(scene: Scene, times: Sequence[float], size: int) -> UInt8[np.ndarray,
 
     The same scene, times and size give the same bytes. Raises ConfigError without times or below 16 pixels.
 
-    >>> from finereel.reelworld import sample_scene
+    >>> from finereel.reelworld.scenes import sample_scene
     >>> render(sample_scene(0, "train"), [0.5, 1.5], 84).shape
     (2, 84, 84, 3)
     """
     if size < SMALLEST or len(times) == 0:
-        raise ConfigError(f"render needs at least one time and a size of {SMALLEST} or more, got {len(times)} and {size}")
+        raise ConfigError(
+            f"render needs one time or more and a size from {SMALLEST}, got {len(times)} times, size {size}"
+        )
     at = scene_layout(scene)
     reference = Pose(at.x, at.y, REFERENCE_SIZE)
     pattern = scene.look if scene.look in words.PATTERNS else None

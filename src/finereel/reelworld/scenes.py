@@ -13,7 +13,7 @@ NO_ADVERB, NO_LOOK = 0.03, 0.25
 BACKGROUND_SEEDS = 1024
 CORNERS = ((0.1, 0.1), (0.9, 0.1), (0.1, 0.9), (0.9, 0.9))
 DISTRACTOR_SIZE = 0.15
-SWEEP = tuple(SECONDS * (step + 0.5) / 24 for step in range(24))
+SWEEP = tuple(SECONDS * (step + 0.5) / 12 for step in range(12))
 """Times at which the main object's way is checked for distractors."""
 
 

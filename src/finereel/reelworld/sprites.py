@@ -4,6 +4,7 @@ A master exists per (noun, colour, pattern, level); a frame needs only one resam
 """
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -62,7 +63,7 @@ def master(noun: str, colour: str, pattern: str | None, level: int) -> Image.Ima
     shape = Image.new("L", (scale + 2 * border,) * 2)
     shape.paste(ImageChops.lighter(sheet.body, details), (border, border))
     line = max(1, round(OUTLINE * scale))
-    grown = shape.filter(ImageFilter.GaussianBlur(line)).point(lambda value: min(255, value * 5))
+    grown = shape.filter(ImageFilter.GaussianBlur(0.7 * line)).point(lambda value: min(255, value * 8))
     picture = Image.new("RGBA", shape.size, (*palette.outline(colour), 0))
     picture.putalpha(grown)
     inner = Image.new("RGB", shape.size, palette.outline(colour))
@@ -83,18 +84,27 @@ def level_for(pixels: float) -> int:
     return next((level for level in LEVELS if level >= pixels), LEVELS[-1])
 
 
-def placed(picture: Image.Image, centre: tuple[float, float], scale: float, angle: float, mirrored: bool) -> tuple[Image.Image, tuple[int, int]]:
-    """`picture` scaled, turned clockwise by `angle` degrees and mirrored, with its centre on `centre` to a fraction of a
-    pixel: the resampled picture and the integer corner to paste it at."""
-    turned = math.radians(angle)
-    cos, sin = math.cos(turned), math.sin(turned)
-    half = picture.width / 2 * scale * (abs(cos) + abs(sin)) + 1
-    left, top = math.floor(centre[0] - half), math.floor(centre[1] - half)
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture goes: its centre in pixels, scale, degrees clockwise, mirrored or not."""
+
+    x: float
+    y: float
+    scale: float
+    angle: float
+    mirrored: bool
+
+
+def placed(picture: Image.Image, to: Placement) -> tuple[Image.Image, tuple[int, int]]:
+    """The picture turned and scaled, its centre right to a fraction of a pixel, and the corner to paste it at."""
+    cos, sin = math.cos(math.radians(to.angle)), math.sin(math.radians(to.angle))
+    half = picture.width / 2 * to.scale * (abs(cos) + abs(sin)) + 1
+    left, top = math.floor(to.x - half), math.floor(to.y - half)
     side = math.ceil(2 * half) + 1
-    flip = -1.0 if mirrored else 1.0
-    # Output pixel -> picture: undo the shift, the turn, the scale and the mirror.
-    a, b, d, e = flip * cos / scale, flip * sin / scale, -sin / scale, cos / scale
-    dx, dy, middle = left - centre[0], top - centre[1], picture.width / 2
+    flip = -1.0 if to.mirrored else 1.0
+    # From an output pixel back to the picture: undo shift, turn, scale and mirror.
+    a, b, d, e = flip * cos / to.scale, flip * sin / to.scale, -sin / to.scale, cos / to.scale
+    dx, dy, middle = left - to.x, top - to.y, picture.width / 2
     matrix = (a, b, a * dx + b * dy + middle, d, e, d * dx + e * dy + middle)
-    out = picture.transform((side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
-    return out, (left, top)
+    smooth = Image.Resampling.BILINEAR if picture.mode == "L" else Image.Resampling.BICUBIC
+    return picture.transform((side, side), Image.Transform.AFFINE, matrix, smooth), (left, top)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from finereel.errors import ConfigError
 from finereel.reelworld import vocabulary as words
 from finereel.reelworld.captions import captions
-from finereel.reelworld.factors import Scene, check_split, dice, pick
+from finereel.reelworld.factors import Scene, check_split, dice
 
 PARTS_OF_SPEECH = ("noun", "adjective", "verb", "adverb", "preposition")
 
@@ -85,9 +85,7 @@ def changed_scenes(scene: Scene, split: str) -> dict[str, Scene]:
         else [replace(scene, colour=colour) for colour in colour_contrasts(scene, split)],
         "verb": [replace(scene, verb=verb) for verb in verb_contrasts(scene, split)],
         "adverb": [replace(scene, adverb=words.OPPOSITE[scene.adverb])] if scene.adverb else [],
-        "preposition": [
-            replace(scene, preposition=other) for other in words.PREPOSITIONS[scene.preposition].contrasts
-        ],
+        "preposition": [replace(scene, preposition=other) for other in words.PREPOSITIONS[scene.preposition].contrasts],
     }
     return {pos: found[int(rolls[pos] * len(found))] for pos, found in options.items() if found}
 
@@ -95,12 +93,12 @@ def changed_scenes(scene: Scene, split: str) -> dict[str, Scene]:
 def twins(scene: Scene, template: int = 0, split: str | None = None) -> tuple[Twin, ...]:
     """One twin for every part of speech the scene allows: noun, adjective, verb, adverb, preposition.
 
-    `template` says which paraphrase of `captions(scene)` is changed. `split` (default: the scene's own) is the split the
-    twins are for: outside `test`, twins stay within the pairs seen in training. A scene without an adverb, or whose
-    preposition is two words long ("out of", "in front of"), has no twin for that part.
+    `template` says which paraphrase of `captions(scene)` is changed. `split` (default: the scene's own) is the split
+    the twins are for: outside `test`, twins stay within the pairs seen in training. A scene without an adverb, or
+    whose preposition no single word replaces ("out of", "in front of"), has no twin for that part.
     Raises ConfigError for an unknown template or split.
 
-    >>> from finereel.reelworld import sample_scene
+    >>> from finereel.reelworld.scenes import sample_scene
     >>> [twin.pos for twin in twins(sample_scene(0, "train"))]
     ['noun', 'adjective', 'verb', 'adverb', 'preposition']
     """
