@@ -22,9 +22,6 @@ from finereel.video.decode import Source, quiet
 from finereel.video.files import shown
 from finereel.video.plan import Clip, ClipPlan, Limits
 
-TOLERANCE = 1.0
-"""Seconds that pictures may end before the claimed duration without a warning: sound often runs on longer."""
-
 LOG_BYTES = 2**20
 OPEN_FILES = 64
 
@@ -135,8 +132,10 @@ def _send_clip(clip: Clip, answers: BinaryIO) -> None:
 
 def _warning(source: Source, reader: ClipReader) -> str:
     words = []
-    if reader.mode == "sequential" and reader.expected - reader.covered > TOLERANCE:
+    if reader.expected - reader.covered > source.slack:
         words.append(f"pictures end at {reader.covered:.1f} s of {reader.expected:.1f} s")
+    if source.missing:
+        words.append(f"the file is incomplete, {source.missing} bytes are missing")
     if source.damage:
         words.append(f"{source.damage} damaged parts were left out")
     if source.stopped:

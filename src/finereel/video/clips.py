@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 
 from finereel.types import Frames, Window
 from finereel.video.plan import Clip, ClipPlan
@@ -37,7 +37,7 @@ class PictureSource(Protocol):
 
     duration: float
 
-    def keyframe_gap(self) -> float | None: ...
+    def keyframe_times(self) -> Float64[np.ndarray, " n"]: ...
     def pictures(self, start: float = 0.0) -> Iterator[Picture]: ...
     def keyframes(self, start: float = 0.0) -> Iterator[Picture]: ...
 
@@ -49,7 +49,7 @@ class ClipReader:
         self._source = source
         self._plan = plan
         self._windows = plan.windows or tuple(windows(source.duration, plan.length))
-        self.mode = _mode(source, plan, self._windows[0])
+        self.mode = _mode(source, plan, self._windows)
         self._reel = self._rewind(0.0)
         self.covered = 0.0
 
@@ -79,7 +79,7 @@ class ClipReader:
     def _clip(self, window: Window) -> Clip | None:
         times = SAMPLERS[self._plan.sampling](window, self._plan.num_frames)
         frames = self._frames(times)
-        self.covered = self._reel.position
+        self.covered = self._reel.position if self._reel.ended else window.end
         if frames is None:
             return None
         end = window.end
@@ -104,13 +104,20 @@ class ClipReader:
         return Frames(np.stack(pixels), np.array(seconds)) if pixels else None
 
 
-def _mode(source: PictureSource, plan: ClipPlan, window: Window) -> str:
-    """Resolve "auto": keyframes when they are at least as dense as the frames wanted, so that nothing is lost."""
+def _mode(source: PictureSource, plan: ClipPlan, cut: tuple[Window, ...]) -> str:
+    """Resolve "auto": keyframes when every wanted time has one within half the spacing, so that nothing is lost."""
     if plan.mode != "auto":
         return plan.mode
-    spacing = window.duration / plan.num_frames
-    gap = source.keyframe_gap()
-    return "keyframes" if spacing >= SPARSE or (gap is not None and gap <= spacing) else "sequential"
+    spacing = min(window.duration for window in cut) / plan.num_frames
+    if spacing >= SPARSE:
+        return "keyframes"
+    keys = source.keyframe_times()
+    if len(keys) < plan.num_frames:
+        return "sequential"
+    times = np.concatenate([SAMPLERS[plan.sampling](window, plan.num_frames) for window in cut])
+    after = np.searchsorted(keys, times).clip(1, len(keys) - 1)
+    distance = np.minimum(np.abs(times - keys[after - 1]), np.abs(keys[after] - times))
+    return "keyframes" if distance.max() <= spacing / 2 else "sequential"
 
 
 Rule = Callable[[float, Picture, Picture], bool]

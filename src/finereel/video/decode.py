@@ -9,8 +9,8 @@ import math
 import os
 from collections.abc import Iterator
 from fractions import Fraction
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import av
 import av.error
@@ -22,11 +22,13 @@ from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
+from jaxtyping import Float64
 
-from finereel.errors import BrokenVideoError, NotAVideoError, VideoLimitError
+from finereel.errors import BrokenVideoError, NotAVideoError, VideoError, VideoLimitError
 from finereel.video.clips import Picture, Rgb
 from finereel.video.files import open_regular, shown
 from finereel.video.plan import Limits, VideoInfo
+from finereel.video.truncation import missing_bytes
 
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegvideo,mpegts,m4v,h264,hevc,vvc,av1,obu,ivf,flv,live_flv,asf,"
@@ -37,6 +39,9 @@ The last four are sound only, allowed so that such a file is told what is wrong 
 
 ASPECT = 16
 """Pictures longer than this many times `size` are shrunk further, so that a 16384 x 1 video cannot fill a pipe."""
+
+KEYFRAME_HOLD = 10.0
+"""Seconds that the last keyframe may stand for what follows it, if no two before it lay farther apart."""
 
 SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
 
@@ -50,7 +55,8 @@ _SIGNATURES: tuple[tuple[int, bytes], ...] = (
 class Source:
     """An open video file: `info` says what it is, `pictures` and `keyframes` give what is in it.
 
-    Raises NotAVideoError, BrokenVideoError or VideoLimitError while opening. `damage` counts bad packets.
+    Raises NotAVideoError, BrokenVideoError or VideoLimitError while opening. `damage` counts bad packets, `missing`
+    the bytes that the file ends early, `stopped` says why reading ended before the end.
     """
 
     def __init__(self, path: str | Path, limits: Limits) -> None:
@@ -59,6 +65,7 @@ class Source:
         self._file = open_regular(path)
         self.damage = 0
         self.stopped = ""
+        self.missing = missing_bytes(self._file)
         try:
             self._container = _open(path, self._file, limits)
             self._stream = _video_stream(path, self._container, limits)
@@ -79,10 +86,16 @@ class Source:
         rate = self._stream.average_rate or self._stream.guessed_rate
         return float(rate) if rate and 0.01 <= rate <= 1000 else 25.0
 
-    def keyframe_gap(self) -> float | None:
-        """Mean seconds between keyframes by the file's index; None when there is no index to go by."""
-        keys = sum(entry.is_keyframe for entry in self._stream.index_entries)
-        return self.duration / keys if keys >= 3 else None
+    def keyframe_times(self) -> Float64[np.ndarray, " n"]:
+        """Seconds of the keyframes by the file's own index, ascending; empty when it has none that is loaded yet."""
+        ticks = [entry.timestamp for entry in self._stream.index_entries if entry.is_keyframe]
+        return np.sort(np.array(ticks, dtype=np.float64)) * float(self._time_base) - self._origin()
+
+    @property
+    def slack(self) -> float:
+        """Seconds that pictures may end before `duration` in a good file: more where that counts the sound."""
+        exact = bool(self._stream.duration) or not self._container.streams.audio
+        return 3 / self.fps if exact else 1.0
 
     def info(self) -> VideoInfo:
         """What the file is. Upright size and rotation are known once a picture was decoded; one is, if need be."""
@@ -118,12 +131,13 @@ class Source:
         self._stream.discard = Discard.nonkey  # formats with an index then do not even read the rest
         if start > 0:
             self._seek(start)
-        previous = -math.inf
+        previous, hold = -math.inf, KEYFRAME_HOLD
         for packet in self._packets():
             if packet.is_keyframe and packet.size:
                 seconds = self._seconds(packet.pts if packet.pts is not None else packet.dts, previous)
+                hold = max(hold, seconds - previous) if previous > -math.inf else hold
                 previous = seconds
-                yield Picture(seconds, math.inf, functools.partial(self._lone_rgb, packet))
+                yield Picture(seconds, seconds + hold, functools.partial(self._lone_rgb, packet))
 
     def _rgb(self, frame: VideoFrame, size: int) -> Rgb:
         """Upright RGB in square pixels, its shorter side `size` pixels or less."""
@@ -168,6 +182,8 @@ class Source:
         return self._rgb(frames[0], size) if frames else None
 
     def _seek(self, start: float) -> None:
+        if self._stream.start_time is None:  # a raw stream has no times to seek by: it is read from the start
+            return
         offset = int((start + self._origin()) / self._time_base)
         try:
             self._container.seek(offset, stream=self._stream, backward=True)
@@ -217,7 +233,6 @@ class Source:
                 if packet.pts is not None:
                     last = max(last, float(packet.pts * self._time_base) - self._origin() + 1 / self.fps)
         self._container.close()
-        self._file.seek(0)
         self._container = _open(self._path, self._file, self._limits)
         self._stream = _video_stream(self._path, self._container, self._limits)
         self.damage = 0
@@ -242,37 +257,43 @@ def quiet() -> None:
     av.logging.set_libav_level(av.logging.ERROR)
 
 
-def _open(path: str | Path, file: BinaryIO, limits: Limits) -> InputContainer:
+def _open(path: str | Path, file: BufferedReader, limits: Limits) -> InputContainer:
     options = {
         "format_whitelist": FORMATS,
         "protocol_whitelist": "none",
         "max_streams": str(limits.max_streams),
         "max_pixels": str(limits.max_pixels),
     }
+    file.seek(0)
     try:
         return av.open(file, "r", options=options, metadata_errors="replace", buffer_size=2**18)
     except av.error.FFmpegError as error:
-        raise _open_error(path, file, error) from error
+        raise _open_error(path, file, error, limits) from error
 
 
-def _open_error(path: str | Path, file: BinaryIO, error: av.error.FFmpegError) -> Exception:
+def _open_error(path: str | Path, file: BufferedReader, error: av.error.FFmpegError, limits: Limits) -> VideoError:
     if isinstance(error, MemoryError):
-        return error
+        return VideoLimitError(
+            f"{shown(path)}: opening it takes too much memory or it has more than {limits.max_streams} streams"
+        )
+    missing = missing_bytes(file)
+    if missing:
+        return BrokenVideoError(f"{shown(path)}: the file is incomplete, {missing} bytes are missing; copy it again")
     file.seek(0)
     head = file.read(16)
     if any(head[offset:].startswith(magic) for offset, magic in _SIGNATURES):
-        return BrokenVideoError(f"{shown(path)}: the file is damaged or incomplete ({_reason(error)}); copy it again")
+        return BrokenVideoError(f"{shown(path)}: the file is damaged ({_reason(error)}); copy it again")
     return NotAVideoError(f"{shown(path)}: expected a video file, its content is none ({_reason(error)})")
 
 
 def _video_stream(path: str | Path, container: InputContainer, limits: Limits) -> VideoStream:
-    if len(container.streams) > limits.max_streams:
-        count = len(container.streams)
-        raise VideoLimitError(f"{shown(path)}: expected at most {limits.max_streams} streams, got {count}")
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise NotAVideoError(f"{shown(path)}: expected a picture stream, the file holds only: {kinds}")
+    streams = [stream for stream in streams if stream.codec_context is not None]
+    if not streams:
+        raise BrokenVideoError(f"{shown(path)}: there is no decoder for its pictures; convert it to H.264 or repair it")
     stream = max(streams, key=lambda s: s.width * s.height)  # previews and thumbnails tracks are the smaller ones
     if stream.width * stream.height > limits.max_pixels:
         raise VideoLimitError(

@@ -3,8 +3,8 @@
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from finereel.errors import NotAVideoError, VideoError
 
@@ -17,7 +17,7 @@ _KINDS = {
 }
 
 
-def open_regular(path: str | Path) -> BinaryIO:
+def open_regular(path: str | Path) -> BufferedReader:
     """Open a regular, non-empty file for reading.
 
     The check runs before the open (opening some devices acts on them) and again on the open file, so that a file

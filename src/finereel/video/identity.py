@@ -3,8 +3,8 @@
 import hashlib
 import os
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from finereel.video.files import open_regular
 
@@ -53,7 +53,7 @@ def _pieces(size: int) -> list[tuple[int, int]]:
     return [(index * (size - SAMPLE) // (SAMPLES - 1), SAMPLE) for index in range(SAMPLES)]
 
 
-def _feed(digest: hashlib.blake2b, file: BinaryIO, offset: int, length: int) -> None:
+def _feed(digest: hashlib.blake2b, file: BufferedReader, offset: int, length: int) -> None:
     file.seek(offset)
     while length > 0 and (block := file.read(min(length, 2**20))):
         digest.update(block)

@@ -5,7 +5,8 @@ The child may have been taken over by a hostile file, so the reading side believ
 
 import json
 import struct
-from typing import Any, BinaryIO
+from io import BufferedIOBase, RawIOBase
+from typing import Any
 
 Header = dict[str, Any]
 
@@ -41,7 +42,7 @@ def decode(raw: bytes) -> Header:
     return header
 
 
-def read(stream: BinaryIO) -> Header | None:
+def read(stream: BufferedIOBase | RawIOBase) -> Header | None:
     """The next header of a blocking stream, None at its end (the child's side: it waits as long as it takes)."""
     raw = stream.read(LENGTH.size)
     return decode(stream.read(decode_length(raw))) if len(raw) == LENGTH.size else None

@@ -9,6 +9,7 @@ Importing this module loads neither the decoder nor torch.
 
 import atexit
 import os
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -28,6 +29,13 @@ from finereel.video.worker import Worker
 _ERRORS: dict[str, type[VideoError]] = {
     name: getattr(errors, name) for name in ("VideoError", "NotAVideoError", "BrokenVideoError", "VideoLimitError")
 }
+
+
+_LIMITS = {
+    re.compile(r"Picture size \d+x\d+ (is invalid|exceeds)"): "it claims pictures larger than max_pixels allows",
+    re.compile(r"get_buffer\(\) failed|Cannot allocate memory"): "the decoder ran out of memory; raise memory_mib",
+}
+"""What the decoder says on its stderr when one of our limits stopped it, and what we say then."""
 
 
 class ClipStream(Iterator[Clip]):
@@ -88,9 +96,12 @@ class ClipStream(Iterator[Clip]):
             self.info = VideoInfo(**{name: value for name, value in header.items() if name != "kind"})
         elif kind == "end":
             self._done = True
-            self.warning, self.decode_seconds = str(header["warning"]), float(header["seconds"])
+            self.decode_seconds = float(header["seconds"])
+            self.warning = str(header["warning"])
+            if self.warning:
+                self.warning = str(_explained(BrokenVideoError(self.warning), self._worker.words()))
         elif kind == "error":
-            raise _ERRORS[header["error"]](str(header["reason"]))
+            raise _explained(_ERRORS[header["error"]](str(header["reason"])), self._worker.words())
         else:
             raise ValueError(f"unknown message {kind!r}")
         return None
@@ -110,6 +121,16 @@ class ClipStream(Iterator[Clip]):
     def _named(self, reason: str) -> str:
         name = shown(self._path)
         return reason if reason.startswith(name) else f"{name}: {reason}"
+
+
+def _explained(error: VideoError, words: list[str]) -> VideoError:
+    """The child's error with what the decoder said on its stderr, which may be the better reason."""
+    if isinstance(error, VideoLimitError) or not words:
+        return error
+    for sign, reason in _LIMITS.items():
+        if any(sign.search(line) for line in words):
+            return VideoLimitError(f"{error}: {reason}")
+    return type(error)(f"{error}: {shown(words[-1][:200])}")
 
 
 class VideoReader:

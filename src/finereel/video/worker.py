@@ -1,5 +1,6 @@
 """The parent's side of one decoding child: start it, talk to it with a deadline, kill it."""
 
+import fcntl
 import json
 import os
 import re
@@ -26,6 +27,13 @@ _ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
 _PIPE_BYTES = 2**20
 
 
+def _log_file() -> IO[bytes]:
+    """An unnamed file to append to: it can be emptied between two files while the child holds it open."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 (closed when the child is killed)
+    fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
+    return file
+
+
 class Worker:
     """A running child and the pipes to it. One request at a time; one thread at a time.
 
@@ -36,7 +44,7 @@ class Worker:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self.served = 0
-        self._log: IO[bytes] = tempfile.TemporaryFile("a+b")  # noqa: SIM115 (closed by kill)
+        self._log: IO[bytes] = _log_file()
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # numpy's pools eat memory
         held, self._lifeline = os.pipe()  # the child ends when our end closes, however we go
         self._process = subprocess.Popen(
@@ -111,14 +119,14 @@ class Worker:
             if stream is not None:
                 stream.close()
 
-    def last_words(self) -> str:
-        """The last line the decoder wrote to stderr, without memory addresses."""
+    def words(self) -> list[str]:
+        """The last lines the decoder wrote to stderr about this file, without memory addresses."""
         if self._log.closed:
-            return ""
+            return []
         size = self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, size - 4096))
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return _ADDRESS.sub("", lines[-1]) if lines else ""
+        text = self._log.read().decode(errors="replace")
+        return [_ADDRESS.sub("", line) for line in text.splitlines() if line.strip()]
 
     @property
     def _stdout(self) -> int:
@@ -156,15 +164,13 @@ class Worker:
             )
 
     def _gone(self) -> BrokenVideoError:
-        words = self.last_words()
+        words = self.words()
         code = self._process.wait()
         self.kill()
         how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
-        return BrokenVideoError(f"the decoder {how} on this file" + (f" ({words})" if words else ""))
+        return BrokenVideoError(f"the decoder {how} on this file" + (f" ({words[-1]})" if words else ""))
 
     def _widen_pipe(self) -> None:
         """A wider pipe lets the child run ahead; where the system has no such call the default does."""
-        import fcntl
-
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             fcntl.fcntl(self._stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

@@ -1,0 +1,151 @@
+"""The pictures of a clip are the ones on screen at its wanted times, by a source made of numbers."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finereel.types import Window
+from finereel.video.clips import ClipReader, Picture
+from finereel.video.plan import Clip, ClipPlan
+from finereel.video.sample import frame_times
+
+
+class Numbers:
+    """Pictures of 4 x 4 pixels whose value is their number."""
+
+    def __init__(self, seconds: list[float], duration: float, keys: list[float] | None = None) -> None:
+        self.seconds = seconds
+        self.duration = duration
+        self.keys = keys or []
+        self.starts: list[float] = []
+
+    def keyframe_times(self) -> np.ndarray:
+        return np.array(self.keys, dtype=np.float64)
+
+    def pictures(self, start: float = 0.0) -> Iterator[Picture]:
+        self.starts.append(start)
+        ends = [*self.seconds[1:], self.seconds[-1] + 0.04]
+        for index, (second, end) in enumerate(zip(self.seconds, ends, strict=True)):
+            if end > start:
+                yield Picture(second, end, lambda _size, index=index: np.full((4, 4, 3), index % 256, np.uint8))
+
+    def keyframes(self, start: float = 0.0) -> Iterator[Picture]:
+        for picture in self.pictures(start):
+            if picture.seconds in self.keys:
+                yield replace(picture, end=picture.seconds + 10.0)
+
+
+def read(source: Numbers, plan: ClipPlan) -> list[Clip]:
+    return list(ClipReader(source, plan))
+
+
+def numbers(clip: Clip) -> list[int]:
+    return [int(value) for value in clip.frames.pixels[:, 0, 0, 0]]
+
+
+def steady(duration: float, fps: float = 25.0) -> list[float]:
+    return [index / fps for index in range(round(duration * fps))]
+
+
+def test_takes_the_picture_on_screen() -> None:
+    (clip,) = read(Numbers([0.0, 1.0, 1.5, 3.0, 3.9], 4.0), ClipPlan(num_frames=4))
+    assert numbers(clip) == [0, 2, 3]  # at 0.5, at 1.5 and 2.5, at 3.5
+    assert clip.frames.seconds.tolist() == [0.0, 1.5, 3.0]
+
+
+def test_every_window_gets_its_own_pictures() -> None:
+    clips = read(Numbers(steady(30), 30.0), ClipPlan(num_frames=5))
+    assert [clip.window for clip in clips] == [Window(0.0, 10.0), Window(10.0, 20.0), Window(20.0, 30.0)]
+    assert [len(clip.frames) for clip in clips] == [5, 5, 5]
+    assert clips[1].frames.seconds.tolist() == [11.0, 13.0, 15.0, 17.0, 19.0]
+
+
+@given(st.lists(st.floats(0.001, 5.0), min_size=1, max_size=80), st.integers(1, 20))
+def test_frames_are_distinct_ascending_and_never_later_than_wanted(gaps: list[float], count: int) -> None:
+    seconds = np.concatenate([[0.0], np.cumsum(gaps)]).tolist()
+    for clip in read(Numbers(seconds, seconds[-1] + 0.04), ClipPlan(num_frames=count)):
+        times = clip.frames.seconds
+        assert (np.diff(times) > 0).all()
+        wanted = frame_times(clip.window, count)
+        assert len(times) <= count
+        assert times[0] <= wanted[0]
+        for time in wanted[wanted < seconds[-1]]:
+            shown = max(second for second in seconds if second <= time)
+            assert shown in times
+
+
+def test_pictures_that_end_early_shorten_the_clip() -> None:
+    source = Numbers(steady(14), 100.0)
+    reader = ClipReader(source, ClipPlan(num_frames=10))
+    clips = list(reader)
+    assert [clip.window.start for clip in clips] == [0.0, 10.0]
+    assert clips[-1].window.end == pytest.approx(14.0)
+    assert reader.covered == pytest.approx(14.0)
+    assert reader.expected == 100.0
+
+
+def test_no_pictures_no_clips() -> None:
+    source = Numbers([0.0], 10.0)
+    source.pictures = lambda start=0.0: iter(())  # type: ignore[method-assign]
+    assert read(source, ClipPlan()) == []
+
+
+def test_a_late_first_picture_stands_for_the_time_before_it() -> None:
+    (clip,) = read(Numbers([2.0, 3.0], 4.0), ClipPlan(num_frames=4))
+    assert numbers(clip) == [0]
+
+
+def test_damaged_pictures_are_left_out() -> None:
+    source = Numbers(steady(10), 10.0)
+    whole = source.pictures
+
+    def damaged(start: float = 0.0) -> Iterator[Picture]:
+        for picture in whole(start):
+            yield picture if picture.seconds < 5 else Picture(picture.seconds, picture.end, lambda _size: None)
+
+    source.pictures = damaged  # type: ignore[method-assign]
+    (clip,) = read(source, ClipPlan(num_frames=10))
+    assert len(clip.frames) == 5
+
+
+def test_keyframes_are_the_nearest_ones() -> None:
+    source = Numbers(steady(10), 10.0, keys=[0.0, 2.0, 4.0, 6.0, 8.0])
+    (clip,) = read(source, ClipPlan(num_frames=3, mode="keyframes"))
+    assert clip.frames.seconds.tolist() == [2.0, 6.0, 8.0]  # for 1.67, 5.0 (the later of two), 8.33
+
+
+@pytest.mark.parametrize(
+    ("keys", "length", "mode"),
+    [
+        (steady(60), 10.0, "keyframes"),  # every picture is one
+        ([float(k) for k in range(0, 60, 8)], 10.0, "sequential"),  # too sparse
+        ([], 10.0, "sequential"),  # unknown
+        ([k / 50 for k in range(60)], 10.0, "sequential"),  # many, but all at the start
+        ([], None, "sequential"),  # five seconds apart
+    ],
+)
+def test_auto_takes_keyframes_where_nothing_is_lost(keys: list[float], length: float | None, mode: str) -> None:
+    assert ClipReader(Numbers(steady(60), 60.0, keys), ClipPlan(length=length)).mode == mode
+
+
+def test_the_last_keyframe_stands_for_the_end_but_not_for_ever() -> None:
+    keys = [0.0, 8.0, 16.0]
+    assert len(read(Numbers(steady(24), 24.0, keys), ClipPlan(mode="keyframes"))) == 3
+    assert len(read(Numbers(steady(24), 600.0, keys), ClipPlan(mode="keyframes"))) == 3
+
+
+def test_auto_takes_keyframes_where_frames_are_sparse() -> None:
+    assert ClipReader(Numbers(steady(10), 3600.0), ClipPlan(length=None)).mode == "keyframes"
+
+
+def test_wanted_windows_are_reached_by_seeking() -> None:
+    source = Numbers(steady(60), 60.0)
+    cut = (Window(1.0, 2.0), Window(2.0, 3.0), Window(50.0, 52.0), Window(90.0, 91.0))
+    clips = read(source, ClipPlan(num_frames=2, windows=cut))
+    assert [clip.window for clip in clips] == list(cut[:3])
+    assert clips[2].frames.seconds.tolist() == [50.48, 51.48]
+    assert source.starts == [0.0, 50.0]
