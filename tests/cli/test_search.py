@@ -1,8 +1,11 @@
 """`finereel search` and `finereel describe`."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 
 def test_search_json_is_the_list_scripts_rely_on(run: Any, library: Any) -> None:
@@ -19,6 +22,26 @@ def test_search_table_shows_file_time_score_and_parts(run: Any, library: Any) ->
     lines = run("search", "a cat", env={"COLUMNS": "160"}).stdout.splitlines()
     assert all(name in lines[0] for name in ("video", "time", "score", "video-sentence", "patch-word"))
     assert all(text in lines[2] for text in ("/v/clip [1].mp4", "0:10-0:20", "0.600", "████████  0.500", "-0.050"))
+
+
+def test_a_narrow_screen_gets_numbers_without_bars(run: Any, library: Any) -> None:
+    lines = run("search", "a cat", env={"COLUMNS": "80"}).stdout.splitlines()
+    assert "█" not in "".join(lines)
+    assert "0.500" in lines[1]
+
+
+def test_piped_paths_stay_in_one_piece(run: Any, library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    library.hits = [replace(library.hits[0], video="/v/" + "long " * 15 + ".mp4")]
+    assert library.hits[0].video in run("search", "a cat").stdout
+
+
+def test_videos_below_the_current_folder_are_named_from_there(
+    run: Any, library: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    library.hits = [replace(library.hits[0], video=str(tmp_path / "deep" / "a.mp4"))]
+    assert " deep/a.mp4 " in run("search", "a cat").stdout
 
 
 def test_search_in_an_empty_library_says_what_to_do(run: Any, library: Any) -> None:

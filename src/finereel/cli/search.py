@@ -9,7 +9,7 @@ import typer
 
 from finereel.cli.captions import read_captions
 from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption
-from finereel.cli.output import PartsTable, clock, console, print_json
+from finereel.cli.output import PartsTable, clock, print_json, short_path
 
 
 def search(
@@ -36,8 +36,8 @@ def search(
         return
     table = PartsTable(["video", "time"], [hit.parts for hit in hits])
     for hit in hits:
-        table.add([hit.video, f"{clock(hit.start)}-{clock(hit.end)}"], hit.score, hit.parts)
-    console().print(table.table)
+        table.add([short_path(hit.video), f"{clock(hit.start)}-{clock(hit.end)}"], hit.score, hit.parts)
+    table.print()
 
 
 def describe(
@@ -68,4 +68,4 @@ def describe(
     table = PartsTable(["caption"], [hit.parts for hit in hits])
     for hit in hits:
         table.add([hit.caption], hit.score, hit.parts)
-    console().print(table.table)
+    table.print()

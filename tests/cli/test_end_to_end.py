@@ -1,0 +1,116 @@
+"""The whole command line on real files, a real decoder, a real index and a miniature model."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.media import BLUE, GREEN, RED, Recipe, make_video
+from tiny_models import tiny_model
+
+COLOURS = {"red": RED, "green": GREEN, "blue": BLUE}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    tiny_model().save(folder)
+    return folder
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    folder = tmp_path / "videos [1]"
+    folder.mkdir()
+    for name, colour in COLOURS.items():
+        make_video(folder / f"{name}.mp4", Recipe(colour=colour))
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("not a video")
+    return folder
+
+
+@pytest.fixture
+def cli(run: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """`cli("status")` -> the JSON value printed about a library in `tmp_path`."""
+
+    def call(*arguments: object) -> Any:
+        result = run(*arguments, "--library", tmp_path / "library", "--json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    return call
+
+
+def test_from_folder_to_answer(cli: Callable[..., Any], run: Any, videos: Path, model: Path, tmp_path: Path) -> None:
+    report = cli("index", videos, "--model", model)
+    assert (report["indexed"], report["clips"], report["failed"]) == (3, 3, 2)
+    again = cli("index", videos)
+    assert (again["indexed"], again["unchanged"], again["known_bad"]) == (0, 3, 2)
+
+    hits = cli("search", "a red car", "--top", "2")
+    assert len(hits) == 2
+    assert {"video", "start", "end", "score", "parts"} <= set(hits[0])
+    assert hits[0]["score"] >= hits[1]["score"]
+    assert sum(hits[0]["parts"].values()) == pytest.approx(hits[0]["score"], abs=1e-4)
+    assert 0 == hits[0]["start"] < hits[0]["end"] <= 2.1
+
+    status = cli("status")
+    assert (status["videos"], status["clips"], status["failed"]) == (3, 3, 2)
+    problems = cli("doctor")
+    assert {Path(problem["path"]).name for problem in problems} == {"empty.mp4", "text.mp4"}
+    assert all(problem["error"] for problem in problems)
+
+    captions = tmp_path / "captions.txt"
+    captions.write_text("a red car\na small blue fish\n", encoding="utf-8")
+    ranked = cli("describe", videos / "red.mp4", "--captions", captions)
+    assert sorted(hit["index"] for hit in ranked) == [0, 1]
+
+    assert cli("normalize", "--captions", captions)["normalization"].startswith("bank:")
+    assert cli("status")["normalization"].startswith("bank:")
+    assert cli("normalize", "--off") == {"normalization": "none"}
+
+    table = run("search", "a red car", "--library", tmp_path / "library", env={"COLUMNS": "240"}).stdout
+    assert str(videos / "red.mp4") in table
+
+    assert cli("remove", videos / "red.mp4") == {"removed": 1}
+    assert cli("status")["videos"] == 2
+
+
+def test_another_model_is_refused_and_rebuild_changes_it(
+    cli: Callable[..., Any], run: Any, videos: Path, model: Path, tmp_path: Path
+) -> None:
+    cli("index", videos, "--model", model)
+    other = tmp_path / "other"
+    tiny_model(seed=5).save(other)
+    refused = run("index", videos, "--library", tmp_path / "library", "--model", other)
+    assert refused.exit_code == 1
+    assert "error: " in refused.stderr
+    assert cli("rebuild", "--model", other)["clips"] == 3
+    assert cli("status")["model"] == str(other)
+
+
+@pytest.mark.parametrize("command", [["search", "x"], ["status"], ["doctor"], ["remove", "x"]])
+def test_no_library_there(run: Any, tmp_path: Path, command: list[str]) -> None:
+    result = run(*command, "--library", tmp_path / "none")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "finereel index" in result.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_nothing_to_index(run: Any, model: Path, tmp_path: Path) -> None:
+    result = run("index", tmp_path / "nowhere", "--library", tmp_path / "library", "--model", model)
+    assert result.exit_code == 1
+    assert "nowhere" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_models_lists_bundled_and_default(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    entries = {entry["name"]: entry for entry in json.loads(run("models", "--json").stdout)}
+    assert "reelworld-tiny" in entries
+    assert [name for name, entry in entries.items() if entry["default"]] == ["openai/clip-vit-base-patch32"]
+    assert "(default)" in run("models", env={"COLUMNS": "200"}).stdout
+    assert "finereel.model" in sys.modules
