@@ -61,7 +61,10 @@ def test_shape_and_dtype_are_kept(case: Case) -> None:
     for dtype in (np.float16, np.float32, np.float64):
         result = fitted.apply(scores.astype(dtype))
         assert (result.shape, result.dtype) == (scores.shape, dtype)
-    assert fitted.apply(np.ones(scores.shape, dtype=np.int64)).dtype == np.float64
+    whole = np.arange(scores.size).reshape(scores.shape)
+    expected = fitted.apply(whole.astype(np.float64))
+    assert np.array_equal(fitted.apply(whole), expected)
+    assert np.array_equal(fitted.apply(torch.tensor(whole)).numpy(), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
