@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,18 @@ SEED_STRIDE = 2**32
 """Scene numbers of one export seed start this far after those of the one before; seed 0 starts at scene 0."""
 
 
+@dataclass(frozen=True)
+class VideoFormat:
+    """Pixels per side (even, for yuv420p) and frames per second of exported clips."""
+
+    size: int = 256
+    fps: int = 24
+
+    def __post_init__(self) -> None:
+        if self.fps < 1 or self.size < SMALLEST or self.size % 2:
+            raise ConfigError(f"expected fps >= 1 and an even size from {SMALLEST}, got {self.fps=} {self.size=}")
+
+
 def clip_times(fps: int) -> list[float]:
     """The time of every frame of a clip at `fps` frames per second.
 
@@ -33,6 +46,9 @@ def clip_times(fps: int) -> list[float]:
     [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
     """
     return [index / fps for index in range(round(SECONDS * fps))]
+
+
+DEFAULT_FORMAT = VideoFormat()
 
 
 def write_video(path: Path, frames: UInt8[np.ndarray, "F H W 3"], fps: int) -> None:
@@ -64,8 +80,9 @@ def write_text(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def write_scene(out: Path, name: str, scene: Scene, size: int, fps: int) -> dict[str, Any]:
+def write_scene(out: Path, name: str, scene: Scene, video_format: VideoFormat) -> dict[str, Any]:
     """Render one scene and its twins under `out`; returns its line of captions.jsonl."""
+    size, fps = video_format.size, video_format.fps
     times = clip_times(fps)
     write_video(out / f"{name}.mp4", render(scene, times, size), fps)
     lines = []
@@ -103,30 +120,24 @@ def write(
     clips: int,
     seed: int,
     split: str,
-    *,
-    size: int = 256,
-    fps: int = 24,
+    video_format: VideoFormat = DEFAULT_FORMAT,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Render `clips` scenes of a split with their twins into `out`, and describe them in `out`/captions.jsonl.
 
-    The same seed with more clips begins with the same clips; two seeds share no scene. Videos are `size` pixels square
-    at `fps` frames per second. captions.jsonl is written last and whole: where it exists, all
-    files it names do. `progress(done, clips)` is called after every clip. Raises ConfigError for values out of range
-    and for a folder that is not empty.
+    The same seed with more clips begins with the same clips; two seeds share no scene. captions.jsonl is written last
+    and whole: where it exists, all files it names do. `progress(done, clips)` is called after every clip. Raises
+    ConfigError for values out of range and for a folder that is not empty.
     """
     check_split(split)
-    if clips < 1 or seed < 0 or fps < 1 or size < SMALLEST or size % 2:
-        raise ConfigError(
-            f"expected clips >= 1, seed >= 0, fps >= 1 and an even size from {SMALLEST}, "
-            f"got {clips=} {seed=} {fps=} {size=}"
-        )
+    if clips < 1 or seed < 0:
+        raise ConfigError(f"expected clips >= 1 and seed >= 0, got {clips=} {seed=}")
     check_target(out)
     (out / TWINS).mkdir(parents=True, exist_ok=True)
     lines = []
     for index in range(clips):
         scene = sample_scene(seed * SEED_STRIDE + index, split)
-        lines.append(json.dumps(write_scene(out, f"{index:06d}", scene, size, fps)))
+        lines.append(json.dumps(write_scene(out, f"{index:06d}", scene, video_format)))
         if progress is not None:
             progress(index + 1, clips)
     write_text(out / CAPTIONS, "".join(line + "\n" for line in lines))

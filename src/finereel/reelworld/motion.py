@@ -13,12 +13,12 @@ from functools import lru_cache
 from finereel.reelworld import vocabulary as words
 from finereel.reelworld.factors import SECONDS, Scene, dice
 
-MAIN_SIZE = {"small": 0.19, "big": 0.40}
-NORMAL_SIZE = 0.29
+MAIN_SIZE = {"small": 0.21, "big": 0.42}
+NORMAL_SIZE = 0.31
 REFERENCE_SIZE = 0.22
 GAP = 0.02
 JERKS = 3
-FADED = 0.12
+FADED = 0.18
 FAST, USUAL, WHOLE = 1.1, 2.0, SECONDS
 """Seconds which a motion from start to end takes: quickly, without an adverb of pace, slowly."""
 
@@ -210,7 +210,7 @@ def spins(scene: Scene, t: float, rest: Pose) -> Pose:
 
 def swings(scene: Scene, t: float, rest: Pose) -> Pose:
     """A pendulum hung from its upper edge."""
-    angle = force(scene.adverb, 32) * math.sin(2 * math.pi * phase(scene.adverb, t))
+    angle = force(scene.adverb, 32.0) * math.sin(2 * math.pi * phase(scene.adverb, t))
     arm, turned = rest.size / 2, math.radians(angle)
     x, y = rest.x - arm * math.sin(turned), rest.y - arm + arm * math.cos(turned)
     return Pose(x, y, rest.size, angle, 1.0, rest.mirrored, rest.in_front)

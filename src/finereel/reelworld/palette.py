@@ -9,9 +9,9 @@ RGB: dict[str, Rgb] = {
     "blue": (40, 96, 214),
     "purple": (132, 58, 178),
     "pink": (250, 138, 186),
-    "brown": (132, 82, 44),
+    "brown": (150, 92, 46),
     "white": (246, 246, 244),
-    "black": (46, 46, 54),
+    "black": (34, 34, 40),
 }
 LIGHT = frozenset({"yellow", "pink", "white"})
 """Colours on which a pattern is drawn darker instead of lighter."""

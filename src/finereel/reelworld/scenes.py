@@ -84,8 +84,9 @@ def sample_scene(seed: int, split: str) -> Scene:
     `train`, `val` and `test_seen` hold only (noun, colour) and (noun, verb) pairs seen in training; every scene of
     `test` has at least one pair never seen. Raises ConfigError for an unknown split or a negative seed.
 
-    >>> sample_scene(7, "train") == sample_scene(7, "train") != sample_scene(7, "val")
-    True
+    >>> scene = sample_scene(7, "train")
+    >>> scene == sample_scene(7, "train"), scene == sample_scene(7, "val")
+    (True, False)
     """
     check_split(split)
     if seed < 0:
