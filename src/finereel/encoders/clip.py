@@ -59,6 +59,8 @@ class ClipEncoder(nn.Module):
 
         Attention is causal and padding follows the end of text, so padding cannot reach either.
         """
+        if not len(input_ids):  # transformers cannot reshape an empty batch
+            return self.scale.new_zeros(0, self.dim), self.scale.new_zeros(0, input_ids.shape[1], self.dim)
         text = self.clip.text_model
         hidden = text.embeddings(input_ids=input_ids)
         width = input_ids.shape[1]
