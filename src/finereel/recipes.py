@@ -1,11 +1,11 @@
-"""Complete named configurations: the only place that holds numbers. `debug` takes seconds, the rest says what it costs."""
+"""Complete named configurations, the only place that holds numbers. `debug` takes seconds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from finereel.config import ModelConfig
-from finereel.datasets.reelworld import SceneBatches
+from finereel.datasets.reelworld import FACTOR_SIZES, SceneBatches
 from finereel.encoders.patches import Perturbation
 from finereel.encoders.tiny import tiny_clip_values
 from finereel.errors import unknown_name
@@ -15,10 +15,11 @@ from finereel.training.trainer import TrainingSettings
 
 @dataclass(frozen=True)
 class Stage:
-    """One stretch of training: what it looks at and how it learns."""
+    """One stretch of training: what it looks at, how it learns, which granularities it scores (None: the model's)."""
 
     batches: SceneBatches
     training: TrainingSettings
+    weights: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,10 @@ def debug() -> Recipe:
 
 def reelworld_tiny() -> Recipe:
     """The bundled model: single frames first (what and where), then clips among their twins (how it moves)."""
-    frames = SceneBatches(groups=256, twins=0, num_frames=1, image_size=80, short_share=0.3)
-    clips = SceneBatches(groups=24, twins=3, num_frames=12, image_size=80, short_share=0.1)
+    frames = SceneBatches(groups=192, twins=0, num_frames=1, image_size=80, short_share=0.3)
+    clips = SceneBatches(groups=20, twins=3, num_frames=12, image_size=80, short_share=0.1)
     perturbation = Perturbation(samples=8)
+    factors = {"factor_weight": 1.0, "factor_sizes": FACTOR_SIZES}
     return Recipe(
         name="reelworld-tiny",
         geometry=lambda vocab: tiny_clip_values(vocab, dim=128, image_size=80, patch_size=16, vision_blocks=4),
@@ -67,13 +69,24 @@ def reelworld_tiny() -> Recipe:
             Stage(
                 frames,
                 TrainingSettings(
-                    steps=800, optim=_from_scratch(1e-3), bfloat16=True, validate_every=400, perturbation=perturbation
+                    steps=1200,
+                    optim=_from_scratch(1e-3),
+                    bfloat16=True,
+                    validate_every=300,
+                    perturbation=perturbation,
+                    **factors,
                 ),
+                weights={"video_sentence": 1.0},
             ),
             Stage(
                 clips,
                 TrainingSettings(
-                    steps=2000, optim=_from_scratch(1e-3), bfloat16=True, validate_every=200, perturbation=perturbation
+                    steps=2000,
+                    optim=_from_scratch(1e-3),
+                    bfloat16=True,
+                    validate_every=200,
+                    perturbation=perturbation,
+                    **factors,
                 ),
             ),
         ),

@@ -1,7 +1,7 @@
 """Run a recipe: learn the vocabulary, build the model, train its stages in order, leave a model directory."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +31,15 @@ class StageProgress:
     result: WorldResult | None
 
 
+def with_weights(model: RetrievalModel, weights: dict[str, float]) -> RetrievalModel:
+    """The same model scoring other granularities: what both have is kept, what is new starts fresh."""
+    config = replace(model.config, weights=weights)
+    changed = RetrievalModel(model.encoder, config, model.tokenizer, model.name, model.card)
+    known = changed.state_dict()
+    changed.load_state_dict({**known, **{name: t for name, t in model.state_dict().items() if name in known}})
+    return changed
+
+
 def build(recipe: Recipe) -> RetrievalModel:
     """An untrained model of a recipe, its vocabulary learned from ReelWorld's training captions."""
     torch.manual_seed(0)
@@ -49,27 +58,31 @@ def run(recipe: Recipe, out: Path, on_step: Callable[[StageProgress], None] = la
     """
     model = build(recipe)
     for number, stage in enumerate(recipe.stages, start=1):
+        model = with_weights(model, stage.weights or recipe.model.weights)
         folder = out / f"stage-{number}"
         world = make_world(
             "val", recipe.validation_scenes, _VALIDATION_SEED, stage.batches.num_frames, stage.batches.image_size
         )
         judge = _Judge(world)
         with prefetched(partial(make_batch, stage.batches)) as scenes_at:
-            train(
-                model,
-                lambda step, at=scenes_at: to_batch(at(step), model.tokenizer, recipe.model.max_words),  # type: ignore[misc]
-                judge,
-                stage.training,
-                folder,
-                lambda progress, n=number, j=judge: on_step(  # type: ignore[misc]
-                    StageProgress(n, len(recipe.stages), progress, j.take())
-                ),
-            )
+            batch_at = partial(_batch_at, scenes_at, model.tokenizer, recipe.model.max_words)
+            report = partial(_report, on_step, number, len(recipe.stages), judge)
+            train(model, batch_at, judge, stage.training, folder, report)
         model = load(folder / "best")
     model.name = recipe.name
     model.card = dict(recipe.card)
     model.save(out / "model")
     return model
+
+
+def _batch_at(scenes_at: Callable[[int], SceneBatch], tokenizer: Tokenizer | None, max_words: int, step: int) -> Batch:
+    return to_batch(scenes_at(step), tokenizer, max_words)
+
+
+def _report(
+    on_step: Callable[[StageProgress], None], stage: int, stages: int, judge: "_Judge", progress: Progress
+) -> None:
+    on_step(StageProgress(stage, stages, progress, judge.take()))
 
 
 class _Judge:
@@ -100,6 +113,8 @@ def to_batch(scenes: SceneBatch, tokenizer: Tokenizer | None, max_words: int) ->
         frame_mask=torch.ones(scenes.pixels.shape[:2], dtype=torch.bool),
         input_ids=torch.from_numpy(tokens.ids[:, :longest]),
         text_mask=torch.from_numpy(tokens.mask[:, :longest]),
+        video_factors=torch.from_numpy(scenes.video_factors),
+        text_factors=torch.from_numpy(scenes.text_factors),
     )
 
 

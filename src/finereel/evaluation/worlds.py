@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 
-from finereel.datasets.reelworld import frame_times
+from finereel.datasets.reelworld import render_small
 from finereel.evaluation.retrieval import PLAIN, EvaluationSettings, RetrievalResult, evaluate_scores
 from finereel.evaluation.twins import TwinAccuracy, TwinScores, twin_accuracy
 from finereel.features import TextFeatures, VideoFeatures
 from finereel.model import RetrievalModel
-from finereel.reelworld import captions, render, sample_scene, twins
+from finereel.reelworld import captions, frame_times, sample_scene, twins
 from finereel.types import Frames
 
 
@@ -62,9 +62,9 @@ def make_world(split: str, scenes: int, seed: int, num_frames: int = 12, image_s
     drawn = [sample_scene(seed * scenes + number, split) for number in range(scenes)]
     paired = [(number, twin) for number, scene in enumerate(drawn) for twin in twins(scene)]
     return World(
-        clips=np.stack([render(scene, times, image_size) for scene in drawn]),
+        clips=np.stack([render_small(scene, times, image_size) for scene in drawn]),
         captions=tuple(captions(scene)[0] for scene in drawn),
-        twin_clips=np.stack([render(twin.scene, times, image_size) for _, twin in paired]),
+        twin_clips=np.stack([render_small(twin.scene, times, image_size) for _, twin in paired]),
         twin_captions=tuple(twin.caption for _, twin in paired),
         scene_of=np.array([number for number, _ in paired], dtype=np.int64),
         pos=tuple(twin.pos for _, twin in paired),

@@ -8,25 +8,33 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from finereel.encoders.patches import Perturbation
 from finereel.encoders.pixels import normalize_pixels
 from finereel.features import Scores
 from finereel.model import RetrievalModel
 from finereel.training.checkpoint import Checkpoint
+from finereel.training.factors import FactorSupervision
 from finereel.training.loss import symmetric_infonce
 from finereel.training.optim import OptimSettings, make_optimizer, warmup_cosine
+
+_WHOLE_BATCH_MIB = 1 << 14  # gradients need every block anyway
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B texts and their B clips; row i of one belongs to row i of the other. Pixels are at the model's size."""
+    """B texts and their B clips; row i of one belongs to row i of the other. Pixels are at the model's size.
+
+    Factors, where a world tells them: which value each of K factors has in the clip and in the text, -1 for unknown.
+    """
 
     pixels: UInt8[Tensor, "B F H H 3"]
     frame_mask: Bool[Tensor, "B F"]
     input_ids: Int64[Tensor, "B W"]
     text_mask: Bool[Tensor, "B W"]
+    video_factors: Int64[Tensor, "B K"] | None = None
+    text_factors: Int64[Tensor, "B K"] | None = None
 
 
 @dataclass(frozen=True)
@@ -34,13 +42,16 @@ class TrainingSettings:
     """How long, how fast, how often to look.
 
     part_weight: weight of the same loss on every granularity by itself, beside the fused one (0: fused only, as
-    published). perturbation: noise of the differentiable patch choice. bfloat16: autocast of the forward pass.
+    published). factor_weight: weight of factor supervision (needs factor_sizes, and batches with factors).
+    perturbation: noise of the differentiable patch choice. bfloat16: autocast of the forward pass.
     """
 
     steps: int = 1000
     optim: OptimSettings = field(default_factory=OptimSettings)
     part_weight: float = 0.0
     perturbation: Perturbation = field(default_factory=Perturbation)
+    factor_weight: float = 0.0
+    factor_sizes: tuple[int, ...] = ()
     bfloat16: bool = False
     validate_every: int = 200
     max_logit_scale: float = math.log(100.0)
@@ -74,43 +85,64 @@ def train(
     """
     torch.manual_seed(settings.seed)
     model.set_perturbation(settings.perturbation)
-    optimizer = make_optimizer(model, settings.optim)
+    torch.set_flush_denormal(True)  # sharp softmaxes leave denormals behind, and those cost a CPU ten times the time
+    learner = _Learner(model, FactorSupervision(model.dim, settings.factor_sizes))
+    optimizer = make_optimizer(learner, settings.optim)
     base_rates = [group["lr"] for group in optimizer.param_groups]
     checkpoint = Checkpoint(out / "checkpoint.pt")
-    first, best = checkpoint.restore(model, optimizer)
+    first, best = checkpoint.restore(learner, optimizer)
     for step in range(first, settings.steps):
         started = time.perf_counter()
         factor = warmup_cosine(step, settings.steps, settings.optim.warmup)
         for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
             group["lr"] = rate * factor
-        loss, norm = _step(model, optimizer, batch_at(step), settings)
+        loss, norm = _step(learner, optimizer, batch_at(step), settings)
         validation = None
         if (step + 1) % settings.validate_every == 0 or step + 1 == settings.steps:
             validation = validate(model)
             if validation > best:
                 best = validation
                 model.save(out / "best")
-            checkpoint.save(model, optimizer, step + 1, best)
+            checkpoint.save(learner, optimizer, step + 1, best)
         on_step(Progress(step + 1, settings.steps, loss, norm, time.perf_counter() - started, validation))
     return best
 
 
+class _Learner(nn.Module):
+    """What learns: the model, and the prototypes that only training knows."""
+
+    def __init__(self, model: RetrievalModel, factors: FactorSupervision) -> None:
+        super().__init__()
+        self.model = model
+        self.factors = factors
+
+    def loss(self, batch: Batch, settings: TrainingSettings) -> Float[Tensor, ""]:
+        """Contrastive loss of the batch, plus factor supervision by its weight."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+            text = self.model.text_features(batch.input_ids, batch.text_mask)
+            video = self.model.video_features(normalize_pixels(batch.pixels), batch.frame_mask)
+        text, video = text.to(torch.float32), video.to(torch.float32)
+        loss = contrastive_loss(self.model.score(text, video, _WHOLE_BATCH_MIB), settings)
+        if settings.factor_weight and batch.video_factors is not None and batch.text_factors is not None:
+            seen = self.factors(video.video, batch.video_factors)
+            said = self.factors(text.sentence, batch.text_factors)
+            loss = loss + settings.factor_weight * (seen + said)
+        return loss
+
+
 def _step(
-    model: RetrievalModel, optimizer: torch.optim.Optimizer, batch: Batch, settings: TrainingSettings
+    learner: _Learner, optimizer: torch.optim.Optimizer, batch: Batch, settings: TrainingSettings
 ) -> tuple[float, float]:
-    model.train()
+    learner.train()
     optimizer.zero_grad(set_to_none=True)
-    with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-        text = model.text_features(batch.input_ids, batch.text_mask)
-        video = model.video_features(normalize_pixels(batch.pixels), batch.frame_mask)
-    loss = contrastive_loss(model.score(text.to(torch.float32), video.to(torch.float32), budget_mib=4096), settings)
+    loss = learner.loss(batch, settings)
     loss.backward()  # type: ignore[no-untyped-call]
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.optim.clip_norm)
+    norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), settings.optim.clip_norm)
     if torch.isfinite(norm):
         optimizer.step()
     with torch.no_grad():
-        model.encoder.clip.logit_scale.clamp_(max=settings.max_logit_scale)
-    return float(loss), float(norm)
+        learner.model.encoder.clip.logit_scale.clamp_(max=settings.max_logit_scale)
+    return loss.item(), norm.item()
 
 
 def contrastive_loss(scores: Scores, settings: TrainingSettings) -> Float[Tensor, ""]:
