@@ -1,4 +1,4 @@
-"""UCoFiA's head: video-sentence, frame-sentence and patch-word scores (ICCV 2023, section 3; spec of the code in §1.5).
+"""UCoFiA's head: video-sentence, frame-sentence and patch-word scores (ICCV 2023, section 3).
 
 With l2-normalised words w, sentence t, frames f, unit video v and selected patches p:
 

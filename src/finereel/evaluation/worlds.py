@@ -1,31 +1,34 @@
 """How well a model knows ReelWorld: retrieval among rendered clips, and twins that differ in one word."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 
 from finereel.datasets.reelworld import render_small
 from finereel.evaluation.retrieval import PLAIN, EvaluationSettings, RetrievalResult, evaluate_scores
 from finereel.evaluation.twins import TwinAccuracy, TwinScores, twin_accuracy
 from finereel.features import TextFeatures, VideoFeatures
 from finereel.model import RetrievalModel
-from finereel.reelworld import captions, frame_times, sample_scene, twins
+from finereel.reelworld import Scene, captions, frame_times, sample_scene, twins
 from finereel.types import Frames
+from finereel.video import ClipPlan, VideoReader
 
 
 @dataclass(frozen=True)
 class World:
-    """S scenes with a caption each, and M twins of them: rendered at the model's size, never compressed.
+    """S scenes with a caption each, and M twins of them, as F frames each.
 
     scene_of: the scene behind every twin; pos: its part of speech.
     """
 
-    clips: UInt8[np.ndarray, "S F H H 3"]
+    clips: tuple[Frames, ...]
     captions: tuple[str, ...]
-    twin_clips: UInt8[np.ndarray, "M F H H 3"]
+    twin_clips: tuple[Frames, ...]
     twin_captions: tuple[str, ...]
     scene_of: Int64[np.ndarray, " M"]
     pos: tuple[str, ...]
@@ -57,25 +60,48 @@ class WorldResult:
 
 
 def make_world(split: str, scenes: int, seed: int, num_frames: int = 12, image_size: int = 80) -> World:
-    """Draw and render a world; deterministic from its arguments."""
+    """Draw and render a world at a model's size, never compressed; deterministic from its arguments."""
     times = frame_times(num_frames)
     drawn = [sample_scene(seed * scenes + number, split) for number in range(scenes)]
     paired = [(number, twin) for number, scene in enumerate(drawn) for twin in twins(scene)]
+
+    def show(scene: Scene) -> Frames:
+        return Frames(render_small(scene, times, image_size), np.array(times))
+
     return World(
-        clips=np.stack([render_small(scene, times, image_size) for scene in drawn]),
+        clips=tuple(show(scene) for scene in drawn),
         captions=tuple(captions(scene)[0] for scene in drawn),
-        twin_clips=np.stack([render_small(twin.scene, times, image_size) for _, twin in paired]),
+        twin_clips=tuple(show(twin.scene) for _, twin in paired),
         twin_captions=tuple(twin.caption for _, twin in paired),
         scene_of=np.array([number for number, _ in paired], dtype=np.int64),
         pos=tuple(twin.pos for _, twin in paired),
     )
 
 
+def read_world(folder: Path, num_frames: int = 12) -> World:
+    """The same from exported files (`finereel reelworld`), decoded and sampled like any user's video."""
+    lines = [json.loads(line) for line in (folder / "captions.jsonl").read_text(encoding="utf-8").splitlines()]
+    paired = [(number, twin) for number, line in enumerate(lines) for twin in line["twins"]]
+    with VideoReader() as reader:
+
+        def show(video: str) -> Frames:
+            return next(iter(reader.read(folder / video, ClipPlan(num_frames=num_frames)))).frames
+
+        return World(
+            clips=tuple(show(line["video"]) for line in lines),
+            captions=tuple(line["caption"] for line in lines),
+            twin_clips=tuple(show(twin["video"]) for _, twin in paired),
+            twin_captions=tuple(twin["caption"] for _, twin in paired),
+            scene_of=np.array([number for number, _ in paired], dtype=np.int64),
+            pos=tuple(twin["pos"] for _, twin in paired),
+        )
+
+
 @torch.no_grad()
 def evaluate_world(model: RetrievalModel, world: World, settings: EvaluationSettings = PLAIN) -> WorldResult:
     """Both measurements with the model's own score."""
     texts, twin_texts = model.encode_text(world.captions), model.encode_text(world.twin_captions)
-    clips, twin_clips = encode_clips(model, world.clips), encode_clips(model, world.twin_clips)
+    clips, twin_clips = model.encode_video(world.clips), model.encode_video(world.twin_clips)
     scene = torch.from_numpy(world.scene_of)
     scores = TwinScores(
         own=_paired(model, texts.rows(scene), clips.rows(scene)),
@@ -87,12 +113,6 @@ def evaluate_world(model: RetrievalModel, world: World, settings: EvaluationSett
         retrieval=evaluate_scores(model.score(texts, clips), None, settings),
         twins=twin_accuracy(scores, world.pos, world.scene_of),
     )
-
-
-def encode_clips(model: RetrievalModel, clips: UInt8[np.ndarray, "V F H H 3"]) -> VideoFeatures:
-    """Features of clips whose frames already have the model's size."""
-    seconds = np.array(frame_times(clips.shape[1]))
-    return model.encode_video([Frames(clip, seconds) for clip in clips])
 
 
 def _paired(model: RetrievalModel, text: TextFeatures, video: VideoFeatures) -> np.ndarray:
