@@ -131,7 +131,7 @@ class ToySource:
         found = [video for path in paths for video in (path.rglob("*.toy") if path.is_dir() else [path])]
         if not found or not all(path.exists() or path.is_symlink() for path in found):
             raise NotAVideoError("no video found")
-        return sorted(found)
+        return sorted(set(found))
 
     def state(self, path: Path) -> FileState:
         return file_state(path)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from finereel.errors import LibraryError
 from finereel.features import VideoFeatures
@@ -60,7 +60,7 @@ class Bank:
         """From (captions x clips) scores per granularity; settings as of `finereel.normalization.Sinkhorn`."""
         order = np.argsort(np.array(clip_ids))
         normalizers = per_granularity("sinkhorn", list(scores), **settings).fit(scores)
-        columns = [_sinkhorn(part).strength * _sinkhorn(part).bias_ for part in normalizers.parts.values()]
+        columns = [_fitted_bias(_sinkhorn(part)) for part in normalizers.parts.values()]
         biases = np.stack(columns, axis=1).astype(np.float32)
         return cls(tuple(captions), normalizers, np.array(clip_ids)[order], biases[order])
 
@@ -108,7 +108,8 @@ class Bank:
         """The library's normalisation, None when there is none. Raises LibraryError when its file is damaged."""
         path = folder / NAME
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            # From memory: numpy leaves a damaged file open.
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
                 described = json.loads(str(arrays["described"]))
                 normalizers = per_granularity_from_dict(described["normalizers"])
                 return cls(tuple(described["captions"]), normalizers, arrays["clip_ids"], arrays["biases"])
@@ -124,6 +125,11 @@ class Bank:
 def remove_bank(folder: Path) -> None:
     """Search without normalisation from now on."""
     (folder / NAME).unlink(missing_ok=True)
+
+
+def _fitted_bias(normalizer: Sinkhorn) -> Float64[np.ndarray, " V"]:
+    assert normalizer.bias_ is not None
+    return normalizer.strength * normalizer.bias_
 
 
 def _sinkhorn(part: object) -> Sinkhorn:

@@ -33,7 +33,8 @@ class ExactCoarse:
         scores = (self._table.vectors @ (query / length).to(torch.float16)).float() * length
         if self._bias is not None:
             scores = scores + self._bias
-        return self._table.row_ids[top_k(scores, count)]
+        best: RowIds = self._table.row_ids[top_k(scores, count)]
+        return best
 
 
 class AnnCoarse:

@@ -4,7 +4,7 @@ import io
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +79,7 @@ _Message = Began | _Decoded | _Finished | Failed | _Crashed | None
 
 def encode_files(
     jobs: Sequence[EncodeJob], source: VideoSource, model: SearchModel, settings: AddSettings, stop: StopFlag
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Decode and encode files in order, until all are done or `stop` is set (the file at hand is then left out).
 
     Closing the iterator (or any error in its consumer) stops the decoding thread before it returns. Errors that are not

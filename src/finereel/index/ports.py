@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -14,6 +14,7 @@ from finereel.video.identity import FileState
 from finereel.video.plan import Clip, ClipPlan
 
 
+@runtime_checkable
 class SearchModel(Protocol):
     """The part of `finereel.model.RetrievalModel` that indexing and searching use."""
 
@@ -34,6 +35,7 @@ class SearchModel(Protocol):
     def coarse_query(self, text: TextFeatures) -> Float[Tensor, "T D"]: ...
 
 
+@runtime_checkable
 class ClipStream(Protocol):
     """The clips of one file in time order, decoded as they are asked for; `finereel.video.reader.ClipStream` is one.
 
@@ -53,6 +55,7 @@ class ClipStream(Protocol):
         ...
 
 
+@runtime_checkable
 class VideoSource(Protocol):
     """Where videos come from. A file that cannot give frames raises `finereel.errors.VideoError` or `OSError`."""
 

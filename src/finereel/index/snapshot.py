@@ -111,4 +111,5 @@ class Snapshot:
 
 
 def _row_ids(rows: pa.Table) -> RowIds:
-    return rows["_rowid"].to_numpy().astype(np.int64)
+    ids: RowIds = rows["_rowid"].to_numpy().astype(np.int64)
+    return ids

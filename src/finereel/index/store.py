@@ -108,7 +108,7 @@ class ClipStore:
             self._table.merge_insert("file_id").when_matched_update_all().execute(file_changes(list(files)))
 
     def tidy(self, force: bool = False) -> None:
-        """Merge small fragments and drop versions older than KEEP_OLD, once there are enough to be worth the copying."""
+        """Merge small fragments and drop versions older than KEEP_OLD, once they are worth the copying."""
         stats = self._table.stats()["fragment_stats"]
         if force or stats["num_small_fragments"] > SMALL_FRAGMENTS + self._table.count_rows() // ROWS_PER_FRAGMENT:
             with storage_errors(self.folder, "compacted"):
