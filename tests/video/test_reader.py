@@ -48,7 +48,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> list[BadFile]:
     return broken_videos(tmp_path_factory.mktemp("bad"))
 
 
-def gone(pid: int, within: float = 5.0) -> bool:
+def gone(pid: int, within: float = 20.0) -> bool:
     """Whether a process ends soon (a zombie has ended)."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
@@ -120,7 +120,7 @@ def test_bad_files_come_to_the_right_end(reader: VideoReader, corpus: list[BadFi
             outcome = CLIPS if list(reader.read(bad.path)) else "nothing"
         except VideoError as error:
             outcome = type(error).__name__ if str(error).isprintable() else f"unprintable: {error!r}"
-        if outcome not in bad.outcomes or time.monotonic() - started > 5:
+        if outcome not in bad.outcomes or time.monotonic() - started > 20:
             wrong.append((bad.path.name, outcome, bad.outcomes))
     assert wrong == []
     assert len(corpus) > 100
@@ -158,24 +158,26 @@ def test_a_cut_file_gives_what_is_there_and_says_so(reader: VideoReader, tmp_pat
 
 
 def test_a_stalled_child_is_killed_at_the_deadline(long_video: Path, video: Path) -> None:
-    with VideoReader(Limits(deadline_s=0.5)) as reader:
+    with VideoReader(Limits(deadline_s=3.0)) as reader:
         stream = reader.read(long_video)
         next(stream)
         pid = reader.pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
         started = time.monotonic()
-        with pytest.raises(VideoLimitError, match=r"long\.mp4: no clip within 0\.5 s"):
+        with pytest.raises(VideoLimitError, match=r"long\.mp4: no clip within 3 s"):
             list(stream)
-        assert time.monotonic() - started < 3
+        assert 3 <= time.monotonic() - started < 30
         assert gone(pid)
         assert len(list(reader.read(video))) == 1
 
 
 def test_the_caller_s_own_time_does_not_count(long_video: Path) -> None:
-    with VideoReader(Limits(deadline_s=0.6)) as reader:
-        for _ in reader.read(long_video, ClipPlan(windows=(Window(0.0, 10.0), Window(10.0, 20.0)))):
-            time.sleep(0.8)
+    with VideoReader(Limits(deadline_s=3.0)) as reader:
+        stream = reader.read(long_video, ClipPlan(windows=(Window(0.0, 10.0), Window(10.0, 20.0))))
+        next(stream)
+        time.sleep(3.2)
+        next(stream)
 
 
 def test_a_child_killed_midway_keeps_the_clips_so_far(reader: VideoReader, long_video: Path, video: Path) -> None:
@@ -246,7 +248,7 @@ def test_no_child_outlives_its_parent(long_video: Path, how: signal.Signals) -> 
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         parent.send_signal(how)
-        parent.wait(10)
+        parent.wait(30)
     assert gone(child)
 
 
