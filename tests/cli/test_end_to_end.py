@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from support.media import BLUE, GREEN, RED, Recipe, make_video
 from tiny_models import tiny_model
@@ -114,3 +115,37 @@ def test_models_lists_bundled_and_default(run: Any, tmp_path: Path, monkeypatch:
     assert [name for name, entry in entries.items() if entry["default"]] == ["openai/clip-vit-base-patch32"]
     assert "(default)" in run("models", env={"COLUMNS": "200"}).stdout
     assert "finereel.model" in sys.modules
+
+
+def test_demo(run: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An untrained model finds little, and the demo says so; what it renders and draws is complete."""
+    monkeypatch.setattr("finereel.cli.demonstration.MODEL", str(model))
+    shown = run("demo", tmp_path / "demo", "--scenes", "3")
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.count("“") >= 3
+    assert "pairs told apart both ways" in shown.stdout
+    with Image.open(tmp_path / "demo" / "searches.png") as picture:
+        assert picture.width > 1000
+
+    again = run("demo", tmp_path / "demo", "--scenes", "3")
+    assert "rendered before" in again.stdout
+    assert "0 videos" in again.stdout
+
+    other = run("demo", tmp_path / "demo", "--scenes", "4")
+    assert other.exit_code == 1
+    assert "holds a demo of 3 scenes" in other.stderr
+
+
+def test_reelworld_writes_clips_with_twins(run: Any, tmp_path: Path) -> None:
+    assert run("reelworld", tmp_path / "out", "--clips", "1", "--seed", "7", "--split", "test").exit_code == 0
+    lines = (tmp_path / "out" / "captions.jsonl").read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    assert len(records) == 1
+    for record in records:
+        assert record["split"] == "test"
+        assert (tmp_path / "out" / record["video"]).stat().st_size > 1000
+        assert all({"pos", "caption", "video"} <= set(twin) for twin in record["twins"])
+    refused = run("reelworld", tmp_path / "out", "--clips", "2")
+    assert refused.exit_code == 1
+    assert "empty" in refused.stderr
+    assert run("reelworld", tmp_path / "new", "--split", "nonsense").exit_code == 1

@@ -66,3 +66,9 @@ def test_describe_ranks_the_captions_of_a_file(run: Any, library: Any, tmp_path:
 def test_describe_reads_standard_input(run: Any, library: Any) -> None:
     run("describe", "v.mp4", "--captions", "-", input="one\ntwo\n")
     assert library.calls[-2] == ("describe", (Path("v.mp4"), ["one", "two"]))
+
+
+def test_picture_of_a_search(run: Any, library: Any, tmp_path: Path) -> None:
+    result = run("search", "a cat", "--picture", tmp_path / "cat.png", "--json")
+    assert len(json.loads(result.stdout)) == 3
+    assert (tmp_path / "cat.png").read_bytes().startswith(b"\x89PNG")

@@ -9,7 +9,6 @@ import typer
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to put it.")] = Path("finereel-demo"),
     scenes: Annotated[int, typer.Option("--scenes", min=3, help="How many scenes; each brings its twins.")] = 8,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, other scenes.")] = 0,
 ) -> None:
     """Render a small library of ReelWorld videos, index it, search it, and say what to do next.
 
@@ -17,4 +16,4 @@ def demo(
     """
     from finereel.cli.demonstration import demonstrate
 
-    demonstrate(folder, scenes, seed)
+    demonstrate(folder, scenes)

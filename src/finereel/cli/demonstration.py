@@ -1,5 +1,7 @@
 """What `finereel demo` does: render, index, search, judge the answers, draw a picture, say what is next."""
 
+import shutil
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -14,19 +16,21 @@ from finereel.cli.output import console
 from finereel.cli.progress import IndexProgress
 from finereel.cli.reelworld import render
 from finereel.cli.sheet import SheetRow, draw_sheet
+from finereel.errors import ConfigError
 from finereel.library import Library
 
 MODEL = "reelworld-tiny"
 SPLIT = "test_seen"
+SEED = 0
 PLAIN = 3
 SHOWN = 3
 
 
-def demonstrate(folder: Path, scenes: int, seed: int) -> None:
+def demonstrate(folder: Path, scenes: int) -> None:
     """All of it, in `folder`; what an earlier run left there is used again."""
     began = time.perf_counter()
     videos, library = folder.absolute() / "videos", folder.absolute() / "library"
-    clips = _render(videos, scenes, seed)
+    clips = _render(videos, scenes)
     with closing(Library.open(library, model=MODEL)) as opened:
         _index(opened, videos)
         search = partial(opened.search, top=opened.status().clips)
@@ -38,13 +42,22 @@ def demonstrate(folder: Path, scenes: int, seed: int) -> None:
     _say_what_next(folder, clips[0], time.perf_counter() - began)
 
 
-def _render(videos: Path, scenes: int, seed: int) -> list[Clip]:
-    """The clips of the demo, rendered unless an earlier run left as many."""
-    if (videos / "captions.jsonl").exists() and len(clips := read_clips(videos)) == scenes:
+def _render(videos: Path, scenes: int) -> list[Clip]:
+    """The clips of the demo, rendered unless an earlier run did."""
+    if videos.exists():
+        clips = read_clips(videos)
+        if len(clips) != scenes:
+            raise ConfigError(
+                f"{videos} holds a demo of {len(clips)} scenes, asked for {scenes}: choose another folder, or remove it"
+            )
         _heading("videos", f"rendered before, in {videos}")
         return clips
     _heading("videos", f"rendering {scenes} scenes and their twins (same scene, one word different) in {videos}")
-    render(videos, scenes, seed, SPLIT)
+    # Under another name until complete: a demo that was stopped here starts over.
+    unfinished = videos.with_name("videos.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    render(unfinished, scenes, SEED, SPLIT)
+    unfinished.rename(videos)
     return read_clips(videos)
 
 
@@ -89,15 +102,17 @@ def _sheet_rows(found: Sequence[Finding], pairs: Sequence[Pair]) -> list[SheetRo
 
 
 def _say_what_next(folder: Path, clip: Clip, seconds: float) -> None:
+    # `make demo` runs a command that is not on the path: name it as it was called.
+    command = "finereel" if shutil.which("finereel") else sys.argv[0]
     library = folder / "library"
     _heading("done", f"in {seconds:.0f} s")
     _line(f"  videos    {folder / 'videos'}")
     _line(f"  library   {library}")
     _line(f"  picture   {folder / 'searches.png'}")
     _heading("next", "")
-    _line(f'  finereel search "{clip.caption}" --library {library}')
-    _line(f"  finereel status --library {library}")
-    _line("  finereel index ~/Videos          your own, with a model that knows real pictures: CLIP ViT-B/32")
+    _line(f'  {command} search "{clip.caption}" --library {library}')
+    _line(f"  {command} status --library {library}")
+    _line(f"  {command} index ~/Videos    (your own; with CLIP ViT-B/32, which knows real pictures)")
 
 
 def _heading(name: str, text: str) -> None:

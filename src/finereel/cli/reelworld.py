@@ -24,9 +24,9 @@ def reelworld(
 
 
 def render(out: Path, clips: int, seed: int, split: str) -> None:
-    """`finereel.reelworld.export.write` with its progress on stderr."""
+    """Write a ReelWorld folder (`finereel.reelworld.export`) with its progress on stderr."""
     from finereel.cli.progress import bar
-    from finereel.reelworld import export
+    from finereel.reelworld.export import write
 
     with bar() as progress:
         task = progress.add_task("rendering", total=clips, note="")
@@ -34,4 +34,4 @@ def render(out: Path, clips: int, seed: int, split: str) -> None:
         def draw(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
 
-        export.write(out, clips, seed, split, progress=draw)
+        write(out, clips, seed, split, progress=draw)

@@ -16,6 +16,9 @@ def search(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What happens in it, in plain English.")],
     library: LibraryOption = DEFAULT_LIBRARY,
     top: Annotated[int, typer.Option("--top", min=1, help="How many results.")] = 10,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE", help="Also draw the best five as a PNG.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the clips in which TEXT happens, best first.
@@ -28,6 +31,10 @@ def search(
     from finereel.library import Library
 
     hits = Library.open(library).search(text, top=top)
+    if picture is not None:
+        from finereel.cli.sheet import SheetRow, draw_sheet
+
+        draw_sheet([SheetRow(text, hits)], picture)
     if as_json:
         print_json([{key: value for key, value in asdict(hit).items() if key != "thumbnail"} for hit in hits])
         return
