@@ -260,6 +260,23 @@ def test_wrapped_attention_arrives_under_either_name() -> None:
         official.load("ucofia", state | plain)
 
 
+def test_tensors_arrive_where_they_belong() -> None:
+    state = official_state()
+    ours = official.load("ucofia", state, variant="train").model.state_dict()
+    places = {
+        "global_mat_weight": "head.sentence_projection", "global_mat_weight_1": "head.video_projection",
+        "local_mat_weight": "head.word_projection", "local_mat_weight1": "head.patch_projection",
+        "frame_logit_weight": "head.over_frames.mixing", "word_mat_weight": "head.over_words.mixing",
+        "word_mat_weight2": "head.over_patch_words.mixing", "pixel_mat_weight": "head.over_patches.mixing",
+        "pixel_mat_weight2": "head.over_word_patches.mixing", "clip.logit_scale": "encoder.clip.logit_scale",
+        "frame_position_embeddings.weight": "temporal.positions.weight",
+        "transformerClip.resblocks.0.mlp.c_fc.weight": "temporal.blocks.0.mlp.fc1.weight",
+    }  # fmt: skip
+    assert [name for name, place in places.items() if not torch.equal(ours[place], state[name])] == []
+    assert torch.equal(ours["encoder.clip.visual_projection.weight"], state["clip.visual.proj"].T)
+    assert torch.equal(ours["encoder.clip.text_projection.weight"], state["clip.text_projection"].T)
+
+
 def test_every_tensor_is_needed_and_no_other() -> None:
     state = official_state()
     for name in state:

@@ -1,0 +1,141 @@
+"""Apply every mutant to a copy of the project and see its tests fail.
+
+python tests/mutants/run.py                 # all; exit status 1 if one survives
+python tests/mutants/run.py shift sinkhorn  # those whose file or description contains a word
+python tests/mutants/run.py --write         # all, and write docs/mutants.md
+"""
+
+import importlib
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = ROOT / "docs" / "mutants.md"
+LIBRARIES = ("torch", "transformers.models.clip.modeling_clip", "PIL.Image", "safetensors.torch")
+FAILED = 1  # pytest's status for failing tests; other statuses are errors of the run itself
+HEADER = """# Mutants
+
+Wrong versions of the core, made by hand, each with a test that fails on it. One line is changed at a time in a copy of
+the project (without the sibling folder of fixtures) and the named test runs against it, after it was seen to pass
+on the untouched copy.
+
+    python tests/mutants/run.py            # all of them; status 1 if one survives
+    python tests/mutants/run.py --write    # rewrites this page from tests/mutants/mutants.toml
+    python tests/mutants/run.py sinkhorn   # those whose file or description contains a word
+
+| what is broken | where | killed by |
+|---|---|---|
+"""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One wrong edit: what it breaks in words, where, and the test that should fail."""
+
+    breaks: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+def load_mutants() -> list[Mutant]:
+    with (Path(__file__).resolve().parent / "mutants.toml").open("rb") as file:
+        return [Mutant(**entry) for entry in tomllib.load(file)["mutant"]]
+
+
+def copy_project(target: Path) -> None:
+    for name in ("src", "tests"):
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", target)
+
+
+def mutated(source: str, mutant: Mutant) -> str:
+    """The source with the wrong edit; ValueError when the place is gone or ambiguous."""
+    if source.count(mutant.old) != 1:
+        raise ValueError(f"{mutant.file}: {mutant.old!r} stands there {source.count(mutant.old)} times, expected once")
+    return source.replace(mutant.old, mutant.new)
+
+
+def run_tests(project: Path, tests: list[str], log: Path) -> int:
+    """The exit status of pytest over `tests` in the copy, in a fork that shares the libraries loaded here.
+
+    Nothing of finereel may be loaded before: the fork has to import the copy.
+    """
+    child = multiprocessing.get_context("fork").Process(target=_pytest_here, args=(project, tests, log))
+    child.start()
+    child.join()
+    assert child.exitcode is not None
+    return child.exitcode
+
+
+def _pytest_here(project: Path, tests: list[str], log: Path) -> None:
+    import pytest
+
+    os.chdir(project)
+    sys.path.insert(0, str(project / "src"))  # before an installed finereel
+    sys.dont_write_bytecode = True
+    with log.open("w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        status = pytest.main([*tests, "-x", "-q", "-p", "no:cacheprovider", "--tb=no"])
+        sys.stdout.flush()
+        os._exit(int(status))
+
+
+def survives(mutant: Mutant, project: Path) -> str:
+    """Empty when the mutant's test fails on it, else what was seen instead; the copy is clean again afterwards."""
+    file, log = project / "src" / "finereel" / mutant.file, project / "log"
+    clean = file.read_text(encoding="utf-8")
+    file.write_text(mutated(clean, mutant), encoding="utf-8")
+    try:
+        status = run_tests(project, [mutant.test], log)
+    finally:
+        file.write_text(clean, encoding="utf-8")
+    return "" if status == FAILED else f"status {status}: {log.read_text(encoding='utf-8').strip()[-300:]}"
+
+
+def chosen(words: list[str]) -> list[Mutant]:
+    return [each for each in load_mutants() if not words or any(word in f"{each.file} {each.breaks}" for word in words)]
+
+
+def run(mutants: list[Mutant]) -> list[Mutant]:
+    """The mutants that survive, after seeing that the tests pass on the untouched copy."""
+    survivors = []
+    with tempfile.TemporaryDirectory(prefix="finereel-mutants-") as folder:
+        project = Path(folder) / "project"
+        copy_project(project)
+        if run_tests(project, sorted({mutant.test for mutant in mutants}), project / "log"):
+            raise SystemExit(f"the tests fail without any mutant:\n{(project / 'log').read_text(encoding='utf-8')}")
+        for mutant in mutants:
+            seen = survives(mutant, project)
+            print(f"{mutant.file}: {mutant.breaks}: {'SURVIVES, ' + seen if seen else 'killed'}", flush=True)
+            survivors += [mutant] if seen else []
+    return survivors
+
+
+def document(mutants: list[Mutant]) -> str:
+    rows = [f"| {each.breaks} | `{each.file}` | `{each.test.removeprefix('tests/')}` |" for each in mutants]
+    return HEADER + "\n".join(rows) + f"\n\n{len(rows)} mutants.\n"
+
+
+def main(arguments: list[str]) -> int:
+    if arguments == ["--write"]:
+        DOCUMENT.write_text(document(load_mutants()), encoding="utf-8")
+        return 0
+    for library in LIBRARIES:  # once, for every fork
+        importlib.import_module(library)
+    mutants = chosen(arguments)
+    survivors = run(mutants)
+    print(f"{len(mutants) - len(survivors)} of {len(mutants)} mutants killed")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
