@@ -28,13 +28,13 @@ def test_the_readme_maps_every_file(file: str) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_mentioned_files_exist(document: Path) -> None:
     for name in re.findall(r"(?<![\w/.-])[\w-]+(?:/[\w-]+)*\.py\b", text_of(document)):
-        places = (ROOT / name, SOURCE / name, document.parent / name)
+        places = (ROOT / name, SOURCE / name, ROOT / "tests" / name, document.parent / name)
         assert any(place.exists() for place in places), f"{document.name} mentions {name}, which does not exist"
 
 
 def commands_in(text: str) -> list[tuple[str, str]]:
     """(command, rest of the line) of every `finereel ...` in code blocks and code spans."""
-    code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`|^ {4}.*$", text, re.MULTILINE | re.DOTALL))
+    code = "\n".join(re.findall(r"```[\s\S]*?```|`[^`\n]+`|^ {4}.*$", text, re.MULTILINE))
     return re.findall(r"(?<![\w./-])finereel ([a-z]+)([^\n`#]*)", code)
 
 
