@@ -130,7 +130,7 @@ def test_a_renamed_file_keeps_its_clips(world: World) -> None:
     (hit,) = world.library.search("kite", 1)
     assert Path(hit.video).name == "heaven.toy"
     assert hit.clip_id == before
-    assert [e for e in world.events if isinstance(e, events.FileRenamed)][0].old_path.endswith("sky.toy")
+    assert next(e for e in world.events if isinstance(e, events.FileRenamed)).old_path.endswith("sky.toy")
 
 
 def test_a_moved_folder_is_recognised_file_by_file(world: World) -> None:
@@ -314,7 +314,7 @@ def test_describe_ranks_captions_for_known_and_new_videos(world: World) -> None:
     assert (known[0].caption, known[0].index) == ("cat", 1)
     assert known[0].score == pytest.approx(sum(known[0].parts.values()), abs=1e-4)
     fresh = write_video(world.path.parent / "new.toy", "moon")
-    assert [hit.caption for hit in world.library.describe(fresh, captions)][0] == "moon"
+    assert next(hit.caption for hit in world.library.describe(fresh, captions)) == "moon"
     assert world.library.status().videos == 3
     with pytest.raises(ConfigError, match="at least one caption"):
         world.library.describe(fresh, [])
@@ -420,6 +420,12 @@ def test_a_reader_sees_new_commits_and_never_less_than_before(world: World) -> N
     assert seen == [5, 5, 7, 7, 9, 9]
 
 
+def test_a_library_where_a_file_is_in_the_way(world: World) -> None:
+    world.path.write_text("not a folder")
+    with pytest.raises(LibraryError, match="could not be made"):
+        world.add()
+
+
 def test_events_tell_the_story(world: World) -> None:
     (world.videos / "bad.toy").write_text("! nonsense\n")
     world.add()
@@ -458,7 +464,7 @@ def test_a_full_disk_is_a_typed_error_and_loses_nothing(world: World, monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(LanceTable, "add", refuse)
-        with pytest.raises(LibraryError, match="No space left.*run the same command again"):
+        with pytest.raises(LibraryError, match=r"No space left.*run the same command again"):
             world.add()
     assert world.best("dog") == "animals.toy"
     assert world.add().indexed == 1

@@ -18,6 +18,7 @@ from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank, remove_bank
 from finereel.index.describe import rank_captions
 from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
+from finereel.index.faults import storage_errors
 from finereel.index.fitting import fit_bank, refit
 from finereel.index.journal import Journal
 from finereel.index.lock import writer_lock
@@ -217,7 +218,8 @@ class Library:
     @contextmanager
     def _writing(self, model: SearchModel | None) -> Iterator[ClipStore]:
         """The store with the lock held; made first where there is none and a model is given."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        with storage_errors(self.path, "made"):
+            self.path.mkdir(parents=True, exist_ok=True)
         with writer_lock(self.path):
             store = open_store(self.path)
             if store is None:

@@ -30,6 +30,6 @@ def read_json_object(path: Path) -> dict[str, Any] | None:
     """The JSON object in a file, or None when the file is absent, empty or not a JSON object."""
     try:
         value = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return value if isinstance(value, dict) else None

@@ -19,7 +19,7 @@ def storage_errors(folder: Path, done: str) -> Iterator[None]:
         raise
     except (OSError, RuntimeError, ValueError) as error:
         raise LibraryError(
-            f"the clip table in {folder} could not be {done} ({first_line(error)}); what was committed before is safe. "
+            f"the library in {folder} could not be {done} ({first_line(error)}); what was committed before is safe. "
             "Check free disk space and permissions, then run the same command again"
         ) from error
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from finereel.index.durable import replace_file
+from finereel.index.faults import storage_errors
 from finereel.video.identity import FileState
 
 NAME = "failures.jsonl"
@@ -51,7 +52,7 @@ class Journal:
     def record(self, failure: Failure) -> None:
         """Note a failure so that it survives this process."""
         self._failures[failure.path] = failure
-        with self._path.open("ab") as stream:
+        with storage_errors(self._path.parent, "written"), self._path.open("ab") as stream:
             # A line torn by a crash must not swallow this one: every record begins on a fresh line.
             stream.write(b"\n" + json.dumps(asdict(failure)).encode() + b"\n")
             stream.flush()
@@ -69,7 +70,8 @@ class Journal:
         if paths & set(self._failures):
             self._failures = {path: failure for path, failure in self._failures.items() if path not in paths}
             lines = (json.dumps(asdict(failure)).encode() + b"\n" for failure in self._failures.values())
-            replace_file(self._path, b"".join(lines))
+            with storage_errors(self._path.parent, "written"):
+                replace_file(self._path, b"".join(lines))
 
 
 def _read(path: Path) -> list[Failure]:

@@ -57,7 +57,8 @@ class Snapshot:
     @cached_property
     def count(self) -> int:
         """Clips that can be found (their file is not missing)."""
-        return int(self.table.count_rows("missing = false"))
+        with storage_errors(self._folder, "read"):
+            return int(self.table.count_rows("missing = false"))
 
     def vectors(self) -> VectorTable:
         """All vectors of clips that are not missing."""
