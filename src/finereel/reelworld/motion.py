@@ -18,6 +18,8 @@ NORMAL_SIZE = 0.31
 REFERENCE_SIZE = 0.22
 GAP = 0.02
 JERKS = 3
+EDGE = 0.03
+"""Least distance of a travelling object's centre from the edge of the picture."""
 FADED = 0.18
 FAST, USUAL, WHOLE = 1.1, 2.0, SECONDS
 """Seconds which a motion from start to end takes: quickly, without an adverb of pace, slowly."""
@@ -89,7 +91,7 @@ def progress(adverb: str | None, t: float) -> float:
         return ease(t / WHOLE)
     if adverb == "jerkily":
         step, within = divmod(min(max(t, 0.0), SECONDS - 1e-9) / SECONDS * JERKS, 1.0)
-        return (step + ease((within - 0.62) / 0.3)) / JERKS
+        return (step + ease((within - 0.64) / 0.22)) / JERKS
     return min(max((t - 0.3) / USUAL, 0.0), 1.0)
 
 
@@ -179,6 +181,8 @@ def travel(scene: Scene, t: float) -> Pose:
         x, y = x - along[1] * sideways, y + along[0] * sideways
     elif scene.verb == "rolls":
         angle = (1 if along[0] >= 0 else -1) * 450 * done
+    # A wild zigzag around a big detour would leave the picture and take the evidence with it.
+    x, y = min(max(x, EDGE), 1 - EDGE), min(max(y, EDGE), 1 - EDGE)
     inside = scene.preposition in ("into", "out of")
     scale = hiding_scale(scene, done if scene.preposition == "into" else 1 - done) if inside else 1.0
     mirrored = scene.noun in words.FACING and (along[0] < 0) != (scene.adverb == "backwards")

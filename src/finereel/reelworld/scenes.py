@@ -7,7 +7,7 @@ from finereel.errors import ConfigError
 from finereel.reelworld import vocabulary as words
 from finereel.reelworld.factors import SECONDS, Scene, Thing, check_split, dice, pick, pick_weighted
 from finereel.reelworld.motion import REFERENCE_SIZE, pose, scene_layout
-from finereel.reelworld.twins import changed_scenes, verb_contrasts
+from finereel.reelworld.twins import changed_scenes, noun_contrasts, verb_contrasts
 
 NO_ADVERB, NO_LOOK = 0.03, 0.25
 BACKGROUND_SEEDS = 1024
@@ -26,13 +26,14 @@ def draw_main(rng: random.Random, split: str) -> tuple[str, str, str]:
 
 
 def draw_adverb(rng: random.Random, scene: Scene) -> str | None:
-    """An adverb that fits, and with which the verb could still be replaced; now and then none."""
+    """An adverb that fits, and with which noun and verb could still be replaced; now and then none."""
     rolls = rng.random(), rng.random()
     fitting = [
         adverb
         for adverb in words.VERBS[scene.verb].adverbs
         if words.verb_fits(scene.noun, scene.look, scene.verb, adverb)
         and verb_contrasts(replace(scene, adverb=adverb), scene.split)
+        and noun_contrasts(replace(scene, adverb=adverb), scene.split)
     ]
     return None if rolls[0] < NO_ADVERB or not fitting else fitting[int(rolls[1] * len(fitting))]
 

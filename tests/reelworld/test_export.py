@@ -1,0 +1,143 @@
+"""Export: what is on disk is what was rendered, complete or not there."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from finereel.errors import ConfigError
+from finereel.reelworld import captions, export, render, sample_scene, twins
+from finereel.reelworld.export import SEED_STRIDE, VideoFormat, clip_times, write, write_text
+
+SMALL = VideoFormat(size=96, fps=8)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("reelworld") / "out"
+    write(out, 2, 0, "test", SMALL)
+    return out
+
+
+def lines(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (out / "captions.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def frames_of(path: Path) -> Iterator[np.ndarray]:
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            yield frame.to_ndarray(format="rgb24")
+
+
+def test_lines_say_what_the_scene_says(written: Path) -> None:
+    found = lines(written)
+    assert len(found) == 2
+    for index, line in enumerate(found):
+        scene = sample_scene(index, "test")
+        assert line["video"] == f"{index:06d}.mp4"
+        assert line["caption"] == captions(scene)[0]
+        assert line["captions"] == list(captions(scene))
+        assert line["split"] == "test"
+        assert line["factors"] == json.loads(json.dumps(asdict(scene)))
+        assert [(each["pos"], each["caption"], each["source"], each["replacement"]) for each in line["twins"]] == [
+            (twin.pos, twin.caption, twin.source_word, twin.replacement) for twin in twins(scene)
+        ]
+
+
+def test_every_file_named_exists_and_no_other(written: Path) -> None:
+    named = {line["video"] for line in lines(written)} | {
+        twin["video"] for line in lines(written) for twin in line["twins"]
+    }
+    present = {path.relative_to(written).as_posix() for path in written.rglob("*") if path.is_file()}
+    assert present == named | {"captions.jsonl"}
+
+
+def test_decoded_frames_are_the_rendered_ones(written: Path) -> None:
+    scene = sample_scene(0, "test")
+    pairs = [
+        (written / "000000.mp4", scene),
+        (written / f"twins/000000_{twins(scene)[0].pos}.mp4", twins(scene)[0].scene),
+    ]
+    for path, rendered in pairs:
+        expected = render(rendered, clip_times(SMALL.fps), SMALL.size)
+        decoded = np.stack(list(frames_of(path)))
+        assert decoded.shape == expected.shape == (24, 96, 96, 3)
+        # yuv420p halves the colour resolution: sharp coloured edges differ, flat areas hardly.
+        assert np.abs(decoded.astype(np.int16) - expected).mean() < 5
+
+
+def test_videos_are_what_players_expect(written: Path) -> None:
+    with av.open(str(written / "000000.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert float(stream.average_rate) == SMALL.fps
+        assert container.duration / av.time_base == pytest.approx(3.0, abs=0.01)
+
+
+def test_the_same_seed_writes_the_same_and_more_clips_begin_the_same(written: Path, tmp_path: Path) -> None:
+    write(tmp_path / "again", 1, 0, "test", SMALL)
+    assert (written / "captions.jsonl").read_bytes().startswith((tmp_path / "again" / "captions.jsonl").read_bytes())
+    for first, second in zip(
+        frames_of(written / "000000.mp4"), frames_of(tmp_path / "again" / "000000.mp4"), strict=True
+    ):
+        assert np.array_equal(first, second)
+
+
+def test_another_seed_writes_other_scenes(tmp_path: Path) -> None:
+    write(tmp_path / "out", 1, 3, "val", VideoFormat(size=32, fps=2))
+    assert lines(tmp_path / "out")[0]["factors"]["seed"] == 3 * SEED_STRIDE
+
+
+def test_progress_counts_up(tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    write(tmp_path / "out", 2, 0, "train", VideoFormat(size=32, fps=1), lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 2), (2, 2)]
+
+
+def test_captions_appear_only_when_everything_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(export, "write_video", failing)
+    with pytest.raises(OSError, match="disk full"):
+        write(tmp_path / "out", 1, 0, "train", SMALL)
+    assert not (tmp_path / "out" / "captions.jsonl").exists()
+
+
+def test_a_broken_video_leaves_nothing_behind(tmp_path: Path) -> None:
+    odd = np.zeros((2, 33, 33, 3), np.uint8)
+    with pytest.raises(av.FFmpegError):
+        export.write_video(tmp_path / "odd.mp4", odd, 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_text_is_replaced_whole(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "one\n")
+    write_text(tmp_path / "a.txt", "two\n")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "two\n")]
+
+
+def test_a_used_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(ConfigError, match="empty folder"):
+        write(tmp_path, 1, 0, "train", SMALL)
+    with pytest.raises(ConfigError, match="empty folder"):
+        write(tmp_path / "mine.txt", 1, 0, "train", SMALL)
+    assert (tmp_path / "mine.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize(("clips", "seed", "split"), [(0, 0, "train"), (1, -1, "train"), (1, 0, "tets")])
+def test_wrong_requests_are_refused(tmp_path: Path, clips: int, seed: int, split: str) -> None:
+    with pytest.raises(ConfigError):
+        write(tmp_path / "out", clips, seed, split, SMALL)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("size", "fps"), [(33, 24), (8, 24), (64, 0)])
+def test_wrong_formats_are_refused(size: int, fps: int) -> None:
+    with pytest.raises(ConfigError, match="even size"):
+        VideoFormat(size, fps)
