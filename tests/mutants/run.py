@@ -18,6 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "mutants.md"
 LIBRARIES = ("torch", "transformers.models.clip.modeling_clip", "PIL.Image", "safetensors.torch")
+# transformers has loaded a library that is also a plugin of pytest's, which would like to have been first.
+OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--tb=no", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 FAILED = 1  # pytest's status for failing tests; other statuses are errors of the run itself
 HEADER = """# Mutants
 
@@ -84,7 +86,7 @@ def _pytest_here(project: Path, tests: list[str], log: Path) -> None:
     with log.open("w", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-        status = pytest.main([*tests, "-x", "-q", "-p", "no:cacheprovider", "--tb=no"])
+        status = pytest.main([*tests, *OPTIONS])
         sys.stdout.flush()
         os._exit(int(status))
 
