@@ -25,10 +25,10 @@ KILLS = 20
 FILES = 24
 QUERIES = ("dog3", "cat11", "dog20 cat2", "nothing")
 
-# A server process imports what is slow and forks a real process for every kill. Not lancedb itself: its threads do not
-# survive a fork.
+# A server process imports everything once and forks a real process for every kill. It never opens a table itself, so no
+# operation of lancedb's threads can be in flight when it forks.
 FORK = multiprocessing.get_context("forkserver")
-FORK.set_forkserver_preload(["torch", "pyarrow", "lance_namespace", "PIL.Image", "finereel.features"])
+FORK.set_forkserver_preload(["finereel.library", "index.doubles"])
 
 Answer = list[tuple[str, str, float, float, float]]
 
