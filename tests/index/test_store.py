@@ -39,7 +39,7 @@ FILE = FileRecord("ab" * 8, "cd" * 16, "/videos/a.mp4", FileState(10, 20))
 
 
 def records(count: int) -> list[ClipRecord]:
-    return [ClipRecord(Window(2 * i, 2 * i + 2), 2 * i + np.arange(3.0), b"jpeg") for i in range(count)]
+    return [ClipRecord(Window(2.0 * i, 2.0 * i + 2), 2 * i + np.arange(3.0), b"jpeg") for i in range(count)]
 
 
 def rows(file: FileRecord, *words: str):  # type: ignore[no-untyped-def]
