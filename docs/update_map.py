@@ -1,7 +1,7 @@
 """Rewrite the README's map from the first sentence of every module's docstring.
 
-    python docs/update_map.py            rewrite README.md
-    python docs/update_map.py --check    exit 1 if it is stale
+python docs/update_map.py            rewrite README.md
+python docs/update_map.py --check    exit 1 if it is stale
 """
 
 import ast

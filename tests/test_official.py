@@ -450,3 +450,25 @@ def test_the_guard_lets_nothing_out(tmp_path: Path) -> None:
             hook(event, arguments)
     hook("open", (str(allowed), "wb", 0))
     hook("open", (str(tmp_path / "other"), "rb", os.O_RDONLY))
+
+
+def test_a_directory_without_tokenizer_loads_and_encodes_token_ids(tmp_path: Path) -> None:
+    source = tmp_path / "model.safetensors"
+    save_file(official_state(), source)
+    imported = official.import_checkpoint(source, tmp_path / "out")
+    loaded = models.load(tmp_path / "out")
+    given = model_inputs()
+    wanted, found = (official.OfficialModel(model).scores(*given)["fused"] for model in (imported, loaded))
+    assert torch.equal(found, wanted)
+    assert loaded.tokenizer is None
+
+
+def test_strings_score_as_published_in_published_mode(tmp_path: Path) -> None:
+    """Padded words take part there, so encode_text must compute them."""
+    vocabulary = tiny_tokenizer()
+    model = official.load("ucofia", official_state(vocab_size=vocabulary.vocab_size)).model
+    model.tokenizer = vocabulary
+    tokens = vocabulary.encode(["a"], WORDS)
+    assert not tokens.mask.all()
+    wanted = model.text_features(torch.from_numpy(tokens.ids), torch.from_numpy(tokens.mask))
+    torch.testing.assert_close(model.encode_text(["a"]).words, wanted.words)

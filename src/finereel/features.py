@@ -4,8 +4,8 @@ Invariants: features are *raw* (not L2-normalised) except `VideoFeatures.video`,
 on real entries; what stands under a False mask is undefined and must never change a score.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 import torch
@@ -13,19 +13,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 
-class _Batch:
-    """Row operations shared by the two feature batches; every field has the batch on axis 0."""
-
-    def _map(self, function):  # type: ignore[no-untyped-def]
-        changed = {f.name: function(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
-        return replace(self, **changed)  # type: ignore[type-var]
-
-    def __len__(self) -> int:
-        return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
-
-
 @dataclass(frozen=True)
-class TextFeatures(_Batch):
+class TextFeatures:
     """T texts: the sentence vector, one vector per token, and which tokens are words of the text (not padding)."""
 
     sentence: Float[Tensor, "T D"]
@@ -38,17 +27,20 @@ class TextFeatures(_Batch):
                 f"text features disagree: {self.sentence.shape=}, {self.words.shape=}, {self.word_mask.shape=}"
             )
 
+    def __len__(self) -> int:
+        return len(self.sentence)
+
     def rows(self, index: slice | Tensor) -> "TextFeatures":
         """The texts at `index`, in that order."""
-        return self._map(lambda tensor: tensor[index])
+        return _mapped(self, lambda tensor: tensor[index])
 
     def to(self, target: torch.device | torch.dtype) -> "TextFeatures":
         """On another device, or (floats only) of another precision."""
-        return self._map(lambda tensor: _move(tensor, target))
+        return _mapped(self, lambda tensor: _move(tensor, target))
 
 
 @dataclass(frozen=True)
-class VideoFeatures(_Batch):
+class VideoFeatures:
     """V clips: the unit video vector, one vector per frame, P selected patch vectors, and their masks."""
 
     video: Float[Tensor, "V D"]
@@ -64,16 +56,24 @@ class VideoFeatures(_Batch):
                 f"{self.patches.shape=}, {self.patch_mask.shape=}"
             )
 
+    def __len__(self) -> int:
+        return len(self.video)
+
     def rows(self, index: slice | Tensor) -> "VideoFeatures":
         """The clips at `index`, in that order."""
-        return self._map(lambda tensor: tensor[index])
+        return _mapped(self, lambda tensor: tensor[index])
 
     def to(self, target: torch.device | torch.dtype) -> "VideoFeatures":
         """On another device, or (floats only) of another precision."""
-        return self._map(lambda tensor: _move(tensor, target))
+        return _mapped(self, lambda tensor: _move(tensor, target))
 
 
 Batch = TypeVar("Batch", TextFeatures, VideoFeatures)
+
+
+def _mapped(batch: Batch, function: Callable[[Tensor], Tensor]) -> Batch:
+    """Every tensor of a batch through `function`; all of them have the batch on axis 0."""
+    return type(batch)(*(function(getattr(batch, field.name)) for field in fields(batch)))
 
 
 def _move(tensor: Tensor, target: torch.device | torch.dtype) -> Tensor:

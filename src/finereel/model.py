@@ -8,7 +8,6 @@ granularities that need no training count.
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +45,7 @@ _UNTRAINED_CARD = {
     "count. patch_word joins where a model was trained for it: CLIP's patches are not aligned with words.",
 }
 _TEXTS_PER_BATCH = 64
+_VOCABULARIES = ("tokenizer.json", "vocab.json")
 
 
 class RetrievalModel(nn.Module):
@@ -73,6 +73,7 @@ class RetrievalModel(nn.Module):
         scorer = make_scorer(config.patch_scorer, encoder.dim, config.mask_padding)
         self.patches = PatchSelector(scorer, config.patches_per_frame)
         self.head: Head = make_head(config, encoder.dim)
+        self._hashed: tuple[object, str] | None = None
 
     @property
     def dim(self) -> int:
@@ -89,12 +90,22 @@ class RetrievalModel(nn.Module):
         """P, patch vectors per clip."""
         return self.config.num_patches
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        """16 hex characters over settings, geometry and weights: features of two models compare only if equal."""
+        """16 hex characters over settings, geometry, vocabulary and weights: features compare only where they agree.
+
+        Hashed once per state of the weights (600 MB take half a second).
+        """
+        state = tuple((tensor.data_ptr(), tensor._version) for tensor in self.state_dict().values())
+        if self._hashed is None or self._hashed[0] != state:
+            self._hashed = (state, self._hash())
+        return self._hashed[1]
+
+    def _hash(self) -> str:
         tensors = (tensor.detach().cpu().contiguous() for _, tensor in sorted(self.state_dict().items()))
         weights = (tensor.reshape(-1).view(torch.uint8).numpy().tobytes() for tensor in tensors)
-        return fingerprint(self._description(), *weights)
+        vocabulary = "" if self.tokenizer is None else self.tokenizer.description
+        return fingerprint(self._description(), vocabulary, *weights)
 
     def text_features(self, input_ids: Int64[Tensor, "T W"], mask: Bool[Tensor, "T W"]) -> TextFeatures:
         """Differentiable text features of token ids."""
@@ -149,7 +160,12 @@ class RetrievalModel(nn.Module):
         )
 
     def _cropped_text(self, ids: Tensor, mask: Tensor) -> TextFeatures:
-        """Features without computing columns that are padding in every row (attention is causal: nothing changes)."""
+        """Features without computing columns that are padding in every row (attention is causal: nothing changes).
+
+        Published mode scores padded words too, so there they are computed.
+        """
+        if not self.config.mask_padding:
+            return self.text_features(ids, mask)
         longest = max(1, int(mask.sum(1).max())) if len(mask) else 1
         text = self.text_features(ids[:, :longest], mask[:, :longest])
         padding = (0, 0, 0, ids.shape[1] - longest)
@@ -254,9 +270,13 @@ def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalMo
             f"{folder} is a model of format version {described.get('version')}, this program reads {FORMAT_VERSION}; "
             "update finereel, or export the model again"
         )
+    if not {"model", "clip"} <= described.keys():
+        raise CheckpointError(f"{folder}/config.json lacks 'model' or 'clip'; copy the model again")
     config = from_dict(ModelConfig, described["model"])
     encoder = ClipEncoder(clip_from_config(described["clip"]), config.shifted_blocks, config.mask_padding)
-    model = RetrievalModel(encoder, config, Tokenizer.load(folder), name, described.get("card"))
+    # An imported checkpoint brings no vocabulary; such a model encodes token ids, and its card says so.
+    tokenizer = Tokenizer.load(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
+    model = RetrievalModel(encoder, config, tokenizer, name, described.get("card"))
     load_strictly(model, _read_weights(folder / "model.safetensors"), str(folder))
     return model
 

@@ -1,7 +1,7 @@
 """Complete named configurations, the only place that holds numbers. `debug` takes seconds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from finereel.config import ModelConfig
@@ -56,39 +56,27 @@ def debug() -> Recipe:
 
 
 def reelworld_tiny() -> Recipe:
-    """The bundled model: single frames first (what and where), then clips among their twins (how it moves)."""
-    frames = SceneBatches(groups=192, twins=0, num_frames=1, image_size=80, short_share=0.3)
-    clips = SceneBatches(groups=20, twins=3, num_frames=12, image_size=80, short_share=0.1)
-    perturbation = Perturbation(samples=8)
-    factors = {"factor_weight": 1.0, "factor_sizes": FACTOR_SIZES}
+    """The bundled model, in three stages: what and where (single frames, contrastive, then their factors alone, which
+    is where shapes are learned), and how it moves (clips among their counterfactual twins)."""
+    frames = SceneBatches(groups=192, twins=0, num_frames=1, short_share=0.3)
+    moments = SceneBatches(groups=64, twins=0, num_frames=1, frames_apart=3, short_share=0.1, seed=1)
+    clips = SceneBatches(groups=20, twins=3, num_frames=12, short_share=0.1, seed=2)
+    common = TrainingSettings(
+        optim=_from_scratch(1e-3), bfloat16=True, perturbation=Perturbation(samples=8), factor_sizes=FACTOR_SIZES
+    )
+    coarse = {"video_sentence": 1.0}
     return Recipe(
         name="reelworld-tiny",
         geometry=lambda vocab: tiny_clip_values(vocab, dim=128, image_size=80, patch_size=16, vision_blocks=4),
         model=ModelConfig(shifted_blocks=(2, 3), temporal_layers=2),
         stages=(
+            Stage(frames, replace(common, steps=1200, validate_every=300, factor_weight=1.0), coarse),
             Stage(
-                frames,
-                TrainingSettings(
-                    steps=1200,
-                    optim=_from_scratch(1e-3),
-                    bfloat16=True,
-                    validate_every=300,
-                    perturbation=perturbation,
-                    **factors,
-                ),
-                weights={"video_sentence": 1.0},
+                moments,
+                replace(common, steps=1000, validate_every=500, factor_weight=5.0, contrastive_weight=0.0),
+                coarse,
             ),
-            Stage(
-                clips,
-                TrainingSettings(
-                    steps=2000,
-                    optim=_from_scratch(1e-3),
-                    bfloat16=True,
-                    validate_every=200,
-                    perturbation=perturbation,
-                    **factors,
-                ),
-            ),
+            Stage(clips, replace(common, steps=600, validate_every=100, factor_weight=4.0)),
         ),
     )
 

@@ -53,7 +53,8 @@ class Head(nn.Module):
         """Trailing columns that are padding in every text cost time and, masked, change nothing."""
         if not self.mask_padding or not len(text):
             return text
-        longest = int(text.word_mask.any(0).nonzero().max()) + 1
+        real = text.word_mask.any(0).nonzero()
+        longest = int(real.max()) + 1 if len(real) else 1
         return replace(text, words=text.words[:, :longest], word_mask=text.word_mask[:, :longest])
 
     def score(

@@ -27,7 +27,7 @@ from finereel.errors import ConfigError
 from finereel.features import TextFeatures, VideoFeatures
 
 GRANULARITIES = ("video_sentence", "frame_sentence", "patch_word")
-_WORKING_COPIES = 4  # similarities, two softmaxes and their product
+_WORKING_COPIES = 7  # similarities in both layouts, two masked softmaxes and their product
 
 
 class UcofiaHead(Head):

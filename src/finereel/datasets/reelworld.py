@@ -5,7 +5,10 @@ worker process that never imports torch.
 """
 
 import multiprocessing
+import os
 import random
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -52,12 +55,15 @@ class SceneBatches:
 
     groups: scenes per batch; twins: counterfactual twins beside each scene (distinct clip and caption, in-batch
     negatives that differ in one word); num_frames: frames per clip, 1 = one frame at a random moment;
-    short_share: share of scenes without twins-in-step captions that use a caption leaving factors out.
+    frames_apart: with num_frames = 1, so many moments of each scene, each a row of its own (a scene costs more to draw
+    up than a frame to render; such rows are no negatives of one another, so train them on factors alone).
+    short_share: share of scenes that come without twins and with a caption leaving factors out.
     """
 
     groups: int = 32
     twins: int = 2
     num_frames: int = 12
+    frames_apart: int = 1
     image_size: int = 80
     short_share: float = 0.0
     split: str = "train"
@@ -82,7 +88,8 @@ def render_small(scene: Scene, times: Sequence[float], size: int) -> UInt8[np.nd
     """
     large = render(scene, times, 2 * size).astype(np.uint16)
     blocks = large.reshape(len(large), size, 2, size, 2, 3)
-    return ((blocks.sum((2, 4), dtype=np.uint16) + 2) // 4).astype(np.uint8)
+    small: np.ndarray = ((blocks.sum((2, 4), dtype=np.uint16) + 2) // 4).astype(np.uint8)
+    return small
 
 
 def make_batch(settings: SceneBatches, step: int) -> SceneBatch:
@@ -92,6 +99,7 @@ def make_batch(settings: SceneBatches, step: int) -> SceneBatch:
     for group in range(settings.groups):
         scene = sample_scene((settings.seed * _SEEDS_PER_STEP + step) * settings.groups + group, settings.split)
         pairs += _scene_with_twins(scene, settings, rng)
+    pairs = [pair for pair in pairs for _ in range(settings.frames_apart)]
     visible = STILL_FACTORS if settings.num_frames == 1 else tuple(FACTORS)
     return SceneBatch(
         pixels=np.stack([render_small(pair.scene, _times(settings, rng), settings.image_size) for pair in pairs]),
@@ -141,10 +149,22 @@ def _times(settings: SceneBatches, rng: random.Random) -> list[float]:
     return frame_times(settings.num_frames)
 
 
+def _end_with_parent(parent: int) -> None:
+    """A worker whose parent was killed would wait for work for ever: look once a second, and go."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 @contextmanager
 def prefetched(make: Callable[[int], Made], depth: int = 3) -> Iterator[Callable[[int], Made]]:
     """The same function, with the next `depth` steps made ahead in one worker process (`make` must pickle)."""
-    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_parent, initargs=(os.getpid(),))
     pending: deque[tuple[int, Future[Made]]] = deque()
 
     def at(step: int) -> Made:

@@ -5,6 +5,7 @@ order, so the same video always gives the same bytes. Sources: UCoFiA `different
 perturbed maximum after Berthet et al. 2020, with the published diagonal gradient.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,10 +59,13 @@ class FrameVideoScorer(nn.Module):
 
 def make_scorer(name: str, dim: int, mask_padding: bool = True) -> nn.Module:
     """The scorer called `name`; linear layers start from N(0, 0.02), as published."""
-    makers = {"token": lambda: TokenScorer(dim), "frame_video": lambda: FrameVideoScorer(dim, mask_padding)}
+    makers: dict[str, Callable[[], nn.Module]] = {
+        "token": lambda: TokenScorer(dim),
+        "frame_video": lambda: FrameVideoScorer(dim, mask_padding),
+    }
     if name not in makers:
         raise unknown_name("patch scorer", name, makers)
-    scorer = makers[name]()
+    scorer: nn.Module = makers[name]()
     for module in scorer.modules():
         if isinstance(module, nn.Linear):
             nn.init.trunc_normal_(module.weight, std=0.02)

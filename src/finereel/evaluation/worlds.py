@@ -1,9 +1,10 @@
 """How well a model knows ReelWorld: retrieval among rendered clips, and twins that differ in one word."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,11 +13,24 @@ from jaxtyping import Int64
 from finereel.datasets.reelworld import render_small
 from finereel.evaluation.retrieval import PLAIN, EvaluationSettings, RetrievalResult, evaluate_scores
 from finereel.evaluation.twins import TwinAccuracy, TwinScores, twin_accuracy
-from finereel.features import TextFeatures, VideoFeatures
-from finereel.model import RetrievalModel
+from finereel.features import Scores, TextFeatures, VideoFeatures
 from finereel.reelworld import Scene, captions, frame_times, sample_scene, twins
 from finereel.types import Frames
 from finereel.video import ClipPlan, VideoReader
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """What is measured: `finereel.model.RetrievalModel`, or anything that encodes and scores like it."""
+
+    def encode_text(self, texts: Sequence[str]) -> TextFeatures:
+        """Features of texts."""
+
+    def encode_video(self, clips: Sequence[Frames]) -> VideoFeatures:
+        """Features of clips."""
+
+    def score(self, text: TextFeatures, video: VideoFeatures) -> Scores:
+        """T x V scores."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +112,7 @@ def read_world(folder: Path, num_frames: int = 12) -> World:
 
 
 @torch.no_grad()
-def evaluate_world(model: RetrievalModel, world: World, settings: EvaluationSettings = PLAIN) -> WorldResult:
+def evaluate_world(model: Encoder, world: World, settings: EvaluationSettings = PLAIN) -> WorldResult:
     """Both measurements with the model's own score."""
     texts, twin_texts = model.encode_text(world.captions), model.encode_text(world.twin_captions)
     clips, twin_clips = model.encode_video(world.clips), model.encode_video(world.twin_clips)
@@ -115,7 +129,7 @@ def evaluate_world(model: RetrievalModel, world: World, settings: EvaluationSett
     )
 
 
-def _paired(model: RetrievalModel, text: TextFeatures, video: VideoFeatures) -> np.ndarray:
+def _paired(model: Encoder, text: TextFeatures, video: VideoFeatures) -> np.ndarray:
     """Score of row i against row i, in blocks whose diagonal is read: no second scoring path."""
     block = 8
     found = [

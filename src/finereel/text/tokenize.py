@@ -87,6 +87,12 @@ class Tokenizer:
             ) from error
         return cls(vocab, merges)
 
+    @property
+    def description(self) -> str:
+        """Vocabulary and merges as JSON: equal where two tokenizers give equal ids."""
+        described: str = self._bpe.to_str()
+        return described
+
     def save(self, directory: str | Path) -> None:
         """Write `tokenizer.json`, readable by `load` and by the tokenizers library."""
         folder = Path(directory)

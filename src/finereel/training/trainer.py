@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -31,16 +31,17 @@ class Batch:
 
     pixels: UInt8[Tensor, "B F H H 3"]
     frame_mask: Bool[Tensor, "B F"]
-    input_ids: Int64[Tensor, "B W"]
-    text_mask: Bool[Tensor, "B W"]
+    input_ids: Int64[Tensor, "T W"]
+    text_mask: Bool[Tensor, "T W"]
     video_factors: Int64[Tensor, "B K"] | None = None
-    text_factors: Int64[Tensor, "B K"] | None = None
+    text_factors: Int64[Tensor, "T K"] | None = None
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """How long, how fast, how often to look.
 
+    contrastive_weight: of the contrastive loss; 0 leaves it out, for rows that are no negatives of one another.
     part_weight: weight of the same loss on every granularity by itself, beside the fused one (0: fused only, as
     published). factor_weight: weight of factor supervision (needs factor_sizes, and batches with factors).
     perturbation: noise of the differentiable patch choice. bfloat16: autocast of the forward pass.
@@ -48,6 +49,7 @@ class TrainingSettings:
 
     steps: int = 1000
     optim: OptimSettings = field(default_factory=OptimSettings)
+    contrastive_weight: float = 1.0
     part_weight: float = 0.0
     perturbation: Perturbation = field(default_factory=Perturbation)
     factor_weight: float = 0.0
@@ -117,17 +119,30 @@ class _Learner(nn.Module):
         self.factors = factors
 
     def loss(self, batch: Batch, settings: TrainingSettings) -> Float[Tensor, ""]:
-        """Contrastive loss of the batch, plus factor supervision by its weight."""
+        """Contrastive loss of the batch, plus factor supervision, each by its weight."""
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-            text = self.model.text_features(batch.input_ids, batch.text_mask)
-            video = self.model.video_features(normalize_pixels(batch.pixels), batch.frame_mask)
-        text, video = text.to(torch.float32), video.to(torch.float32)
-        loss = contrastive_loss(self.model.score(text, video, _WHOLE_BATCH_MIB), settings)
+            video = self.model.video_features(normalize_pixels(batch.pixels), batch.frame_mask).to(torch.float32)
+        if not settings.contrastive_weight:
+            batch = _without_repeated_texts(batch)
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+            text = self.model.text_features(batch.input_ids, batch.text_mask).to(torch.float32)
+        loss = video.video.new_zeros(())
+        if settings.contrastive_weight:
+            scores = self.model.score(text, video, _WHOLE_BATCH_MIB)
+            loss = settings.contrastive_weight * contrastive_loss(scores, settings)
         if settings.factor_weight and batch.video_factors is not None and batch.text_factors is not None:
             seen = self.factors(video.video, batch.video_factors)
             said = self.factors(text.sentence, batch.text_factors)
             loss = loss + settings.factor_weight * (seen + said)
         return loss
+
+
+def _without_repeated_texts(batch: Batch) -> Batch:
+    """Rows that repeat the text of the row above (moments of one scene) teach the text tower nothing new."""
+    new = torch.ones(len(batch.input_ids), dtype=torch.bool)
+    new[1:] = (batch.input_ids[1:] != batch.input_ids[:-1]).any(1)
+    factors = None if batch.text_factors is None else batch.text_factors[new]
+    return replace(batch, input_ids=batch.input_ids[new], text_mask=batch.text_mask[new], text_factors=factors)
 
 
 def _step(
