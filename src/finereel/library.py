@@ -107,6 +107,7 @@ class Library:
         per_video: at most so many hits of one video; None for no limit.
         """
         settings = SearchSettings(top, candidates, per_video)
+        self._existing()
         model = self._load_model()
         try:
             return self._searcher().search(model, text, settings)
@@ -285,7 +286,7 @@ def _require_same_model(store: ClipStore, model: SearchModel, library: Path) -> 
     if model.fingerprint != ours.fingerprint:
         raise ModelMismatchError(
             f"{library} was indexed with {ours.name} ({ours.fingerprint}), got {model.name} ({model.fingerprint}): "
-            "their features do not compare. Use the library's own model (leave --model out), or index into another "
-            f"library with `finereel index VIDEOS --library NEW --model {model.name}`, "
-            "or replace this one's features with `Library.rebuild`"
+            "their features do not compare. Use the library's own model (leave --model out), index into another "
+            f"library (`--library NEW --model {model.name}`), or change this one's model with "
+            f"`finereel rebuild --library {library} --model {model.name}`"
         )

@@ -9,6 +9,7 @@ from finereel.datasets.reelworld import FACTOR_SIZES, SceneBatches
 from finereel.encoders.patches import Perturbation
 from finereel.encoders.tiny import tiny_clip_values
 from finereel.errors import unknown_name
+from finereel.reelworld.vocabulary import VERSION
 from finereel.training.optim import OptimSettings
 from finereel.training.trainer import TrainingSettings
 
@@ -67,6 +68,15 @@ def reelworld_tiny() -> Recipe:
     coarse = {"video_sentence": 1.0}
     return Recipe(
         name="reelworld-tiny",
+        card={
+            "trained": True,
+            "data": f"ReelWorld v{VERSION}, split train, drawn without end",
+            "knows": "drawn scenes only; for real video take a CLIP model",
+            "granularities": "video_sentence, frame_sentence and patch_word were trained together and count one third "
+            "each",
+            "command": "python runs/train_reelworld.py --recipe reelworld-tiny --out OUT",
+            "licence": "Apache-2.0",
+        },
         geometry=lambda vocab: tiny_clip_values(vocab, dim=128, image_size=80, patch_size=16, vision_blocks=4),
         model=ModelConfig(shifted_blocks=(2, 3), temporal_layers=2),
         stages=(
@@ -76,7 +86,7 @@ def reelworld_tiny() -> Recipe:
                 replace(common, steps=1000, validate_every=500, factor_weight=5.0, contrastive_weight=0.0),
                 coarse,
             ),
-            Stage(clips, replace(common, steps=600, validate_every=100, factor_weight=4.0)),
+            Stage(clips, replace(common, steps=800, validate_every=100, factor_weight=4.0)),
         ),
     )
 

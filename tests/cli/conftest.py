@@ -64,7 +64,7 @@ class ToyLibrary:
     def close(self) -> None:
         self.calls.append(("close", None))
 
-    def search(self, text: str, top: int = 10) -> list[Hit]:
+    def search(self, text: str, top: int = 10, per_video: int | None = 1) -> list[Hit]:
         self.calls.append(("search", (text, top)))
         return self.hits[:top]
 

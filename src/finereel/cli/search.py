@@ -16,6 +16,7 @@ def search(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What happens in it, in plain English.")],
     library: LibraryOption = DEFAULT_LIBRARY,
     top: Annotated[int, typer.Option("--top", min=1, help="How many results.")] = 10,
+    per_video: Annotated[int, typer.Option("--per-video", min=1, help="At most so many results of one video.")] = 1,
     picture: Annotated[
         Path | None, typer.Option("--picture", metavar="FILE", help="Also draw the best five as a PNG.")
     ] = None,
@@ -30,7 +31,7 @@ def search(
     """
     from finereel.library import Library
 
-    hits = Library.open(library).search(text, top=top)
+    hits = Library.open(library).search(text, top=top, per_video=per_video)
     if picture is not None:
         from finereel.cli.sheet import SheetRow, draw_sheet
 
