@@ -355,7 +355,7 @@ def test_another_model_is_refused_with_what_to_do(world: World) -> None:
     world.add()
     other = Library.open(world.path, ToyModel(seed=1), world.source)
     for use in (lambda: other.search("dog"), lambda: other.add([world.videos])):
-        with pytest.raises(ModelMismatchError, match="finereel rebuild --library .* --model toy-1"):
+        with pytest.raises(ModelMismatchError, match=r"finereel rebuild --library .* --model toy-1"):
             use()
 
 

@@ -240,6 +240,7 @@ def _make_temporal(config: ModelConfig, encoder: ClipEncoder) -> nn.Module:
 def _replace_file(path: Path, write: Any) -> None:
     partial = path.with_name(path.name + ".partial")
     write(partial)
+    partial.chmod(0o644)  # safetensors writes for the owner alone
     partial.replace(path)
 
 

@@ -93,8 +93,9 @@ def _show_pairs(pairs: Sequence[Pair]) -> None:
 
 
 def _sheet_rows(found: Sequence[Finding], pairs: Sequence[Pair]) -> list[SheetRow]:
-    rows = [SheetRow(finding.query, finding.hits, finding.right_path) for finding in found[:2]]
     pair = tell_tale(pairs)
+    plain = [finding for finding in found if pair is None or finding.right_path != pair.clip.right_path]
+    rows = [SheetRow(finding.query, finding.hits, finding.right_path) for finding in plain[:2]]
     if pair is not None:
         rows.append(SheetRow(pair.clip.query, pair.clip.hits, pair.clip.right_path, pair.twin.source))
         rows.append(SheetRow(pair.other.query, pair.other.hits, pair.other.right_path, pair.twin.replacement))
