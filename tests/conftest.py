@@ -1,9 +1,13 @@
 """What every test shares: how long Hypothesis may think, and when slow tests run."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
+
+# A shell that starts tests in the background has them ignore Ctrl-C, and so would every process they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Timings on a shared machine say nothing about the code.
 settings.register_profile("finereel", deadline=None)

@@ -36,7 +36,7 @@ def test_scoring_other_granularities_keeps_what_both_have() -> None:
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_every_recipe_builds_and_fits_its_stages(name: str) -> None:
-    chosen = recipe(name)
+    chosen = replace(recipe(name), vocabulary_scenes=50)
     model = build(chosen)
     for stage in chosen.stages:
         assert stage.batches.image_size == model.encoder.image_size

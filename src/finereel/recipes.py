@@ -25,13 +25,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model from scratch on ReelWorld: geometry, settings, stages in order, and the size of the validation world."""
+    """A model from scratch on ReelWorld: geometry, settings, stages in order, the captions its vocabulary is learned
+    from, and the size of the validation world."""
 
     name: str
     geometry: Callable[[int], dict[str, Any]]
     model: ModelConfig
     stages: tuple[Stage, ...]
     vocab_size: int = 1000
+    vocabulary_scenes: int = 2000
     validation_scenes: int = 100
     card: dict[str, Any] = field(default_factory=dict)
 
@@ -52,6 +54,7 @@ def debug() -> Recipe:
             Stage(SceneBatches(groups=4, twins=1, num_frames=4, image_size=48), steps),
         ),
         vocab_size=700,
+        vocabulary_scenes=50,
         validation_scenes=4,
     )
 

@@ -17,7 +17,6 @@ from finereel.reelworld import captions, sample_scene, short_captions, twins
 from finereel.text import Tokenizer, train_tokenizer
 from finereel.training.trainer import Batch, Progress, train
 
-_VOCABULARY_SCENES = 2000
 _VALIDATION_SEED = 1
 
 
@@ -43,7 +42,7 @@ def with_weights(model: RetrievalModel, weights: dict[str, float]) -> RetrievalM
 def build(recipe: Recipe) -> RetrievalModel:
     """An untrained model of a recipe, its vocabulary learned from ReelWorld's training captions."""
     torch.manual_seed(0)
-    tokenizer = train_tokenizer(_vocabulary(), recipe.vocab_size)
+    tokenizer = train_tokenizer(_vocabulary(recipe.vocabulary_scenes), recipe.vocab_size)
     clip = clip_from_config(recipe.geometry(tokenizer.vocab_size))
     encoder = ClipEncoder(clip, recipe.model.shifted_blocks, recipe.model.mask_padding)
     model = RetrievalModel(encoder, recipe.model, tokenizer, recipe.name, dict(recipe.card))
@@ -118,7 +117,7 @@ def to_batch(scenes: SceneBatch, tokenizer: Tokenizer | None, max_words: int) ->
     )
 
 
-def _vocabulary() -> list[str]:
-    scenes = [sample_scene(seed, "train") for seed in range(_VOCABULARY_SCENES)]
+def _vocabulary(scenes_drawn: int) -> list[str]:
+    scenes = [sample_scene(seed, "train") for seed in range(scenes_drawn)]
     texts = [text for scene in scenes for text in (*captions(scene), *short_captions(scene))]
     return texts + [twin.caption for scene in scenes for twin in twins(scene, split="train")]

@@ -139,7 +139,7 @@ def test_registries_match_the_vocabulary() -> None:
 
 
 def test_levels() -> None:
-    assert [level_for(pixels) for pixels in (3, 32, 33, 600)] == [32, 32, 64, LEVELS[-1]]
+    assert [level_for(pixels) for pixels in (3.0, 32.0, 33.0, 600.0)] == [32, 32, 64, LEVELS[-1]]
     assert master("car", "red", None, 32).size == shadow("car", 32).size == (40, 40)
 
 

@@ -56,6 +56,12 @@ class ClipEncoder(nn.Module):
         scale: Tensor = self.clip.logit_scale.exp()
         return scale
 
+    def prepare_training(self) -> None:
+        """Short rows train 1.4 times faster with plain attention than with the fused kernel (bfloat16, two cores)."""
+        vision = self.clip.config.vision_config
+        if (vision.image_size // vision.patch_size) ** 2 <= _SHORT_ROW:
+            self.clip.set_attn_implementation("eager")
+
     def encode_tokens(self, input_ids: Int64[Tensor, "T W"]) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
         """Sentence (the hidden state at the first end-of-text token, the highest id) and one vector per token.
 
@@ -107,7 +113,5 @@ def _shifted_block(block: Any, hidden: Tensor, frame_mask: Tensor | None) -> Ten
 def clip_from_config(values: dict[str, Any]) -> CLIPModel:
     """Freshly initialised towers from a `transformers` CLIP config dictionary."""
     config = CLIPConfig.from_dict(values)
-    tokens = (config.vision_config.image_size // config.vision_config.patch_size) ** 2
-    # Short rows train 1.5 times faster with plain attention than with the fused kernel (bfloat16, two CPU cores).
-    config._attn_implementation = "sdpa" if tokens > _SHORT_ROW else "eager"
+    config._attn_implementation = "sdpa"
     return CLIPModel(config)

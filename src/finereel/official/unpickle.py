@@ -1,4 +1,4 @@
-"""A program of its own: `unpickle.py IN OUT` rewrites a pickled state dict as safetensors and dies.
+"""A program of its own: `official/unpickle.py IN OUT` rewrites a pickled state dict as safetensors and dies.
 
 A pickle is a program, so it never runs in the process that asked. torch's restricted unpickler (`weights_only`) refuses
 everything but tensors; should it fail us, this process has no network, no children, no further modules, one file to

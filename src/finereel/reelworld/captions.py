@@ -70,4 +70,5 @@ def short_captions(scene: Scene) -> tuple[str, ...]:
     if scene.look:
         short.append(f"a {scene.look} {scene.noun}")
         short.append(f"a {noun_phrase(scene)} {scene.verb}")
-    return tuple(short)
+    everything = captions(scene)
+    return tuple(caption for caption in short if caption not in everything)
