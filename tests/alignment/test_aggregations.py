@@ -84,6 +84,15 @@ def test_masked_entries_never_count(name: str, poison: float) -> None:
 
 
 @names
+def test_padding_is_not_a_zero_among_negative_entries(name: str) -> None:
+    """A masked entry that counted as 0 would be the best of a row of negative similarities."""
+    module = prepared(name)
+    row = torch.tensor([[-0.11, -0.1, 0.0, -0.105, 0.0]])
+    mask = torch.tensor([True, True, False, True, False])
+    assert module(row, mask).item() < -0.09
+
+
+@names
 @pytest.mark.parametrize("poison", POISON)
 def test_poison_reaches_no_gradient(name: str, poison: float) -> None:
     module = prepared(name).requires_grad_(True)

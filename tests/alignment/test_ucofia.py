@@ -83,6 +83,24 @@ def test_agrees_with_the_slow_reference(published: bool) -> None:
                 assert scores.parts[name][t, v].item() == pytest.approx(wanted[name], rel=1e-8), (name, t, v)
 
 
+def test_soft_similarities_tell_the_inner_and_outer_matrices_apart() -> None:
+    """Near-equal similarities keep both softmaxes soft, so that every mixing matrix shows in the number."""
+    head = make_head(tiny_config(mask_padding=False, patch_units="inner_product"), DIM)
+    jitter(head, amount=0.3)
+    head = head.double()
+    text, video = random_text(2).to(torch.float64), random_video(2).to(torch.float64)
+    video = replace(video, patches=video.patches * 0.002)
+    with torch.no_grad():
+        found = head.score(text, video, torch.tensor(SCALE, dtype=torch.float64)).parts["patch_word"]
+    for t in range(2):
+        for v in range(2):
+            sides = [
+                {name: tensor[row].numpy() for name, tensor in vars(side).items()}
+                for side, row in ((text, t), (video, v))
+            ]
+            assert found[t, v].item() == pytest.approx(reference(head, *sides, True)["patch_word"], rel=1e-8)
+
+
 def test_matrices_are_told_apart() -> None:
     """Each learned matrix moves exactly the granularity it belongs to."""
     belongs = {

@@ -60,3 +60,12 @@ def test_input_is_left_alone() -> None:
     before = tokens.clone()
     shift_tokens(tokens)
     assert torch.equal(tokens, before)
+
+
+def test_a_padded_first_frame_is_not_looked_back_at() -> None:
+    """The neighbour's mask decides, not the asking frame's: they differ where padding stands in front."""
+    tokens = torch.arange(3.0).reshape(1, 3, 1, 1).expand(1, 3, 50, 1)
+    shifted = shift_tokens(tokens, torch.tensor([[False, True, True]]))
+    assert shifted[0, 1, 1, 0] == 1.0
+    assert shifted[0, 2, 1, 0] == 1.0
+    assert shifted[0, 0, 4, 0] == 1.0

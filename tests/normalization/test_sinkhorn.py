@@ -117,6 +117,7 @@ def test_a_hub_loses_and_strength_scales_the_bias() -> None:
     full, half, off = (Sinkhorn(strength=strength).fit(bank).apply(np.zeros((1, 3))) for strength in (1.0, 0.5, 0.0))
     assert full.argmin() == 0
     np.testing.assert_allclose(half, full / 2)
+    np.testing.assert_allclose(full[0], Sinkhorn().fit(bank).bias_)
     np.testing.assert_array_equal(off, 0)
     assert full.sum() == pytest.approx(0)
 
