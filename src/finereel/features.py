@@ -5,7 +5,7 @@ on real entries; what stands under a False mask is undefined and must never chan
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
 import torch
@@ -41,15 +41,22 @@ class TextFeatures:
 
 @dataclass(frozen=True)
 class VideoFeatures:
-    """V clips: the unit video vector, one vector per frame, P selected patch vectors, and their masks."""
+    """V clips: the unit video vector, one vector per frame, P selected patch vectors, and their masks.
+
+    contextual: frames as the temporal encoder leaves them, C = F, for heads that read them; C = 0 otherwise. P = 0
+    where the head reads no patches.
+    """
 
     video: Float[Tensor, "V D"]
     frames: Float[Tensor, "V F D"]
     patches: Float[Tensor, "V P D"]
     frame_mask: Bool[Tensor, "V F"]
     patch_mask: Bool[Tensor, "V P"]
+    contextual: Float[Tensor, "V C D"] = field(default_factory=lambda: torch.empty(0, 0, 0))
 
     def __post_init__(self) -> None:
+        if len(self.contextual) != len(self.frames):  # not given
+            object.__setattr__(self, "contextual", self.frames[:, :0])
         if self.frames.shape[:2] != self.frame_mask.shape or self.patches.shape[:2] != self.patch_mask.shape:
             raise ValueError(
                 f"masks disagree with features: {self.frames.shape=}, {self.frame_mask.shape=}, "

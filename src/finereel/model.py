@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Shaped
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -21,11 +21,12 @@ from torch import Tensor, nn
 from finereel.alignment import make_head
 from finereel.alignment.base import DEFAULT_BUDGET_MIB, Head
 from finereel.config import ModelConfig, fingerprint, from_dict, to_dict
+from finereel.encoders import Encoder, encoder_from_description
 from finereel.encoders.clip import ClipEncoder, clip_from_config
 from finereel.encoders.patches import PatchSelector, Perturbation, make_scorer
 from finereel.encoders.pixels import to_pixels
 from finereel.encoders.temporal import MeanPooling, SequentialTransformer, pool_frames
-from finereel.errors import CheckpointError, ModelNotFoundError
+from finereel.errors import CheckpointError, ModelError, ModelNotFoundError
 from finereel.features import Scores, TextFeatures, VideoFeatures, concatenate
 from finereel.text import Tokenizer
 from finereel.types import Frames
@@ -57,7 +58,7 @@ class RetrievalModel(nn.Module):
 
     def __init__(
         self,
-        encoder: ClipEncoder,
+        encoder: Encoder,
         config: ModelConfig,
         tokenizer: Tokenizer | None = None,
         name: str = "unnamed",
@@ -114,16 +115,19 @@ class RetrievalModel(nn.Module):
 
     def video_features(
         self,
-        pixels: Float[Tensor, "V F 3 H H"],
+        frames: Float[Tensor, "V F ..."],
         frame_mask: Bool[Tensor, "V F"],
         noise: Float[Tensor, "B S M"] | None = None,
     ) -> VideoFeatures:
-        """Differentiable clip features of normalised pixels; `noise` forces the perturbed patch choice (parity)."""
-        tokens = self.encoder.encode_frames(pixels, frame_mask)
-        frames = tokens[:, :, 0]
+        """Differentiable clip features of what `encoder.to_input` gives: normalised pixels, or precomputed tokens.
+
+        `noise` forces the perturbed patch choice (parity).
+        """
+        tokens = self.encoder.encode_frames(frames, frame_mask)
+        cls = tokens[:, :, 0]
         return VideoFeatures(
-            video=pool_frames(self.temporal(frames, frame_mask), frame_mask),
-            frames=frames,
+            video=pool_frames(self.temporal(cls, frame_mask), frame_mask),
+            frames=cls,
             patches=self.patches(tokens, frame_mask, noise),
             frame_mask=frame_mask,
             patch_mask=frame_mask.repeat_interleave(self.config.patches_per_frame + 1, dim=1),
@@ -182,7 +186,28 @@ class RetrievalModel(nn.Module):
         self.eval()
         return concatenate([self.video_features(*self._clip_input(clip)) for clip in clips])
 
+    @torch.no_grad()
+    def encode_clips(self, frames: Shaped[np.ndarray, "V F ..."], frame_mask: Bool[np.ndarray, "V F"]) -> VideoFeatures:
+        """Features of what a `datasets.base.ClipSource` reads (pixels of the model's size, or tokens), one at a time.
+
+        Fewer than F frames are padded and masked, more are refused.
+        """
+        self.eval()
+        device, missing = self.encoder.scale.device, self.num_frames - frames.shape[1]
+        if missing < 0:
+            raise ModelError(f"model {self.name} takes {self.num_frames} frames, got {frames.shape[1]}: sample fewer")
+        padding = [(0, 0), (0, missing)] + [(0, 0)] * (frames.ndim - 2)
+        given = torch.from_numpy(np.pad(frames, padding)).to(device)
+        mask = torch.from_numpy(np.pad(frame_mask, padding[:2])).to(device)
+        each = [slice(number, number + 1) for number in range(len(given))]
+        return concatenate([self.video_features(self.encoder.to_input(given[one]), mask[one]) for one in each])
+
     def _clip_input(self, clip: Frames) -> tuple[Tensor, Tensor]:
+        if not isinstance(self.encoder, ClipEncoder):
+            raise ModelError(
+                f"model {self.name} takes precomputed tokens of {self.encoder.geometry.backbone!r}, not pixels: "
+                "evaluate it on a features data set, or take a CLIP model to search videos"
+            )
         count = min(len(clip), self.num_frames)
         kept = clip.pixels[np.linspace(0, len(clip) - 1, count).round().astype(int)]
         size = self.encoder.image_size
@@ -199,12 +224,10 @@ class RetrievalModel(nn.Module):
     def start_from_towers(self) -> None:
         """Initialise the temporal encoder from CLIP's text tower, as published, where the widths agree."""
         if isinstance(self.temporal, SequentialTransformer):
-            self.temporal.copy_from_text_tower(self.encoder.clip)
+            self.temporal.copy_from_text_tower(self.encoder.text_tower)
 
     def _description(self) -> dict[str, Any]:
-        towers = self.encoder.clip.config.to_dict()
-        keep = {name: _geometry(towers[name]) for name in ("text_config", "vision_config")}
-        return {"model": to_dict(self.config), "clip": {"projection_dim": self.dim, **keep}}
+        return {"model": to_dict(self.config), self.encoder.kind: self.encoder.describe()}
 
     def save(self, directory: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Write a model directory; `dtype` is the precision of the stored weights (loading gives float32)."""
@@ -219,19 +242,7 @@ class RetrievalModel(nn.Module):
         _replace_file(folder / "config.json", lambda path: path.write_text(text, encoding="utf-8"))
 
 
-# Geometry of a tower that decides its arithmetic; the rest of transformers' config is housekeeping.
-_TOWER_KEYS = (
-    "hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "hidden_act", "projection_dim",
-    "layer_norm_eps", "vocab_size", "max_position_embeddings", "bos_token_id", "eos_token_id", "pad_token_id",
-    "image_size", "patch_size",
-)  # fmt: skip
-
-
-def _geometry(tower: dict[str, Any]) -> dict[str, Any]:
-    return {key: tower[key] for key in _TOWER_KEYS if key in tower}
-
-
-def _make_temporal(config: ModelConfig, encoder: ClipEncoder) -> nn.Module:
+def _make_temporal(config: ModelConfig, encoder: Encoder) -> nn.Module:
     if config.temporal == "meanP":
         return MeanPooling()
     return SequentialTransformer(encoder.dim, config.temporal_layers, max(config.max_frames, encoder.max_words))
@@ -271,10 +282,10 @@ def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalMo
             f"{folder} is a model of format version {described.get('version')}, this program reads {FORMAT_VERSION}; "
             "update finereel, or export the model again"
         )
-    if not {"model", "clip"} <= described.keys():
-        raise CheckpointError(f"{folder}/config.json lacks 'model' or 'clip'; copy the model again")
+    if "model" not in described:
+        raise CheckpointError(f"{folder}/config.json lacks 'model'; copy the model again")
     config = from_dict(ModelConfig, described["model"])
-    encoder = ClipEncoder(clip_from_config(described["clip"]), config.shifted_blocks, config.mask_padding)
+    encoder = encoder_from_description(described, config)
     # An imported checkpoint brings no vocabulary; such a model encodes token ids, and its card says so.
     tokenizer = Tokenizer.load(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
     model = RetrievalModel(encoder, config, tokenizer, name, described.get("card"))

@@ -98,7 +98,7 @@ def test_starts_from_the_text_tower() -> None:
     towers = tiny_towers(dim=DIM, text_blocks=3)
     module = SequentialTransformer(DIM, 2, 40)
     untouched = module.positions.weight[32:].clone()
-    module.copy_from_text_tower(towers)
+    module.copy_from_text_tower(towers.text_model)
     text = towers.text_model
     for layer, source in zip(module.blocks, text.encoder.layers, strict=False):
         assert all(torch.equal(layer.state_dict()[name], tensor) for name, tensor in source.state_dict().items())
@@ -110,7 +110,7 @@ def test_starts_from_the_text_tower() -> None:
 def test_another_width_keeps_the_random_start() -> None:
     module = SequentialTransformer(DIM, 1, 8)
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    module.copy_from_text_tower(tiny_towers())
+    module.copy_from_text_tower(tiny_towers().text_model)
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
 
 

@@ -1,1 +1,33 @@
-"""FRAMES, TOKENS -> FEATURES: the towers, the temporal encoder, and the choice of patches."""
+"""FRAMES, TOKENS -> FEATURES: the towers, the temporal encoder, and the choice of patches.
+
+ENCODERS builds the towers a model directory describes, by the key under which `config.json` describes them.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from finereel.config import ModelConfig, from_dict
+from finereel.encoders.clip import ClipEncoder, clip_from_config
+from finereel.encoders.features import FeatureEncoder, FeatureGeometry
+from finereel.errors import CheckpointError
+
+Encoder = ClipEncoder | FeatureEncoder
+
+
+def _clip(values: Mapping[str, Any], config: ModelConfig) -> Encoder:
+    return ClipEncoder(clip_from_config(dict(values)), config.shifted_blocks, config.mask_padding)
+
+
+def _features(values: Mapping[str, Any], config: ModelConfig) -> Encoder:
+    return FeatureEncoder(from_dict(FeatureGeometry, dict(values)))
+
+
+ENCODERS: dict[str, Callable[[Mapping[str, Any], ModelConfig], Encoder]] = {"clip": _clip, "features": _features}
+
+
+def encoder_from_description(described: Mapping[str, Any], config: ModelConfig) -> Encoder:
+    """The untrained encoder that `describe` described; CheckpointError when none of ENCODERS is described."""
+    for kind, build in ENCODERS.items():
+        if isinstance(described.get(kind), dict):
+            return build(described[kind], config)
+    raise CheckpointError(f"config.json describes no encoder: expected one of {', '.join(ENCODERS)}; copy it again")

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
 
+from finereel.encoders.pixels import normalize_pixels
+from finereel.encoders.text_tower import encode_tokens
 from finereel.encoders.token_shift import shift_tokens
 from finereel.errors import ConfigError
 
@@ -24,6 +26,8 @@ class ClipEncoder(nn.Module):
 
     Source: UCoFiA `module_clip.py` (hidden states of *all* tokens through ln_final / ln_post and the projection).
     """
+
+    kind = "clip"
 
     def __init__(self, clip: CLIPModel, shifted_blocks: Sequence[int] = (), mask_padding: bool = True) -> None:
         super().__init__()
@@ -56,6 +60,27 @@ class ClipEncoder(nn.Module):
         scale: Tensor = self.clip.logit_scale.exp()
         return scale
 
+    @property
+    def logit_scale(self) -> nn.Parameter:
+        """ln s."""
+        parameter: nn.Parameter = self.clip.logit_scale
+        return parameter
+
+    @property
+    def text_tower(self) -> Any:
+        """The text transformer."""
+        return self.clip.text_model
+
+    def describe(self) -> dict[str, Any]:
+        """The towers' geometry as JSON values; `encoder_from_description` builds the same encoder again."""
+        towers = self.clip.config.to_dict()
+        kept = {name: _geometry(towers[name]) for name in ("text_config", "vision_config")}
+        return {"projection_dim": self.dim, **kept}
+
+    def to_input(self, frames: UInt8[Tensor, "V F H H 3"]) -> Float[Tensor, "V F 3 H H"]:
+        """Frames of the model's size, in normalised space."""
+        return normalize_pixels(frames)
+
     def prepare_training(self) -> None:
         """Short rows train 1.4 times faster with plain attention than with the fused kernel (bfloat16, two cores)."""
         vision = self.clip.config.vision_config
@@ -63,21 +88,8 @@ class ClipEncoder(nn.Module):
             self.clip.set_attn_implementation("eager")
 
     def encode_tokens(self, input_ids: Int64[Tensor, "T W"]) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
-        """Sentence (the hidden state at the first end-of-text token, the highest id) and one vector per token.
-
-        Attention is causal and padding follows the end of text, so padding cannot reach either.
-        """
-        if not len(input_ids):  # transformers cannot reshape an empty batch
-            return self.scale.new_zeros(0, self.dim), self.scale.new_zeros(0, input_ids.shape[1], self.dim)
-        text = self.clip.text_model
-        hidden = text.embeddings(input_ids=input_ids)
-        width = input_ids.shape[1]
-        causal = torch.full((width, width), float("-inf"), dtype=hidden.dtype, device=hidden.device).triu(1)
-        for block in text.encoder.layers:
-            hidden = block(hidden, attention_mask=causal[None, None])
-        words = self.clip.text_projection(text.final_layer_norm(hidden))
-        end = input_ids.argmax(-1)
-        return words[torch.arange(len(words), device=words.device), end], words
+        """Sentence and words, see `finereel.encoders.text_tower`."""
+        return encode_tokens(self.clip.text_model, self.clip.text_projection, input_ids)
 
     def encode_frames(
         self, pixels: Float[Tensor, "V F 3 H H"], frame_mask: Bool[Tensor, "V F"]
@@ -115,3 +127,15 @@ def clip_from_config(values: dict[str, Any]) -> CLIPModel:
     config = CLIPConfig.from_dict(values)
     config._attn_implementation = "sdpa"
     return CLIPModel(config)
+
+
+# Geometry of a tower that decides its arithmetic; the rest of transformers' config is housekeeping.
+_TOWER_KEYS = (
+    "hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "hidden_act", "projection_dim",
+    "layer_norm_eps", "vocab_size", "max_position_embeddings", "bos_token_id", "eos_token_id", "pad_token_id",
+    "image_size", "patch_size",
+)  # fmt: skip
+
+
+def _geometry(tower: dict[str, Any]) -> dict[str, Any]:
+    return {key: tower[key] for key in _TOWER_KEYS if key in tower}

@@ -3,11 +3,13 @@
 Source: CLIP4Clip and UCoFiA `_loose_similarity` (`modeling_ucofia.py:304-324`).
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from transformers import CLIPModel, CLIPTextConfig
+from transformers import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 
 _MASKED = -1e6
@@ -52,12 +54,11 @@ class SequentialTransformer(nn.Module):
             hidden = block(hidden, attention_mask=bias)
         return hidden + frames
 
-    def copy_from_text_tower(self, clip: CLIPModel) -> None:
+    def copy_from_text_tower(self, text: Any) -> None:
         """Start from the first blocks and the positions of CLIP's *text* transformer, as published.
 
         Needs the text width to equal D; where it does not, the random start stays.
         """
-        text = clip.text_model
         if text.config.hidden_size != self.positions.embedding_dim:
             return
         for block, source in zip(self.blocks, text.encoder.layers, strict=False):

@@ -28,7 +28,7 @@ def make_optimizer(model: nn.Module, settings: OptimSettings) -> torch.optim.Ada
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            tower = "encoder.clip." in name
+            tower = "encoder." in name
             decayed = parameter.ndim >= 2 and "embedding" not in name and "position" not in name
             groups.setdefault((tower, decayed), []).append(parameter)
     options: list[dict[str, Any]] = [

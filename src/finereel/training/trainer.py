@@ -168,7 +168,7 @@ def _step(
     if torch.isfinite(norm):
         optimizer.step()
     with torch.no_grad():
-        learner.model.encoder.clip.logit_scale.clamp_(max=settings.max_logit_scale)
+        learner.model.encoder.logit_scale.clamp_(max=settings.max_logit_scale)
     return loss.item(), norm.item()
 
 

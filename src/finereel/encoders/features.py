@@ -1,0 +1,136 @@
+"""PRECOMPUTED TOKENS -> FEATURES: any backbone's frame and patch tokens through a small adapter, beside a text tower.
+
+For people who have features and no GPU: the backbone ran once, somewhere; what trains here is the text tower, the
+adapter, the temporal encoder and the head.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from finereel.config import to_dict
+from finereel.encoders.text_tower import encode_tokens
+
+
+@dataclass(frozen=True)
+class FeatureGeometry:
+    """Sizes of a model on precomputed tokens.
+
+    dim: D of the shared space; token_dim: width of the given tokens; tokens_per_frame: N, the frame's own token
+    included; hidden: width of the adapter's hidden layer (0: linear); backbone: what made the tokens, which is part of
+    the model's identity; text_*: the text tower.
+    """
+
+    dim: int
+    token_dim: int
+    tokens_per_frame: int
+    vocab_size: int
+    backbone: str = "unnamed"
+    hidden: int = 0
+    dropout: float = 0.0
+    text_width: int = 128
+    text_blocks: int = 2
+    text_positions: int = 77
+
+
+class FeatureEncoder(nn.Module):
+    """A text tower and an adapter of precomputed tokens; what `ClipEncoder` offers, for frames that are tokens already.
+
+    Args: geometry. Tokens pass LayerNorm, dropout and a linear map to D, plus a hidden layer where asked.
+    """
+
+    kind = "features"
+
+    def __init__(self, geometry: FeatureGeometry) -> None:
+        super().__init__()
+        self.geometry = geometry
+        self.text_model = CLIPTextModel(_text_config(geometry)).text_model
+        self.text_projection = nn.Linear(geometry.text_width, geometry.dim, bias=False)
+        self.adapter = TokenAdapter(geometry)
+        self.logit_scale = nn.Parameter(torch.tensor(2.6592))  # ln(1 / 0.07), as CLIP starts
+
+    @property
+    def dim(self) -> int:
+        """D, the width of the shared space."""
+        return self.geometry.dim
+
+    @property
+    def max_words(self) -> int:
+        """The most tokens the text tower has positions for."""
+        return self.geometry.text_positions
+
+    @property
+    def scale(self) -> Float[Tensor, ""]:
+        """s = exp(logit_scale)."""
+        scale: Tensor = self.logit_scale.exp()
+        return scale
+
+    @property
+    def text_tower(self) -> Any:
+        """The text transformer."""
+        return self.text_model
+
+    def describe(self) -> dict[str, Any]:
+        """Geometry as JSON values; `encoder_from_description` builds the same encoder again."""
+        return to_dict(self.geometry)
+
+    def prepare_training(self) -> None:
+        """Nothing to prepare."""
+
+    def to_input(self, frames: Float[Tensor, "V F N E"]) -> Float[Tensor, "V F N E"]:
+        """Tokens are taken as they come."""
+        return frames
+
+    def encode_tokens(self, input_ids: Int64[Tensor, "T W"]) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
+        """Sentence and words, see `finereel.encoders.text_tower`."""
+        return encode_tokens(self.text_model, self.text_projection, input_ids)
+
+    def encode_frames(
+        self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"]
+    ) -> Float[Tensor, "V F N D"]:
+        """All N tokens of every frame in the shared space, the frame's own token first; padded frames become zeros."""
+        adapted: Tensor = self.adapter(torch.where(frame_mask[..., None, None], tokens, 0.0))
+        return adapted
+
+
+class TokenAdapter(nn.Module):
+    """LayerNorm, dropout, linear; plus a residual hidden layer where `geometry.hidden` asks for one."""
+
+    def __init__(self, geometry: FeatureGeometry) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(geometry.token_dim)
+        self.dropout = nn.Dropout(geometry.dropout)
+        self.linear = nn.Linear(geometry.token_dim, geometry.dim)
+        self.widen = nn.Linear(geometry.token_dim, geometry.hidden) if geometry.hidden else None
+        self.narrow = nn.Linear(geometry.hidden, geometry.dim, bias=False) if geometry.hidden else None
+
+    def forward(self, tokens: Float[Tensor, "V F N E"]) -> Float[Tensor, "V F N D"]:
+        hidden = self.dropout(self.norm(tokens))
+        adapted: Tensor = self.linear(hidden)
+        if self.widen is None or self.narrow is None:
+            return adapted
+        wide: Tensor = self.narrow(self.dropout(gelu(self.widen(hidden))))
+        return adapted + wide
+
+
+def _text_config(geometry: FeatureGeometry) -> CLIPTextConfig:
+    config = CLIPTextConfig(
+        hidden_size=geometry.text_width,
+        intermediate_size=4 * geometry.text_width,
+        num_attention_heads=max(1, geometry.text_width // 64),
+        num_hidden_layers=geometry.text_blocks,
+        hidden_act="quick_gelu",
+        projection_dim=geometry.dim,
+        vocab_size=geometry.vocab_size,
+        max_position_embeddings=geometry.text_positions,
+        bos_token_id=geometry.vocab_size - 2,
+        eos_token_id=geometry.vocab_size - 1,
+        pad_token_id=0,
+    )
+    config._attn_implementation = "sdpa"
+    return config
