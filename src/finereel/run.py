@@ -15,7 +15,8 @@ from finereel.model import RetrievalModel, load
 from finereel.recipes import Recipe
 from finereel.reelworld import captions, sample_scene, short_captions, twins
 from finereel.text import Tokenizer, train_tokenizer
-from finereel.training.trainer import Batch, Progress, train
+from finereel.training.batch import Batch
+from finereel.training.trainer import Progress, train
 
 _VALIDATION_SEED = 1
 
@@ -108,7 +109,7 @@ def to_batch(scenes: SceneBatch, tokenizer: Tokenizer | None, max_words: int) ->
     tokens = tokenizer.encode(scenes.captions, max_words)
     longest = int(tokens.mask.sum(1).max())
     return Batch(
-        pixels=torch.from_numpy(scenes.pixels),
+        frames=torch.from_numpy(scenes.pixels),
         frame_mask=torch.ones(scenes.pixels.shape[:2], dtype=torch.bool),
         input_ids=torch.from_numpy(tokens.ids[:, :longest]),
         text_mask=torch.from_numpy(tokens.mask[:, :longest]),

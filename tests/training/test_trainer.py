@@ -10,9 +10,10 @@ import torch
 from finereel.encoders.patches import Perturbation
 from finereel.features import Scores
 from finereel.model import RetrievalModel, load
+from finereel.training.batch import Batch
 from finereel.training.loss import symmetric_infonce
 from finereel.training.optim import OptimSettings
-from finereel.training.trainer import Batch, Progress, TrainingSettings, contrastive_loss, train
+from finereel.training.trainer import Progress, TrainingSettings, contrastive_loss, train
 from tiny_models import FRAMES, IMAGE, WORDS, tiny_model
 
 SETTINGS = TrainingSettings(

@@ -4,38 +4,23 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from finereel.encoders.patches import Perturbation
-from finereel.encoders.pixels import normalize_pixels
 from finereel.features import Scores
 from finereel.model import RetrievalModel
+from finereel.training.batch import Batch, without_repeated_texts
 from finereel.training.checkpoint import Checkpoint
 from finereel.training.factors import FactorSupervision
 from finereel.training.loss import symmetric_infonce
 from finereel.training.optim import OptimSettings, make_optimizer, warmup_cosine
 
 _WHOLE_BATCH_MIB = 1 << 14  # gradients need every block anyway
-
-
-@dataclass(frozen=True)
-class Batch:
-    """B texts and their B clips; row i of one belongs to row i of the other. Pixels are at the model's size.
-
-    Factors, where a world tells them: which value each of K factors has in the clip and in the text, -1 for unknown.
-    """
-
-    pixels: UInt8[Tensor, "B F H H 3"]
-    frame_mask: Bool[Tensor, "B F"]
-    input_ids: Int64[Tensor, "T W"]
-    text_mask: Bool[Tensor, "T W"]
-    video_factors: Int64[Tensor, "B K"] | None = None
-    text_factors: Int64[Tensor, "T K"] | None = None
 
 
 @dataclass(frozen=True)
@@ -133,9 +118,10 @@ class _Learner(nn.Module):
     def loss(self, batch: Batch, settings: TrainingSettings) -> Float[Tensor, ""]:
         """Contrastive loss of the batch, plus factor supervision, each by its weight."""
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-            video = self.model.video_features(normalize_pixels(batch.pixels), batch.frame_mask).to(torch.float32)
+            frames = self.model.encoder.to_input(batch.frames)
+            video = self.model.video_features(frames, batch.frame_mask).to(torch.float32)
         if not settings.contrastive_weight:
-            batch = _without_repeated_texts(batch)
+            batch = without_repeated_texts(batch)
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
             text = self.model.text_features(batch.input_ids, batch.text_mask).to(torch.float32)
         loss = video.video.new_zeros(())
@@ -147,14 +133,6 @@ class _Learner(nn.Module):
             said = self.factors(text.sentence, batch.text_factors)
             loss = loss + settings.factor_weight * (seen + said)
         return loss
-
-
-def _without_repeated_texts(batch: Batch) -> Batch:
-    """Rows that repeat the text of the row above (moments of one scene) teach the text tower nothing new."""
-    new = torch.ones(len(batch.input_ids), dtype=torch.bool)
-    new[1:] = (batch.input_ids[1:] != batch.input_ids[:-1]).any(1)
-    factors = None if batch.text_factors is None else batch.text_factors[new]
-    return replace(batch, input_ids=batch.input_ids[new], text_mask=batch.text_mask[new], text_factors=factors)
 
 
 def _step(

@@ -1,0 +1,34 @@
+"""One training batch: texts, their clips, and, where a world tells them, the factors of both."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B clips and T = B texts; row i of one belongs to row i of the other.
+
+    frames: what `encoder.to_input` takes: pixels at the model's size, or precomputed tokens (B F N E). Factors, where
+    a world tells them: which value each of K factors has in the clip and in the text, -1 for unknown.
+    """
+
+    frames: UInt8[Tensor, "B F H H 3"] | Float[Tensor, "B F N E"]
+    frame_mask: Bool[Tensor, "B F"]
+    input_ids: Int64[Tensor, "T W"]
+    text_mask: Bool[Tensor, "T W"]
+    video_factors: Int64[Tensor, "B K"] | None = None
+    text_factors: Int64[Tensor, "T K"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+def without_repeated_texts(batch: Batch) -> Batch:
+    """Rows that repeat the text of the row above (moments of one scene) teach the text tower nothing new."""
+    new = torch.ones(len(batch.input_ids), dtype=torch.bool)
+    new[1:] = (batch.input_ids[1:] != batch.input_ids[:-1]).any(1)
+    factors = None if batch.text_factors is None else batch.text_factors[new]
+    return replace(batch, input_ids=batch.input_ids[new], text_mask=batch.text_mask[new], text_factors=factors)
