@@ -22,7 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"reelworld"}),
     frozenset({"model", "datasets", "negatives"}),
     frozenset({"training", "evaluation", "index", "official"}),
-    frozenset({"library", "recipes"}),
+    frozenset({"library", "recipes", "sources"}),
     frozenset({"run"}),
     frozenset({"cli", "server"}),
 )

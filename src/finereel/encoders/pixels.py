@@ -11,13 +11,18 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 def to_pixels(frames: UInt8[Tensor, "F H W 3"], size: int) -> Float[Tensor, "F 3 size size"]:
     """Model input in normalised space (0 is CLIP's mean colour)."""
+    return _normalize(to_squares(frames, size))
+
+
+def to_squares(frames: UInt8[Tensor, "F H W 3"], size: int) -> Float[Tensor, "F 3 size size"]:
+    """The centre square of pictures at a model's size, 0 to 255."""
     images = frames.movedim(-1, 1).float()
     height, width = images.shape[-2:]
     if min(height, width) != size:
         shape = (round(height * size / min(height, width)), round(width * size / min(height, width)))
         images = interpolate(images, size=shape, mode="bicubic", antialias=True, align_corners=False)
     top, left = (images.shape[-2] - size) // 2, (images.shape[-1] - size) // 2
-    return _normalize(images[..., top : top + size, left : left + size].clamp(0, 255))
+    return images[..., top : top + size, left : left + size].clamp(0, 255)
 
 
 def normalize_pixels(frames: UInt8[Tensor, "V F H H 3"]) -> Float[Tensor, "V F 3 H H"]:
