@@ -49,7 +49,7 @@ class FeatureEncoder(nn.Module):
     def __init__(self, geometry: FeatureGeometry) -> None:
         super().__init__()
         self.geometry = geometry
-        self.text_model = CLIPTextModel(_text_config(geometry)).text_model
+        self.text_model = CLIPTextModel(_text_config(geometry))
         self.text_projection = nn.Linear(geometry.text_width, geometry.dim, bias=False)
         self.adapter = TokenAdapter(geometry)
         self.logit_scale = nn.Parameter(torch.tensor(2.6592))  # ln(1 / 0.07), as CLIP starts

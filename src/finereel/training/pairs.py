@@ -1,0 +1,104 @@
+"""A split and a clip source as an endless row of training batches, the same for every data set.
+
+A batch depends on (split, settings, step) alone, so a resumed run sees what an undisturbed one would; in a distributed
+run every process reads its own rows of it.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+
+from finereel.datasets.base import Caption, ClipSource, Split
+from finereel.errors import ConfigError, unknown_name
+from finereel.text import Tokenizer
+from finereel.training.batch import Batch
+
+UNITS = ("videos", "captions")
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """What a batch is made of.
+
+    batch_size: B over all processes. unit: what an epoch runs over, in random order: `videos` (every video once, with
+    a random caption of it; no batch holds a video twice), or `captions` (every caption once, as published: two of one
+    video may meet, and then count as each other's negatives). max_words: W. rank, world: which rows are ours.
+    """
+
+    batch_size: int = 128
+    unit: str = "videos"
+    max_words: int = 32
+    seed: int = 0
+    rank: int = 0
+    world: int = 1
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS:
+            raise unknown_name("unit of an epoch", self.unit, UNITS)
+        if self.batch_size < 2 or self.batch_size % self.world:
+            raise ConfigError(f"a batch of {self.batch_size} needs at least 2 rows, evenly over {self.world} processes")
+
+
+@dataclass(frozen=True)
+class PairBatches:
+    """Batches of (caption, clip) pairs; the last incomplete batch of an epoch is left out.
+
+    Raises ConfigError when the split is smaller than a batch.
+    """
+
+    split: Split
+    source: ClipSource
+    tokenizer: Tokenizer
+    settings: PairSettings = field(default_factory=PairSettings)
+
+    def __post_init__(self) -> None:
+        if self.steps_per_epoch < 1:
+            raise ConfigError(
+                f"a batch of {self.settings.batch_size} is more than the {self._units} {self.settings.unit} of "
+                f"{self.split.name}: lower the batch size"
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in one pass."""
+        return self._units // self.settings.batch_size
+
+    @property
+    def _units(self) -> int:
+        if self.settings.unit == "captions":
+            return len(self.split.captions)
+        return len(np.unique(self.split.video_of_caption))
+
+    def captions_at(self, step: int) -> tuple[Caption, ...]:
+        """The captions of this process's rows at a 0-based step."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        settings = self.settings
+        share = settings.batch_size // settings.world
+        start = place * settings.batch_size + settings.rank * share
+        return tuple(self.split.captions[number] for number in self._order(epoch)[start : start + share])
+
+    def batch_at(self, step: int) -> Batch:
+        """The batch of a 0-based step: tokens, and the clips that the source reads."""
+        chosen = self.captions_at(step)
+        tokens = self.tokenizer.encode([caption.text for caption in chosen], self.settings.max_words)
+        longest = int(tokens.mask.sum(1).max())
+        clips = self.source.read([caption.video_id for caption in chosen])
+        return Batch(
+            frames=torch.from_numpy(clips.frames),
+            frame_mask=torch.from_numpy(clips.frame_mask),
+            input_ids=torch.from_numpy(tokens.ids[:, :longest]),
+            text_mask=torch.from_numpy(tokens.mask[:, :longest]),
+        )
+
+    def _order(self, epoch: int) -> Int64[np.ndarray, " units"]:
+        """Caption numbers in the order of an epoch."""
+        rng = np.random.default_rng([self.settings.seed, epoch])
+        shuffled = rng.permutation(len(self.split.captions))
+        if self.settings.unit == "captions":
+            return shuffled
+        # The first caption of every video in a random order is a random caption, and the videos come in random order.
+        _, first = np.unique(self.split.video_of_caption[shuffled], return_index=True)
+        ordered: Int64[np.ndarray, " units"] = shuffled[rng.permutation(first)]
+        return ordered
