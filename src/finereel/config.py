@@ -9,13 +9,16 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from finereel.errors import ConfigError
 
 Config = TypeVar("Config")
+LATER = {"later": True}  # a setting that models made before it do not have; their fingerprints must not move
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     """Everything about a retrieval model except its weights and its CLIP towers' geometry.
 
-    Defaults are UCoFiA's for MSR-VTT (32 words, 12 frames, 3 patches + CLS per frame, token shift in blocks 10 and 11).
+    Defaults are UCoFiA's for MSR-VTT (32 words, 12 frames, 3 patches + CLS per frame, token shift in blocks 10 and 11);
+    those of another head come from `finereel.alignment.head_config`. Settings that only some heads know: aggregation
+    (ucofia, xclip), patch_units (ucofia), interaction and scaled_evaluation (drl).
 
     >>> ModelConfig(max_frames=8).num_patches
     32
@@ -26,7 +29,7 @@ class ModelConfig:
     max_words: int = 32
     max_frames: int = 12
     shifted_blocks: tuple[int, ...] = (10, 11)
-    temporal: Literal["meanP", "seqTransf"] = "seqTransf"
+    temporal: Literal["meanP", "seqLSTM", "seqTransf", "tokenTransf"] = "seqTransf"
     temporal_layers: int = 4
     patches_per_frame: int = 3
     patch_scorer: Literal["token", "frame_video"] = "token"
@@ -37,6 +40,8 @@ class ModelConfig:
     )
     patch_units: Literal["cosine", "inner_product"] = "cosine"
     mask_padding: bool = True
+    interaction: Literal["wti", "ti", "dp"] = field(default="wti", metadata=LATER)
+    scaled_evaluation: bool = field(default=True, metadata=LATER)
 
     def __post_init__(self) -> None:
         for name in ("max_words", "max_frames", "patches_per_frame"):
@@ -52,8 +57,15 @@ class ModelConfig:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A config dataclass as plain JSON types."""
+    """A config dataclass as plain JSON types; a `LATER` setting at its default is left out.
+
+    >>> "interaction" in to_dict(ModelConfig()), "interaction" in to_dict(ModelConfig(interaction="ti"))
+    (False, True)
+    """
     plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    for setting in dataclasses.fields(config):
+        if setting.metadata.get("later") and getattr(config, setting.name) == setting.default:
+            del plain[setting.name]
     return plain
 
 

@@ -25,7 +25,7 @@ from finereel.encoders import Encoder, encoder_from_description
 from finereel.encoders.clip import ClipEncoder, clip_from_config
 from finereel.encoders.patches import PatchSelector, Perturbation, make_scorer
 from finereel.encoders.pixels import to_pixels
-from finereel.encoders.temporal import MeanPooling, SequentialTransformer, pool_frames
+from finereel.encoders.temporal import SequentialTransformer, make_temporal, pool_frames
 from finereel.errors import CheckpointError, ModelError, ModelNotFoundError
 from finereel.features import Scores, TextFeatures, VideoFeatures, concatenate
 from finereel.text import Tokenizer
@@ -70,10 +70,11 @@ class RetrievalModel(nn.Module):
         self.name = name
         self.card = card or {}
         self.encoder = encoder
-        self.temporal = _make_temporal(config, encoder)
-        scorer = make_scorer(config.patch_scorer, encoder.dim, config.mask_padding)
-        self.patches = PatchSelector(scorer, config.patches_per_frame)
-        self.head: Head = make_head(config, encoder.dim)
+        head = make_head(config, encoder.dim)
+        self.temporal = make_temporal(config, encoder.dim, encoder.max_words)
+        chosen = self.temporal.over_patches or "patches" in head.reads
+        self.patches = _make_selector(config, encoder.dim) if chosen else None
+        self.head: Head = head
         self._hashed: tuple[object, str] | None = None
 
     @property
@@ -88,8 +89,13 @@ class RetrievalModel(nn.Module):
 
     @property
     def num_patches(self) -> int:
-        """P, patch vectors per clip."""
-        return self.config.num_patches
+        """P, patch vectors per clip: 0 where the head reads none."""
+        return self.config.num_patches if "patches" in self.head.reads else 0
+
+    @property
+    def num_contextual(self) -> int:
+        """C, frames per clip as the temporal encoder leaves them: 0 where the head does not read them."""
+        return self.config.max_frames if "contextual" in self.head.reads else 0
 
     @property
     def fingerprint(self) -> str:
@@ -125,12 +131,16 @@ class RetrievalModel(nn.Module):
         """
         tokens = self.encoder.encode_frames(frames, frame_mask)
         cls = tokens[:, :, 0]
+        patches = cls[:, :0] if self.patches is None else self.patches(tokens, frame_mask, noise)
+        contextual = self.temporal(patches if self.temporal.over_patches else cls, frame_mask)
+        patch_mask = frame_mask.repeat_interleave(self.config.patches_per_frame + 1, dim=1)
         return VideoFeatures(
-            video=pool_frames(self.temporal(cls, frame_mask), frame_mask),
+            video=pool_frames(contextual, frame_mask),
             frames=cls,
-            patches=self.patches(tokens, frame_mask, noise),
+            patches=patches[:, : self.num_patches],
             frame_mask=frame_mask,
-            patch_mask=frame_mask.repeat_interleave(self.config.patches_per_frame + 1, dim=1),
+            patch_mask=patch_mask[:, : self.num_patches],
+            contextual=contextual[:, : self.num_contextual],
         )
 
     def score(self, text: TextFeatures, video: VideoFeatures, budget_mib: int = DEFAULT_BUDGET_MIB) -> Scores:
@@ -219,7 +229,8 @@ class RetrievalModel(nn.Module):
 
     def set_perturbation(self, perturbation: Perturbation) -> None:
         """Noise samples and deviation of the differentiable patch choice (training mode only)."""
-        self.patches.perturbation = perturbation
+        if self.patches is not None:
+            self.patches.perturbation = perturbation
 
     def start_from_towers(self) -> None:
         """Initialise the temporal encoder from CLIP's text tower, as published, where the widths agree."""
@@ -242,10 +253,8 @@ class RetrievalModel(nn.Module):
         _replace_file(folder / "config.json", lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def _make_temporal(config: ModelConfig, encoder: Encoder) -> nn.Module:
-    if config.temporal == "meanP":
-        return MeanPooling()
-    return SequentialTransformer(encoder.dim, config.temporal_layers, max(config.max_frames, encoder.max_words))
+def _make_selector(config: ModelConfig, dim: int) -> PatchSelector:
+    return PatchSelector(make_scorer(config.patch_scorer, dim, config.mask_padding), config.patches_per_frame)
 
 
 def _replace_file(path: Path, write: Any) -> None:

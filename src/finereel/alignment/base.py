@@ -8,11 +8,15 @@ explanation all call it, so no second copy of a score exists.
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
+from finereel.config import ModelConfig
+from finereel.errors import ConfigError
 from finereel.features import Scores, TextFeatures, VideoFeatures
 
 MIB = 1 << 20
@@ -20,26 +24,52 @@ DEFAULT_BUDGET_MIB = 32  # blocks near the size of the processor's cache are the
 
 
 class Head(nn.Module):
-    """Base of all heads. Subclasses are final; `weights` names the granularities that count and how much."""
+    """Base of all heads. Subclasses are final; `weights` names the granularities that count and how much.
 
+    parts: the granularities it has. reads: which of `frames`, `patches` and `contextual` frames it reads, so that the
+    model makes no others. published: the settings it was published with, where they are not `ModelConfig`'s defaults.
+    """
+
+    parts: ClassVar[tuple[str, ...]]
+    published: ClassVar[Mapping[str, Any]] = {}
+    reads: frozenset[str] = frozenset()
     weights: Mapping[str, float]
     mask_padding: bool
 
+    @classmethod
+    def granularities(cls, config: ModelConfig) -> tuple[str, ...]:
+        """The granularities it has with these settings."""
+        return cls.parts
+
+    @classmethod
+    def counted(cls, config: ModelConfig) -> dict[str, float]:
+        """`config.weights`; ConfigError where they name a granularity that this head does not have."""
+        known = cls.granularities(config)
+        unknown = sorted(set(config.weights) - set(known))
+        if unknown:
+            raise ConfigError(
+                f"the {config.head} head has no granularity {', '.join(unknown)}: weights take {', '.join(known)}"
+            )
+        return dict(config.weights)
+
     @abstractmethod
     def prepare_text(self, text: TextFeatures) -> TextFeatures:
-        """Normalise and project the text side; shapes stay."""
+        """Normalise and project the text side; a head may return a subclass that carries more."""
 
     @abstractmethod
     def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
-        """Normalise and project the video side; shapes stay."""
+        """Normalise and project the video side; a head may return a subclass that carries more."""
 
     @abstractmethod
     def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:
         """Unscaled scores per granularity of *prepared* features."""
 
-    @abstractmethod
     def coarse_query(self, text: TextFeatures) -> Float[Tensor, "T D"]:
-        """Vectors whose products with `VideoFeatures.video` are the unscaled video_sentence scores of *raw* texts."""
+        """Vectors whose products with `VideoFeatures.video` are the unscaled video_sentence scores of *raw* texts.
+
+        The unit sentences, unless a head says otherwise; where it has no video_sentence, an approximation of its score.
+        """
+        return normalize(text.sentence, dim=-1)
 
     @abstractmethod
     def pair_bytes(self, text: TextFeatures, video: VideoFeatures) -> int:
@@ -48,6 +78,10 @@ class Head(nn.Module):
     def scales(self, scale: Tensor) -> dict[str, Tensor]:
         """What each granularity is multiplied by; s for all, unless a head says otherwise."""
         return dict.fromkeys(self.weights, scale)
+
+    def mask(self, mask: Bool[Tensor, "..."]) -> Tensor | None:
+        """The mask where it matters: masking costs as much as a softmax, and most blocks have no padding left."""
+        return None if not self.mask_padding or bool(mask.all()) else mask
 
     def _without_padding(self, text: TextFeatures) -> TextFeatures:
         """Trailing columns that are padding in every text cost time and, masked, change nothing."""

@@ -33,6 +33,9 @@ _WORKING_COPIES = 7  # similarities in both layouts, two masked softmaxes and th
 class UcofiaHead(Head):
     """Args: config: sizes, aggregation, weights per granularity, units and masking; dim = D."""
 
+    parts = GRANULARITIES
+    reads = frozenset({"frames", "patches"})
+
     def __init__(self, config: ModelConfig, dim: int) -> None:
         super().__init__()
         unknown = sorted(set(config.weights) - set(GRANULARITIES))

@@ -2,7 +2,8 @@
 
 Every aggregation maps `similarities` (..., n) and `mask` (broadcastable to it, True on real entries) to (...).
 Entries under a False mask never count, whatever they hold; so trailing masked entries may be cut off, and an
-aggregation over n entries takes fewer than n. AGGREGATIONS lists them by name (`aggregation=`).
+aggregation over n entries takes fewer than n. Where every entry is masked the result is 0. AGGREGATIONS lists
+them by name (`aggregation=`).
 """
 
 from collections.abc import Callable
@@ -17,14 +18,26 @@ TEMPERATURE = 0.01  # τ, hard-coded as 1e-2 in UCoFiA and X-CLIP
 
 
 def masked_softmax(values: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None) -> Float[Tensor, "*pairs n"]:
-    """Softmax over the last axis in which masked entries have weight exactly 0.
+    """Softmax over the last axis in which masked entries have weight exactly 0; a row of them alone weighs all alike.
 
     >>> masked_softmax(torch.tensor([0.0, 0.0, 9.0]), torch.tensor([True, True, False]))
     tensor([0.5000, 0.5000, 0.0000])
     """
     if mask is not None:
-        values = values.masked_fill(~mask, float("-inf"))
+        values = values.masked_fill(~mask, torch.finfo(values.dtype).min)
     return values.softmax(-1)
+
+
+def masked_max(values: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None) -> Float[Tensor, "*pairs"]:
+    """Maximum over the last axis of the entries that are not masked; 0 where there are none.
+
+    >>> masked_max(torch.tensor([[-1.0, 9.0], [3.0, 4.0]]), torch.tensor([[True, False], [False, False]]))
+    tensor([-1.,  0.])
+    """
+    if mask is None:
+        return values.amax(-1)
+    best = values.masked_fill(~mask, torch.finfo(values.dtype).min).amax(-1)
+    return torch.where(mask.any(-1), best, 0.0)
 
 
 def _silence(values: Tensor, mask: Tensor | None) -> Tensor:
@@ -51,9 +64,7 @@ class MaxAggregation(nn.Module):
         super().__init__()
 
     def forward(self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None) -> Tensor:
-        if mask is not None:
-            similarities = similarities.masked_fill(~mask, float("-inf"))
-        return similarities.amax(-1)
+        return masked_max(similarities, mask)
 
 
 class SoftmaxAggregation(nn.Module):
@@ -85,6 +96,24 @@ class InteractiveSimilarityAggregation(nn.Module):
         return (masked_softmax(mixed / TEMPERATURE, mask) * similarities).sum(-1)
 
 
+class SimilarityMatrixAttention(nn.Module):
+    """`aosm`: Σ (softmax(x/τ)·A)·x with a learned n x n matrix A, identity at the start; weights need not sum to 1.
+
+    Source: X-CLIP's attention over the similarity matrix, `modeling_xclip.py:254-349`: one softmax, linear after it.
+    Args: size = n, which fixes how many entries the model can take.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.mixing = nn.Parameter(torch.eye(size))
+
+    def forward(self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None) -> Tensor:
+        similarities = _silence(similarities, mask)
+        count = similarities.shape[-1]
+        weights = masked_softmax(similarities / TEMPERATURE, mask) @ self.mixing[:count, :count]
+        return (weights * similarities).sum(-1)
+
+
 class CrossAttentionAggregation(nn.Module):
     """`cross_attention`: a learned query attends over (similarity, place) keys; its weights average the similarities.
 
@@ -111,6 +140,7 @@ AGGREGATIONS: dict[str, Callable[[int], nn.Module]] = {
     "softmax": SoftmaxAggregation,
     "max": MaxAggregation,
     "isa": InteractiveSimilarityAggregation,
+    "aosm": SimilarityMatrixAttention,
     "cross_attention": CrossAttentionAggregation,
 }
 

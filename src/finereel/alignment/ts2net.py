@@ -1,0 +1,72 @@
+"""TS2-Net's head: the sentence against every frame that the temporal encoder left, sharply weighted (ECCV 2022).
+
+With the l2-normalised sentence t and contextual frames f, x_f = t·f:
+
+    frame_sentence[t,v] = s · Σ_f softmax_f(4·x / ‖x‖₂)_f · x_f
+
+The rest of TS2-Net stands elsewhere: the token shift in `encoders.token_shift`, the choice of tokens in
+`encoders.patches` and the transformer over all chosen tokens in `encoders.temporal` (`tokenTransf`).
+
+Published, `mask_padding=False`: the mask of the frames is tiled over the chosen tokens where it should be repeated, so
+that frame i answers to mask[(K+1)·i mod F], for K chosen patches a frame, and ‖x‖ runs over padded frames too. By
+default frame i has its own mask and padded frames take no part at all. Source: LiuRicky/ts2_net
+`modules/modeling.py:393-607`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from finereel.alignment.base import Head
+from finereel.alignment.weighting import masked_softmax
+from finereel.config import ModelConfig
+from finereel.features import TextFeatures, VideoFeatures
+
+_SHARPNESS = 4.0
+_WORKING_COPIES = 5  # cosines, their unit form, the masked logits, weights, product
+
+
+class Ts2NetHead(Head):
+    """Args: config: tokens per frame, weights and masking; dim = D. Nothing is learned."""
+
+    parts = ("frame_sentence",)
+    published: ClassVar[Mapping[str, Any]] = {"temporal": "tokenTransf"}
+    reads = frozenset({"contextual"})
+
+    def __init__(self, config: ModelConfig, dim: int) -> None:
+        super().__init__()
+        self.weights = self.counted(config)
+        self.mask_padding = config.mask_padding
+        self.tokens_per_frame = config.patches_per_frame + 1
+
+    def prepare_text(self, text: TextFeatures) -> TextFeatures:
+        """Unit sentences."""
+        return replace(text, sentence=normalize(text.sentence, dim=-1))
+
+    def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
+        """Unit contextual frames."""
+        return replace(video, contextual=normalize(video.contextual, dim=-1))
+
+    def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:
+        """The unscaled matrix, of prepared features."""
+        sim_TVF = torch.einsum("td,vfd->tvf", text.sentence, video.contextual)
+        mask = self._frame_mask(video.frame_mask)
+        if self.mask_padding:
+            sim_TVF = sim_TVF.masked_fill(~mask, 0.0)
+        weights = masked_softmax(_SHARPNESS * normalize(sim_TVF, dim=-1), mask)
+        return {"frame_sentence": (weights * sim_TVF).sum(-1)}
+
+    def _frame_mask(self, mask: Bool[Tensor, "V F"]) -> Bool[Tensor, "V F"]:
+        if self.mask_padding:
+            return mask
+        count = mask.shape[1]
+        return mask[:, (torch.arange(count, device=mask.device) * self.tokens_per_frame) % count]
+
+    def pair_bytes(self, text: TextFeatures, video: VideoFeatures) -> int:
+        """F cosines and what they become."""
+        return video.frames.shape[1] * _WORKING_COPIES * text.sentence.element_size()
