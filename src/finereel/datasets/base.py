@@ -90,6 +90,14 @@ class CaptionProtocol:
 
 
 @dataclass(frozen=True)
+class SplitSize:
+    """How large the papers say a split is; None where they do not agree or do not say."""
+
+    videos: int | None
+    captions: int | None
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Named splits of one data set, the protocol of the papers, and which split to choose a checkpoint on.
 

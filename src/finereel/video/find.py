@@ -24,7 +24,7 @@ def find_videos(paths: Iterable[str | Path]) -> list[Path]:
     found: set[Path] = set()
     for path in named:
         if path.is_dir():
-            found.update(_below(path))
+            found.update(file for file in files_below(path) if file.suffix.lower() in EXTENSIONS)
         elif path.is_symlink() or path.exists():
             found.add(path)
         else:
@@ -35,7 +35,8 @@ def find_videos(paths: Iterable[str | Path]) -> list[Path]:
     return sorted(found)
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder; hidden folders and files are left out, links to folders followed once."""
     seen: set[tuple[int, int]] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         status = os.stat(root)  # noqa: PTH116
@@ -45,5 +46,5 @@ def _below(folder: Path) -> Iterator[Path]:
         seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in EXTENSIONS:  # noqa: PTH122
+            if not name.startswith("."):
                 yield Path(root) / name
