@@ -63,11 +63,13 @@ class EvaluationSettings:
     """How `evaluate_scores` evaluates.
 
     normalization: fitted normalisers per direction (a missing direction stays raw); each is applied per granularity
-        before fusing. bootstrap: None leaves out the intervals.
+        before fusing. bootstrap: None leaves out the intervals. weights: how plain matrices are fused, None for equal
+        weights (the published mean); `Scores` bring their own.
     """
 
     normalization: Mapping[str, PerGranularity] = field(default_factory=dict)
     bootstrap: Bootstrap | None = DEFAULT_BOOTSTRAP
+    weights: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         for direction, normalizer in self.normalization.items():
@@ -83,53 +85,40 @@ def evaluate_scores(
 ) -> RetrievalResult:
     """Metrics of every granularity and of the fused score, in both directions.
 
-    scores: `Scores`, or one (T, V) array per granularity (fused with equal weights, the published mean).
+    scores: `Scores`, or one (T, V) array per granularity (fused by `settings.weights`).
 
     >>> result = evaluate_scores({"video_sentence": np.array([[0.9, 0.2], [0.8, 0.3]])})
     >>> result.text_to_video["fused"].metrics.r1, result.video_to_text["fused"].metrics.r1
     (50.0, 100.0)
     """
-    parts, weights = _parts_and_weights(scores)
     text_to_video, video_to_text = (
-        _evaluate_direction(_Corrected.of(parts, weights, direction, settings), relation, direction, settings.bootstrap)
-        for direction in ("text_to_video", "video_to_text")
+        _evaluate_direction(scores, relation, direction, settings) for direction in ("text_to_video", "video_to_text")
     )
     return RetrievalResult(text_to_video, video_to_text)
 
 
-@dataclass(frozen=True)
-class _Corrected:
-    """Normalised matrices of one direction, `fused` last."""
-
-    matrices: Mapping[str, np.ndarray]
-    protocol: str
-
-    @classmethod
-    def of(
-        cls,
-        parts: Mapping[str, np.ndarray],
-        weights: Mapping[str, float],
-        direction: str,
-        settings: EvaluationSettings,
-    ) -> "_Corrected":
-        normalizer = settings.normalization.get(direction)
-        corrected = dict(parts) if normalizer is None else normalizer.apply(parts)
-        return cls(
-            {**corrected, FUSED: fuse(corrected, weights)}, "none" if normalizer is None else normalizer.protocol
-        )
+def corrected_scores(
+    scores: Scores | Mapping[str, np.ndarray], direction: str, settings: EvaluationSettings = PLAIN
+) -> dict[str, np.ndarray]:
+    """The (T, V) matrices that `evaluate_scores` ranks in one direction: normalised granularities, `fused` last."""
+    parts, weights = _parts_and_weights(scores, settings.weights)
+    normalizer = settings.normalization.get(direction)
+    corrected = parts if normalizer is None else normalizer.apply(parts)
+    return {**corrected, FUSED: fuse(corrected, weights)}
 
 
 def _evaluate_direction(
-    corrected: _Corrected, relation: Relation, direction: str, bootstrap: Bootstrap | None
+    scores: Scores | Mapping[str, np.ndarray], relation: Relation, direction: str, settings: EvaluationSettings
 ) -> dict[str, DirectionResult]:
     rank = rank_videos if direction == "text_to_video" else rank_texts
+    normalizer = settings.normalization.get(direction)
+    protocol = "none" if normalizer is None else normalizer.protocol
     rows = {}
-    for name, matrix in corrected.matrices.items():
+    for name, matrix in corrected_scores(scores, direction, settings).items():
         ranked = rank(matrix, relation)
+        bootstrap = settings.bootstrap
         intervals = {} if bootstrap is None else metric_intervals(ranked.ranks, ranked.clusters, bootstrap)
-        rows[name] = DirectionResult(
-            summarise(ranked.ranks), ranked.ranks, ranked.queries, intervals, corrected.protocol
-        )
+        rows[name] = DirectionResult(summarise(ranked.ranks), ranked.ranks, ranked.queries, intervals, protocol)
     return rows
 
 
@@ -176,11 +165,11 @@ def metric_intervals(
 
 
 def _parts_and_weights(
-    scores: Scores | Mapping[str, np.ndarray],
+    scores: Scores | Mapping[str, np.ndarray], weights: Mapping[str, float] | None
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     if isinstance(scores, Scores):
         parts = {name: part.detach().cpu().double().numpy() for name, part in scores.parts.items()}
         return parts, dict(scores.weights)
     if not scores or FUSED in scores:
         raise DataError(f"expected one matrix per granularity and none named {FUSED!r}, got {sorted(scores)}")
-    return dict(scores), {name: 1.0 / len(scores) for name in scores}
+    return dict(scores), dict(weights) if weights is not None else {name: 1.0 / len(scores) for name in scores}
