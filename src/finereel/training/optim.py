@@ -1,19 +1,42 @@
-"""Which parameter learns how fast, and when."""
+"""Which parameter learns how fast, and when.
+
+Names are those of `RetrievalModel`; in front of them a training loop may put `model.`. A pattern is the name of a
+module or parameter (everything below it is meant), or holds wildcards: `temporal`, `encoder.clip.*_model.embeddings`.
+"""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import nn
 
+from finereel.errors import ConfigError, unknown_name
+from finereel.training.bert_adam import BertAdam, BertAdamSettings
+
+_TOWERS, _ADAPTER = "encoder", "encoder.adapter"
+_EMBEDDED_IN_CLIP = ("encoder.clip.*_model.embeddings", "encoder.clip.vision_model.pre_layrnorm")
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters with a rate and a decay of their own, whatever they are: the pattern, lr, weight_decay."""
+
+    pattern: str
+    lr: float
+    weight_decay: float = 0.0
+
 
 @dataclass(frozen=True)
 class OptimSettings:
-    """AdamW with warm-up and cosine decay.
+    """Which optimizer, its rates, and what it leaves alone.
 
-    lr: of new layers; tower_lr: of the CLIP towers; weight_decay: on matrices only (never on biases, norms, the logit
-    scale or embeddings); warmup: share of all steps; clip_norm: largest gradient norm.
+    lr: of new layers (an adapter of precomputed tokens is one); tower_lr: of the pretrained towers; groups: rates of
+    their own, the first that fits counts; weight_decay: of what DECAYS[decay] names; warmup: share of all steps;
+    clip_norm: largest gradient norm; kind, schedule, decay: keys of OPTIMIZERS, SCHEDULES and DECAYS; freeze: patterns
+    of what does not learn, see `frozen_blocks`; bert_adam: of kind bertadam only.
     """
 
     lr: float = 1e-4
@@ -21,25 +44,76 @@ class OptimSettings:
     weight_decay: float = 0.2
     warmup: float = 0.1
     clip_norm: float = 1.0
+    kind: str = "adamw"
+    schedule: str = "warmup_cosine"
+    decay: str = "matrices"
+    groups: tuple[ParameterGroup, ...] = ()
+    freeze: tuple[str, ...] = ()
+    bert_adam: BertAdamSettings = field(default_factory=BertAdamSettings)
+
+    def __post_init__(self) -> None:
+        for setting, known in (("kind", OPTIMIZERS), ("schedule", SCHEDULES), ("decay", DECAYS)):
+            if getattr(self, setting) not in known:
+                raise unknown_name(setting, getattr(self, setting), known)
 
 
-def make_optimizer(model: nn.Module, settings: OptimSettings) -> torch.optim.AdamW:
-    """AdamW over four groups: tower or new, decayed or not. Every trainable parameter is in exactly one."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
+def make_optimizer(model: nn.Module, settings: OptimSettings) -> torch.optim.Optimizer:
+    """Freeze what is to be frozen, and group the rest: every trainable parameter is in exactly one group.
+
+    Raises ConfigError for a pattern that names nothing, and where nothing is left to learn.
+    """
+    named = {name.removeprefix("model."): parameter for name, parameter in model.named_parameters()}
+    for pattern in (*settings.freeze, *(group.pattern for group in settings.groups)):
+        if not any(_fits(name, pattern) for name in named):
+            parts = ", ".join(sorted({".".join(name.split(".")[:2]) for name in named}))
+            raise ConfigError(f"no parameter is called {pattern!r}: expected a module's name or a pattern, as {parts}")
+    groups: dict[tuple[str, float, float], list[nn.Parameter]] = {}
+    for name, parameter in named.items():
+        if any(_fits(name, pattern) for pattern in settings.freeze):
+            parameter.requires_grad_(False)
         if parameter.requires_grad:
-            tower = "encoder." in name
-            decayed = parameter.ndim >= 2 and "embedding" not in name and "position" not in name
-            groups.setdefault((tower, decayed), []).append(parameter)
-    options: list[dict[str, Any]] = [
-        {
-            "params": parameters,
-            "lr": settings.tower_lr if tower else settings.lr,
-            "weight_decay": settings.weight_decay if decayed else 0.0,
-        }
-        for (tower, decayed), parameters in groups.items()
+            groups.setdefault(_group_of(name, parameter, settings), []).append(parameter)
+    if not groups:
+        raise ConfigError(f"freeze={list(settings.freeze)} leaves nothing to learn: freeze less")
+    options = [
+        {"params": parameters, "name": name, "lr": lr, "weight_decay": decay}
+        for (name, lr, decay), parameters in groups.items()
     ]
-    return torch.optim.AdamW(options, betas=(0.9, 0.98), eps=1e-6)
+    return OPTIMIZERS[settings.kind](options, settings)
+
+
+def _group_of(name: str, parameter: nn.Parameter, settings: OptimSettings) -> tuple[str, float, float]:
+    """Name, rate and decay of the group a trainable parameter belongs to."""
+    for group in settings.groups:
+        if _fits(name, group.pattern):
+            return group.pattern, group.lr, group.weight_decay
+    tower = _fits(name, _TOWERS) and not _fits(name, _ADAPTER)
+    lr = settings.tower_lr if tower else settings.lr
+    decay = settings.weight_decay if DECAYS[settings.decay](name, parameter) else 0.0
+    return "towers" if tower else "new", lr, decay
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or fnmatchcase(name, pattern.rstrip(".") + ".*")
+
+
+def frozen_blocks(below: int) -> tuple[str, ...]:
+    """Patterns of what CLIP4Clip's `freeze_layer_num` keeps still in CLIP's towers: 0 freezes embeddings of tokens,
+    patches and places with the norm behind them, n > 0 the first n blocks of both towers too, -1 nothing.
+
+    The last norms, the projections and the logit scale always learn. Source: `main_task_retrieval.py` of CLIP4Clip.
+
+    >>> frozen_blocks(1)[-1]
+    'encoder.clip.*_model.encoder.layers.0'
+    """
+    if below < 0:
+        return ()
+    return (*_EMBEDDED_IN_CLIP, *(f"encoder.clip.*_model.encoder.layers.{block}" for block in range(below)))
+
+
+def schedule_factor(step: int, total: int, settings: OptimSettings) -> float:
+    """What the rates are multiplied by at 0-based `step` of `total`."""
+    return SCHEDULES[settings.schedule](step, total, settings.warmup)
 
 
 def warmup_cosine(step: int, total: int, warmup: float) -> float:
@@ -52,3 +126,45 @@ def warmup_cosine(step: int, total: int, warmup: float) -> float:
     if step < ramp:
         return (step + 1) / ramp
     return 0.5 * (1 + math.cos(math.pi * (step - ramp) / max(1, total - ramp)))
+
+
+def published_cosine(step: int, total: int, warmup: float) -> float:
+    """The published schedule: the first step's factor is 0, and the cosine starts at step 0, not after the warm-up, so
+    that the factor jumps where the warm-up ends. Source: UCoFiA `optimization.py:30-40`.
+
+    >>> [round(published_cosine(step, 10, 0.2), 2) for step in (0, 1, 2, 9)]
+    [0.0, 0.5, 0.9, 0.02]
+    """
+    progress = step / total
+    if progress < warmup:
+        return progress / warmup
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _matrices(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim >= 2 and "embedding" not in name and "position" not in name
+
+
+def _published(name: str, parameter: nn.Parameter) -> bool:
+    return not any(part in name for part in ("bias", "LayerNorm.weight"))
+
+
+def _adamw(groups: list[dict[str, Any]], settings: OptimSettings) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
+
+
+def _bert_adam(groups: list[dict[str, Any]], settings: OptimSettings) -> torch.optim.Optimizer:
+    return BertAdam(groups, settings.lr, settings.weight_decay, settings.bert_adam)
+
+
+# What decays: matrices but no embeddings (a scale, a bias or a norm never does); or, published, all but biases, so that
+# norms, embeddings, the logit scale and the identity matrices of the head are pulled to 0.
+DECAYS: dict[str, Callable[[str, nn.Parameter], bool]] = {"matrices": _matrices, "published": _published}
+SCHEDULES: dict[str, Callable[[int, int, float], float]] = {
+    "warmup_cosine": warmup_cosine,
+    "published": published_cosine,
+}
+OPTIMIZERS: dict[str, Callable[[list[dict[str, Any]], OptimSettings], torch.optim.Optimizer]] = {
+    "adamw": _adamw,
+    "bertadam": _bert_adam,
+}

@@ -1,0 +1,69 @@
+"""The published training step: loss, scores and gradients, from arrays that travel with the project.
+
+The whole network against the fixtures is `tests/test_official.py`; here the head, the loss and what follows them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from finereel import official
+from finereel.alignment import make_head
+from finereel.config import ModelConfig
+from finereel.features import TextFeatures, VideoFeatures
+from finereel.training.loss import symmetric_infonce
+
+DERIVED = Path(__file__).resolve().parents[1] / "golden" / "ucofia_training.npz"
+FIXTURES = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
+needs_fixtures = pytest.mark.skipif(not FIXTURES.is_dir(), reason="the fixtures of the published code are not here")
+
+
+def gap(found: Tensor, published: Any) -> float:
+    """Largest difference relative to the largest published entry."""
+    given = np.asarray(published, np.float64)
+    assert tuple(found.shape) == given.shape
+    return float(np.abs(found.detach().double().numpy() - given).max() / np.abs(given).max())
+
+
+def test_published_loss_and_gradients_of_the_head() -> None:
+    given = np.load(DERIVED)
+    tensors = {name.removeprefix("features/"): torch.from_numpy(given[name]) for name in given if "features/" in name}
+    head = make_head(ModelConfig(max_words=12, max_frames=6, patch_units="inner_product", mask_padding=False), 128)
+    ours = {name: place.removeprefix("head.") for name, place in official.ucofia.MATRICES.items()}
+    head.load_state_dict({place: torch.from_numpy(given[f"weight/{name}"]) for name, place in ours.items()})
+    learned = {name: torch.from_numpy(given[f"weight/clip.{name}"]) for name in ("logit_scale", "text_projection")}
+    projection, logit_scale = (learned[name].requires_grad_() for name in ("text_projection", "logit_scale"))
+
+    words = tensors["hidden"] @ projection
+    ends = tensors["input_ids"].argmax(-1)
+    text = TextFeatures(words[torch.arange(len(words)), ends], words, tensors["word_mask"])
+    patch_mask = tensors["frame_mask"].repeat_interleave(4, 1)
+    video = VideoFeatures(tensors["video"], tensors["frames"], tensors["patches"], tensors["frame_mask"], patch_mask)
+    scores = head.score(text, video, logit_scale.exp()).fused
+    loss = symmetric_infonce(scores)
+    loss.backward()
+
+    assert gap(scores, given["sim_matrix"]) < 1e-5
+    assert gap(loss, given["loss"]) < 1e-5
+    assert gap((torch.from_numpy(given["loss_t2v"]) + torch.from_numpy(given["loss_v2t"])) / 2, given["loss"]) < 1e-6
+    gradients = {name: head.get_parameter(place).grad for name, place in ours.items()}
+    gradients |= {f"clip.{name}": tensor.grad for name, tensor in learned.items()}
+    found = {name: gap(gradient, given[f"grad/{name}"]) for name, gradient in gradients.items()}
+    assert {name: value for name, value in found.items() if value > 1e-4} == {}
+    assert len(found) == 11
+
+
+@needs_fixtures
+def test_the_arrays_are_the_fixture() -> None:
+    ours, fixture = np.load(DERIVED), np.load(FIXTURES / "ucofia_trainloss_soft.npz")
+    state = load_file(FIXTURES / "ucofia_train_soft.safetensors")
+    for name in ours:
+        if name.startswith("weight/"):
+            assert np.array_equal(ours[name], state[name.removeprefix("weight/")].numpy()), name
+        elif not name.startswith("features/"):
+            assert np.array_equal(ours[name], fixture[name]), name
