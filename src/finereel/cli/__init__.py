@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from finereel import __version__
-from finereel.cli import demo, index, manage, models, reelworld, search
+from finereel.cli import data, demo, index, manage, models, reelworld, search
 from finereel.cli.guard import Command
 
 app = typer.Typer(
@@ -36,8 +36,19 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "models": models.models,
     "reelworld": reelworld.reelworld,
 }
+# Commands of two words, `finereel data check`.
+GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
+    "data": ("Data sets: are they complete?", data.COMMANDS),
+}
 for _name, _function in COMMANDS.items():
     app.command(_name, cls=Command)(_function)
+for _name, (_help, _commands) in GROUPS.items():
+    _group = typer.Typer(name=_name, help=_help, no_args_is_help=True, pretty_exceptions_show_locals=False)
+    for _word, _function in _commands.items():
+        _group.command(_word, cls=Command)(_function)
+    # Without a callback of its own a group of one command would become that command.
+    _group.callback()(lambda: None)
+    app.add_typer(_group)
 
 
 def _print_version(wanted: bool) -> bool:
