@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from finereel.config import ModelConfig
 from finereel.datasets.base import Caption, ClipArrays, Split
 from finereel.features import Scores, TextFeatures, VideoFeatures
 
@@ -52,7 +53,8 @@ class ToyModel:
         self.fingerprint = fingerprint
         self.spread = spread
         self.name = "toy model"
-        self.card: dict[str, object] = {}
+        self.config = ModelConfig(max_frames=1)
+        self.card: dict[str, object] = {"note": "toy"}
         self.texts: list[str] = []
 
     def encode_text(self, texts: Sequence[str]) -> TextFeatures:

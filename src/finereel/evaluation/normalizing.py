@@ -88,6 +88,9 @@ class BankSettings:
             raise ConfigError(f"a bank needs at least 2 texts, videos and held-out videos, got {self}")
 
 
+DEFAULT_BANKS = BankSettings()
+
+
 @dataclass(frozen=True)
 class FittingData:
     """What settings and banks come from; none of it is evaluated.
@@ -297,8 +300,13 @@ def _r1(scored: ScoredSplit, direction: str, normalizer: PerGranularity | None) 
     return recall_at(rank(fused, scored.relation).ranks.expected, 1)
 
 
+def training_splits(dataset: Dataset, evaluated: str) -> list[str]:
+    """Names of the splits that may be trained on when `evaluated` is evaluated."""
+    return [name for name in dataset.splits if name.startswith("train") and name != evaluated]
+
+
 def _training_split(dataset: Dataset, evaluated: str) -> Split:
-    names = [name for name in dataset.splits if name.startswith("train") and name != evaluated]
+    names = training_splits(dataset, evaluated)
     if not names:
         raise ConfigError(
             f"{dataset.name} has no training split beside {evaluated!r} (its splits: {', '.join(dataset.splits)}): "

@@ -1,0 +1,177 @@
+"""What a result must carry so that anyone can compare it, redo its statistics and know what it was.
+
+A `RunRecord` is a folder (`finereel.evaluation.record_files`): facts and metrics, the rank of every query, and, where
+kept, the scores that were ranked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from finereel.datasets.base import Dataset
+from finereel.errors import DataError
+from finereel.evaluation.gallery import ScoredSplit
+from finereel.evaluation.metrics import Ranks
+from finereel.evaluation.pooling import pool_captions
+from finereel.evaluation.provenance import Environment
+from finereel.evaluation.retrieval import FUSED, RetrievalResult
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What was asked: split and coverage. Hashes as of `Split.hash`: of the whole split and of what was scored.
+
+    texts: `single`, `multiple` or `paragraph` (see `CaptionProtocol`); missing: why, by video id.
+    """
+
+    name: str
+    split: str
+    split_hash: str
+    scored_hash: str
+    texts: str
+    videos: int
+    captions: int
+    coverage: str
+    missing: Mapping[str, str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the split was scored."""
+        return not self.missing
+
+    @classmethod
+    def of(cls, dataset: Dataset, scored: ScoredSplit) -> "DatasetFacts":
+        """The facts of a scored split; videos and captions count what was scored."""
+        split, coverage = scored.split, scored.coverage
+        return cls(
+            name=dataset.name,
+            split=split.name,
+            split_hash=coverage.split_hash,
+            scored_hash=split.hash,
+            texts=dataset.protocol.texts,
+            videos=len(split.videos),
+            captions=len(split.captions),
+            coverage=str(coverage),
+            missing=dict(coverage.missing),
+        )
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """Who answered. words, frames: tokens of a caption and frames of a clip at most; weights: of the granularities."""
+
+    name: str
+    fingerprint: str
+    head: str
+    words: int
+    frames: int
+    weights: Mapping[str, float]
+    card: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class QueryRanks:
+    """One direction, query by query: ids, the video each is about (what is resampled together), ranks by granularity.
+
+    `fused` is one of the granularities.
+    """
+
+    ids: tuple[str, ...]
+    videos: tuple[str, ...]
+    ranks: Mapping[str, Ranks]
+
+    def __post_init__(self) -> None:
+        sizes = {len(self.ids), len(self.videos), *map(len, self.ranks.values())}
+        if len(sizes) != 1 or FUSED not in self.ranks or not self.ids:
+            raise DataError(f"expected a rank for every query and granularity, got sizes {sorted(sizes)}")
+
+
+@dataclass(frozen=True)
+class GalleryScores:
+    """What was ranked in one direction: fused scores of Q queries and G gallery items, and the right item of each.
+
+    With several captions per video, a gallery item of video_to_text is all captions of a video and has its id.
+    """
+
+    queries: tuple[str, ...]
+    gallery: tuple[str, ...]
+    right: Int64[np.ndarray, " Q"]
+    matrix: Float32[np.ndarray, "Q G"]
+
+    def __post_init__(self) -> None:
+        if self.matrix.shape != (len(self.queries), len(self.gallery)) or self.right.shape != (len(self.queries),):
+            raise DataError(
+                f"expected scores for {len(self.queries)} queries and {len(self.gallery)} items, got "
+                f"{self.matrix.shape} with {len(self.right)} right answers"
+            )
+        if len(self.right) and not 0 <= self.right.min() <= self.right.max() < len(self.gallery):
+            raise DataError(f"right answers are numbers from 0 to {len(self.gallery) - 1}")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A result and everything about it.
+
+    source: where the clips came from; normalization: name, protocols and choices of `FittedNormalization`; seeds: by
+    what they were used for; results: direction -> granularity (and `fused`) -> metrics, intervals and protocol, as
+    `RetrievalResult.as_dict`; seconds: wall time; reload_verified: whether the scores are those of the model as read
+    back from its files; scores: by direction, None where they were not kept.
+    """
+
+    name: str
+    dataset: DatasetFacts
+    model: ModelFacts
+    source: Mapping[str, str]
+    normalization: Mapping[str, Any]
+    seeds: Mapping[str, int]
+    results: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    queries: Mapping[str, QueryRanks] = field(repr=False)
+    environment: Environment
+    seconds: float
+    reload_verified: bool
+    scores: Mapping[str, GalleryScores] | None = field(default=None, repr=False)
+
+    def row(self, direction: str, granularity: str = FUSED) -> Mapping[str, Any]:
+        """One line of a table: R@1, R@5, R@10, MdR, MnR, mean_recall, tie_share, intervals, protocol."""
+        return self.results[direction][granularity]
+
+
+def query_ranks(scored: ScoredSplit, result: RetrievalResult) -> dict[str, QueryRanks]:
+    """The ranks of a result, by the ids of its queries."""
+    captions, videos = scored.split.captions, scored.split.videos
+    asked = [captions[number] for number in result.text_to_video[FUSED].queries]
+    shown = tuple(videos[number] for number in result.video_to_text[FUSED].queries)
+    return {
+        "text_to_video": QueryRanks(
+            tuple(caption.id for caption in asked),
+            tuple(caption.video_id for caption in asked),
+            {name: row.ranks for name, row in result.text_to_video.items()},
+        ),
+        "video_to_text": QueryRanks(shown, shown, {name: row.ranks for name, row in result.video_to_text.items()}),
+    }
+
+
+def gallery_scores(scored: ScoredSplit, fused: Mapping[str, np.ndarray]) -> dict[str, GalleryScores]:
+    """The fused (T, V) matrix of each direction as queries against gallery."""
+    split, owners = scored.split, scored.relation
+    pooled = pool_captions(fused["video_to_text"], owners)
+    described = tuple(split.videos[number] for number in pooled.videos)
+    one_each = len(described) == len(split.captions)
+    first = {caption.video_id: caption.id for caption in reversed(split.captions)}
+    return {
+        "text_to_video": GalleryScores(
+            tuple(caption.id for caption in split.captions),
+            split.videos,
+            owners,
+            fused["text_to_video"].astype(np.float32),
+        ),
+        "video_to_text": GalleryScores(
+            described,
+            tuple(first[video] for video in described) if one_each else described,
+            np.arange(len(described), dtype=np.int64),
+            pooled.scores[:, pooled.videos].T.astype(np.float32),
+        ),
+    }
