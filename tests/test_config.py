@@ -17,10 +17,12 @@ settings = st.fixed_dictionaries(
         "max_words": st.integers(1, 100),
         "max_frames": st.integers(1, 100),
         "shifted_blocks": st.lists(st.integers(0, 30), max_size=4).map(tuple),
-        "temporal": st.sampled_from(["meanP", "seqTransf"]),
+        "temporal": st.sampled_from(["meanP", "seqLSTM", "seqTransf", "tokenTransf"]),
         "patches_per_frame": st.integers(1, 9),
         "weights": st.dictionaries(st.text(min_size=1, max_size=5), st.floats(0, 1), min_size=1, max_size=4),
         "mask_padding": st.booleans(),
+        "interaction": st.sampled_from(["wti", "ti", "dp"]),
+        "scaled_evaluation": st.booleans(),
     }
 )
 
@@ -35,7 +37,7 @@ def test_json_and_back(values: dict[str, Any]) -> None:
     ("values", "message"),
     [
         ({"max_word": 3}, "no setting max_word"),
-        ({"temporal": "lstm"}, "meanP, seqTransf, got 'lstm'"),
+        ({"temporal": "lstm"}, "meanP, seqLSTM, seqTransf, tokenTransf, got 'lstm'"),
         ({"patch_units": "metres"}, "cosine, inner_product"),
         ({"max_words": "12"}, "max_words must be int"),
         ({"max_frames": 0}, "max_frames must be at least 1, got 0"),
@@ -45,6 +47,13 @@ def test_json_and_back(values: dict[str, Any]) -> None:
 def test_refusals_name_the_setting(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         from_dict(ModelConfig, values)
+
+
+def test_later_settings_leave_old_fingerprints_alone() -> None:
+    """Models made before a setting existed keep their description; a value of it that matters is part of a new one."""
+    assert not {"interaction", "scaled_evaluation"} & set(to_dict(ModelConfig()))
+    changed = [ModelConfig(interaction="ti"), ModelConfig(scaled_evaluation=False), ModelConfig()]
+    assert len({fingerprint(to_dict(config)) for config in changed}) == 3
 
 
 def test_patches_per_clip() -> None:

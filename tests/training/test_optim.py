@@ -134,7 +134,7 @@ def test_published_groups() -> None:
     table = official.names.clip_table(2, 12) | official.names.block_table(
         "transformerClip.resblocks", "temporal.blocks", 1
     )
-    for names in (official.ucofia.MATRICES, official.ucofia.SELECTOR, official.ucofia.FRAME_POSITIONS):
+    for names in (official.ucofia.MATRICES, official.geometry.SELECTOR, official.geometry.FRAME_POSITIONS):
         table |= official.names.plain_table(names)
     wanted = {
         target.name: (1e-7 if "clip." in name else 1e-4, 0.0 if "bias" in name else 0.2)

@@ -4,13 +4,13 @@ With the l2-normalised sentence t and contextual frames f, x_f = t·f:
 
     frame_sentence[t,v] = s · Σ_f softmax_f(4·x / ‖x‖₂)_f · x_f
 
+where frames under the mask count as 0 in ‖x‖ and not at all in the softmax. Published, `mask_padding=False`: the mask
+of the frames is tiled over the chosen tokens where it should be repeated, so that frame i answers to
+mask[(K+1)·i mod F], for K chosen patches a frame. By default frame i has its own mask. Source: LiuRicky/ts2_net
+`modules/modeling.py:393-607`.
+
 The rest of TS2-Net stands elsewhere: the token shift in `encoders.token_shift`, the choice of tokens in
 `encoders.patches` and the transformer over all chosen tokens in `encoders.temporal` (`tokenTransf`).
-
-Published, `mask_padding=False`: the mask of the frames is tiled over the chosen tokens where it should be repeated, so
-that frame i answers to mask[(K+1)·i mod F], for K chosen patches a frame, and ‖x‖ runs over padded frames too. By
-default frame i has its own mask and padded frames take no part at all. Source: LiuRicky/ts2_net
-`modules/modeling.py:393-607`.
 """
 
 from collections.abc import Mapping
@@ -56,8 +56,7 @@ class Ts2NetHead(Head):
         """The unscaled matrix, of prepared features."""
         sim_TVF = torch.einsum("td,vfd->tvf", text.sentence, video.contextual)
         mask = self._frame_mask(video.frame_mask)
-        if self.mask_padding:
-            sim_TVF = sim_TVF.masked_fill(~mask, 0.0)
+        sim_TVF = sim_TVF.masked_fill(~mask, 0.0)
         weights = masked_softmax(_SHARPNESS * normalize(sim_TVF, dim=-1), mask)
         return {"frame_sentence": (weights * sim_TVF).sum(-1)}
 

@@ -3,8 +3,8 @@
     model = official.load("ucofia", state, max_words=32, max_frames=12, variant="eval")
     scores = model.scores(input_ids, text_mask, pixels, frame_mask)
 
-Numbers agree with those of the research code to 1e-5 relative. What is published behaviour and not ours by default:
-padded words, frames and patches take part; patches keep their length; in "eval" the patch matrix L1 is left out.
+KINDS lists the kinds. Numbers agree with those of the research code to 1e-5 relative, what is published behaviour and
+not ours by default included: the docstring of each head says which that is.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,25 +19,45 @@ from torch import Tensor
 from finereel.errors import CheckpointError, ConfigError, unknown_name
 from finereel.model import RetrievalModel
 from finereel.normalization import published_sinkhorn
-from finereel.official import names, ucofia
+from finereel.official import clip4clip, drl, geometry, names, ts2net, ucofia, xclip
 from finereel.official.checkpoint import read_state
 from finereel.official.options import Options
+from finereel.official.plan import ImportReport, Plan, carry_out
 from finereel.text import Tokenizer
 
-__all__ = ["KINDS", "OfficialModel", "Options", "import_checkpoint", "load", "names", "sinkhorn", "ucofia"]
+__all__ = [
+    "KINDS",
+    "ImportReport",
+    "OfficialModel",
+    "Options",
+    "geometry",
+    "import_checkpoint",
+    "import_reported",
+    "load",
+    "names",
+    "sinkhorn",
+    "ucofia",
+]
 
 Matrix = TypeVar("Matrix")
 
-KINDS: dict[str, Callable[[Mapping[str, Tensor], Options], RetrievalModel]] = {
-    "ucofia": ucofia.build,
+KINDS: dict[str, Callable[[Mapping[str, Tensor], Options], Plan]] = {
+    "ucofia": ucofia.plan,
+    "xclip": xclip.plan,
+    "clip4clip": clip4clip.plan,
+    "ts2net": ts2net.plan,
+    "drl": drl.plan,
 }
 
 
 @dataclass(frozen=True, eq=False)
 class OfficialModel:
-    """A published network. `model` is the same weights as a `RetrievalModel`, configured as published."""
+    """A published network. `model` is the same weights as a `RetrievalModel`, configured as published; `report` says
+    what became of the checkpoint's tensors.
+    """
 
     model: RetrievalModel
+    report: ImportReport | None = None
 
     @torch.no_grad()
     def scores(
@@ -70,10 +90,13 @@ class OfficialModel:
 def load(kind: str, state: Mapping[str, Tensor], **options: Any) -> OfficialModel:
     """The published network of an official state dict (tensors by official name); geometry is read from shapes.
 
-    kind: a key of KINDS; options: see `Options` (max_words, max_frames, variant, temporal, interaction).
+    kind: a key of KINDS; options: see `Options` (max_words, max_frames, variant, temporal, interaction, allow).
     Raises CheckpointError for tensors missing, unexpected or of another shape, ConfigError for unknown names.
     """
-    return OfficialModel(_builder(kind)(state, _options(options)).eval())
+    if kind not in KINDS:
+        raise unknown_name("kind of checkpoint", kind, KINDS)
+    chosen, plain = _options(options), names.without_shift_wrapper(state)
+    return OfficialModel(*carry_out(KINDS[kind](plain, chosen), plain, chosen))
 
 
 def sinkhorn(matrix: Matrix, n_iters: int = 4) -> tuple[Matrix, Matrix]:
@@ -84,26 +107,36 @@ def sinkhorn(matrix: Matrix, n_iters: int = 4) -> tuple[Matrix, Matrix]:
 def import_checkpoint(
     path: str | Path, out_dir: str | Path, kind: str = "ucofia", tokenizer: str | Path | None = None, **options: Any
 ) -> RetrievalModel:
-    """Turn a published file into a model directory, and return that model; `options` as for `load`.
+    """Turn a published file into a model directory, and return that model: `import_reported` without its report."""
+    return import_reported(path, out_dir, kind, tokenizer, **options).model
+
+
+def import_reported(
+    path: str | Path, out_dir: str | Path, kind: str = "ucofia", tokenizer: str | Path | None = None, **options: Any
+) -> OfficialModel:
+    """Turn a published file into a model directory; the model and the report on its tensors. `options` as for `load`.
 
     A checkpoint holds no vocabulary: `tokenizer` is a directory that has the one it was trained with (any CLIP model
     directory for the published ones). Without it the directory encodes token ids but no strings, and its card says so.
     Safetensors are read directly; a pickle is rewritten by a guarded process of its own and never runs in this one.
     Raises ModelNotFoundError without the file, CheckpointError when it does not read or does not fit.
     """
-    model = load(kind, read_state(path), **options).model
+    loaded = load(kind, read_state(path), **options)
+    model, report = loaded.model, loaded.report
+    assert report is not None
     if tokenizer is not None:
         model.tokenizer = _fitting_tokenizer(tokenizer, model)
     model.name = str(out_dir)
     model.card = {
         "trained": True,
         "source": f"{Path(path).name}, a published {kind} checkpoint",
-        "note": "Published arithmetic: padded words, frames and patches take part in the scores, patches keep their "
-        "length, and the three granularities count one third each."
+        "note": model.card["note"]
         + ("" if model.tokenizer else " No tokenizer came with it: put CLIP's tokenizer.json into this directory."),
     }
+    if report.missing:
+        model.card["untrained"] = sorted(name for name in report.missing)
     model.save(out_dir)
-    return model
+    return loaded
 
 
 def _fitting_tokenizer(directory: str | Path, model: RetrievalModel) -> Tokenizer:
@@ -115,12 +148,6 @@ def _fitting_tokenizer(directory: str | Path, model: RetrievalModel) -> Tokenize
             "give the one it was trained with"
         )
     return tokenizer
-
-
-def _builder(kind: str) -> Callable[[Mapping[str, Tensor], Options], RetrievalModel]:
-    if kind not in KINDS:
-        raise unknown_name("kind of checkpoint", kind, KINDS)
-    return KINDS[kind]
 
 
 def _options(values: Mapping[str, Any]) -> Options:

@@ -7,6 +7,7 @@ blocks called `resblocks`. Ours are those of `transformers`.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor
@@ -40,6 +41,7 @@ _CLIP = {
     "clip.visual.ln_post.weight": "vision_model.post_layernorm.weight",
     "clip.visual.ln_post.bias": "vision_model.post_layernorm.bias",
 }
+LSTM_TENSORS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 CLIP_TRANSPOSED = {
     "clip.text_projection": "text_projection.weight",
     "clip.visual.proj": "visual_projection.weight",
@@ -116,16 +118,55 @@ def require(state: Mapping[str, Tensor], name: str) -> Tensor:
     return state[name]
 
 
-def translate(state: Mapping[str, Tensor], table: Table, unused: Iterable[str], kind: str) -> dict[str, Tensor]:
-    """Our state dict, float32. Every tensor of the table is needed; nothing else may be there but `unused` ones."""
-    missing = sorted(set(table) - set(state))
-    extra = sorted(set(state) - set(table) - set(unused))
-    if missing or extra:
-        raise CheckpointError(
-            f"this is not the state dict of {kind} that its shapes promise: "
-            + "; ".join(_listed(word, names) for word, names in (("missing", missing), ("unexpected", extra)) if names)
-        )
+@dataclass(frozen=True)
+class Match:
+    """A state dict held against a table. mapped: found; ignored: there and left out; missing: absent as was allowed;
+    lacking, unexpected: what makes it another kind of checkpoint.
+    """
+
+    mapped: tuple[str, ...]
+    ignored: tuple[str, ...]
+    missing: tuple[str, ...]
+    lacking: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+    def check(self, kind: str) -> None:
+        """CheckpointError that names what is lacking or unexpected."""
+        problems = (("missing", self.lacking), ("unexpected", self.unexpected))
+        if any(names for _, names in problems):
+            raise CheckpointError(
+                f"this is not the state dict of {kind} that its shapes promise: "
+                + "; ".join(_listed(word, names) for word, names in problems if names)
+            )
+
+    def untrained(self, table: Table) -> set[str]:
+        """Our names of what is missing."""
+        return {target.name for name in self.missing for target in table[name]}
+
+
+def match(state: Mapping[str, Tensor], table: Table, never_used: Iterable[str], allow: Iterable[str] = ()) -> Match:
+    """Every tensor of the table is needed; nothing else may be there but what is never used. `allow`: exceptions.
+
+    `never_used` and `allow` are names, or patterns in which `*` stands for any part.
+    """
+    absent, extra = sorted(set(table) - set(state)), sorted(set(state) - set(table))
+    allowed, unused = tuple(allow), tuple(never_used)
+    return Match(
+        mapped=tuple(name for name in table if name in state),
+        ignored=tuple(name for name in extra if _any(name, unused + allowed)),
+        missing=tuple(name for name in absent if _any(name, allowed)),
+        lacking=tuple(name for name in absent if not _any(name, allowed)),
+        unexpected=tuple(name for name in extra if not _any(name, unused + allowed)),
+    )
+
+
+def translate(state: Mapping[str, Tensor], table: Table) -> dict[str, Tensor]:
+    """Our state dict, float32, of the official tensors in the table."""
     return {target.name: target.change(state[name].float()) for name, targets in table.items() for target in targets}
+
+
+def _any(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _third(place: int) -> Callable[[Tensor], Tensor]:
@@ -136,6 +177,6 @@ def _transposed(matrix: Tensor) -> Tensor:
     return matrix.T.contiguous()
 
 
-def _listed(word: str, names: list[str], shown: int = 5) -> str:
+def _listed(word: str, names: tuple[str, ...], shown: int = 5) -> str:
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return f"{word} {', '.join(names[:shown])}{more}"

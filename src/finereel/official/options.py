@@ -1,7 +1,6 @@
 """How an official checkpoint is to be read, where its tensors do not say."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from finereel.errors import ConfigError, unknown_name
 
@@ -14,25 +13,25 @@ INTERACTIONS = ("wti", "ti", "dp")
 class Options:
     """max_words, max_frames: W and F, checked against the checkpoint where its matrices are tied to them.
     variant: `train` applies the patch matrix L1 as the published training code does, `eval` leaves it out as the
-    published evaluation does. temporal: where the state does not decide. interaction: of DRL only.
+    published evaluation does; of DRL, `train` multiplies by the logit scale and `eval` does not. temporal: where the
+    state does not decide; None for what the kind was published with. interaction: of DRL only. allow: names of official
+    tensors (`*` stands for any part) that may be missing, and then start untrained, or be there unknown, and then are
+    left out.
     """
 
     max_words: int | None = None
     max_frames: int | None = None
     variant: str = "eval"
-    temporal: str = "seqTransf"
+    temporal: str | None = None
     interaction: str = "wti"
+    allow: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for setting, known in (("variant", VARIANTS), ("temporal", TEMPORAL), ("interaction", INTERACTIONS)):
-            if getattr(self, setting) not in known:
-                raise unknown_name(setting, getattr(self, setting), known)
-
-    @property
-    def ucofia_temporal(self) -> Literal["meanP", "seqTransf"]:
-        """The temporal encoder, of those that UCoFiA can have."""
-        if self.temporal == "meanP":
-            return "meanP"
-        if self.temporal == "seqTransf":
-            return "seqTransf"
-        raise ConfigError(f"ucofia has temporal='meanP' or 'seqTransf', got {self.temporal!r}")
+            value = getattr(self, setting)
+            if value not in known and not (setting == "temporal" and value is None):
+                raise unknown_name(setting, value, known)
+        for setting in ("max_words", "max_frames"):
+            value = getattr(self, setting)
+            if value is not None and value < 1:
+                raise ConfigError(f"{setting} must be at least 1, got {value}")
