@@ -12,6 +12,7 @@ FinereelError
 │   ├── LibraryNotFoundError  there is none at that path
 │   ├── ModelMismatchError    indexed with another model
 │   └── LibraryBusyError      another process is writing
+├── TrainingError         training that cannot go on; its last checkpoint is kept
 ├── DataError             annotations or captions that do not parse (names file and line)
 └── ConfigError           a setting outside its range or an unknown name
 """
@@ -65,6 +66,10 @@ class ModelMismatchError(LibraryError):
 
 class LibraryBusyError(LibraryError):
     """Another process is writing to the library."""
+
+
+class TrainingError(FinereelError):
+    """Training cannot go on; its last checkpoint is kept."""
 
 
 class DataError(FinereelError):

@@ -11,7 +11,7 @@ from finereel.encoders.tiny import tiny_clip_values
 from finereel.errors import unknown_name
 from finereel.reelworld.vocabulary import VERSION
 from finereel.training.optim import OptimSettings
-from finereel.training.trainer import TrainingSettings
+from finereel.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from finereel.recipes import Recipe
 from finereel.reelworld import captions, sample_scene, short_captions, twins
 from finereel.text import Tokenizer, train_tokenizer
 from finereel.training.batch import Batch
+from finereel.training.health import Validation
 from finereel.training.trainer import Progress, train
 
 _VALIDATION_SEED = 1
@@ -92,10 +93,11 @@ class _Judge:
         self.world = world
         self._latest: WorldResult | None = None
 
-    def __call__(self, model: RetrievalModel) -> float:
+    def __call__(self, model: RetrievalModel) -> Validation:
         self._latest = evaluate_world(model, self.world, EvaluationSettings(bootstrap=None))
         retrieval = self._latest.retrieval.text_to_video["fused"].metrics.r1
-        return (retrieval + self._latest.twins["all"].text.percent) / 2
+        twin = self._latest.twins["all"].text.percent
+        return Validation((retrieval + twin) / 2, {"text_to_video R@1": retrieval, "twins": twin})
 
     def take(self) -> WorldResult | None:
         latest, self._latest = self._latest, None

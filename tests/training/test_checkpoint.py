@@ -1,59 +1,149 @@
 """A checkpoint restores everything, or says why not; a torn write leaves the one before."""
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from finereel.errors import CheckpointError
-from finereel.training.checkpoint import Checkpoint
+from finereel.errors import CheckpointError, ConfigError, TrainingError
+from finereel.training.checkpoint import Checkpoint, RunState, recover_folder, replace_folder
+from finereel.training.health import Validation
+
+SETTINGS = {"steps": "6"}
 
 
-def learner(seed: int, width: int = 3) -> tuple[nn.Module, torch.optim.Optimizer]:
+def parts(seed: int, width: int = 3) -> dict[str, nn.Module | torch.optim.Optimizer]:
     torch.manual_seed(seed)
     model = nn.Linear(width, 2)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
     model(torch.ones(1, width)).sum().backward()
     optimizer.step()
-    return model, optimizer
+    return {"model": model, "optimizer": optimizer}
+
+
+@contextmanager
+def disk_of(size: int) -> Iterator[None]:
+    """Files can grow to `size` bytes and no further: writing more fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_nothing_saved_starts_at_zero(tmp_path: Path) -> None:
-    model, optimizer = learner(0)
-    assert Checkpoint(tmp_path / "none.pt").restore(model, optimizer) == (0, float("-inf"))
+    assert Checkpoint(tmp_path / "none.pt", SETTINGS).restore(parts(0)) == RunState()
 
 
-def test_round_trip_restores_weights_optimizer_step_best_and_random_state(tmp_path: Path) -> None:
-    model, optimizer = learner(0)
-    checkpoint = Checkpoint(tmp_path / "run" / "checkpoint.pt")
-    checkpoint.save(model, optimizer, 7, 61.5)
-    expected = torch.rand(3)
-    other, other_optimizer = learner(1)
-    assert checkpoint.restore(other, other_optimizer) == (7, 61.5)
-    assert torch.equal(torch.rand(3), expected)
-    assert torch.equal(other.weight, model.weight)
-    first, second = (o.state_dict()["state"][0]["exp_avg"] for o in (optimizer, other_optimizer))
+def test_round_trip_restores_weights_optimizer_and_state(tmp_path: Path) -> None:
+    saved, other = parts(0), parts(1)
+    checkpoint = Checkpoint(tmp_path / "run" / "checkpoint.pt", SETTINGS)
+    state = RunState(7, 61.5, 4, 1, 2, True, ((4, 61.5), (6, 60.0)), 1234)
+    checkpoint.save(saved, state)
+    assert checkpoint.restore(other) == state
+    assert torch.equal(other["model"].weight, saved["model"].weight)
+    first, second = (given["optimizer"].state_dict()["state"][0]["exp_avg"] for given in (saved, other))
     assert torch.equal(first, second)
+    assert not checkpoint.path.with_suffix(".partial").exists()
 
 
-def test_a_torn_write_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, optimizer = learner(0)
-    checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
-    checkpoint.save(model, optimizer, 1, 0.0)
+@pytest.mark.parametrize("size", [0, 100, 1500])
+def test_a_full_disk_leaves_the_one_before_and_nothing_half_written(tmp_path: Path, size: int) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", SETTINGS)
+    checkpoint.save(parts(0), RunState(step=1))
+    with disk_of(size), pytest.raises(TrainingError, match="make room"):
+        checkpoint.save(parts(1), RunState(step=2))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert checkpoint.restore(parts(2)).step == 1
 
-    def torn(state: object, file: object) -> None:
-        file.write(b"half")  # type: ignore[attr-defined]
-        raise OSError("disk full")
 
-    monkeypatch.setattr(torch, "save", torn)
-    with pytest.raises(OSError, match="disk full"):
-        checkpoint.save(model, optimizer, 2, 0.0)
-    assert checkpoint.restore(model, optimizer)[0] == 1
+def test_a_half_written_file_beside_it_is_ignored(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", SETTINGS)
+    (tmp_path / "checkpoint.partial").write_bytes(b"half")
+    assert checkpoint.restore(parts(0)) == RunState()
+    checkpoint.save(parts(0), RunState(step=3))
+    assert checkpoint.restore(parts(0)).step == 3
 
 
 def test_another_model_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
-    checkpoint.save(*learner(0), 1, 0.0)
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", SETTINGS)
+    checkpoint.save(parts(0), RunState())
     with pytest.raises(CheckpointError, match="another folder"):
-        checkpoint.restore(*learner(0, width=4))
+        checkpoint.restore(parts(0, width=4))
+
+
+@pytest.mark.parametrize("kept", [0, 10, 800])
+def test_a_torn_file_is_refused_with_what_to_do(tmp_path: Path, kept: int) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", SETTINGS)
+    checkpoint.save(parts(0), RunState())
+    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:kept])
+    with pytest.raises(CheckpointError, match="delete it to start over"):
+        checkpoint.restore(parts(0))
+
+
+def test_other_settings_are_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    path, other = tmp_path / "checkpoint.pt", parts(1)
+    Checkpoint(path, {"steps": "6", "seed": "0"}).save(parts(0), RunState())
+    before = other["model"].weight.clone()
+    with pytest.raises(ConfigError, match="seed was 0 and is not set; steps was 6 and is 8"):
+        Checkpoint(path, {"steps": "8"}).restore(other)
+    assert torch.equal(other["model"].weight, before)
+
+
+def test_a_new_best_is_higher_than_all_before() -> None:
+    state = RunState(step=2).judged(Validation(1.0))
+    assert (state.best, state.best_step, state.stale) == (1.0, 2, 0)
+    equal = state.stepped(finite=True).judged(Validation(1.0))
+    assert (equal.best, equal.best_step, equal.stale) == (1.0, 2, 1)
+    better = equal.stepped(finite=False).judged(Validation(1.5))
+    assert (better.best, better.best_step, better.stale, better.skipped) == (1.5, 4, 0, 1)
+    assert better.history == ((2, 1.0), (3, 1.0), (4, 1.5))
+
+
+def fill(text: str) -> object:
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "one").write_text(text)
+        (folder / "other").write_text(text)
+
+    return write
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    for text in ("old", "new"):
+        replace_folder(tmp_path / "best", fill(text))
+    assert {path.read_text() for path in (tmp_path / "best").iterdir()} == {"new"}
+    assert [path.name for path in tmp_path.iterdir()] == ["best"]
+
+
+@pytest.mark.parametrize("crash", range(4))
+def test_a_crash_while_a_folder_is_replaced_leaves_the_old_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash: int
+) -> None:
+    """Killed at the first, second, ... rename, or just before the old one is removed."""
+    replace_folder(tmp_path / "best", fill("old"))
+    renames = iter(range(9))
+    rename = Path.rename
+
+    def killed(self: Path, target: Path) -> Path:
+        if next(renames) == crash:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", killed)
+    try:
+        replace_folder(tmp_path / "best", fill("new"))
+    except KeyboardInterrupt:
+        monkeypatch.undo()
+    recover_folder(tmp_path / "best")
+    texts = {path.read_text() for path in (tmp_path / "best").iterdir()}
+    assert texts == ({"old"} if crash < 2 else {"new"})
+    monkeypatch.undo()
+    replace_folder(tmp_path / "best", fill("newest"))
+    assert {path.read_text() for path in (tmp_path / "best").iterdir()} == {"newest"}
+    assert [path.name for path in tmp_path.iterdir()] == ["best"]

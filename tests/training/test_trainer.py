@@ -1,54 +1,48 @@
-"""The loop on a tiny model: it learns, it resumes to the same weights, it keeps the best, it survives a NaN batch."""
+"""The loop on a tiny model: it learns, it resumes to the same weights, it keeps the best, it survives a bad batch."""
 
-from collections.abc import Callable
+import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from finereel.encoders.patches import Perturbation
+from finereel.errors import ConfigError, TrainingError
 from finereel.features import Scores
 from finereel.model import RetrievalModel, load
 from finereel.training.batch import Batch
+from finereel.training.health import Validation
+from finereel.training.learner import contrastive_loss
 from finereel.training.loss import symmetric_infonce
-from finereel.training.optim import OptimSettings
-from finereel.training.trainer import Progress, TrainingSettings, contrastive_loss, train
-from tiny_models import FRAMES, IMAGE, WORDS, tiny_model
-
-SETTINGS = TrainingSettings(
-    steps=6,
-    optim=OptimSettings(lr=1e-3, tower_lr=1e-3, warmup=0.2),
-    perturbation=Perturbation(samples=4),
-    factor_weight=0.5,
-    factor_sizes=(3,),
-    validate_every=2,
-)
+from finereel.training.signals import Stopped
+from finereel.training.trainer import Progress, train
+from tiny_models import tiny_model
+from tiny_runs import SETTINGS, batch_at, loss_on_step_99, rising, same, scores, weights
 
 
-def batch_at(step: int) -> Batch:
-    generator = torch.Generator().manual_seed(step)
-    size = 4
-    ids = torch.randint(1, 500, (size, WORDS), generator=generator)
-    ids[:, -1] = 529
-    labels = torch.randint(-1, 3, (size, 1), generator=generator)
-    return Batch(
-        torch.randint(0, 256, (size, FRAMES, IMAGE, IMAGE, 3), generator=generator, dtype=torch.uint8),
-        torch.ones(size, FRAMES, dtype=torch.bool),
-        ids,
-        torch.ones(size, WORDS, dtype=torch.bool),
-        labels,
-        labels,
-    )
+def poisoned_at(*steps: int) -> Any:
+    """Batches, those of some steps with a NaN in the loss: a text without words, all of whose clips have no frames."""
+
+    def at(step: int) -> Batch:
+        batch = batch_at(step)
+        return replace(batch, frame_mask=torch.zeros_like(batch.frame_mask)) if step in steps else batch
+
+    return at
 
 
-def rising() -> Callable[[RetrievalModel], float]:
-    calls = iter(range(100))
-    return lambda model: float(next(calls))
+@pytest.fixture
+def nan_for_empty_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The published zero / zero of a clip without frames."""
+    plain = RetrievalModel.video_features
 
+    def features(self: RetrievalModel, frames: Any, mask: Any, noise: Any = None) -> Any:
+        video = plain(self, frames, mask, noise)
+        return video if bool(mask.any()) else replace(video, video=video.video * torch.nan)
 
-def weights(model: RetrievalModel) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    monkeypatch.setattr(RetrievalModel, "video_features", features)
 
 
 def test_it_fits_one_batch(tmp_path: Path) -> None:
@@ -58,46 +52,139 @@ def test_it_fits_one_batch(tmp_path: Path) -> None:
     assert losses[-1] < losses[0] / 2
 
 
+def test_two_runs_leave_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        train(tiny_model(), batch_at, loss_on_step_99, SETTINGS, tmp_path / name)
+        (tmp_path / name / "log.jsonl").unlink()  # it tells the time, and its length is in the checkpoint
+    for file in ("best/model.safetensors", "best/config.json", "best/validation.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes(), file
+    one, other = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("one", "other"))
+    assert same(one["model"], other["model"])
+    assert one["state"] | {"log_bytes": 0} == other["state"] | {"log_bytes": 0}
+
+
 def test_a_run_that_was_stopped_ends_in_the_same_weights(tmp_path: Path) -> None:
     whole, resumed = tiny_model(), tiny_model()
-    train(whole, batch_at, rising(), SETTINGS, tmp_path / "whole")
+    expected = train(whole, batch_at, loss_on_step_99, SETTINGS, tmp_path / "whole")
 
-    def stop_at_four(progress: Progress) -> None:
+    def stop_at_five(progress: Progress) -> None:
         if progress.step == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(resumed, batch_at, rising(), SETTINGS, tmp_path / "resumed", stop_at_four)
+        train(resumed, batch_at, loss_on_step_99, SETTINGS, tmp_path / "resumed", stop_at_five)
+    torch.rand(7)  # another process stands elsewhere in its random numbers
     again = tiny_model(seed=9)
-    train(again, batch_at, rising(), SETTINGS, tmp_path / "resumed")
-    for name, tensor in weights(whole).items():
-        assert torch.equal(tensor, weights(again)[name]), name
+    assert train(again, batch_at, loss_on_step_99, SETTINGS, tmp_path / "resumed") == expected
+    assert same(weights(whole), weights(again))
+
+
+def test_a_finished_run_does_nothing_but_tell_its_result(tmp_path: Path) -> None:
+    expected = train(tiny_model(), batch_at, loss_on_step_99, SETTINGS, tmp_path)
+    again = tiny_model(seed=9)
+    assert train(again, lambda step: pytest.fail("no batch is needed"), rising(), SETTINGS, tmp_path) == expected
+    assert same(weights(again), torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"] | {}) is False
+    assert len(expected.history) == 3
+
+
+def test_a_run_of_other_settings_is_refused_by_name(tmp_path: Path) -> None:
+    train(tiny_model(), batch_at, rising(), SETTINGS, tmp_path)
+    other = replace(SETTINGS, steps=8, optim=replace(SETTINGS.optim, lr=0.5))
+    with pytest.raises(ConfigError, match=r"optim\.lr was 0\.001 and is 0\.5; steps was 6 and is 8"):
+        train(tiny_model(), batch_at, rising(), other, tmp_path)
+    with pytest.raises(ConfigError, match=r"model\.temporal_layers was 1 and is 2"):
+        train(tiny_model(temporal_layers=2), batch_at, rising(), SETTINGS, tmp_path)
+    train(tiny_model(), batch_at, rising(), replace(SETTINGS, log_every=3, checkpoint_every=1), tmp_path)
 
 
 def test_the_best_by_validation_is_kept_not_the_last(tmp_path: Path) -> None:
     found: list[dict[str, torch.Tensor]] = []
 
-    def falling(model: RetrievalModel) -> float:
+    def falling(model: RetrievalModel) -> Validation:
         found.append(weights(model))
-        return -float(len(found))
+        return Validation(-float(len(found)))
 
     model = tiny_model()
-    best = train(model, batch_at, falling, SETTINGS, tmp_path)
-    kept = load(tmp_path / "best")
-    assert best == -1.0
-    assert len(found) == 3
-    assert all(torch.equal(tensor, found[0][name]) for name, tensor in weights(kept).items())
-    assert any(not torch.equal(tensor, found[0][name]) for name, tensor in weights(model).items())
+    result = train(model, batch_at, falling, SETTINGS, tmp_path)
+    assert (result.best, result.best_step, len(found)) == (-1.0, 2, 3)
+    assert result.history == ((2, -1.0), (4, -2.0), (6, -3.0))
+    assert same(weights(load(tmp_path / "best")), found[0])
+    assert not same(weights(model), found[0])
 
 
-def test_a_batch_that_is_not_finite_changes_no_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_model_scores_after_loading_what_it_scored_before_saving(tmp_path: Path) -> None:
+    result = train(tiny_model(), batch_at, loss_on_step_99, SETTINGS, tmp_path)
+    noted = json.loads((tmp_path / "best" / "validation.json").read_text())
+    again = loss_on_step_99(load(tmp_path / "best"))
+    assert again.score == noted["score"] == result.best
+    assert again.metrics == noted["metrics"]
+    assert noted["step"] == result.best_step
+
+
+@pytest.mark.usefixtures("nan_for_empty_clips")
+def test_a_batch_that_is_not_finite_is_skipped_counted_and_told(tmp_path: Path) -> None:
+    model, events = tiny_model(), list[Progress]()
+    settings = replace(SETTINGS, steps=2, factor_weight=0.0)
+    before = weights(model)
+    result = train(model, poisoned_at(0, 1), rising(), settings, tmp_path, events.append)
+    assert same(weights(model), before)
+    assert result.skipped == 2
+    assert [event.finite for event in events] == [False, False]
+    assert any("skipped" in note for note in events[0].notes)
+    clean = train(tiny_model(), poisoned_at(1), rising(), settings, tmp_path / "half")
+    assert clean.skipped == 1
+
+
+@pytest.mark.usefixtures("nan_for_empty_clips")
+def test_too_many_bad_batches_end_the_run_and_keep_its_checkpoint(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, factor_weight=0.0, max_bad_batches=1, checkpoint_every=1)
+    with pytest.raises(TrainingError, match="2 batches up to step 5"):
+        train(tiny_model(), poisoned_at(3, 4), rising(), settings, tmp_path)
+    kept = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert kept["state"]["step"] == 4
+    assert all(bool(tensor.isfinite().all()) for tensor in kept["model"].values())
+    finished = train(tiny_model(), poisoned_at(3, 4), rising(), replace(settings, max_bad_batches=2), tmp_path)
+    assert finished.skipped == 2
+
+
+def test_patience_ends_a_run_that_gets_no_better_and_a_resumed_one_too(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, validate_every=1, patience=2)
+    result = train(tiny_model(), batch_at, scores(1.0, 3.0, 2.0, 3.0), settings, tmp_path)
+    assert (result.steps, result.best_step, result.early) == (4, 2, True)
+    assert train(tiny_model(), batch_at, rising(), settings, tmp_path) == result
+
+
+def test_the_alarm_goes_off_once_and_only_at_chance(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, validate_every=1, chance_after=3)
+
+    def alarms(score: float, folder: str) -> list[int]:
+        events: list[Progress] = []
+        train(
+            tiny_model(), batch_at, lambda m: Validation(score, chance=5.0), settings, tmp_path / folder, events.append
+        )
+        return [event.step for event in events if any("at chance" in note for note in event.notes)]
+
+    assert alarms(5.0, "guessing") == [3]
+    assert alarms(5.1, "learning") == []
+    assert "at chance after 3 steps" in (tmp_path / "guessing" / "log.jsonl").read_text()
+
+
+def test_the_test_split_is_refused_for_selection(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="refused for selection"):
+        train(tiny_model(), batch_at, lambda model: Validation(1.0, split="test"), SETTINGS, tmp_path)
+    assert not (tmp_path / "best").exists()
+
+
+def test_frozen_parameters_are_not_touched(tmp_path: Path) -> None:
     model = tiny_model()
     before = weights(model)
-    monkeypatch.setattr(
-        "finereel.training.trainer.contrastive_loss", lambda s, _: symmetric_infonce(s.fused) * torch.nan
-    )
-    train(model, batch_at, rising(), replace(SETTINGS, steps=2, factor_weight=0.0), tmp_path)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(model).items())
+    frozen = replace(SETTINGS, optim=replace(SETTINGS.optim, freeze=("encoder",)), max_logit_scale=0.1)
+    train(model, batch_at, rising(), frozen, tmp_path)
+    after = weights(model)
+    changed = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    assert changed
+    assert not any(name.startswith("encoder") for name in changed)
+    assert all(p.grad is None for name, p in model.named_parameters() if name.startswith("encoder"))
 
 
 def test_the_logit_scale_stays_below_its_limit(tmp_path: Path) -> None:
@@ -108,15 +195,91 @@ def test_the_logit_scale_stays_below_its_limit(tmp_path: Path) -> None:
 
 def test_part_weight_adds_the_mean_of_the_parts() -> None:
     parts = {name: torch.randn(3, 3) for name in ("video_sentence", "frame_sentence")}
-    scores = Scores(parts, {"video_sentence": 0.5, "frame_sentence": 0.5})
-    plain = contrastive_loss(scores, SETTINGS)
+    given = Scores(parts, {"video_sentence": 0.5, "frame_sentence": 0.5})
+    plain = contrastive_loss(given)
     expected = plain + 0.4 * sum(symmetric_infonce(part) for part in parts.values()) / 2
-    assert torch.allclose(contrastive_loss(scores, replace(SETTINGS, part_weight=0.4)), expected)
-    assert torch.allclose(plain, symmetric_infonce(scores.fused))
+    assert torch.allclose(contrastive_loss(given, 0.4), expected)
+    assert torch.allclose(plain, symmetric_infonce(given.fused))
 
 
 def test_progress_counts_every_step_and_tells_when_it_validated(tmp_path: Path) -> None:
     events: list[Progress] = []
     train(tiny_model(), batch_at, rising(), SETTINGS, tmp_path, events.append)
     assert [event.step for event in events] == [1, 2, 3, 4, 5, 6]
-    assert [event.validation for event in events] == [None, 0.0, None, 1.0, None, 2.0]
+    found = [None if event.validation is None else event.validation.score for event in events]
+    assert found == [None, 0.0, None, 1.0, None, 2.0]
+    assert all(event.samples_per_second > 0 for event in events)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_the_step_saves_and_the_run_goes_on_to_the_same_weights(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    whole, resumed = tiny_model(), tiny_model(seed=9)
+    settings = replace(SETTINGS, validate_every=6)
+    train(whole, batch_at, loss_on_step_99, settings, tmp_path / "whole")
+
+    def ask(progress: Progress) -> None:
+        if progress.step == 3:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(Stopped, match="after step 3") as stopped:
+        train(tiny_model(), batch_at, loss_on_step_99, settings, tmp_path / "resumed", ask)
+    assert (stopped.value.step, stopped.value.signum) == (3, number)
+    steps: list[int] = []
+    train(resumed, batch_at, loss_on_step_99, settings, tmp_path / "resumed", lambda p: steps.append(p.step))
+    assert steps == [4, 5, 6]
+    assert same(weights(whole), weights(resumed))
+
+
+def test_batches_that_fail_because_of_the_signal_do_not_cost_the_checkpoint(tmp_path: Path) -> None:
+    def torn(step: int) -> Batch:
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise BrokenPipeError("the worker was stopped too")
+        return batch_at(step)
+
+    with pytest.raises(Stopped, match="after step 3"):
+        train(tiny_model(), torn, rising(), SETTINGS, tmp_path)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["state"]["step"] == 3
+
+
+def test_batches_that_fail_by_themselves_are_not_hidden(tmp_path: Path) -> None:
+    def torn(step: int) -> Batch:
+        raise BrokenPipeError("no signal")
+
+    with pytest.raises(BrokenPipeError, match="no signal"):
+        train(tiny_model(), torn, rising(), SETTINGS, tmp_path)
+
+
+def test_a_full_disk_while_the_best_is_saved_leaves_the_best_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: RetrievalModel, directory: Path) -> None:
+        Path(directory).mkdir()
+        (Path(directory) / "model.safetensors").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    train(tiny_model(), batch_at, scores(1.0), SETTINGS, tmp_path)
+    before = (tmp_path / "best" / "model.safetensors").read_bytes()
+    (tmp_path / "checkpoint.pt").unlink()
+    monkeypatch.setattr(RetrievalModel, "save", full)
+    with pytest.raises(TrainingError, match="No space left"):
+        train(tiny_model(seed=3), batch_at, scores(2.0), SETTINGS, tmp_path)
+    assert (tmp_path / "best" / "model.safetensors").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["best", "tensorboard"]
+
+
+def test_the_log_of_a_resumed_run_holds_no_step_twice(tmp_path: Path) -> None:
+    def crash(progress: Progress) -> None:
+        if progress.step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_model(), batch_at, rising(), SETTINGS, tmp_path, crash)
+    logged = (tmp_path / "log.jsonl").read_text()
+    assert '"step": 5' in logged
+    train(tiny_model(), batch_at, rising(), SETTINGS, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["kind"] == "step"] == [1, 2, 3, 4, 5, 6]
+    assert [line["step"] for line in lines if line["kind"] == "validation"] == [2, 4, 6]

@@ -1,6 +1,6 @@
 """One training batch: texts, their clips, and, where a world tells them, the factors of both."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -25,10 +25,15 @@ class Batch:
     def __len__(self) -> int:
         return len(self.frames)
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: tensor.to(device) for name, tensor in given.items() if tensor is not None})
+
 
 def without_repeated_texts(batch: Batch) -> Batch:
     """Rows that repeat the text of the row above (moments of one scene) teach the text tower nothing new."""
-    new = torch.ones(len(batch.input_ids), dtype=torch.bool)
+    new = torch.ones(len(batch.input_ids), dtype=torch.bool, device=batch.input_ids.device)
     new[1:] = (batch.input_ids[1:] != batch.input_ids[:-1]).any(1)
     factors = None if batch.text_factors is None else batch.text_factors[new]
     return replace(batch, input_ids=batch.input_ids[new], text_mask=batch.text_mask[new], text_factors=factors)

@@ -1,50 +1,173 @@
-"""Saving a run so that it resumes exactly: weights, optimizer, step and random state, written whole or not at all."""
+"""Saving a run so that it resumes exactly: weights, optimizer and where the run stands, written whole or not at all."""
 
 import os
-from dataclasses import dataclass
+import pickle
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from safetensors import SafetensorError
 
-from finereel.errors import CheckpointError
+from finereel.errors import CheckpointError, ConfigError, TrainingError
+from finereel.training.health import Validation
+
+Parts = Mapping[str, Any]
+"""What has `state_dict` and `load_state_dict`, by name: the learner, the optimizer, the loss scaler."""
+Settings = Mapping[str, str]
+_UNREADABLE = (RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Where a run stands.
+
+    step: steps done, which is also the place in the schedule and in the batches; best, best_step: highest validation
+    score and when; stale: validations since then; skipped: batches left out because something was not finite; alarmed:
+    whether the chance alarm went off; history: (step, score) of every validation; log_bytes: length of the log.
+    """
+
+    step: int = 0
+    best: float = float("-inf")
+    best_step: int = 0
+    stale: int = 0
+    skipped: int = 0
+    alarmed: bool = False
+    history: tuple[tuple[int, float], ...] = ()
+    log_bytes: int = 0
+
+    def stepped(self, finite: bool) -> "RunState":
+        """One step later; a step that was not finite was skipped."""
+        return replace(self, step=self.step + 1, skipped=self.skipped + (not finite))
+
+    def judged(self, validation: Validation) -> "RunState":
+        """After a validation: a new best is one that is higher than all before."""
+        history = (*self.history, (self.step, validation.score))
+        if validation.score > self.best:
+            return replace(self, best=validation.score, best_step=self.step, stale=0, history=history)
+        return replace(self, stale=self.stale + 1, history=history)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file per run, `checkpoint.pt`, replaced atomically: a crash leaves the previous one."""
+    """One file per run, `checkpoint.pt`, replaced atomically: a crash leaves the previous one.
+
+    settings: what must be the same for a run to go on, as text by name.
+    """
 
     path: Path
+    settings: Settings
 
-    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, best: float) -> None:
-        """Write beside, sync, rename."""
-        state = {
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "step": step,
-            "best": best,
-            "random": torch.get_rng_state(),
-        }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+    def save(self, parts: Parts, state: RunState) -> None:
+        """Write beside, sync, rename. TrainingError when it cannot be written; the previous one stays."""
+        values = {name: part.state_dict() for name, part in parts.items()}
+        values |= {"state": asdict(state), "settings": dict(self.settings)}
         partial = self.path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self.path)
+        with _writing(partial, keeps=f"the checkpoint before it in {self.path.parent}"):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                torch.save(values, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self.path)
+            _sync_folder(self.path.parent)
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
-        """The next step and the best validation so far; (0, -inf) where nothing was saved yet."""
+    def restore(self, parts: Parts) -> RunState:
+        """Load every part; where nothing was saved yet, change nothing and start at step 0.
+
+        Raises ConfigError naming the settings that differ, CheckpointError when the file does not fit or does not read.
+        """
         if not self.path.exists():
-            return 0, float("-inf")
+            return RunState()
         try:
-            state: dict[str, Any] = torch.load(self.path, weights_only=True)
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            torch.set_rng_state(state["random"])
-            return int(state["step"]), float(state["best"])
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise CheckpointError(
-                f"{self.path} does not fit this run ({error}); train into another folder, or delete it to start over"
-            ) from error
+            saved: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+            settings, state = dict(saved["settings"]), _state_from(saved["state"])
+        except _UNREADABLE as error:
+            raise self._misfit(error) from error
+        self._refuse_other(settings)
+        try:
+            for name, part in parts.items():
+                part.load_state_dict(saved[name])
+        except _UNREADABLE as error:
+            raise self._misfit(error) from error
+        return state
+
+    def _misfit(self, error: Exception) -> CheckpointError:
+        return CheckpointError(
+            f"{self.path} does not fit this run ({error}); train into another folder, or delete it to start over"
+        )
+
+    def _refuse_other(self, saved: Settings) -> None:
+        names = sorted({*saved, *self.settings})
+        differing = [
+            f"{name} was {saved.get(name, 'not set')} and is {self.settings.get(name, 'not set')}"
+            for name in names
+            if saved.get(name) != self.settings.get(name)
+        ]
+        if differing:
+            raise ConfigError(
+                f"the run in {self.path.parent} has other settings: {'; '.join(differing)}. "
+                "Give the same settings to go on with it, or train into another folder"
+            )
+
+
+def _state_from(values: dict[str, Any]) -> RunState:
+    known = {field.name: values[field.name] for field in fields(RunState)}
+    return RunState(**known | {"history": tuple((step, score) for step, score in known["history"])})
+
+
+def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a folder that then takes the place of `folder`, whose files thus always belong together.
+
+    A crash between the two renames leaves the old one aside; `recover_folder` puts it back.
+    """
+    partial, aside = _partial(folder), _aside(folder)
+    shutil.rmtree(partial, ignore_errors=True)
+    with _writing(partial, keeps=f"the model before it in {folder}"):
+        write(partial)
+        shutil.rmtree(aside, ignore_errors=True)
+        if folder.exists():
+            folder.rename(aside)
+        partial.rename(folder)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def recover_folder(folder: Path) -> None:
+    """After a crash in `replace_folder`: the old folder back where there is no new one."""
+    if not folder.exists() and _aside(folder).exists():
+        _aside(folder).rename(folder)
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".partial")
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".before")
+
+
+@contextmanager
+def _writing(partial: Path, keeps: str) -> Iterator[None]:
+    """What cannot be written, on a full disk say, is removed, and a TrainingError says what is kept."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        with suppress(OSError):
+            shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
+        raise TrainingError(
+            f"{partial.parent} could not be written to ({error}); {keeps} is kept: make room there, then give the same "
+            "command again"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force the rename itself to disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

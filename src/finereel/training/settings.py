@@ -1,0 +1,74 @@
+"""The settings of a training run, and which of them must be the same for a run to go on."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from finereel.config import to_dict
+from finereel.encoders.patches import Perturbation
+from finereel.errors import ConfigError
+from finereel.training.optim import OptimSettings
+
+_FREE_TO_CHANGE = ("checkpoint_every", "log_every", "max_bad_batches")
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long, how fast, how often to look.
+
+    contrastive_weight: of the contrastive loss; 0 leaves it out, for rows that are no negatives of one another.
+    part_weight: weight of the same loss on every granularity by itself, beside the fused one (0: fused only, as
+    published). factor_weight: weight of factor supervision (needs factor_sizes, and batches with factors).
+    perturbation: noise of the differentiable patch choice. bfloat16: autocast of the forward pass.
+
+    validate_every, checkpoint_every, log_every: in steps; a validation and the last step always checkpoint. patience:
+    stop after so many validations without a better one, 0 never. chance_after: steps after which a validation that
+    guessing explains is an alarm. max_bad_batches: how many batches may be skipped because their loss or gradients are
+    not finite. data: what identifies the batches (a hash), so that no other data go on with a run.
+    """
+
+    steps: int = 1000
+    optim: OptimSettings = field(default_factory=OptimSettings)
+    contrastive_weight: float = 1.0
+    part_weight: float = 0.0
+    perturbation: Perturbation = field(default_factory=Perturbation)
+    factor_weight: float = 0.0
+    factor_sizes: tuple[int, ...] = ()
+    bfloat16: bool = False
+    validate_every: int = 200
+    checkpoint_every: int = 200
+    log_every: int = 1
+    patience: int = 0
+    chance_after: int = 500
+    max_bad_batches: int = 20
+    max_logit_scale: float = math.log(100.0)
+    seed: int = 0
+    data: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "validate_every", "checkpoint_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("patience", "chance_after", "max_bad_batches"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
+
+
+def run_identity(settings: TrainingSettings, model: Mapping[str, Any]) -> dict[str, str]:
+    """What must be the same for a run to go on, flat and as text; `model`: the model's own settings.
+
+    >>> run_identity(TrainingSettings(), {"max_frames": 12})["optim.lr"]
+    '0.0001'
+    """
+    values = {name: value for name, value in to_dict(settings).items() if name not in _FREE_TO_CHANGE}
+    return dict(sorted(_flat({**values, "model": model})))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in values.items():
+        nested = isinstance(value, Mapping)
+        rows += _flat(value, f"{prefix}{name}.") if nested else [(prefix + name, json.dumps(value, sort_keys=True))]
+    return rows
