@@ -43,7 +43,10 @@ def test_mentioned_commands_and_options_exist(document: Path) -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]
     for name, rest in commands_in(text_of(document)):
         assert name in commands, f"{document.name}: no command 'finereel {name}'"
-        known = {flag for parameter in commands[name].params for flag in parameter.opts} | {"--help"}
+        command, words = commands[name], rest.split()
+        if words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words[0]]
+        known = {flag for parameter in command.params for flag in parameter.opts} | {"--help"}
         unknown = set(re.findall(r"(?<!\S)--[a-z-]+", rest)) - known
         assert not unknown, f"{document.name}: finereel {name} has no {unknown}"
 

@@ -90,7 +90,7 @@ class Row:
         text = value.strip()
         if not text:
             raise self.error(f"{name!r} is empty: remove the row or write what is missing")
-        if "\0" in text or _broken(text):
+        if "\0" in text or not (text.isascii() or _encodes(text)):
             raise self.error(f"{name!r} holds a NUL or half a surrogate pair, which is no text: {quoted(text)}")
         return text
 
@@ -291,9 +291,9 @@ def _some(names: Iterable[str]) -> str:
     return quoted(", ".join(list(names)[:_CANDIDATES])) if names else "nothing"
 
 
-def _broken(text: str) -> bool:
+def _encodes(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return True
-    return False
+        return False
+    return True
