@@ -25,6 +25,7 @@ from finereel.training.distributed import Shard, anywhere, average_gradients, br
 from finereel.training.loss import symmetric_infonce
 from tiny_models import FRAMES, IMAGE, WORDS, random_text, random_video, tiny_model
 
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # Python 3.12
 ROWS, SAMPLES, SECONDS = 8, 4, 120
 Work = Callable[[Shard], Any]
 

@@ -16,6 +16,7 @@ from finereel import official
 from finereel.alignment import make_head
 from finereel.config import ModelConfig
 from finereel.features import TextFeatures, VideoFeatures
+from finereel.training.caching import Rows, cached_backward
 from finereel.training.loss import symmetric_infonce
 
 DERIVED = Path(__file__).resolve().parents[1] / "golden" / "ucofia_training.npz"
@@ -56,6 +57,29 @@ def test_published_loss_and_gradients_of_the_head() -> None:
     found = {name: gap(gradient, given[f"grad/{name}"]) for name, gradient in gradients.items()}
     assert {name: value for name, value in found.items() if value > 1e-4} == {}
     assert len(found) == 11
+
+
+@needs_fixtures
+@pytest.mark.parametrize("chunk", [0, 3])
+def test_published_training_step_by_chunks(chunk: int) -> None:
+    """The whole network: towers in chunks, one loss, the norm over all parameters."""
+    given, inputs = np.load(FIXTURES / "ucofia_trainloss_soft.npz"), np.load(FIXTURES / "inputs_train.npz")
+    names = ("input_ids", "input_mask", "video", "video_mask")
+    ids, words, pixels, frames = (torch.from_numpy(inputs[name][:, 0]) for name in names)
+    noise = torch.from_numpy(given["noise"]).unflatten(0, tuple(frames.shape))
+    state = load_file(FIXTURES / "ucofia_train_soft.safetensors")
+    model = official.load("ucofia", state, variant="train").model.train()
+    texts = Rows(lambda some: model.text_features(ids[some], words[some].bool()), len(ids))
+    videos = Rows(
+        lambda some: model.video_features(pixels[some, :, 0], frames[some].bool(), noise[some].flatten(0, 1)), len(ids)
+    )
+    loss = cached_backward(texts, videos, chunk, lambda text, video: symmetric_infonce(model.score(text, video).fused))
+    assert gap(loss, given["loss"]) < 1e-5
+    gradients = [parameter.grad.double() for parameter in model.parameters() if parameter.grad is not None]
+    assert gap(torch.stack([gradient.norm() for gradient in gradients]).norm(), given["total_grad_norm"]) < 1e-4
+    for table in (official.ucofia.MATRICES, official.geometry.SELECTOR, official.geometry.FRAME_POSITIONS):
+        for name, ours in table.items():
+            assert gap(model.get_parameter(ours).grad, given[f"grad/{name}"]) < 1e-4, name
 
 
 @needs_fixtures
