@@ -1,0 +1,173 @@
+"""Runs against a baseline, on the same queries: differences of R@1 with intervals, and p-values that hold together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from finereel.errors import ConfigError, DataError
+from finereel.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap, Interval
+from finereel.evaluation.record import RunRecord
+from finereel.evaluation.retrieval import FUSED
+from finereel.evaluation.significance import DEFAULT_FLIPS, Flips, holm, paired_test
+from finereel.normalization import DIRECTIONS
+
+BETTER, WORSE, SAME = "better", "worse", "not distinguishable"
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """k: of R@k. level: the chance of calling any equal pair different, over all comparisons together."""
+
+    k: int = 1
+    level: float = 0.05
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
+    flips: Flips = DEFAULT_FLIPS
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or not 0 < self.level < 1:
+            raise ConfigError(f"expected k >= 1 and 0 < level < 1, got {self.k} and {self.level}")
+
+
+DEFAULT_COMPARE = CompareSettings()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One run against the baseline in one direction.
+
+    recall, baseline_recall: R@k in percent; difference and interval in points (the interval is of this comparison
+    alone); p_value as it is, p_holm corrected for all comparisons made; verdict from p_holm.
+    """
+
+    direction: str
+    run: str
+    baseline: str
+    recall: float
+    baseline_recall: float
+    difference: float
+    interval: Interval
+    p_value: float
+    p_holm: float
+    verdict: str
+    protocols: tuple[str, str]
+
+    @property
+    def same_protocol(self) -> bool:
+        """False where one of the two has seen what the other has not, so that part of the difference is that."""
+        return _kind(self.protocols[0]) == _kind(self.protocols[1])
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All differences, baseline first named, and what must be said beside them."""
+
+    settings: CompareSettings
+    differences: tuple[Difference, ...]
+    remarks: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        rows = [
+            {
+                "direction": row.direction,
+                "run": row.run,
+                "baseline": row.baseline,
+                f"R@{self.settings.k}": row.recall,
+                f"baseline_R@{self.settings.k}": row.baseline_recall,
+                "difference": row.difference,
+                "interval": [row.interval.low, row.interval.high],
+                "p": row.p_value,
+                "p_holm": row.p_holm,
+                "verdict": row.verdict,
+                "protocols": list(row.protocols),
+            }
+            for row in self.differences
+        ]
+        return {"level": self.settings.level, "comparisons": rows, "remarks": list(self.remarks)}
+
+
+def compare(records: Sequence[RunRecord], settings: CompareSettings = DEFAULT_COMPARE) -> Comparison:
+    """Every run against the first, in both directions, by the fused score.
+
+    Raises ConfigError for fewer than two runs, DataError where the queries are not the same.
+    """
+    if len(records) < 2:
+        raise ConfigError(f"a comparison needs at least two runs, got {len(records)}")
+    baseline, others = records[0], records[1:]
+    for other in others:
+        _require_same_queries(baseline, other)
+    names = distinct_names(records)
+    pairs = [(way, number) for number in range(1, len(records)) for way in DIRECTIONS]
+    tests = []
+    for direction, number in pairs:
+        asked = baseline.queries[direction]
+        values = (_credit(records[number], direction, settings.k), _credit(baseline, direction, settings.k))
+        tests.append(paired_test(*values, np.array(asked.videos), settings.bootstrap, settings.flips))
+    adjusted = holm([test.p_value for test in tests])
+    rows = [
+        Difference(
+            direction=direction,
+            run=names[number],
+            baseline=names[0],
+            recall=float(_credit(records[number], direction, settings.k).mean()),
+            baseline_recall=float(_credit(baseline, direction, settings.k).mean()),
+            difference=test.difference,
+            interval=test.interval,
+            p_value=test.p_value,
+            p_holm=p_holm,
+            verdict=SAME if p_holm >= settings.level else BETTER if test.difference > 0 else WORSE,
+            protocols=tuple(run.row(direction)["protocol"] for run in (records[number], baseline)),
+        )
+        for (direction, number), test, p_holm in zip(pairs, tests, adjusted, strict=True)
+    ]
+    return Comparison(settings, tuple(rows), tuple(_remarks(records, rows)))
+
+
+def distinct_names(records: Sequence[RunRecord]) -> list[str]:
+    """The runs' names, numbered where several have the same."""
+    names = [record.name for record in records]
+    return [f"{name} ({number})" if names.count(name) > 1 else name for number, name in enumerate(names, start=1)]
+
+
+def _credit(record: RunRecord, direction: str, k: int) -> Float64[np.ndarray, " Q"]:
+    return 100.0 * (record.queries[direction].ranks[FUSED].expected <= k)
+
+
+def _require_same_queries(first: RunRecord, second: RunRecord) -> None:
+    one, two = first.dataset, second.dataset
+    if one.split_hash != two.split_hash:
+        raise DataError(
+            f"{first.name} is on {one.name}/{one.split} ({one.split_hash}), {second.name} on {two.name}/{two.split} "
+            f"({two.split_hash}): other videos or captions; evaluate both on the same annotation files"
+        )
+    if one.scored_hash != two.scored_hash:
+        raise DataError(
+            f"{first.name} covers {one.coverage} videos and {second.name} {two.coverage}, not the same ones; bring the "
+            "missing videos, or evaluate both from a folder with the videos that both have"
+        )
+    for direction in DIRECTIONS:
+        if first.queries[direction].ids != second.queries[direction].ids:
+            raise DataError(f"{direction}: {first.name} and {second.name} have other queries; evaluate both again")
+
+
+def _remarks(records: Sequence[RunRecord], rows: Sequence[Difference]) -> list[str]:
+    remarks = []
+    for row in rows:
+        if not row.same_protocol:
+            remarks.append(
+                f"{row.direction}: {row.run} is {row.protocols[0]}, {row.baseline} is {row.protocols[1]}: the "
+                "difference is also that of the protocols"
+            )
+    dataset = records[0].dataset
+    if not dataset.complete:
+        remarks.append(f"coverage {dataset.coverage}: not the whole of {dataset.name}/{dataset.split}")
+    if len({record.model.fingerprint for record in records}) < len(records):
+        remarks.append("some runs are of the same model")
+    return remarks
+
+
+def _kind(protocol: str) -> str:
+    return protocol.partition(":")[0]
