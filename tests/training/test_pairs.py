@@ -79,6 +79,24 @@ def test_row_i_of_the_clips_belongs_to_row_i_of_the_texts() -> None:
     assert bool(batch.text_mask.any(0).all())  # cut to the longest
 
 
+def test_word_dropout_loses_words_and_keeps_their_order_start_and_end() -> None:
+    whole, less = batches(max_words=12), batches(max_words=12, word_dropout=0.5)
+    lengths = []
+    for step in range(4):
+        full, dropped = whole.batch_at(step), less.batch_at(step)
+        rows = zip(full.input_ids.tolist(), dropped.input_ids.tolist(), dropped.text_mask, strict=True)
+        for row, shorter, real in rows:
+            words, rest = [w for w in row if w], shorter[: int(real.sum())]
+            assert rest[0] == words[0]
+            assert rest[-1] == words[-1]
+            assert not any(shorter[len(rest) :])
+            remaining = iter(words)
+            assert all(word in remaining for word in rest)  # a subsequence
+            lengths.append(len(rest) / len(words))
+    assert 0.4 < sum(lengths) / len(lengths) < 0.8
+    assert bool((less.batch_at(1).input_ids == less.batch_at(1).input_ids).all())
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -86,6 +104,7 @@ def test_row_i_of_the_clips_belongs_to_row_i_of_the_texts() -> None:
         ({"batch_size": 4, "world": 3}, "evenly over 3"),
         ({"batch_size": 1}, "at least 2 rows"),
         ({"unit": "words"}, "unknown unit"),
+        ({"word_dropout": 1.0}, "share from 0"),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, object], message: str) -> None:

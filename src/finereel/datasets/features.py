@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from finereel.datasets.base import ClipArrays
 from finereel.errors import DataError
@@ -145,6 +146,22 @@ def read_token_file(path: Path) -> TokenFile:
         frames=arrays.get("frames"),
         frame_mask=np.ones((count, frames), dtype=bool) if mask is None else mask.astype(bool),
     )
+
+
+def write_token_file(path: Path, ids: Sequence[str], clips: ClipArrays) -> None:
+    """Tokens (V, F, 1 + P, E) with the frame's own first, in half precision, as a file that a `FeatureStore` reads.
+
+    Written beside and renamed, so that a killed process leaves no half file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    arrays = {
+        "tokens": np.ascontiguousarray(clips.frames[:, :, 1:], dtype=np.float16),
+        "frames": np.ascontiguousarray(clips.frames[:, :, 0], dtype=np.float16),
+        "frame_mask": clips.frame_mask,
+    }
+    save_file(arrays, partial, metadata={"ids": json.dumps(list(ids))})
+    partial.replace(path)
 
 
 def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:

@@ -14,6 +14,7 @@ from finereel.encoders.token_shift import shift_tokens
 from finereel.errors import ConfigError
 
 _SHORT_ROW = 100
+_PIXEL_AXES = 5
 
 
 class ClipEncoder(nn.Module):
@@ -77,9 +78,9 @@ class ClipEncoder(nn.Module):
         kept = {name: _geometry(towers[name]) for name in ("text_config", "vision_config")}
         return {"projection_dim": self.dim, **kept}
 
-    def to_input(self, frames: UInt8[Tensor, "V F H H 3"]) -> Float[Tensor, "V F 3 H H"]:
-        """Frames of the model's size, in normalised space."""
-        return normalize_pixels(frames)
+    def to_input(self, frames: UInt8[Tensor, "V F H H 3"] | Float[Tensor, "V F N D"]) -> Float[Tensor, "V F ..."]:
+        """Frames of the model's size, in normalised space; tokens that this vision tower gave before stay."""
+        return normalize_pixels(frames) if frames.ndim == _PIXEL_AXES else frames
 
     def prepare_training(self) -> None:
         """Short rows train 1.4 times faster with plain attention than with the fused kernel (bfloat16, two cores)."""
@@ -92,12 +93,15 @@ class ClipEncoder(nn.Module):
         return encode_tokens(self.clip.text_model, self.clip.text_projection, input_ids)
 
     def encode_frames(
-        self, pixels: Float[Tensor, "V F 3 H H"], frame_mask: Bool[Tensor, "V F"]
+        self, pixels: Float[Tensor, "V F 3 H H"] | Float[Tensor, "V F N D"], frame_mask: Bool[Tensor, "V F"]
     ) -> Float[Tensor, "V F N D"]:
         """All N tokens of every frame (token 0 is CLS), normalised by ln_post and projected.
 
-        Padded frames become CLIP's mean colour, whatever they hold (unless `mask_padding` is off).
+        Padded frames become CLIP's mean colour, whatever they hold (unless `mask_padding` is off). Tokens this tower
+        gave before pass unchanged: training on cached tokens is training with a frozen vision tower.
         """
+        if pixels.ndim != _PIXEL_AXES:
+            return torch.where(frame_mask[..., None, None], pixels, 0.0)
         num_videos, num_frames = pixels.shape[:2]
         vision = self.clip.vision_model
         if self.mask_padding:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from finereel.datasets.base import Caption, ClipSource, Split
 from finereel.errors import ConfigError, unknown_name
@@ -16,6 +16,7 @@ from finereel.text import Tokenizer
 from finereel.training.batch import Batch
 
 UNITS = ("videos", "captions")
+TokenRows = tuple[Int64[np.ndarray, "T W"], Bool[np.ndarray, "T W"]]
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,15 @@ class PairSettings:
 
     batch_size: B over all processes. unit: what an epoch runs over, in random order: `videos` (every video once, with
     a random caption of it; no batch holds a video twice), or `captions` (every caption once, as published: two of one
-    video may meet, and then count as each other's negatives). max_words: W. rank, world: which rows are ours.
+    video may meet, and then count as each other's negatives). max_words: W. word_dropout: share of the tokens between
+    start and end that a text loses, another draw at every step (a text tower from scratch learns a small corpus by
+    heart without). rank, world: which rows are ours.
     """
 
     batch_size: int = 128
     unit: str = "videos"
     max_words: int = 32
+    word_dropout: float = 0.0
     seed: int = 0
     rank: int = 0
     world: int = 1
@@ -37,6 +41,8 @@ class PairSettings:
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise unknown_name("unit of an epoch", self.unit, UNITS)
+        if not 0 <= self.word_dropout < 1:
+            raise ConfigError(f"word_dropout is a share from 0 to below 1, got {self.word_dropout}")
         if self.batch_size < 2 or self.batch_size % self.world:
             raise ConfigError(f"a batch of {self.batch_size} needs at least 2 rows, evenly over {self.world} processes")
 
@@ -83,14 +89,27 @@ class PairBatches:
         """The batch of a 0-based step: tokens, and the clips that the source reads."""
         chosen = self.captions_at(step)
         tokens = self.tokenizer.encode([caption.text for caption in chosen], self.settings.max_words)
-        longest = int(tokens.mask.sum(1).max())
+        ids, mask = self._dropped(tokens.ids, tokens.mask, step)
+        longest = int(mask.sum(1).max())
         clips = self.source.read([caption.video_id for caption in chosen])
         return Batch(
             frames=torch.from_numpy(clips.frames),
             frame_mask=torch.from_numpy(clips.frame_mask),
-            input_ids=torch.from_numpy(tokens.ids[:, :longest]),
-            text_mask=torch.from_numpy(tokens.mask[:, :longest]),
+            input_ids=torch.from_numpy(ids[:, :longest]),
+            text_mask=torch.from_numpy(mask[:, :longest]),
         )
+
+    def _dropped(self, ids: Int64[np.ndarray, "T W"], mask: Bool[np.ndarray, "T W"], step: int) -> TokenRows:
+        """The rows without a random part of their words, moved together; start and end stay."""
+        if not self.settings.word_dropout:
+            return ids, mask
+        rng = np.random.default_rng([self.settings.seed, step, self.settings.rank, 1])
+        kept = mask & (rng.random(ids.shape) >= self.settings.word_dropout)
+        rows = np.arange(len(ids))
+        kept[:, 0] = kept[rows, mask.sum(1) - 1] = True
+        together = np.argsort(~kept, axis=1, kind="stable")
+        moved = np.take_along_axis(kept, together, 1)
+        return np.where(moved, np.take_along_axis(ids, together, 1), 0), moved
 
     def _order(self, epoch: int) -> Int64[np.ndarray, " units"]:
         """Caption numbers in the order of an epoch."""

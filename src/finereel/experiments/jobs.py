@@ -1,0 +1,86 @@
+"""An experiment's runs as jobs that processes share: train, evaluate once, keep the record."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from typing import TypeVar
+
+import torch
+
+from finereel.evaluation.benchmark import BenchmarkSettings, benchmark
+from finereel.evaluation.record import RunRecord
+from finereel.evaluation.record_files import load_record, save_record
+from finereel.experiments.beds import Bed, BedOptions, bed
+from finereel.experiments.normalizations import BANK, LEARNED, with_learned_weights
+from finereel.experiments.training import folder_of, source_for, train_towers, train_variant
+from finereel.experiments.variants import Variant
+from finereel.model import RetrievalModel
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One variant of one seed on one bed, evaluated with one normalisation (or with learned weights)."""
+
+    bed: str
+    options: BedOptions
+    variant: Variant
+    seed: int
+    normalization: str = "none"
+
+    def opened(self) -> Bed:
+        """The bed; a process opens it once."""
+        return _bed(self.bed, self.options)
+
+    def model(self) -> RetrievalModel:
+        """The trained model, from its files where it was trained before."""
+        return train_variant(self.opened(), self.variant, self.seed, self.options.work)
+
+
+@lru_cache(maxsize=1)
+def _bed(name: str, options: BedOptions) -> Bed:
+    return bed(name, options)
+
+
+def record_of(job: Job) -> RunRecord:
+    """The record of a job: read where it exists, else the model is trained and evaluated on the test split."""
+    torch.set_num_threads(1)
+    made = job.opened()
+    folder = folder_of(job.options.work, made, job.variant.name, job.seed) / f"test-{job.normalization}".replace(
+        " ", "-"
+    )
+    if folder.exists():
+        return load_record(folder)
+    model, normalization = job.model(), job.normalization
+    if normalization == LEARNED:
+        model, normalization = with_learned_weights(model, made), "none"
+    settings = BenchmarkSettings(
+        normalization=normalization,
+        banks=BANK,
+        name=job.variant.name,
+        training_seed=job.seed,
+        reload_verified=True,  # `train_variant` reads the best model back from its files
+    )
+    record = benchmark(model, made.data, source_for(made, model), settings)
+    save_record(record, folder)
+    return record
+
+
+def towers_of(job: Job) -> None:
+    """Train the towers of a job's seed, unless they are there."""
+    torch.set_num_threads(1)
+    train_towers(job.opened(), job.seed, job.options.work)
+
+
+def in_processes(work: Callable[[Job], Made], jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Made]]:
+    """`work` of every job as it is finished, each process on one thread; with one process, here and in order."""
+    if processes == 1:
+        yield from ((job, work(job)) for job in jobs)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        pending = {pool.submit(work, job): job for job in jobs}
+        for done in as_completed(pending):
+            yield pending[done], done.result()

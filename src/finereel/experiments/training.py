@@ -1,0 +1,101 @@
+"""Train one variant on a test bed from the seed's towers, choose on validation, and score the test split once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from finereel.encoders.features import FeatureEncoder
+from finereel.encoders.patches import Perturbation
+from finereel.evaluation.gallery import ScoredSplit, score_split
+from finereel.evaluation.retrieval import EvaluationSettings, evaluate_scores
+from finereel.experiments.beds import Bed, FewerFrames, Plan
+from finereel.experiments.variants import Variant, towers
+from finereel.model import RetrievalModel, load
+from finereel.training.health import Validation, chance_recall
+from finereel.training.optim import OptimSettings
+from finereel.training.pairs import PairBatches, PairSettings
+from finereel.training.settings import TrainingSettings
+from finereel.training.trainer import Progress, train
+
+OnStep = Callable[[Progress], None]
+_NO_INTERVALS = EvaluationSettings(bootstrap=None)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Selection score on the validation split: the mean of R@1, R@5 and R@10, text to video."""
+
+    bed: Bed
+
+    def __call__(self, model: RetrievalModel) -> Validation:
+        metrics = score_metrics(score_split(model, self.bed.data.split("val"), source_for(self.bed, model)))
+        recalls = [metrics[name] for name in ("R@1", "R@5", "R@10")]
+        val = self.bed.data.split("val")
+        queries, gallery = len(val.captions), len(val.videos)
+        chance = sum(chance_recall(gallery, k, queries) for k in (1, 5, 10)) / 3
+        return Validation(sum(recalls) / 3, metrics, chance, "val")
+
+
+def score_metrics(scored: ScoredSplit) -> dict[str, float]:
+    """R@1, R@5, R@10 text to video of the fused score."""
+    found = evaluate_scores(scored.scores, scored.relation, _NO_INTERVALS).text_to_video["fused"].metrics
+    return {"R@1": found.r1, "R@5": found.r5, "R@10": found.r10}
+
+
+def source_for(bed: Bed, model: RetrievalModel) -> FewerFrames:
+    """The bed's clips at the model's number of frames."""
+    return FewerFrames(bed.source, model.num_frames)
+
+
+def train_towers(bed: Bed, seed: int, work: Path, on_step: OnStep = lambda progress: None) -> RetrievalModel:
+    """The towers that every variant of a seed starts from; trained once, then read from `work`."""
+    torch.manual_seed(seed)
+    model = _untrained(bed, towers(bed))
+    return _trained(model, bed, bed.towers, seed, folder_of(work, bed, "towers", seed), on_step)
+
+
+def train_variant(
+    bed: Bed, variant: Variant, seed: int, work: Path, on_step: OnStep = lambda progress: None
+) -> RetrievalModel:
+    """A variant trained from the seed's towers; the best model by validation. Goes on where it was stopped."""
+    start = train_towers(bed, seed, work)
+    torch.manual_seed(seed)
+    model = _untrained(bed, variant)
+    model.encoder.load_state_dict(start.encoder.state_dict())
+    model.start_from_towers()
+    return _trained(model, bed, bed.heads, seed, folder_of(work, bed, variant.name, seed), on_step)
+
+
+def folder_of(work: Path, bed: Bed, name: str, seed: int) -> Path:
+    """Where a variant of a seed keeps its checkpoint, its best model and its records."""
+    return work / bed.data.name / name.replace(" ", "-") / f"seed-{seed}"
+
+
+def _untrained(bed: Bed, variant: Variant) -> RetrievalModel:
+    return RetrievalModel(FeatureEncoder(bed.geometry), variant.config, bed.tokenizer, variant.name)
+
+
+def _trained(model: RetrievalModel, bed: Bed, plan: Plan, seed: int, folder: Path, on_step: OnStep) -> RetrievalModel:
+    settings = TrainingSettings(
+        steps=plan.steps,
+        optim=OptimSettings(lr=plan.lr, tower_lr=plan.lr, weight_decay=0.1),
+        perturbation=Perturbation(samples=16),
+        validate_every=plan.validate_every,
+        checkpoint_every=plan.validate_every,
+        seed=seed,
+        data=bed.data.split("train").hash,
+    )
+    pairs = PairBatches(
+        bed.data.split("train"),
+        source_for(bed, model),
+        bed.tokenizer,
+        PairSettings(batch_size=plan.batch_size, max_words=bed.max_words, word_dropout=bed.word_dropout, seed=seed),
+    )
+    if not (folder / "done").exists():
+        train(model, pairs.batch_at, Judge(bed), settings, folder, on_step)
+        (folder / "done").touch()
+    best = load(folder / "best")
+    best.name = model.name
+    return best

@@ -1,0 +1,119 @@
+"""What each experiment compares: names of variants and the model settings behind them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from finereel.alignment import head_config
+from finereel.config import ModelConfig
+from finereel.errors import unknown_name
+from finereel.experiments.beds import Bed
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of a table. name: of the folder and the row; config: everything about the model but its towers."""
+
+    name: str
+    config: ModelConfig
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A table: its title, the question it answers, its variants, and the row the others are compared with."""
+
+    title: str
+    question: str
+    variants: tuple[Variant, ...]
+    reference: str
+
+
+REFERENCE = "ucofia"
+"""The full model: three granularities, ISA, 3 patches and CLS of every frame, temporal transformer. Its runs serve
+every experiment that contains it."""
+
+_GRAINS = {
+    "video-sentence": ("video_sentence",),
+    "+ frame-sentence": ("video_sentence", "frame_sentence"),
+    REFERENCE: ("video_sentence", "frame_sentence", "patch_word"),
+}
+_AGGREGATIONS = ("mean", "softmax", "max", "cross_attention")
+_PEERS: dict[str, dict[str, str]] = {
+    "clip4clip-meanP": {"head": "clip4clip", "temporal": "meanP"},
+    "clip4clip-seqLSTM": {"head": "clip4clip", "temporal": "seqLSTM"},
+    "clip4clip-seqTransf": {"head": "clip4clip", "temporal": "seqTransf"},
+    "xclip": {"head": "xclip"},
+    "ts2net": {"head": "ts2net"},
+    "drl-wti": {"head": "drl", "interaction": "wti"},
+    "drl-ti": {"head": "drl", "interaction": "ti"},
+    "max_sim": {"head": "max_sim"},
+}
+
+
+def _config(bed: Bed, head: str, **settings: object) -> ModelConfig:
+    shared = {
+        "max_words": bed.max_words,
+        "max_frames": bed.num_frames,
+        "shifted_blocks": (),  # the vision tower is behind us
+        "temporal_layers": 1,
+    }
+    return head_config(head, **{**shared, **settings})
+
+
+def reference(bed: Bed) -> Variant:
+    """The full model on a bed."""
+    return Variant(REFERENCE, _config(bed, "ucofia"))
+
+
+def towers(bed: Bed) -> Variant:
+    """What every seed's towers are trained with: one vector a video, one a sentence."""
+    return Variant("towers", _config(bed, "clip4clip", temporal="meanP"))
+
+
+def granularity(bed: Bed) -> Experiment:
+    """(a) What each finer grain adds."""
+    rows = tuple(
+        Variant(name, _config(bed, "ucofia", weights={grain: 1 / len(grains) for grain in grains}))
+        for name, grains in _GRAINS.items()
+    )
+    return Experiment("Granularity", "Does each finer grain add to the coarser ones?", rows, "video-sentence")
+
+
+def aggregation(bed: Bed) -> Experiment:
+    """(b) Interactive similarity aggregation against simpler ones."""
+    rows = tuple(Variant(f"agg-{name}", _config(bed, "ucofia", aggregation=name)) for name in _AGGREGATIONS)
+    return Experiment(
+        "Aggregation", "Is ISA better than mean, softmax, max or attention?", (*rows, reference(bed)), REFERENCE
+    )
+
+
+def peers(bed: Bed) -> Experiment:
+    """(e) The published heads side by side, all with their bugs corrected."""
+    rows = tuple(Variant(name, _config(bed, **settings)) for name, settings in _PEERS.items())
+    return Experiment(
+        "Peers", "Which head retrieves best on the same towers and pairs?", (*rows, reference(bed)), REFERENCE
+    )
+
+
+def sizes(bed: Bed) -> Experiment:
+    """(f) How many patches of a frame, and how many frames."""
+    patches = tuple(Variant(f"{k} patches", _config(bed, "ucofia", patches_per_frame=k)) for k in (1, 6))
+    fewer = sorted({max(1, bed.num_frames // 3), max(1, 2 * bed.num_frames // 3)})
+    frames = tuple(Variant(f"{count} frames", _config(bed, "ucofia", max_frames=count)) for count in fewer)
+    return Experiment(
+        "Patches and frames", "Do more patches and more frames help?", (*patches, *frames, reference(bed)), REFERENCE
+    )
+
+
+EXPERIMENTS: dict[str, Callable[[Bed], Experiment]] = {
+    "granularity": granularity,
+    "aggregation": aggregation,
+    "peers": peers,
+    "sizes": sizes,
+}
+
+
+def experiment(name: str, bed: Bed) -> Experiment:
+    """The experiment called `name`, on a bed."""
+    if name not in EXPERIMENTS:
+        raise unknown_name("experiment", name, EXPERIMENTS)
+    return EXPERIMENTS[name](bed)
