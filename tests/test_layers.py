@@ -21,9 +21,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"video", "text", "encoders", "alignment", "normalization", "ranking", "evaluation.metrics"}),
     frozenset({"reelworld"}),
     frozenset({"model", "datasets", "negatives"}),
-    frozenset({"training", "evaluation", "index", "official"}),
+    frozenset({"training", "evaluation", "index", "official", "frozen"}),
     frozenset({"library", "recipes", "sources"}),
-    frozenset({"run"}),
+    frozenset({"run", "experiments"}),
     frozenset({"cli", "server"}),
 )
 TORCH_FREE = (

@@ -1,7 +1,7 @@
 """What each experiment compares: names of variants and the model settings behind them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from finereel.alignment import head_config
 from finereel.config import ModelConfig
@@ -14,7 +14,7 @@ class Variant:
     """One row of a table. name: of the folder and the row; config: everything about the model but its towers."""
 
     name: str
-    config: ModelConfig
+    config: ModelConfig = field(hash=False)
 
 
 @dataclass(frozen=True)

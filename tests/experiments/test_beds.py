@@ -1,0 +1,79 @@
+"""Test beds: who may be in which split, thinned frames, and the debug twins."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finereel.datasets.base import Caption, ClipArrays, Split
+from finereel.errors import ConfigError, DataError
+from finereel.experiments.beds import BedOptions, FewerFrames, bed, first_captions
+from finereel.experiments.variants import EXPERIMENTS, REFERENCE, reference
+
+SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
+
+
+class Counted:
+    """Frame f of every clip is f."""
+
+    @property
+    def description(self) -> dict[str, str]:
+        return {"source": "test"}
+
+    def problems(self, videos: object) -> dict[str, str]:
+        return {"bad": "why"}
+
+    def read(self, videos: list[str]) -> ClipArrays:
+        frames = np.broadcast_to(np.arange(12, dtype=np.float32)[None, :, None, None], (len(videos), 12, 2, 3)).copy()
+        return ClipArrays(frames, np.ones((len(videos), 12), dtype=bool))
+
+
+@pytest.mark.parametrize(("kept", "expected"), [(12, list(range(12))), (4, [0, 4, 7, 11]), (1, [0])])
+def test_fewer_frames_are_spread_evenly(kept: int, expected: list[int]) -> None:
+    thinned = FewerFrames(Counted(), kept)
+    clips = thinned.read(["a", "b"])
+    assert clips.frames[1, :, 0, 0].tolist() == expected
+    assert clips.frame_mask.shape == (2, kept)
+    assert thinned.description == {"source": "test", "kept_frames": str(kept)}
+    assert thinned.problems(["bad"]) == {"bad": "why"}
+
+
+def test_first_captions_keep_every_video() -> None:
+    captions = tuple(Caption(f"{v}{k}", v, f"text {k}") for v in "ab" for k in range(3))
+    assert [c.id for c in first_captions(Split("val", ("a", "b"), captions), 2).captions] == ["a0", "a1", "b0", "b1"]
+
+
+def test_unknown_beds_and_missing_folders_say_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown test bed"):
+        bed("imagenet", BedOptions(tmp_path))
+    with pytest.raises(DataError, match="--features"):
+        bed("msrvtt-features", BedOptions(tmp_path))
+
+
+def test_the_drawn_bed_is_cached_and_its_experiments_hold_the_reference(tmp_path: Path) -> None:
+    options = BedOptions(tmp_path, debug=True)
+    made = bed("reelworld-tokens", options)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    assert files
+    assert bed("reelworld-tokens", options).source.description == made.source.description
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == files
+    for make in EXPERIMENTS.values():
+        plan = make(made)
+        names = [variant.name for variant in plan.variants]
+        assert plan.reference in names
+        assert len(set(names)) == len(names)
+        assert REFERENCE in names
+        assert reference(made) in plan.variants
+
+
+@pytest.mark.skipif(
+    not SHARED.is_dir(), reason="needs the MSR-VTT features, which are not in the repository"
+)
+def test_the_real_bed_keeps_test_videos_and_their_captions_out_of_training(tmp_path: Path) -> None:
+    options = BedOptions(tmp_path, SHARED / "msrvtt_features", SHARED / "annotations/MSRVTT")
+    data = bed("msrvtt-features", options).data
+    videos = {name: set(split.videos) for name, split in data.splits.items()}
+    assert {name: len(found) for name, found in videos.items()} == {"train": 4051, "val": 300, "test": 476}
+    assert not videos["train"] & videos["val"] | videos["train"] & videos["test"] | videos["val"] & videos["test"]
+    assert len(data.split("test").captions) == 476
+    assert data.selection == "val"
