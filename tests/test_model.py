@@ -13,13 +13,15 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 
 from finereel import model as models
+from finereel.alignment import HEADS
 from finereel.encoders.patches import Perturbation
+from finereel.encoders.temporal import pool_frames
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
 from finereel.features import concatenate
 from finereel.model import RetrievalModel
 from finereel.training.loss import symmetric_infonce
 from finereel.types import Frames
-from tiny_models import DIM, FRAMES, WORDS, tiny_model, tiny_tokenizer, tiny_towers
+from tiny_models import DIM, FRAMES, WORDS, tiny_model, tiny_peer, tiny_tokenizer, tiny_towers
 
 TEXTS = ["a red car jumps", "a fish", "a man is cooking over the house slowly and again and again", ""]
 
@@ -162,6 +164,87 @@ def test_no_gradient_outside_training() -> None:
     text, video = model.encode_text(TEXTS), model.encode_video([clip(2)])
     assert not model.score(text, video).fused.requires_grad
     assert model.train().score(text, video).fused.requires_grad
+
+
+# Every head.
+
+every_head = pytest.mark.parametrize("head", HEADS)
+
+
+@every_head
+def test_only_what_the_head_reads_is_made(head: str) -> None:
+    model = tiny_peer(head)
+    video = model.encode_video([clip(FRAMES), clip(2)])
+    reads = model.head.reads
+    num_patches, num_contextual = (4 * FRAMES * ("patches" in reads), FRAMES * ("contextual" in reads))
+    assert (model.num_patches, model.num_contextual) == (num_patches, num_contextual)
+    assert video.patches.shape == (2, num_patches, DIM)
+    assert video.patch_mask.shape == (2, num_patches)
+    assert video.contextual.shape == (2, num_contextual, DIM)
+    assert (model.patches is None) == (head not in ("ucofia", "ts2net"))
+
+
+@every_head
+@torch.no_grad()
+def test_contextual_frames_are_those_the_video_vector_is_made_of(head: str) -> None:
+    model = tiny_peer(head)
+    video = model.encode_video([clip(FRAMES), clip(2)])
+    if model.num_contextual:
+        torch.testing.assert_close(pool_frames(video.contextual, video.frame_mask), video.video)
+        assert not torch.allclose(video.contextual, video.frames)
+
+
+@every_head
+@torch.no_grad()
+def test_padding_counts_for_no_head(head: str) -> None:
+    """From the pixels to the score: what stands in padded frames and words changes nothing."""
+    model = tiny_peer(head)
+    pixels = torch.randn(2, FRAMES, 3, 21, 21, generator=torch.Generator().manual_seed(0))
+    mask = torch.tensor([[True] * FRAMES, [True] + [False] * (FRAMES - 1)])
+    clean = model.video_features(pixels, mask)
+    dirty = model.video_features(torch.where(mask[..., None, None, None], pixels, 9.0), mask)
+    text = model.encode_text(TEXTS)
+    assert torch.equal(model.score(text, clean).fused, model.score(text, dirty).fused)
+
+
+@every_head
+def test_every_parameter_of_every_model_learns(head: str) -> None:
+    model = tiny_peer(head).train()
+    model.set_perturbation(Perturbation(samples=50))
+    with torch.no_grad():
+        model.encoder.clip.visual_projection.weight.mul_(0.02)
+    ids, words, pixels, mask = soft_pairs(model)
+    torch.manual_seed(0)
+    logits = model.score(model.text_features(ids, words), model.video_features(pixels, mask)).fused
+    symmetric_infonce(logits).backward()
+    same_for_all = ("k_proj.bias", "word_weight.2.bias", "frame_weight.2.bias")  # softmax cannot see these
+    still = [
+        name
+        for name, parameter in model.named_parameters()
+        if not name.endswith(same_for_all) and not (parameter.grad is not None and parameter.grad.abs().sum() > 0)
+    ]
+    assert still == []
+
+
+@every_head
+def test_every_model_saves_and_loads(tmp_path: Path, head: str) -> None:
+    model = tiny_peer(head)
+    loaded = models.load(saved(tmp_path, model))
+    assert (loaded.config, loaded.fingerprint) == (model.config, model.fingerprint)
+    text, video = model.encode_text(TEXTS), model.encode_video([clip(3)])
+    found = loaded.score(loaded.encode_text(TEXTS), loaded.encode_video([clip(3)])).fused
+    assert torch.equal(found, model.score(text, video).fused)
+
+
+def test_the_interaction_is_part_of_the_model(tmp_path: Path) -> None:
+    model = tiny_peer("drl", interaction="ti", scaled_evaluation=False)
+    loaded = models.load(saved(tmp_path, model))
+    assert (loaded.config.interaction, loaded.config.scaled_evaluation) == ("ti", False)
+    assert loaded.config == model.config
+
+
+def test_settings_that_came_later_left_fingerprints_alone() -> None:
+    assert models.load("reelworld-tiny").fingerprint == "5b44eab649310817"
 
 
 # A model directory.

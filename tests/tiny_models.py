@@ -1,10 +1,12 @@
 """Small models and features that several tests share; everything is seeded."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from finereel.alignment import head_config
 from finereel.config import ModelConfig
 from finereel.encoders.clip import ClipEncoder, clip_from_config
 from finereel.encoders.tiny import tiny_clip_values
@@ -41,6 +43,18 @@ def tiny_model(seed: int = 0, **settings: Any) -> RetrievalModel:
     config = tiny_config(**settings)
     encoder = ClipEncoder(tiny_towers(seed=seed), config.shifted_blocks, config.mask_padding)
     model = RetrievalModel(encoder, config, tiny_tokenizer(), name="tiny")
+    jitter(model.head, seed=seed)
+    return model.eval()
+
+
+def tiny_peer(head: str, seed: int = 0, **settings: Any) -> RetrievalModel:
+    """An untrained model of any head, as it was published but for its sizes."""
+    published = head_config(head, **settings)
+    sizes = {"max_words": WORDS, "max_frames": FRAMES, "temporal_layers": 1}
+    shifted = (1,) if published.shifted_blocks else ()
+    config = replace(published, shifted_blocks=shifted, **sizes)
+    encoder = ClipEncoder(tiny_towers(seed=seed), config.shifted_blocks, config.mask_padding)
+    model = RetrievalModel(encoder, config, tiny_tokenizer(), name=f"tiny {head}")
     jitter(model.head, seed=seed)
     return model.eval()
 

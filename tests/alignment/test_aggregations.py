@@ -38,18 +38,24 @@ def reference(name: str, module: torch.nn.Module, row: list[float], keep: list[i
     if name == "max":
         return max(kept)
     logits = [value / 0.01 for value in kept]
-    if name == "isa":
+    if name in ("isa", "aosm"):
         first, mixing = softmax(logits), module.mixing.tolist()
-        logits = [
-            sum(weight * mixing[source][index] for weight, source in zip(first, keep, strict=True)) / 0.01
-            for index in keep
+        mixed = [
+            sum(weight * mixing[source][index] for weight, source in zip(first, keep, strict=True)) for index in keep
         ]
+        if name == "aosm":
+            return sum(weight * value for weight, value in zip(mixed, kept, strict=True))
+        logits = [value / 0.01 for value in mixed]
     if name == "cross_attention":
         query, key, places = module.query.tolist(), module.value_key.tolist(), module.places.tolist()
         slope = sum(a * b for a, b in zip(key, query, strict=True))
         offsets = [sum(a * b for a, b in zip(places[index], query, strict=True)) for index in keep]
         logits = [value * slope + offset for value, offset in zip(logits, offsets, strict=True)]
-    return sum(weight * value for weight, value in zip(softmax(logits), kept, strict=True))
+    weights = softmax(logits)
+    if name == "aosm":
+        mixing = module.mixing.tolist()
+        weights = [sum(w * mixing[source][index] for w, source in zip(weights, keep, strict=True)) for index in keep]
+    return sum(weight * value for weight, value in zip(weights, kept, strict=True))
 
 
 @names
@@ -130,7 +136,20 @@ def test_a_full_mask_is_no_mask(name: str) -> None:
 @names
 def test_a_single_entry_is_itself(name: str) -> None:
     mask = torch.tensor([False, False, True, False, False])
-    assert prepared(name)(torch.full((1, SIZE), 0.25), mask).item() == pytest.approx(0.25)
+    module = prepared(name)
+    weight = module.mixing[2, 2].item() if name == "aosm" else 1.0  # after its softmax, X-CLIP's matrix is linear
+    assert module(torch.full((1, SIZE), 0.25), mask).item() == pytest.approx(0.25 * weight)
+
+
+@names
+def test_nothing_at_all_is_zero(name: str) -> None:
+    mask = torch.tensor([[False] * SIZE, [True] * SIZE])
+    module, similarities = prepared(name).requires_grad_(True), torch.full((2, SIZE), 0.1).requires_grad_()
+    found = module(similarities, mask)
+    assert found[0] == 0
+    found.sum().backward()
+    assert torch.isfinite(similarities.grad).all()
+    assert (similarities.grad[0] == 0).all()
 
 
 @names
@@ -149,5 +168,5 @@ def test_isa_starts_close_to_the_maximum() -> None:
 
 
 def test_unknown_aggregation_lists_the_known() -> None:
-    with pytest.raises(ConfigError, match="cross_attention, isa, max, mean, softmax"):
+    with pytest.raises(ConfigError, match="aosm, cross_attention, isa, max, mean, softmax"):
         make_aggregation("median", 3)

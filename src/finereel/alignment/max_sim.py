@@ -60,5 +60,6 @@ class MaxSimHead(Head):
         return result
 
     def pair_bytes(self, text: TextFeatures, video: VideoFeatures) -> int:
-        """The W x F similarities."""
-        return text.words.shape[1] * video.frames.shape[1] * _WORKING_COPIES * text.sentence.element_size()
+        """The W x F similarities, and the best frame of each word."""
+        words, frames = text.words.shape[1], video.frames.shape[1]
+        return (words * frames + words) * _WORKING_COPIES * text.sentence.element_size()

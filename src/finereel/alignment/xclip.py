@@ -115,7 +115,7 @@ class XclipHead(Head):
         return sentence @ self.sentence_projection if "video_sentence" in self.weights else sentence
 
     def pair_bytes(self, text: TextFeatures, video: VideoFeatures) -> int:
-        """The W x F similarities dominate where frame_word counts, else one row of words or frames."""
+        """The W x F similarities dominate where frame_word counts, else one row of words and one of frames."""
         words, frames = text.words.shape[1], video.frames.shape[1]
-        entries = words * frames if "frame_word" in self.weights else max(words, frames)
+        entries = words + frames + (words * frames if "frame_word" in self.weights else 0)
         return entries * _WORKING_COPIES * text.sentence.element_size()
