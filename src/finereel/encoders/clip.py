@@ -88,6 +88,10 @@ class ClipEncoder(nn.Module):
         if (vision.image_size // vision.patch_size) ** 2 <= _SHORT_ROW:
             self.clip.set_attn_implementation("eager")
 
+    def finish_training(self) -> None:
+        """Back to what a loaded model computes with: the two kernels differ in the last bits."""
+        self.clip.set_attn_implementation("sdpa")
+
     def encode_tokens(self, input_ids: Int64[Tensor, "T W"]) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
         """Sentence and words, see `finereel.encoders.text_tower`."""
         return encode_tokens(self.clip.text_model, self.clip.text_projection, input_ids)

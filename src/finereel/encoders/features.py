@@ -82,6 +82,9 @@ class FeatureEncoder(nn.Module):
     def prepare_training(self) -> None:
         """Nothing to prepare."""
 
+    def finish_training(self) -> None:
+        """Nothing to undo."""
+
     def to_input(self, frames: Float[Tensor, "V F N E"]) -> Float[Tensor, "V F N E"]:
         """Tokens are taken as they come."""
         return frames

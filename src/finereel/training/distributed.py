@@ -80,6 +80,11 @@ def start(init_method: str = "env://") -> Shard:
     return shard
 
 
+def joined() -> Shard:
+    """The place that `start` gave this process; Shard(0, 1) before, after and without it."""
+    return Shard(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Shard()
+
+
 def finish() -> None:
     """Leave the other processes; nothing to do where there are none."""
     if dist.is_initialized():

@@ -7,44 +7,63 @@ from torch import Tensor, nn
 from finereel.features import Scores, TextFeatures, VideoFeatures
 from finereel.model import RetrievalModel
 from finereel.training.batch import Batch, without_repeated_texts
+from finereel.training.caching import Rows, cached_backward
+from finereel.training.distributed import Shard, average_gradients, gather
 from finereel.training.factors import FactorSupervision
 from finereel.training.loss import symmetric_infonce
+from finereel.training.precision import Precision
 from finereel.training.settings import TrainingSettings
 
 _WHOLE_BATCH_MIB = 1 << 14  # gradients need every block anyway
 
 
 class Learner(nn.Module):
-    """The model and its factor prototypes under one roof, so that one optimizer and one checkpoint hold both."""
+    """The model and its factor prototypes under one roof, so that one optimizer and one checkpoint hold both.
 
-    def __init__(self, model: RetrievalModel, settings: TrainingSettings) -> None:
+    Args: model; settings; precision: the towers compute in; shard: which of how many processes this is.
+    """
+
+    def __init__(
+        self, model: RetrievalModel, settings: TrainingSettings, precision: Precision, shard: Shard | None = None
+    ) -> None:
         super().__init__()
         self.model = model
         self.factors = FactorSupervision(model.dim, settings.factor_sizes)
         self.settings = settings
+        self.precision = precision
+        self.shard = shard or Shard()
 
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        """The loss of a batch on the model's device."""
+    def backward(self, batch: Batch) -> Float[Tensor, ""]:
+        """Add the gradients of the batch's loss, averaged over the processes; returns the loss, detached.
+
+        In float16 the gradients are those of the scaled loss.
+        """
         if not self.settings.contrastive_weight:
             batch = without_repeated_texts(batch)
-        return self.loss(self.text(batch), self.video(batch), batch)
+        texts = Rows(lambda rows: self._text(batch, rows), len(batch.input_ids))
+        videos = Rows(lambda rows: self._video(batch, rows), len(batch))
+        loss = cached_backward(
+            texts, videos, self.settings.chunk, lambda text, video: self._loss(text, video, batch), self.precision.scale
+        )
+        average_gradients(self.parameters(), self.shard)
+        return loss
 
-    def text(self, batch: Batch) -> TextFeatures:
-        """Features of the batch's texts, in float32."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bfloat16):
-            return self.model.text_features(batch.input_ids, batch.text_mask).to(torch.float32)
+    def _text(self, batch: Batch, rows: slice) -> TextFeatures:
+        """Features of some of the texts, in float32."""
+        with self.precision.autocast():
+            return self.model.text_features(batch.input_ids[rows], batch.text_mask[rows]).to(torch.float32)
 
-    def video(self, batch: Batch) -> VideoFeatures:
-        """Features of the batch's clips, in float32."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bfloat16):
-            frames = self.model.encoder.to_input(batch.frames)
-            return self.model.video_features(frames, batch.frame_mask).to(torch.float32)
+    def _video(self, batch: Batch, rows: slice) -> VideoFeatures:
+        """Features of some of the clips, in float32."""
+        with self.precision.autocast():
+            frames = self.model.encoder.to_input(batch.frames[rows])
+            return self.model.video_features(frames, batch.frame_mask[rows]).to(torch.float32)
 
-    def loss(self, text: TextFeatures, video: VideoFeatures, batch: Batch) -> Float[Tensor, ""]:
-        """Contrastive loss of the features, plus factor supervision, each by its weight."""
+    def _loss(self, text: TextFeatures, video: VideoFeatures, batch: Batch) -> Float[Tensor, ""]:
+        """Contrastive loss over all processes, plus factor supervision of one's own rows, each by its weight."""
         settings, loss = self.settings, video.video.new_zeros(())
         if settings.contrastive_weight:
-            scores = self.model.score(text, video, _WHOLE_BATCH_MIB)
+            scores = self.model.score(gather(text, self.shard), gather(video, self.shard), _WHOLE_BATCH_MIB)
             loss = settings.contrastive_weight * contrastive_loss(scores, settings.part_weight)
         if settings.factor_weight and batch.video_factors is not None and batch.text_factors is not None:
             seen = self.factors(video.video, batch.video_factors)

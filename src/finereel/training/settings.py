@@ -8,8 +8,9 @@ from typing import Any
 
 from finereel.config import to_dict
 from finereel.encoders.patches import Perturbation
-from finereel.errors import ConfigError
+from finereel.errors import ConfigError, unknown_name
 from finereel.training.optim import OptimSettings
+from finereel.training.precision import PRECISIONS
 
 _FREE_TO_CHANGE = ("checkpoint_every", "log_every", "max_bad_batches")
 
@@ -21,7 +22,9 @@ class TrainingSettings:
     contrastive_weight: of the contrastive loss; 0 leaves it out, for rows that are no negatives of one another.
     part_weight: weight of the same loss on every granularity by itself, beside the fused one (0: fused only, as
     published). factor_weight: weight of factor supervision (needs factor_sizes, and batches with factors).
-    perturbation: noise of the differentiable patch choice. bfloat16: autocast of the forward pass.
+    perturbation: noise of the differentiable patch choice. precision: of the towers, a key of PRECISIONS. chunk: rows
+    encoded at a time, for batches whose graph does not fit in memory (0: all at once); same gradients, twice the
+    forward passes.
 
     validate_every, checkpoint_every, log_every: in steps; a validation and the last step always checkpoint. patience:
     stop after so many validations without a better one, 0 never. chance_after: steps after which a validation that
@@ -36,7 +39,8 @@ class TrainingSettings:
     perturbation: Perturbation = field(default_factory=Perturbation)
     factor_weight: float = 0.0
     factor_sizes: tuple[int, ...] = ()
-    bfloat16: bool = False
+    precision: str = "float32"
+    chunk: int = 0
     validate_every: int = 200
     checkpoint_every: int = 200
     log_every: int = 1
@@ -51,7 +55,9 @@ class TrainingSettings:
         for name in ("steps", "validate_every", "checkpoint_every", "log_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("patience", "chance_after", "max_bad_batches"):
+        if self.precision not in PRECISIONS:
+            raise unknown_name("precision", self.precision, PRECISIONS)
+        for name in ("chunk", "patience", "chance_after", "max_bad_batches"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
 

@@ -1,6 +1,7 @@
 """The loop: batch -> features -> the model's own scores -> loss -> step; validate, keep the best, resume anywhere."""
 
 import json
+import signal
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,12 +15,17 @@ from finereel.config import to_dict
 from finereel.model import RetrievalModel
 from finereel.training.batch import Batch
 from finereel.training.checkpoint import Checkpoint, Parts, RunState, recover_folder, replace_folder
+from finereel.training.distributed import Shard, anywhere, broadcast, from_first, joined
 from finereel.training.health import Validation, chance_alarm, checked, too_many_bad
 from finereel.training.learner import Learner
 from finereel.training.log import WITHOUT_TENSORBOARD, RunLog, open_log
 from finereel.training.optim import make_optimizer, schedule_factor
+from finereel.training.precision import Precision
 from finereel.training.settings import TrainingSettings, run_identity
 from finereel.training.signals import Stopped, StopRequest, stop_requests
+
+_SKIPPED = "batch skipped: its gradients are not finite"
+_OVERFLOW = "float16 overflow: step left out, loss scale lowered"
 
 BatchAt = Callable[[int], Batch]
 Validate = Callable[[RetrievalModel], Validation]
@@ -29,7 +35,8 @@ Validate = Callable[[RetrievalModel], Validation]
 class Progress:
     """What one step did.
 
-    lr: the highest rate of this step; finite: False where the batch was skipped because its loss or gradients are not;
+    loss: of the first process; grad_norm: before clipping; lr: the highest rate of this step; finite: False where the
+    batch was skipped because its gradients are not;
     samples: rows of the batch; seconds: of fetching the batch and of the step, without validation; validation: where
     the step validated, else None; notes: sentences for whoever watches (an alarm, a skipped batch).
     """
@@ -77,74 +84,100 @@ def train(
 ) -> TrainingResult:
     """Train in place, resuming from `out` if it holds a checkpoint.
 
-    batch_at(step) must depend on the step alone, so that a resumed run sees the batches an undisturbed one would.
+    batch_at(step) must depend on the step alone, so that a resumed run sees the batches an undisturbed one would; among
+    several processes (`distributed.start`) it gives the own rows of the batch, as many as everywhere, and the first
+    process alone validates, writes and calls `on_step`.
     The best model by `validate` is saved in `out/best` with its `validation.json`; the log is `out/log.jsonl`.
 
     Raises Stopped after Ctrl-C or SIGTERM, everything saved; TrainingError where going on is pointless; ConfigError for
     a validation on the test split and for a folder with a run of other settings.
     """
     run = _prepare(model, settings, out)
-    state = run.checkpoint.restore(run.parts)
-    with _no_denormals(), stop_requests() as request, open_log(out, state.log_bytes, state.step) as log:
+    state = run.resume()
+    opened = open_log(out, state.log_bytes, state.step, run.shard.first)
+    with _training(model), stop_requests() as request, opened as log:
         hints = _first_hints(state, log)
         while not _finished(state, settings):
             started = time.perf_counter()
             batch = _fetch(batch_at, state.step, request)
-            if batch is None:
-                _save(run, state, log)
-                raise Stopped(state.step, request.signum)
-            progress = replace(_step(run, batch, state.step), seconds=time.perf_counter() - started)
-            state = state.stepped(progress.finite)
-            notes = hints if progress.finite else (*hints, f"batch {state.step} skipped: not finite")
-            validation = None
+            if anywhere(batch is None, run.shard) or batch is None:
+                run.save(state, log)
+                break
+            progress = _step(run, batch, state.step)
+            progress = replace(progress, seconds=time.perf_counter() - started, notes=(*hints, *progress.notes))
+            state, hints = state.stepped(progress.finite), ()
             if state.step % settings.validate_every == 0 or state.step == settings.steps:
-                validation = checked(validate(model), state.step)
-                state = state.judged(validation)
-                if validation.at_chance and state.step >= settings.chance_after and not state.alarmed:
-                    state, notes = replace(state, alarmed=True), (*notes, chance_alarm(validation, state.step))
+                validation = _validate(run, validate, state.step)
+                state, alarm = _judge(state, validation, settings)
+                progress = replace(progress, validation=validation, notes=(*progress.notes, *alarm))
                 if state.best_step == state.step:
-                    _save_best(run, validation, state.step)
-            progress = replace(progress, validation=validation, notes=notes)
+                    run.save_best(validation, state.step)
             _log(log, progress, settings)
             if state.skipped > settings.max_bad_batches:
                 raise too_many_bad(state.skipped, settings.max_bad_batches, state.step)
-            if validation is not None or state.step % settings.checkpoint_every == 0:
-                _save(run, state, log)
-            on_step(progress)
-            hints = ()
-        if request.made():
-            raise Stopped(state.step, request.signum)
+            if progress.validation is not None or state.step % settings.checkpoint_every == 0:
+                run.save(state, log)
+            if run.shard.first:
+                on_step(progress)
+        if anywhere(request.made(), run.shard):
+            raise Stopped(state.step, request.signum or signal.SIGTERM)
     early = state.step < settings.steps
     return TrainingResult(state.best, state.best_step, state.step, state.skipped, state.history, early)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What stays the same from step to step."""
+    """What stays the same from step to step; of several processes only the first one writes."""
 
     learner: Learner
     optimizer: torch.optim.Optimizer
     rates: tuple[float, ...]
+    precision: Precision
     checkpoint: Checkpoint
-    settings: TrainingSettings
-    out: Path
+    shard: Shard
 
     @property
     def parts(self) -> Parts:
-        return {"model": self.learner, "optimizer": self.optimizer}
+        return {"model": self.learner, "optimizer": self.optimizer, "precision": self.precision}
+
+    @property
+    def best(self) -> Path:
+        return self.checkpoint.path.with_name("best")
+
+    def resume(self) -> RunState:
+        if self.shard.first:
+            recover_folder(self.best)
+        state = self.checkpoint.restore(self.parts)
+        broadcast(self.learner, self.shard)
+        return state
+
+    def save(self, state: RunState, log: RunLog) -> None:
+        if self.shard.first:
+            self.checkpoint.save(self.parts, replace(state, log_bytes=log.synced()))
+
+    def save_best(self, validation: Validation, step: int) -> None:
+        """The model, and beside it what it scored."""
+
+        def write(folder: Path) -> None:
+            self.learner.model.save(folder)
+            text = json.dumps({"step": step, **asdict(validation)}, indent=2) + "\n"
+            (folder / "validation.json").write_text(text, encoding="utf-8")
+
+        if self.shard.first:
+            replace_folder(self.best, write)
 
 
 def _prepare(model: RetrievalModel, settings: TrainingSettings, out: Path) -> _Run:
     torch.manual_seed(settings.seed)
     model.set_perturbation(settings.perturbation)
-    model.encoder.prepare_training()
-    learner = Learner(model, settings).to(model.encoder.scale.device)
+    device, shard = model.encoder.scale.device, joined()
+    precision = Precision(settings.precision, device)
+    learner = Learner(model, settings, precision, shard).to(device)
     optimizer = make_optimizer(learner, settings.optim)
     rates = tuple(group["lr"] for group in optimizer.param_groups)
     described = {**to_dict(model.config), model.encoder.kind: model.encoder.describe()}
     checkpoint = Checkpoint(out / "checkpoint.pt", run_identity(settings, described))
-    recover_folder(out / "best")
-    return _Run(learner, optimizer, rates, checkpoint, settings, out)
+    return _Run(learner, optimizer, rates, precision, checkpoint, shard)
 
 
 def _finished(state: RunState, settings: TrainingSettings) -> bool:
@@ -164,23 +197,23 @@ def _fetch(batch_at: BatchAt, step: int, request: StopRequest) -> Batch | None:
 
 
 def _step(run: _Run, batch: Batch, step: int) -> Progress:
-    """One step at 0-based `step`; where the loss or the gradients are not finite, no weight changes.
+    """One step at 0-based `step`; where the gradients are not finite, no weight changes.
 
-    Randomness starts anew from (seed, step), so that it need not be saved.
+    Randomness starts anew from (seed, step, process), so that it need not be saved. A loss scale above 1 makes float16
+    overflow until it is low enough: such a step is left out too, but the batch is not to blame.
     """
-    settings, learner = run.settings, run.learner
-    torch.manual_seed(zlib.crc32(f"{settings.seed}/{step}".encode()))
+    learner, settings = run.learner, run.learner.settings
+    torch.manual_seed(zlib.crc32(f"{settings.seed}/{step}/{run.shard.rank}".encode()))
     factor = schedule_factor(step, settings.steps, settings.optim)
     for group, rate in zip(run.optimizer.param_groups, run.rates, strict=True):
         group["lr"] = rate * factor
     learner.train()
     run.optimizer.zero_grad(set_to_none=True)
-    loss = learner(batch.to(learner.model.encoder.scale.device))
-    loss.backward()
+    loss = learner.backward(batch.to(learner.model.encoder.scale.device))
+    run.precision.unscale(run.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), settings.optim.clip_norm)
-    finite = bool(torch.isfinite(norm) & torch.isfinite(loss))
-    if finite:
-        run.optimizer.step()
+    scaled = run.precision.loss_scale > 1 and bool(torch.isfinite(loss))
+    moved = run.precision.step(run.optimizer, norm)
     logit_scale = learner.model.encoder.logit_scale
     if logit_scale.requires_grad:
         with torch.no_grad():
@@ -190,11 +223,30 @@ def _step(run: _Run, batch: Batch, step: int) -> Progress:
         steps=settings.steps,
         loss=loss.item(),
         grad_norm=norm.item(),
-        finite=finite,
-        samples=len(batch),
+        finite=moved or scaled,
+        samples=len(batch) * run.shard.world,
         lr=max(run.rates) * factor,
         logit_scale=logit_scale.item(),
+        notes=() if moved else (_OVERFLOW if scaled else _SKIPPED,),
     )
+
+
+def _validate(run: _Run, validate: Validate, step: int) -> Validation:
+    """The first process's validation, under the conditions a loaded model is used in; the others learn its score."""
+    if not run.shard.first:
+        return Validation(from_first(0.0, run.shard))
+    with _in_use(run.learner.model):
+        validation = checked(validate(run.learner.model), step)
+    from_first(validation.score, run.shard)
+    return validation
+
+
+def _judge(state: RunState, validation: Validation, settings: TrainingSettings) -> tuple[RunState, tuple[str, ...]]:
+    """The state after a validation, and the alarm where it goes off."""
+    state = state.judged(validation)
+    if state.alarmed or state.step < settings.chance_after or not validation.at_chance:
+        return state, ()
+    return replace(state, alarmed=True), (chance_alarm(validation, state.step),)
 
 
 def _first_hints(state: RunState, log: RunLog) -> tuple[str, ...]:
@@ -213,24 +265,28 @@ def _log(log: RunLog, progress: Progress, settings: TrainingSettings) -> None:
         log.write("note", progress.step, {"text": note})
 
 
-def _save(run: _Run, state: RunState, log: RunLog) -> None:
-    run.checkpoint.save(run.parts, replace(state, log_bytes=log.synced()))
-
-
-def _save_best(run: _Run, validation: Validation, step: int) -> None:
-    def write(folder: Path) -> None:
-        run.learner.model.save(folder)
-        text = json.dumps({"step": step, **asdict(validation)}, indent=2) + "\n"
-        (folder / "validation.json").write_text(text, encoding="utf-8")
-
-    replace_folder(run.out / "best", write)
-
-
 @contextmanager
-def _no_denormals() -> Iterator[None]:
-    """Sharp softmaxes leave denormals behind, and those cost a CPU ten times the time: flush them to zero meanwhile."""
+def _training(model: RetrievalModel) -> Iterator[None]:
+    """What makes training fast on a CPU: kernels for short rows, and no denormals.
+
+    Sharp softmaxes leave denormals behind, and those cost a CPU ten times the time: they are flushed to zero.
+    """
+    model.encoder.prepare_training()
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
         torch.set_flush_denormal(False)
+        model.encoder.finish_training()
+
+
+@contextmanager
+def _in_use(model: RetrievalModel) -> Iterator[None]:
+    """Within training: the kernels of a loaded model, so that it scores after loading what it scored before saving."""
+    torch.set_flush_denormal(False)
+    model.encoder.finish_training()
+    try:
+        yield
+    finally:
+        model.encoder.prepare_training()
+        torch.set_flush_denormal(True)
