@@ -1,5 +1,7 @@
 """Models on precomputed tokens: shapes, padding, and the whole way from tokens to scores and back from disk."""
 
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 
 from finereel.encoders import ENCODERS, encoder_from_description
-from finereel.encoders.features import FeatureEncoder, FeatureGeometry
+from finereel.encoders.features import FeatureEncoder, FeatureGeometry, drop_patches
 from finereel.errors import CheckpointError, ModelError
 from finereel.model import RetrievalModel, load
 from finereel.types import Frames
@@ -52,6 +54,19 @@ def test_what_stands_in_padded_frames_does_not_matter() -> None:
     torch.testing.assert_close(model.score(text, clean).fused, model.score(text, dirty).fused)
 
 
+def test_dropped_patches_move_the_frame_token_in_training_only() -> None:
+    encoder = FeatureEncoder(replace(GEOMETRY, patch_dropout=0.5))
+    frames = tokens()
+    frames[:, :, 0] = frames[:, :, 1:].mean(2)
+    moved = drop_patches(frames, 0.5)
+    assert not torch.equal(moved[:, :, 0], frames[:, :, 0])
+    torch.testing.assert_close(moved[:, :, 1:], frames[:, :, 1:])
+    own, subsets = moved[0, 0, 0], [list(c) for k in range(1, 6) for c in combinations(range(1, 6), k)]
+    assert any(torch.allclose(own, frames[0, 0, subset].mean(0), atol=1e-6) for subset in subsets)
+    assert torch.equal(encoder.eval().encode_frames(frames, MASK), encoder.encode_frames(frames, MASK))
+    assert not torch.equal(encoder.train().encode_frames(frames, MASK), encoder.encode_frames(frames, MASK))
+
+
 def test_every_parameter_learns() -> None:
     model = make_model().train()
     ids = torch.from_numpy(model.tokenizer.encode(["a red car jumps", "a blue fish"], 6).ids)
@@ -74,9 +89,7 @@ def test_a_saved_model_is_the_same_model(tmp_path: Path) -> None:
 
 def test_another_backbone_is_another_model() -> None:
     first = make_model()
-    other = RetrievalModel(
-        FeatureEncoder(FeatureGeometry(**{**GEOMETRY.__dict__, "backbone": "other"})), first.config, first.tokenizer
-    )
+    other = RetrievalModel(FeatureEncoder(replace(GEOMETRY, backbone="other")), first.config, first.tokenizer)
     other.load_state_dict(first.state_dict())
     assert first.fingerprint != other.fingerprint
 

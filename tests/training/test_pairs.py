@@ -97,6 +97,14 @@ def test_word_dropout_loses_words_and_keeps_their_order_start_and_end() -> None:
     assert bool((less.batch_at(1).input_ids == less.batch_at(1).input_ids).all())
 
 
+def test_frame_dropout_leaves_every_clip_a_frame() -> None:
+    made = batches(frame_dropout=0.9)
+    masks = np.concatenate([made.batch_at(step).frame_mask.numpy() for step in range(20)])
+    assert masks.any(1).all()
+    assert 0.5 <= masks.mean() < 0.7  # of two frames, the better drawn one stays in any case
+    assert np.array_equal(masks[:4], made.batch_at(0).frame_mask.numpy())
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -105,6 +113,7 @@ def test_word_dropout_loses_words_and_keeps_their_order_start_and_end() -> None:
         ({"batch_size": 1}, "at least 2 rows"),
         ({"unit": "words"}, "unknown unit"),
         ({"word_dropout": 1.0}, "share from 0"),
+        ({"frame_dropout": -0.1}, "share from 0"),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, object], message: str) -> None:

@@ -23,7 +23,8 @@ class FeatureGeometry:
 
     dim: D of the shared space; token_dim: width of the given tokens; tokens_per_frame: N, the frame's own token
     included; hidden: width of the adapter's hidden layer (0: linear); backbone: what made the tokens, which is part of
-    the model's identity; text_*: the text tower.
+    the model's identity; dropout: of single numbers; patch_dropout: of whole patches, in what a frame's own token
+    averages; both in training only; text_*: the text tower.
     """
 
     dim: int
@@ -33,6 +34,7 @@ class FeatureGeometry:
     backbone: str = "unnamed"
     hidden: int = 0
     dropout: float = 0.0
+    patch_dropout: float = 0.0
     text_width: int = 128
     text_blocks: int = 2
     text_positions: int = 77
@@ -97,8 +99,27 @@ class FeatureEncoder(nn.Module):
         self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"]
     ) -> Float[Tensor, "V F N D"]:
         """All N tokens of every frame in the shared space, the frame's own token first; padded frames become zeros."""
-        adapted: Tensor = self.adapter(torch.where(frame_mask[..., None, None], tokens, 0.0))
+        given = torch.where(frame_mask[..., None, None], tokens, 0.0)
+        if self.training and self.geometry.patch_dropout:
+            given = drop_patches(given, self.geometry.patch_dropout)
+        adapted: Tensor = self.adapter(given)
         return adapted
+
+
+def drop_patches(tokens: Float[Tensor, "V F N E"], share: float) -> Float[Tensor, "V F N E"]:
+    """The frame's own token moved as if a random share of its patches were not there; the patches stay.
+
+    A frame token that is the mean of its patches becomes the mean of those that are left.
+
+    >>> frame = torch.tensor([[[[2.0], [1.0], [3.0]]]])
+    >>> float(drop_patches(frame, 0.5)[0, 0, 0, 0]) in (1.0, 2.0, 3.0)
+    True
+    """
+    own, patches = tokens[:, :, :1], tokens[:, :, 1:]
+    left = (torch.rand(*patches.shape[:3], 1, device=tokens.device) >= share).to(tokens.dtype)
+    left = torch.where(left.sum(2, keepdim=True) > 0, left, 1.0)
+    kept_mean = (patches * left).sum(2, keepdim=True) / left.sum(2, keepdim=True)
+    return torch.cat([own + kept_mean - patches.mean(2, keepdim=True), patches], 2)
 
 
 class TokenAdapter(nn.Module):

@@ -47,6 +47,7 @@ class Bed:
     num_frames: int
     max_words: int
     word_dropout: float
+    frame_dropout: float
     towers: Plan
     heads: Plan
     other_captions: tuple[str, ...] = ()
@@ -87,8 +88,9 @@ def msrvtt_features(options: BedOptions) -> Bed:
             num_frames=store.num_frames,
             max_words=24,
             word_dropout=0.3,
-            towers=Plan(steps=480, batch_size=512, lr=2e-3, validate_every=80),
-            heads=Plan(steps=310, batch_size=128, lr=1e-3, validate_every=62),
+            frame_dropout=0.3,
+            towers=Plan(steps=420, batch_size=512, lr=2e-3, validate_every=70),
+            heads=Plan(steps=240, batch_size=128, lr=5e-4, validate_every=60),
         ),
     )
 
@@ -112,8 +114,9 @@ def reelworld_tokens(options: BedOptions) -> Bed:
             num_frames=model.num_frames,
             max_words=32,
             word_dropout=0.0,
+            frame_dropout=0.0,
             towers=Plan(steps=600, batch_size=256, lr=2e-3, validate_every=100),
-            heads=Plan(steps=240, batch_size=64, lr=1e-3, validate_every=60),
+            heads=Plan(steps=120, batch_size=64, lr=5e-4, validate_every=40),
             other_captions=_real_captions(options),
         ),
     )
@@ -180,6 +183,7 @@ def _geometry(store: FeatureStore, tokenizer: Tokenizer) -> FeatureGeometry:
         vocab_size=tokenizer.vocab_size,
         backbone=store.backbone,
         dropout=0.2,
+        patch_dropout=0.5,
         text_width=128,
         text_blocks=2,
         text_positions=32,

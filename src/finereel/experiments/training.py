@@ -91,7 +91,13 @@ def _trained(model: RetrievalModel, bed: Bed, plan: Plan, seed: int, folder: Pat
         bed.data.split("train"),
         source_for(bed, model),
         bed.tokenizer,
-        PairSettings(batch_size=plan.batch_size, max_words=bed.max_words, word_dropout=bed.word_dropout, seed=seed),
+        PairSettings(
+            batch_size=plan.batch_size,
+            max_words=bed.max_words,
+            word_dropout=bed.word_dropout,
+            frame_dropout=bed.frame_dropout,
+            seed=seed,
+        ),
     )
     if not (folder / "done").exists():
         train(model, pairs.batch_at, Judge(bed), settings, folder, on_step)

@@ -27,13 +27,14 @@ class PairSettings:
     a random caption of it; no batch holds a video twice), or `captions` (every caption once, as published: two of one
     video may meet, and then count as each other's negatives). max_words: W. word_dropout: share of the tokens between
     start and end that a text loses, another draw at every step (a text tower from scratch learns a small corpus by
-    heart without). rank, world: which rows are ours.
+    heart without). frame_dropout: share of the frames a clip loses, never all. rank, world: which rows are ours.
     """
 
     batch_size: int = 128
     unit: str = "videos"
     max_words: int = 32
     word_dropout: float = 0.0
+    frame_dropout: float = 0.0
     seed: int = 0
     rank: int = 0
     world: int = 1
@@ -41,8 +42,9 @@ class PairSettings:
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise unknown_name("unit of an epoch", self.unit, UNITS)
-        if not 0 <= self.word_dropout < 1:
-            raise ConfigError(f"word_dropout is a share from 0 to below 1, got {self.word_dropout}")
+        for name in ("word_dropout", "frame_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} is a share from 0 to below 1, got {getattr(self, name)}")
         if self.batch_size < 2 or self.batch_size % self.world:
             raise ConfigError(f"a batch of {self.batch_size} needs at least 2 rows, evenly over {self.world} processes")
 
@@ -94,7 +96,7 @@ class PairBatches:
         clips = self.source.read([caption.video_id for caption in chosen])
         return Batch(
             frames=torch.from_numpy(clips.frames),
-            frame_mask=torch.from_numpy(clips.frame_mask),
+            frame_mask=torch.from_numpy(self._fewer_frames(clips.frame_mask, step)),
             input_ids=torch.from_numpy(ids[:, :longest]),
             text_mask=torch.from_numpy(mask[:, :longest]),
         )
@@ -103,13 +105,25 @@ class PairBatches:
         """The rows without a random part of their words, moved together; start and end stay."""
         if not self.settings.word_dropout:
             return ids, mask
-        rng = np.random.default_rng([self.settings.seed, step, self.settings.rank, 1])
+        rng = self._rng(step, 1)
         kept = mask & (rng.random(ids.shape) >= self.settings.word_dropout)
         rows = np.arange(len(ids))
         kept[:, 0] = kept[rows, mask.sum(1) - 1] = True
         together = np.argsort(~kept, axis=1, kind="stable")
         moved = np.take_along_axis(kept, together, 1)
         return np.where(moved, np.take_along_axis(ids, together, 1), 0), moved
+
+    def _fewer_frames(self, mask: Bool[np.ndarray, "V F"], step: int) -> Bool[np.ndarray, "V F"]:
+        """The mask without a random part of the real frames; of the real ones, one with the highest draw stays."""
+        if not self.settings.frame_dropout:
+            return mask
+        draws = np.where(mask, self._rng(step, 2).random(mask.shape), -1.0)
+        highest = draws == draws.max(1, keepdims=True)
+        kept: Bool[np.ndarray, "V F"] = mask & ((draws >= self.settings.frame_dropout) | highest)
+        return kept
+
+    def _rng(self, step: int, purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self.settings.seed, step, self.settings.rank, purpose])
 
     def _order(self, epoch: int) -> Int64[np.ndarray, " units"]:
         """Caption numbers in the order of an epoch."""
