@@ -4,6 +4,7 @@ The vision side is frozen (its tokens are the input); text tower, adapter, tempo
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -77,7 +78,7 @@ def msrvtt_features(options: BedOptions) -> Bed:
     captioned = data.split("train_9k")
     train, val = captioned.only(videos["train"]), first_captions(captioned.only(videos["val"]), 3)
     test = data.split("test").only(videos["test"])
-    tokenizer = train_tokenizer([caption.text for caption in train.captions], 4000)
+    tokenizer = _vocabulary(train, options.work / f"vocabulary-{train.hash}")
     return _shrunk(
         options.debug,
         Bed(
@@ -167,6 +168,15 @@ def first_captions(split: Split, count: int) -> Split:
         if taken[caption.video_id] <= count:
             kept.append(caption)
     return Split(split.name, split.videos, tuple(kept))
+
+
+def _vocabulary(train: Split, folder: Path) -> Tokenizer:
+    """4000 tokens learned from the training captions, once."""
+    if not (folder / "tokenizer.json").exists():
+        partial = folder.with_name(f"{folder.name}.{os.getpid()}")
+        train_tokenizer([caption.text for caption in train.captions], 4000).save(partial)
+        partial.rename(folder)
+    return Tokenizer.load(folder)
 
 
 def _real_captions(options: BedOptions) -> tuple[str, ...]:
