@@ -100,19 +100,23 @@ def test_gradients_are_those_of_the_whole_batch(chunk: int) -> None:
 
 
 def test_random_numbers_are_the_same_in_both_passes() -> None:
-    """Against one graph over the same chunks, from the same random state."""
+    """Against one graph over the same chunks, from the same random state; the loss draws some too."""
     model = random_model()
+
+    def loss_of(text: TextFeatures, video: VideoFeatures) -> Tensor:
+        return loss_with(model)(text, video) * torch.rand(())
+
     texts, videos = sides(model)
     torch.manual_seed(7)
     text, video = by_chunks(texts, 2), by_chunks(videos, 2)
-    loss_with(model)(text, video).backward()
+    loss_of(text, video).backward()
     wanted, after = gradients(model), torch.rand(1)
     torch.manual_seed(7)
-    cached_backward(texts, videos, 2, loss_with(model))
+    cached_backward(texts, videos, 2, loss_of)
     assert torch.equal(torch.rand(1), after), "random numbers must go on where the first pass ended"
     assert_same(gradients(model), wanted)
     torch.manual_seed(8)
-    cached_backward(texts, videos, 2, loss_with(model))
+    cached_backward(texts, videos, 2, loss_of)
     other = gradients(model)
     assert any(not torch.allclose(other[name], wanted[name], rtol=1e-3) for name in wanted), "the noise must matter"
 
@@ -172,7 +176,7 @@ def test_a_budget_gives_the_chunk() -> None:
     def encode(rows: slice) -> TextFeatures:
         size = rows.stop - rows.start
         given = torch.ones(size, 1 << 10)  # 4 KiB a row
-        hidden = (given @ weight).square()  # keeps `given`, and 1 KiB a row of its own
+        hidden = (given @ weight).square() + given @ weight  # keeps `given`, once, and 1 KiB a row for the square
         return TextFeatures(hidden, hidden[:, None], torch.ones(size, 1, dtype=torch.bool))
 
     assert chunk_for(1, Rows(encode, 1000)) == MIB // (5 << 10)
