@@ -1,51 +1,25 @@
-"""Complete named configurations, the only place that holds numbers. `debug` takes seconds."""
+"""ReelWorld from scratch: `debug`, and the bundled model."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from finereel.config import ModelConfig
 from finereel.datasets.reelworld import FACTOR_SIZES, SceneBatches
 from finereel.encoders.patches import Perturbation
 from finereel.encoders.tiny import tiny_clip_values
-from finereel.errors import unknown_name
+from finereel.recipes.base import Stage, WorldRecipe
 from finereel.reelworld.vocabulary import VERSION
 from finereel.training.optim import OptimSettings
 from finereel.training.settings import TrainingSettings
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stretch of training: what it looks at, how it learns, which granularities it scores (None: the model's)."""
-
-    batches: SceneBatches
-    training: TrainingSettings
-    weights: dict[str, float] | None = None
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A model from scratch on ReelWorld: geometry, settings, stages in order, the captions its vocabulary is learned
-    from, and the size of the validation world."""
-
-    name: str
-    geometry: Callable[[int], dict[str, Any]]
-    model: ModelConfig
-    stages: tuple[Stage, ...]
-    vocab_size: int = 1000
-    vocabulary_scenes: int = 2000
-    validation_scenes: int = 100
-    card: dict[str, Any] = field(default_factory=dict)
 
 
 def _from_scratch(lr: float) -> OptimSettings:
     return OptimSettings(lr=lr, tower_lr=lr, weight_decay=0.05, warmup=0.05)
 
 
-def debug() -> Recipe:
+def debug() -> WorldRecipe:
     """Two tiny stages: proves the plumbing in seconds, learns next to nothing."""
     steps = TrainingSettings(steps=3, optim=_from_scratch(1e-3), validate_every=3, perturbation=Perturbation(samples=4))
-    return Recipe(
+    return WorldRecipe(
         name="debug",
         geometry=lambda vocab: tiny_clip_values(vocab, dim=64, image_size=48, patch_size=16, vision_blocks=2),
         model=ModelConfig(max_frames=4, shifted_blocks=(1,), temporal_layers=1),
@@ -56,20 +30,21 @@ def debug() -> Recipe:
         vocab_size=700,
         vocabulary_scenes=50,
         validation_scenes=4,
+        test_scenes=8,
     )
 
 
-def reelworld_tiny() -> Recipe:
+def reelworld_tiny() -> WorldRecipe:
     """The bundled model, in three stages: what and where (single frames, contrastive, then their factors alone, which
     is where shapes are learned), and how it moves (clips among their counterfactual twins)."""
     frames = SceneBatches(groups=192, twins=0, num_frames=1, short_share=0.3)
     moments = SceneBatches(groups=64, twins=0, num_frames=1, frames_apart=3, short_share=0.1, seed=1)
     clips = SceneBatches(groups=20, twins=3, num_frames=12, short_share=0.1, seed=2)
     common = TrainingSettings(
-        optim=_from_scratch(1e-3), bfloat16=True, perturbation=Perturbation(samples=8), factor_sizes=FACTOR_SIZES
+        optim=_from_scratch(1e-3), precision="bfloat16", perturbation=Perturbation(samples=8), factor_sizes=FACTOR_SIZES
     )
     coarse = {"video_sentence": 1.0}
-    return Recipe(
+    return WorldRecipe(
         name="reelworld-tiny",
         card={
             "trained": True,
@@ -77,7 +52,7 @@ def reelworld_tiny() -> Recipe:
             "knows": "drawn scenes only; for real video take a CLIP model",
             "granularities": "video_sentence, frame_sentence and patch_word were trained together and count one third "
             "each",
-            "command": "python runs/train_reelworld.py --recipe reelworld-tiny --out OUT",
+            "command": "finereel train --recipe reelworld-tiny --out OUT",
             "licence": "Apache-2.0",
         },
         geometry=lambda vocab: tiny_clip_values(vocab, dim=128, image_size=80, patch_size=16, vision_blocks=4),
@@ -92,13 +67,3 @@ def reelworld_tiny() -> Recipe:
             Stage(clips, replace(common, steps=800, validate_every=100, factor_weight=4.0)),
         ),
     )
-
-
-RECIPES: dict[str, Callable[[], Recipe]] = {"debug": debug, "reelworld-tiny": reelworld_tiny}
-
-
-def recipe(name: str) -> Recipe:
-    """The recipe called `name`."""
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
-    return RECIPES[name]()

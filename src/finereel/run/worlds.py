@@ -1,35 +1,31 @@
-"""Run a recipe: learn the vocabulary, build the model, train its stages in order, leave a model directory."""
+"""Carry out a recipe on ReelWorld: learn the vocabulary, build the model, train its stages in order."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
+from finereel.datasets import worlds
 from finereel.datasets.reelworld import SceneBatch, make_batch, prefetched
 from finereel.encoders.clip import ClipEncoder, clip_from_config
 from finereel.evaluation.retrieval import EvaluationSettings
 from finereel.evaluation.worlds import World, WorldResult, evaluate_world, make_world
 from finereel.model import RetrievalModel, load
-from finereel.recipes import Recipe
+from finereel.recipes.base import WorldRecipe
 from finereel.reelworld import captions, sample_scene, short_captions, twins
+from finereel.run.conclusion import Conclusion, conclude
+from finereel.run.events import OnEvent, Outcome, StageProgress, silent
 from finereel.text import Tokenizer, train_tokenizer
 from finereel.training.batch import Batch
+from finereel.training.distributed import Shard, anywhere
 from finereel.training.health import Validation
 from finereel.training.trainer import Progress, train
 
 _VALIDATION_SEED = 1
-
-
-@dataclass(frozen=True)
-class StageProgress:
-    """Progress of one step, and which stage it belongs to (1-based)."""
-
-    stage: int
-    stages: int
-    progress: Progress
-    result: WorldResult | None
+ALONE = Shard(0, 1)
+SceneBatchAt = Callable[[int], SceneBatch]
 
 
 def with_weights(model: RetrievalModel, weights: dict[str, float]) -> RetrievalModel:
@@ -41,7 +37,7 @@ def with_weights(model: RetrievalModel, weights: dict[str, float]) -> RetrievalM
     return changed
 
 
-def build(recipe: Recipe) -> RetrievalModel:
+def build(recipe: WorldRecipe) -> RetrievalModel:
     """An untrained model of a recipe, its vocabulary learned from ReelWorld's training captions."""
     torch.manual_seed(0)
     tokenizer = train_tokenizer(_vocabulary(recipe.vocabulary_scenes), recipe.vocab_size)
@@ -52,10 +48,10 @@ def build(recipe: Recipe) -> RetrievalModel:
     return model
 
 
-def run(recipe: Recipe, out: Path, on_step: Callable[[StageProgress], None] = lambda progress: None) -> RetrievalModel:
-    """Train every stage from the best of the one before; the last stage's best is returned and saved in `out/model`.
+def run_world(recipe: WorldRecipe, out: Path, shard: Shard = ALONE, on_event: OnEvent = silent) -> Outcome | None:
+    """Train every stage from the best of the one before; the last stage's best is measured and saved in `out/model`.
 
-    Killed at any moment, the same call goes on from the last checkpoint.
+    None in a process that is not the first.
     """
     model = build(recipe)
     for number, stage in enumerate(recipe.stages, start=1):
@@ -66,23 +62,36 @@ def run(recipe: Recipe, out: Path, on_step: Callable[[StageProgress], None] = la
         )
         judge = _Judge(world)
         with prefetched(partial(make_batch, stage.batches)) as scenes_at:
-            batch_at = partial(_batch_at, scenes_at, model.tokenizer, recipe.model.max_words)
-            report = partial(_report, on_step, number, len(recipe.stages), judge)
+
+            def batch_at(
+                step: int, made: SceneBatchAt = scenes_at, tokenizer: Tokenizer | None = model.tokenizer
+            ) -> Batch:
+                return to_batch(own_rows(made(step), shard), tokenizer, recipe.model.max_words)
+
+            report = partial(_report, on_event, number, len(recipe.stages), judge)
             train(model, batch_at, judge, stage.training, folder, report)
+        anywhere(False, shard)  # until the first process has saved its best
         model = load(folder / "best")
-    model.name = recipe.name
-    model.card = dict(recipe.card)
-    model.save(out / "model")
-    return model
+    if not shard.first:
+        return None
+    conclusion = Conclusion(
+        name=recipe.name,
+        data=worlds.virtual({"test": recipe.test_scenes}),
+        source=worlds.WorldSource(recipe.stages[-1].batches.image_size, model.num_frames),
+        judge=judge,
+        seed=recipe.stages[-1].training.seed,
+        card=recipe.card,
+    )
+    return conclude(folder / "best", out, conclusion, on_event)
 
 
-def _batch_at(scenes_at: Callable[[int], SceneBatch], tokenizer: Tokenizer | None, max_words: int, step: int) -> Batch:
-    return to_batch(scenes_at(step), tokenizer, max_words)
+def own_rows(scenes: SceneBatch, shard: Shard) -> SceneBatch:
+    """This process's rows of a batch; a rest that does not divide evenly is left out."""
+    rows = shard.rows(len(scenes.captions) // shard.world * shard.world)
+    return SceneBatch(scenes.pixels[rows], scenes.captions[rows], scenes.video_factors[rows], scenes.text_factors[rows])
 
 
-def _report(
-    on_step: Callable[[StageProgress], None], stage: int, stages: int, judge: "_Judge", progress: Progress
-) -> None:
+def _report(on_step: OnEvent, stage: int, stages: int, judge: "_Judge", progress: Progress) -> None:
     on_step(StageProgress(stage, stages, progress, judge.take()))
 
 

@@ -1,0 +1,79 @@
+"""The progress of a run, on stderr: a bar with the time left, speed, loss and the latest recall; notes above it."""
+
+import sys
+from types import TracebackType
+
+from rich.console import Console
+from rich.text import Text
+
+from finereel.cli.output import shown
+from finereel.cli.progress import bar
+from finereel.run.events import Event, Note, StageProgress, Working
+
+_SMOOTHING = 0.1
+
+
+class TrainingView:
+    """Takes the events of `finereel.run.run` and draws them; where stderr is no terminal, validations are lines."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._bar = bar(console)
+        self._plain = console is None and not sys.stderr.isatty()
+        self._task = self._bar.add_task("starting", total=None, note="")
+        self._doing = ""
+        self._loss: float | None = None
+        self._best = ""
+
+    def __enter__(self) -> "TrainingView":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Draw one event."""
+        if isinstance(event, Note):
+            self._say(event.text)
+        elif isinstance(event, Working):
+            self._start(event.what, event.done, event.total)
+            self._bar.update(self._task, completed=event.done, total=event.total, note="")
+        else:
+            self._step(event)
+
+    def _step(self, event: StageProgress) -> None:
+        step = event.progress
+        self._start(f"training {event.stage}/{event.stages}" if event.stages > 1 else "training", step.step, step.steps)
+        self._loss = step.loss if self._loss is None else self._loss + _SMOOTHING * (step.loss - self._loss)
+        for note in step.notes:
+            self._say(note)
+        if step.validation is not None:
+            metrics = ", ".join(f"{name} {value:.1f}" for name, value in step.validation.metrics.items())
+            self._best = recall(step.validation.metrics)
+            self._say(f"step {step.step}/{step.steps}: validation {step.validation.score:.2f} ({metrics})")
+        parts = (f"loss {self._loss:.3f}", self._best, f"{step.samples_per_second:.1f} pairs/s")
+        self._bar.update(self._task, completed=step.step, total=step.steps, note=", ".join(filter(None, parts)))
+
+    def _start(self, doing: str, done: int, total: int) -> None:
+        """A new bar where something else begins, so that the time left is that of what is being done."""
+        if doing != self._doing:
+            self._bar.remove_task(self._task)
+            self._task = self._bar.add_task(doing, total=total, completed=max(0, done - 1), note="")
+            self._doing, self._loss = doing, None
+
+    def _say(self, text: str) -> None:
+        console = self._console if self._plain else self._bar.console
+        console.print(Text(shown(text)), soft_wrap=True)
+
+
+def recall(metrics: "dict[str, float] | object") -> str:
+    """The one number of a validation that fits beside a bar.
+
+    >>> recall({"text_to_video R@1": 41.25, "text_to_video R@5": 70.0})
+    'R@1 41.2'
+    """
+    found = metrics.get("text_to_video R@1") if isinstance(metrics, dict) else None
+    return "" if found is None else f"R@1 {found:.1f}"

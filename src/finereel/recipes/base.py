@@ -1,0 +1,100 @@
+"""What a recipe is: every number and choice of a training run, and nothing of where files lie."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from finereel.config import ModelConfig
+from finereel.datasets.reelworld import SceneBatches
+from finereel.errors import ConfigError
+from finereel.training.pairs import PairSettings
+from finereel.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stretch of training: what it looks at, how it learns, which granularities it scores (None: the model's)."""
+
+    batches: SceneBatches
+    training: TrainingSettings
+    weights: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class WorldRecipe:
+    """A model from scratch on ReelWorld: geometry, settings, stages in order, the captions its vocabulary is learned
+    from, and the sizes of the world it is chosen on and of the one that is measured at the end."""
+
+    name: str
+    geometry: Callable[[int], dict[str, Any]]
+    model: ModelConfig
+    stages: tuple[Stage, ...]
+    vocab_size: int = 1000
+    vocabulary_scenes: int = 2000
+    validation_scenes: int = 100
+    test_scenes: int = 200
+    card: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """How much of the training videos stands in for a split that a data set lacks: a share, but so many at most."""
+
+    share: float = 0.05
+    most: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1 or self.most < 1:
+            raise ConfigError(f"expected 0 < share < 1 and most >= 1, got {self.share} and {self.most}")
+
+
+@dataclass(frozen=True)
+class TokenTowers:
+    """Sizes of a model on precomputed tokens, see `finereel.encoders.features.FeatureGeometry`; its vocabulary of
+    `vocab_size` is learned from the training captions."""
+
+    dim: int = 128
+    hidden: int = 0
+    dropout: float = 0.1
+    text_width: int = 128
+    text_blocks: int = 2
+    vocab_size: int = 4000
+
+
+@dataclass(frozen=True)
+class PairRecipe:
+    """A model trained on the (caption, clip) pairs of a data set.
+
+    data: a key of `finereel.datasets.DATASETS`. start: `clip` trains a pretrained CLIP model on pixels, `tokens` a
+    small model on precomputed tokens. model: settings of everything behind the towers. shift_last: with `clip`, the
+    token shift is in so many last blocks, whatever the tower's depth. passes: over all captions; None where
+    `training.steps` counts. validations: how many, evenly over the run. hold_out: for splits the data set lacks.
+    most_missing: the largest share of videos that may be unreadable. `training.validate_every` and `pairs.max_words`
+    follow from the others.
+    """
+
+    name: str
+    data: str
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    pairs: PairSettings = field(default_factory=PairSettings)
+    start: Literal["clip", "tokens"] = "clip"
+    shift_last: int = 2
+    tokens: TokenTowers = field(default_factory=TokenTowers)
+    passes: float | None = 5.0
+    validations: int = 10
+    hold_out: HoldOut = field(default_factory=HoldOut)
+    most_missing: float = 0.05
+    card: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.passes is not None and not self.passes > 0:
+            raise ConfigError(f"passes must be positive, got {self.passes}")
+        if self.validations < 1 or not 0 <= self.most_missing <= 1:
+            raise ConfigError(
+                f"expected validations >= 1 and 0 <= most_missing <= 1, got {self.validations} and {self.most_missing}"
+            )
+
+
+Recipe = WorldRecipe | PairRecipe

@@ -1,0 +1,38 @@
+"""Carry out a recipe: data, model, training, the best model, its one measurement on the test split."""
+
+from pathlib import Path
+
+from finereel.recipes import Recipe, WorldRecipe
+from finereel.run.events import Event, Note, OnEvent, Outcome, RunOptions, StageProgress, Working, silent
+from finereel.run.pairs import run_pairs
+from finereel.run.worlds import build, run_world, with_weights
+from finereel.training.distributed import finish, start
+
+__all__ = [
+    "Event",
+    "Note",
+    "Outcome",
+    "RunOptions",
+    "StageProgress",
+    "Working",
+    "build",
+    "run",
+    "with_weights",
+]
+
+_NOTHING_GIVEN = RunOptions()
+
+
+def run(recipe: Recipe, out: Path, options: RunOptions = _NOTHING_GIVEN, on_event: OnEvent = silent) -> Outcome | None:
+    """Train by a recipe; the model goes to `out/model`, its record on the test split to `out/record`.
+
+    Killed at any moment, the same call goes on from the last checkpoint. The test split chooses nothing. Of several
+    processes that torchrun started, the first one returns the outcome, the others None.
+    """
+    shard = start()
+    try:
+        if isinstance(recipe, WorldRecipe):
+            return run_world(recipe, out, shard, on_event)
+        return run_pairs(recipe, out, options, shard, on_event)
+    finally:
+        finish()
