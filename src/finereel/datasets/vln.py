@@ -1,8 +1,8 @@
 """VLN-UVO and VLN-OOPS: Video Localized Narratives, one caption per actor of a video.
 
 Files: captions.txt, lines `id**#**caption` with ids `VIDEO##*##K`; vln_UVO_train.txt and vln_UVO_val.txt (vln_OOPS_...)
-list the videos of the two splits. Without the lists, which were never released, everything is the split `all`.
-Papers test on val, so it must not choose a checkpoint: hold some of the training videos out.
+list the videos of the two splits. Without these lists everything is the split `all`.
+Results are reported on val, so it must not choose a checkpoint: hold some of the training videos out.
 """
 
 from dataclasses import replace
