@@ -6,8 +6,6 @@ python runs/experiment.py peers --bed reelworld-tokens --debug      # seconds, m
 """
 
 import argparse
-import shlex
-import sys
 from pathlib import Path
 
 from finereel.cli.progress import bar
@@ -35,7 +33,7 @@ def main() -> None:
         BedOptions(given.work, given.features, given.annotations, given.debug),
         tuple(given.seeds),
         given.processes,
-        f"python runs/experiment.py {shlex.join(sys.argv[1:])}",
+        _command(given),
     )
     with bar() as progress:
         task = progress.add_task(given.experiment, total=None, note="")
@@ -47,6 +45,14 @@ def main() -> None:
     path = given.out / f"{given.experiment}-{given.bed}.md"
     path.write_text(text, encoding="utf-8")
     print(path)
+
+
+def _command(given: argparse.Namespace) -> str:
+    """What a reader types; folders stand by the names of their options."""
+    folders = [f"--{name} {name.upper()}" for name in ("features", "annotations") if getattr(given, name)]
+    seeds = " ".join(map(str, given.seeds))
+    parts = [given.experiment, f"--bed {given.bed}", *folders, f"--seeds {seeds}", "--out docs/results"]
+    return " ".join(["python runs/experiment.py", *parts])
 
 
 if __name__ == "__main__":

@@ -66,9 +66,7 @@ def test_the_drawn_bed_is_cached_and_its_experiments_hold_the_reference(tmp_path
         assert reference(made) in plan.variants
 
 
-@pytest.mark.skipif(
-    not SHARED.is_dir(), reason="needs the MSR-VTT features, which are not in the repository"
-)
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the MSR-VTT features, which are not in the repository")
 def test_the_real_bed_keeps_test_videos_and_their_captions_out_of_training(tmp_path: Path) -> None:
     options = BedOptions(tmp_path, SHARED / "msrvtt_features", SHARED / "annotations/MSRVTT")
     data = bed("msrvtt-features", options).data

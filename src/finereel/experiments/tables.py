@@ -19,7 +19,7 @@ class Line:
     """One row of one direction. Percent, over Q queries of which every seed ranked all.
 
     recall: R@1, R@5, R@10, each the mean over seeds; median_rank: mean of the seeds' medians; interval: 95 % bootstrap
-    of R@1 over queries; spread: standard deviation of R@1 over seeds; difference: R@1 minus the reference row's, with
+    of R@1 over queries; spread: standard deviation of R@1 over seeds, None for one seed; difference: R@1 minus the reference row's, with
     its interval; p: Holm-corrected over the table (None in the reference row).
     """
 
@@ -27,7 +27,7 @@ class Line:
     recall: tuple[float, float, float]
     median_rank: float
     interval: Interval
-    spread: float
+    spread: float | None
     difference: float = 0.0
     difference_interval: Interval | None = None
     p: float | None = None
@@ -71,7 +71,7 @@ def table(ranks: Ranks, reference: str, clusters: np.ndarray | None = None) -> t
                 recall=tuple(float(_hits(seeds, k).mean()) for k in CUTS),  # type: ignore[arg-type]
                 median_rank=float(np.mean([np.median(seed) for seed in seeds])),
                 interval=mean_interval(hits[name], clusters),
-                spread=float(np.std([_hits([seed], 1).mean() for seed in seeds])),
+                spread=float(np.std([_hits([seed], 1).mean() for seed in seeds])) if len(seeds) > 1 else None,
                 difference=0.0 if found is None else found.difference,
                 difference_interval=None if found is None else found.interval,
                 p=corrected.get(name),
@@ -98,8 +98,9 @@ def markdown(lines: Sequence[Line]) -> str:
         change = line.difference_interval
         difference = "" if change is None else f"{line.difference:+.1f} [{change.low:+.1f}, {change.high:+.1f}]"
         p = "" if line.p is None else f"{line.p:.3f}"
+        spread = "" if line.spread is None else f"±{line.spread:.1f}"
         rows.append(
-            f"| {line.name} | {r1:.1f} | {low:.1f} to {high:.1f} | ±{line.spread:.1f} | {r5:.1f} | {r10:.1f} | "
+            f"| {line.name} | {r1:.1f} | {low:.1f} to {high:.1f} | {spread} | {r5:.1f} | {r10:.1f} | "
             f"{line.median_rank:.1f} | {difference} | {p} | {line.verdict} |"
         )
     return "\n".join(rows) + "\n"
