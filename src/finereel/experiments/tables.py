@@ -19,8 +19,8 @@ class Line:
     """One row of one direction. Percent, over Q queries of which every seed ranked all.
 
     recall: R@1, R@5, R@10, each the mean over seeds; median_rank: mean of the seeds' medians; interval: 95 % bootstrap
-    of R@1 over queries; spread: standard deviation of R@1 over seeds, None for one seed; difference: R@1 minus the reference row's, with
-    its interval; p: Holm-corrected over the table (None in the reference row).
+    of R@1 over queries; spread: standard deviation of R@1 over seeds, None for one seed; difference: R@1 minus the
+    reference row's, with its interval; p: Holm-corrected over the table (None in the reference row).
     """
 
     name: str
