@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from finereel import __version__
-from finereel.cli import data, demo, index, manage, models, reelworld, search
+from finereel.cli import compare, data, demo, evaluate, import_, index, manage, models, reelworld, report, search, train
 from finereel.cli.guard import Command
 
 app = typer.Typer(
@@ -34,7 +34,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "rebuild": index.rebuild,
     "normalize": manage.normalize,
     "models": models.models,
+    "import": import_.import_,
     "reelworld": reelworld.reelworld,
+    "train": train.train,
+    "evaluate": evaluate.evaluate,
+    "compare": compare.compare,
+    "report": report.report,
 }
 # Commands of two words, `finereel data check`.
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {

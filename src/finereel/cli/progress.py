@@ -5,7 +5,15 @@ from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from finereel.cli.output import shown
@@ -25,6 +33,29 @@ def bar(console: Console | None = None) -> Progress:
         console=console or Console(stderr=True),
         disable=not (console or sys.stderr.isatty()),
     )
+
+
+class StageProgress:
+    """Takes (what, done, total) and draws a bar per kind of work. Use as a context manager."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._bar = bar(console)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "StageProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Draw one step; a kind of work that comes again starts anew."""
+        if what not in self._tasks or (self._bar.tasks[self._tasks[what]].finished and done < total):
+            self._tasks[what] = self._bar.add_task(what, total=total, note="")
+        self._bar.update(self._tasks[what], completed=done, total=total)
 
 
 class IndexProgress:

@@ -1,0 +1,146 @@
+"""`evaluate`: a model on a data set, with everything a result must carry."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from finereel.cli.options import JsonOption
+from finereel.cli.output import console, print_json, shown
+
+if TYPE_CHECKING:
+    from finereel.datasets.base import ClipSource
+    from finereel.evaluation.record import RunRecord
+    from finereel.model import RetrievalModel
+    from finereel.sources import SourceOptions
+
+
+def evaluate(
+    model: Annotated[str, typer.Option("--model", metavar="DIR_OR_ID", help="A model; `finereel models` lists them.")],
+    data: Annotated[
+        str, typer.Option("--data", metavar="NAME", help="A data set, as `finereel data check` knows them.")
+    ],
+    annotations: Annotated[Path | None, typer.Option(metavar="DIR", help="Its annotation files.")] = None,
+    videos: Annotated[Path | None, typer.Option(metavar="DIR", help="Its videos.")] = None,
+    features: Annotated[Path | None, typer.Option(metavar="DIR", help="Precomputed tokens, instead of videos.")] = None,
+    split: Annotated[str, typer.Option(help="Which split.")] = "test",
+    normalization: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="none; bank, inverted (fitted on training captions and videos); or transductive, dsl (which see the "
+            "other test queries, and say so).",
+        ),
+    ] = "none",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the record here: facts, ranks, scores.")] = None,
+    name: Annotated[str, typer.Option(help="What the run is called in tables.")] = "",
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep encoded features here, for another normalization.")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure text-to-video and video-to-text retrieval of a model on a data set.
+
+    Example: finereel evaluate --model reelworld-tiny --data reelworld
+
+    Every row has a 95 % interval, what its normalisation has seen, and the coverage: videos that cannot be read are
+    left out with their captions, and the result is then not one of the benchmark.
+    """
+    from finereel.evaluation.benchmark import BenchmarkSettings
+    from finereel.evaluation.record_files import described_record, save_record
+    from finereel.sources import SourceOptions
+
+    settings = BenchmarkSettings(split=split, normalization=normalization, name=name, cache=cache, reload_verified=True)
+    where = SourceOptions(annotations=annotations, videos=videos, features=features)
+    record = _measure(model, data, where, settings, device)
+    if out is not None:
+        save_record(record, out)
+        typer.echo(f"record in {out}; compare it with: finereel compare RUN {out}", err=True)
+    if as_json:
+        print_json(described_record(record))
+    else:
+        print_record(record)
+
+
+def _measure(model_name: str, data: str, where: "SourceOptions", settings: Any, device: str) -> "RunRecord":
+    from finereel.cli.progress import StageProgress
+    from finereel.datasets import load as load_dataset
+    from finereel.evaluation.benchmark import benchmark
+    from finereel.model import load as load_model
+
+    dataset = load_dataset(data, where.annotations)
+    dataset.split(settings.split)
+    model = load_model(model_name).to(_device(device))
+    with StageProgress() as progress:
+        source = _source(model, data, where, progress)
+        return benchmark(model, dataset, source, settings, progress)
+
+
+def _source(model: "RetrievalModel", data: str, where: "SourceOptions", progress: Any) -> "ClipSource":
+    """The data set's clips at the model's size; ModelError where the model takes something else."""
+    from dataclasses import replace
+
+    from finereel.encoders.features import FeatureEncoder
+    from finereel.errors import ModelError
+    from finereel.sources import open_source
+
+    wants_tokens = isinstance(model.encoder, FeatureEncoder)
+    if wants_tokens != (where.features is not None):
+        wanted = "precomputed tokens: give --features DIR" if wants_tokens else "pictures: give --videos, no --features"
+        raise ModelError(f"model {model.name} takes {wanted}")
+    size = where.image_size if isinstance(model.encoder, FeatureEncoder) else model.encoder.image_size
+    fitting = replace(where, num_frames=model.num_frames, image_size=size)
+    return open_source(data, fitting, lambda done, total: progress("decoding", done, total))
+
+
+def _device(name: str) -> Any:
+    import torch
+
+    from finereel.errors import ConfigError, unknown_name
+
+    if name not in ("auto", "cpu", "cuda"):
+        raise unknown_name("device", name, ("auto", "cpu", "cuda"))
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("there is no CUDA device here: take --device cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def print_record(record: "RunRecord") -> None:
+    """A table of both directions and all granularities, and the facts below it, on stdout."""
+    columns = ("direction", "score", "R@1", "95 % interval", "R@5", "R@10", "MdR", "MnR", "ties", "protocol")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("direction", "score", "protocol") else "right")
+    for direction, rows in record.results.items():
+        for name, row in reversed(list(rows.items())):
+            low, high = row["intervals"].get("R@1", (float("nan"), float("nan")))
+            numbers = [f"{row[metric]:.1f}" for metric in ("R@5", "R@10", "MdR", "MnR")]
+            cells = [direction, name, f"{row['R@1']:.1f}", f"{low:.1f} to {high:.1f}", *numbers]
+            table.add_row(
+                *cells, f"{row['tie_share']:.1%}", row["protocol"], style="bold" if name == "fused" else "dim"
+            )
+    screen = console()
+    screen.print(table)
+    for line in facts(record):
+        screen.print(Text(shown(line)), soft_wrap=True)
+
+
+def facts(record: "RunRecord") -> list[str]:
+    """What a reader must know beside the numbers, a line each."""
+    dataset, model = record.dataset, record.model
+    lines = [
+        f"data: {dataset.name}/{dataset.split} ({dataset.split_hash}), {dataset.captions} captions ({dataset.texts}), "
+        f"coverage {dataset.coverage}",
+        f"model: {model.name} ({model.fingerprint}), {model.frames} frames, {model.words} words",
+    ]
+    for direction, choice in record.normalization.get("choices", {}).items():
+        settings = ", ".join(f"{name} {value:g}" for name, value in (choice["settings"] or {}).items())
+        lines.append(f"normalization {record.normalization['name']}, {direction}: {settings} ({choice['reason']})")
+    if not dataset.complete:
+        video, reason = next(iter(dataset.missing.items()))
+        count = len(dataset.missing)
+        lines.append(f"NOT THE BENCHMARK: {count} videos could not be read, first {video}: {reason}")
+    return lines

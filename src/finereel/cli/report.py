@@ -1,0 +1,59 @@
+"""`report`: runs as a table, a picture or TREC files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from finereel.evaluation.record import RunRecord
+
+TREC = "trec"
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `finereel evaluate --out`.")],
+    form: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="markdown, latex, csv, json; or trec, a folder of files.")
+    ] = "markdown",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of stdout; for trec a folder.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE", help="Also draw R@1 with its intervals as a PNG.")
+    ] = None,
+) -> None:
+    """Write runs as one table, each row with interval, protocol and coverage.
+
+    Example: finereel report runs/a runs/b --format latex --out table.tex
+    """
+    from finereel.evaluation.exports import export
+    from finereel.evaluation.record_files import load_record
+
+    records = [load_record(run) for run in runs]
+    if form == TREC:
+        _write_trec(records, out)
+    else:
+        text = export(records, form)
+        if out is None:
+            typer.echo(text, nl=False)
+        else:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(text, encoding="utf-8", newline="")
+    if picture is not None:
+        from finereel.evaluation.exports.picture import draw_picture
+
+        draw_picture(records, picture)
+
+
+def _write_trec(records: Sequence["RunRecord"], out: Path | None) -> None:
+    from finereel.errors import ConfigError
+    from finereel.evaluation.exports.trec import write_trec
+
+    if out is None:
+        raise ConfigError("TREC files are several per run: say where with --out DIR")
+    for number, record in enumerate(records, start=1):
+        folder = out if len(records) == 1 else out / f"run-{number}"
+        for file in write_trec(record, folder):
+            typer.echo(str(file))
