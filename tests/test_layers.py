@@ -123,4 +123,6 @@ def test_size_alarms(module: str) -> None:
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         parameters = [argument.arg for argument in arguments if argument.arg not in ("self", "cls")]
         is_command = module == f"cli.{node.name}"  # its parameters are the options of a command line
-        assert is_command or len(parameters) <= MAX_PARAMETERS, f"{module}.{node.name}: {parameters}; make it a dataclass"
+        assert is_command or len(parameters) <= MAX_PARAMETERS, (
+            f"{module}.{node.name}: {parameters}; make it a dataclass"
+        )
