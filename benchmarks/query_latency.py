@@ -43,7 +43,7 @@ class SyntheticModel:
     """Random texts, the real head."""
 
     name, fingerprint = "synthetic", "0" * 16
-    dim, num_frames, num_patches = DIM, FRAMES, PATCHES
+    dim, num_frames, num_patches, num_contextual = DIM, FRAMES, PATCHES, 0
 
     def __init__(self) -> None:
         self._head = make_head(ModelConfig(), DIM).eval()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from finereel.alignment import HEADS
 from finereel.errors import (
     ConfigError,
     LibraryBusyError,
@@ -21,7 +22,8 @@ from finereel.index.events import AddReport, AddSettings
 from finereel.index.lock import writer_lock
 from finereel.index.store import ClipStore
 from finereel.library import Library
-from index.doubles import ToyModel, ToySource, write_video
+from index.doubles import ToyModel, ToySource, word_frames, write_video
+from tiny_models import tiny_peer
 
 
 class World:
@@ -468,3 +470,19 @@ def test_a_full_disk_is_a_typed_error_and_loses_nothing(world: World, monkeypatc
             world.add()
     assert world.best("dog") == "animals.toy"
     assert world.add().indexed == 1
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_library_of_any_head_searches(tmp_path: Path, head: str) -> None:
+    """Stored features give the scores of fresh ones, within half precision, whatever the head reads."""
+    model = tiny_peer(head)
+    write_video(tmp_path / "videos" / "a.toy", "dog", "cat", "cow")
+    write_video(tmp_path / "videos" / "b.toy", "car")
+    library = Library.open(tmp_path / "library", model, ToySource())
+    assert library.add([tmp_path / "videos"]).clips == 4
+    hits = Library.open(tmp_path / "library", model).search("a small blue fish", 4, per_video=None)
+    found = sorted(hit.score for hit in hits)
+    clips = model.encode_video([word_frames(word) for word in ("dog", "cat", "cow", "car")])
+    wanted = sorted(model.score(model.encode_text(["a small blue fish"]), clips).fused[0].tolist())
+    assert found == pytest.approx(wanted, abs=0.05)
+    assert {tuple(hit.parts) for hit in hits} == {tuple(model.head.weights)}

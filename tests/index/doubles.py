@@ -45,6 +45,7 @@ class ToyModel:
         self.dim = dim
         self.num_frames = frames
         self.num_patches = 2 * frames
+        self.num_contextual = 0
         self.encoded = 0
 
     def _project(self, pixels: np.ndarray) -> Tensor:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.functional import normalize
 
 from finereel.errors import DataError, LibraryBusyError
 from finereel.features import VideoFeatures
@@ -61,6 +62,30 @@ def test_features_survive_the_table_in_half_precision() -> None:
     assert torch.equal(back.patches, features.patches.half().float())
     assert torch.allclose(back.video, features.video, atol=1e-3)
     assert torch.allclose(back.video.norm(dim=-1), torch.ones(3), atol=1e-6)
+
+
+@pytest.mark.parametrize(("patches", "contextual"), [(0, 0), (0, 4), (8, 4)])
+def test_only_what_a_head_reads_has_a_column(tmp_path: Path, patches: int, contextual: int) -> None:
+    sizes = IndexedModel("m", "f", frames=4, patches=patches, dim=16, contextual=contextual)
+    schema = clip_schema(sizes, {})
+    assert ("patches" in schema.names, "patch_mask" in schema.names) == (patches > 0, patches > 0)
+    assert ("contextual" in schema.names) == (contextual > 0)
+    generator = torch.Generator().manual_seed(0)
+    features = VideoFeatures(
+        normalize(torch.randn(3, 16, generator=generator), dim=-1),
+        torch.randn(3, 4, 16, generator=generator),
+        torch.randn(3, patches, 16, generator=generator),
+        torch.tensor([[True, True, False, False]] * 3),
+        torch.tensor([[True, False] * (patches // 2)] * 3).reshape(3, patches).bool(),
+        torch.randn(3, contextual, 16, generator=generator),
+    )
+    store = ClipStore.create(tmp_path / "index-f", Manifest(sizes))
+    store.commit([to_rows(FILE, records(3), features, None, store.schema)])
+    snapshot = ClipStore.open(tmp_path / "index-f").snapshot()
+    back = snapshot.take(snapshot.row_ids()).features
+    for name in ("frames", "patches", "frame_mask", "patch_mask", "contextual"):
+        stored = getattr(features, name)
+        assert torch.equal(getattr(back, name), stored.half().float() if stored.is_floating_point() else stored), name
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=5))

@@ -28,6 +28,8 @@ class SearchModel(Protocol):
     def num_frames(self) -> int: ...
     @property
     def num_patches(self) -> int: ...
+    @property
+    def num_contextual(self) -> int: ...
 
     def encode_text(self, texts: Sequence[str]) -> TextFeatures: ...
     def encode_video(self, clips: Sequence[Frames]) -> VideoFeatures: ...
@@ -82,15 +84,20 @@ class VideoSource(Protocol):
 
 @dataclass(frozen=True)
 class IndexedModel:
-    """The model a library was made with: name for messages, fingerprint for the test, sizes for the table."""
+    """The model a library was made with: name for messages, fingerprint for the test, sizes for the table.
+
+    patches, contextual: 0 where the model's head reads none; the table then has no column for them.
+    """
 
     name: str
     fingerprint: str
     frames: int
     patches: int
     dim: int
+    contextual: int = 0
 
     @classmethod
     def of(cls, model: SearchModel) -> "IndexedModel":
         """What is kept of a model."""
-        return cls(model.name, model.fingerprint, model.num_frames, model.num_patches, model.dim)
+        sizes = (model.num_frames, model.num_patches, model.dim, model.num_contextual)
+        return cls(model.name, model.fingerprint, *sizes)

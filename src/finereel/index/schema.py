@@ -21,7 +21,6 @@ from finereel.index.ports import IndexedModel
 from finereel.types import Window
 from finereel.video.identity import FileState
 
-FEATURE_COLUMNS = ["vector", "frames", "patches", "frame_mask", "patch_mask"]
 FILE_COLUMNS = ["file_id", "video_id", "path", "size", "mtime_ns", "missing"]
 
 
@@ -56,6 +55,13 @@ class ClipBias:
     values: Float32[np.ndarray, "V G"]
 
 
+def feature_columns(sizes: IndexedModel) -> list[str]:
+    """The columns that `to_features` reads: there are none for what the model's head does not read."""
+    patches = ["patches", "patch_mask"] if sizes.patches else []
+    contextual = ["contextual"] if sizes.contextual else []
+    return ["vector", "frames", "frame_mask", *patches, *contextual]
+
+
 def clip_schema(sizes: IndexedModel, metadata: dict[bytes, bytes]) -> pa.Schema:
     """The columns of the clip table for features of the model's sizes."""
     columns = [
@@ -72,6 +78,7 @@ def clip_schema(sizes: IndexedModel, metadata: dict[bytes, bytes]) -> pa.Schema:
         ("vector", pa.list_(pa.float16(), sizes.dim)),
         ("frames", pa.list_(pa.float16(), sizes.frames * sizes.dim)),
         ("patches", pa.list_(pa.float16(), sizes.patches * sizes.dim)),
+        ("contextual", pa.list_(pa.float16(), sizes.contextual * sizes.dim)),
         ("frame_mask", pa.binary(_packed(sizes.frames))),
         ("patch_mask", pa.binary(_packed(sizes.patches))),
         ("thumbnail", pa.binary()),
@@ -79,7 +86,8 @@ def clip_schema(sizes: IndexedModel, metadata: dict[bytes, bytes]) -> pa.Schema:
         ("bank", pa.string()),
         ("added_at", pa.timestamp("us", tz="UTC")),
     ]
-    return pa.schema(columns, metadata=metadata)
+    absent = {"patches", "patch_mask", "contextual"} - set(feature_columns(sizes))
+    return pa.schema([column for column in columns if column[0] not in absent], metadata=metadata)
 
 
 def encode_path(path: str) -> str:
@@ -113,14 +121,16 @@ def to_rows(
         "seconds": [_padded(clip.seconds, features.frames.shape[1]) for clip in clips],
         "vector": _halves(features.video, file.path),
         "frames": _halves(features.frames, file.path),
-        "patches": _halves(features.patches, file.path),
         "frame_mask": _pack_mask(features.frame_mask),
-        "patch_mask": _pack_mask(features.patch_mask),
         "thumbnail": [clip.thumbnail for clip in clips],
         "bias": [None] * len(clips) if bias is None else list(bias.values),
         "bank": [None if bias is None else bias.bank] * len(clips),
         "added_at": [datetime.now(UTC)] * len(clips),
     }
+    if features.patches.shape[1]:
+        columns |= {"patches": _halves(features.patches, file.path), "patch_mask": _pack_mask(features.patch_mask)}
+    if features.contextual.shape[1]:
+        columns["contextual"] = _halves(features.contextual, file.path)
     arrays = [_array(columns[field.name], field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
@@ -162,16 +172,22 @@ def to_files(rows: pa.Table) -> dict[str, FileRecord]:
 
 
 def to_features(rows: pa.Table, sizes: IndexedModel) -> VideoFeatures:
-    """The features of rows with FEATURE_COLUMNS, as float32, in row order."""
-    count = len(rows)
+    """The features of rows with `feature_columns`, as float32, in row order."""
+    frame_mask = _unpack_mask(rows["frame_mask"], sizes.frames)
     return VideoFeatures(
         # Rounded to half precision a unit vector is 1.0002 long; scores above 100 % would follow.
         video=normalize(to_vectors(rows["vector"], sizes.dim).float(), dim=-1),
-        frames=_values(rows["frames"]).float().reshape(count, sizes.frames, sizes.dim),
-        patches=_values(rows["patches"]).float().reshape(count, sizes.patches, sizes.dim),
-        frame_mask=_unpack_mask(rows["frame_mask"], sizes.frames),
-        patch_mask=_unpack_mask(rows["patch_mask"], sizes.patches),
+        frames=_tokens(rows, "frames", sizes.frames, sizes.dim),
+        patches=_tokens(rows, "patches", sizes.patches, sizes.dim),
+        frame_mask=frame_mask,
+        patch_mask=_unpack_mask(rows["patch_mask"], sizes.patches) if sizes.patches else frame_mask[:, :0],
+        contextual=_tokens(rows, "contextual", sizes.contextual, sizes.dim),
     )
+
+
+def _tokens(rows: pa.Table, column: str, count: int, dim: int) -> Float[Tensor, "V N D"]:
+    values = _values(rows[column]).float() if count else torch.empty(0)
+    return values.reshape(len(rows), count, dim)
 
 
 def to_vectors(column: pa.ChunkedArray, dim: int) -> Float16[Tensor, "V D"]:
