@@ -1,0 +1,89 @@
+"""`import`: a published checkpoint becomes a model directory, and every tensor of it is accounted for."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from finereel.cli.options import JsonOption
+from finereel.cli.output import console, print_json, shown
+
+if TYPE_CHECKING:
+    from finereel.official import ImportReport
+
+_SHOWN = 12
+
+
+def import_(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="ucofia, xclip, clip4clip, ts2net or drl.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The checkpoint: .bin, .pt or .safetensors.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The model directory to write.")],
+    tokenizer: Annotated[
+        Path | None, typer.Option("--tokenizer", metavar="DIR", help="A directory with CLIP's tokenizer.json.")
+    ] = None,
+    max_words: Annotated[int | None, typer.Option("--max-words", metavar="N", help="Words a text may have.")] = None,
+    max_frames: Annotated[int | None, typer.Option("--max-frames", metavar="N", help="Frames of a clip.")] = None,
+    temporal: Annotated[
+        str | None, typer.Option("--temporal", help="meanP, seqLSTM or seqTransf, where the tensors do not say.")
+    ] = None,
+    variant: Annotated[
+        str, typer.Option("--variant", help="train or eval: what the published code computed there.")
+    ] = "eval",
+    interaction: Annotated[str, typer.Option("--interaction", help="Of drl: wti, ti or dp.")] = "wti",
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", metavar="NAME", help="A tensor that may be missing or unknown; * is any part."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn a published checkpoint into a model directory that --model takes.
+
+    Pickled files are read by a guarded process; nothing in them is executed. A tensor that is missing or unknown is an
+    error that names it, unless --allow names it too.
+    """
+    from finereel import official
+
+    options = {"max_words": max_words, "max_frames": max_frames, "temporal": temporal, "variant": variant}
+    settings = options | {"interaction": interaction, "allow": tuple(allow or ())}
+    imported = official.import_reported(file, out, kind, tokenizer, **settings)
+    report = imported.report
+    assert report is not None
+    if as_json:
+        print_json({"out": str(out), "fingerprint": imported.model.fingerprint, **asdict(report)})
+        return
+    _print_report(report, out)
+    if imported.model.tokenizer is None:
+        typer.echo("no tokenizer: give --tokenizer DIR, or put CLIP's tokenizer.json into the directory", err=True)
+
+
+def _print_report(report: "ImportReport", out: Path) -> None:
+    ours = sum(len(names) for names in report.mapped.values())
+    rows = {"model directory": str(out), "kind": report.kind, "patch scorer": report.scorer or "none"}
+    rows |= {name.replace("_", " "): _value(value) for name, value in report.geometry.items()}
+    rows["mapped"] = f"{len(report.mapped)} tensors, {ours} of ours"
+    rows["ignored"] = _listed(report.ignored, "left out: the published code does not read them, or they were allowed")
+    rows["missing"] = _listed(report.missing, "allowed; these parts are untrained")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in rows.items():
+        table.add_row(name, Text(shown(value)))
+    console().print(table)
+
+
+def _value(value: object) -> str:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+
+
+def _listed(names: Sequence[str], meaning: str) -> str:
+    """How many, which, and what that means.
+
+    >>> _listed(["a", "b"], "left out"), _listed([], "left out")
+    ('2 (left out): a, b', 'none')
+    """
+    if not names:
+        return "none"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{len(names)} ({meaning}): {', '.join(names[:_SHOWN])}{more}"
