@@ -17,7 +17,7 @@ from finereel.datasets.base import Dataset
 from finereel.errors import DataError
 from finereel.evaluation.benchmark import BenchmarkSettings, benchmark
 from finereel.evaluation.intervals import Bootstrap
-from finereel.evaluation.record import RunRecord
+from finereel.evaluation.record import GalleryScores, RunRecord
 from finereel.evaluation.record_files import RANKS, RECORD, SCORES, load_record, save_record
 
 DATASET = Dataset("toy", {"test": make_split("test", 12, 2)}, selection=None)
@@ -170,3 +170,9 @@ def test_nan_ranks_are_refused(folder: Path) -> None:
     swap(RANKS, poison, rehash=True)(folder)
     with pytest.raises(DataError, match="from 1"):
         load_record(folder)
+
+
+@pytest.mark.parametrize("right", [[-1, 0], [0, 3], [0]])
+def test_right_answers_are_gallery_items(right: list[int]) -> None:
+    with pytest.raises(DataError, match="right answers"):
+        GalleryScores(("a", "b"), ("x", "y", "z"), np.array(right, dtype=np.int64), np.zeros((2, 3), np.float32))

@@ -138,7 +138,8 @@ def facts(record: "RunRecord") -> list[str]:
     ]
     for direction, choice in record.normalization.get("choices", {}).items():
         settings = ", ".join(f"{name} {value:g}" for name, value in (choice["settings"] or {}).items())
-        lines.append(f"normalization {record.normalization['name']}, {direction}: {settings} ({choice['reason']})")
+        found = f"{settings} ({choice['reason']})" if settings else choice["reason"]
+        lines.append(f"normalization {record.normalization['name']}, {direction}: {found}")
     if not dataset.complete:
         video, reason = next(iter(dataset.missing.items()))
         count = len(dataset.missing)
