@@ -232,11 +232,14 @@ def test_a_signal_finishes_the_step_saves_and_the_run_goes_on_to_the_same_weight
     assert same(weights(whole), weights(resumed))
 
 
-def test_batches_that_fail_because_of_the_signal_do_not_cost_the_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [BrokenPipeError, KeyboardInterrupt])
+def test_batches_that_fail_because_of_the_signal_do_not_cost_the_checkpoint(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
     def torn(step: int) -> Batch:
         if step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
-            raise BrokenPipeError("the worker was stopped too")
+            raise error("the worker was stopped too")
         return batch_at(step)
 
     with pytest.raises(Stopped, match="after step 3"):

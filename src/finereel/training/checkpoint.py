@@ -97,8 +97,10 @@ class Checkpoint:
         return state
 
     def _misfit(self, error: Exception) -> CheckpointError:
+        damaged = isinstance(error, pickle.UnpicklingError | EOFError | zipfile.BadZipFile)
+        reason = "it is damaged" if damaged else str(error)  # torch's advice there is to trust the file
         return CheckpointError(
-            f"{self.path} does not fit this run ({error}); train into another folder, or delete it to start over"
+            f"{self.path} does not fit this run ({reason}); train into another folder, or delete it to start over"
         )
 
     def _refuse_other(self, saved: Settings) -> None:

@@ -190,7 +190,7 @@ def _fetch(batch_at: BatchAt, step: int, request: StopRequest) -> Batch | None:
         return None
     try:
         return batch_at(step)
-    except Exception:
+    except BaseException:  # a worker's KeyboardInterrupt arrives as the result of its work
         if request.made():
             return None
         raise
