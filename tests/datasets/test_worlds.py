@@ -11,7 +11,7 @@ from finereel.datasets.reelworld import render_small
 from finereel.datasets.videos import find_videos
 from finereel.datasets.worlds import SIZES, WorldSource, virtual
 from finereel.errors import ConfigError, DataError
-from finereel.reelworld import SPLITS, captions, frame_times, sample_scene
+from finereel.reelworld import SPLITS, captions, frame_times, sample_scene, twins
 from finereel.reelworld.export import VideoFormat, write
 
 SOURCE = WorldSource(image_size=32, num_frames=3)
@@ -28,6 +28,22 @@ def test_virtual_splits() -> None:
     assert tuple(SIZES) == SPLITS
     with pytest.raises(ConfigError):
         virtual({"nonsense": 1})
+
+
+def test_twins_follow_their_scene_and_are_rendered_by_their_ids() -> None:
+    split = virtual({"test": 2}, with_twins=True).split("test")
+    scene = sample_scene(1, "test")
+    made = list(twins(scene, split="test"))
+    start = split.videos.index("test/1")
+    assert split.videos[start + 1 :] == tuple(f"test/1~{place}" for place in range(len(made)))
+    assert [text.text for text in split.captions[start + 1 :]] == [twin.caption for twin in made]
+    clip = SOURCE.read(["test/1~2"]).frames[0]
+    assert np.array_equal(clip, render_small(made[2].scene, frame_times(3), 32))
+    assert set(SOURCE.problems(["test/1~2", "test/1~99", "test/1~", "test/1~02"])) == {
+        "test/1~99",
+        "test/1~",
+        "test/1~02",
+    }
 
 
 def test_without_annotations_the_scenes_are_virtual() -> None:

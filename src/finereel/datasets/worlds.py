@@ -1,10 +1,12 @@
 """ReelWorld as a data set: a folder that `finereel reelworld` wrote, or scenes that need no files at all.
 
-Without files a video is called "test/17", scene 17 of the split `test`, and `WorldSource` renders it when it is read.
+Without files a video is called "test/17", scene 17 of the split `test`, its counterfactual twins "test/17~0" and on;
+`WorldSource` renders them when they are read.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from finereel.datasets.captions import CaptionTable
 from finereel.datasets.files import need_file, quoted, read_jsonl
 from finereel.datasets.reelworld import render_small
 from finereel.errors import DataError
-from finereel.reelworld import SPLITS, VERSION, captions, frame_times, sample_scene
+from finereel.reelworld import SPLITS, VERSION, Scene, Twin, captions, frame_times, sample_scene, twins
 
 PUBLISHED: dict[str, SplitSize] = {}
 SIZES: Mapping[str, int] = {"train": 400, "val": 100, "test_seen": 200, "test": 200}
@@ -34,20 +36,31 @@ def load(annotations: Path) -> Dataset:
     return Dataset("reelworld", splits, PROTOCOL, "val" if "val" in splits else None)
 
 
-def virtual(sizes: Mapping[str, int] = SIZES) -> Dataset:
+def virtual(sizes: Mapping[str, int] = SIZES, with_twins: bool = False) -> Dataset:
     """The first scenes of every split named in `sizes`, with the first caption of each.
+
+    with_twins: every scene is followed by its twins, about five, whose caption differs in one word; so the gallery
+    holds the hardest distractors there can be.
 
     >>> virtual({"val": 2}).split("val").videos
     ('val/0', 'val/1')
     """
-    splits = {name: _scenes(name, size) for name, size in sizes.items()}
+    splits = {name: _scenes(name, size, with_twins) for name, size in sizes.items()}
     return Dataset("reelworld", splits, PROTOCOL, "val" if "val" in splits else None)
 
 
-def _scenes(split: str, size: int) -> Split:
-    videos = tuple(f"{split}/{number}" for number in range(size))
-    texts = (captions(sample_scene(number, split))[0] for number in range(size))
-    return Split(split, videos, tuple(Caption(video, video, text) for video, text in zip(videos, texts, strict=True)))
+def _scenes(split: str, size: int, with_twins: bool) -> Split:
+    pairs: list[tuple[str, str]] = []
+    for number in range(size):
+        pairs.append((f"{split}/{number}", captions(sample_scene(number, split))[0]))
+        if with_twins:
+            pairs += [(f"{split}/{number}~{place}", twin.caption) for place, twin in enumerate(_twins(number, split))]
+    return Split(split, tuple(video for video, _ in pairs), tuple(Caption(video, video, text) for video, text in pairs))
+
+
+@lru_cache(maxsize=1024)
+def _twins(number: int, split: str) -> tuple[Twin, ...]:
+    return tuple(twins(sample_scene(number, split), split=split))
 
 
 @dataclass(frozen=True)
@@ -73,21 +86,34 @@ class WorldSource:
 
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
         """Ids that name no scene."""
-        return {video: f"{quoted(video)} is no scene" for video in videos if _scene_id(video) is None}
+        return {video: f"{quoted(video)} is no scene" for video in videos if _scene(video) is None}
 
     def read(self, videos: Sequence[str]) -> ClipArrays:
         """Rendered clips UInt8 (V, F, H, H, 3), every frame real. Raises DataError for an id that names no scene."""
         size, times = self.image_size, frame_times(self.num_frames)
         frames = np.empty((len(videos), len(times), size, size, 3), np.uint8)
         for row, video in enumerate(videos):
-            found = _scene_id(video)
-            if found is None:
-                raise DataError(f"{quoted(video)} is no scene: expected SPLIT/NUMBER with one of {', '.join(SPLITS)}")
-            frames[row] = render_small(sample_scene(*found), times, size)
+            scene = _scene(video)
+            if scene is None:
+                raise DataError(
+                    f"{quoted(video)} is no scene: expected SPLIT/NUMBER or SPLIT/NUMBER~TWIN, SPLIT one of "
+                    f"{', '.join(SPLITS)}"
+                )
+            frames[row] = render_small(scene, times, size)
         return ClipArrays(frames, np.ones(frames.shape[:2], dtype=bool))
 
 
-def _scene_id(video: str) -> tuple[int, str] | None:
-    split, _, number = video.partition("/")
-    plain = number.isascii() and number.isdigit() and len(number) <= 18
-    return (int(number), split) if split in SPLITS and plain and str(int(number)) == number else None
+def _scene(video: str) -> Scene | None:
+    """The scene or twin that an id names, None where it names nothing."""
+    split, _, rest = video.partition("/")
+    number, tilde, place = rest.partition("~")
+    if split not in SPLITS or not _is_number(number) or (tilde and not _is_number(place)):
+        return None
+    if not tilde:
+        return sample_scene(int(number), split)
+    found = _twins(int(number), split)
+    return found[int(place)].scene if int(place) < len(found) else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18 and str(int(text)) == text
