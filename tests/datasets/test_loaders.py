@@ -180,6 +180,13 @@ def test_lsmdc_tests_on_one_sentence_per_clip(tmp_path: Path) -> None:
     assert f"{file}, line 2" in complaint("lsmdc", tmp_path)
 
 
+def test_a_description_of_didemo_stands_once(tmp_path: Path) -> None:
+    file = write_annotations("didemo", tmp_path) / "val_data.json"
+    rows = json.loads(file.read_text())
+    file.write_text(json.dumps([*rows, rows[0]]))
+    assert f"{file}, [2]: annotation_id 1 stands there already" in complaint("didemo", tmp_path)
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_listed_videos_have_captions_and_stand_once(name: str, tmp_path: Path) -> None:
     listing = write_annotations(name, tmp_path) / LISTS[name]
