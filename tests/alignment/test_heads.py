@@ -1,6 +1,7 @@
 """Contract of every head with every aggregation; the tests run on a new one by themselves."""
 
 import itertools
+import math
 import weakref
 from dataclasses import fields, replace
 from typing import Any
@@ -153,14 +154,19 @@ def test_an_empty_clip_scores_nothing_and_disturbs_no_gradient(head: str, aggreg
 def test_blocks_do_not_change_scores(head: str, aggregation: str, budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model, text, video = tiny_head(head, aggregation), random_text(9), random_clips(11)
     whole = score(model, text, video)
-    calls = []
+    calls, sizes = [], []
     compare = model.compare
-    monkeypatch.setattr(model, "compare", lambda *sides: calls.append(tuple(map(len, sides))) or compare(*sides))
+
+    def counted(*sides: Any) -> Any:
+        calls.append(tuple(map(len, sides)))
+        sizes.append(math.prod(calls[-1]) * model.pair_bytes(*sides))
+        return compare(*sides)
+
+    monkeypatch.setattr(model, "compare", counted)
     monkeypatch.setattr(base, "MIB", 1)  # budgets in bytes: one pair per block up to everything in one
     assert_equal(score(model, text, video, budget), whole, tolerance=1e-5)
     assert sum(rows * columns for rows, columns in calls) == 9 * 11
-    largest = max(rows * columns for rows, columns in calls)
-    assert largest == 1 or largest * model.pair_bytes(text, video) <= budget
+    assert all(rows * columns == 1 or size <= budget for (rows, columns), size in zip(calls, sizes, strict=True))
     if budget == 1:
         assert len(calls) == 9 * 11
 

@@ -5,6 +5,7 @@ rest for a block of pairs. `score` runs the three in blocks that fit a memory bu
 explanation all call it, so no second copy of a score exists.
 """
 
+import itertools
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,6 +22,7 @@ from finereel.features import Scores, TextFeatures, VideoFeatures
 
 MIB = 1 << 20
 DEFAULT_BUDGET_MIB = 32  # blocks near the size of the processor's cache are the fastest, and any memory holds them
+_FEWEST_ROWS = 16  # texts of a band, before a shorter text starts another
 
 
 class Head(nn.Module):
@@ -83,32 +85,59 @@ class Head(nn.Module):
         """The mask where it matters: masking costs as much as a softmax, and most blocks have no padding left."""
         return None if not self.mask_padding or bool(mask.all()) else mask
 
-    def _without_padding(self, text: TextFeatures) -> TextFeatures:
-        """Trailing columns that are padding in every text cost time and, masked, change nothing."""
-        if not self.mask_padding or not len(text):
-            return text
-        real = text.word_mask.any(0).nonzero()
-        longest = int(real.max()) + 1 if len(real) else 1
-        return replace(text, words=text.words[:, :longest], word_mask=text.word_mask[:, :longest])
-
     def score(
         self, text: TextFeatures, video: VideoFeatures, scale: Float[Tensor, ""], budget_mib: int = DEFAULT_BUDGET_MIB
     ) -> Scores:
         """T x V scores; `scale` = s = exp(logit_scale). Blocks of pairs stay within `budget_mib` of working memory."""
-        prepared_text, prepared_video = self.prepare_text(self._without_padding(text)), self.prepare_video(video)
-        pair_bytes = self.pair_bytes(prepared_text, prepared_video)
-        rows, columns = _block_shape(len(text), len(video), pair_bytes, budget_mib * MIB)
-        bands = []
-        for top in range(0, max(1, len(text)), rows):  # no texts or no videos: one empty block
-            band_text = prepared_text.rows(slice(top, top + rows))
+        prepared_video = self.prepare_video(video)
+        order, lengths = self._by_length(text)
+        bands, top = [], 0
+        while top < max(1, len(text)):  # no texts or no videos: one empty block
+            longest = lengths[top] if lengths else text.words.shape[1]
+            pair_bytes = self.pair_bytes(_cut(text.rows(slice(0, 1)), longest), video)
+            most, _ = _block_shape(len(text) - top, len(video), pair_bytes, budget_mib * MIB)
+            rows = _alike(lengths[top : top + most])
+            _, columns = _block_shape(rows, len(video), pair_bytes, budget_mib * MIB)
+            prepared_text = self.prepare_text(_cut(text.rows(order[top : top + rows]), longest))
             blocks = [
-                self.compare(band_text, prepared_video.rows(slice(left, left + columns)))
+                self.compare(prepared_text, prepared_video.rows(slice(left, left + columns)))
                 for left in range(0, max(1, len(video)), columns)
             ]
             bands.append({name: torch.cat([block[name] for block in blocks], 1) for name in self.weights})
-        scales = self.scales(scale)
-        parts = {name: torch.cat([band[name] for band in bands], 0) * scales[name] for name in self.weights}
+            top += max(1, rows)
+        back, scales = order.argsort(), self.scales(scale)
+        parts = {name: torch.cat([band[name] for band in bands], 0)[back] * scales[name] for name in self.weights}
         return Scores(parts, self.weights)
+
+    def _by_length(self, text: TextFeatures) -> tuple[Tensor, list[int]]:
+        """The order of the texts from long to short, and how many columns of words each needs in that order.
+
+        Trailing columns that are padding cost time and, masked, change nothing; where padding counts, nobody is short.
+        """
+        width = text.words.shape[1]
+        if not self.mask_padding or not width:
+            return torch.arange(len(text), device=text.words.device), [width] * len(text)
+        places = torch.arange(1, width + 1, device=text.words.device)
+        lengths = (text.word_mask * places).amax(1).clamp(min=1)
+        order = lengths.argsort(descending=True, stable=True)
+        return order, lengths[order].tolist()
+
+
+def _cut(text: TextFeatures, longest: int) -> TextFeatures:
+    """The texts with their first `longest` words only; all that is left out is padding."""
+    return replace(text, words=text.words[:, :longest], word_mask=text.word_mask[:, :longest])
+
+
+def _alike(lengths: list[int]) -> int:
+    """How many of these falling lengths make one band: equal ones, or enough of them to fill a vector register.
+
+    >>> _alike([9] * 40 + [8] * 40), _alike([9, 8, 7]), _alike([9] + [8] * 30 + [7])
+    (40, 3, 31)
+    """
+    for row, (longer, shorter) in enumerate(itertools.pairwise(lengths), 1):
+        if shorter < longer and row >= _FEWEST_ROWS:
+            return row
+    return len(lengths)
 
 
 def _block_shape(num_texts: int, num_videos: int, pair_bytes: int, budget: int) -> tuple[int, int]:

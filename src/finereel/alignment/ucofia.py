@@ -27,7 +27,7 @@ from finereel.errors import ConfigError
 from finereel.features import TextFeatures, VideoFeatures
 
 GRANULARITIES = ("video_sentence", "frame_sentence", "patch_word")
-_WORKING_COPIES = 7  # similarities in both layouts, two masked softmaxes and their product
+_WORKING_COPIES = 4  # similarities, powers of two, mixed weights, and one product in the making
 
 
 class UcofiaHead(Head):
@@ -58,20 +58,29 @@ class UcofiaHead(Head):
             self.over_patch_words = make_aggregation(config.aggregation, config.max_words)
 
     def prepare_text(self, text: TextFeatures) -> TextFeatures:
-        """Unit sentences, and unit words with both projections: (w·L)·(p·L₁) = (w·L·L₁ᵀ)·p costs W vectors, not P."""
-        words = normalize(text.words, dim=-1)
+        """Unit sentences, and unit words with both projections: (w·L)·(p·L₁) = (w·L·L₁ᵀ)·p costs W vectors, not P.
+
+        Words keep their shape but lie word by word in memory, as `_patch_word` reads them.
+        """
+        words = normalize(self._without_poison(text.words, text.word_mask).transpose(0, 1), dim=-1)
         if "patch_word" in self.weights:
-            words = words @ (self.word_projection @ self.patch_projection.T)
-        return replace(text, sentence=normalize(text.sentence, dim=-1), words=words)
+            words = words @ self.word_projection @ self.patch_projection.T
+        return replace(text, sentence=normalize(text.sentence, dim=-1), words=words.transpose(0, 1))
 
     def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
         """Video vectors with both projections (v·G₁·Gᵀ), unit frames and, in cosine units, unit patches."""
-        vector, patches = video.video, video.patches
+        vector = video.video
+        frames = self._without_poison(video.frames, video.frame_mask)
+        patches = self._without_poison(video.patches, video.patch_mask)
         if "video_sentence" in self.weights:
-            vector = vector @ (self.video_projection @ self.sentence_projection.T)
+            vector = vector @ self.video_projection @ self.sentence_projection.T
         if self.cosine_patches:
             patches = normalize(patches, dim=-1)
-        return replace(video, video=vector, frames=normalize(video.frames, dim=-1), patches=patches)
+        return replace(video, video=vector, frames=normalize(frames, dim=-1), patches=patches)
+
+    def _without_poison(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Zeros under the mask: once here, where it costs nothing, instead of in every similarity."""
+        return features.masked_fill(~mask[..., None], 0.0) if self.mask_padding else features
 
     def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:
         """The three unscaled matrices, of prepared features."""
@@ -86,33 +95,32 @@ class UcofiaHead(Head):
         return text.sentence @ video.video.T
 
     def _frame_sentence(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
-        sim_TVF = torch.einsum("td,vfd->tvf", text.sentence, video.frames)
-        result: Tensor = self.over_frames(sim_TVF, self._mask(video.frame_mask))
-        return result
+        V, F, D = video.frames.shape
+        sim_VFT = (video.frames.reshape(V * F, D) @ text.sentence.T).view(V, F, len(text))
+        frames = self.mask(video.frame_mask)
+        by_frame_VT: Tensor = self.over_frames(sim_VFT.transpose(1, 2), None if frames is None else frames[:, None])
+        return by_frame_VT.T
 
     def _patch_word(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
-        # The axis that is aggregated stands last and contiguous: twice as fast as one layout read both ways.
+        # Texts stand last in memory: both aggregated axes then have long contiguous runs beside them, so that neither
+        # needs a turned copy.
         (T, W, D), (V, P, _) = text.words.shape, video.patches.shape
-        sim_TWVP = (text.words.reshape(T * W, D) @ video.patches.reshape(V * P, D).T).view(T, W, V, P)
-        words, patches = self._mask(text.word_mask), self._mask(video.patch_mask)
-        by_word_TWV = self.over_patches(sim_TWVP, patches)
-        by_patch_TVP = self.over_words(
-            sim_TWVP.permute(0, 2, 3, 1).contiguous(), None if words is None else words[:, None, None]
-        )
-        of_words: Tensor = self.over_patch_words(by_word_TWV.transpose(1, 2), None if words is None else words[:, None])
-        of_patches: Tensor = self.over_word_patches(by_patch_TVP, patches)
-        return (of_words + of_patches) / 2
-
-    def _mask(self, mask: Tensor) -> Tensor | None:
-        """The mask where it matters: masking costs as much as a softmax, and most blocks have no padding left."""
-        return None if not self.mask_padding or bool(mask.all()) else mask
+        words_DWT = text.words.transpose(0, 1).reshape(W * T, D).T
+        sim_VPWT = (video.patches.reshape(V * P, D) @ words_DWT).view(V, P, W, T)
+        words, patches = self.mask(text.word_mask), self.mask(video.patch_mask)
+        patches = None if patches is None else patches[:, None]
+        by_word_VWT = self.over_patches(sim_VPWT.permute(0, 2, 3, 1), None if patches is None else patches[:, None])
+        by_patch_VPT = self.over_words(sim_VPWT.transpose(2, 3), words)
+        of_words: Tensor = self.over_patch_words(by_word_VWT.transpose(1, 2), words)
+        of_patches: Tensor = self.over_word_patches(by_patch_VPT.transpose(1, 2), patches)
+        return (of_words + of_patches).T / 2
 
     def coarse_query(self, text: TextFeatures) -> Float[Tensor, "T D"]:
         """t·G·G₁ᵀ; without a video_sentence granularity, the unit sentence (an approximation)."""
         sentence = normalize(text.sentence, dim=-1)
         if "video_sentence" not in self.weights:
             return sentence
-        return sentence @ (self.sentence_projection @ self.video_projection.T)
+        return sentence @ self.sentence_projection @ self.video_projection.T
 
     def scales(self, scale: Tensor) -> dict[str, Tensor]:
         """s for all; 1 for patch_word in its published units."""

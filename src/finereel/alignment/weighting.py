@@ -6,6 +6,7 @@ aggregation over n entries takes fewer than n. Where every entry is masked the r
 them by name (`aggregation=`).
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from finereel.errors import unknown_name
 
 TEMPERATURE = 0.01  # τ, hard-coded as 1e-2 in UCoFiA and X-CLIP
+_PER_UNIT = 1 / (TEMPERATURE * math.log(2))  # e^(x/τ) = 2^(x·144.3)
+_FAR = 100.0  # 2^±100, and sums and quotients of such numbers, are normal in single precision
 
 
 def masked_softmax(values: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None) -> Float[Tensor, "*pairs n"]:
@@ -83,6 +86,9 @@ class InteractiveSimilarityAggregation(nn.Module):
 
     Source: UCoFiA section 3.3; row-vector convention and both temperatures as in `modeling_ucofia.py:352-368`.
     Args: size = n, which fixes how many entries (words, frames or patches) the model can take.
+
+    Any axis of a block may stand last (`permute` is free): the work is done in the order of the memory, on powers of
+    two, which cost a third of `exp`; the same lines serve training and evaluation.
     """
 
     def __init__(self, size: int) -> None:
@@ -90,10 +96,72 @@ class InteractiveSimilarityAggregation(nn.Module):
         self.mixing = nn.Parameter(torch.eye(size))
 
     def forward(self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None) -> Tensor:
-        similarities = _silence(similarities, mask)
-        count = similarities.shape[-1]
-        mixed = masked_softmax(similarities / TEMPERATURE, mask) @ self.mixing[:count, :count]
-        return (masked_softmax(mixed / TEMPERATURE, mask) * similarities).sum(-1)
+        order = sorted(range(similarities.ndim), key=similarities.stride, reverse=True)
+        axis, count = order.index(similarities.ndim - 1), similarities.shape[-1]
+        values = similarities.permute(order)
+        if mask is not None:  # small, and turned once here instead of read across in every product
+            mask = mask[(None,) * (similarities.ndim - mask.ndim)].permute(order).contiguous()
+        fits = _fits(values)
+        if not fits and mask is not None:  # what stands under the mask may be anything, NaN too
+            values = _silence(values, mask)
+            fits = _fits(values)
+        first = _powers(values * _PER_UNIT, mask, axis, fits)
+        first = _times(first, 1 / _total(first, axis))
+        mixing = self.mixing[:count, :count]
+        middle = (mixing.detach().amin() + mixing.detach().amax()) / 2
+        centred = (mixing - middle) * _PER_UNIT  # weights sum to 1, so all logits of a row move alike
+        second = _powers(_mix(first, centred, axis), mask, axis, bool(centred.detach().abs().amax() <= _FAR))
+        total = _total(second, axis)
+        result = (_times(second, values).sum(axis, keepdim=True) / total).squeeze(axis)
+        rest = [place for place in order if place != similarities.ndim - 1]
+        return result.permute([rest.index(place) for place in range(similarities.ndim - 1)])
+
+
+def _fits(values: Tensor) -> bool:
+    """No similarity so large that powers of two of a row, at τ, need its maximum taken off first; NaN does not fit."""
+    if not values.numel():
+        return True
+    low, high = torch.aminmax(values.detach())
+    return bool((torch.maximum(-low, high) * _PER_UNIT <= _FAR).item())
+
+
+def _powers(logits: Tensor, mask: Tensor | None, axis: int, fits: bool) -> Tensor:
+    """2^logits up to a factor per row along `axis`, exactly 0 under the mask; `logits` are overwritten.
+
+    fits: all logits are within ±_FAR. Otherwise the row's maximum is taken off, and what is 2^-_FAR below it counts
+    that much: powers beyond single precision's normal range are ten times as slow.
+    """
+    if not fits:
+        if mask is not None:
+            logits = logits.masked_fill(~mask, torch.finfo(logits.dtype).min)
+        logits = logits.sub_(logits.detach().amax(axis, keepdim=True)).clamp_min_(-_FAR)
+    powers = logits.exp2_()
+    return powers if mask is None else _times(powers, mask)
+
+
+def _times(values: Tensor, factor: Tensor) -> Tensor:
+    """The product; in the memory of `values` where no gradient will ask for them."""
+    return values * factor if values.requires_grad or factor.requires_grad else values.mul_(factor)
+
+
+def _total(powers: Tensor, axis: int) -> Tensor:
+    """Sums along `axis`, never 0: where everything is masked, weights become 0 and not NaN."""
+    return powers.sum(axis, keepdim=True).clamp_min(torch.finfo(powers.dtype).tiny)
+
+
+def _mix(weights: Tensor, mixing: Tensor, axis: int) -> Tensor:
+    """Rows along `axis` times the n x n matrix, of a contiguous tensor and without turning it.
+
+    >>> _mix(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[1.0, 2.0], [3.0, 4.0]]), 0)
+    tensor([[1., 3.],
+            [2., 4.]])
+    """
+    if axis == weights.ndim - 1:
+        return weights @ mixing
+    before, count = math.prod(weights.shape[:axis]), len(mixing)
+    after = math.prod(weights.shape[axis + 1 :])
+    mixed = torch.bmm(mixing.T.expand(before, count, count), weights.reshape(before, count, after))
+    return mixed.view(weights.shape)
 
 
 class SimilarityMatrixAttention(nn.Module):
