@@ -44,7 +44,6 @@ def test_fifty_kills_change_nothing(tmp_path: Path) -> None:
     assert found["different"] == [], command
     assert found["kills"] == 50
     assert found["points"] > 12  # before every rename, sync and half way through a write
-    assert found["half_written"] > 0  # some of the random ones hit a save too
 
 
 @pytest.mark.slow
