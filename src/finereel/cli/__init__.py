@@ -43,7 +43,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 # Commands of two words, `finereel data check`.
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
-    "data": ("Data sets: are they complete?", data.COMMANDS),
+    "data": ("Data sets: are they complete, and their tokens for training on a CPU.", data.COMMANDS),
 }
 for _name, _function in COMMANDS.items():
     app.command(_name, cls=Command)(_function)

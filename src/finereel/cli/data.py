@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from finereel.cli import tokens
 from finereel.cli.options import JsonOption
 from finereel.cli.output import console, print_json, shown
 
@@ -52,7 +53,7 @@ def check(
     _print(report)
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"check": check}
+COMMANDS: dict[str, Callable[..., None]] = {"check": check, "tokens": tokens.tokens}
 
 
 def _check_with_progress(name: str, annotations: Path | None, videos: Path | None) -> "CheckReport":

@@ -80,17 +80,16 @@ def _measure(model_name: str, data: str, where: "SourceOptions", settings: Any, 
 
 
 def _source(model: "RetrievalModel", data: str, where: "SourceOptions", progress: Any) -> "ClipSource":
-    """The data set's clips at the model's size; ModelError where the model takes something else."""
+    """The data set's clips at the model's size. A CLIP model takes pictures, or the tokens of its own vision tower
+    (`finereel data tokens`); ModelError for a model of another backbone's tokens without them."""
     from dataclasses import replace
 
     from finereel.encoders.features import FeatureEncoder
     from finereel.errors import ModelError
     from finereel.sources import open_source
 
-    wants_tokens = isinstance(model.encoder, FeatureEncoder)
-    if wants_tokens != (where.features is not None):
-        wanted = "precomputed tokens: give --features DIR" if wants_tokens else "pictures: give --videos, no --features"
-        raise ModelError(f"model {model.name} takes {wanted}")
+    if isinstance(model.encoder, FeatureEncoder) and where.features is None:
+        raise ModelError(f"model {model.name} takes precomputed tokens: give --features DIR")
     size = where.image_size if isinstance(model.encoder, FeatureEncoder) else model.encoder.image_size
     fitting = replace(where, num_frames=model.num_frames, image_size=size)
     return open_source(data, fitting, lambda done, total: progress("decoding", done, total))
