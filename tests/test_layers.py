@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"training", "evaluation", "index", "official", "frozen"}),
     frozenset({"library", "recipes", "sources"}),
     frozenset({"run", "experiments"}),
-    frozenset({"cli", "server"}),
+    frozenset({"cli", "server", "__main__"}),
 )
 TORCH_FREE = (
     *("cli", "types", "errors", "config", "video", "text", "reelworld", "normalization", "ranking"),
