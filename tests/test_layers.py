@@ -24,7 +24,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"training", "evaluation", "index", "official", "frozen"}),
     frozenset({"library", "recipes", "sources"}),
     frozenset({"run", "experiments"}),
-    frozenset({"cli", "server", "__main__"}),
+    frozenset({"cli", "server"}),
+    frozenset({"__main__"}),
 )
 TORCH_FREE = (
     *("cli", "types", "errors", "config", "video", "text", "reelworld", "normalization", "ranking"),
