@@ -96,12 +96,11 @@ def peers(bed: Bed) -> Experiment:
 
 def sizes(bed: Bed) -> Experiment:
     """(f) How many patches of a frame, and how many frames."""
-    patches = tuple(Variant(f"{k} patches", _config(bed, "ucofia", patches_per_frame=k)) for k in (1, 6))
-    fewer = sorted({max(1, bed.num_frames // 3), max(1, 2 * bed.num_frames // 3)})
-    frames = tuple(Variant(f"{count} frames", _config(bed, "ucofia", max_frames=count)) for count in fewer)
-    return Experiment(
-        "Patches and frames", "Do more patches and more frames help?", (*patches, *frames, reference(bed)), REFERENCE
-    )
+    patches = tuple(Variant(f"{k} patch{'es' * (k > 1)}", _config(bed, "ucofia", patches_per_frame=k)) for k in (1, 6))
+    few = max(1, bed.num_frames // 3)
+    frames = Variant(f"{few} frame{'s' * (few > 1)}", _config(bed, "ucofia", max_frames=few))
+    rows = (*patches, frames, reference(bed))
+    return Experiment("Patches and frames", "Do more patches and more frames help?", rows, REFERENCE)
 
 
 EXPERIMENTS: dict[str, Callable[[Bed], Experiment]] = {
