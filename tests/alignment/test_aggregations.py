@@ -160,6 +160,61 @@ def test_shapes_and_dtypes(name: str, shape: tuple[int, ...]) -> None:
         assert (found.shape, found.dtype) == (shape[:-1], dtype)
 
 
+def plain_isa(similarities: Tensor, mixing: Tensor, mask: Tensor | None) -> Tensor:
+    """The formula as the paper writes it, in double precision: two softmaxes, nothing rearranged."""
+    similarities, mixing = similarities.double(), mixing.double()
+    hidden = torch.zeros_like(similarities) if mask is None else torch.where(mask, 0.0, -math.inf).double()
+    first = (similarities / 0.01 + hidden).softmax(-1)
+    return (((first @ mixing) / 0.01 + hidden).softmax(-1) * similarities).sum(-1)
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    centre=st.sampled_from([-9.0, -0.65, 0.0, 0.2, 0.69, 40.0]),
+    spread=st.sampled_from([0.0, 1e-7, 1e-3, 0.005, 0.03, 0.3, 3.0, 100.0]),
+    jitter_by=st.sampled_from([0.0, 0.01, 0.1, 1.0]),
+    order=st.permutations([0, 1, 2, 3]),
+    masked=st.booleans(),
+)
+def test_isa_in_any_layout_and_range_is_the_plain_formula(
+    seed: int, centre: float, spread: float, jitter_by: float, order: list[int], masked: bool
+) -> None:
+    """Ties, near-ties, soft and sharp rows, sizes on both sides of what powers of two hold, every order in memory."""
+    generator = torch.Generator().manual_seed(seed)
+    module = make_aggregation("isa", 7)
+    jitter(module, seed=seed, amount=jitter_by)
+    laid_out = centre + spread * torch.randn(2, 3, 4, 6, generator=generator)
+    view = laid_out.permute(order)
+    mask = torch.rand(view.shape[1:], generator=generator) > 0.4 if masked else None
+    if mask is not None:
+        mask[..., 0] = True  # a row without any entry has no plain formula
+    before, mixing = laid_out.clone(), module.mixing.detach()[: view.shape[-1], : view.shape[-1]]
+    wanted = plain_isa(view, mixing, mask)
+    with torch.no_grad():
+        single, double = module(view, mask), module.double()(view.double(), mask)
+    with_gradient = module(view.double().requires_grad_(), mask)
+    size = max(1.0, abs(centre), spread)
+    torch.testing.assert_close(double, wanted, rtol=1e-9, atol=1e-9 * size)
+    torch.testing.assert_close(with_gradient.detach(), double, rtol=1e-12, atol=1e-12 * size)
+    torch.testing.assert_close(single.double(), wanted, rtol=1e-5, atol=(1e-4 if jitter_by < 1 else 1e-3) * size)
+    assert torch.equal(laid_out, before)
+
+
+@pytest.mark.parametrize("spread", [0.003, 3.0])
+def test_gradients_of_isa_are_those_of_the_plain_formula(spread: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    module = make_aggregation("isa", 6).double()
+    jitter(module, amount=0.05)
+    values = spread * torch.randn(3, 6, 4, generator=generator, dtype=torch.float64)
+    mask = torch.tensor([True, True, False, True, True, True])
+    found, wanted = values.clone().requires_grad_(), values.clone().requires_grad_()
+    module(found.transpose(1, 2), mask).square().sum().backward()
+    mixing = module.mixing.detach().clone().requires_grad_()
+    plain_isa(wanted.transpose(1, 2), mixing, mask).square().sum().backward()
+    torch.testing.assert_close(found.grad, wanted.grad, rtol=1e-8, atol=1e-9)
+    torch.testing.assert_close(module.mixing.grad, mixing.grad, rtol=1e-8, atol=1e-9)
+
+
 def test_isa_starts_close_to_the_maximum() -> None:
     """What the specification measured: with two sharp softmaxes and A = I, interaction is nearly max pooling."""
     cosines = torch.from_numpy(np.random.default_rng(0).normal(0.2, 0.03, (2000, 12))).float()
