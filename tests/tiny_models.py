@@ -123,6 +123,34 @@ def official_state(
     return {name: 0.2 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
 
 
+def official_peer_state(kind: str, temporal: str = "seqTransf") -> dict[str, Tensor]:
+    """A random state dict of a peer under the official names: the towers of `official_state` and what is its own."""
+    width, generator = 64, torch.Generator().manual_seed(4)
+    clip = ("clip.", "transformerClip.", "frame_position_embeddings", *(["visual_token"] if kind == "ts2net" else []))
+    state = {name: tensor for name, tensor in official_state().items() if name.startswith(clip)}
+    if temporal != "seqTransf":
+        state = {name: tensor for name, tensor in state.items() if not name.startswith("transformerClip")}
+    if temporal == "meanP":
+        del state["frame_position_embeddings.weight"]
+    if kind != "ts2net":  # no token shift there, so nothing wraps the attention
+        state = {name.replace(".attn.net.", ".attn."): tensor for name, tensor in state.items()}
+    shapes: dict[str, tuple[int, ...]] = {}
+    if temporal == "seqLSTM":
+        shapes |= {f"lstm_visual.weight_{side}_l0": (4 * width, width) for side in ("ih", "hh")}
+        shapes |= {f"lstm_visual.bias_{side}_l0": (4 * width,) for side in ("ih", "hh")}
+    if kind == "xclip":
+        shapes |= dict.fromkeys(("global_mat_weight", "local_mat_weight"), (width, width))
+        for name in ("logit_weight", "mat_weight", "mat_weight2"):
+            shapes |= {f"word_{name}": (WORDS, WORDS), f"frame_{name}": (FRAMES, FRAMES)}
+    if kind == "ts2net":
+        shapes |= {"text_token_selector.in.weight": (width,), "visual_prompt_encoder.conv1.weight": (width, 3, 4, 4)}
+    if kind == "drl":
+        for side in ("text", "video"):
+            shapes |= {f"{side}_weight_fc.0.weight": (width, width), f"{side}_weight_fc.0.bias": (width,)}
+            shapes |= {f"{side}_weight_fc.2.weight": (1, width), f"{side}_weight_fc.2.bias": (1,)}
+    return state | {name: 0.2 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+
+
 def _block_shapes(prefix: str, width: int, wrapped: str) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {
         f"attn.{wrapped}in_proj_weight": (3 * width, width), f"attn.{wrapped}in_proj_bias": (3 * width,),

@@ -30,6 +30,7 @@ __all__ = [
     "ImportReport",
     "OfficialModel",
     "Options",
+    "drl",
     "geometry",
     "import_checkpoint",
     "import_reported",
@@ -37,6 +38,7 @@ __all__ = [
     "names",
     "sinkhorn",
     "ucofia",
+    "xclip",
 ]
 
 Matrix = TypeVar("Matrix")
@@ -93,10 +95,8 @@ def load(kind: str, state: Mapping[str, Tensor], **options: Any) -> OfficialMode
     kind: a key of KINDS; options: see `Options` (max_words, max_frames, variant, temporal, interaction, allow).
     Raises CheckpointError for tensors missing, unexpected or of another shape, ConfigError for unknown names.
     """
-    if kind not in KINDS:
-        raise unknown_name("kind of checkpoint", kind, KINDS)
-    chosen, plain = _options(options), names.without_shift_wrapper(state)
-    return OfficialModel(*carry_out(KINDS[kind](plain, chosen), plain, chosen))
+    plan, chosen, plain = _planner(kind), _options(options), names.without_shift_wrapper(state)
+    return OfficialModel(*carry_out(plan(plain, chosen), plain, chosen))
 
 
 def sinkhorn(matrix: Matrix, n_iters: int = 4) -> tuple[Matrix, Matrix]:
@@ -121,6 +121,7 @@ def import_reported(
     Safetensors are read directly; a pickle is rewritten by a guarded process of its own and never runs in this one.
     Raises ModelNotFoundError without the file, CheckpointError when it does not read or does not fit.
     """
+    _planner(kind), _options(options)  # what was asked for is refused before a large file is read
     loaded = load(kind, read_state(path), **options)
     model, report = loaded.model, loaded.report
     assert report is not None
@@ -148,6 +149,12 @@ def _fitting_tokenizer(directory: str | Path, model: RetrievalModel) -> Tokenize
             "give the one it was trained with"
         )
     return tokenizer
+
+
+def _planner(kind: str) -> Callable[[Mapping[str, Tensor], Options], Plan]:
+    if kind not in KINDS:
+        raise unknown_name("kind of checkpoint", kind, KINDS)
+    return KINDS[kind]
 
 
 def _options(values: Mapping[str, Any]) -> Options:
