@@ -16,7 +16,7 @@ from finereel.errors import ConfigError, DataError, ModelError, TrainingError
 from finereel.evaluation.record_files import load_record
 from finereel.model import load
 from finereel.recipes import PairRecipe, WorldRecipe, recipe
-from finereel.recipes.base import HoldOut
+from finereel.recipes.base import HoldOut, WarmUp
 from finereel.run import Event, Note, RunOptions, StageProgress, Working, build, run, with_weights
 from finereel.run.data import held_out, three_splits
 from finereel.run.events import Outcome
@@ -241,8 +241,20 @@ def test_tokens_train_a_model_from_scratch(tmp_path: Path) -> None:
         training=replace(made.training, steps=2),
         pairs=replace(made.pairs, batch_size=4),
         tokens=replace(made.tokens, dim=32, text_width=32, text_blocks=1, vocab_size=600),
+        warm_up=WarmUp(steps=3, batch_size=512, lr=1e-3),
     )
-    outcome = finished(run(small, tmp_path / "out", RunOptions(tmp_path, features=features, device="cpu")))
+    given = RunOptions(tmp_path, features=features, device="cpu")
+    stages: list[tuple[int, int]] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, StageProgress):
+            stages.append((event.stage, event.progress.step))
+
+    with pytest.raises(KeyboardInterrupt):
+        run(small, tmp_path / "out", given, stop_after(3))
+    outcome = finished(run(small, tmp_path / "out", given, note))
+    assert stages == [(2, 1), (2, 2)], "the towers are warm already"
+    assert set(load(tmp_path / "out" / "warm-up" / "best").config.weights) == {"video_sentence"}
     assert outcome.model.num_frames == 2
     assert load(outcome.folder).fingerprint == outcome.record.model.fingerprint
     assert outcome.record.source["source"] == "features"
@@ -256,6 +268,13 @@ def test_a_text_tower_that_is_too_short_says_how_many_words_it_reads(videos: Pat
     long = own_videos()
     with pytest.raises(ConfigError, match="set max_words=32"):
         run(replace(long, model=replace(long.model, max_words=64)), tmp_path, options(videos, start))
+
+
+def test_a_world_refuses_what_it_does_not_use(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="leave out videos, start"):
+        run(recipe("debug"), tmp_path, RunOptions(videos=tmp_path, start="a"))
+    with pytest.raises(ConfigError, match="leave out the device"):
+        run(recipe("debug"), tmp_path, RunOptions(device="cuda"))
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:

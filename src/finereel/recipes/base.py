@@ -56,10 +56,21 @@ class TokenTowers:
 
     dim: int = 128
     hidden: int = 0
-    dropout: float = 0.1
+    dropout: float = 0.2
+    patch_dropout: float = 0.5
     text_width: int = 128
     text_blocks: int = 2
     vocab_size: int = 4000
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """Towers first: so many steps with one vector per text and one per clip, the mean of its frames (the simplest head
+    there is), in batches as large as the data allow. The recipe's own head then starts from those towers."""
+
+    steps: int
+    batch_size: int
+    lr: float
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,7 @@ class PairRecipe:
     token shift is in so many last blocks, whatever the tower's depth. passes: over all captions; None where
     `training.steps` counts. validations: how many, evenly over the run. hold_out: for splits the data set lacks.
     most_missing: the largest share of videos that may be unreadable. `training.validate_every` and `pairs.max_words`
-    follow from the others.
+    follow from the others. warm_up: with `tokens` only.
     """
 
     name: str
@@ -82,6 +93,7 @@ class PairRecipe:
     start: Literal["clip", "tokens"] = "clip"
     shift_last: int = 2
     tokens: TokenTowers = field(default_factory=TokenTowers)
+    warm_up: WarmUp | None = None
     passes: float | None = 5.0
     validations: int = 10
     hold_out: HoldOut = field(default_factory=HoldOut)

@@ -9,12 +9,22 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from finereel.alignment import head_config
 from finereel.errors import ConfigError
-from finereel.recipes.base import Recipe, WorldRecipe
+from finereel.recipes.base import PairRecipe, Recipe, WorldRecipe
 
 Settings = TypeVar("Settings")
 
 _FIXED = frozenset(
-    {"name", "card", "geometry", "stages", "start", "training.optim.groups", "training.data", "training.steps"}
+    {
+        "name",
+        "card",
+        "geometry",
+        "stages",
+        "start",
+        "warm_up.steps",
+        "training.optim.groups",
+        "training.data",
+        "training.steps",
+    }
     | {"training.validate_every", "pairs.max_words", "pairs.rank", "pairs.world"}
 )
 """What is no number, follows from another setting, or has an option of its own."""
@@ -40,7 +50,7 @@ def changed(recipe: Recipe, changes: Changes) -> Recipe:
         return _changed_world(recipe, changes)
     values = dict(changes.values)
     if changes.steps is not None:
-        recipe = replace(recipe, passes=None, training=replace(recipe.training, steps=changes.steps))
+        recipe = _with_steps(recipe, changes.steps)
     if changes.data is not None:
         recipe = replace(recipe, data=changes.data)
     if changes.batch_size is not None:
@@ -49,6 +59,12 @@ def changed(recipe: Recipe, changes: Changes) -> Recipe:
         seed = changes.seed
         recipe = replace(recipe, training=replace(recipe.training, seed=seed), pairs=replace(recipe.pairs, seed=seed))
     return with_values(recipe, values)
+
+
+def _with_steps(recipe: PairRecipe, steps: int) -> PairRecipe:
+    """So many steps instead of passes; warming up takes no more."""
+    warm_up = recipe.warm_up and replace(recipe.warm_up, steps=min(steps, recipe.warm_up.steps))
+    return replace(recipe, passes=None, training=replace(recipe.training, steps=steps), warm_up=warm_up)
 
 
 def _with_head(recipe: Recipe, head: str) -> Any:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from finereel.errors import ConfigError
 from finereel.recipes import Recipe, WorldRecipe
 from finereel.run.events import Event, Note, OnEvent, Outcome, RunOptions, StageProgress, Working, silent
 from finereel.run.pairs import run_pairs
@@ -29,6 +30,8 @@ def run(recipe: Recipe, out: Path, options: RunOptions = _NOTHING_GIVEN, on_even
     Killed at any moment, the same call goes on from the last checkpoint. The test split chooses nothing. Of several
     processes that torchrun started, the first one returns the outcome, the others None.
     """
+    if isinstance(recipe, WorldRecipe):
+        _refuse_unused(recipe, options)
     shard = start()
     try:
         if isinstance(recipe, WorldRecipe):
@@ -36,3 +39,12 @@ def run(recipe: Recipe, out: Path, options: RunOptions = _NOTHING_GIVEN, on_even
         return run_pairs(recipe, out, options, shard, on_event)
     finally:
         finish()
+
+
+def _refuse_unused(recipe: WorldRecipe, options: RunOptions) -> None:
+    given = [name for name in ("annotations", "videos", "features", "start") if getattr(options, name) is not None]
+    if given or options.device not in ("auto", "cpu"):
+        raise ConfigError(
+            f"recipe {recipe.name} draws its own clips and trains a model from scratch on the processor: leave out "
+            f"{', '.join(given) or 'the device'}"
+        )

@@ -100,9 +100,10 @@ def prepare(recipe: PairRecipe, source: ClipSource, options: RunOptions, shard: 
             f"{len(missing)} of {len(wanted)} videos of train and val cannot be read, more than the "
             f"{recipe.most_missing:.0%} that may be missing: {_examples(missing)}. Mend them, or allow missing videos"
         )
-    if broken:
-        on_event(Note(f"{_count(len(missing), 'video')} left out of training and validation"))
-        on_event(Note(f"{_count(len(broken) - len(missing), 'video')} of test cannot be read; {_examples(broken)}"))
+    tested = {video: reason for video, reason in broken.items() if video not in missing}
+    for reasons, what in ((missing, "left out of training and validation"), (tested, "of test cannot be read")):
+        if reasons:
+            on_event(Note(f"{_count(len(reasons), 'video')} {what}: {_examples(reasons)}"))
     readable = {
         name: split.only([video for video in split.videos if video not in missing]) for name, split in learned.items()
     }

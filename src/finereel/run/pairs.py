@@ -1,10 +1,12 @@
 """Carry out a recipe on pairs of a data set: splits and clips, the model, the loop, the best model."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from finereel.alignment import head_config
 from finereel.config import ModelConfig
 from finereel.datasets.base import ClipSource, Split
 from finereel.datasets.features import FeatureStore
@@ -14,13 +16,13 @@ from finereel.errors import ConfigError, ModelError
 from finereel.evaluation.gallery import score_split
 from finereel.evaluation.retrieval import EvaluationSettings, evaluate_scores
 from finereel.model import DEFAULT_MODEL, RetrievalModel, load
-from finereel.recipes.base import PairRecipe
+from finereel.recipes.base import PairRecipe, WarmUp
 from finereel.run.conclusion import Conclusion, conclude
 from finereel.run.data import Material, prepare
 from finereel.run.events import OnEvent, Outcome, RunOptions, StageProgress, Working
 from finereel.sources import SourceOptions, open_source
 from finereel.text import Tokenizer, train_tokenizer
-from finereel.training.distributed import Shard
+from finereel.training.distributed import Shard, anywhere
 from finereel.training.health import Validation, chance_recall
 from finereel.training.pairs import PairBatches, PairSettings
 from finereel.training.settings import TrainingSettings
@@ -41,16 +43,18 @@ def run_pairs(recipe: PairRecipe, out: Path, options: RunOptions, shard: Shard, 
     towers = None if recipe.start == "tokens" else load(options.start or DEFAULT_MODEL)
     source = _source(recipe, towers, options, on_event)
     material = prepare(recipe, source, options, shard, on_event)
+    device, judge = device_of(options.device), Judge(material.data.split("val"), source)
+    stages = 2 if recipe.warm_up else 1
     torch.manual_seed(recipe.training.seed)
-    model = token_model(recipe, material) if towers is None else clip_model(recipe, towers)
-    device = device_of(options.device)
-    pairs = _pairs(replace(recipe.pairs, rank=shard.rank, world=shard.world), material, model)
-    judge = Judge(material.data.split("val"), source)
-
-    def report(progress: Progress) -> None:
-        on_event(StageProgress(1, 1, progress))
-
-    train(model.to(device), pairs.batch_at, judge, training_settings(recipe, material, model), out, report)
+    if towers is not None:
+        model = clip_model(recipe, towers)
+    else:
+        model = token_model(recipe, material)
+        if recipe.warm_up:
+            first = Stretch(warming(recipe, recipe.warm_up, material), material, judge, out / "warm-up", device)
+            start_from(model, first.train(token_model(first.recipe, material), shard, _reporting(1, stages, on_event)))
+    main = Stretch(recipe, material, judge, out, device)
+    main.train(model, shard, _reporting(stages, stages, on_event))
     if not shard.first:
         return None
     conclusion = Conclusion(
@@ -60,9 +64,52 @@ def run_pairs(recipe: PairRecipe, out: Path, options: RunOptions, shard: Shard, 
         judge=judge,
         seed=recipe.training.seed,
         device=device,
-        card=_card(recipe, pairs.split, judge.split),
+        card=_card(recipe, material.data.split("train"), judge.split),
     )
     return conclude(out / "best", out, conclusion, on_event)
+
+
+def _reporting(stage: int, stages: int, on_event: OnEvent) -> Callable[[Progress], None]:
+    return lambda progress: on_event(StageProgress(stage, stages, progress))
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One training by a recipe in the folder `out`."""
+
+    recipe: PairRecipe
+    material: Material
+    judge: "Judge"
+    out: Path
+    device: str
+
+    def train(self, model: RetrievalModel, shard: Shard, on_step: Callable[[Progress], None]) -> RetrievalModel:
+        """Train, or go on; the best model, read back from its files."""
+        pairs = _pairs(replace(self.recipe.pairs, rank=shard.rank, world=shard.world), self.material, model)
+        settings = training_settings(self.recipe, self.material, model)
+        train(model.to(self.device), pairs.batch_at, self.judge, settings, self.out, on_step)
+        anywhere(False, shard)  # until the first process has saved its best
+        return load(self.out / "best")
+
+
+def warming(recipe: PairRecipe, warm_up: WarmUp, material: Material) -> PairRecipe:
+    """The recipe that `warm_up` makes of a recipe."""
+    optim = replace(recipe.training.optim, lr=warm_up.lr, tower_lr=warm_up.lr)
+    videos = len(material.data.split("train").videos)
+    return replace(
+        recipe,
+        model=head_config("clip4clip", temporal="meanP", max_words=recipe.model.max_words),
+        training=replace(recipe.training, steps=warm_up.steps, optim=optim),
+        pairs=replace(recipe.pairs, batch_size=max(2, min(warm_up.batch_size, videos // 2 * 2))),
+        passes=None,
+        warm_up=None,
+    )
+
+
+def start_from(model: RetrievalModel, towers: RetrievalModel) -> None:
+    """Take over the towers of another model of the same sizes."""
+    model.encoder.load_state_dict(towers.encoder.state_dict())
+    model.start_from_towers()
 
 
 def device_of(name: str) -> str:
@@ -152,6 +199,7 @@ def token_model(recipe: PairRecipe, material: Material) -> RetrievalModel:
         backbone=store.backbone,
         hidden=sizes.hidden,
         dropout=sizes.dropout,
+        patch_dropout=sizes.patch_dropout,
         text_width=sizes.text_width,
         text_blocks=sizes.text_blocks,
         text_positions=_TEXT_POSITIONS,
