@@ -91,7 +91,7 @@ def msrvtt_features(options: BedOptions) -> Bed:
             word_dropout=0.3,
             frame_dropout=0.3,
             towers=Plan(steps=420, batch_size=512, lr=2e-3, validate_every=70),
-            heads=Plan(steps=160, batch_size=128, lr=5e-4, validate_every=40),
+            heads=Plan(steps=240, batch_size=128, lr=1e-3, validate_every=60),
         ),
     )
 
@@ -120,7 +120,7 @@ def reelworld_tokens(options: BedOptions) -> Bed:
             word_dropout=0.0,
             frame_dropout=0.0,
             towers=Plan(steps=240, batch_size=256, lr=2e-3, validate_every=60),
-            heads=Plan(steps=100, batch_size=64, lr=5e-4, validate_every=50),
+            heads=Plan(steps=240, batch_size=64, lr=1e-3, validate_every=80),
             other_captions=_real_captions(options),
         ),
     )
