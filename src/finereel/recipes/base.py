@@ -52,7 +52,7 @@ class HoldOut:
 @dataclass(frozen=True)
 class TokenTowers:
     """Sizes of a model on precomputed tokens, see `finereel.encoders.features.FeatureGeometry`; its vocabulary of
-    `vocab_size` is learned from the training captions."""
+    `vocab_size` is learned from so many of the training captions at most, spread evenly."""
 
     dim: int = 128
     hidden: int = 0
@@ -61,6 +61,7 @@ class TokenTowers:
     text_width: int = 128
     text_blocks: int = 2
     vocab_size: int = 4000
+    vocabulary_captions: int = 20_000
 
 
 @dataclass(frozen=True)

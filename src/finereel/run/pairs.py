@@ -49,10 +49,13 @@ def run_pairs(recipe: PairRecipe, out: Path, options: RunOptions, shard: Shard, 
     if towers is not None:
         model = clip_model(recipe, towers)
     else:
-        model = token_model(recipe, material)
+        words = vocabulary(recipe, material.data.split("train"))
+        model = token_model(recipe, material, words)
         if recipe.warm_up:
             first = Stretch(warming(recipe, recipe.warm_up, material), material, judge, out / "warm-up", device)
-            start_from(model, first.train(token_model(first.recipe, material), shard, _reporting(1, stages, on_event)))
+            start_from(
+                model, first.train(token_model(first.recipe, material, words), shard, _reporting(1, stages, on_event))
+            )
     main = Stretch(recipe, material, judge, out, device)
     main.train(model, shard, _reporting(stages, stages, on_event))
     if not shard.first:
@@ -184,12 +187,11 @@ def _config_for(recipe: PairRecipe, towers: ClipEncoder) -> ModelConfig:
     return replace(recipe.model, shifted_blocks=tuple(range(max(0, blocks - recipe.shift_last), blocks)))
 
 
-def token_model(recipe: PairRecipe, material: Material) -> RetrievalModel:
-    """A model from scratch for the tokens of a features folder; its vocabulary is that of the training captions."""
+def token_model(recipe: PairRecipe, material: Material, tokenizer: Tokenizer) -> RetrievalModel:
+    """A model from scratch for the tokens of a features folder."""
     store = material.source
     if not isinstance(store, FeatureStore):
         raise ConfigError(f"recipe {recipe.name} trains on precomputed tokens: give their folder as features")
-    tokenizer = _vocabulary(material.data.split("train"), recipe.tokens.vocab_size)
     sizes = recipe.tokens
     geometry = FeatureGeometry(
         dim=sizes.dim,
@@ -210,8 +212,10 @@ def token_model(recipe: PairRecipe, material: Material) -> RetrievalModel:
     return model
 
 
-def _vocabulary(split: Split, size: int) -> Tokenizer:
-    return train_tokenizer([caption.text for caption in split.captions], size)
+def vocabulary(recipe: PairRecipe, split: Split) -> Tokenizer:
+    """A tokenizer learned from the captions of a split, as many as the recipe wants."""
+    step = max(1, len(split.captions) // recipe.tokens.vocabulary_captions)
+    return train_tokenizer([caption.text for caption in split.captions[::step]], recipe.tokens.vocab_size)
 
 
 def _card(recipe: PairRecipe, train_split: Split, val: Split) -> dict[str, object]:
