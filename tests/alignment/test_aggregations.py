@@ -215,6 +215,20 @@ def test_gradients_of_isa_are_those_of_the_plain_formula(spread: float) -> None:
     torch.testing.assert_close(module.mixing.grad, mixing.grad, rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.parametrize("centre", [-0.95, -0.7, -0.5, -0.4, -0.3, 0.0, 0.3, 0.5, 0.7, 0.95])
+def test_gradients_of_isa_are_finite_and_right_wherever_the_cosines_lie(centre: float) -> None:
+    """Sums of powers far below or above 1 are harmless going forward; their squares, in gradients, are not."""
+    torch.manual_seed(0)
+    values = (centre + 0.01 * torch.randn(3, 5, SIZE)).requires_grad_()
+    aggregation = make_aggregation("isa", SIZE)
+    aggregation(values).sum().backward()
+    exact = values.detach().double().requires_grad_()
+    weights = ((exact / 0.01).softmax(-1) / 0.01).softmax(-1)
+    (weights * exact).sum().backward()
+    torch.testing.assert_close(values.grad.double(), exact.grad, rtol=1e-3, atol=1e-3)
+    assert all(bool(torch.isfinite(parameter.grad).all()) for parameter in aggregation.parameters())
+
+
 def test_isa_starts_close_to_the_maximum() -> None:
     """What the specification measured: with two sharp softmaxes and A = I, interaction is nearly max pooling."""
     cosines = torch.from_numpy(np.random.default_rng(0).normal(0.2, 0.03, (2000, 12))).float()

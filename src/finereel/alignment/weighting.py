@@ -17,7 +17,8 @@ from finereel.errors import unknown_name
 
 TEMPERATURE = 0.01  # τ, hard-coded as 1e-2 in UCoFiA and X-CLIP
 _PER_UNIT = 1 / (TEMPERATURE * math.log(2))  # e^(x/τ) = 2^(x·144.3)
-_FAR = 100.0  # 2^±100, and sums and quotients of such numbers, are normal in single precision
+_FAR = 100.0  # 2^-100 beside 1 counts for nothing, and is a normal number in single precision
+_NEAR = 50.0  # 2^±50, sums of such numbers and the squares that gradients take of them, are normal too
 
 
 def masked_softmax(values: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None) -> Float[Tensor, "*pairs n"]:
@@ -110,7 +111,7 @@ class InteractiveSimilarityAggregation(nn.Module):
         mixing = self.mixing[:count, :count]
         middle = (mixing.detach().amin() + mixing.detach().amax()) / 2
         centred = (mixing - middle) * _PER_UNIT  # weights sum to 1, so all logits of a row move alike
-        second = _powers(_mix(first, centred, axis), mask, axis, bool(centred.detach().abs().amax() <= _FAR))
+        second = _powers(_mix(first, centred, axis), mask, axis, bool(centred.detach().abs().amax() <= _NEAR))
         total = _total(second, axis)
         result = (_times(second, values).sum(axis, keepdim=True) / total).squeeze(axis)
         rest = [place for place in order if place != similarities.ndim - 1]
@@ -122,13 +123,13 @@ def _fits(values: Tensor) -> bool:
     if not values.numel():
         return True
     low, high = torch.aminmax(values.detach())
-    return bool((torch.maximum(-low, high) * _PER_UNIT <= _FAR).item())
+    return bool((torch.maximum(-low, high) * _PER_UNIT <= _NEAR).item())
 
 
 def _powers(logits: Tensor, mask: Tensor | None, axis: int, fits: bool) -> Tensor:
     """2^logits up to a factor per row along `axis`, exactly 0 under the mask; `logits` are overwritten.
 
-    fits: all logits are within ±_FAR. Otherwise the row's maximum is taken off, and what is 2^-_FAR below it counts
+    fits: all logits are within ±_NEAR. Otherwise the row's maximum is taken off, and what is 2^-_FAR below it counts
     that much: powers beyond single precision's normal range are ten times as slow.
     """
     if not fits:
