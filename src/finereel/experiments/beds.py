@@ -120,7 +120,7 @@ def reelworld_tokens(options: BedOptions) -> Bed:
             word_dropout=0.0,
             frame_dropout=0.0,
             towers=Plan(steps=240, batch_size=256, lr=2e-3, validate_every=60),
-            heads=Plan(steps=240, batch_size=64, lr=1e-3, validate_every=80),
+            heads=Plan(steps=120, batch_size=64, lr=1e-3, validate_every=40),
             other_captions=_real_captions(options),
         ),
     )

@@ -19,7 +19,7 @@ from finereel.normalization import Sinkhorn
 
 NAMES = ("none", "bank", "inverted", "transductive", "dsl")
 LEARNED = "learned weights"
-BANK = BankSettings(texts=4000, videos=1000)
+BANK = BankSettings(texts=1500, videos=500)
 _DIRECTION = "text_to_video"
 
 Parts = Mapping[str, np.ndarray]

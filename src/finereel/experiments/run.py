@@ -14,7 +14,7 @@ from finereel.experiments.variants import Variant, reference, towers
 from finereel.reelworld import captions, sample_scene
 
 OnDone = Callable[[int, int], None]
-_OTHER_CAPTIONS = 4000
+_OTHER_CAPTIONS = 1500
 
 
 @dataclass(frozen=True)
