@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finereel.datasets.base import Caption, ClipArrays, Split
+from finereel.datasets.base import ClipArrays
 from finereel.errors import ConfigError, DataError
-from finereel.experiments.beds import BedOptions, FewerFrames, bed, first_captions
+from finereel.experiments.beds import BedOptions, FewerFrames, bed
 from finereel.experiments.variants import EXPERIMENTS, REFERENCE, reference
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
@@ -36,11 +36,6 @@ def test_fewer_frames_are_spread_evenly(kept: int, expected: list[int]) -> None:
     assert clips.frame_mask.shape == (2, kept)
     assert thinned.description == {"source": "test", "kept_frames": str(kept)}
     assert thinned.problems(["bad"]) == {"bad": "why"}
-
-
-def test_first_captions_keep_every_video() -> None:
-    captions = tuple(Caption(f"{v}{k}", v, f"text {k}") for v in "ab" for k in range(3))
-    assert [c.id for c in first_captions(Split("val", ("a", "b"), captions), 2).captions] == ["a0", "a1", "b0", "b1"]
 
 
 def test_unknown_beds_and_missing_folders_say_so(tmp_path: Path) -> None:

@@ -66,6 +66,21 @@ class Split:
             digest.update(len(data).to_bytes(8, "little") + data)
         return digest.hexdigest()
 
+    def first_captions(self, count: int) -> "Split":
+        """The split with the first `count` captions of every video.
+
+        >>> captions = (Caption("a", "v1", "a dog"), Caption("b", "v1", "a pet"))
+        >>> [caption.id for caption in Split("val", ("v1",), captions).first_captions(1).captions]
+        ['a']
+        """
+        taken: Counter[str] = Counter()
+        kept = []
+        for caption in self.captions:
+            taken[caption.video_id] += 1
+            if taken[caption.video_id] <= count:
+                kept.append(caption)
+        return Split(self.name, self.videos, tuple(kept))
+
     def only(self, videos: Sequence[str]) -> "Split":
         """The split without the videos that are not named, and without their captions; the order stays."""
         kept = set(videos)

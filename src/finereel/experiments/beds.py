@@ -5,7 +5,6 @@ The vision side is frozen (its tokens are the input); text tower, adapter, tempo
 
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,7 +75,7 @@ def msrvtt_features(options: BedOptions) -> Bed:
     videos = json.loads((options.features / "split.json").read_text(encoding="utf-8"))
     data = msrvtt.load(options.annotations)
     captioned = data.split("train_9k")
-    train, val = captioned.only(videos["train"]), first_captions(captioned.only(videos["val"]), 3)
+    train, val = captioned.only(videos["train"]), captioned.only(videos["val"]).first_captions(3)
     test = data.split("test").only(videos["test"])
     tokenizer = _vocabulary(train, options.work / f"vocabulary-{train.hash}")
     return _shrunk(
@@ -162,17 +161,6 @@ class FewerFrames:
         return ClipArrays(clips.frames[:, kept], clips.frame_mask[:, kept])
 
 
-def first_captions(split: Split, count: int) -> Split:
-    """The split with the first `count` captions of every video."""
-    taken: Counter[str] = Counter()
-    kept = []
-    for caption in split.captions:
-        taken[caption.video_id] += 1
-        if taken[caption.video_id] <= count:
-            kept.append(caption)
-    return Split(split.name, split.videos, tuple(kept))
-
-
 def _vocabulary(train: Split, folder: Path) -> Tokenizer:
     """4000 tokens learned from the training captions, once."""
     if not (folder / "tokenizer.json").exists():
@@ -207,6 +195,6 @@ def _shrunk(debug: bool, made: Bed) -> Bed:
     """The same bed with a handful of videos and steps."""
     if not debug:
         return made
-    few = {name: first_captions(split.only(split.videos[:40]), 1) for name, split in made.data.splits.items()}
+    few = {name: split.only(split.videos[:40]).first_captions(1) for name, split in made.data.splits.items()}
     plan = Plan(steps=2, batch_size=8, lr=1e-3, validate_every=2)
     return replace(made, data=replace(made.data, splits=few), towers=plan, heads=plan)

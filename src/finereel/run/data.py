@@ -76,11 +76,7 @@ def held_out(split: Split, settings: HoldOut) -> tuple[Split, Split]:
 
 def _like_test(split: Split, texts: str) -> Split:
     """With one caption per video, its first, where tests have one."""
-    if texts != "single":
-        return split
-    first = {caption.video_id: caption for caption in reversed(split.captions)}
-    kept = {caption.id for caption in first.values()}
-    return replace(split, captions=tuple(caption for caption in split.captions if caption.id in kept))
+    return split.first_captions(1) if texts == "single" else split
 
 
 def prepare(recipe: PairRecipe, source: ClipSource, options: RunOptions, shard: Shard, on_event: OnEvent) -> Material:
