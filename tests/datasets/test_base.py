@@ -8,16 +8,8 @@ import pytest
 from finereel.datasets.base import Caption, Dataset, Split
 from finereel.errors import ConfigError, DataError
 
-SPLIT = Split(
-    "test",
-    ("b", "a", "c"),
-    (
-        Caption("1", "a", "a dog"),
-        Caption("2", "b", "a cat"),
-        Caption("3", "a", "a pet"),
-        Caption("4", "a", "an animal"),
-    ),
-)
+TEXTS = (("1", "a", "a dog"), ("2", "b", "a cat"), ("3", "a", "a pet"), ("4", "a", "an animal"))
+SPLIT = Split("test", ("b", "a", "c"), tuple(Caption(*text) for text in TEXTS))
 
 
 def test_captions_know_the_number_of_their_video() -> None:
