@@ -52,6 +52,16 @@ def test_round_trip_restores_weights_optimizer_and_state(tmp_path: Path) -> None
     assert not checkpoint.path.with_suffix(".partial").exists()
 
 
+def test_the_file_is_replaced_and_never_written_to(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", SETTINGS)
+    checkpoint.save(parts(0), RunState(step=1))
+    before = checkpoint.path.read_bytes()
+    with checkpoint.path.open("rb") as opened:
+        checkpoint.save(parts(1), RunState(step=2))
+        assert opened.read() == before
+    assert checkpoint.restore(parts(2)).step == 2
+
+
 @pytest.mark.parametrize("size", [0, 100, 1500])
 def test_a_full_disk_leaves_the_one_before_and_nothing_half_written(tmp_path: Path, size: int) -> None:
     checkpoint = Checkpoint(tmp_path / "checkpoint.pt", SETTINGS)

@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +187,46 @@ def test_frozen_parameters_are_not_touched(tmp_path: Path) -> None:
     assert changed
     assert not any(name.startswith("encoder") for name in changed)
     assert all(p.grad is None for name, p in model.named_parameters() if name.startswith("encoder"))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_other_precisions_learn_too_and_resume_with_their_loss_scale(tmp_path: Path, precision: str) -> None:
+    settings = replace(SETTINGS, steps=25, validate_every=25, factor_weight=0.0, precision=precision)
+    events: list[Progress] = []
+    result = train(tiny_model(), lambda step: batch_at(0), rising(), settings, tmp_path, events.append)
+    assert events[-1].loss < events[0].loss / 2
+    assert result.skipped == 0
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["precision"]
+    assert ("scale" in saved) == (precision == "float16")
+
+
+def test_an_overflow_of_float16_is_told_but_no_bad_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.amp, "GradScaler", partial(torch.amp.GradScaler, init_scale=2.0**127))
+    settings = replace(SETTINGS, precision="float16", max_bad_batches=0)
+    events: list[Progress] = []
+    model = tiny_model()
+    before = weights(model)
+    result = train(model, batch_at, rising(), settings, tmp_path, events.append)
+    assert all(any("overflow" in note for note in event.notes) for event in events)
+    assert (result.skipped, same(weights(model), before)) == (0, True)
+
+
+def test_the_first_step_tells_what_is_missing_or_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    events: list[Progress] = []
+
+    def stop(progress: Progress) -> None:
+        events.append(progress)
+        if progress.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_model(), batch_at, rising(), SETTINGS, tmp_path, stop)
+    train(tiny_model(), batch_at, rising(), SETTINGS, tmp_path, events.append)
+    hints = {event.step: event.notes for event in events if event.notes}
+    assert sorted(hints)[:2] == [1, 3]
+    assert "pip install" in hints[1][0]
+    assert hints[3][0] == "going on after step 2"
 
 
 def test_the_logit_scale_stays_below_its_limit(tmp_path: Path) -> None:

@@ -85,7 +85,8 @@ class SequentialTransformer(nn.Module):
             )
         places = torch.arange(frames.shape[1], device=frames.device)
         hidden: Tensor = frames + self.positions(places)
-        bias = torch.zeros_like(frame_mask, dtype=frames.dtype).masked_fill(~frame_mask, _MASKED)
+        masked = max(_MASKED, torch.finfo(frames.dtype).min / 2)  # float16 ends at -65504
+        bias = torch.zeros_like(frame_mask, dtype=frames.dtype).masked_fill(~frame_mask, masked)
         bias = bias[:, None, None, :].expand(-1, 1, frames.shape[1], -1)
         for block in self.blocks:
             hidden = block(hidden, attention_mask=bias)
