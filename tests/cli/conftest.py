@@ -16,6 +16,12 @@ from finereel.index.events import AddEvent, AddReport, AddSettings, FileFailed, 
 from finereel.types import CaptionHit, Hit, Problem
 
 
+@pytest.fixture(autouse=True)
+def _piped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables as wide as in a pipe, whatever terminal or test runner is around; a test may set its own width."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @dataclass(frozen=True)
 class ToyStatus:
     videos: int

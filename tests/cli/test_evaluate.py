@@ -59,7 +59,6 @@ def test_a_normalisation_is_told(run: Any, model: Path, tmp_path: Path) -> None:
         (("--data", "reelworld", "--split", "tset"), "unknown split"),
         (("--data", "reelworld", "--normalization", "sk"), "unknown normalization 'sk'"),
         (("--data", "reelworld", "--device", "tpu"), "unknown device 'tpu'"),
-        (("--data", "reelworld", "--features", "nowhere"), "takes pictures"),
     ],
 )
 def test_wrong_names_are_explained(run: Any, model: Path, options: tuple[str, ...], message: str) -> None:
