@@ -21,7 +21,8 @@ from finereel.errors import ConfigError
 from finereel.features import Scores, TextFeatures, VideoFeatures
 
 MIB = 1 << 20
-DEFAULT_BUDGET_MIB = 32  # blocks near the size of the processor's cache are the fastest, and any memory holds them
+DEFAULT_BUDGET_MIB = 8  # larger blocks leave the processor's cache and pay for fresh pages; any memory holds these
+_LONG_RUN = 32  # texts of a block, where the budget allows
 _FEWEST_ROWS = 16  # texts of a band, before a shorter text starts another
 
 
@@ -141,13 +142,15 @@ def _alike(lengths: list[int]) -> int:
 
 
 def _block_shape(num_texts: int, num_videos: int, pair_bytes: int, budget: int) -> tuple[int, int]:
-    """Rows and columns of a block: as many texts as fit with few videos, so that video-side reads stay long.
+    """Rows and columns of a block: square, but with texts enough for long runs where texts stand last in memory.
 
+    >>> _block_shape(1000, 1000, 8192, 1 << 20)
+    (32, 4)
     >>> _block_shape(1000, 1000, 1024, 1 << 20)
     (32, 32)
     >>> _block_shape(1, 1000, 1024, 1 << 20)
     (1, 1000)
     """
     pairs = max(1, budget // max(1, pair_bytes))
-    rows = min(num_texts, max(int(pairs**0.5), pairs // max(1, num_videos)), pairs)
+    rows = min(num_texts, max(_LONG_RUN, int(pairs**0.5), pairs // max(1, num_videos)), pairs)
     return max(1, rows), max(1, min(num_videos, pairs // max(1, rows)))
