@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -18,6 +19,8 @@ from rich.text import Text
 
 from finereel.cli.output import shown
 from finereel.index.events import AddEvent, FileFailed, FileIndexed, FileRenamed, FileStarted, Planned
+
+Shown = TypeVar("Shown", bound="View")
 
 
 def bar(console: Console | None = None) -> Progress:
@@ -35,14 +38,13 @@ def bar(console: Console | None = None) -> Progress:
     )
 
 
-class StageProgress:
-    """Takes (what, done, total) and draws a bar per kind of work. Use as a context manager."""
+class View:
+    """Something that draws on one bar, which shows while the view is used as a context manager."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._bar = bar(console)
-        self._tasks: dict[str, TaskID] = {}
 
-    def __enter__(self) -> "StageProgress":
+    def __enter__(self: Shown) -> Shown:
         self._bar.start()
         return self
 
@@ -50,6 +52,14 @@ class StageProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+
+class StageProgress(View):
+    """Takes (what, done, total) and draws a bar per kind of work."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        super().__init__(console)
+        self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Draw one step; a kind of work that comes again starts anew."""
@@ -58,21 +68,12 @@ class StageProgress:
         self._bar.update(self._tasks[what], completed=done, total=total)
 
 
-class IndexProgress:
-    """Takes the events of `Library.add` and draws them. Use as a context manager."""
+class IndexProgress(View):
+    """Takes the events of `Library.add` and draws them."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._bar = bar(console)
+        super().__init__(console)
         self._task = self._bar.add_task("indexing", total=None, note="")
-
-    def __enter__(self) -> "IndexProgress":
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def __call__(self, event: AddEvent) -> None:
         """Draw one event; kinds without a picture pass."""

@@ -1,38 +1,28 @@
 """The progress of a run, on stderr: a bar with the time left, speed, loss and the latest recall; notes above it."""
 
 import sys
-from types import TracebackType
 
 from rich.console import Console
 from rich.text import Text
 
 from finereel.cli.output import shown
-from finereel.cli.progress import bar
+from finereel.cli.progress import View
 from finereel.run.events import Event, Note, StageProgress, Working
 
 _SMOOTHING = 0.1
 
 
-class TrainingView:
+class TrainingView(View):
     """Takes the events of `finereel.run.run` and draws them; where stderr is no terminal, validations are lines."""
 
     def __init__(self, console: Console | None = None) -> None:
+        super().__init__(console)
         self._console = console or Console(stderr=True)
-        self._bar = bar(console)
         self._plain = console is None and not sys.stderr.isatty()
         self._task = self._bar.add_task("starting", total=None, note="")
         self._doing = ""
         self._loss: float | None = None
         self._best = ""
-
-    def __enter__(self) -> "TrainingView":
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def __call__(self, event: Event) -> None:
         """Draw one event."""
