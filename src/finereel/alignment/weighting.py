@@ -111,7 +111,7 @@ class InteractiveSimilarityAggregation(nn.Module):
         mixing = self.mixing[:count, :count]
         middle = (mixing.detach().amin() + mixing.detach().amax()) / 2
         centred = (mixing - middle) * _PER_UNIT  # weights sum to 1, so all logits of a row move alike
-        second = _powers(_mix(first, centred, axis), mask, axis, bool(centred.detach().abs().amax() <= _NEAR))
+        second = _powers(_mix(first, centred, axis), mask, axis, bool(centred.detach().abs().amax() <= _reach()))
         total = _total(second, axis)
         result = (_times(second, values).sum(axis, keepdim=True) / total).squeeze(axis)
         rest = [place for place in order if place != similarities.ndim - 1]
@@ -123,13 +123,18 @@ def _fits(values: Tensor) -> bool:
     if not values.numel():
         return True
     low, high = torch.aminmax(values.detach())
-    return bool((torch.maximum(-low, high) * _PER_UNIT <= _NEAR).item())
+    return bool((torch.maximum(-low, high) * _PER_UNIT <= _reach()).item())
+
+
+def _reach() -> float:
+    """How far from 0 logits may lie without losing their maximum: gradients square the powers, scores alone do not."""
+    return _NEAR if torch.is_grad_enabled() else _FAR
 
 
 def _powers(logits: Tensor, mask: Tensor | None, axis: int, fits: bool) -> Tensor:
     """2^logits up to a factor per row along `axis`, exactly 0 under the mask; `logits` are overwritten.
 
-    fits: all logits are within ±_NEAR. Otherwise the row's maximum is taken off, and what is 2^-_FAR below it counts
+    fits: all logits are within ±_reach(). Otherwise the row's maximum is taken off, and what is 2^-_FAR below it counts
     that much: powers beyond single precision's normal range are ten times as slow.
     """
     if not fits:
