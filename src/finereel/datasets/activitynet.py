@@ -9,7 +9,7 @@ from pathlib import Path
 
 from finereel.datasets.base import CaptionProtocol, Dataset, Split, SplitSize
 from finereel.datasets.captions import CaptionTable, paragraph
-from finereel.datasets.files import find_file, json_object, keyed_rows, need_file
+from finereel.rows import find_file, json_object, keyed_rows, need_file
 
 PUBLISHED = {"train": SplitSize(10_009, 10_009), "test": SplitSize(4917, 4917)}
 FILES = {"train": "train.json", "test": "val_1.json"}

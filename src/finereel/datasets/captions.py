@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from finereel.datasets.base import Caption, Split
-from finereel.datasets.files import Row, quoted
+from finereel.rows import Row, quoted
 
 
 def paragraph(sentences: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from finereel.datasets.base import CaptionProtocol, Dataset, Split, SplitSize
 from finereel.datasets.captions import CaptionTable, paragraph
-from finereel.datasets.files import Row, find_file, json_rows, need_file, read_csv, read_ids, read_json
+from finereel.rows import Row, find_file, json_rows, need_file, read_csv, read_ids, read_json
 
 PUBLISHED = {"train": SplitSize(8395, 8395), "val": SplitSize(1065, 1065), "test": SplitSize(1004, 1004)}
 LABELS, DESCRIPTIONS, LIST = "didemo_{}_label.csv", "{}_data.json", "{}_list.txt"

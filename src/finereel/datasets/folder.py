@@ -13,8 +13,8 @@ from pathlib import Path
 
 from finereel.datasets.base import CaptionProtocol, Dataset, SplitSize
 from finereel.datasets.captions import CaptionTable
-from finereel.datasets.files import Row, need_file, quoted, read_csv, read_jsonl
 from finereel.errors import DataError
+from finereel.rows import Row, need_file, quoted, read_csv, read_jsonl
 
 PUBLISHED: dict[str, SplitSize] = {}
 NAMES = ("captions.csv", "captions.jsonl", "annotations.csv", "annotations.jsonl")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from finereel.datasets.base import CaptionProtocol, Dataset, Split, SplitSize
 from finereel.datasets.captions import CaptionTable
-from finereel.datasets.files import find_file, need_file, read_tabbed
+from finereel.rows import find_file, need_file, read_tabbed
 
 PUBLISHED = {"train": SplitSize(None, None), "val": SplitSize(None, None), "test": SplitSize(1000, 1000)}
 FILES = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from finereel.datasets.base import CaptionProtocol, Dataset, Split, SplitSize
 from finereel.datasets.captions import CaptionTable
-from finereel.datasets.files import find_file, json_object, json_rows, need_file, read_csv, read_json, unique
+from finereel.rows import find_file, json_object, json_rows, need_file, read_csv, read_json, unique
 
 PUBLISHED = {
     "train_9k": SplitSize(9000, 180_000),

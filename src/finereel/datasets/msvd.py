@@ -7,7 +7,7 @@ from pathlib import Path
 
 from finereel.datasets.base import CaptionProtocol, Dataset, SplitSize
 from finereel.datasets.captions import CaptionTable
-from finereel.datasets.files import find_file, keyed_rows, need_file, read_ids
+from finereel.rows import find_file, keyed_rows, need_file, read_ids
 
 PUBLISHED = {"train": SplitSize(1200, 48_774), "val": SplitSize(100, 4290), "test": SplitSize(670, 27_763)}
 CAPTIONS = "captions_msvd.json"

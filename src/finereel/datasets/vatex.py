@@ -10,8 +10,8 @@ from pathlib import Path
 
 from finereel.datasets.base import CaptionProtocol, Dataset, Split, SplitSize
 from finereel.datasets.captions import CaptionTable
-from finereel.datasets.files import find_file, json_rows, need_file, read_ids, read_json
 from finereel.datasets.msvd import captions_by_key
+from finereel.rows import find_file, json_rows, need_file, read_ids, read_json
 
 PUBLISHED = {
     "train": SplitSize(25_991, 259_910),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from finereel.datasets.base import CaptionProtocol, Dataset, SplitSize
 from finereel.datasets.captions import CaptionTable
-from finereel.datasets.files import find_file, need_file, quoted, read_ids, read_lines
+from finereel.rows import find_file, need_file, quoted, read_ids, read_lines
 
 PUBLISHED_UVO = {"all": SplitSize(8269, 18_873)}
 PUBLISHED_OOPS: dict[str, SplitSize] = {}

@@ -13,10 +13,10 @@ import numpy as np
 
 from finereel.datasets.base import Caption, CaptionProtocol, ClipArrays, Dataset, Split, SplitSize
 from finereel.datasets.captions import CaptionTable
-from finereel.datasets.files import need_file, quoted, read_jsonl
 from finereel.datasets.reelworld import render_small
 from finereel.errors import DataError
 from finereel.reelworld import SPLITS, VERSION, Scene, Twin, captions, frame_times, sample_scene, twins
+from finereel.rows import need_file, quoted, read_jsonl
 
 PUBLISHED: dict[str, SplitSize] = {}
 SIZES: Mapping[str, int] = {"train": 400, "val": 100, "test_seen": 200, "test": 200}

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finereel.datasets import files
-from finereel.datasets.files import (
+from finereel import rows
+from finereel.errors import DataError
+from finereel.rows import (
     Row,
     find_file,
     parse_json,
@@ -25,7 +26,6 @@ from finereel.datasets.files import (
     read_tabbed,
     read_text,
 )
-from finereel.errors import DataError
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30).filter(str.strip)
 READERS = {
@@ -83,7 +83,7 @@ def test_any_bytes_are_read_or_refused(folder: Path, kind: str, data: bytes) -> 
 @given(text=st.text(string.printable + "éß\u2028", max_size=60))
 def test_quotes_are_short_and_on_one_line(text: str) -> None:
     assert quoted(text * 50).isprintable()
-    assert len(quoted(text * 50)) <= 4 * files.QUOTED + 5
+    assert len(quoted(text * 50)) <= 4 * rows.QUOTED + 5
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -107,7 +107,7 @@ def test_lines_and_bytes_of_bad_text(tmp_path: Path) -> None:
 
 
 def test_too_large_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "MAX_BYTES", 10)
+    monkeypatch.setattr(rows, "MAX_BYTES", 10)
     assert read_text(written(tmp_path, "x" * 10)) == "x" * 10
     with pytest.raises(DataError, match="11 bytes, more than the 10"):
         read_text(written(tmp_path, "x" * 11))

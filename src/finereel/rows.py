@@ -64,6 +64,15 @@ class Row:
         """The text called `name` without white space around it; DataError when it is absent, empty or no text."""
         return self._checked(name, self._value(name))
 
+    def raw(self, name: str) -> str:
+        """The text called `name` as it stands, white space around it and all; DataError as `text` raises it.
+
+        >>> Row(Path("a.csv"), "line 2", {"caption": " a dog "}).raw("caption")
+        ' a dog '
+        """
+        self._checked(name, self._value(name))
+        return str(self.values[name])
+
     def texts(self, name: str) -> list[str]:
         """The list of texts called `name`, at least one."""
         value = self._value(name)

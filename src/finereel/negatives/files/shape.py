@@ -1,0 +1,31 @@
+"""The first look at a file of negatives: enough to tell one form from another."""
+
+import csv
+import io
+from pathlib import Path
+
+from finereel.errors import DataError
+from finereel.negatives.files.base import Shape
+from finereel.negatives.files.jsonl import read_rows
+from finereel.rows import read_json, read_text
+
+
+def shape_of(path: Path) -> Shape:
+    """What a file holds and its first record. Raises DataError for a file that is empty, broken or of another kind."""
+    ending = path.suffix.lower()
+    if ending == ".jsonl":
+        first = next(read_rows(path), None)
+        if first is None:
+            raise DataError(f"{path} is empty: expected one negative per line")
+        return Shape(ending, "lines", dict(first.values))
+    if ending == ".json":
+        value = read_json(path)
+        if isinstance(value, dict) and value:
+            return Shape(ending, "object", next(iter(value.values())))
+        if isinstance(value, list) and value:
+            return Shape(ending, "list", value[0])
+        raise DataError(f"{path} holds no negative: expected a JSON object or list that is not empty")
+    if ending in (".csv", ".tsv"):
+        header = next(csv.reader(io.StringIO(read_text(path)), delimiter="\t" if ending == ".tsv" else ","), [])
+        return Shape(ending, "table", header)
+    raise DataError(f"expected a .jsonl, .json, .tsv or .csv file of negatives, got {path}; or name its form")
