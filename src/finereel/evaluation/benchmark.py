@@ -81,7 +81,7 @@ def benchmark(
     return RunRecord(
         name=settings.name or model.name,
         dataset=DatasetFacts.of(dataset, scored),
-        model=_facts(model, scored.weights),
+        model=model_facts(model, scored.weights),
         source=dict(source.description),
         normalization=fitted.as_dict(),
         seeds=_seeds(settings),
@@ -102,7 +102,8 @@ def _data(dataset: Dataset, settings: BenchmarkSettings) -> FittingData | None:
     return fitting_data(dataset, settings.split, settings.banks)
 
 
-def _facts(model: BenchmarkModel, weights: Mapping[str, float]) -> ModelFacts:
+def model_facts(model: BenchmarkModel, weights: Mapping[str, float]) -> ModelFacts:
+    """Who the model is; weights: of the granularities that its scores had."""
     return ModelFacts(
         name=model.name,
         fingerprint=model.fingerprint,

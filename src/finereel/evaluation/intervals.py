@@ -93,6 +93,33 @@ def bootstrap_intervals(
     return [Interval(float(low), float(high), settings.level) for low, high in zip(lows, highs, strict=True)]
 
 
+def bootstrap_means(
+    table: np.ndarray, clusters: np.ndarray | None = None, settings: Bootstrap = DEFAULT_BOOTSTRAP
+) -> list[Interval]:
+    """Intervals of the mean of every column of (N, K) values, from the resamples of `bootstrap_intervals`.
+
+    Means need only the sums of every cluster, so that 100,000 rows take seconds.
+
+    >>> [interval] = bootstrap_means(np.array([[0.0], [1.0]] * 50))
+    >>> interval == bootstrap_intervals(np.array([0.0, 1.0] * 50), lambda drawn: np.array([drawn.mean()]))[0]
+    True
+    """
+    if table.ndim != 2 or len(table) == 0 or np.isnan(table).any():
+        raise DataError(f"expected a row of values per query and no NaN, got shape {table.shape}")
+    group = _groups(clusters, len(table))
+    total = int(group.max()) + 1
+    sums = np.stack([np.bincount(group, weights=column, minlength=total) for column in table.T.astype(np.float64)], 1)
+    sizes = np.bincount(group, minlength=total)
+    rng = np.random.default_rng(settings.seed)
+    drawn = np.empty((settings.samples, table.shape[1]))
+    for sample in range(settings.samples):
+        counts = np.bincount(rng.integers(0, total, total), minlength=total)
+        drawn[sample] = counts @ sums / (counts @ sizes)
+    tail = (1 - settings.level) / 2
+    lows, highs = np.quantile(drawn, [tail, 1 - tail], axis=0)
+    return [Interval(float(low), float(high), settings.level) for low, high in zip(lows, highs, strict=True)]
+
+
 def mean_interval(
     values: np.ndarray, clusters: np.ndarray | None = None, settings: Bootstrap = DEFAULT_BOOTSTRAP
 ) -> Interval:

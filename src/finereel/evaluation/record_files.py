@@ -8,11 +8,7 @@ Reading refuses another format version, a file that differs from its hash, metri
 and pickles. This finds accidents and careless edits; it is no signature.
 """
 
-import hashlib
-import io
-import json
 import math
-import zipfile
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -22,6 +18,7 @@ import numpy as np
 
 from finereel.config import from_dict, to_dict
 from finereel.errors import DataError
+from finereel.evaluation.archive import RECORD, packed, read_description, read_packed, write_archive
 from finereel.evaluation.metrics import Ranks, summarise
 from finereel.evaluation.provenance import Environment
 from finereel.evaluation.record import DatasetFacts, GalleryScores, ModelFacts, QueryRanks, RunRecord
@@ -29,26 +26,16 @@ from finereel.normalization import DIRECTIONS
 
 FORMAT = "finereel-run"
 FORMAT_VERSION = 1
-RECORD, RANKS, SCORES = "record.json", "ranks.npz", "scores.npz"
+RANKS, SCORES = "ranks.npz", "scores.npz"
 _NOT_METRICS = frozenset({"intervals", "protocol"})
-_MAX_JSON_BYTES = 64 << 20
 
 
 def save_record(record: RunRecord, folder: Path) -> None:
     """Write a record's files; `record.json` last, so that a folder without it is no record."""
-    folder.mkdir(parents=True, exist_ok=True)
-    contents = {RANKS: _npz(_rank_arrays(record))}
+    contents = {RANKS: packed(_rank_arrays(record))}
     if record.scores is not None:
-        contents[SCORES] = _npz(_score_arrays(record.scores))
-    described = {
-        **described_record(record),
-        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
-    }
-    (folder / RECORD).unlink(missing_ok=True)
-    for name, content in {**contents, RECORD: (json.dumps(described, indent=2) + "\n").encode()}.items():
-        partial = folder / f"{name}.partial"
-        partial.write_bytes(content)
-        partial.replace(folder / name)
+        contents[SCORES] = packed(_score_arrays(record.scores))
+    write_archive(folder, described_record(record), contents)
     if record.scores is None:
         (folder / SCORES).unlink(missing_ok=True)
 
@@ -73,7 +60,7 @@ def described_record(record: RunRecord) -> dict[str, Any]:
 
 def load_record(folder: Path) -> RunRecord:
     """The record in a folder; DataError says what is wrong with it."""
-    described = _read_json(folder / RECORD)
+    described = read_description(folder, "finereel evaluate --out")
     if described.get("format") != FORMAT or described.get("version") != FORMAT_VERSION:
         raise DataError(
             f"{folder / RECORD}: expected {FORMAT} of version {FORMAT_VERSION}, got {described.get('format')!r} of "
@@ -89,11 +76,11 @@ def load_record(folder: Path) -> RunRecord:
             normalization=dict(described["normalization"]),
             seeds=dict(described["seeds"]),
             results={way: dict(described["results"][way]) for way in DIRECTIONS},
-            queries=_queries(_read_npz(folder, RANKS, hashes)),
+            queries=_queries(read_packed(folder, RANKS, hashes)),
             environment=from_dict(Environment, described["environment"]),
             seconds=float(described["seconds"]),
             reload_verified=described["reload_verified"] is True,
-            scores=_scores(_read_npz(folder, SCORES, hashes)) if SCORES in hashes else None,
+            scores=_scores(read_packed(folder, SCORES, hashes)) if SCORES in hashes else None,
         )
         _check_metrics(record)
     except DataError as error:
@@ -165,41 +152,3 @@ def _scores(arrays: Mapping[str, np.ndarray]) -> dict[str, GalleryScores]:
         queries, gallery = (tuple(map(str, arrays[f"{direction}/{name}"])) for name in ("queries", "gallery"))
         found[direction] = GalleryScores(queries, gallery, right, matrix)
     return found
-
-
-def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
-    stream = io.BytesIO()
-    np.savez_compressed(stream, allow_pickle=False, **arrays)
-    return stream.getvalue()
-
-
-def _read_npz(folder: Path, name: str, hashes: Mapping[str, str]) -> dict[str, np.ndarray]:
-    try:
-        content = (folder / name).read_bytes()
-    except OSError as error:
-        raise DataError(f"{name} does not read ({error}); copy the whole folder again") from error
-    if hashlib.sha256(content).hexdigest() != hashes.get(name):
-        raise DataError(f"{name} is not the file that {RECORD} was written with; copy the folder again, or evaluate")
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{name} does not read as npz without pickles ({error}); evaluate again") from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _MAX_JSON_BYTES:
-            raise DataError(f"{path} is larger than any record ({path.stat().st_size} bytes)")
-        value = json.loads(path.read_bytes())
-    except (OSError, RecursionError) as error:
-        raise DataError(
-            f"{path} does not read ({error}); give the folder that `finereel evaluate --out` wrote"
-        ) from error
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path} is no JSON ({error}); evaluate again") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is no UTF-8 ({error.reason}); evaluate again") from error
-    if not isinstance(value, dict):
-        raise DataError(f"{path} must hold an object, got {type(value).__name__}")
-    return value

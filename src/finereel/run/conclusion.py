@@ -8,9 +8,10 @@ from typing import Any
 
 from finereel.datasets.base import ClipSource, Dataset
 from finereel.errors import TrainingError
+from finereel.evaluation.archive import RECORD
 from finereel.evaluation.benchmark import BenchmarkSettings, benchmark
 from finereel.evaluation.record import RunRecord
-from finereel.evaluation.record_files import RECORD, load_record, save_record
+from finereel.evaluation.record_files import load_record, save_record
 from finereel.model import RetrievalModel, load
 from finereel.run.events import Note, OnEvent, Outcome, Working
 from finereel.training.health import Validation

@@ -1,0 +1,72 @@
+"""A record on disk: `record.json` with the SHA-256 of the arrays beside it, written whole and read back strictly.
+
+This finds accidents and careless edits; it is no signature. Pickles are refused.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finereel.errors import DataError
+
+RECORD = "record.json"
+_MAX_JSON_BYTES = 64 << 20
+
+
+def write_archive(folder: Path, described: Mapping[str, Any], contents: Mapping[str, bytes]) -> None:
+    """Write files and their description with their hashes under `sha256`; it comes last, so that a folder without it
+    is no record."""
+    folder.mkdir(parents=True, exist_ok=True)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    text = json.dumps({**described, "sha256": hashes}, indent=2) + "\n"
+    (folder / RECORD).unlink(missing_ok=True)
+    for name, content in {**contents, RECORD: text.encode()}.items():
+        partial = folder / f"{name}.partial"
+        partial.write_bytes(content)
+        partial.replace(folder / name)
+
+
+def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays as the bytes of a compressed npz."""
+    stream = io.BytesIO()
+    np.savez_compressed(stream, allow_pickle=False, **arrays)
+    return stream.getvalue()
+
+
+def read_packed(folder: Path, name: str, hashes: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The arrays of a file whose hash is stated; DataError where it is missing, other than it was, or no npz."""
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise DataError(f"{name} does not read ({error}); copy the whole folder again") from error
+    if hashlib.sha256(content).hexdigest() != hashes.get(name):
+        raise DataError(f"{name} is not the file that {RECORD} was written with; copy the folder again, or evaluate")
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"{name} does not read as npz without pickles ({error}); evaluate again") from error
+
+
+def read_description(folder: Path, maker: str) -> dict[str, Any]:
+    """The object in `record.json`; DataError tells to give the folder that the command `maker` wrote."""
+    path = folder / RECORD
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise DataError(f"{path} is larger than any record ({path.stat().st_size} bytes)")
+        value = json.loads(path.read_bytes())
+    except (OSError, RecursionError) as error:
+        raise DataError(f"{path} does not read ({error}); give the folder that `{maker}` wrote") from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path} is no JSON ({error}); evaluate again") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no UTF-8 ({error.reason}); evaluate again") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path} must hold an object, got {type(value).__name__}")
+    return value

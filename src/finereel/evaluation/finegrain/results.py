@@ -1,0 +1,139 @@
+"""Ranks of a model and of its baselines to one row of results for every part of speech, with intervals by video."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from finereel.errors import DataError
+from finereel.evaluation.finegrain.groups import ALL, Group
+from finereel.evaluation.finegrain.metrics import (
+    METRICS,
+    Triples,
+    chance,
+    group_ranks,
+    per_caption,
+    point_metrics,
+    triple_metrics,
+)
+from finereel.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap, Interval, bootstrap_means
+from finereel.evaluation.metrics import Ranks
+from finereel.evaluation.retrieval import FUSED
+
+
+@dataclass(frozen=True)
+class FineScores:
+    """Scores of G groups, candidates flat with the true caption first: N = sum of sizes.
+
+    granularities: the model's, `fused` among them. baselines: scores of the same candidates by something that does not
+    see the clip. same: candidates that read to the model as the true caption does.
+    """
+
+    groups: tuple[Group, ...]
+    granularities: Mapping[str, np.ndarray]
+    baselines: Mapping[str, np.ndarray]
+    same: Bool[np.ndarray, " N"]
+    triples: Triples | None = None
+
+    def __post_init__(self) -> None:
+        total = int(self.sizes.sum())
+        columns = {**self.granularities, **self.baselines, "same": self.same}
+        wrong = {name: column.shape for name, column in columns.items() if column.shape != (total,)}
+        if FUSED not in self.granularities or wrong or set(self.granularities) & set(self.baselines):
+            raise DataError(f"expected {total} scores per granularity and baseline, {FUSED} among them, got {wrong}")
+
+    @property
+    def sizes(self) -> Int64[np.ndarray, " G"]:
+        """1 + n of every group."""
+        return np.array([1 + len(group.negatives) for group in self.groups], dtype=np.int64)
+
+
+def result_rows(scores: FineScores, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> dict[str, dict[str, Any]]:
+    """One row per part of speech, in alphabetical order, and one over `all` where there are several; JSON values.
+
+    Rows hold captions, videos, negatives, candidates (their mean number), truncated (the share of negatives that read
+    to the model as the caption does), chance, granularities and baselines (metrics, tie_share, bounds, intervals),
+    gain over each baseline (difference of the fused score, its paired interval) and brittleness (None without hard
+    positives).
+    """
+    ranks = {name: group_ranks(column, scores.sizes) for name, column in scores.granularities.items()}
+    blind = {name: group_ranks(column, scores.sizes) for name, column in scores.baselines.items()}
+    return {name: _row(scores, ranks, blind, chosen, bootstrap) for name, chosen in selections(scores.groups).items()}
+
+
+def selections(groups: Sequence[Group]) -> dict[str, Bool[np.ndarray, " G"]]:
+    """The groups of every part of speech, and all of them."""
+    labels = np.array([group.pos for group in groups], dtype=str)
+    found = {str(name): labels == name for name in np.unique(labels)}
+    return found if len(found) == 1 else found | {ALL: np.ones(len(labels), dtype=bool)}
+
+
+def _row(
+    scores: FineScores,
+    ranks: Mapping[str, Ranks],
+    blind: Mapping[str, Ranks],
+    chosen: Bool[np.ndarray, " G"],
+    bootstrap: Bootstrap,
+) -> dict[str, Any]:
+    videos = np.array([group.video_id for group in scores.groups])[chosen]
+    sizes = scores.sizes[chosen]
+    negatives = int(sizes.sum() - len(sizes))
+    same = int(scores.same[np.repeat(chosen, scores.sizes)].sum()) - len(sizes)
+    systems = {name: _chosen(found, chosen) for name, found in {**ranks, **blind}.items()}
+    columns = {name: per_caption(found.expected, sizes) for name, found in systems.items()}
+    for name in blind:
+        columns[f"{FUSED} - {name}"] = {key: columns[FUSED][key] - columns[name][key] for key in METRICS}
+    intervals = _intervals(columns, videos, bootstrap)
+    rows = {
+        name: {**point_metrics(found, sizes), "intervals": _pairs(intervals[name])} for name, found in systems.items()
+    }
+    return {
+        "captions": len(sizes),
+        "videos": len(np.unique(videos)),
+        "negatives": negatives,
+        "candidates": float(sizes.mean()),
+        "truncated": same / negatives,
+        "chance": chance(sizes),
+        "granularities": {name: rows[name] for name in ranks},
+        "baselines": {name: rows[name] for name in blind},
+        "gain": {name: _gain(columns[f"{FUSED} - {name}"], intervals[f"{FUSED} - {name}"]) for name in blind},
+        "brittleness": _brittleness(scores, chosen, bootstrap),
+    }
+
+
+def _chosen(found: Ranks, chosen: Bool[np.ndarray, " G"]) -> Ranks:
+    return Ranks(found.expected[chosen], found.optimistic[chosen], found.pessimistic[chosen])
+
+
+def _intervals(
+    columns: Mapping[str, Mapping[str, Float64[np.ndarray, " G"]]], videos: np.ndarray, bootstrap: Bootstrap
+) -> dict[str, dict[str, Interval]]:
+    """Of every column of every system, all from the same resamples of videos."""
+    table = np.stack([column for named in columns.values() for column in named.values()], axis=1)
+    found = iter(bootstrap_means(table, videos, bootstrap))
+    return {name: {metric: next(found) for metric in named} for name, named in columns.items()}
+
+
+def _pairs(intervals: Mapping[str, Interval]) -> dict[str, list[float]]:
+    return {name: [interval.low, interval.high] for name, interval in intervals.items()}
+
+
+def _gain(differences: Mapping[str, np.ndarray], intervals: Mapping[str, Interval]) -> dict[str, Any]:
+    found = {name: float(column.mean()) for name, column in differences.items()}
+    return {**found, "intervals": _pairs(intervals)}
+
+
+def _brittleness(scores: FineScores, chosen: Bool[np.ndarray, " G"], bootstrap: Bootstrap) -> dict[str, Any] | None:
+    """Over the captions of the chosen groups that have hard positives."""
+    triples = scores.triples
+    kept = np.zeros(0, dtype=bool) if triples is None else chosen[triples.caption]
+    if triples is None or not kept.any():
+        return None
+    part = Triples(triples.original[kept], triples.negative[kept], triples.positive[kept], triples.caption[kept])
+    columns = {"fused": triple_metrics(part)}
+    videos = np.array([scores.groups[number].video_id for number in np.unique(part.caption)])
+    intervals = _intervals(columns, videos, bootstrap)["fused"]
+    means = {name: float(column.mean()) for name, column in columns["fused"].items()}
+    return {"captions": len(videos), "triples": len(part.caption), **means, "intervals": _pairs(intervals)}
