@@ -18,7 +18,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors"}),
     frozenset({"features", "rows"}),
     frozenset({"config"}),
-    frozenset({"video", "text", "encoders", "alignment", "normalization", "ranking", "evaluation.metrics"}),
+    frozenset({"video", "text", "encoders", "alignment", "normalization", "ranking"})
+    | {"evaluation.metrics", "evaluation.intervals"},
     frozenset({"reelworld"}),
     frozenset({"model", "datasets", "negatives"}),
     frozenset({"training", "evaluation", "index", "official", "frozen"}),
