@@ -13,6 +13,35 @@ LATER = {"later": True}  # a setting that models made before it do not have; the
 
 
 @dataclass(frozen=True)
+class FineConfig:
+    """What the fine-grained score has of its own (Chen et al. 2024, arXiv 2410.12407); by default nothing.
+
+    visual_prompts: learnable vectors beside CLS and patches, whose mean output is the frame in the fine score.
+    text_prompts: learnable vectors before the words, read in the fine score only. Either one comes with a head of its
+    own. attention: `one_way` (prompts see all tokens, no token sees them: coarse scores stay bit for bit) or `joint`
+    (as released: CLS and patches attend to the prompts too). legacy_index: read the first patch where the prompt
+    stands last, as the released code does; needs `joint`, without which that patch knows nothing of the prompt.
+    """
+
+    visual_prompts: int = 0
+    text_prompts: int = 0
+    attention: Literal["one_way", "joint"] = "one_way"
+    legacy_index: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("visual_prompts", "text_prompts"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if self.legacy_index and (self.attention != "joint" or not self.visual_prompts):
+            raise ConfigError("legacy_index reads a patch that saw the prompt: set visual_prompts and attention=joint")
+
+    @property
+    def enabled(self) -> bool:
+        """Whether there is a fine score beside the coarse one."""
+        return bool(self.visual_prompts or self.text_prompts)
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Everything about a retrieval model except its weights and its CLIP towers' geometry.
 
@@ -42,6 +71,7 @@ class ModelConfig:
     mask_padding: bool = True
     interaction: Literal["wti", "ti", "dp"] = field(default="wti", metadata=LATER)
     scaled_evaluation: bool = field(default=True, metadata=LATER)
+    fine: FineConfig = field(default=FineConfig(), metadata=LATER)
 
     def __post_init__(self) -> None:
         for name in ("max_words", "max_frames", "patches_per_frame"):
@@ -64,8 +94,11 @@ def to_dict(config: Any) -> dict[str, Any]:
     """
     plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
     for setting in dataclasses.fields(config):
-        if setting.metadata.get("later") and getattr(config, setting.name) == setting.default:
+        value = getattr(config, setting.name)
+        if setting.metadata.get("later") and value == setting.default:
             del plain[setting.name]
+        elif dataclasses.is_dataclass(value):
+            plain[setting.name] = to_dict(value)
     return plain
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.functional import pad
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,16 @@ class TextFeatures:
 
     def __len__(self) -> int:
         return len(self.sentence)
+
+    @property
+    def coarse(self) -> "TextFeatures":
+        """What the retrieval score reads."""
+        return self
+
+    @property
+    def fine(self) -> "TextFeatures":
+        """What the fine-grained score reads; the same, unless prompts see to more."""
+        return self
 
     def rows(self, index: slice | Tensor) -> "TextFeatures":
         """The texts at `index`, in that order."""
@@ -66,6 +77,16 @@ class VideoFeatures:
     def __len__(self) -> int:
         return len(self.video)
 
+    @property
+    def coarse(self) -> "VideoFeatures":
+        """What the retrieval score reads."""
+        return self
+
+    @property
+    def fine(self) -> "VideoFeatures":
+        """What the fine-grained score reads; the same, unless prompts see to more."""
+        return self
+
     def rows(self, index: slice | Tensor) -> "VideoFeatures":
         """The clips at `index`, in that order."""
         return _mapped(self, lambda tensor: tensor[index])
@@ -73,6 +94,51 @@ class VideoFeatures:
     def to(self, target: torch.device | torch.dtype) -> "VideoFeatures":
         """On another device, or (floats only) of another precision."""
         return _mapped(self, lambda tensor: _move(tensor, target))
+
+
+@dataclass(frozen=True)
+class PromptedText(TextFeatures):
+    """Texts encoded twice: plainly, and with textual prompts before the words."""
+
+    fine_sentence: Float[Tensor, "T D"] = field(default_factory=lambda: torch.empty(0, 0))
+    fine_words: Float[Tensor, "T W D"] = field(default_factory=lambda: torch.empty(0, 0, 0))
+
+    @property
+    def coarse(self) -> TextFeatures:
+        """Without the prompts."""
+        return TextFeatures(self.sentence, self.words, self.word_mask)
+
+    @property
+    def fine(self) -> TextFeatures:
+        """With the prompts."""
+        return TextFeatures(self.fine_sentence, self.fine_words, self.word_mask)
+
+
+@dataclass(frozen=True)
+class PromptedVideo(VideoFeatures):
+    """Clips that also carry what the visual prompt saw, in the place of every frame's own token."""
+
+    fine_video: Float[Tensor, "V D"] = field(default_factory=lambda: torch.empty(0, 0))
+    fine_frames: Float[Tensor, "V F D"] = field(default_factory=lambda: torch.empty(0, 0, 0))
+    fine_patches: Float[Tensor, "V P D"] = field(default_factory=lambda: torch.empty(0, 0, 0))
+    fine_contextual: Float[Tensor, "V C D"] = field(default_factory=lambda: torch.empty(0, 0, 0))
+
+    @classmethod
+    def of(cls, coarse: VideoFeatures, fine: VideoFeatures) -> "PromptedVideo":
+        """Both views of the same clips as one noun."""
+        plain = (getattr(coarse, part.name) for part in fields(VideoFeatures))
+        return cls(*plain, fine.video, fine.frames, fine.patches, fine.contextual)
+
+    @property
+    def coarse(self) -> VideoFeatures:
+        """Every frame by its own token."""
+        return VideoFeatures(*(getattr(self, part.name) for part in fields(VideoFeatures)))
+
+    @property
+    def fine(self) -> VideoFeatures:
+        """Every frame by its prompt."""
+        masks = (self.frame_mask, self.patch_mask)
+        return VideoFeatures(self.fine_video, self.fine_frames, self.fine_patches, *masks, self.fine_contextual)
 
 
 Batch = TypeVar("Batch", TextFeatures, VideoFeatures)
@@ -87,6 +153,19 @@ def _move(tensor: Tensor, target: torch.device | torch.dtype) -> Tensor:
     if isinstance(target, torch.dtype) and not tensor.is_floating_point():
         return tensor
     return tensor.to(target)
+
+
+def widened(text: TextFeatures, width: int) -> TextFeatures:
+    """The texts with padding, zeros under a False mask, up to `width` tokens."""
+    missing = width - text.words.shape[1]
+    return _mapped(
+        text, lambda tensor: tensor if tensor.ndim == 2 and tensor.is_floating_point() else _pad(tensor, missing)
+    )
+
+
+def _pad(tensor: Tensor, missing: int) -> Tensor:
+    """Zeros at the end of axis 1."""
+    return pad(tensor, (0, 0) * (tensor.ndim - 2) + (0, missing))
 
 
 def concatenate(batches: list[Batch]) -> Batch:

@@ -25,9 +25,10 @@ from finereel.encoders import Encoder, encoder_from_description
 from finereel.encoders.clip import ClipEncoder, clip_from_config
 from finereel.encoders.patches import PatchSelector, Perturbation, make_scorer
 from finereel.encoders.pixels import to_pixels
+from finereel.encoders.prompts import make_prompts
 from finereel.encoders.temporal import SequentialTransformer, make_temporal, pool_frames
 from finereel.errors import CheckpointError, ModelError, ModelNotFoundError
-from finereel.features import Scores, TextFeatures, VideoFeatures, concatenate
+from finereel.features import PromptedText, PromptedVideo, Scores, TextFeatures, VideoFeatures, concatenate, widened
 from finereel.text import Tokenizer
 from finereel.types import Frames
 
@@ -75,6 +76,8 @@ class RetrievalModel(nn.Module):
         chosen = self.temporal.over_patches or "patches" in head.reads
         self.patches = _make_selector(config, encoder.dim) if chosen else None
         self.head: Head = head
+        self.prompts = make_prompts(config.fine, encoder)
+        self.fine_head: Head | None = make_head(config, encoder.dim) if config.fine.enabled else None
         self._hashed: tuple[object, str] | None = None
 
     @property
@@ -117,7 +120,9 @@ class RetrievalModel(nn.Module):
     def text_features(self, input_ids: Int64[Tensor, "T W"], mask: Bool[Tensor, "T W"]) -> TextFeatures:
         """Differentiable text features of token ids."""
         sentence, words = self.encoder.encode_tokens(input_ids)
-        return TextFeatures(sentence, words, mask)
+        if self.prompts is None or self.prompts.text is None:
+            return TextFeatures(sentence, words, mask)
+        return PromptedText(sentence, words, mask, *self.encoder.encode_tokens(input_ids, self.prompts.text))
 
     def video_features(
         self,
@@ -129,14 +134,26 @@ class RetrievalModel(nn.Module):
 
         `noise` forces the perturbed patch choice (parity).
         """
-        tokens = self.encoder.encode_frames(frames, frame_mask)
+        if self.prompts is None or self.prompts.visual is None:
+            tokens, prompted = self.encoder.encode_frames(frames, frame_mask), None
+        else:
+            tokens, prompted = self.encoder.encode_prompted(frames, frame_mask, self.prompts)
         cls = tokens[:, :, 0]
         patches = cls[:, :0] if self.patches is None else self.patches(tokens, frame_mask, noise)
-        contextual = self.temporal(patches if self.temporal.over_patches else cls, frame_mask)
+        coarse = self._clips(cls, patches, frame_mask)
+        if prompted is None:
+            return coarse
+        chosen = patches.unflatten(1, (cls.shape[1], -1))
+        chosen = torch.cat([prompted[:, :, None], chosen[:, :, 1:]], 2) if patches.shape[1] else chosen
+        return PromptedVideo.of(coarse, self._clips(prompted, chosen.flatten(1, 2), frame_mask))
+
+    def _clips(self, own: Tensor, patches: Tensor, frame_mask: Tensor) -> VideoFeatures:
+        """Clip features of each frame's own vector and its chosen tokens, that vector first."""
+        contextual = self.temporal(patches if self.temporal.over_patches else own, frame_mask)
         patch_mask = frame_mask.repeat_interleave(self.config.patches_per_frame + 1, dim=1)
         return VideoFeatures(
             video=pool_frames(contextual, frame_mask),
-            frames=cls,
+            frames=own,
             patches=patches[:, : self.num_patches],
             frame_mask=frame_mask,
             patch_mask=patch_mask[:, : self.num_patches],
@@ -149,7 +166,28 @@ class RetrievalModel(nn.Module):
         Gradients flow in training mode only.
         """
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
-            return self.head.score(text, video, self.encoder.scale, budget_mib)
+            return self.head.score(text.coarse, video.coarse, self.encoder.scale, budget_mib)
+
+    def score_fine(self, text: TextFeatures, video: VideoFeatures, budget_mib: int = DEFAULT_BUDGET_MIB) -> Scores:
+        """T x V fine-grained scores, by the prompts and their own head; those of `score` where there are no prompts."""
+        head, text, video = self._fine(text, video)
+        with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
+            return head.score(text, video, self.encoder.scale, budget_mib)
+
+    def score_groups(self, text: TextFeatures, video: VideoFeatures) -> Scores:
+        """V x n fine-grained scores of n texts for each clip: text v * n + k against clip v and no other."""
+        head, text, video = self._fine(text, video)
+        with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
+            return head.score_groups(text, video, self.encoder.scale)
+
+    def _fine(self, text: TextFeatures, video: VideoFeatures) -> tuple[Head, TextFeatures, VideoFeatures]:
+        """The head of the fine-grained score and what it reads."""
+        missing = self.config.fine.visual_prompts and video is video.coarse
+        if missing or (self.config.fine.text_prompts and text is text.coarse):
+            raise ModelError(
+                f"model {self.name} scores by prompts, these features have none: encode them with it again"
+            )
+        return self.fine_head or self.head, text.fine, video.fine
 
     @torch.no_grad()
     def coarse_query(self, text: TextFeatures) -> Float[Tensor, "T D"]:
@@ -182,8 +220,7 @@ class RetrievalModel(nn.Module):
             return self.text_features(ids, mask)
         longest = max(1, int(mask.sum(1).max())) if len(mask) else 1
         text = self.text_features(ids[:, :longest], mask[:, :longest])
-        padding = (0, 0, 0, ids.shape[1] - longest)
-        return TextFeatures(text.sentence, nn.functional.pad(text.words, padding), mask)
+        return widened(text, ids.shape[1])
 
     @torch.no_grad()
     def encode_video(self, clips: Sequence[Frames]) -> VideoFeatures:

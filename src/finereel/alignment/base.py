@@ -110,6 +110,23 @@ class Head(nn.Module):
         parts = {name: torch.cat([band[name] for band in bands], 0)[back] * scales[name] for name in self.weights}
         return Scores(parts, self.weights)
 
+    def score_groups(self, text: TextFeatures, video: VideoFeatures, scale: Float[Tensor, ""]) -> Scores:
+        """V x n scores of V * n texts: those of clip v stand at v * n and on, and meet no other clip.
+
+        Raises ValueError where the texts do not divide among the clips.
+        """
+        count, rest = divmod(len(text), max(1, len(video)))
+        if rest:
+            raise ValueError(f"{len(text)} texts do not divide among {len(video)} clips: give every clip as many")
+        texts, videos = self.prepare_text(text), self.prepare_video(video)
+        groups = [
+            self.compare(texts.rows(slice(row * count, (row + 1) * count)), videos.rows(slice(row, row + 1)))
+            for row in range(len(video))
+        ]
+        scales, empty = self.scales(scale), scale.new_zeros(0, count)
+        parts = {name: torch.cat([empty, *(group[name].T for group in groups)]) * scales[name] for name in self.weights}
+        return Scores(parts, self.weights)
+
     def _by_length(self, text: TextFeatures) -> tuple[Tensor, list[int]]:
         """The order of the texts from long to short, and how many columns of words each needs in that order.
 

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
 
 from finereel.encoders.pixels import normalize_pixels
+from finereel.encoders.prompts import Prompts, read_block
 from finereel.encoders.text_tower import encode_tokens
 from finereel.encoders.token_shift import shift_tokens
-from finereel.errors import ConfigError
+from finereel.errors import ConfigError, ModelError
 
 _SHORT_ROW = 100
 _PIXEL_AXES = 5
@@ -92,9 +93,16 @@ class ClipEncoder(nn.Module):
         """Back to what a loaded model computes with: the two kernels differ in the last bits."""
         self.clip.set_attn_implementation("sdpa")
 
-    def encode_tokens(self, input_ids: Int64[Tensor, "T W"]) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
+    @property
+    def visual_width(self) -> int:
+        """E, the width of a token inside the vision tower."""
+        return int(self.clip.config.vision_config.hidden_size)
+
+    def encode_tokens(
+        self, input_ids: Int64[Tensor, "T W"], prompts: Float[Tensor, "n E"] | None = None
+    ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
         """Sentence and words, see `finereel.encoders.text_tower`."""
-        return encode_tokens(self.clip.text_model, self.clip.text_projection, input_ids)
+        return encode_tokens(self.clip.text_model, self.clip.text_projection, input_ids, prompts)
 
     def encode_frames(
         self, pixels: Float[Tensor, "V F 3 H H"] | Float[Tensor, "V F N D"], frame_mask: Bool[Tensor, "V F"]
@@ -106,28 +114,67 @@ class ClipEncoder(nn.Module):
         """
         if pixels.ndim != _PIXEL_AXES:
             return torch.where(frame_mask[..., None, None], pixels, 0.0)
-        num_videos, num_frames = pixels.shape[:2]
-        vision = self.clip.vision_model
+        hidden = self._embedded(pixels, frame_mask)
+        for number in range(len(self.clip.vision_model.encoder.layers)):
+            hidden = self._passed(number, hidden, frame_mask)
+        return self._projected(hidden, frame_mask)
+
+    def encode_prompted(
+        self, pixels: Float[Tensor, "V F ..."], frame_mask: Bool[Tensor, "V F"], prompts: Prompts
+    ) -> tuple[Float[Tensor, "V F N D"], Float[Tensor, "V F D"]]:
+        """The tokens of `encode_frames`, and the frame vectors of the visual prompts.
+
+        Raises ModelError for tokens that a tower gave before: the prompts would have to pass the tower with them.
+        """
+        if pixels.ndim != _PIXEL_AXES:
+            raise ModelError("visual prompts pass the vision tower with the pixels: give pixels, not cached tokens")
+        assert prompts.visual is not None
+        hidden = self._embedded(pixels, frame_mask)
+        beside, count = prompts.visual.expand(len(hidden), -1, -1).to(hidden), hidden.shape[1]
+        joint = prompts.config.attention == "joint"
+        if joint:
+            hidden = torch.cat([hidden, beside], 1)
+        for number, block in enumerate(self.clip.vision_model.encoder.layers):
+            if not joint:
+                beside = read_block(block, self._seen(number, hidden, frame_mask, count), beside)
+            hidden = self._passed(number, hidden, frame_mask, count)
+        if joint:
+            beside = hidden[:, 1:2] if prompts.config.legacy_index else hidden[:, count:]
+        return self._projected(hidden[:, :count], frame_mask), self._projected(beside, frame_mask).mean(2)
+
+    def _embedded(self, pixels: Tensor, frame_mask: Tensor) -> Tensor:
+        """CLS and patches of every frame before the first block."""
         if self.mask_padding:
             pixels = torch.where(frame_mask[..., None, None, None], pixels, 0.0)
-        hidden = vision.pre_layrnorm(vision.embeddings(pixels.flatten(0, 1)))
-        mask = frame_mask if self.mask_padding else None
-        for number, block in enumerate(vision.encoder.layers):
-            if number in self.shifted_blocks:
-                hidden = _shifted_block(block, hidden.reshape(num_videos, num_frames, *hidden.shape[1:]), mask)
-            else:
-                hidden = block(hidden, attention_mask=None)
-        tokens: Tensor = self.clip.visual_projection(vision.post_layernorm(hidden))
-        return tokens.reshape(num_videos, num_frames, *tokens.shape[1:])
+        vision = self.clip.vision_model
+        hidden: Tensor = vision.pre_layrnorm(vision.embeddings(pixels.flatten(0, 1)))
+        return hidden
 
+    def _passed(self, number: int, hidden: Tensor, frame_mask: Tensor, count: int | None = None) -> Tensor:
+        """All tokens after a block. In a shifted one, pre-LN attention (query, key and value alike) sees shifted
+        tokens, the residual does not; from `count` on they are no tokens of the picture, and stay."""
+        block = self.clip.vision_model.encoder.layers[number]
+        if number not in self.shifted_blocks:
+            passed: Tensor = block(hidden, attention_mask=None)
+            return passed
+        attended, _ = block.self_attn(self._seen(number, hidden, frame_mask, count))
+        hidden = hidden + attended
+        result: Tensor = hidden + block.mlp(block.layer_norm2(hidden))
+        return result
 
-def _shifted_block(block: Any, hidden: Tensor, frame_mask: Tensor | None) -> Tensor:
-    """One pre-LN block whose attention (query, key and value alike) sees shifted tokens; the residual does not."""
-    flat = hidden.flatten(0, 1)
-    attended, _ = block.self_attn(shift_tokens(block.layer_norm1(hidden), frame_mask).flatten(0, 1))
-    flat = flat + attended
-    result: Tensor = flat + block.mlp(block.layer_norm2(flat))
-    return result
+    def _seen(self, number: int, hidden: Tensor, frame_mask: Tensor, count: int | None) -> Tensor:
+        """The tokens as a block's attention sees them."""
+        normed: Tensor = self.clip.vision_model.encoder.layers[number].layer_norm1(hidden)
+        if number not in self.shifted_blocks:
+            return normed
+        by_frame = normed.reshape(*frame_mask.shape, *normed.shape[1:])
+        shifted = shift_tokens(by_frame[:, :, :count], frame_mask if self.mask_padding else None).flatten(0, 1)
+        return torch.cat([shifted, normed[:, shifted.shape[1] :]], 1)
+
+    def _projected(self, hidden: Tensor, frame_mask: Tensor) -> Tensor:
+        """In the shared space, frame by frame."""
+        tokens: Tensor = self.clip.visual_projection(self.clip.vision_model.post_layernorm(hidden))
+        return tokens.reshape(*frame_mask.shape, *tokens.shape[1:])
 
 
 def clip_from_config(values: dict[str, Any]) -> CLIPModel:

@@ -14,7 +14,9 @@ from torch.nn.functional import gelu
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from finereel.config import to_dict
+from finereel.encoders.prompts import Prompts, pool_by_query
 from finereel.encoders.text_tower import encode_tokens
+from finereel.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,16 @@ class FeatureEncoder(nn.Module):
         """Tokens are taken as they come."""
         return frames
 
-    def encode_tokens(self, input_ids: Int64[Tensor, "T W"]) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
+    @property
+    def visual_width(self) -> int:
+        """Width of a visual prompt: there is no tower to pass, so it asks the adapted tokens."""
+        return self.dim
+
+    def encode_tokens(
+        self, input_ids: Int64[Tensor, "T W"], prompts: Float[Tensor, "n E"] | None = None
+    ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
         """Sentence and words, see `finereel.encoders.text_tower`."""
-        return encode_tokens(self.text_model, self.text_projection, input_ids)
+        return encode_tokens(self.text_model, self.text_projection, input_ids, prompts)
 
     def encode_frames(
         self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"]
@@ -104,6 +113,21 @@ class FeatureEncoder(nn.Module):
             given = drop_patches(given, self.geometry.patch_dropout)
         adapted: Tensor = self.adapter(given)
         return adapted
+
+    def encode_prompted(
+        self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"], prompts: Prompts
+    ) -> tuple[Float[Tensor, "V F N D"], Float[Tensor, "V F D"]]:
+        """The tokens of `encode_frames`, and a frame vector that the visual prompts, as queries, make of them.
+
+        Raises ConfigError for settings that speak of the inside of a vision tower.
+        """
+        assert prompts.visual is not None
+        if prompts.config.attention != "one_way":
+            raise ConfigError(
+                "precomputed tokens have passed their tower, prompts can only read: set attention=one_way"
+            )
+        adapted = self.encode_frames(tokens, frame_mask)
+        return adapted, pool_by_query(adapted, prompts.visual)
 
 
 def drop_patches(tokens: Float[Tensor, "V F N E"], share: float) -> Float[Tensor, "V F N E"]:

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from finereel.features import TextFeatures, VideoFeatures
+from finereel.features import PromptedText, PromptedVideo, TextFeatures, VideoFeatures
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,12 @@ class FeatureCache:
         """The features on `device`, None where they are not kept."""
         try:
             kept = {name: tensor.to(device) for name, tensor in load_file(self.path).items()}
-            text = TextFeatures(*(kept[f"text/{field.name}"] for field in fields(TextFeatures)))
-            return text, VideoFeatures(*(kept[f"video/{field.name}"] for field in fields(VideoFeatures)))
+            text = PromptedText if "text/fine_sentence" in kept else TextFeatures
+            video = PromptedVideo if "video/fine_video" in kept else VideoFeatures
+            return (
+                text(*(kept[f"text/{field.name}"] for field in fields(text))),
+                video(*(kept[f"video/{field.name}"] for field in fields(video))),
+            )
         except (FileNotFoundError, SafetensorError, KeyError, ValueError):
             return None
 
