@@ -31,6 +31,10 @@ a/- dog/N runs/V fast/R
 a/- fast/A car/N
 they/- are/- swimming/V underwater/R
 a/- man/N takes/V a/- walk/N
+female/A models/N walking/V on/P a/- stage/N
+the/- baby/N waves/V her/- arms/N
+two/- men/N talking/V in/P baby/N voices/N
+a/- man/N talks/V about/P it/-
 """
 
 

@@ -122,15 +122,22 @@ def finite_verb(place: Place) -> str | None:
     if word in known.MANY_DOERS or word in known.ONE_DOER:
         return None
     if word.endswith("s") and not word.endswith("ss"):
-        free = not place.tag_at(-1).startswith(known.BEFORE_NOUNS)
-        singular = before in known.ONE_DOER or (free and _has_object(place))
-        return "VBZ" if singular and place.tag == "NNS" else None
-    plain = place.tag in ("NN", "JJ") and before in known.MANY_DOERS and not place.tag_at(1).startswith("NN")
+        return "VBZ" if place.tag == "NNS" and (_has_doer(place) or _has_object(place)) else None
+    crowd = before in known.MANY_DOERS and place.word_at(-2) not in ("a", "an", "another")  # "a kids show"
+    plain = crowd and place.tag in ("NN", "JJ") and not place.tag_at(1).startswith("NN")
     return "VBP" if plain and not word.endswith(("ing", "ed")) and word not in known.ADJECTIVES else None
 
 
+def _has_doer(place: Place) -> bool:
+    """ "man sings"; of a child or an animal only after an article ("the baby waves", not "in baby voices")."""
+    if place.word_at(-1) not in known.COMPOUND_DOERS:
+        return place.word_at(-1) in known.ONE_DOER
+    return place.tag_at(-2) == "DT" and not place.tag_at(1).startswith(("NN", "VB"))
+
+
 def _has_object(place: Place) -> bool:
-    return place.tag_at(1) in ("DT", "PRP$", "PRP", "VBG", "TO")
+    """ "... then kisses the girl", with nothing before it that a noun would follow."""
+    return not place.tag_at(-1).startswith(known.BEFORE_NOUNS) and place.tag_at(1) in ("DT", "PRP$", "PRP", "TO")
 
 
 def noun_after_determiner(place: Place) -> str | None:
@@ -148,7 +155,9 @@ def preposition_or_particle(place: Place) -> str | None:
         return None
     if place.word in known.NOUNS_TOO and place.tag_at(-1) in ("DT", "PRP$", "JJ"):
         return None
-    if place.opens_phrase and place.word not in known.ADVERBS_ONLY:
+    if place.word in known.NO_PARTICLES or (place.opens_phrase and place.word not in known.ADVERBS_ONLY):
+        return "IN"
+    if place.word in ("in", "on", "before", "after") and place.tag_at(1) in ("VBG", "WDT", "WP"):
         return "IN"
     return "RP" if place.word in known.PARTICLES else "RB"
 

@@ -21,6 +21,12 @@ ONE_DOER = words(
     reporter character cat dog horse animal bird monkey
     """
 )
+COMPOUND_DOERS = words(
+    """
+    child kid baby toddler infant teenager teen adult male female character cat dog horse animal bird monkey player
+    singer dancer host reporter
+    """
+)
 MANY_DOERS = words(
     """
     men women boys girls guys ladies people persons kids children babies toddlers teenagers teens adults males
@@ -51,6 +57,7 @@ BOTH = PARTICLES | words(
     inside outside behind under underneath beneath near above below aboard beyond before after
     """
 )
+NO_PARTICLES = words("by about")
 ADVERBS_ONLY = frozenset(("out",))
 SIDES = words("left right back front")
 NOUNS_TOO = frozenset(("inside", "outside", "down", "past"))
