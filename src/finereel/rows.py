@@ -236,13 +236,13 @@ def read_ids(path: Path) -> list[Row]:
     return unique(read_lines(path), "line")
 
 
-def read_csv(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[Row]:
     """The rows of a CSV file with a header that has at least `columns`; a row's place is the line it begins in.
 
     Raises DataError: columns absent or twice, too many or too few fields, a stray quote, a field over the csv module's
     limit (131,072 characters).
     """
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter, strict=True)
     line, rows = 1, 0
     header: list[str] = []
     try:

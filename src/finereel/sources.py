@@ -1,14 +1,23 @@
-"""Where the clips of a data set come from: one choice between video files, precomputed tokens and rendered scenes."""
+"""Where the clips of a data set come from (video files, precomputed tokens or rendered scenes), and its captions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from finereel.datasets.base import ClipSource
+from finereel import datasets
+from finereel.datasets.base import ClipSource, Dataset
 from finereel.datasets.features import FeatureStore
 from finereel.datasets.frames import FrameSettings, FrameStore, default_cache
 from finereel.datasets.worlds import WorldSource
-from finereel.errors import ConfigError
+from finereel.errors import ConfigError, unknown_name
+from finereel.negatives.captions import read_captions
+from finereel.negatives.types import CaptionRow
+
+CAPTION_FILE = "captions"
+"""The form of a CSV or JSONL file of id, video_id and caption."""
+CAPTION_FORMS = (CAPTION_FILE, *datasets.DATASETS)
+SAID_TWICE = {"msrvtt": {"test": "test_20"}}
+"""Splits whose captions another split has under other ids: the thousand sentences of 1k-A are among all of test_20."""
 
 OnProgress = Callable[[int, int], None]
 """Clips done, clips in all."""
@@ -54,6 +63,37 @@ def open_source(data: str, options: SourceOptions, on_progress: OnProgress = _si
         raise ConfigError(f"{data}: where are its clips? Give a folder of videos, or a folder of precomputed features")
     settings = FrameSettings(options.num_frames, options.image_size)
     return FrameStore(videos, options.cache or default_cache(), settings, on_progress)
+
+
+def captions_of(source: Path | None, form: str = CAPTION_FILE, split: str | None = None) -> Iterator[CaptionRow]:
+    """The captions that `source` holds, in order: a file of them, or the annotations of the data set called `form`.
+
+    split: one split of the data set; None for all of them, each caption once. ReelWorld needs no files.
+    Raises ConfigError for an unknown form or split, DataError for files that do not parse.
+
+    >>> next(captions_of(None, "reelworld", "val")).video_id
+    'val/0'
+    """
+    if form == CAPTION_FILE:
+        if source is None or split is not None:
+            raise ConfigError(f"a file of captions has a path and no splits, got {source} and split {split}")
+        yield from read_captions(source)
+        return
+    if form not in datasets.DATASETS:
+        raise unknown_name("form of captions", form, CAPTION_FORMS)
+    dataset = datasets.load(form, source)
+    seen: set[str] = set()
+    for name in _every_caption(dataset) if split is None else [split]:
+        for caption in dataset.split(name).captions:
+            if caption.id not in seen:
+                seen.add(caption.id)
+                yield CaptionRow(caption.id, caption.video_id, caption.text)
+
+
+def _every_caption(dataset: Dataset) -> list[str]:
+    """The splits that together hold every caption, without those that say the same under other ids."""
+    twice = SAID_TWICE.get(dataset.name, {})
+    return [name for name in dataset.splits if twice.get(name) not in dataset.splits]
 
 
 def _beside(data: str, annotations: Path | None) -> Path | None:

@@ -4,13 +4,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from finereel.errors import DataError, unknown_name
-from finereel.negatives.files import jsonl
+from finereel.negatives.files import contrast, jsonl, negclip, published, released
 from finereel.negatives.files.base import UNTOLD, Format, Known
 from finereel.negatives.files.shape import shape_of
 from finereel.negatives.types import Negative
 
 FORMATS: dict[str, Format] = {
     "jsonl": jsonl.FORMAT,
+    "released": released.RELEASED,
+    "thesis": released.THESIS,
+    **published.FORMATS,
+    "contrast": contrast.FORMAT,
+    "negclip": negclip.FORMAT,
 }
 
 
