@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from finereel.negatives.edit import article, replace
 from finereel.negatives.inflection import can_be, inflect, lemma_of
-from finereel.negatives.window import survives
+from finereel.negatives.window import clip_ids, survives
 from finereel.negatives.wordlist import words
+from finereel.text.clip_vocabulary import clip_tokenizer
 
 
 @pytest.mark.parametrize(
@@ -119,10 +120,18 @@ def test_the_window_is_the_encoders() -> None:
     assert not survives(caption, "a man with a dog", 6)
     assert survives(caption, "a boy with a cat", 4)
     assert not survives(caption, caption, 77)
-    assert not survives(caption, "a man with a hippopotamus", 7)  # two pieces
-    assert survives(caption, "a man with a hippopotamus", 7, encode=lambda text: [hash(w) for w in text.split()])
+    assert not survives(caption, "a man with a flugelhornist", 7)  # several tokens
+    assert survives(caption, "a man with a flugelhornist", 7, encode=lambda text: [hash(w) for w in text.split()])
 
 
 def test_a_repeated_word_counts_where_it_was_changed() -> None:
     assert not survives("a cat and a cat", "a cat and a dog", 6)
     assert survives("a cat and a cat", "a dog and a cat", 6)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "A man's T-shirt, 24 hours!", "猫 cat 🐈", "<b>x</b> don't stop_it", "caf\u00e9 " * 20]
+)
+def test_ids_by_piece_are_clips(text: str) -> None:
+    tokens = clip_tokenizer().encode([text], max_words=200)
+    assert clip_ids(text) == tokens.ids[0][tokens.mask[0]][1:-1].tolist()

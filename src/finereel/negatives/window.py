@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from finereel.text.clip_vocabulary import clip_tokenizer
 
 _PIECE = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|[^\s\w]+|_+", re.IGNORECASE)
-_LETTERS_PER_TOKEN = 8  # of a long word; CLIP has a token of its own for nearly every word that short in captions
+_LONGEST_PIECE = 64  # letters, and tokens; nothing longer is a word
 
 Encode = Callable[[str], Sequence[int]]
 
@@ -12,22 +15,28 @@ Encode = Callable[[str], Sequence[int]]
 def survives(caption: str, negative: str, max_words: int, encode: Encode | None = None) -> bool:
     """Whether all of the edit lies inside a row of `max_words` tokens, start and end token among them.
 
-    encode: text -> its token ids, uncut and without start and end; None: CLIP's pieces, long words counted as
-    several, which needs no vocabulary. What comes after the edit may be cut.
+    encode: text -> its token ids, uncut and without start and end; None: CLIP's. What comes after the edit may be cut.
 
     >>> survives("a cat sits", "a dog sits", max_words=4), survives("a cat sits", "a dog sits", max_words=3)
     (True, False)
     """
-    old, new = (list(encode(text)) if encode else _pieces(text) for text in (caption, negative))
-    return old != new and max(_edit_end(old, new)) <= max_words - 2
+    old, new = ((encode or clip_ids)(text) for text in (caption, negative))
+    return list(old) != list(new) and max(_edit_end(old, new)) <= max_words - 2
 
 
-def _pieces(text: str) -> list[str]:
-    """CLIP's split of a text, a piece per expected token."""
-    pieces: list[str] = []
-    for piece in _PIECE.findall(text.lower()):
-        pieces.extend(piece[at : at + _LETTERS_PER_TOKEN] for at in range(0, len(piece), _LETTERS_PER_TOKEN))
-    return pieces
+def clip_ids(text: str) -> list[int]:
+    """The ids of a text in CLIP's vocabulary, uncut, piece by piece as CLIP splits it; pieces are worked out once.
+
+    >>> clip_ids("a photo of a cat")
+    [320, 1125, 539, 320, 2368]
+    """
+    return [number for piece in _PIECE.findall(text.lower()) for number in _ids_of(piece)]
+
+
+@lru_cache(1 << 16)
+def _ids_of(piece: str) -> tuple[int, ...]:
+    tokens = clip_tokenizer().encode([piece[:_LONGEST_PIECE]], max_words=_LONGEST_PIECE + 2)
+    return tuple(tokens.ids[0][tokens.mask[0]][1:-1].tolist())
 
 
 def _edit_end(old: Sequence[object], new: Sequence[object]) -> tuple[int, int]:
