@@ -13,6 +13,7 @@ FinereelError
 │   ├── ModelMismatchError    indexed with another model
 │   └── LibraryBusyError      another process is writing
 ├── TrainingError         training that cannot go on; its last checkpoint is kept
+├── ProposalError         a language model for proposals that does not answer; what it answered is kept
 ├── DataError             annotations or captions that do not parse (names file and line)
 └── ConfigError           a setting outside its range or an unknown name
 """
@@ -70,6 +71,10 @@ class LibraryBusyError(LibraryError):
 
 class TrainingError(FinereelError):
     """Training cannot go on; its last checkpoint is kept."""
+
+
+class ProposalError(FinereelError):
+    """A language model that should propose words cannot be reached or does not answer; what it answered is kept."""
 
 
 class DataError(FinereelError):
