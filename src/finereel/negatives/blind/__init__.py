@@ -1,0 +1,101 @@
+"""WITHOUT EYES: how far a scorer comes that reads both captions and sees no video."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float64
+
+from finereel.errors import unknown_name
+from finereel.negatives.blind.learned import FOLDS, differences, held_out_margins
+from finereel.negatives.blind.ngrams import NGrams
+from finereel.negatives.blind.others import blocks, captions_of_rows, parts_of
+from finereel.negatives.blind.pairs import BlindResult, PairScores, group_numbers, measure, measure_groups
+from finereel.negatives.types import CaptionRow, Negative
+
+__all__ = [
+    "SCORERS",
+    "TEXT_SCORERS",
+    "BlindResult",
+    "NGrams",
+    "PairScores",
+    "blind_scores",
+    "group_numbers",
+    "measure",
+    "measure_groups",
+    "score_pairs",
+    "text_scorer",
+]
+
+
+@runtime_checkable
+class TextScorer(Protocol):
+    """Says of texts how likely each is to be true of some video; the higher, the likelier."""
+
+    def score(self, texts: Sequence[str]) -> Float64[np.ndarray, " N"]:
+        """A finite number per text."""
+        ...
+
+
+class Shortness:
+    """Takes the shorter text, in characters, for the true one."""
+
+    def __init__(self, captions: Iterable[str] = ()) -> None: ...
+
+    def score(self, texts: Sequence[str]) -> Float64[np.ndarray, " N"]:
+        """Minus the length."""
+        return -np.fromiter(map(len, texts), np.float64, len(texts))
+
+
+TEXT_SCORERS: dict[str, Callable[[Iterable[str]], TextScorer]] = {
+    "unigram": partial(NGrams, order=1),
+    "trigram": partial(NGrams, order=3),
+    "length": Shortness,
+}
+SCORERS = (*TEXT_SCORERS, "learned")
+"""The text scorers learn from captions alone; "learned" learns from negatives of other videos."""
+
+
+def text_scorer(name: str, captions: Iterable[str]) -> TextScorer:
+    """A scorer that has read `captions`. Raises ConfigError for a name that TEXT_SCORERS lacks."""
+    if name not in TEXT_SCORERS:
+        raise unknown_name("blind scorer", name, TEXT_SCORERS)
+    return TEXT_SCORERS[name](captions)
+
+
+def blind_scores(
+    rows: Sequence[Negative], captions: Sequence[CaptionRow] = (), names: Sequence[str] = ("trigram",)
+) -> dict[str, PairScores]:
+    """What each scorer says of every row, having learned from other videos only (see `others.blocks`).
+
+    captions: of the whole collection; without them the captions of the rows are all there is to learn from.
+    "learned" is trained on the rows themselves, five folds by video: give it rows of one part of speech at a time.
+    Raises ConfigError for a name that SCORERS lacks.
+    """
+    for name in names:
+        if name not in SCORERS:
+            raise unknown_name("blind scorer", name, SCORERS)
+    results = {name: PairScores(np.zeros(len(rows)), np.zeros(len(rows))) for name in names}
+    texts = [name for name in names if name in TEXT_SCORERS]
+    for block in blocks(rows, captions or captions_of_rows(rows)) if texts else ():
+        for name in texts:
+            scored = score_pairs(TEXT_SCORERS[name](block.train), [rows[index] for index in block.rows])
+            results[name].positive[block.rows] = scored.positive
+            results[name].negative[block.rows] = scored.negative
+    if "learned" in names:
+        results["learned"] = _learned(rows)
+    return results
+
+
+def score_pairs(scorer: TextScorer, rows: Sequence[Negative]) -> PairScores:
+    """One scorer's opinion of every row; a caption is read once."""
+    places: dict[str, int] = {}
+    which = np.fromiter((places.setdefault(row.caption, len(places)) for row in rows), np.int64, len(rows))
+    return PairScores(scorer.score(list(places))[which], scorer.score([row.negative for row in rows]))
+
+
+def _learned(rows: Sequence[Negative]) -> PairScores:
+    pairs = differences([row.caption for row in rows], [row.negative for row in rows])
+    margins = held_out_margins(pairs, parts_of([row.video_id for row in rows], FOLDS))
+    return PairScores(np.zeros(len(rows)), -margins)
