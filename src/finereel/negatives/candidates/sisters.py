@@ -1,0 +1,26 @@
+"""Candidates from WordNet: words below the same hypernym, for things of kinds whose sisters exclude one another."""
+
+from collections.abc import Iterator
+
+from finereel.negatives.candidates.base import Candidate
+from finereel.negatives.lexicon import Lexicon
+from finereel.negatives.sites import Site
+
+# Animals, foods, plants and made things: one thing is of one kind. Persons are not (a man can be a reporter).
+KINDS = frozenset(["noun.animal", "noun.food", "noun.artifact", "noun.plant"])
+LEAST_DOMINANCE, LEAST_COUNT = 0.6, 1
+
+
+def candidates(site: Site, lexicon: Lexicon) -> Iterator[Candidate]:
+    """Sister terms of the dominant meaning that are common words, in that meaning themselves."""
+    mine = lexicon.dominant(site.lemma, site.pos)
+    if mine is None or mine.lexname not in KINDS or lexicon.dominance(site.lemma, site.pos) < LEAST_DOMINANCE:
+        return
+    for lemma in lexicon.sisters(site.lemma, site.pos):
+        other = lexicon.dominant(lemma, site.pos)
+        if other is None or "_" in lemma or other.lexname != mine.lexname:
+            continue
+        if lexicon.dominance(lemma, site.pos) < LEAST_DOMINANCE or lexicon.frequency(lemma, site.pos) < LEAST_COUNT:
+            continue
+        signs = lexicon.synonyms(lemma, site.pos) | {lemma} | lexicon.hypernyms(lemma, site.pos) & {"animal", "vehicle"}
+        yield Candidate(lemma, "sister", (mine.id, other.id), frozenset(signs))

@@ -1,0 +1,125 @@
+"""The default generator: one word changed, in its right form, so that the sentence stays good and turns false.
+
+What may be proposed stands in `candidates`, what is refused in `rejection`. Nothing here draws a word at random: chance
+only decides which of too many are kept.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from finereel.negatives.candidates import Candidate, candidates_for
+from finereel.negatives.collocations import Collocations
+from finereel.negatives.context import Context
+from finereel.negatives.edit import Edit, replace
+from finereel.negatives.inflection import inflect
+from finereel.negatives.rejection import Case, Judge
+from finereel.negatives.sets import phrase_book
+from finereel.negatives.settings import GeneratorSettings
+from finereel.negatives.sites import Site, find_sites
+from finereel.negatives.tagging.words import Token
+from finereel.negatives.types import CaptionRow, Negative, PartOfSpeech
+from finereel.negatives.window import Encode
+
+GENERATOR = "clean-1"
+_UNINFLECTED = ("adverb", "preposition")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A negative before it is chosen: where, what, how it reads."""
+
+    site: Site
+    candidate: Candidate
+    edit: Edit
+
+
+class CleanGenerator:
+    """Makes the negatives of one caption at a time; see the module."""
+
+    def __init__(self, context: Context, settings: GeneratorSettings, encode: Encode | None = None) -> None:
+        self.settings = settings
+        self.context = context
+        self._collocations = Collocations(context.lexicon)
+        self.judge = Judge(context, self._collocations, settings.max_words, encode)
+
+    def negatives(self, row: CaptionRow, tokens: Sequence[Token]) -> list[Negative]:
+        """The negatives of a caption, part of speech by part of speech; the same every time."""
+        found = []
+        for pos in self.settings.parts_of_speech:
+            drafts = {draft.edit.text: draft for draft in self._drafts(row, tokens, pos)}
+            chosen = choose(list(drafts.values()), self.settings, row.id, pos)
+            found += [self._row(row, draft, number) for number, draft in enumerate(chosen)]
+        return found
+
+    def sites(self, row: CaptionRow, tokens: Sequence[Token], pos: PartOfSpeech) -> Iterator[Site]:
+        """Where a word of this part of speech may be changed: certain, and no part of a larger unit."""
+        for site in find_sites(row.caption, tokens, pos, phrase_book(pos)):
+            if self._collocations.protects(site) is None:
+                yield site
+
+    def why_not(self, row: CaptionRow, site: Site, candidate: Candidate) -> str | None:
+        """Why a candidate may not stand at a site of the caption; None when it may."""
+        case = self._case(row, site, candidate)
+        return "no such form" if case is None else self.judge.why_not(case)
+
+    def _drafts(self, row: CaptionRow, tokens: Sequence[Token], pos: PartOfSpeech) -> Iterator[Draft]:
+        for site in self.sites(row, tokens, pos):
+            for candidate in candidates_for(site, self.context.lexicon):
+                case = self._case(row, site, candidate)
+                if case is not None and self.judge.why_not(case) is None:
+                    yield Draft(site, candidate, case.edit)
+
+    def _case(self, row: CaptionRow, site: Site, candidate: Candidate) -> Case | None:
+        form = candidate.lemma if site.pos in _UNINFLECTED else inflect(candidate.lemma, site.tag)
+        if not form:
+            return None
+        edit = replace(row.caption, site.start, site.end, form)
+        return Case(site, candidate, form, edit, self.context.video(row.video_id))
+
+    def _row(self, row: CaptionRow, draft: Draft, number: int) -> Negative:
+        site, candidate = draft.site, draft.candidate
+        return Negative(
+            id=f"{row.id}/{site.pos}/{number}",
+            video_id=row.video_id,
+            caption_id=row.id,
+            caption=row.caption,
+            negative=draft.edit.text,
+            pos=site.pos,
+            start=site.start,
+            end=site.end,
+            source=site.source,
+            replacement=draft.edit.text[draft.edit.start : draft.edit.end],
+            method=candidate.method,
+            lemma=site.lemma,
+            replacement_lemma=candidate.lemma,
+            tag=site.tag,
+            sense=candidate.sense,
+            pair=pair_of(site.lemma, candidate.lemma),
+            seed=self.settings.seed,
+            generator=GENERATOR,
+        )
+
+
+def pair_of(first: str, second: str) -> str:
+    """What was swapped for what, in either order.
+
+    >>> pair_of("dog", "cat"), pair_of("cat", "dog")
+    ('cat|dog', 'cat|dog')
+    """
+    return "|".join(sorted((first, second)))
+
+
+def dice(settings: GeneratorSettings, caption_id: str, pos: str) -> random.Random:
+    """Chance for one caption and part of speech: the same whatever else is made, and in whatever order."""
+    digest = hashlib.blake2b(f"{settings.seed}\0{pos}\0{caption_id}".encode(errors="surrogatepass"), digest_size=8)
+    return random.Random(int.from_bytes(digest.digest(), "big"))
+
+
+def choose(drafts: list[Draft], settings: GeneratorSettings, caption_id: str, pos: str) -> list[Draft]:
+    """At most `per_caption` of them, in the order they were found."""
+    if len(drafts) <= settings.per_caption:
+        return drafts
+    numbers = dice(settings, caption_id, pos).sample(range(len(drafts)), settings.per_caption)
+    return [drafts[number] for number in sorted(numbers)]

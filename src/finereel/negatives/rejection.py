@@ -1,0 +1,113 @@
+"""WHY NOT: every rule a replacement must pass before it may become a negative, in the order they are asked.
+
+A rule looks at one case, a replacement at a site of a caption, and gives the reason against it or None.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from finereel.negatives.candidates.base import Candidate
+from finereel.negatives.collocations import Collocations
+from finereel.negatives.context import END, Context, VideoWords
+from finereel.negatives.edit import Edit
+from finereel.negatives.sites import Site
+from finereel.negatives.window import Encode, survives
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A replacement at a site: the candidate, its inflected form, the edited caption, what is said of the video."""
+
+    site: Site
+    candidate: Candidate
+    form: str
+    edit: Edit
+    video: VideoWords
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Asks every rule of REJECTIONS, `skip` left out; keeps what they need to know.
+
+    max_words: length of a row of the text encoder. encode: its tokenizer, None for an estimate.
+    """
+
+    context: Context
+    collocations: Collocations
+    max_words: int = 32
+    encode: Encode | None = None
+    skip: frozenset[str] = frozenset()
+
+    def why_not(self, case: Case) -> str | None:
+        """The name of the first rule against it; None when it may pass."""
+        return next((name for name, rule in REJECTIONS.items() if name not in self.skip and rule(case, self)), None)
+
+
+def unchanged(case: Case, judge: Judge) -> bool:
+    """The same word or the same text after all."""
+    same = case.form.lower() == case.site.source.lower() or case.candidate.lemma == case.site.lemma
+    return same or case.edit.text == case.site.caption
+
+
+def said_of_video(case: Case, judge: Judge) -> bool:
+    """Some caption of the video says it, or a word that goes with it. Prepositions count with the thing they govern."""
+    if case.site.pos != "preposition":
+        return case.video.has_any(case.candidate.signs)
+    head = case.site.head()
+    if head is None:
+        return case.video.has_any(case.candidate.signs)
+    things = {head.lemma, head.text.lower()}
+    return any(case.video.relates(sign, thing) for sign in case.candidate.signs for thing in things)
+
+
+def unsafe_video(case: Case, judge: Judge) -> bool:
+    """Some caption has a word that makes such a swap unsafe (a band has more instruments than are named)."""
+    return case.video.has_any(case.candidate.unless)
+
+
+def related(case: Case, judge: Judge) -> bool:
+    """WordNet knows a reason why both may be true. Curated sets have been checked by a person instead."""
+    if case.candidate.certain:
+        return False
+    return judge.context.lexicon.related(case.site.lemma, case.candidate.lemma, case.site.pos) is not None
+
+
+def makes_collocation(case: Case, judge: Judge) -> bool:
+    """It would become part of a fixed expression: "hot" before "dog"."""
+    return judge.collocations.makes(case.site, case.form)
+
+
+def unattested(case: Case, judge: Judge) -> bool:
+    """In captions enough, the new word was never seen beside its new neighbours (determiners left out)."""
+    context, site = judge.context, case.site
+    if not context.attested or site.pos == "preposition":
+        return False
+    words = case.form.lower().split()
+    left, right = site.left(), site.right() or END
+    fits_left = not left or context.pair(left, words[0]) > 0
+    fits_right = context.pair(words[-1], right) > 0
+    if site.pos == "noun":
+        return not (fits_left and fits_right)
+    if site.pos == "adverb":
+        return not (fits_left or fits_right)
+    return not fits_right
+
+
+def past_window(case: Case, judge: Judge) -> bool:
+    """The text encoder would cut the edit off."""
+    return not survives(case.site.caption, case.edit.text, judge.max_words, judge.encode)
+
+
+Rule = Callable[[Case, Judge], bool]
+REJECTIONS: Mapping[str, Rule] = MappingProxyType(
+    {
+        "unchanged": unchanged,
+        "unsafe_video": unsafe_video,
+        "said_of_video": said_of_video,
+        "related": related,
+        "unattested": unattested,
+        "makes_collocation": makes_collocation,
+        "past_window": past_window,
+    }
+)

@@ -1,0 +1,18 @@
+"""Lists of words that are left alone, from protected.toml."""
+
+import tomllib
+from functools import cache
+from pathlib import Path
+
+FILE = Path(__file__).with_name("protected.toml")
+
+
+@cache
+def word_list(name: str) -> frozenset[str]:
+    """The words and phrases of one list.
+
+    >>> "make" in word_list("light_verbs"), "up and down" in word_list("fixed")
+    (True, True)
+    """
+    words = tomllib.loads(FILE.read_text(encoding="utf-8"))[name].split()
+    return frozenset(word.replace("_", " ") for word in words)
