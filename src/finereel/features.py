@@ -126,8 +126,9 @@ class PromptedVideo(VideoFeatures):
     @classmethod
     def of(cls, coarse: VideoFeatures, fine: VideoFeatures) -> "PromptedVideo":
         """Both views of the same clips as one noun."""
-        plain = (getattr(coarse, part.name) for part in fields(VideoFeatures))
-        return cls(*plain, fine.video, fine.frames, fine.patches, fine.contextual)
+        plain = {part.name: getattr(coarse, part.name) for part in fields(VideoFeatures)}
+        own = {f"fine_{name}": getattr(fine, name) for name in ("video", "frames", "patches", "contextual")}
+        return cls(**plain, **own)
 
     @property
     def coarse(self) -> VideoFeatures:

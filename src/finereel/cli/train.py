@@ -22,6 +22,9 @@ def train(
     features: Annotated[Path | None, typer.Option(metavar="DIR", help="Precomputed tokens, instead of videos.")] = None,
     cache: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep decoded frames here.")] = None,
     model: Annotated[str | None, typer.Option(metavar="DIR_OR_ID", help="The CLIP model to start from.")] = None,
+    negatives: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Fine-grained negatives of the training captions.")
+    ] = None,
     head: Annotated[str | None, typer.Option(metavar="NAME", help="ucofia, clip4clip, xclip, ts2net, drl ...")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="So many steps, instead of passes over the data.")] = None,
     batch: Annotated[int | None, typer.Option(min=2, help="Pairs in a batch.")] = None,
@@ -40,11 +43,14 @@ def train(
     DIR/model is a model for every other command, DIR/record the result with everything it must carry, DIR/log.jsonl
     every step. It can be interrupted or killed at any time; the same command goes on. To train on your own videos:
     finereel train --recipe folder --annotations captions.csv --videos DIR --out DIR
+
+    With --negatives every caption is also told from its own negatives (loss weight --set training.fine.weight=0.2,
+    --set pairs.negatives=15 a caption); --set visual_prompts=1 adds the prompt with a head of its own.
     """
     from finereel.recipes.changes import Changes
     from finereel.run import RunOptions
 
-    options = RunOptions(annotations, videos, features, cache, model, allow_missing, device)
+    options = RunOptions(annotations, videos, features, cache, model, negatives, allow_missing, device)
     changes = Changes(data, head, steps, batch, seed, _pairs(settings or []))
     outcome = _run(recipe, changes, out, options)
     if outcome is not None:  # else the first of several processes tells

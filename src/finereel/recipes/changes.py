@@ -68,7 +68,7 @@ def _with_steps(recipe: PairRecipe, steps: int) -> PairRecipe:
 
 
 def _with_head(recipe: Recipe, head: str) -> Any:
-    kept = ("max_words", "max_frames", "shifted_blocks", "temporal_layers", "mask_padding")
+    kept = ("max_words", "max_frames", "shifted_blocks", "temporal_layers", "mask_padding", "fine")
     return head_config(head, **{name: getattr(recipe.model, name) for name in kept})
 
 

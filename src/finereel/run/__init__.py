@@ -42,7 +42,11 @@ def run(recipe: Recipe, out: Path, options: RunOptions = _NOTHING_GIVEN, on_even
 
 
 def _refuse_unused(recipe: WorldRecipe, options: RunOptions) -> None:
-    given = [name for name in ("annotations", "videos", "features", "start") if getattr(options, name) is not None]
+    given = [
+        name
+        for name in ("annotations", "videos", "features", "start", "negatives")
+        if getattr(options, name) is not None
+    ]
     if given or options.device not in ("auto", "cpu"):
         raise ConfigError(
             f"recipe {recipe.name} draws its own clips and trains a model from scratch on the processor: leave out "

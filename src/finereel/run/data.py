@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -9,9 +10,11 @@ from finereel import datasets
 from finereel.config import fingerprint
 from finereel.datasets.base import ClipSource, Dataset, Split
 from finereel.errors import DataError
+from finereel.negatives.files import iter_negatives
 from finereel.recipes.base import HoldOut, PairRecipe
 from finereel.run.events import Note, OnEvent, RunOptions
 from finereel.training.distributed import Shard
+from finereel.training.fine import NegativeTexts, texts_of
 
 TRAIN_SPLITS = ("train", "train_9k", "train_7k", "all")
 """The first of these that a data set has is trained on."""
@@ -21,16 +24,19 @@ _NAMED = 5
 @dataclass(frozen=True)
 class Material:
     """What a run works on. data: exactly the splits train, val and test, the last one whole; train and val hold only
-    videos that can be read. source: their clips. missing: why, by video id, of train and val."""
+    videos that can be read. source: their clips. missing: why, by video id, of train and val. negatives: of the
+    training captions, for the fine-grained loss."""
 
     data: Dataset
     source: ClipSource
     missing: Mapping[str, str]
+    negatives: NegativeTexts | None = None
 
     @property
     def identity(self) -> str:
         """A hash that changes when other pairs or other clips would be trained on."""
-        return fingerprint(self.data.split("train").hash, self.data.split("val").hash, dict(self.source.description))
+        parts = (self.data.split("train").hash, self.data.split("val").hash, dict(self.source.description))
+        return fingerprint(*parts) if self.negatives is None else fingerprint(*parts, self.negatives.hash)
 
 
 def three_splits(data: Dataset, hold_out: HoldOut) -> Dataset:
@@ -106,7 +112,16 @@ def prepare(recipe: PairRecipe, source: ClipSource, options: RunOptions, shard: 
     for name, split in readable.items():
         if not split.captions:
             raise DataError(f"no video of {name} with a caption can be read: {_examples(missing)}")
-    return Material(replace(whole, splits={**whole.splits, **readable}), source, missing)
+    negatives = None if options.negatives is None else _negatives(options.negatives, readable["train"], on_event)
+    return Material(replace(whole, splits={**whole.splits, **readable}), source, missing, negatives)
+
+
+def _negatives(path: Path, train: Split, on_event: OnEvent) -> NegativeTexts:
+    """The negatives of the training captions in a file."""
+    given = texts_of(iter_negatives(path))
+    found = given.require((caption.video_id, caption.text) for caption in train.captions)
+    on_event(Note(f"{found} of {len(train.captions)} training captions have fine-grained negatives"))
+    return given
 
 
 def _examples(reasons: Mapping[str, str]) -> str:

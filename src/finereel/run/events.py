@@ -49,7 +49,8 @@ class RunOptions:
     """Where things are on this machine.
 
     annotations, videos, features, cache: folders, see `finereel.sources.SourceOptions`. start: the CLIP model to start
-    from, a directory, hub id or bundled name. allow_missing: go on however many videos cannot be read. device: `auto`
+    from, a directory, hub id or bundled name. negatives: a file of fine-grained negatives of the training captions, in
+    any form of `finereel.negatives.files`. allow_missing: go on however many videos cannot be read. device: `auto`
     takes CUDA where there is one.
     """
 
@@ -58,6 +59,7 @@ class RunOptions:
     features: Path | None = None
     cache: Path | None = None
     start: str | None = None
+    negatives: Path | None = None
     allow_missing: bool = False
     device: str = "auto"
 

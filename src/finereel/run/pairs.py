@@ -1,5 +1,7 @@
 """Carry out a recipe on pairs of a data set: splits and clips, the model, the loop, the best model."""
 
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from finereel.run.data import Material, prepare
 from finereel.run.events import OnEvent, Outcome, RunOptions, StageProgress, Working
 from finereel.sources import SourceOptions, open_source
 from finereel.text import Tokenizer, train_tokenizer
+from finereel.training.closed_form import start_in_closed_form
 from finereel.training.distributed import Shard, anywhere
 from finereel.training.health import Validation, chance_recall
 from finereel.training.pairs import PairBatches, PairSettings
@@ -51,11 +54,14 @@ def run_pairs(recipe: PairRecipe, out: Path, options: RunOptions, shard: Shard, 
     else:
         words = vocabulary(recipe, material.data.split("train"))
         model = token_model(recipe, material, words)
+        if recipe.closed_form:
+            start_from(model, in_closed_form(recipe, model, material, out / "closed-form", on_event))
         if recipe.warm_up:
-            first = Stretch(warming(recipe, recipe.warm_up, material), material, judge, out / "warm-up", device)
-            start_from(
-                model, first.train(token_model(first.recipe, material, words), shard, _reporting(1, stages, on_event))
-            )
+            coarse = replace(material, negatives=None)
+            first = Stretch(warming(recipe, recipe.warm_up, material), coarse, judge, out / "warm-up", device)
+            warm = token_model(recipe, material, words, first.recipe.model)
+            start_from(warm, model)
+            start_from(model, first.train(warm, shard, _reporting(1, stages, on_event)))
     main = Stretch(recipe, material, judge, out, device)
     main.train(model, shard, _reporting(stages, stages, on_event))
     if not shard.first:
@@ -96,7 +102,7 @@ class Stretch:
 
 
 def warming(recipe: PairRecipe, warm_up: WarmUp, material: Material) -> PairRecipe:
-    """The recipe that `warm_up` makes of a recipe."""
+    """The recipe that `warm_up` makes of a recipe; its towers start as they are."""
     optim = replace(recipe.training.optim, lr=warm_up.lr, tower_lr=warm_up.lr)
     videos = len(material.data.split("train").videos)
     return replace(
@@ -105,8 +111,28 @@ def warming(recipe: PairRecipe, warm_up: WarmUp, material: Material) -> PairReci
         training=replace(recipe.training, steps=warm_up.steps, optim=optim),
         pairs=replace(recipe.pairs, batch_size=max(2, min(warm_up.batch_size, videos // 2 * 2))),
         passes=None,
+        closed_form=None,
         warm_up=None,
     )
+
+
+def in_closed_form(
+    recipe: PairRecipe, model: RetrievalModel, material: Material, folder: Path, on_event: OnEvent
+) -> RetrievalModel:
+    """Towers in closed form, computed once: a resumed run reads them back and starts from the very same numbers."""
+    if not folder.is_dir():
+        split, settings = material.data.split("train"), recipe.closed_form
+        assert settings is not None
+        start_in_closed_form(
+            model, split, material.source, settings, lambda done, total: on_event(Working("closed form", done, total))
+        )
+        unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
+        model.save(unfinished)
+        try:
+            unfinished.rename(folder)
+        except OSError:  # another process of this run was first
+            shutil.rmtree(unfinished)
+    return load(folder)
 
 
 def start_from(model: RetrievalModel, towers: RetrievalModel) -> None:
@@ -143,7 +169,7 @@ def _pairs(settings: PairSettings, material: Material, model: RetrievalModel) ->
     if model.tokenizer is None:
         raise ModelError(f"model {model.name} has no tokenizer: put its tokenizer.json beside its weights")
     settings = replace(settings, max_words=model.config.max_words)
-    return PairBatches(material.data.split("train"), material.source, model.tokenizer, settings)
+    return PairBatches(material.data.split("train"), material.source, model.tokenizer, settings, material.negatives)
 
 
 def training_settings(recipe: PairRecipe, material: Material, model: RetrievalModel) -> TrainingSettings:
@@ -187,8 +213,10 @@ def _config_for(recipe: PairRecipe, towers: ClipEncoder) -> ModelConfig:
     return replace(recipe.model, shifted_blocks=tuple(range(max(0, blocks - recipe.shift_last), blocks)))
 
 
-def token_model(recipe: PairRecipe, material: Material, tokenizer: Tokenizer) -> RetrievalModel:
-    """A model from scratch for the tokens of a features folder."""
+def token_model(
+    recipe: PairRecipe, material: Material, tokenizer: Tokenizer, config: ModelConfig | None = None
+) -> RetrievalModel:
+    """A model from scratch for the tokens of a features folder, with the recipe's head or that of `config`."""
     store = material.source
     if not isinstance(store, FeatureStore):
         raise ConfigError(f"recipe {recipe.name} trains on precomputed tokens: give their folder as features")
@@ -205,8 +233,9 @@ def token_model(recipe: PairRecipe, material: Material, tokenizer: Tokenizer) ->
         text_width=sizes.text_width,
         text_blocks=sizes.text_blocks,
         text_positions=_TEXT_POSITIONS,
+        bag_of_words=recipe.closed_form is not None,
     )
-    config = replace(recipe.model, max_frames=store.num_frames, shifted_blocks=())
+    config = replace(config or recipe.model, max_frames=store.num_frames, shifted_blocks=())
     model = RetrievalModel(FeatureEncoder(geometry), config, tokenizer, recipe.name)
     model.start_from_towers()
     return model

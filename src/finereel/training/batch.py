@@ -13,6 +13,7 @@ class Batch:
 
     frames: what `encoder.to_input` takes: pixels at the model's size, or precomputed tokens (B F N E). Factors, where
     a world tells them: which value each of K factors has in the clip and in the text, -1 for unknown.
+    candidates: for the fine-grained loss, N captions of every clip, its own one first and then its negatives.
     """
 
     frames: UInt8[Tensor, "B F H H 3"] | Float[Tensor, "B F N E"]
@@ -21,6 +22,7 @@ class Batch:
     text_mask: Bool[Tensor, "T W"]
     video_factors: Int64[Tensor, "B K"] | None = None
     text_factors: Int64[Tensor, "T K"] | None = None
+    candidates: "Candidates | None" = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -29,6 +31,22 @@ class Batch:
         """The same batch on a device."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{name: tensor.to(device) for name, tensor in given.items() if tensor is not None})
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """N captions for each of B clips: slot 0 is the clip's own, whole; the others are its negatives.
+
+    real: False where a caption has too few negatives; what stands there counts for nothing.
+    """
+
+    input_ids: Int64[Tensor, "B N W"]
+    text_mask: Bool[Tensor, "B N W"]
+    real: Bool[Tensor, "B N"]
+
+    def to(self, device: torch.device) -> "Candidates":
+        """The same candidates on a device."""
+        return Candidates(self.input_ids.to(device), self.text_mask.to(device), self.real.to(device))
 
 
 def without_repeated_texts(batch: Batch) -> Batch:

@@ -1,8 +1,9 @@
 """What learns: the model, the prototypes that only training knows, and the loss of a batch."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from finereel.features import Scores, TextFeatures, VideoFeatures
 from finereel.model import RetrievalModel
@@ -10,6 +11,7 @@ from finereel.training.batch import Batch, without_repeated_texts
 from finereel.training.caching import Rows, cached_backward
 from finereel.training.distributed import Shard, average_gradients, gather
 from finereel.training.factors import FactorSupervision
+from finereel.training.fine import fine_loss
 from finereel.training.loss import symmetric_infonce
 from finereel.training.precision import Precision
 from finereel.training.settings import TrainingSettings
@@ -40,7 +42,8 @@ class Learner(nn.Module):
         """
         if not self.settings.contrastive_weight:
             batch = without_repeated_texts(batch)
-        texts = Rows(lambda rows: self._text(batch, rows), len(batch.input_ids))
+        ids, mask = _all_texts(batch)
+        texts = Rows(lambda rows: self._text(ids[rows], mask[rows]), len(ids))
         videos = Rows(lambda rows: self._video(batch, rows), len(batch))
         loss = cached_backward(
             texts, videos, self.settings.chunk, lambda text, video: self._loss(text, video, batch), self.precision.scale
@@ -48,10 +51,10 @@ class Learner(nn.Module):
         average_gradients(self.parameters(), self.shard)
         return loss
 
-    def _text(self, batch: Batch, rows: slice) -> TextFeatures:
-        """Features of some of the texts, in float32."""
+    def _text(self, ids: Int64[Tensor, "T W"], mask: Bool[Tensor, "T W"]) -> TextFeatures:
+        """Features of texts, in float32."""
         with self.precision.autocast():
-            return self.model.text_features(batch.input_ids[rows], batch.text_mask[rows]).to(torch.float32)
+            return self.model.text_features(ids, mask).to(torch.float32)
 
     def _video(self, batch: Batch, rows: slice) -> VideoFeatures:
         """Features of some of the clips, in float32."""
@@ -60,16 +63,32 @@ class Learner(nn.Module):
             return self.model.video_features(frames, batch.frame_mask[rows]).to(torch.float32)
 
     def _loss(self, text: TextFeatures, video: VideoFeatures, batch: Batch) -> Float[Tensor, ""]:
-        """Contrastive loss over all processes, plus factor supervision of one's own rows, each by its weight."""
-        settings, loss = self.settings, video.video.new_zeros(())
+        """Contrastive loss over all processes, plus factor supervision and fine-grained loss of one's own rows, each by
+        its weight. `text` holds the captions, then every clip's candidates."""
+        settings, loss, rows = self.settings, video.video.new_zeros(()), len(batch.input_ids)
+        every, text = text, text.rows(slice(0, rows))
+        if batch.candidates is not None and settings.fine.weight:
+            scores = self.model.score_groups(every.rows(slice(rows, len(every))), video)
+            loss = loss + settings.fine.weight * fine_loss(scores.fused, batch.candidates.real, settings.fine)
         if settings.contrastive_weight:
             scores = self.model.score(gather(text, self.shard), gather(video, self.shard), _WHOLE_BATCH_MIB)
-            loss = settings.contrastive_weight * contrastive_loss(scores, settings.part_weight)
+            loss = loss + settings.contrastive_weight * contrastive_loss(scores, settings.part_weight)
         if settings.factor_weight and batch.video_factors is not None and batch.text_factors is not None:
             seen = self.factors(video.video, batch.video_factors)
             said = self.factors(text.sentence, batch.text_factors)
             loss = loss + settings.factor_weight * (seen + said)
         return loss
+
+
+def _all_texts(batch: Batch) -> tuple[Int64[Tensor, "T W"], Bool[Tensor, "T W"]]:
+    """The captions and, behind them, every clip's candidates, as wide as the widest of them."""
+    if batch.candidates is None:
+        return batch.input_ids, batch.text_mask
+    parts = (batch.input_ids, batch.candidates.input_ids.flatten(0, 1))
+    masks = (batch.text_mask, batch.candidates.text_mask.flatten(0, 1))
+    width = max(part.shape[1] for part in parts)
+    ids, mask = (torch.cat([pad(part, (0, width - part.shape[1])) for part in side]) for side in (parts, masks))
+    return ids, mask
 
 
 def contrastive_loss(scores: Scores, part_weight: float = 0.0) -> Float[Tensor, ""]:

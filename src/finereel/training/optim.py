@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from finereel.config import LATER
 from finereel.errors import ConfigError, unknown_name
 from finereel.training.bert_adam import BertAdam, BertAdamSettings
 
-_TOWERS, _ADAPTER = "encoder", "encoder.adapter"
+_TOWERS, _ADAPTER, _PROMPTS = "encoder", "encoder.adapter", "prompts"
 _EMBEDDED_IN_CLIP = ("encoder.clip.*_model.embeddings", "encoder.clip.vision_model.pre_layrnorm")
 
 
@@ -36,7 +37,8 @@ class OptimSettings:
     lr: of new layers (an adapter of precomputed tokens is one); tower_lr: of the pretrained towers; groups: rates of
     their own, the first that fits counts; weight_decay: of what DECAYS[decay] names; warmup: share of all steps;
     clip_norm: largest gradient norm; kind, schedule, decay: keys of OPTIMIZERS, SCHEDULES and DECAYS; freeze: patterns
-    of what does not learn, see `frozen_blocks`; bert_adam: of kind bertadam only.
+    of what does not learn, see `frozen_blocks`; bert_adam: of kind bertadam only; prompt_lr: of learnable prompts,
+    which never decay.
     """
 
     lr: float = 1e-4
@@ -50,6 +52,7 @@ class OptimSettings:
     groups: tuple[ParameterGroup, ...] = ()
     freeze: tuple[str, ...] = ()
     bert_adam: BertAdamSettings = field(default_factory=BertAdamSettings)
+    prompt_lr: float = field(default=1e-2, metadata=LATER)
 
     def __post_init__(self) -> None:
         for setting, known in (("kind", OPTIMIZERS), ("schedule", SCHEDULES), ("decay", DECAYS)):
@@ -87,6 +90,8 @@ def _group_of(name: str, parameter: nn.Parameter, settings: OptimSettings) -> tu
     for group in settings.groups:
         if _fits(name, group.pattern):
             return group.pattern, group.lr, group.weight_decay
+    if _fits(name, _PROMPTS):
+        return _PROMPTS, settings.prompt_lr, 0.0
     tower = _fits(name, _TOWERS) and not _fits(name, _ADAPTER)
     lr = settings.tower_lr if tower else settings.lr
     decay = settings.weight_decay if DECAYS[settings.decay](name, parameter) else 0.0

@@ -4,6 +4,7 @@ A batch depends on (split, settings, step) alone, so a resumed run sees what an 
 run every process reads its own rows of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +14,8 @@ from jaxtyping import Bool, Int64
 from finereel.datasets.base import Caption, ClipSource, Split
 from finereel.errors import ConfigError, unknown_name
 from finereel.text import Tokenizer
-from finereel.training.batch import Batch
+from finereel.training.batch import Batch, Candidates
+from finereel.training.fine import NegativesOf, candidates
 
 UNITS = ("videos", "captions")
 TokenRows = tuple[Int64[np.ndarray, "T W"], Bool[np.ndarray, "T W"]]
@@ -27,7 +29,8 @@ class PairSettings:
     a random caption of it; no batch holds a video twice), or `captions` (every caption once, as published: two of one
     video may meet, and then count as each other's negatives). max_words: W. word_dropout: share of the tokens between
     start and end that a text loses, another draw at every step (a text tower from scratch learns a small corpus by
-    heart without). frame_dropout: share of the frames a clip loses, never all. rank, world: which rows are ours.
+    heart without). negatives: fine-grained ones of each caption, where there are any; they and the caption beside them
+    lose no words. frame_dropout: share of the frames a clip loses, never all. rank, world: which rows are ours.
     """
 
     batch_size: int = 128
@@ -35,6 +38,7 @@ class PairSettings:
     max_words: int = 32
     word_dropout: float = 0.0
     frame_dropout: float = 0.0
+    negatives: int = 15
     seed: int = 0
     rank: int = 0
     world: int = 1
@@ -45,6 +49,8 @@ class PairSettings:
         for name in ("word_dropout", "frame_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} is a share from 0 to below 1, got {getattr(self, name)}")
+        if self.negatives < 0:
+            raise ConfigError(f"negatives must be 0 or more, got {self.negatives}")
         if self.batch_size < 2 or self.batch_size % self.world:
             raise ConfigError(f"a batch of {self.batch_size} needs at least 2 rows, evenly over {self.world} processes")
 
@@ -60,6 +66,7 @@ class PairBatches:
     source: ClipSource
     tokenizer: Tokenizer
     settings: PairSettings = field(default_factory=PairSettings)
+    negatives: NegativesOf | None = None
 
     def __post_init__(self) -> None:
         if self.steps_per_epoch < 1:
@@ -99,6 +106,20 @@ class PairBatches:
             frame_mask=torch.from_numpy(self._fewer_frames(clips.frame_mask, step)),
             input_ids=torch.from_numpy(ids[:, :longest]),
             text_mask=torch.from_numpy(mask[:, :longest]),
+            candidates=self._candidates(chosen, step),
+        )
+
+    def _candidates(self, chosen: Sequence[Caption], step: int) -> Candidates | None:
+        """The captions with their negatives, None where nobody knows negatives."""
+        if self.negatives is None or not self.settings.negatives:
+            return None
+        return candidates(
+            [caption.text for caption in chosen],
+            [self.negatives(caption.video_id, caption.text) for caption in chosen],
+            self.settings.negatives,
+            self.tokenizer,
+            self.settings.max_words,
+            self._rng(step, 3),
         )
 
     def _dropped(self, ids: Int64[np.ndarray, "T W"], mask: Bool[np.ndarray, "T W"], step: int) -> TokenRows:

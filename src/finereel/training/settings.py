@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from finereel.config import to_dict
+from finereel.config import LATER, to_dict
 from finereel.encoders.patches import Perturbation
 from finereel.errors import ConfigError, unknown_name
+from finereel.training.fine import FineLoss
 from finereel.training.optim import OptimSettings
 from finereel.training.precision import PRECISIONS
 
@@ -29,7 +30,8 @@ class TrainingSettings:
     validate_every, checkpoint_every, log_every: in steps; a validation and the last step always checkpoint. patience:
     stop after so many validations without a better one, 0 never. chance_after: steps after which a validation that
     guessing explains is an alarm. max_bad_batches: how many batches may be skipped because their loss or gradients are
-    not finite. data: what identifies the batches (a hash), so that no other data go on with a run.
+    not finite. data: what identifies the batches (a hash), so that no other data go on with a run. fine: the loss of
+    batches with fine-grained negatives.
     """
 
     steps: int = 1000
@@ -50,6 +52,7 @@ class TrainingSettings:
     max_logit_scale: float = math.log(100.0)
     seed: int = 0
     data: str = ""
+    fine: FineLoss = field(default=FineLoss(), metadata=LATER)
 
     def __post_init__(self) -> None:
         for name in ("steps", "validate_every", "checkpoint_every", "log_every"):

@@ -1,0 +1,250 @@
+"""The fine-grained loss against a slow one, its batches, and gradients that chunks and processes do not change."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from finereel.config import FineConfig
+from finereel.datasets.base import Caption, ClipArrays, Split
+from finereel.encoders.clip import ClipEncoder
+from finereel.encoders.patches import Perturbation
+from finereel.errors import ConfigError, DataError
+from finereel.model import RetrievalModel
+from finereel.negatives.types import Negative
+from finereel.training.batch import Batch, Candidates
+from finereel.training.distributed import Shard
+from finereel.training.fine import FineLoss, fine_loss, texts_of
+from finereel.training.learner import Learner
+from finereel.training.loss import symmetric_infonce
+from finereel.training.optim import OptimSettings, make_optimizer
+from finereel.training.pairs import PairBatches, PairSettings
+from finereel.training.precision import Precision
+from finereel.training.settings import TrainingSettings, run_identity
+from processes import run
+from tiny_models import FRAMES, IMAGE, WORDS, tiny_config, tiny_tokenizer, tiny_towers
+from tiny_runs import SETTINGS
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+LOGITS = torch.tensor([[2.0, 1.0, -1.0], [0.5, 3.0, 9.0], [1.0, 7.0, 7.0]], dtype=torch.float64)
+REAL = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=torch.bool)
+ROWS, NEGATIVES = 4, 3
+
+
+def slow_loss(gamma: float, smoothing: float) -> float:
+    losses = []
+    for row, real in zip(LOGITS.tolist(), REAL.tolist(), strict=True):
+        kept = [value for value, counts in zip(row, real, strict=True) if counts]
+        total = sum(math.exp(value) for value in kept)
+        loss = 0.0
+        for place, value in enumerate(kept):
+            p = math.exp(value) / total
+            truth = smoothing / len(kept) + (1 - smoothing if place == 0 else 0.0)
+            loss -= truth * (1 - p) ** gamma * math.log(p)
+        losses.append(loss)
+    return sum(losses) / len(losses)
+
+
+@pytest.mark.parametrize(("gamma", "smoothing"), [(0.0, 0.0), (2.0, 0.0), (0.0, 0.1), (2.0, 0.02)])
+def test_loss_is_the_slow_one(gamma: float, smoothing: float) -> None:
+    found = fine_loss(LOGITS, REAL, FineLoss(focal=gamma, smoothing=smoothing))
+    assert float(found) == pytest.approx(slow_loss(gamma, smoothing), rel=1e-7)
+
+
+def test_what_is_not_real_gets_no_gradient_and_a_caption_alone_no_loss() -> None:
+    logits = LOGITS.clone().requires_grad_()
+    fine_loss(logits, REAL, FineLoss(focal=2.0, smoothing=0.1)).backward()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+    assert not logits.grad[~REAL].any()
+    assert not logits.grad[2].any()
+    assert logits.grad[0].all()
+
+
+@pytest.mark.parametrize("values", [{"weight": -1.0}, {"smoothing": 1.0}, {"focal": -1.0}])
+def test_impossible_settings_are_refused(values: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="weight >= 0"):
+        FineLoss(**values)
+
+
+def prompted_model(**fine: int) -> RetrievalModel:
+    """In float64: sharp softmaxes blow float32 rounding up."""
+    config = tiny_config(fine=FineConfig(**({"visual_prompts": 1, "text_prompts": 1} | fine)))
+    torch.manual_seed(3)
+    model = RetrievalModel(ClipEncoder(tiny_towers(), config.shifted_blocks), config, tiny_tokenizer())
+    model.set_perturbation(Perturbation(samples=4, sigma=0.0))
+    return model.double()
+
+
+def batch_of(rows: slice = slice(0, ROWS)) -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    frames = torch.randint(0, 256, (ROWS, FRAMES, IMAGE, IMAGE, 3), generator=generator, dtype=torch.uint8)
+    ids = torch.randint(1, 500, (ROWS, 1 + NEGATIVES, WORDS), generator=generator)
+    ids[..., -1] = 529
+    real = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 1]], dtype=torch.bool)
+    frame_mask = torch.arange(FRAMES)[None] < torch.tensor([4, 3, 2, 1])[:, None]
+    every = torch.ones_like(ids, dtype=torch.bool)
+    narrow = WORDS - 1  # captions are narrower than their candidates
+    shorter = ids[rows, 0, :narrow].clone()
+    shorter[:, -1] = 529
+    return Batch(
+        frames[rows], frame_mask[rows], shorter, every[rows, 0, :narrow],
+        candidates=Candidates(ids[rows], every[rows], real[rows]),
+    )  # fmt: skip
+
+
+class Doubled(Learner):
+    """A learner whose features stay float64."""
+
+    def _text(self, ids: Tensor, mask: Tensor) -> object:
+        return self.model.text_features(ids, mask)
+
+    def _video(self, batch: Batch, rows: slice) -> object:
+        frames = self.model.encoder.to_input(batch.frames[rows]).double()
+        return self.model.video_features(frames, batch.frame_mask[rows])
+
+
+def learner(chunk: int = 0, shard: Shard | None = None, **settings: object) -> Learner:
+    chosen = replace(SETTINGS, factor_weight=0.0, factor_sizes=(), chunk=chunk, **settings)
+    return Doubled(prompted_model(), chosen, Precision(), shard).train()
+
+
+def gradients(module: nn.Module) -> dict[str, Tensor]:
+    return {name: parameter.grad for name, parameter in module.named_parameters() if parameter.grad is not None}
+
+
+def assert_close(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    assert set(found) == set(wanted)
+    rounding = 1e-11 * max(float(gradient.abs().max()) for gradient in wanted.values())
+    for name, gradient in wanted.items():
+        assert (found[name] - gradient).abs().max() <= 1e-8 * gradient.abs().max() + rounding, name
+
+
+def test_total_is_contrastive_plus_weight_times_fine() -> None:
+    one, batch = learner(fine=FineLoss(weight=0.7)), batch_of()
+    assert batch.candidates is not None
+    total, model = float(one.backward(batch)), one.model.eval()
+    video = one._video(batch, slice(0, ROWS))
+    text = model.text_features(batch.input_ids, batch.text_mask)
+    coarse = symmetric_infonce(model.score(text, video).fused)  # type: ignore[arg-type]
+    log_p = []
+    for row in range(ROWS):
+        own = model.text_features(batch.candidates.input_ids[row], batch.candidates.text_mask[row])
+        scores = model.score_fine(own, video.rows(slice(row, row + 1))).fused[:, 0]  # type: ignore[attr-defined]
+        log_p.append(scores[batch.candidates.real[row]].log_softmax(0)[0])
+    assert total == pytest.approx((coarse - 0.7 * torch.stack(log_p).mean()).item(), rel=1e-6)
+
+
+def test_gradients_reach_prompts_both_heads_and_both_towers() -> None:
+    one = learner()
+    one.backward(batch_of())
+    found = gradients(one.model)
+    missing = [name for name, _ in one.model.named_parameters() if name not in found or not found[name].any()]
+    assert all("patches.scorer" in name or "mixing" in name for name in missing), missing  # no noise; saturated
+    assert {"prompts.visual", "prompts.text"} <= set(found)
+
+
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_chunks_do_not_change_the_gradients(chunk: int) -> None:
+    whole, parts = learner(), learner(chunk)
+    torch.manual_seed(0)
+    wanted = float(whole.backward(batch_of()))
+    torch.manual_seed(0)
+    assert float(parts.backward(batch_of())) == pytest.approx(wanted, rel=1e-9)
+    assert_close(gradients(parts), gradients(whole))
+
+
+def shared_gradients(shard: Shard) -> dict[str, Tensor]:
+    one = learner(shard=shard)
+    torch.manual_seed(0)
+    one.backward(batch_of(shard.rows(ROWS)))
+    return gradients(one)
+
+
+def test_processes_do_not_change_the_gradients(tmp_path: Path) -> None:
+    """Although rows have different numbers of negatives."""
+    wanted = shared_gradients(Shard())
+    for found in run(2, shared_gradients, tmp_path):
+        assert_close(found, wanted)
+
+
+def test_prompts_learn_fast_and_never_decay() -> None:
+    model = prompted_model()
+    groups = make_optimizer(model, OptimSettings()).param_groups
+    (prompts,) = [group for group in groups if group["name"] == "prompts"]
+    assert (prompts["lr"], prompts["weight_decay"], len(prompts["params"])) == (1e-2, 0.0, 2)
+    new = {id(parameter) for group in groups if group["name"] == "new" for parameter in group["params"]}
+    assert model.fine_head is not None
+    assert {id(parameter) for parameter in model.fine_head.parameters()} <= new
+
+
+def test_a_run_without_fine_settings_is_recognised_as_before() -> None:
+    assert not [name for name in run_identity(TrainingSettings(), {}) if "fine" in name or "prompt" in name]
+    changed = run_identity(TrainingSettings(fine=FineLoss(weight=0.3)), {})
+    assert changed["fine.weight"] == "0.3"
+
+
+TEXTS = {"v0": ["a red car", "a red boat"], "v1": ["a blue fish"], "v2": ["a man is cooking"]}
+
+
+class Zeros:
+    @property
+    def description(self) -> dict[str, str]:
+        return {"source": "test"}
+
+    def problems(self, videos: object) -> dict[str, str]:
+        return {}
+
+    def read(self, videos: list[str]) -> ClipArrays:
+        return ClipArrays(
+            torch.zeros(len(videos), 2, 3, 4).numpy(), torch.ones(len(videos), 2, dtype=torch.bool).numpy()
+        )
+
+
+def negative(video: str, caption: str, text: str) -> Negative:
+    return Negative(text, video, video, caption, text, "noun", 0, 1, "a", "b", "test")
+
+
+def pair_batches(**settings: object) -> PairBatches:
+    captions = tuple(Caption(f"{v}#{k}", v, text) for v, texts in TEXTS.items() for k, text in enumerate(texts))
+    rows = [negative(v, text, f"{text} {word}") for v in ("v0", "v1") for text in TEXTS[v] for word in ("dog", "cat")]
+    rows.append(negative("v1", "a blue fish", "a blue fish very very very long before the change"))
+    values = {"batch_size": 3, "max_words": 12, "negatives": 2} | settings
+    return PairBatches(
+        Split("train", tuple(TEXTS), captions), Zeros(), tiny_tokenizer(), PairSettings(**values), texts_of(rows)
+    )
+
+
+def test_slot_0_is_the_whole_caption_and_missing_negatives_are_told() -> None:
+    made = pair_batches(word_dropout=0.9)
+    batch = made.batch_at(4)
+    assert batch.candidates is not None
+    for row, caption in enumerate(made.captions_at(4)):
+        own = made.tokenizer.encode([caption.text], 12)
+        width = min(12, batch.candidates.input_ids.shape[2])
+        assert batch.candidates.input_ids[row, 0].tolist() == own.ids[0, :width].tolist()
+        assert batch.candidates.real[row].tolist() == [True, *[caption.video_id != "v2"] * 2]
+    again = pair_batches(word_dropout=0.9).batch_at(4).candidates
+    assert again is not None
+    assert torch.equal(again.input_ids, batch.candidates.input_ids)
+
+
+def test_a_change_behind_the_last_word_read_is_no_negative() -> None:
+    batch = pair_batches(max_words=5, negatives=3).batch_at(0)
+    chosen = [caption.text for caption in pair_batches(max_words=5).captions_at(0)]
+    assert batch.candidates is not None
+    ids = batch.candidates.input_ids[chosen.index("a blue fish")]
+    real = batch.candidates.real[chosen.index("a blue fish")]
+    assert real[0]
+    assert real.tolist() == [True, *((ids[1:] != ids[0]).any(1)).tolist()]
+    assert not real.all()
+
+
+def test_a_file_of_other_captions_is_refused() -> None:
+    given = texts_of([negative("v0", "a red car", "a red dog")])
+    assert given.require([("v0", " a red car"), ("v0", "else")]) == 1
+    with pytest.raises(DataError, match="no training caption has negatives"):
+        given.require([("v9", "a red car")])
