@@ -5,11 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from finereel import datasets
+from finereel.datasets import DATASETS
 from finereel.datasets.features import FeatureStore
 from finereel.datasets.frames import FrameStore
 from finereel.datasets.worlds import WorldSource
 from finereel.errors import ConfigError, DataError
-from finereel.sources import SourceOptions, open_source
+from finereel.negatives.types import CaptionRow
+from finereel.sources import SourceOptions, captions_of, open_source
+from tiny_annotations import write_annotations
 
 
 def test_videos_become_frames_at_the_models_size(tmp_path: Path) -> None:
@@ -43,3 +47,34 @@ def test_without_any_place_it_asks() -> None:
         open_source("msvd", SourceOptions(annotations=Path("here")))
     with pytest.raises(DataError, match="no folder"):
         open_source("msvd", SourceOptions(videos=Path("nowhere")))
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_captions_of_every_data_set(tmp_path: Path, name: str) -> None:
+    """Each caption once; the same ids and texts as in the splits."""
+    annotations = write_annotations(name, tmp_path)
+    rows = list(captions_of(annotations, name))
+    dataset = datasets.load(name, annotations)
+    said = {(c.id, c.video_id, c.text) for split in dataset.splits.values() for c in split.captions}
+    found = {(row.id, row.video_id, row.caption) for row in rows}
+    assert len(rows) == len(found) == len({row.id for row in rows})
+    assert found == {one for one in said if not (name == "msrvtt" and one[0] == "ret0")}
+    one = next(iter(dataset.splits.values()))
+    assert [row.id for row in captions_of(annotations, name, one.name)] == [caption.id for caption in one.captions]
+
+
+def test_captions_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("id,video_id,caption\na,v, a dog\n")
+    assert list(captions_of(tmp_path / "c.csv")) == [CaptionRow("a", "v", " a dog")]
+
+
+def test_captions_that_cannot_be_had(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected one of activitynet, captions"):
+        list(captions_of(tmp_path, "uvo"))
+    with pytest.raises(ConfigError, match="has a path and no splits"):
+        list(captions_of(None))
+    with pytest.raises(ConfigError, match="has a path and no splits"):
+        list(captions_of(tmp_path / "c.csv", split="train"))
+    annotations = write_annotations("msvd", tmp_path)
+    with pytest.raises(ConfigError, match="unknown split of msvd 'all': expected one of"):
+        list(captions_of(annotations, "msvd", "all"))

@@ -71,8 +71,8 @@ def captions_of(source: Path | None, form: str = CAPTION_FILE, split: str | None
     split: one split of the data set; None for all of them, each caption once. ReelWorld needs no files.
     Raises ConfigError for an unknown form or split, DataError for files that do not parse.
 
-    >>> next(captions_of(None, "reelworld", "val")).video_id
-    'val/0'
+    >>> CAPTION_FORMS[:3]
+    ('captions', 'msrvtt', 'msvd')
     """
     if form == CAPTION_FILE:
         if source is None or split is not None:

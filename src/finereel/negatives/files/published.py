@@ -34,6 +34,7 @@ FORMS = (
         video="image_path",
         caption="true_caption",
         negative="false_caption",
+        order=("image_id", "image_path", "bbox_x", "bbox_y", "bbox_w", "bbox_h", "true_caption", "false_caption"),
     ),
     RecordForm(
         "vitatecs",

@@ -65,7 +65,7 @@ def read_released(path: Path, known: Known) -> Iterator[Negative]:
     """
     pos = known.pos or pos_named(path)
     if pos is None:
-        raise ConfigError(f"the name of {path} says no part of speech, such as adverb: say which it is (--pos)")
+        raise ConfigError(f"the name of {path} says no part of speech, such as adverb: say which it is (--read-as)")
     for row in keyed_rows(path):
         caption = _caption(row, known, "released")
         entries = Row(path, row.place, json_object(path, row.values["value"], row.place))

@@ -1,0 +1,12 @@
+"""`finereel negatives ...`: captions that are almost right, made, measured, read by people and converted."""
+
+from collections.abc import Callable
+
+from finereel.cli.negatives import convert, make, report, review
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "make": make.make,
+    "convert": convert.convert,
+    "report": report.report,
+    "review": review.review,
+}
