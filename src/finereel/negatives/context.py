@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain, islice
 
 from finereel.negatives.lexicon import Lexicon
 from finereel.negatives.sites import DETERMINERS
@@ -64,6 +65,13 @@ class Context:
             self._count(plain_words(row.caption))
         self.video = lru_cache(maxsize=256)(self._video)
 
+    def __getstate__(self) -> dict[str, object]:
+        """For another process: without what each process has of its own."""
+        return {key: value for key, value in vars(self).items() if key not in ("video", "lexicon")}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state, lexicon=Lexicon.load(), video=lru_cache(maxsize=256)(self._video))
+
     @property
     def attested(self) -> bool:
         """Whether there are captions enough to take an unseen pair of words for an odd one."""
@@ -72,6 +80,11 @@ class Context:
     def pair(self, left: str, right: str) -> int:
         """How often `right` follows `left`, determiners between them left out; END is the end of a caption."""
         return self._pairs[f"{left} {right}"]
+
+    def sample(self, count: int) -> list[str]:
+        """At most `count` captions, evenly spaced in the order of the videos."""
+        step = max(1, -(-self.captions // count))
+        return list(islice(chain.from_iterable(self._texts.values()), 0, None, step))
 
     def _video(self, video_id: str) -> VideoWords:
         return VideoWords(self._texts.get(video_id, ()), self.lexicon)

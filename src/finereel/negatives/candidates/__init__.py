@@ -9,7 +9,6 @@ from finereel.negatives.candidates import antonyms, curated, sisters
 from finereel.negatives.candidates.base import Candidate
 from finereel.negatives.lexicon import Lexicon
 from finereel.negatives.sets import phrases
-from finereel.negatives.sets import phrases
 from finereel.negatives.sites import Site
 from finereel.negatives.types import PartOfSpeech
 

@@ -1,0 +1,131 @@
+"""`negatives make`: captions in, negatives out."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from finereel.cli.options import JsonOption
+from finereel.cli.output import console, print_json, shown
+
+if TYPE_CHECKING:
+    from finereel.cli.progress import StageProgress
+    from finereel.negatives.generate import Summary
+    from finereel.negatives.settings import GeneratorSettings
+    from finereel.negatives.types import CaptionRow, PartOfSpeech
+
+ALL_PARTS = "noun,verb,adjective,adverb,preposition"
+
+
+def make(
+    captions: Annotated[
+        Path, typer.Argument(metavar="CAPTIONS", help="A CSV or JSONL of id, video_id, caption; or see --format.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A JSONL file, one negative per line.")],
+    mode: Annotated[
+        str,
+        typer.Option(metavar="clean|paper", help="clean: grammatical and false. paper: as the paper released them."),
+    ] = "clean",
+    pos: Annotated[str, typer.Option(metavar="POS,POS", help="Which parts of speech.")] = ALL_PARTS,
+    per_caption: Annotated[int, typer.Option(metavar="N", help="At most so many per caption and part of speech.")] = 20,
+    seed: Annotated[int, typer.Option(help="With captions and settings it decides everything.")] = 0,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Keep only what a reader without eyes cannot tell; see `report`.")
+    ] = False,
+    form: Annotated[
+        str,
+        typer.Option("--format", metavar="NAME", help="captions, or the data set whose annotations CAPTIONS holds."),
+    ] = "captions",
+    max_words: Annotated[
+        int, typer.Option(metavar="N", help="Tokens the text encoder reads; edits behind them are refused.")
+    ] = 32,
+    legacy: Annotated[
+        bool,
+        typer.Option("--legacy", help="In paper mode, change every occurrence of the word as the released sets do."),
+    ] = False,
+    propose: Annotated[
+        str, typer.Option(metavar="SPEC", help="A language model beside the rules: fill-mask:DIR or llm:MODEL@URL.")
+    ] = "",
+    propose_cache: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where the answers of the language model are kept.")
+    ] = None,
+    workers: Annotated[int, typer.Option(metavar="N", help="Processes; 0 takes one per core.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Make captions that are almost right: one word changed so that the video contradicts it.
+
+    Example: finereel negatives make captions.csv negatives.jsonl --balance
+
+    The same captions and settings give the same file. A run that was stopped goes on where it was when the same command
+    is given again. JSON has captions, negatives, and for each part of speech negatives and captions.
+    """
+    from finereel.cli.progress import StageProgress
+    from finereel.negatives.settings import GeneratorSettings
+
+    settings = GeneratorSettings(
+        mode=mode,
+        parts_of_speech=_parts(pos),
+        per_caption=per_caption,
+        seed=seed,
+        max_words=max_words,
+        legacy=legacy,
+        propose=propose,
+        propose_cache=propose_cache,
+    )
+    read = _reader(captions, form)
+    with StageProgress() as progress:
+        summary = _make(read, out, settings, workers or os.cpu_count() or 1, balance, progress)
+    if as_json:
+        print_json(summary.as_json())
+    else:
+        _print(summary, out)
+
+
+def _make(
+    read: "Callable[[], Iterable[CaptionRow]]",
+    out: Path,
+    settings: "GeneratorSettings",
+    workers: int,
+    balanced: bool,
+    progress: "StageProgress",
+) -> "Summary":
+    from finereel.negatives.balance import BalanceSettings
+    from finereel.negatives.generate import balance_file, generate
+
+    def keep_some(part: Path, target: Path) -> "Summary":
+        return balance_file(part, target, list(read()), BalanceSettings(size=settings.per_caption, seed=settings.seed))
+
+    return generate(read, out, settings, workers, progress, keep_some if balanced else None)
+
+
+def _parts(names: str) -> "tuple[PartOfSpeech, ...]":
+    from finereel.errors import unknown_name
+    from finereel.negatives.types import PARTS_OF_SPEECH
+
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if name not in PARTS_OF_SPEECH:
+            raise unknown_name("part of speech", name, PARTS_OF_SPEECH)
+    return tuple(pos for pos in PARTS_OF_SPEECH if pos in wanted)
+
+
+def _reader(captions: Path, form: str) -> "Callable[[], Iterable[CaptionRow]]":
+    """Reads the captions anew each time it is called."""
+    from finereel.sources import captions_of
+
+    return lambda: captions_of(captions, form)
+
+
+def _print(summary: "Summary", out: Path) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("part of speech", "captions", "negatives"):
+        table.add_column(column, justify="left" if column == "part of speech" else "right")
+    for pos, count in summary.negatives.most_common():
+        table.add_row(pos, f"{summary.covered[pos]:,}", f"{count:,}")
+    console().print(table)
+    said = f"{summary.negatives.total():,} negatives of {summary.captions:,} captions in {shown(str(out))}"
+    console().print(Text(said), soft_wrap=True)

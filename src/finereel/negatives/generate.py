@@ -1,0 +1,231 @@
+"""CAPTIONS -> A FILE OF NEGATIVES, in parallel, stopped and taken up again at will, the same bytes every time.
+
+Captions are read twice: once for what they say as a whole, once to be worked on in batches. Finished batches go to
+OUT.part in order, and OUT.state says how far they reach; when all are done, OUT.part becomes OUT. A run with the same
+captions and settings goes on from there; with others it starts anew.
+"""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import IO
+
+from finereel.errors import ConfigError, DataError
+from finereel.negatives.balance import BalanceSettings, balance
+from finereel.negatives.context import Context
+from finereel.negatives.files import jsonl, write_negatives
+from finereel.negatives.files.jsonl import line_of
+from finereel.negatives.lexicon import Lexicon
+from finereel.negatives.modes import MODES, Prepared, prepare
+from finereel.negatives.settings import GeneratorSettings
+from finereel.negatives.tagging import Agreement
+from finereel.negatives.types import CaptionRow, Negative
+
+BATCH = 200
+VERSION = "1"
+
+OnProgress = Callable[[str, int, int], None]
+Finish = Callable[[Path, Path], "Summary"]  # takes the whole unfinished file, writes the other
+Batch = tuple[bytes, dict[str, int], dict[str, int]]  # lines, rows and captions per part of speech
+
+
+@dataclass
+class Summary:
+    """What a run made: captions read, and per part of speech negatives and captions that have some."""
+
+    captions: int = 0
+    negatives: Counter[str] = field(default_factory=Counter)
+    covered: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, object]:
+        """For `--json`."""
+        pos = {name: {"negatives": count, "captions": self.covered[name]} for name, count in self.negatives.items()}
+        return {"captions": self.captions, "negatives": self.negatives.total(), "pos": pos}
+
+
+def generate(
+    captions: Callable[[], Iterable[CaptionRow]],
+    out: Path,
+    settings: GeneratorSettings,
+    workers: int = 1,
+    on_progress: OnProgress = lambda what, done, total: None,
+    finish: Finish | None = None,
+) -> Summary:
+    """Write the negatives of all captions to `out`, native form (JSONL), in the order of the captions.
+
+    captions: gives the rows from the start each time it is called. workers: processes; the result is the same.
+    on_progress: called with what is done, how far, and of how many. finish: writes `out` from the file of all
+    negatives, as `balance_file` does; without it that file becomes `out`.
+    Raises ConfigError for fewer than one worker, DataError where a caption id stands twice or there is no caption. What
+    was written stays when it is stopped, and the same call goes on from there.
+    """
+    if workers < 1:
+        raise ConfigError(f"workers: expected 1 or more, got {workers}")
+    context, digest = _survey(captions(), on_progress)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    prepared = prepare(context, settings)
+    part, state = _open_part(out, f"{VERSION} {digest} {_print_of(settings)}")
+    summary = state.summary
+    rest = islice(captions(), summary.captions, None)
+    with part.open("ab") as file, _batches(prepared, rest, workers) as results:
+        on_progress("making negatives", summary.captions, context.captions)
+        for count, batch in results:
+            state.append(file, count, batch)
+            on_progress("making negatives", summary.captions, context.captions)
+    if finish is None:
+        _put(part, out)
+    else:
+        summary = finish(part, out)
+        part.unlink()
+    state.path.unlink()
+    return summary
+
+
+def _survey(captions: Iterable[CaptionRow], on_progress: OnProgress) -> tuple[Context, str]:
+    """The context of all captions, and a digest of them."""
+    digest, seen = hashlib.blake2b(digest_size=16), set[str]()
+
+    def checked() -> Iterator[CaptionRow]:
+        for number, row in enumerate(captions, 1):
+            if row.id in seen:
+                raise DataError(f"the caption id {row.id!r} stands twice (second as caption {number}): ids must differ")
+            seen.add(row.id)
+            digest.update(json.dumps([row.id, row.video_id, row.caption]).encode())
+            if number % 1000 == 0:
+                on_progress("reading captions", number, 0)
+            yield row
+
+    context = Context(checked(), Lexicon.load())
+    if not context.captions:
+        raise DataError("expected captions to make negatives of, got none")
+    return context, digest.hexdigest()
+
+
+def _print_of(settings: GeneratorSettings) -> str:
+    """All that decides the result besides the captions: settings and the word sets and rules as shipped."""
+    values = {key: str(value) for key, value in asdict(settings).items() if key != "propose_cache"}
+    digest = hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=8)
+    for path in sorted(Path(__file__).parent.rglob("*")):
+        if path.suffix in (".toml", ".py"):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@dataclass
+class _State:
+    """How far a file has come: bytes written, and what they hold."""
+
+    path: Path
+    key: str
+    written: int
+    summary: Summary
+
+    def append(self, file: IO[bytes], captions: int, batch: Batch) -> None:
+        """Add a batch and note it, in that order: after a crash, bytes past `written` are cut off."""
+        lines, rows, covered = batch
+        file.write(lines)
+        file.flush()
+        self.written += len(lines)
+        self.summary.captions += captions
+        self.summary.negatives.update(rows)
+        self.summary.covered.update(covered)
+        kept = {"key": self.key, "written": self.written, **vars(self.summary)}
+        scratch = self.path.with_name(self.path.name + ".new")
+        scratch.write_text(json.dumps(kept))
+        scratch.replace(self.path)
+
+
+def _rows(part: Path) -> Iterator[Negative]:
+    return map(jsonl.negative_of, jsonl.read_rows(part))
+
+
+def balance_file(part: Path, out: Path, captions: Sequence[CaptionRow], settings: BalanceSettings) -> Summary:
+    """Write the negatives of `part` that `finereel.negatives.balance` keeps to `out`, with their scores."""
+    selection = balance(_rows(part), captions, settings)
+    summary = Summary(len(captions))
+    seen: set[tuple[str, str]] = set()
+
+    def counted() -> Iterator[Negative]:
+        for row in selection.kept(_rows(part)):
+            summary.negatives[row.pos] += 1
+            summary.covered[row.pos] += (row.caption_id, row.pos) not in seen
+            seen.add((row.caption_id, row.pos))
+            yield row
+
+    write_negatives(counted(), out)
+    return summary
+
+
+def _put(part: Path, out: Path) -> None:
+    """Give the whole file its name."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(out)
+
+
+def _open_part(out: Path, key: str) -> tuple[Path, _State]:
+    """Where to go on: what an earlier run with the same key left, cut to what is certain; else an empty file."""
+    part, path = out.with_name(out.name + ".part"), out.with_name(out.name + ".state")
+    state = _State(path, key, 0, Summary())
+    try:
+        kept = json.loads(path.read_text())
+        if kept["key"] == key and part.stat().st_size >= kept["written"]:
+            negatives, covered = Counter(kept["negatives"]), Counter(kept["covered"])
+            state = _State(path, key, kept["written"], Summary(kept["captions"], negatives, covered))
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    with part.open("ab") as file:
+        file.truncate(state.written)
+    return part, state
+
+
+class _Worker:
+    """Turns rows into lines, in this process or in another."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._tag = Agreement(prepared.settings.taggers)
+        self._generator = MODES[prepared.settings.mode](prepared)
+
+    def __call__(self, rows: Sequence[CaptionRow]) -> tuple[int, Batch]:
+        lines, counts, covered = [], Counter[str](), Counter[str]()
+        for row in rows:
+            negatives = self._generator.negatives(row, self._tag(row.caption))
+            lines += [line_of(negative) for negative in negatives]
+            counts.update(negative.pos for negative in negatives)
+            covered.update({negative.pos for negative in negatives})
+        text = "".join(f"{line}\n" for line in lines)
+        return len(rows), (text.encode(errors="surrogatepass"), dict(counts), dict(covered))
+
+
+_worker: _Worker | None = None
+
+
+def _start(prepared: Prepared) -> None:
+    import signal
+
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
+    _worker = _Worker(prepared)
+
+
+def _work(rows: Sequence[CaptionRow]) -> tuple[int, Batch]:
+    assert _worker is not None
+    return _worker(rows)
+
+
+@contextmanager
+def _batches(prepared: Prepared, rows: Iterator[CaptionRow], workers: int) -> Iterator[Iterator[tuple[int, Batch]]]:
+    """Batches of captions turned into lines, in order."""
+    batches = iter(lambda: list(islice(rows, BATCH)), [])
+    if workers == 1:
+        yield map(_Worker(prepared), batches)
+        return
+    with get_context("spawn").Pool(workers, _start, (prepared,)) as pool:
+        yield pool.imap(_work, batches)
