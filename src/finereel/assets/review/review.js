@@ -28,6 +28,7 @@
       try {
         localStorage.setItem(place(), JSON.stringify(events));
         trouble("");
+        kept("All verdicts are kept in this browser; download them at the end.");
       } catch {
         trouble("This browser does not keep verdicts: download them before you close the page.");
       }
@@ -37,7 +38,7 @@
 
   const queue = [];
   let sending = false;
-  const headers = { "Content-Type": "application/json", "X-Review-Token": data.token };
+  const headers = { "Content-Type": "application/json", "X-Finereel-Review": "1" };
   const onServer = {
     async load() {
       const answer = await fetch(`verdicts?rater=${encodeURIComponent(rater)}`, { headers });
@@ -46,6 +47,7 @@
     },
     add(event) {
       queue.push(event);
+      kept("Saving.");
       send();
     },
     waiting: () => queue.length > 0,
@@ -60,6 +62,7 @@
         if (!answer.ok) throw new Error((await answer.text()).slice(0, 300));
         queue.shift();
         trouble("");
+        if (!queue.length) kept("All verdicts are saved.");
       } catch (error) {
         trouble(`${queue.length} not saved yet, trying again: ${error.message}`);
         await new Promise((resolve) => setTimeout(resolve, 1500));
@@ -125,6 +128,7 @@
 
   const say = (text) => { at("said").textContent = text; };
   const trouble = (text) => { if (at("trouble").textContent !== text) at("trouble").textContent = text; };
+  const kept = (text) => { if (at("kept").textContent !== text) at("kept").textContent = text; };
   const changed = (parts) => parts.filter((part) => part[1]).map((part) => part[0]).join(" ... ");
 
   function fill(node, parts) {
@@ -286,22 +290,22 @@
     }
     rater = name;
     keeper = data.kind === "served" ? onServer : inBrowser;
-    let kept = [];
+    let earlier = [];
     try {
-      kept = await keeper.load();
+      earlier = await keeper.load();
     } catch (error) {
       return ask(error.message);
     }
     const known = new Set(data.items.map((item) => item.key));
-    kept.forEach(take);
+    earlier.forEach(take);
     undoable = undoable.filter(([key]) => known.has(key));
     at("who").hidden = true;
-    at("desk").hidden = at("foot").hidden = false;
+    at("desk").hidden = at("foot").hidden = at("progress").hidden = false;
     at("rater").textContent = `Rater: ${rater}.`;
     position = data.items.length - 1;
     const next = nextOpen();
     position = -1;
-    show(next < 0 ? 0 : next, kept.length ? "Going on where you stopped." : "");
+    show(next < 0 ? 0 : next, earlier.length ? "Going on where you stopped." : "");
     return at("caption").focus();
   }
 

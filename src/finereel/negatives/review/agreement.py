@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from finereel.errors import DataError
 from finereel.evaluation.intervals import wilson_interval
 from finereel.negatives.review.verdicts import VERDICTS, Judgement
-from finereel.negatives.types import PARTS_OF_SPEECH
+from finereel.negatives.types import CHANGES
 
 ALL = "all"
 """The row over all parts of speech."""
@@ -105,5 +105,5 @@ def disagreements(first: Mapping[str, Judgement], second: Mapping[str, Judgement
 
 
 def _by_pos(judged: Sequence[Judgement]) -> dict[str, list[Judgement]]:
-    groups = {str(pos): [item for item in judged if item.pos == pos] for pos in PARTS_OF_SPEECH}
+    groups = {str(pos): [item for item in judged if item.pos == pos] for pos in CHANGES}
     return {name: items for name, items in (groups | {ALL: list(judged)}).items() if items}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from finereel.errors import ConfigError
-from finereel.negatives.types import PARTS_OF_SPEECH, Negative
+from finereel.negatives.types import Change, Negative
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,21 @@ def review_items(rows: Iterable[Negative], choice: Choice | None = None) -> tupl
     different items where they differ in anything, and where they do not, too.
     """
     wanted = choice or Choice()
-    items = list(_with_keys(rows))
-    if wanted.sample:
-        drawn: list[Item] = []
-        for pos in PARTS_OF_SPEECH:
-            of_pos = (item for item in items if item.row.pos == pos)
-            drawn += heapq.nsmallest(wanted.sample, of_pos, key=lambda item: _place(item.key, f"draw {wanted.seed}"))
-        items = drawn
-    return tuple(sorted(items, key=lambda item: _place(item.key, f"show {wanted.seed}")))
+    drawn = _drawn(_with_keys(rows), wanted) if wanted.sample else list(_with_keys(rows))
+    return tuple(sorted(drawn, key=lambda item: _place(item.key, f"show {wanted.seed}")))
+
+
+def _drawn(items: Iterable[Item], choice: Choice) -> list[Item]:
+    """The `choice.sample` items of every part of speech with the smallest drawn numbers, holding no more at a time."""
+    kept: dict[Change, list[tuple[int, str, Item]]] = {}
+    for item in items:
+        heap = kept.setdefault(item.row.pos, [])
+        entry = (-_place(item.key, f"draw {choice.seed}"), item.key, item)
+        if len(heap) < choice.sample:
+            heapq.heappush(heap, entry)
+        else:
+            heapq.heappushpop(heap, entry)
+    return [item for heap in kept.values() for _, _, item in heap]
 
 
 def set_name(items: Iterable[Item]) -> str:
@@ -57,14 +64,13 @@ def _with_keys(rows: Iterable[Negative]) -> Iterator[Item]:
     seen: Counter[str] = Counter()
     for row in rows:
         told = (row.id, row.video_id, row.caption_id, row.caption, row.negative, row.pos, row.start, row.end)
-        text = json.dumps(told)
-        key = _digest(f"{text} {seen[text]}" if seen[text] else text)
-        seen[text] += 1
-        yield Item(key, row)
+        key = _digest(json.dumps(told))
+        seen[key] += 1
+        yield Item(key if seen[key] == 1 else f"{key}-{seen[key]}", row)
 
 
-def _place(key: str, purpose: str) -> bytes:
-    return blake2b(f"{purpose} {key}".encode(), digest_size=8).digest()
+def _place(key: str, purpose: str) -> int:
+    return int(_digest(f"{purpose} {key}"), 16)
 
 
 def _digest(text: str) -> str:

@@ -51,10 +51,13 @@ def _compared(caption: str, negative: str) -> tuple[tuple[Part, ...], tuple[Part
 
 
 def _joined(parts: list[Part]) -> tuple[Part, ...]:
-    """Without empty pieces, neighbours of a kind as one."""
+    """Without empty pieces, neighbours of a kind as one, and a space between two changed words as changed."""
     out: list[Part] = []
     for text, changed in parts:
-        if text and out and out[-1][1] == changed:
+        if changed and len(out) > 1 and out[-2][1] and out[-1][0].isspace():
+            space = out.pop()[0]
+            out[-1] = (out[-1][0] + space + text, True)
+        elif text and out and out[-1][1] == changed:
             out[-1] = (out[-1][0] + text, changed)
         elif text:
             out.append((text, changed))

@@ -20,14 +20,12 @@ _ASSETS = files("finereel") / "assets" / "review"
 class PageSettings:
     """kind: "served" (videos and verdicts go over the connection) or "static" (all in the page, verdicts downloaded).
 
-    name: what downloaded verdicts are called after. rater: who reads; "" lets the page ask. token: what a served page
-    must send along with verdicts.
+    name: what downloaded verdicts are called after. rater: who reads; "" lets the page ask.
     """
 
     kind: Literal["served", "static"]
     name: str
     rater: str = ""
-    token: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,6 @@ def _data(items: Sequence[Item], media: Mapping[str, Sequence[str]], settings: P
         "kind": settings.kind,
         "name": settings.name,
         "rater": settings.rater,
-        "token": settings.token,
         "set": set_name(items),
         "verdicts": VERDICTS,
         "media": {key: list(stills) for key, stills in media.items()},

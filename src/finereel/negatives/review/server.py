@@ -2,7 +2,6 @@
 
 import json
 import mimetypes
-import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +20,8 @@ from finereel.negatives.review.verdicts import VerdictLog, current, judgement, r
 from finereel.video.files import open_regular
 
 HOST = "127.0.0.1"
+_HEADER = "X-Finereel-Review"
+"""What the page sends along; a page of another origin cannot, as browsers ask first and nothing here answers them."""
 _LARGEST_BODY = 1 << 16
 _CHUNK = 1 << 18
 
@@ -33,10 +34,9 @@ class Desk:
     """
 
     def __init__(self, items: Sequence[Item], videos: Mapping[str, Path], negatives: Path, rater: str = "") -> None:
-        self.token = secrets.token_urlsafe(24)
         self.rater = rater_name(rater) if rater else ""
         self.videos = {media_key(video): path for video, path in videos.items()}
-        settings = PageSettings("served", negatives.stem, self.rater, self.token)
+        settings = PageSettings("served", negatives.stem, self.rater)
         self.page: Page = make_page(items, dict.fromkeys(self.videos, ()), settings)
         self._items = {item.key: item for item in items}
         self._negatives = negatives
@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_video(self._desk.videos[key])
         elif kind not in ("stills", "verdicts") or (kind == "stills" and key not in self._desk.videos):
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing under this address")
-        elif not self._has_token():
+        elif not self._is_page():
             return
         elif kind == "stills":
             self._send_json(self._desk.stills(key))
@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """A verdict."""
         self.close_connection = True
-        if not self._is_local() or not self._has_token():
+        if not self._is_local() or not self._is_page():
             return
         length = self.headers.get("Content-Length", "")
         if urlsplit(self.path).path != "/verdicts" or not length.isdecimal() or int(length) > _LARGEST_BODY:
@@ -157,10 +157,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._refuse(HTTPStatus.FORBIDDEN, f"open http://{HOST}:{port}/ instead")
         return False
 
-    def _has_token(self) -> bool:
-        if secrets.compare_digest(self.headers.get("X-Review-Token", "").encode(), self._desk.token.encode()):
+    def _is_page(self) -> bool:
+        if self.headers.get(_HEADER) == "1":
             return True
-        self._refuse(HTTPStatus.FORBIDDEN, "the review was started again: load the page again")
+        self._refuse(HTTPStatus.FORBIDDEN, "only the page of the review may ask this")
         return False
 
     def _send_verdicts(self, rater: str) -> None:

@@ -1,0 +1,251 @@
+"""`negatives review`: people read negatives, and what two of them said is measured."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from finereel.cli.negatives.review_views import print_agreement, print_summary
+from finereel.cli.options import JsonOption
+from finereel.cli.output import print_json, shown
+
+if TYPE_CHECKING:
+    from finereel.negatives.review.items import Item
+    from finereel.negatives.review.verdicts import Judgement
+
+
+@dataclass(frozen=True)
+class _Review:
+    """What is read, by whom, and where its videos are."""
+
+    file: Path
+    items: "tuple[Item, ...]"
+    videos: Mapping[str, Path]
+    rater: str
+    as_json: bool
+
+    def tell(self, told: Mapping[str, Any], text: str) -> None:
+        """The outcome: a JSON value on stdout, or one line on stderr."""
+        if self.as_json:
+            print_json(told)
+        else:
+            typer.echo(shown(text), err=True)
+
+
+def review(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Negatives, in any form `negatives convert` reads.")],
+    videos: Annotated[Path | None, typer.Option(metavar="DIR", help="The videos, named by their ids.")] = None,
+    rater: Annotated[str, typer.Option(metavar="NAME", help="Who reads; without it the page asks.")] = "",
+    sample: Annotated[int, typer.Option(help="Negatives per part of speech, drawn at random; 0 takes all.")] = 100,
+    seed: Annotated[int, typer.Option(help="Draws and shuffles; one review has one seed for all raters.")] = 0,
+    form: Annotated[str | None, typer.Option("--format", metavar="NAME", help="The form of FILE, if unclear.")] = None,
+    captions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The true captions, for forms that hold negatives alone.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Where to serve on this machine; 0 takes a free port.")] = 8765,
+    export: Annotated[Path | None, typer.Option(metavar="HTML", help="Write the page with stills to one file.")] = None,
+    frames: Annotated[int, typer.Option(help="Stills per video in the exported page.")] = 6,
+    agreement: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="A B", help="Compare two raters: their names, or their verdict files."),
+    ] = None,
+    summary: Annotated[
+        str | None, typer.Option(metavar="A", help="Count what one rater said: a name or a file.")
+    ] = None,
+    import_: Annotated[
+        Path | None, typer.Option("--import", metavar="JSON", help="Take verdicts from Label Studio's JSON export.")
+    ] = None,
+    export_label_studio: Annotated[
+        Path | None, typer.Option(metavar="JSON", help="Write tasks for Label Studio, and its interface (.xml).")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read negatives one by one: valid, also true, ungrammatical, or unsure?
+
+    Example: finereel negatives review negatives.jsonl --videos clips --rater anna
+
+    Opens a page for this machine only. Every verdict is written at once to FILE.verdicts-NAME.jsonl, and the same
+    command goes on where it was left. Raters do not see each other's verdicts. --export writes the page to one file
+    instead, which keeps verdicts in the browser and offers them for download.
+    """
+    wanted: dict[str, tuple[object, Callable[[_Review], None]]] = {
+        "--export": (export, lambda found: _export(found, export or file, frames)),
+        "--import": (import_, lambda found: _import(found, import_ or file)),
+        "--export-label-studio": (export_label_studio, lambda found: _export_tasks(found, export_label_studio or file)),
+        "--agreement": (agreement, lambda _: None),
+        "--summary": (summary, lambda _: None),
+    }
+    asked = [name for name, (value, _) in wanted.items() if value is not None]
+    _only_one(asked)
+    if agreement is not None:
+        _compare(file, agreement, as_json)
+    elif summary is not None:
+        _summarise(file, summary, as_json)
+    else:
+        items = _items(file, form, captions, (sample, seed))
+        found = _Review(file, items, _videos(videos, items), rater, as_json)
+        wanted[asked[0]][1](found) if asked else _serve(found, port)
+
+
+def _only_one(asked: list[str]) -> None:
+    from finereel.errors import ConfigError
+
+    if len(asked) > 1:
+        raise ConfigError(f"expected one of these at a time, got {' and '.join(asked)}")
+
+
+def _items(file: Path, form: str | None, captions: Path | None, choice: tuple[int, int]) -> "tuple[Item, ...]":
+    from finereel.negatives.captions import read_captions
+    from finereel.negatives.files import iter_negatives
+    from finereel.negatives.files.base import Known
+    from finereel.negatives.review.items import Choice, review_items
+
+    sample, seed = choice
+    wanted = Choice(sample, seed)
+    known = Known({row.id: row for row in read_captions(captions)} if captions else {})
+    count = 0
+
+    def counted() -> Any:
+        nonlocal count
+        for row in iter_negatives(file, form, known):
+            count += 1
+            yield row
+
+    items = review_items(counted(), wanted)
+    drawn = f", at most {sample} per part of speech drawn with seed {seed}" if sample else ""
+    typer.echo(f"{len(items):,} of {count:,} negatives{drawn}", err=True)
+    return items
+
+
+def _videos(folder: Path | None, items: "tuple[Item, ...]") -> dict[str, Path]:
+    from finereel.datasets.videos import find_videos
+
+    if folder is None:
+        return {}
+    ids = list(dict.fromkeys(item.row.video_id for item in items))
+    found = find_videos(folder, ids)
+    if len(found) < len(ids):
+        missing = next(video for video in ids if video not in found)
+        typer.echo(shown(f"{len(ids) - len(found)} of {len(ids)} videos not found, first {missing}"), err=True)
+    return found
+
+
+def _serve(found: _Review, port: int) -> None:
+    from finereel.negatives.review.server import HOST, Desk, make_server
+
+    desk = Desk(found.items, found.videos, found.file, found.rater)
+    with make_server(desk, port) as server:
+        url = f"http://{HOST}:{server.server_address[1]}/"
+        found.tell({"url": url, "items": len(found.items)}, f"read at {url}; Ctrl-C stops, nothing is lost")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            for rater, count in desk.judged().items():
+                typer.echo(
+                    f"{rater}: {count} of {len(found.items)} judged, in {shown(str(desk.log(rater).path))}", err=True
+                )
+
+
+def _export(found: _Review, out: Path, frames: int) -> None:
+    from finereel.cli.progress import StageProgress
+    from finereel.errors import ConfigError
+    from finereel.negatives.files.base import write_text
+    from finereel.negatives.review.frames import stills
+    from finereel.negatives.review.page import PageSettings, make_page, media_key
+    from finereel.negatives.review.verdicts import rater_name
+
+    if frames < 1:
+        raise ConfigError(f"frames must be at least 1, got {frames}")
+    media: dict[str, tuple[str, ...]] = {}
+    with StageProgress() as progress:
+        for done, (video, path) in enumerate(found.videos.items(), 1):
+            taken = stills(path, frames)
+            if taken:
+                media[media_key(video)] = taken
+            progress("taking stills", done, len(found.videos))
+    rater = rater_name(found.rater) if found.rater else ""
+    page = make_page(found.items, media, PageSettings("static", found.file.stem, rater))
+    write_text([page.html.decode("ascii")], out)
+    told = {"page": str(out), "items": len(found.items), "videos": len(media), "bytes": len(page.html)}
+    found.tell(told, f"{out}: {len(found.items)} items, {len(media)} videos, {len(page.html):,} bytes")
+
+
+def _export_tasks(found: _Review, out: Path) -> None:
+    from finereel.negatives.review.label_studio import export_tasks
+
+    tasks, interface = export_tasks(found.items, found.videos, out)
+    told = {"tasks": str(tasks), "interface": str(interface), "items": len(found.items)}
+    found.tell(told, f"{tasks}: {len(found.items)} tasks; paste {interface} into the project's labelling interface")
+
+
+def _import(found: _Review, source: Path) -> None:
+    from finereel.errors import ConfigError
+    from finereel.negatives.review.label_studio import read_annotations
+    from finereel.negatives.review.verdicts import current
+
+    given = read_annotations(source, found.items)
+    if found.rater and len(given) > 1:
+        raise ConfigError(f"--rater names one rater, the file has {', '.join(given)}: leave it out")
+    kept = {found.rater or rater: _keep(found.file, found.rater or rater, steps) for rater, steps in given.items()}
+    told = {rater: {"file": str(log.path), "verdicts": len(current(log.events))} for rater, log in kept.items()}
+    found.tell(
+        told, "; ".join(f"{rater}: {facts['verdicts']} verdicts in {facts['file']}" for rater, facts in told.items())
+    )
+
+
+def _keep(file: Path, rater: str, steps: "list[Judgement]") -> Any:
+    """The rater's verdict file with the steps it did not hold yet."""
+    from dataclasses import replace
+
+    from finereel.negatives.review.verdicts import VerdictLog, verdict_path
+
+    log = VerdictLog(verdict_path(file, rater), rater)
+    for step in steps:
+        log.add(replace(step, rater=log.rater))
+    return log
+
+
+def _verdicts(file: Path, who: str) -> "dict[str, Judgement]":
+    """Of a verdict file, or of a rater by name."""
+    from finereel.negatives.review.verdicts import read_verdicts, verdict_path
+
+    return read_verdicts(Path(who) if Path(who).is_file() else verdict_path(file, who))
+
+
+def _compare(file: Path, raters: tuple[str, str], as_json: bool) -> None:
+    from finereel.negatives.review.agreement import agreements, disagreements, shares
+
+    first, second = (_verdicts(file, who) for who in raters)
+    found = agreements(first, second)
+    said = {who: shares(given.values()) for who, given in zip(raters, (first, second), strict=True)}
+    differing = disagreements(first, second)
+    if not as_json:
+        print_agreement(found, said, len(differing))
+        return
+    listed = [{"item": a.item, "id": a.id, "pos": a.pos, "verdicts": [a.verdict, b.verdict]} for a, b in differing]
+    print_json(
+        {
+            "agreement": {name: one.as_json() for name, one in found.items()},
+            "raters": {who: _as_json(given) for who, given in said.items()},
+            "disagreements": listed,
+        }
+    )
+
+
+def _summarise(file: Path, who: str, as_json: bool) -> None:
+    from finereel.errors import DataError
+    from finereel.negatives.review.agreement import shares
+
+    said = shares(_verdicts(file, who).values())
+    if not said:
+        raise DataError(f"{who} has no verdicts yet: finereel negatives review {file} --rater NAME")
+    if as_json:
+        print_json(_as_json(said))
+    else:
+        print_summary(who, said)
+
+
+def _as_json(said: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {pos: {verdict: share.as_json() for verdict, share in given.items()} for pos, given in said.items()}
