@@ -243,6 +243,7 @@ def test_tokens_train_a_model_from_scratch(tmp_path: Path) -> None:
         tokens=replace(made.tokens, dim=32, text_width=32, text_blocks=1, vocab_size=600),
         warm_up=WarmUp(steps=3, batch_size=512, lr=1e-3),
     )
+    assert small.closed_form is not None
     given = RunOptions(tmp_path, features=features, device="cpu")
     stages: list[tuple[int, int]] = []
 
@@ -254,6 +255,9 @@ def test_tokens_train_a_model_from_scratch(tmp_path: Path) -> None:
         run(small, tmp_path / "out", given, stop_after(3))
     outcome = finished(run(small, tmp_path / "out", given, note))
     assert stages == [(2, 1), (2, 2)], "the towers are warm already"
+    fitted = load(tmp_path / "out" / "closed-form").encoder.bag_of_words
+    assert fitted.weights.any()
+    assert fitted.vectors.weight.any()
     assert set(load(tmp_path / "out" / "warm-up" / "best").config.weights) == {"video_sentence"}
     assert outcome.model.num_frames == 2
     assert load(outcome.folder).fingerprint == outcome.record.model.fingerprint
@@ -262,6 +266,29 @@ def test_tokens_train_a_model_from_scratch(tmp_path: Path) -> None:
         run(small, tmp_path / "other", RunOptions(tmp_path, device="cpu"))
     with pytest.raises(ModelError, match="takes precomputed tokens"):
         run(own_videos(), tmp_path / "third", RunOptions(tmp_path, features=features, start=str(outcome.folder)))
+
+
+def test_captions_without_common_words_start_from_random_towers_and_say_so(tmp_path: Path) -> None:
+    tokens = np.random.default_rng(0).standard_normal((8, 2, 3, 8)).astype(np.float16)
+    ids = [f"v{number}" for number in range(8)]
+    np.savez(tmp_path / "a.npz", tokens=tokens, ids=np.array(ids))
+    (tmp_path / "captions.csv").write_text(
+        "video,caption\n" + "\n".join(f"{i},{c}" for i, c in zip(ids, "ABCDEFGH", strict=True))
+    )
+    made = recipe("features")
+    assert isinstance(made, PairRecipe)
+    small = replace(
+        made,
+        training=replace(made.training, steps=1),
+        tokens=replace(made.tokens, dim=32, text_width=32, text_blocks=1, vocab_size=600),
+        warm_up=None,
+    )
+    events: list[Event] = []
+    run(small, tmp_path / "out", RunOptions(tmp_path, features=tmp_path, device="cpu"), events.append)
+    notes = " ".join(event.text for event in events if isinstance(event, Note))
+    assert "this run starts from random towers" in notes
+    assert "instead of 384" in notes
+    assert not (tmp_path / "out" / "closed-form").exists()
 
 
 def test_a_text_tower_that_is_too_short_says_how_many_words_it_reads(videos: Path, start: Path, tmp_path: Path) -> None:

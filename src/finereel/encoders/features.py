@@ -14,6 +14,7 @@ from torch.nn.functional import gelu
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from finereel.config import to_dict
+from finereel.encoders.bag_of_words import BagOfWords
 from finereel.encoders.prompts import Prompts, pool_by_query
 from finereel.encoders.text_tower import encode_tokens
 from finereel.errors import ConfigError
@@ -26,7 +27,7 @@ class FeatureGeometry:
     dim: D of the shared space; token_dim: width of the given tokens; tokens_per_frame: N, the frame's own token
     included; hidden: width of the adapter's hidden layer (0: linear); backbone: what made the tokens, which is part of
     the model's identity; dropout: of single numbers; patch_dropout: of whole patches, in what a frame's own token
-    averages; both in training only; text_*: the text tower.
+    averages; both in training only; text_*: the text tower; bag_of_words: a vector per token beside it, without order.
     """
 
     dim: int
@@ -40,6 +41,7 @@ class FeatureGeometry:
     text_width: int = 128
     text_blocks: int = 2
     text_positions: int = 77
+    bag_of_words: bool = False
 
 
 class FeatureEncoder(nn.Module):
@@ -55,6 +57,7 @@ class FeatureEncoder(nn.Module):
         self.geometry = geometry
         self.text_model = CLIPTextModel(_text_config(geometry))
         self.text_projection = nn.Linear(geometry.text_width, geometry.dim, bias=False)
+        self.bag_of_words = BagOfWords(geometry.vocab_size, geometry.dim) if geometry.bag_of_words else None
         self.adapter = TokenAdapter(geometry)
         self.logit_scale = nn.Parameter(torch.tensor(2.6592))  # ln(1 / 0.07), as CLIP starts
 
@@ -101,8 +104,12 @@ class FeatureEncoder(nn.Module):
     def encode_tokens(
         self, input_ids: Int64[Tensor, "T W"], prompts: Float[Tensor, "n E"] | None = None
     ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
-        """Sentence and words, see `finereel.encoders.text_tower`."""
-        return encode_tokens(self.text_model, self.text_projection, input_ids, prompts)
+        """Sentence and words, see `finereel.encoders.text_tower`; those of the bag of words are added."""
+        sentence, words = encode_tokens(self.text_model, self.text_projection, input_ids, prompts)
+        if self.bag_of_words is None:
+            return sentence, words
+        plain_sentence, plain_words = self.bag_of_words(input_ids)
+        return sentence + plain_sentence, words + plain_words
 
     def encode_frames(
         self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"]
@@ -113,6 +120,11 @@ class FeatureEncoder(nn.Module):
             given = drop_patches(given, self.geometry.patch_dropout)
         adapted: Tensor = self.adapter(given)
         return adapted
+
+    def mean_frame(self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"]) -> Float[Tensor, "V E"]:
+        """The mean of a clip's frame tokens as the adapter's linear map gets them."""
+        own: Tensor = self.adapter.norm(torch.where(frame_mask[..., None], tokens[:, :, 0], 0.0))
+        return (own * frame_mask[..., None]).sum(1) / frame_mask.sum(1, keepdim=True).clamp_min(1)
 
     def encode_prompted(
         self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"], prompts: Prompts

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from finereel.config import ModelConfig
 from finereel.datasets.reelworld import SceneBatches
 from finereel.errors import ConfigError
+from finereel.training.closed_form import ClosedForm
 from finereel.training.pairs import PairSettings
 from finereel.training.settings import TrainingSettings
 
@@ -83,7 +84,7 @@ class PairRecipe:
     token shift is in so many last blocks, whatever the tower's depth. passes: over all captions; None where
     `training.steps` counts. validations: how many, evenly over the run. hold_out: for splits the data set lacks.
     most_missing: the largest share of videos that may be unreadable. `training.validate_every` and `pairs.max_words`
-    follow from the others. warm_up: with `tokens` only.
+    follow from the others. closed_form, warm_up: how the towers start, in this order, with `tokens` only.
     """
 
     name: str
@@ -94,6 +95,7 @@ class PairRecipe:
     start: Literal["clip", "tokens"] = "clip"
     shift_last: int = 2
     tokens: TokenTowers = field(default_factory=TokenTowers)
+    closed_form: ClosedForm | None = None
     warm_up: WarmUp | None = None
     passes: float | None = 5.0
     validations: int = 10

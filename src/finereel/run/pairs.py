@@ -14,17 +14,17 @@ from finereel.datasets.base import ClipSource, Split
 from finereel.datasets.features import FeatureStore
 from finereel.encoders.clip import ClipEncoder
 from finereel.encoders.features import FeatureEncoder, FeatureGeometry
-from finereel.errors import ConfigError, ModelError
+from finereel.errors import ConfigError, ModelError, TrainingError
 from finereel.evaluation.gallery import score_split
 from finereel.evaluation.retrieval import EvaluationSettings, evaluate_scores
 from finereel.model import DEFAULT_MODEL, RetrievalModel, load
 from finereel.recipes.base import PairRecipe, WarmUp
 from finereel.run.conclusion import Conclusion, conclude
 from finereel.run.data import Material, prepare
-from finereel.run.events import OnEvent, Outcome, RunOptions, StageProgress, Working
+from finereel.run.events import Note, OnEvent, Outcome, RunOptions, StageProgress, Working
 from finereel.sources import SourceOptions, open_source
 from finereel.text import Tokenizer, train_tokenizer
-from finereel.training.closed_form import start_in_closed_form
+from finereel.training.closed_form import ClosedForm, fit_towers
 from finereel.training.distributed import Shard, anywhere
 from finereel.training.health import Validation, chance_recall
 from finereel.training.pairs import PairBatches, PairSettings
@@ -52,10 +52,11 @@ def run_pairs(recipe: PairRecipe, out: Path, options: RunOptions, shard: Shard, 
     if towers is not None:
         model = clip_model(recipe, towers)
     else:
+        recipe = with_fitting_batch(recipe, material, on_event)
         words = vocabulary(recipe, material.data.split("train"))
         model = token_model(recipe, material, words)
         if recipe.closed_form:
-            start_from(model, in_closed_form(recipe, model, material, out / "closed-form", on_event))
+            start_in_closed_form(model, recipe.closed_form, material, out / "closed-form", on_event)
         if recipe.warm_up:
             coarse = replace(material, negatives=None)
             first = Stretch(warming(recipe, recipe.warm_up, material), coarse, judge, out / "warm-up", device)
@@ -116,23 +117,41 @@ def warming(recipe: PairRecipe, warm_up: WarmUp, material: Material) -> PairReci
     )
 
 
-def in_closed_form(
-    recipe: PairRecipe, model: RetrievalModel, material: Material, folder: Path, on_event: OnEvent
-) -> RetrievalModel:
-    """Towers in closed form, computed once: a resumed run reads them back and starts from the very same numbers."""
+def with_fitting_batch(recipe: PairRecipe, material: Material, on_event: OnEvent) -> PairRecipe:
+    """The recipe with batches of at most as many videos as there are, an even number."""
+    most = max(2, len(material.data.split("train").videos) // 2 * 2)
+    if recipe.pairs.unit != "videos" or recipe.pairs.batch_size <= most:
+        return recipe
+    on_event(Note(f"batches of {most} instead of {recipe.pairs.batch_size}: there are no more videos to train on"))
+    return replace(recipe, pairs=replace(recipe.pairs, batch_size=most))
+
+
+def start_in_closed_form(
+    model: RetrievalModel, settings: ClosedForm, material: Material, folder: Path, on_event: OnEvent
+) -> None:
+    """Towers in closed form, computed once: a resumed run reads them back and starts from the very same numbers.
+
+    Where the captions have too few common words for it, the towers stay random and whoever watches is told.
+    """
     if not folder.is_dir():
-        split, settings = material.data.split("train"), recipe.closed_form
-        assert settings is not None
-        start_in_closed_form(
-            model, split, material.source, settings, lambda done, total: on_event(Working("closed form", done, total))
-        )
+        try:
+            fit_towers(
+                model,
+                material.data.split("train"),
+                material.source,
+                settings,
+                lambda done, total: on_event(Working("closed form", done, total)),
+            )
+        except TrainingError as error:
+            on_event(Note(f"{error}; this run starts from random towers"))
+            return
         unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
         model.save(unfinished)
         try:
             unfinished.rename(folder)
         except OSError:  # another process of this run was first
             shutil.rmtree(unfinished)
-    return load(folder)
+    start_from(model, load(folder))
 
 
 def start_from(model: RetrievalModel, towers: RetrievalModel) -> None:

@@ -67,7 +67,7 @@ class Canonical:
     correlations: Float[Tensor, " R"]
 
 
-def start_in_closed_form(
+def fit_towers(
     model: RetrievalModel,
     split: Split,
     source: ClipSource,
@@ -91,7 +91,7 @@ def start_in_closed_form(
     if len(kept) < 2:
         raise TrainingError(
             f"closed form: only {len(kept)} tokens stand with {settings.rarest} training clips or more: set rarest "
-            f"lower, or start from random towers"
+            f"lower"
         )
     with torch.no_grad():
         moments = _moments(encoder, tokens, _Words(weights, kept), _Clips(split, source, on_progress))
@@ -127,7 +127,7 @@ def rarity(tokens: Sequence[Int64[Tensor, "C W"]], vocab_size: int, rarest: int)
     """
     clips = torch.zeros(vocab_size)
     for ids in tokens:
-        clips[ids.unique()] += 1
+        clips[torch.from_numpy(np.unique(ids.numpy()))] += 1
     return torch.where(clips >= rarest, torch.log(len(tokens) / clips.clamp_min(1)), 0.0)
 
 
