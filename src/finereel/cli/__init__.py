@@ -11,7 +11,22 @@ from typing import Annotated
 import typer
 
 from finereel import __version__
-from finereel.cli import compare, data, demo, evaluate, import_, index, manage, models, reelworld, report, search, train
+from finereel.cli import (
+    compare,
+    data,
+    demo,
+    evaluate,
+    finegrain,
+    import_,
+    index,
+    manage,
+    models,
+    negatives,
+    reelworld,
+    report,
+    search,
+    train,
+)
 from finereel.cli.guard import Command
 
 app = typer.Typer(
@@ -44,6 +59,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
 # Commands of two words, `finereel data check`.
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     "data": ("Data sets: are they complete, and their tokens for training on a CPU.", data.COMMANDS),
+    "negatives": ("Captions that are almost right: make, measure, read and convert them.", negatives.COMMANDS),
+    "finegrain": ("The true caption among almost true ones: any model, beside chance and blind.", finegrain.COMMANDS),
 }
 for _name, _function in COMMANDS.items():
     app.command(_name, cls=Command)(_function)

@@ -73,7 +73,7 @@ def _measure(model_name: str, data: str, where: "SourceOptions", settings: Any, 
 
     dataset = load_dataset(data, where.annotations)
     dataset.split(settings.split)
-    model = load_model(model_name).to(_device(device))
+    model = load_model(model_name).to(torch_device(device))
     with StageProgress() as progress:
         source = _source(model, data, where, progress)
         return benchmark(model, dataset, source, settings, progress)
@@ -95,7 +95,8 @@ def _source(model: "RetrievalModel", data: str, where: "SourceOptions", progress
     return open_source(data, fitting, lambda done, total: progress("decoding", done, total))
 
 
-def _device(name: str) -> Any:
+def torch_device(name: str) -> Any:
+    """The device that an option names; ConfigError for other names and for a missing accelerator."""
     import torch
 
     from finereel.errors import ConfigError, unknown_name

@@ -34,6 +34,7 @@ class Encode(Protocol):
         ...
 
 
+@runtime_checkable
 class Vectors(Protocol):
     """Where vectors come from; raw ones will do."""
 
@@ -218,10 +219,9 @@ def read_vectors(path: Path) -> dict[str, np.ndarray]:
         arrays[f"{name}_vectors"] = vectors.astype(np.float32)
     if arrays["video_vectors"].ndim == 3:
         arrays["video_vectors"] = _unit(arrays["video_vectors"], "frame").mean(1)
-    if arrays["text_vectors"].shape[1:] != arrays["video_vectors"].shape[1:]:
-        raise DataError(
-            f"{path}: texts have {arrays['text_vectors'].shape[1:]}, videos {arrays['video_vectors'].shape[1:]}"
-        )
+    widths = [arrays[f"{name}_vectors"].shape[1:] for name in ("text", "video")]
+    if widths[0] != widths[1]:
+        raise DataError(f"{path}: vectors of texts and videos have different widths, {widths[0]} and {widths[1]}")
     return arrays
 
 

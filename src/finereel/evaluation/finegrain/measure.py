@@ -1,7 +1,7 @@
 """A model on groups of candidates: from encoding to the finished record."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,11 +10,13 @@ import torch
 
 from finereel.datasets.base import Split
 from finereel.errors import DataError
+from finereel.evaluation.finegrain.blind import Baseline
 from finereel.evaluation.finegrain.groups import Candidates, Group, readable
 from finereel.evaluation.finegrain.metrics import Triples
 from finereel.evaluation.finegrain.record import CoarseFacts, FineRecord, NegativesFacts
 from finereel.evaluation.finegrain.results import FineScores, result_rows
 from finereel.evaluation.finegrain.scorer import PairScores, Scorer
+from finereel.evaluation.finegrain.twins import TwinPair, twin_rows
 from finereel.evaluation.gallery import OnProgress, silent
 from finereel.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap
 from finereel.evaluation.provenance import environment
@@ -23,9 +25,6 @@ from finereel.evaluation.retrieval import FUSED, EvaluationSettings, evaluate_sc
 WRONG_VIDEO = "wrong_video"
 """The baseline that scores the same candidates by the same model against another clip of the set."""
 
-TextScorer = Callable[[Sequence[str]], np.ndarray]
-"""Something that scores texts without a clip, (N,)."""
-
 
 @dataclass(frozen=True)
 class FineSettings:
@@ -33,16 +32,17 @@ class FineSettings:
 
     name: of the run in tables, the model's where empty; negatives: what the set is called; blind: baselines by name;
     wrong_video: score every candidate against another clip as well (no clip is encoded for it); positives: hard
-    positives by caption id; coarse: a split for retrieval by the same model; seed: of the other clips; reload_verified:
-    the model was read from its files.
+    positives by caption id; coarse: a split for retrieval by the same model; twins: pairs of clips that differ in one
+    word; seed: of the other clips; reload_verified: the model was read from its files; device: what scores.
     """
 
     name: str = ""
     negatives: str = ""
-    blind: Mapping[str, TextScorer] = field(default_factory=dict)
+    blind: Mapping[str, Baseline] = field(default_factory=dict)
     wrong_video: bool = True
     positives: Mapping[str, Sequence[str]] = field(default_factory=dict)
     coarse: Split | None = None
+    twins: tuple[TwinPair, ...] = ()
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
     seed: int = 0
     reload_verified: bool = False
@@ -71,8 +71,10 @@ def measure(
         model=scorer.facts,
         source=dict(scorer.description),
         seeds={"bootstrap": settings.bootstrap.seed, WRONG_VIDEO: settings.seed},
+        baselines={name: _how(name, settings) for name in scores.baselines},
         results=result_rows(scores, settings.bootstrap),
         coarse=coarse,
+        twins=twin_rows(scorer, settings.twins, on_progress) if settings.twins else None,
         environment=environment(torch.device(settings.device)),
         seconds=round(time.monotonic() - started, 3),
         reload_verified=settings.reload_verified,
@@ -97,7 +99,7 @@ def score_groups(
     where = dict(zip(owner, _slices(asked), strict=True))
     own = _take(where, "own", len(groups))
     found = {**{name: part[own] for name, part in scored.parts.items()}, FUSED: scored.fused[own]}
-    baselines = {name: np.asarray(blind(_texts(groups)), dtype=np.float64) for name, blind in settings.blind.items()}
+    baselines = {name: blind.of(groups) for name, blind in settings.blind.items()}
     if ("wrong", 0) in where:
         baselines[WRONG_VIDEO] = scored.fused[_take(where, "wrong", len(groups))]
     return FineScores(groups, found, baselines, scored.as_first[own], _triples(groups, scored, where))
@@ -129,8 +131,8 @@ def _take(where: Mapping[tuple[str, int], slice], kind: str, groups: int) -> np.
     return np.concatenate([np.arange(where[kind, number].start, where[kind, number].stop) for number in range(groups)])
 
 
-def _texts(groups: Sequence[Group]) -> list[str]:
-    return [text for group in groups for text in group.candidates.texts]
+def _how(name: str, settings: FineSettings) -> str:
+    return settings.blind[name].how if name in settings.blind else "the same model and texts, another clip of the set"
 
 
 def _triples(groups: Sequence[Group], scored: PairScores, where: Mapping[tuple[str, int], slice]) -> Triples | None:

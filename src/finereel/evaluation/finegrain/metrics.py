@@ -1,7 +1,8 @@
 """The rank of the true caption among its negatives: R@1, MRR, mean rank and pair accuracy of 1 + n. Numpy only.
 
-The measures of Chen et al. (ACCV 2024, arXiv 2410.12407; MRR is their PosRank) with ties defined: a tied caption has
-the middle of the ranks that it shares, and the share of tied captions stands beside every number.
+The measures of Chen et al. (ACCV 2024, arXiv 2410.12407; MRR is their PosRank) with ties defined: every metric is its
+expectation if tied candidates were ordered by chance (the mean rank is then the middle of the ranks shared), so
+that a model that ties everything is exactly at chance. The share of tied captions stands beside every number.
 """
 
 from collections.abc import Mapping
@@ -36,20 +37,20 @@ def group_ranks(scores: Float[np.ndarray, " N"], sizes: Int64[np.ndarray, " G"])
     return Ranks(expected=above + 1 + tied / 2, optimistic=above + 1, pessimistic=above + 1 + tied)
 
 
-def per_caption(
-    ranks: Float[np.ndarray, " G"] | Int64[np.ndarray, " G"], sizes: Int64[np.ndarray, " G"]
-) -> dict[str, Float64[np.ndarray, " G"]]:
+def per_caption(found: Ranks, sizes: Int64[np.ndarray, " G"]) -> dict[str, Float64[np.ndarray, " G"]]:
     """Every metric of every caption by itself; their means are the metrics of a set.
 
-    >>> {name: values.tolist() for name, values in per_caption(np.array([2.0]), np.array([5])).items()}
-    {'R@1': [0.0], 'MRR': [0.5], 'MnR': [2.0], 'pair_accuracy': [75.0]}
+    >>> ranks = group_ranks(np.array([1.0, 1.0, 0.0]), np.array([3]))
+    >>> {name: values.tolist() for name, values in per_caption(ranks, np.array([3])).items()}
+    {'R@1': [50.0], 'MRR': [0.75], 'MnR': [1.5], 'pair_accuracy': [75.0]}
     """
-    rank = ranks.astype(np.float64)
+    level = found.pessimistic - found.optimistic + 1
+    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, sizes.max() + 1))])
     return {
-        "R@1": 100.0 * (rank <= 1),
-        "MRR": 1 / rank,
-        "MnR": rank,
-        "pair_accuracy": 100.0 * (sizes - rank) / (sizes - 1),
+        "R@1": 100.0 * (found.optimistic == 1) / level,
+        "MRR": (harmonic[found.pessimistic] - harmonic[found.optimistic - 1]) / level,
+        "MnR": found.expected,
+        "pair_accuracy": 100.0 * (sizes - found.expected) / (sizes - 1),
     }
 
 
@@ -70,10 +71,10 @@ def chance(sizes: Int64[np.ndarray, " G"]) -> dict[str, float]:
 
 def point_metrics(found: Ranks, sizes: Int64[np.ndarray, " G"]) -> dict[str, float]:
     """The metrics of a set, the share of tied captions, and what R@1 and MRR would be if every tie fell well or ill."""
-    rows = {name: float(values.mean()) for name, values in per_caption(found.expected, sizes).items()}
+    rows = {name: float(values.mean()) for name, values in per_caption(found, sizes).items()}
     rows["tie_share"] = found.tie_share
     for name, ranks in (("optimistic", found.optimistic), ("pessimistic", found.pessimistic)):
-        bound = per_caption(ranks, sizes)
+        bound = per_caption(Ranks(ranks.astype(np.float64), ranks, ranks), sizes)
         rows |= {f"{metric}_{name}": float(bound[metric].mean()) for metric in ("R@1", "MRR")}
     return rows
 

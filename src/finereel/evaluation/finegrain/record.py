@@ -61,7 +61,8 @@ class CoarseFacts:
 class FineRecord:
     """A fine-grained result and everything about it.
 
-    results: part of speech -> row, see `results.result_rows`; seconds: wall time; reload_verified: the model was read
+    baselines: how each was made; results: part of speech -> row, see `results.result_rows`; twins: part of speech ->
+    accuracies, see `twins.twin_rows`, None without twins; seconds: wall time; reload_verified: the model was read
     from its files; scores: None where they were not kept.
     """
 
@@ -70,8 +71,10 @@ class FineRecord:
     model: ModelFacts
     source: Mapping[str, str]
     seeds: Mapping[str, int]
+    baselines: Mapping[str, str]
     results: Mapping[str, Mapping[str, Any]]
     coarse: CoarseFacts | None
+    twins: Mapping[str, Any] | None
     environment: Environment
     seconds: float
     reload_verified: bool

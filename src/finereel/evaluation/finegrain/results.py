@@ -82,7 +82,7 @@ def _row(
     negatives = int(sizes.sum() - len(sizes))
     same = int(scores.same[np.repeat(chosen, scores.sizes)].sum()) - len(sizes)
     systems = {name: _chosen(found, chosen) for name, found in {**ranks, **blind}.items()}
-    columns = {name: per_caption(found.expected, sizes) for name, found in systems.items()}
+    columns = {name: per_caption(found, sizes) for name, found in systems.items()}
     for name in blind:
         columns[f"{FUSED} - {name}"] = {key: columns[FUSED][key] - columns[name][key] for key in METRICS}
     intervals = _intervals(columns, videos, bootstrap)

@@ -1,0 +1,151 @@
+"""From the options of `finegrain evaluate` to a record: files are read, the model and its clips opened."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finereel.cli.evaluate import torch_device
+from finereel.cli.progress import StageProgress
+from finereel.errors import ConfigError, ModelError, unknown_name
+
+if TYPE_CHECKING:
+    from finereel.datasets.base import ClipSource, Dataset
+    from finereel.evaluation.finegrain.groups import Group
+    from finereel.evaluation.finegrain.measure import FineSettings
+    from finereel.evaluation.finegrain.record import FineRecord
+    from finereel.evaluation.finegrain.scorer import ClipNeeds, Scorer
+    from finereel.negatives.types import CaptionRow, Negative
+    from finereel.sources import SourceOptions
+
+TWINS = "reelworld twins"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The files of texts: negatives (None for ReelWorld's twins) and their form, captions, hard positives."""
+
+    negatives: Path | None
+    form: str | None
+    captions: Path | None
+    positives: Path | None
+
+
+@dataclass(frozen=True)
+class How:
+    """blind: names of baselines; split: for retrieval; fine: by the fine head; name: of the run; device: its name."""
+
+    blind: tuple[str, ...]
+    split: str
+    fine: bool
+    wrong_video: bool
+    name: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that was asked. data: the name of a data set, None for none."""
+
+    model: str
+    scorer: str
+    texts: Texts
+    data: str | None
+    where: "SourceOptions"
+    how: How
+
+
+def measured(request: Request) -> "FineRecord":
+    """Carry the request out. Raises ConfigError for options that do not fit each other."""
+    from finereel.evaluation.finegrain.measure import measure
+
+    dataset = _dataset(request)
+    groups, settings = _what(request, dataset)
+    with StageProgress() as progress:
+        scorer = _scorer(request, progress)
+        return measure(scorer, groups, settings, progress)
+
+
+def _dataset(request: Request) -> "Dataset | None":
+    from finereel.datasets import load
+
+    if request.data is None:
+        return None
+    dataset = load(request.data, request.where.annotations)
+    if request.how.split not in ("none", *dataset.splits):
+        raise unknown_name(f"split of {dataset.name}", request.how.split, ("none", *dataset.splits))
+    return dataset
+
+
+def _what(request: Request, dataset: "Dataset | None") -> "tuple[tuple[Group, ...], FineSettings]":
+    from finereel.evaluation.finegrain.blind import blind_baselines
+    from finereel.evaluation.finegrain.groups import groups_of
+    from finereel.evaluation.finegrain.measure import FineSettings
+    from finereel.evaluation.finegrain.twins import twin_groups, twin_pairs
+
+    how = request.how
+    coarse = None if dataset is None or how.split == "none" else dataset.split(how.split)
+    settings = FineSettings(
+        name=how.name,
+        negatives=TWINS if request.texts.negatives is None else request.texts.negatives.name,
+        wrong_video=how.wrong_video,
+        coarse=coarse,
+        reload_verified=True,
+        device=str(torch_device(how.device)),
+    )
+    if request.texts.negatives is None:
+        if request.data != "reelworld" or coarse is None:
+            raise ConfigError("give --negatives FILE; without it only the twins of --data reelworld can be scored")
+        pairs = twin_pairs(coarse)
+        return twin_groups(pairs), replace(settings, twins=pairs)
+    captions = _captions(request)
+    rows = _rows(request.texts.negatives, request.texts.form, captions)
+    blind = blind_baselines(rows, list(captions.values()), how.blind) if how.blind else {}
+    return groups_of(rows), replace(settings, blind=blind, positives=_positives(request, captions))
+
+
+def _captions(request: Request) -> "dict[str, CaptionRow]":
+    """All captions that were named, by id."""
+    from finereel.negatives.captions import captions_by_id
+    from finereel.sources import captions_of
+
+    if request.texts.captions is not None:
+        return captions_by_id(captions_of(request.texts.captions))
+    if request.data is None:
+        return {}
+    return captions_by_id(captions_of(request.where.annotations, request.data))
+
+
+def _rows(path: Path, form: str | None, captions: "dict[str, CaptionRow]") -> "list[Negative]":
+    from finereel.negatives.files import read_negatives
+    from finereel.negatives.files.base import Known
+
+    return read_negatives(path, form, Known(captions))
+
+
+def _positives(request: Request, captions: "dict[str, CaptionRow]") -> dict[str, list[str]]:
+    """Hard positives by caption id; they are kept in the files of negatives, with the other wording as `negative`."""
+    found: dict[str, list[str]] = {}
+    if request.texts.positives is not None:
+        for row in _rows(request.texts.positives, None, captions):
+            found.setdefault(row.caption_id, []).append(row.negative)
+    return found
+
+
+def _scorer(request: Request, progress: StageProgress) -> "Scorer":
+    from finereel.evaluation.finegrain.scorer import Opening
+    from finereel.evaluation.finegrain.scorers import open_scorer
+
+    def clips(needs: "ClipNeeds") -> "ClipSource":
+        return _clips(request, needs, progress)
+
+    device = str(torch_device(request.how.device))
+    return open_scorer(request.scorer, request.model, Opening(clips, device, request.how.fine))
+
+
+def _clips(request: Request, needs: "ClipNeeds", progress: StageProgress) -> "ClipSource":
+    from finereel.sources import open_source
+
+    if needs.tokens_only and request.where.features is None:
+        raise ModelError(f"model {request.model} takes precomputed tokens: give --features DIR")
+    fitting = replace(request.where, num_frames=needs.num_frames, image_size=needs.image_size)
+    return open_source(request.data or "folder", fitting, lambda done, total: progress("decoding", done, total))
