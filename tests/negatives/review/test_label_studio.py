@@ -49,6 +49,10 @@ def test_the_tasks_carry_the_captions_unharmed(items: tuple[Item, ...], tmp_path
     assert [task["data"]["negative"] for task in found] == [item.row.negative for item in items]
     assert found[0]["data"]["video"] == "/data/local-files/?d=clips/a%20video%26.mp4"
     assert config == tmp_path / "tasks.xml"
+    [missing] = {
+        task["data"]["video"] for task in json.loads(export_tasks(items, {"w": Path("w")}, tasks)[0].read_text())
+    }
+    assert missing == ""  # every task of an interface with a video has one
 
 
 def test_the_interface_names_what_the_tasks_have(items: tuple[Item, ...], tmp_path: Path) -> None:

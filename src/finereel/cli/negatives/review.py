@@ -1,5 +1,6 @@
 """`negatives review`: people read negatives, and what two of them said is measured."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,9 +176,20 @@ def _export(found: _Review, out: Path, frames: int) -> None:
 def _export_tasks(found: _Review, out: Path) -> None:
     from finereel.negatives.review.label_studio import export_tasks
 
-    tasks, interface = export_tasks(found.items, found.videos, out)
-    told = {"tasks": str(tasks), "interface": str(interface), "items": len(found.items)}
-    found.tell(told, f"{tasks}: {len(found.items)} tasks; paste {interface} into the project's labelling interface")
+    root = _common_folder(found.videos)
+    below = {video: path.resolve().relative_to(root) for video, path in found.videos.items()}
+    tasks, interface = export_tasks(found.items, below, out)
+    told: dict[str, Any] = {"tasks": str(tasks), "interface": str(interface), "items": len(found.items)}
+    told |= {"document_root": str(root)} if below else {}
+    root_told = f"; serve videos with LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={root}" if below else ""
+    pasted = f"paste {interface} into the project's labelling interface"
+    found.tell(told, f"{tasks}: {len(found.items)} tasks; {pasted}{root_told}")
+
+
+def _common_folder(videos: Mapping[str, Path]) -> Path:
+    """The deepest folder that holds all videos."""
+    folders = [str(path.resolve().parent) for path in videos.values()]
+    return Path(os.path.commonpath(folders)) if folders else Path()
 
 
 def _import(found: _Review, source: Path) -> None:

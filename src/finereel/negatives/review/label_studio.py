@@ -24,7 +24,8 @@ LOCAL_FILES = "/data/local-files/?d="
 def export_tasks(items: Iterable[Item], videos: Mapping[str, Path], out: Path) -> tuple[Path, Path]:
     """Write the tasks to `out` (JSON) and the labelling interface beside it (.xml); both paths come back.
 
-    videos: by video id, paths as Label Studio's local storage should find them; without any the interface has none.
+    videos: by video id, paths below the folder that Label Studio serves local files from; without any the interface
+    has none.
     """
     tasks = [{"data": _task(item, videos)} for item in items]
     config = out.with_suffix(".xml")
@@ -76,8 +77,9 @@ def _task(item: Item, videos: Mapping[str, Path]) -> dict[str, str]:
     row = item.row
     told = {"item": item.key, "id": row.id, "pos": row.pos, "caption": row.caption, "negative": row.negative}
     change = {"change": f"{row.pos}: {row.source} \u2192 {row.replacement}"}
-    if row.video_id in videos:
-        change["video"] = LOCAL_FILES + quote(videos[row.video_id].as_posix())
+    if videos:  # the interface asks every task for one
+        path = videos.get(row.video_id)
+        change["video"] = LOCAL_FILES + quote(path.as_posix()) if path else ""
     return told | change
 
 
