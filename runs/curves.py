@@ -16,9 +16,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bed", type=Path, help="the bed's folder in the experiments' work folder")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", default=(), help="draw these variants alone, beside the towers")
     given = parser.parse_args()
     figure, (towers, heads) = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True)
+    heads.set_prop_cycle(color=plt.get_cmap("tab20").colors)
     for variant in sorted(path for path in given.bed.iterdir() if path.is_dir()):
+        if given.only and variant.name not in ("towers", *given.only):
+            continue
         steps, mean = curve(variant)
         (towers if variant.name == "towers" else heads).plot(steps, mean, marker="o", markersize=3, label=variant.name)
     towers.set_title("towers, with the simplest head")

@@ -45,12 +45,13 @@ def _require_same_queries(rows: Rows, direction: str, asked: QueryRanks) -> None
                 raise DataError(f"row {name} answers other queries ({direction}): evaluate all rows on one split")
 
 
-def run_card(records: Sequence[RunRecord]) -> str:
-    """What the runs have in common: data, coverage, seeds, protocols, versions, and how the numbers are made."""
+def run_card(records: Sequence[RunRecord], protocols: Sequence[str] = ()) -> str:
+    """What the runs have in common: data, coverage, seeds, protocols (those of the records, unless the rows were
+    normalised after them), versions, and how the numbers are made."""
     first = records[0]
     seeds = sorted({row.seeds["training"] for row in records if "training" in row.seeds})
     facts, environment = first.dataset, first.environment
-    protocols = sorted({str(row.row(way)["protocol"]) for row in records for way in _TITLES})
+    protocols = protocols or sorted({str(row.row(way)["protocol"]) for row in records for way in _TITLES})
     return (
         "## Run card\n\n"
         f"Data set {facts.name}, split {facts.split} (hash {facts.split_hash}), coverage {facts.coverage} videos, "

@@ -69,7 +69,8 @@ def _robustness(request: Request, made: Bed, on_done: OnDone) -> str:
             rows.setdefault(name, []).append(found)
     question = "Does a Sinkhorn bank survive captions of another domain, and videos that came after it was fitted?"
     about = About(f"Robustness of the bank: {made.data.name}", question, request.command, "none")
-    return page(about, rows, run_card([records[job] for job in jobs]))
+    protocols = ("none", "bank of the captions that a row names")
+    return page(about, rows, run_card([records[job] for job in jobs], protocols))
 
 
 EXPERIMENTS: dict[str, Callable[[Request, Bed, OnDone], str]] = {
