@@ -1,7 +1,7 @@
 """Every kind of scorer: the same scores as the full matrix, exact ties, nothing encoded twice, clear refusals."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from gallery_doubles import DIM, ToyModel, ToySource, make_split, vector
 
 from finereel.alignment import HEADS
+from finereel.config import FineConfig
 from finereel.datasets.worlds import WorldSource
 from finereel.errors import ConfigError, DataError, ModelError
 from finereel.evaluation.finegrain.embeddings import CosineScorer, EncodedVectors, StoredVectors
@@ -20,7 +21,7 @@ from finereel.evaluation.finegrain.scorer import ClipNeeds, Opening, Scorer, dis
 from finereel.evaluation.finegrain.scorers import SCORERS, open_scorer
 from finereel.evaluation.finegrain.towers import TowerScorer
 from finereel.evaluation.gallery import encode_texts, encode_videos
-from tiny_models import FRAMES, IMAGE, tiny_peer
+from tiny_models import FRAMES, IMAGE, jitter, tiny_peer
 
 WORLDS = ["val/0", "val/1", "val/2"]
 ASKED = [
@@ -34,13 +35,15 @@ def world_source() -> WorldSource:
     return WorldSource(image_size=IMAGE, num_frames=FRAMES)
 
 
-def full_matrix(model: Any, source: Any, asked: Sequence[Candidates]) -> dict[str, np.ndarray]:
-    """Every text against every clip by the model's own score, then the pairs that were asked for."""
+def full_matrix(
+    model: Any, source: Any, asked: Sequence[Candidates], score: Callable[..., Any] | None = None
+) -> dict[str, np.ndarray]:
+    """Every text against every clip by one of the model's own scores, then the pairs that were asked for."""
     texts = [text for candidates in asked for text in candidates.texts]
     videos = sorted({candidates.video_id for candidates in asked})
     column = [videos.index(c.video_id) for c in asked for _ in c.texts]
     with torch.no_grad():
-        scores = model.score(encode_texts(model, texts), encode_videos(model, videos, source))
+        scores = (score or model.score)(encode_texts(model, texts), encode_videos(model, videos, source))
     return {name: part.numpy()[np.arange(len(texts)), column] for name, part in scores.parts.items()}
 
 
@@ -98,6 +101,20 @@ def test_the_fine_head_is_used_where_there_is_one() -> None:
     asked = [Candidates("v0", ("v0 a", "v1 b"))]
     fine, coarse = (TowerScorer(Prompted(), ToySource(), fine=fine).score(asked).fused for fine in (True, False))
     np.testing.assert_allclose(fine, -coarse, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "fine", [FineConfig(visual_prompts=2), FineConfig(text_prompts=2), FineConfig(1, 1, "joint")], ids=str
+)
+def test_prompts_of_a_model_are_what_scores(fine: FineConfig) -> None:
+    model = tiny_peer("xclip", fine=fine)
+    jitter(model, seed=5)
+    one, other = (TowerScorer(model, world_source(), fine=wanted).score(ASKED) for wanted in (True, False))
+    for found, score in ((one, model.score_fine), (other, model.score)):
+        expected = full_matrix(model, world_source(), ASKED, score)
+        for name, part in expected.items():
+            np.testing.assert_allclose(found.parts[name], part, rtol=1e-4, atol=1e-4)
+    assert not np.allclose(one.fused, other.fused, atol=1e-3)
 
 
 def test_progress_ends_at_all_texts() -> None:
