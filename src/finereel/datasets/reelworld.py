@@ -30,6 +30,7 @@ from finereel.reelworld import (
     twins,
     vocabulary,
 )
+from finereel.reelworld.contrasts import LEVELS, Side, contrasts
 
 _SEEDS_PER_STEP = 1 << 20
 Made = TypeVar("Made")
@@ -58,6 +59,8 @@ class SceneBatches:
     frames_apart: with num_frames = 1, so many moments of each scene, each a row of its own (a scene costs more to draw
     up than a frame to render; such rows are no negatives of one another, so train them on factors alone).
     short_share: share of scenes that come without twins and with a caption leaving factors out.
+    negatives: false captions of each row at most (see `finereel.reelworld.contrasts`), of these levels and this side; a
+    caption that leaves factors out has none.
     """
 
     groups: int = 32
@@ -68,16 +71,21 @@ class SceneBatches:
     short_share: float = 0.0
     split: str = "train"
     seed: int = 0
+    negatives: int = 0
+    levels: tuple[str, ...] = LEVELS
+    side: Side = "training"
 
 
 @dataclass(frozen=True)
 class SceneBatch:
-    """B clips, the caption of each, and the K factors of FACTORS in both (-1: not visible, not said)."""
+    """B clips, the caption of each, the K factors of FACTORS in both (-1: not visible, not said), and false captions of
+    each, where they are asked for."""
 
     pixels: UInt8[np.ndarray, "B F H H 3"]
     captions: tuple[str, ...]
     video_factors: Int64[np.ndarray, "B K"]
     text_factors: Int64[np.ndarray, "B K"]
+    negatives: tuple[tuple[str, ...], ...] = ()
 
 
 def render_small(scene: Scene, times: Sequence[float], size: int) -> UInt8[np.ndarray, "F size size 3"]:
@@ -106,6 +114,7 @@ def make_batch(settings: SceneBatches, step: int) -> SceneBatch:
         captions=tuple(pair.caption for pair in pairs),
         video_factors=np.array([factor_labels(pair.scene, visible) for pair in pairs]),
         text_factors=np.array([factor_labels(pair.scene, () if pair.short else tuple(FACTORS)) for pair in pairs]),
+        negatives=tuple(_false_captions(pair, settings, step) for pair in pairs) if settings.negatives else (),
     )
 
 
@@ -113,7 +122,21 @@ def make_batch(settings: SceneBatches, step: int) -> SceneBatch:
 class _Pair:
     scene: Scene
     caption: str
-    short: bool = False
+    template: int | None = None
+
+    @property
+    def short(self) -> bool:
+        """Whether the caption is no paraphrase but leaves factors out."""
+        return self.template is None
+
+
+def _false_captions(pair: _Pair, settings: SceneBatches, step: int) -> tuple[str, ...]:
+    """Up to `settings.negatives` false captions, drawn with dice of their own."""
+    if pair.template is None:
+        return ()
+    found = [found.caption for found in contrasts(pair.scene, pair.template, settings.side, settings.levels)]
+    dice = random.Random(f"{settings.seed}/negatives/{step}/{pair.caption}")
+    return tuple(dice.sample(found, min(settings.negatives, len(found))))
 
 
 def factor_labels(scene: Scene, visible: tuple[str, ...]) -> list[int]:
@@ -137,10 +160,11 @@ def factor_labels(scene: Scene, visible: tuple[str, ...]) -> list[int]:
 def _scene_with_twins(scene: Scene, settings: SceneBatches, rng: random.Random) -> list[_Pair]:
     template = rng.randrange(len(captions(scene)))
     if rng.random() < settings.short_share:
-        return [_Pair(scene, rng.choice(short_captions(scene)), short=True)]
+        return [_Pair(scene, rng.choice(short_captions(scene)))]
     counterfactuals = list(twins(scene, template=template, split=settings.split))
     chosen = rng.sample(counterfactuals, min(settings.twins, len(counterfactuals)))
-    return [_Pair(scene, captions(scene)[template]), *(_Pair(twin.scene, twin.caption) for twin in chosen)]
+    rows = [(scene, captions(scene)[template]), *((twin.scene, twin.caption) for twin in chosen)]
+    return [_Pair(*row, template) for row in rows]
 
 
 def _times(settings: SceneBatches, rng: random.Random) -> list[float]:

@@ -5,11 +5,17 @@ from collections.abc import Callable
 from finereel.errors import unknown_name
 from finereel.recipes.base import PairRecipe, Recipe, Stage, WorldRecipe
 from finereel.recipes.pairs import PAIR_RECIPES
-from finereel.recipes.worlds import debug, reelworld_tiny
+from finereel.recipes.worlds import debug, debug_fine, reelworld_fine, reelworld_tiny
 
 __all__ = ["RECIPES", "PairRecipe", "Recipe", "Stage", "WorldRecipe", "recipe"]
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"debug": debug, "reelworld-tiny": reelworld_tiny, **PAIR_RECIPES}
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "debug": debug,
+    "debug-fine": debug_fine,
+    "reelworld-tiny": reelworld_tiny,
+    "reelworld-fine": reelworld_fine,
+    **PAIR_RECIPES,
+}
 
 
 def recipe(name: str) -> Recipe:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from finereel.config import ModelConfig
+from finereel.config import FineConfig, ModelConfig
 from finereel.datasets.reelworld import FACTOR_SIZES, SceneBatches
 from finereel.encoders.patches import Perturbation
 from finereel.encoders.tiny import tiny_clip_values
@@ -67,3 +67,29 @@ def reelworld_tiny() -> WorldRecipe:
             Stage(clips, replace(common, steps=800, validate_every=100, factor_weight=4.0)),
         ),
     )
+
+
+def with_negatives(recipe: WorldRecipe, count: int = 15) -> WorldRecipe:
+    """The recipe with `count` false captions beside every caption of its last stage, and one visual prompt that reads
+    them with a head of its own (Chen et al. 2024): words and phrases of the training side alone."""
+    *earlier, last = recipe.stages
+    last = replace(last, batches=replace(last.batches, negatives=count))
+    knows = {"fine": "a visual prompt scores fine-grained candidates, trained on false captions of the training side"}
+    return replace(
+        recipe,
+        name=f"{recipe.name}-fine",
+        model=replace(recipe.model, fine=FineConfig(visual_prompts=1)),
+        stages=(*earlier, last),
+        card={**recipe.card, **knows},
+    )
+
+
+def debug_fine() -> WorldRecipe:
+    """`debug` with a visual prompt and false captions."""
+    return with_negatives(debug(), 3)
+
+
+def reelworld_fine() -> WorldRecipe:
+    """The bundled model with a visual prompt, its last stage among false captions as well."""
+    made = with_negatives(reelworld_tiny())
+    return replace(made, name="reelworld-fine", card={**made.card, "command": "finereel train --recipe reelworld-fine"})

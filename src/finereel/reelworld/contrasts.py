@@ -61,7 +61,7 @@ def side_of(old: str, new: str) -> Side | None:
     """
     for side in ("training", "test"):
         if {old, new} <= _WORDS[side]:
-            return side  # type: ignore[return-value]
+            return side
     return None
 
 

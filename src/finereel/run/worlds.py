@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from finereel.datasets import worlds
@@ -18,8 +19,9 @@ from finereel.reelworld import captions, sample_scene, short_captions, twins
 from finereel.run.conclusion import Conclusion, conclude
 from finereel.run.events import OnEvent, Outcome, StageProgress, silent
 from finereel.text import Tokenizer, train_tokenizer
-from finereel.training.batch import Batch
+from finereel.training.batch import Batch, Candidates
 from finereel.training.distributed import Shard, anywhere
+from finereel.training.fine import candidates
 from finereel.training.health import Validation
 from finereel.training.trainer import Progress, train
 
@@ -88,7 +90,13 @@ def run_world(recipe: WorldRecipe, out: Path, shard: Shard = ALONE, on_event: On
 def own_rows(scenes: SceneBatch, shard: Shard) -> SceneBatch:
     """This process's rows of a batch; a rest that does not divide evenly is left out."""
     rows = shard.rows(len(scenes.captions) // shard.world * shard.world)
-    return SceneBatch(scenes.pixels[rows], scenes.captions[rows], scenes.video_factors[rows], scenes.text_factors[rows])
+    return SceneBatch(
+        scenes.pixels[rows],
+        scenes.captions[rows],
+        scenes.video_factors[rows],
+        scenes.text_factors[rows],
+        scenes.negatives[rows],
+    )
 
 
 def _report(on_step: OnEvent, stage: int, stages: int, judge: "_Judge", progress: Progress) -> None:
@@ -126,7 +134,17 @@ def to_batch(scenes: SceneBatch, tokenizer: Tokenizer | None, max_words: int) ->
         text_mask=torch.from_numpy(tokens.mask[:, :longest]),
         video_factors=torch.from_numpy(scenes.video_factors),
         text_factors=torch.from_numpy(scenes.text_factors),
+        candidates=_candidates(scenes, tokenizer, max_words),
     )
+
+
+def _candidates(scenes: SceneBatch, tokenizer: Tokenizer, max_words: int) -> Candidates | None:
+    """The captions with their false ones, None where none were asked for."""
+    most = max(map(len, scenes.negatives), default=0)
+    if not most:
+        return None
+    order = np.random.default_rng(0)  # they are drawn already
+    return candidates(scenes.captions, scenes.negatives, most, tokenizer, max_words, order)
 
 
 def _vocabulary(scenes_drawn: int) -> list[str]:

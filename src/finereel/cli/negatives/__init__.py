@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from finereel.cli.negatives import convert, make, report, review
+from finereel.cli.negatives import convert, make, report, review, training
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "make": make.make,
+    "training": training.training,
     "convert": convert.convert,
     "report": report.report,
     "review": review.review,
