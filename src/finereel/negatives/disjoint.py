@@ -13,6 +13,7 @@ from typing import Literal
 from finereel.negatives.types import Negative
 
 Side = Literal["training", "test"]
+_EVEN = "1845"  # of some thousand, the one that halves the 700 most frequent words of MSR-VTT, counted and weighted
 _BY_PAIR = frozenset({"adverb", "preposition"})
 
 
@@ -21,12 +22,12 @@ def side_of(source: str, replacement: str, pos: str) -> Side | None:
 
     >>> side_of("slowly", "quickly", "adverb") == side_of("quickly", "slowly", "adverb")
     True
-    >>> [side_of("dog", noun, "noun") for noun in ("car", "man", "boat")]
-    ['test', 'test', 'test']
+    >>> side_of("man", "woman", "noun"), side_of("boy", "girl", "noun"), side_of("man", "boy", "noun")
+    ('training', 'test', None)
     """
     if pos in _BY_PAIR:
         return _half("|".join(sorted((source.lower(), replacement.lower()))), pos)
-    sides = {_half(word.lower(), "word") for word in (source, replacement)}
+    sides = {_half(word.lower(), _EVEN) for word in (source, replacement)}
     return sides.pop() if len(sides) == 1 else None
 
 
