@@ -22,7 +22,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
 CANDIDATES: Mapping[PartOfSpeech, tuple[str, ...]] = MappingProxyType(
     {
         "noun": ("set", "sister"),
-        "verb": ("set", "antonym"),
+        "verb": ("set",),
         "adjective": ("set", "antonym"),
         "adverb": ("set", "antonym"),
         "preposition": ("set",),

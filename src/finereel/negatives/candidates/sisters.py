@@ -6,8 +6,9 @@ from finereel.negatives.candidates.base import Candidate
 from finereel.negatives.lexicon import Lexicon
 from finereel.negatives.sites import Site
 
-# Animals, foods, plants and made things: one thing is of one kind. Persons are not (a man can be a reporter).
-KINDS = frozenset(["noun.animal", "noun.food", "noun.artifact", "noun.plant"])
+# One animal or plant is of one kind. Persons are not (a man can be a reporter), things made often are not (a bottle is a
+# container, a robe covers a shirt), and where one food is cooked there are others.
+KINDS = frozenset(["noun.animal", "noun.plant"])
 LEAST_DOMINANCE, LEAST_COUNT = 0.6, 1
 
 
