@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from finereel.cli.negatives.review_views import print_agreement, print_summary
+from finereel.cli.negatives.sources import CaptionsFormatOption, CaptionsOption, known_captions
 from finereel.cli.options import JsonOption
 from finereel.cli.output import print_json, shown
 
 if TYPE_CHECKING:
-    from finereel.negatives.review.items import Item
+    from finereel.negatives.files.base import Known
+    from finereel.negatives.review.items import Choice, Item
     from finereel.negatives.review.verdicts import Judgement
 
 
@@ -36,15 +38,16 @@ class _Review:
 
 
 def review(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Negatives, in any form `negatives convert` reads.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Negatives, in any form that `convert` reads.")],
     videos: Annotated[Path | None, typer.Option(metavar="DIR", help="The videos, named by their ids.")] = None,
     rater: Annotated[str, typer.Option(metavar="NAME", help="Who reads; without it the page asks.")] = "",
     sample: Annotated[int, typer.Option(help="Negatives per part of speech, drawn at random; 0 takes all.")] = 100,
     seed: Annotated[int, typer.Option(help="Draws and shuffles; one review has one seed for all raters.")] = 0,
-    form: Annotated[str | None, typer.Option("--format", metavar="NAME", help="The form of FILE, if unclear.")] = None,
-    captions: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The true captions, for forms that hold negatives alone.")
+    form: Annotated[
+        str | None, typer.Option("--from", metavar="F", help="The form of FILE; without it, FILE is recognised.")
     ] = None,
+    captions: CaptionsOption = None,
+    captions_format: CaptionsFormatOption = "captions",
     port: Annotated[int, typer.Option(help="Where to serve on this machine; 0 takes a free port.")] = 8765,
     export: Annotated[Path | None, typer.Option(metavar="HTML", help="Write the page with stills to one file.")] = None,
     frames: Annotated[int, typer.Option(help="Stills per video in the exported page.")] = 6,
@@ -71,6 +74,8 @@ def review(
     command goes on where it was left. Raters do not see each other's verdicts. --export writes the page to one file
     instead, which keeps verdicts in the browser and offers them for download.
     """
+    from finereel.negatives.review.items import Choice
+
     wanted: dict[str, tuple[object, Callable[[_Review], None]]] = {
         "--export": (export, lambda found: _export(found, export or file, frames)),
         "--import": (import_, lambda found: _import(found, import_ or file)),
@@ -85,7 +90,7 @@ def review(
     elif summary is not None:
         _summarise(file, summary, as_json)
     else:
-        items = _items(file, form, captions, (sample, seed))
+        items = _items(file, form, known_captions(captions, captions_format), Choice(sample, seed))
         found = _Review(file, items, _videos(videos, items), rater, as_json)
         wanted[asked[0]][1](found) if asked else _serve(found, port)
 
@@ -97,15 +102,10 @@ def _only_one(asked: list[str]) -> None:
         raise ConfigError(f"expected one of these at a time, got {' and '.join(asked)}")
 
 
-def _items(file: Path, form: str | None, captions: Path | None, choice: tuple[int, int]) -> "tuple[Item, ...]":
-    from finereel.negatives.captions import read_captions
+def _items(file: Path, form: str | None, known: "Known", choice: "Choice") -> "tuple[Item, ...]":
     from finereel.negatives.files import iter_negatives
-    from finereel.negatives.files.base import Known
-    from finereel.negatives.review.items import Choice, review_items
+    from finereel.negatives.review.items import review_items
 
-    sample, seed = choice
-    wanted = Choice(sample, seed)
-    known = Known({row.id: row for row in read_captions(captions)} if captions else {})
     count = 0
 
     def counted() -> Any:
@@ -114,8 +114,8 @@ def _items(file: Path, form: str | None, captions: Path | None, choice: tuple[in
             count += 1
             yield row
 
-    items = review_items(counted(), wanted)
-    drawn = f", at most {sample} per part of speech drawn with seed {seed}" if sample else ""
+    items = review_items(counted(), choice)
+    drawn = f", at most {choice.sample} per part of speech drawn with seed {choice.seed}" if choice.sample else ""
     typer.echo(f"{len(items):,} of {count:,} negatives{drawn}", err=True)
     return items
 
