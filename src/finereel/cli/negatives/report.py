@@ -1,0 +1,107 @@
+"""`negatives report`: what a file of negatives is worth."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from finereel.cli.negatives.sources import CaptionsFormatOption, CaptionsOption, known_captions
+from finereel.cli.options import JsonOption
+from finereel.cli.output import console, print_json
+
+if TYPE_CHECKING:
+    from finereel.negatives.report import Report, ReportSettings
+
+
+def report(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Negatives, in any form that `convert` reads.")],
+    captions: CaptionsOption = None,
+    captions_format: CaptionsFormatOption = "captions",
+    form: Annotated[
+        str | None, typer.Option("--from", metavar="F", help="The form of FILE; without it, FILE is recognised.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="PATH", help="Write a page with plots, in one file.")] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="PATH", help="Write the tables as Markdown.")] = None,
+    max_words: Annotated[int, typer.Option(min=3, help="Tokens a text encoder takes, its two ends included.")] = 32,
+    tokenizer: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A model whose tokens count; without it, CLIP's.")
+    ] = None,
+    grammar: Annotated[
+        int,
+        typer.Option(min=0, metavar="ROWS", help="Parse so many rows of a part of speech, where link-parser is."),
+    ] = 200,
+    as_json: JsonOption = False,
+) -> None:
+    """Say of every part of speech how many negatives there are, what is wrong with them, and how far one comes blind.
+
+    Example: finereel negatives report negatives.jsonl --captions captions.csv --html report.html
+
+    --captions are those of the whole collection: the blind language models learn from its other videos, and coverage
+    counts against it. Without them the models read the captions of FILE, five folds by video. JSON has count, captions,
+    videos, coverage, per_caption, blind_mrr, chance_mrr, blind_r1, chance_r1, blind_auc, learned, wrong_pos, nonword,
+    truncated, grammar, blind and methods of every part of speech.
+    """
+    from finereel.negatives.files import read_negatives
+    from finereel.negatives.report import as_html, as_markdown
+
+    known = known_captions(captions, captions_format)
+    rows = read_negatives(file, form, known)
+    found = _measured(rows, list(known.captions.values()), _settings(max_words, tokenizer, grammar), file.name)
+    for path, text in ((html, as_html), (markdown, as_markdown)):
+        if path is not None:
+            _write(path, text(found))
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        _print(found)
+
+
+def _settings(max_words: int, tokenizer: Path | None, grammar: int) -> "ReportSettings":
+    from finereel.negatives.lexicon import Lexicon
+    from finereel.negatives.report import ReportSettings
+    from finereel.negatives.report.grammar import find_grammar
+
+    encode = None
+    if tokenizer is not None:
+        from finereel.text import Tokenizer
+
+        loaded = Tokenizer.load(tokenizer)
+
+        def encode(text: str) -> list[int]:
+            row = loaded.encode([text], max_words)
+            return [int(number) for number in row.ids[0][row.mask[0]][1:-1]]
+
+    return ReportSettings(max_words, encode, Lexicon.load(), find_grammar(grammar) if grammar else None)
+
+
+def _measured(rows: list, captions: list, settings: "ReportSettings", name: str) -> "Report":  # type: ignore[type-arg]
+    from finereel.cli.progress import StageProgress
+    from finereel.negatives.report import report as make_report
+
+    with StageProgress() as progress:
+        return make_report(rows, captions, settings, name, lambda done, total: progress("parts of speech", done, total))
+
+
+def _write(path: Path, text: str) -> None:
+    """The whole file or what stood there before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+    typer.echo(f"report in {path}", err=True)
+
+
+def _print(found: "Report") -> None:
+    from finereel.negatives.report.markdown import cells, columns, notes
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("part of speech")
+    for title in columns(found).values():
+        table.add_column(title, justify="right")
+    for pos, values in cells(found).items():
+        table.add_row(pos, *values)
+    console().print(table)
+    for note in notes(found):
+        console().print(Text(note, style="dim"), soft_wrap=True)
