@@ -86,14 +86,14 @@ class WorldSource:
 
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
         """Ids that name no scene."""
-        return {video: f"{quoted(video)} is no scene" for video in videos if _scene(video) is None}
+        return {video: f"{quoted(video)} is no scene" for video in videos if scene_of(video) is None}
 
     def read(self, videos: Sequence[str]) -> ClipArrays:
         """Rendered clips UInt8 (V, F, H, H, 3), every frame real. Raises DataError for an id that names no scene."""
         size, times = self.image_size, frame_times(self.num_frames)
         frames = np.empty((len(videos), len(times), size, size, 3), np.uint8)
         for row, video in enumerate(videos):
-            scene = _scene(video)
+            scene = scene_of(video)
             if scene is None:
                 raise DataError(
                     f"{quoted(video)} is no scene: expected SPLIT/NUMBER or SPLIT/NUMBER~TWIN, SPLIT one of "
@@ -103,7 +103,7 @@ class WorldSource:
         return ClipArrays(frames, np.ones(frames.shape[:2], dtype=bool))
 
 
-def _scene(video: str) -> Scene | None:
+def scene_of(video: str) -> Scene | None:
     """The scene or twin that an id names, None where it names nothing."""
     split, _, rest = video.partition("/")
     number, tilde, place = rest.partition("~")

@@ -16,9 +16,11 @@ from finereel.datasets.base import ClipArrays, ClipSource, Dataset, Split
 from finereel.datasets.features import FeatureStore
 from finereel.encoders.features import FeatureGeometry
 from finereel.errors import DataError, unknown_name
+from finereel.evaluation.finegrain.groups import Group
 from finereel.frozen import cache_tokens
 from finereel.model import load
 from finereel.text import Tokenizer, train_tokenizer
+from finereel.training.fine import NegativeTexts
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Bed:
 
     towers: the plan that every seed starts from (video_sentence on mean-pooled frames, the simplest head there is);
     heads: the plan of every variant, which goes on from there. num_frames, max_words: F and W. other_captions: of
-    another domain, for the robustness of banks.
+    another domain, for the robustness of banks. fine: for training with fine-grained negatives, see
+    `experiments.fine_sets`.
     """
 
     data: Dataset
@@ -51,17 +54,29 @@ class Bed:
     towers: Plan
     heads: Plan
     other_captions: tuple[str, ...] = ()
+    fine: "FineMaterial | None" = None
+
+
+@dataclass(frozen=True)
+class FineMaterial:
+    """negatives: of the training captions, None to train without; validation: groups whose pair accuracy counts half
+    when a model is chosen, the same for every variant."""
+
+    negatives: NegativeTexts | None
+    validation: tuple[Group, ...]
 
 
 @dataclass(frozen=True)
 class BedOptions:
     """Where things are. features: folder of tokens; annotations: folder of annotation files; work: where a bed may keep
-    what it computes; debug: tiny and meaningless, to see that everything runs."""
+    what it computes; debug: tiny and meaningless, to see that everything runs; negatives: files to test fine-grained
+    models on, by name."""
 
     work: Path
     features: Path | None = None
     annotations: Path | None = None
     debug: bool = False
+    negatives: tuple[tuple[str, Path], ...] = ()
 
 
 def msrvtt_features(options: BedOptions) -> Bed:

@@ -1,15 +1,19 @@
 """Train one variant on a test bed from the seed's towers, choose on validation, and score the test split once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from finereel.encoders.features import FeatureEncoder
 from finereel.encoders.patches import Perturbation
+from finereel.evaluation.finegrain.groups import Group
+from finereel.evaluation.finegrain.measure import FineSettings, score_groups
+from finereel.evaluation.finegrain.metrics import group_ranks, point_metrics
+from finereel.evaluation.finegrain.towers import TowerScorer
 from finereel.evaluation.gallery import ScoredSplit, score_split
-from finereel.evaluation.retrieval import EvaluationSettings, evaluate_scores
+from finereel.evaluation.retrieval import FUSED, EvaluationSettings, evaluate_scores
 from finereel.experiments.beds import Bed, FewerFrames, Plan
 from finereel.experiments.variants import Variant, towers
 from finereel.model import RetrievalModel, load
@@ -38,6 +42,22 @@ class Judge:
         return Validation(sum(recalls) / 3, metrics, chance, "val")
 
 
+@dataclass(frozen=True)
+class FineJudge:
+    """Selection score of fine-grained training: the mean of `Judge`'s and of the pair accuracy on `groups`."""
+
+    bed: Bed
+    groups: tuple[Group, ...]
+
+    def __call__(self, model: RetrievalModel) -> Validation:
+        coarse = Judge(self.bed)(model)
+        scorer = TowerScorer(model, source_for(self.bed, model))
+        scores = score_groups(scorer, self.groups, FineSettings(wrong_video=False))
+        found = point_metrics(group_ranks(scores.granularities[FUSED], scores.sizes), scores.sizes)
+        accuracy = found["pair_accuracy"]
+        return Validation((coarse.score + accuracy) / 2, {**coarse.metrics, "pair accuracy": accuracy}, None, "val")
+
+
 def score_metrics(scored: ScoredSplit) -> dict[str, float]:
     """R@1, R@5, R@10 text to video of the fused score."""
     found = evaluate_scores(scored.scores, scored.relation, _NO_INTERVALS).text_to_video["fused"].metrics
@@ -52,6 +72,7 @@ def source_for(bed: Bed, model: RetrievalModel) -> FewerFrames:
 def train_towers(bed: Bed, seed: int, work: Path, on_step: OnStep = lambda progress: None) -> RetrievalModel:
     """The towers that every variant of a seed starts from; trained once, then read from `work`."""
     torch.manual_seed(seed)
+    bed = replace(bed, fine=None)
     model = _untrained(bed, towers(bed))
     return _trained(model, bed, bed.towers, seed, folder_of(work, bed, "towers", seed), on_step)
 
@@ -78,6 +99,7 @@ def _untrained(bed: Bed, variant: Variant) -> RetrievalModel:
 
 
 def _trained(model: RetrievalModel, bed: Bed, plan: Plan, seed: int, folder: Path, on_step: OnStep) -> RetrievalModel:
+    negatives = None if bed.fine is None else bed.fine.negatives
     settings = TrainingSettings(
         steps=plan.steps,
         optim=OptimSettings(lr=plan.lr, tower_lr=plan.lr, weight_decay=0.1),
@@ -85,7 +107,7 @@ def _trained(model: RetrievalModel, bed: Bed, plan: Plan, seed: int, folder: Pat
         validate_every=plan.validate_every,
         checkpoint_every=plan.validate_every,
         seed=seed,
-        data=bed.data.split("train").hash,
+        data=bed.data.split("train").hash + ("" if negatives is None else f" {negatives.hash}"),
     )
     pairs = PairBatches(
         bed.data.split("train"),
@@ -98,9 +120,11 @@ def _trained(model: RetrievalModel, bed: Bed, plan: Plan, seed: int, folder: Pat
             frame_dropout=bed.frame_dropout,
             seed=seed,
         ),
+        negatives,
     )
     if not (folder / "done").exists():
-        train(model, pairs.batch_at, Judge(bed), settings, folder, on_step)
+        judge = Judge(bed) if bed.fine is None else FineJudge(bed, bed.fine.validation)
+        train(model, pairs.batch_at, judge, settings, folder, on_step)
         (folder / "done").touch()
     best = load(folder / "best")
     best.name = model.name

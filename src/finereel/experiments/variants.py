@@ -49,7 +49,7 @@ _PEERS: dict[str, dict[str, str]] = {
 }
 
 
-def _config(bed: Bed, head: str, **settings: object) -> ModelConfig:
+def bed_config(bed: Bed, head: str, **settings: object) -> ModelConfig:
     shared = {
         "max_words": bed.max_words,
         "max_frames": bed.num_frames,
@@ -61,18 +61,18 @@ def _config(bed: Bed, head: str, **settings: object) -> ModelConfig:
 
 def reference(bed: Bed) -> Variant:
     """The full model on a bed."""
-    return Variant(REFERENCE, _config(bed, "ucofia"))
+    return Variant(REFERENCE, bed_config(bed, "ucofia"))
 
 
 def towers(bed: Bed) -> Variant:
     """What every seed's towers are trained with: one vector a video, one a sentence."""
-    return Variant("towers", _config(bed, "clip4clip", temporal="meanP"))
+    return Variant("towers", bed_config(bed, "clip4clip", temporal="meanP"))
 
 
 def granularity(bed: Bed) -> Experiment:
     """(a) What each finer grain adds."""
     rows = tuple(
-        Variant(name, _config(bed, "ucofia", weights={grain: 1 / len(grains) for grain in grains}))
+        Variant(name, bed_config(bed, "ucofia", weights={grain: 1 / len(grains) for grain in grains}))
         for name, grains in _GRAINS.items()
     )
     return Experiment("Granularity", "Does each finer grain add to the coarser ones?", rows, "video-sentence")
@@ -80,7 +80,7 @@ def granularity(bed: Bed) -> Experiment:
 
 def aggregation(bed: Bed) -> Experiment:
     """(b) Interactive similarity aggregation against simpler ones."""
-    rows = tuple(Variant(f"agg-{name}", _config(bed, "ucofia", aggregation=name)) for name in _AGGREGATIONS)
+    rows = tuple(Variant(f"agg-{name}", bed_config(bed, "ucofia", aggregation=name)) for name in _AGGREGATIONS)
     return Experiment(
         "Aggregation", "Is ISA better than mean, softmax, max or attention?", (*rows, reference(bed)), REFERENCE
     )
@@ -88,7 +88,7 @@ def aggregation(bed: Bed) -> Experiment:
 
 def peers(bed: Bed) -> Experiment:
     """(e) The published heads side by side, all with their bugs corrected."""
-    rows = tuple(Variant(name, _config(bed, **settings)) for name, settings in _PEERS.items())
+    rows = tuple(Variant(name, bed_config(bed, **settings)) for name, settings in _PEERS.items())
     return Experiment(
         "Peers", "Which head retrieves best on the same towers and pairs?", (*rows, reference(bed)), REFERENCE
     )
@@ -96,9 +96,11 @@ def peers(bed: Bed) -> Experiment:
 
 def sizes(bed: Bed) -> Experiment:
     """(f) How many patches of a frame, and how many frames."""
-    patches = tuple(Variant(f"{k} patch{'es' * (k > 1)}", _config(bed, "ucofia", patches_per_frame=k)) for k in (1, 6))
+    patches = tuple(
+        Variant(f"{k} patch{'es' * (k > 1)}", bed_config(bed, "ucofia", patches_per_frame=k)) for k in (1, 6)
+    )
     few = max(1, bed.num_frames // 3)
-    frames = Variant(f"{few} frame{'s' * (few > 1)}", _config(bed, "ucofia", max_frames=few))
+    frames = Variant(f"{few} frame{'s' * (few > 1)}", bed_config(bed, "ucofia", max_frames=few))
     rows = (*patches, frames, reference(bed))
     return Experiment("Patches and frames", "Do more patches and more frames help?", rows, REFERENCE)
 

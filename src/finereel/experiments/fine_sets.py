@@ -1,0 +1,126 @@
+"""Negatives of the fine-grained experiment: to train with, to choose by, and to test with, kept apart.
+
+Training and validation take the `training` side. A model is tested on the same side (`same generator`), on the other
+side, of which it has seen no pair (`disjoint generator`), and on the files that are named. On drawn scenes the two
+sides divide the vocabulary (`finereel.reelworld.contrasts`), on real captions all words
+(`finereel.negatives.disjoint`); there both sides are drawn from the captions by one rule, so that a file of another
+generator is the harder test.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+from finereel.datasets.base import Split
+from finereel.datasets.worlds import scene_of
+from finereel.errors import DataError
+from finereel.evaluation.finegrain.groups import Group, groups_of
+from finereel.experiments.beds import Bed, BedOptions, FineMaterial
+from finereel.negatives.captions import captions_by_id
+from finereel.negatives.disjoint import Side
+from finereel.negatives.files import read_negatives, write_negatives
+from finereel.negatives.files.base import Known
+from finereel.negatives.reelworld import scene_negatives
+from finereel.negatives.training import TrainingNegatives, training_negatives
+from finereel.negatives.types import CaptionRow, Negative
+from finereel.reelworld.captions import captions
+from finereel.training.fine import texts_of
+
+SAME, DISJOINT = "same generator", "disjoint generator"
+_PER_CAPTION = 15
+_VALIDATION_CAPTIONS = 200
+_SIDES: tuple[Side, ...] = ("training", "test")
+
+
+def prepare_sets(bed: Bed, options: BedOptions) -> None:
+    """Make what takes long once, before processes need it: the negatives of real captions."""
+    if not _drawn(bed):
+        for split in ("train", "val", "test"):
+            for side in _SIDES:
+                if split == "test" or side == "training":
+                    _of_captions(bed.data.split(split), side, options)
+
+
+def with_negatives(bed: Bed, options: BedOptions, levels: tuple[str, ...]) -> Bed:
+    """The bed with training negatives of these levels (none: without), and groups to choose by."""
+    negatives = None
+    if levels:
+        rows = _rows(bed, "train", "training", options)
+        negatives = texts_of(row for row in rows if _level(row) in levels)
+        negatives.require((caption.video_id, caption.text) for caption in bed.data.split("train").captions)
+    validation = fine_groups(_rows(bed, "val", "training", options), _VALIDATION_CAPTIONS)
+    return replace(bed, fine=FineMaterial(negatives, validation))
+
+
+def test_sets(bed: Bed, options: BedOptions) -> dict[str, tuple[Group, ...]]:
+    """What the models are tested on, by name. Raises DataError for a file that speaks of no test clip."""
+    found = {
+        name: fine_groups(_rows(bed, "test", side, options))
+        for name, side in ((SAME, _SIDES[0]), (DISJOINT, _SIDES[1]))
+    }
+    split = bed.data.split("test")
+    known = Known(captions=captions_by_id(_caption_rows(split)))
+    for name, path in options.negatives:
+        videos = set(split.videos)
+        rows = [row for row in read_negatives(path, None, known) if row.video_id in videos]
+        if not rows:
+            raise DataError(f"{path} has no negatives of the {len(videos)} test clips of {bed.data.name}")
+        found[name] = fine_groups(rows)
+    return found
+
+
+def fine_groups(rows: Iterable[Negative], most_captions: int | None = None) -> tuple[Group, ...]:
+    """Groups of one word's negatives, at most so many of a caption and part of speech, drawn; phrases are left out.
+
+    most_captions: an even share of the groups, where there are more.
+    """
+    words = [row for row in rows if _level(row) == "word"]
+    groups = [
+        replace(group, negatives=tuple(Random(group.caption_id).sample(group.negatives, _PER_CAPTION)))
+        if len(group.negatives) > _PER_CAPTION
+        else group
+        for group in groups_of(words)
+    ]
+    step = 1 if most_captions is None else max(1, len(groups) // most_captions)
+    return tuple(groups[::step])
+
+
+def _level(row: Negative) -> str:
+    """Whether a word or a phrase was changed, by the method's name."""
+    return "phrase" if "+" in row.method else "word"
+
+
+def _rows(bed: Bed, split: str, side: Side, options: BedOptions) -> list[Negative]:
+    if _drawn(bed):
+        return list(_of_scenes(bed.data.split(split), side))
+    return _of_captions(bed.data.split(split), side, options)
+
+
+def _drawn(bed: Bed) -> bool:
+    return bed.data.name.startswith("reelworld")
+
+
+def _of_scenes(split: Split, side: Side) -> Iterator[Negative]:
+    for caption in _caption_rows(split):
+        scene = scene_of(caption.video_id)
+        if scene is None or captions(scene)[0] != caption.caption:
+            raise DataError(f"{caption.video_id!r} is no drawn scene with the caption {caption.caption!r}")
+        yield from scene_negatives(caption, scene, side=side)
+
+
+def _of_captions(split: Split, side: Side, options: BedOptions) -> list[Negative]:
+    """Made once, then read from the work folder."""
+    path = options.work / f"negatives-{split.hash}-{side}.jsonl"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.stem}.{os.getpid()}.jsonl")
+        settings = TrainingNegatives(per_caption=_PER_CAPTION, side=side)
+        write_negatives(training_negatives(_caption_rows(split), settings), partial)
+        Path(partial).replace(path)
+    return read_negatives(path, "jsonl")
+
+
+def _caption_rows(split: Split) -> Sequence[CaptionRow]:
+    return [CaptionRow(caption.id, caption.video_id, caption.text) for caption in split.captions]
