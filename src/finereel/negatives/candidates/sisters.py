@@ -6,16 +6,22 @@ from finereel.negatives.candidates.base import Candidate
 from finereel.negatives.lexicon import Lexicon
 from finereel.negatives.sites import Site
 
-# One animal or plant is of one kind. Persons are not (a man can be a reporter), things made often are not (a bottle is a
+# One animal or plant is of one kind. Persons are not (a man can be a reporter), made things often not (a bottle is a
 # container, a robe covers a shirt), and where one food is cooked there are others.
 KINDS = frozenset(["noun.animal", "noun.plant"])
+WHOLE_KINDS = frozenset(["animal", "plant", "fruit", "mammal", "reptile", "rodent", "insect", "bacterium"])
 LEAST_DOMINANCE, LEAST_COUNT = 0.6, 1
 
 
 def candidates(site: Site, lexicon: Lexicon) -> Iterator[Candidate]:
     """Sister terms of the dominant meaning that are common words, in that meaning themselves."""
     mine = lexicon.dominant(site.lemma, site.pos)
-    if mine is None or mine.lexname not in KINDS or lexicon.dominance(site.lemma, site.pos) < LEAST_DOMINANCE:
+    if (
+        mine is None
+        or site.lemma in WHOLE_KINDS
+        or mine.lexname not in KINDS
+        or lexicon.dominance(site.lemma, site.pos) < LEAST_DOMINANCE
+    ):
         return
     for lemma in lexicon.sisters(site.lemma, site.pos):
         other = lexicon.dominant(lemma, site.pos)
