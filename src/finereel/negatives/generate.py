@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import IO
 
-from finereel.errors import ConfigError, DataError
+from finereel.errors import ConfigError, DataError, FinereelError
 from finereel.negatives.balance import BalanceSettings, balance
 from finereel.negatives.context import Context
 from finereel.negatives.files import jsonl, write_negatives
@@ -29,6 +29,7 @@ from finereel.negatives.tagging import Agreement
 from finereel.negatives.types import CaptionRow, Negative
 
 BATCH = 200
+BATCH_OF_MODEL = 8  # a language model takes seconds for a caption: what is done should show
 VERSION = "1"
 
 OnProgress = Callable[[str, int, int], None]
@@ -204,7 +205,7 @@ class _Worker:
         return len(rows), (text.encode(errors="surrogatepass"), dict(counts), dict(covered))
 
 
-_worker: _Worker | None = None
+_worker: _Worker | FinereelError | None = None
 
 
 def _start(prepared: Prepared) -> None:
@@ -212,18 +213,24 @@ def _start(prepared: Prepared) -> None:
 
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
-    _worker = _Worker(prepared)
+    try:
+        _worker = _Worker(prepared)
+    except FinereelError as error:  # raised here, it would have the pool start workers for ever
+        _worker = error
 
 
 def _work(rows: Sequence[CaptionRow]) -> tuple[int, Batch]:
     assert _worker is not None
+    if isinstance(_worker, FinereelError):
+        raise _worker
     return _worker(rows)
 
 
 @contextmanager
 def _batches(prepared: Prepared, rows: Iterator[CaptionRow], workers: int) -> Iterator[Iterator[tuple[int, Batch]]]:
     """Batches of captions turned into lines, in order."""
-    batches = iter(lambda: list(islice(rows, BATCH)), [])
+    size = BATCH_OF_MODEL if prepared.settings.propose else BATCH
+    batches = iter(lambda: list(islice(rows, size)), [])
     if workers == 1:
         yield map(_Worker(prepared), batches)
         return

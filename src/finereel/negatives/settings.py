@@ -36,6 +36,8 @@ class GeneratorSettings:
         for pos in self.parts_of_speech:
             if pos not in PARTS_OF_SPEECH:
                 raise unknown_name("part of speech", pos, PARTS_OF_SPEECH)
+        if self.propose and self.mode != "clean":
+            raise ConfigError(f"proposals go with mode clean: mode {self.mode} is kept as it was released")
         if self.per_caption < 1:
             raise ConfigError(f"negatives per caption: expected 1 or more, got {self.per_caption}")
         if self.max_words < 3:

@@ -125,4 +125,4 @@ def test_from_the_settings_to_an_endpoint(tmp_path: Path) -> None:
 
 def test_paper_mode_has_no_proposals() -> None:
     with pytest.raises(ConfigError, match="mode clean"):
-        generator_for(Context((), Lexicon.load()), GeneratorSettings(mode="paper", propose="fill-mask:x"))
+        GeneratorSettings(mode="paper", propose="fill-mask:x")

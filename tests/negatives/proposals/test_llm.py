@@ -1,6 +1,8 @@
 """Words of a chat model: only words for the slot come out, verified, paid once, and nothing but the caption goes in."""
 
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -286,3 +288,27 @@ def test_answers_with_thoughts_before_them() -> None:
 def test_impossible_asking() -> None:
     with pytest.raises(ConfigError, match="asking"):
         Asking(count=0)
+
+
+def test_what_is_under_way_at_an_interruption_is_kept_and_nothing_new_is_asked(tmp_path: Path) -> None:
+    both_asked, interrupted = threading.Event(), threading.Event()
+
+    def answer(request: dict[str, Any]) -> Answer:
+        if asked(request).get("word") != "cat":
+            both_asked.set()
+            interrupted.wait(10)
+            time.sleep(0.1)
+        return agreeing("horse")(request)
+
+    def interrupt(slot: Slot, word: str) -> None:
+        if slot == CAT:
+            both_asked.wait(10)
+            interrupted.set()
+            raise KeyboardInterrupt
+
+    others = [Slot(f"a cat {'very ' * n}sits", 6 + 5 * n, 10 + 5 * n, "verb", "VBZ", "sit") for n in range(5)]
+    with chat_server(answer) as server:
+        with pytest.raises(KeyboardInterrupt):
+            proposer(server, tmp_path, parallel=2).propose([CAT, *others], interrupt)
+        assert len(server.requests) == 2
+    assert len(AnswerCache(tmp_path / "a")) == 2

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from finereel.errors import ConfigError
 from finereel.negatives.candidates import Candidate
 from finereel.negatives.clean import CleanGenerator, Draft, choose
 from finereel.negatives.context import Context
@@ -86,12 +85,8 @@ class ProposingGenerator(CleanGenerator):
 def generator_for(context: Context, settings: GeneratorSettings, encode: Encode | None = None) -> ProposingGenerator:
     """The generator `settings.propose` asks for. It does not cross processes: each opens its own.
 
-    Raises ConfigError for another mode than "clean" and for a specification that is none.
+    Raises ConfigError for a specification that is none.
     """
-    if settings.mode != "clean":
-        raise ConfigError(
-            f"proposals go with mode clean, not with {settings.mode}: that mode is kept as it was released"
-        )
     return ProposingGenerator(context, settings, open_proposer(settings.propose, settings.propose_cache), encode)
 
 

@@ -59,7 +59,7 @@ class ChatProposer:
         self.cache = cache
         self.asking = asking or Asking()
         self._lock = threading.Lock()
-        self._failure: ProposalError | None = None
+        self._failure: BaseException | None = None
         self._answered = 0
         self._refused = 0
 
@@ -67,7 +67,7 @@ class ChatProposer:
         """One outcome per slot. Raises ProposalError where the endpoint fails for good; answers so far are kept."""
         with ThreadPoolExecutor(self.asking.parallel) as pool:
             # Slots that are alike are asked once, also while the first answer is under way.
-            futures = {slot: pool.submit(self._fill, slot, reject) for slot in dict.fromkeys(slots)}
+            futures = {slot: pool.submit(self._filled, slot, reject) for slot in dict.fromkeys(slots)}
             try:
                 return [futures[slot].result() for slot in slots]
             except ProposalError as error:
@@ -78,6 +78,16 @@ class ChatProposer:
                 pool.shutdown(wait=True, cancel_futures=True)
                 self.endpoint.stopped.clear()
                 self._failure = None
+
+    def _filled(self, slot: Slot, reject: Reject) -> Outcome:
+        try:
+            return self._fill(slot, reject)
+        except BaseException as error:
+            # The first failure stops the others, and is the one that is told.
+            with self._lock:
+                self._failure = self._failure or error
+            self.endpoint.stopped.set()
+            raise
 
     def _fill(self, slot: Slot, reject: Reject) -> Outcome:
         sieve = Sieve(slot, reject)
@@ -141,8 +151,6 @@ class ChatProposer:
             answer = self.endpoint.complete(messages, self.asking.options)
         except QuestionRefusedError as error:
             raise self._counted(error) from error
-        except ProposalError as error:
-            raise self._failed(error) from error
         with self._lock:
             self._answered += 1
         return answer
@@ -154,16 +162,7 @@ class ChatProposer:
             hopeless = not self._answered and self._refused >= _MANY_REFUSALS
         if not hopeless:
             return error
-        return self._failed(
-            ProposalError(
-                f"every one of the first {_MANY_REFUSALS} questions was refused: {error}. Is the model's name right, "
-                "and does it take temperature and max_tokens?"
-            )
+        return ProposalError(
+            f"every one of the first {_MANY_REFUSALS} questions was refused: {error}. Is the model's name right, "
+            "and does it take temperature and max_tokens?"
         )
-
-    def _failed(self, error: ProposalError) -> ProposalError:
-        """The first failure stops the others, and is the one that is told."""
-        with self._lock:
-            self._failure = self._failure or error
-        self.endpoint.stopped.set()
-        return error
