@@ -36,4 +36,5 @@ def negative() -> Callable[..., Negative]:
 @pytest.fixture
 def hostile(negative: Callable[..., Negative]) -> list[Negative]:
     """Rows whose captions hold what breaks pages, files and screens; all with the same id."""
-    return [negative(f"{text} dog end", "dog", "cat") for text in HOSTILE]
+    marked = negative("a <b>dog</b> end", "<b>dog</b>", "<img src=x onerror=alert(3)>")
+    return [marked, *(negative(f"{text} dog end", "dog", "cat") for text in HOSTILE)]
