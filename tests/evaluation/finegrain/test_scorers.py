@@ -20,7 +20,7 @@ from finereel.evaluation.finegrain.groups import Candidates
 from finereel.evaluation.finegrain.scorer import ClipNeeds, Opening, Scorer, distinct_chunks
 from finereel.evaluation.finegrain.scorers import SCORERS, open_scorer
 from finereel.evaluation.finegrain.towers import TowerScorer
-from finereel.evaluation.gallery import encode_texts, encode_videos
+from finereel.evaluation.gallery import encode_texts, encode_videos, score_split
 from tiny_models import FRAMES, IMAGE, jitter, tiny_peer
 
 WORLDS = ["val/0", "val/1", "val/2"]
@@ -92,6 +92,16 @@ def test_clips_stay_between_pieces() -> None:
     assert source.reads == ["v0"]
 
 
+def test_coarse_retrieval_encodes_no_clip_again() -> None:
+    split, source = make_split("test", 3), ToySource()
+    scorer = TowerScorer(ToyModel(), source)
+    scorer.score([Candidates(video, ("a", "b")) for video in split.videos[:2]])
+    scored = scorer.score_split(split)
+    assert sorted(source.reads) == list(split.videos)
+    expected = score_split(ToyModel(), split, ToySource())
+    np.testing.assert_array_equal(scored.scores["video_sentence"], expected.scores["video_sentence"])
+
+
 def test_the_fine_head_is_used_where_there_is_one() -> None:
     class Prompted(ToyModel):
         def score_fine(self, text: Any, video: Any) -> Any:
@@ -121,8 +131,10 @@ def test_progress_ends_at_all_texts() -> None:
     told: list[tuple[str, int, int]] = []
     scorer = TowerScorer(ToyModel(), ToySource(), budget_mib=0)
     scorer.score(ASKED, lambda *event: told.append(event))
-    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
-    assert told[-1][1] == told[-1][2]
+    texts = [event for event in told if event[0] == "texts"]
+    assert [done for _, done, _ in texts] == sorted(done for _, done, _ in texts)
+    assert texts[-1][1] == texts[-1][2]
+    assert ("clips", 1, 1) in told
 
 
 def test_chunks_cover_everything_once() -> None:

@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from finereel.cli.negatives.sources import CaptionsFormatOption, CaptionsOption
 from finereel.cli.options import JsonOption
 from finereel.cli.output import console, print_json, shown
 
@@ -18,8 +19,9 @@ def evaluate(
     model: Annotated[str, typer.Option(metavar="DIR_OR_ID", help="A model of this project, or a CLIP directory.")],
     negatives: Annotated[Path | None, typer.Option(metavar="FILE", help="Negatives, in any known form.")] = None,
     scorer: Annotated[str, typer.Option(help="finereel, sentence-transformers or embeddings.")] = "finereel",
-    form: Annotated[str | None, typer.Option(metavar="NAME", help="The form of FILE, where it is not seen.")] = None,
-    captions: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV or JSONL: id, video_id, caption.")] = None,
+    form: Annotated[str | None, typer.Option("--from", metavar="F", help="The form of FILE, if not seen.")] = None,
+    captions: CaptionsOption = None,
+    captions_format: CaptionsFormatOption = "captions",
     data: Annotated[str | None, typer.Option(metavar="NAME", help="The data set the captions come from.")] = None,
     annotations: Annotated[Path | None, typer.Option(metavar="DIR", help="Its annotation files.")] = None,
     videos: Annotated[Path | None, typer.Option(metavar="DIR", help="The videos.")] = None,
@@ -48,7 +50,7 @@ def evaluate(
     from finereel.sources import SourceOptions
 
     where = SourceOptions(annotations=annotations, videos=videos, features=features)
-    texts = Texts(negatives, form, captions, positives)
+    texts = Texts(negatives, form, captions, captions_format, positives)
     how = How(_names(blind), split, not coarse_head, wrong_video, name, device)
     record = measured(Request(model, scorer, texts, data, where, how))
     if out is not None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finereel.cli.evaluate import torch_device
+from finereel.cli.negatives.sources import known_captions
 from finereel.cli.progress import StageProgress
 from finereel.errors import ConfigError, ModelError, unknown_name
 
@@ -22,11 +23,13 @@ TWINS = "reelworld twins"
 
 @dataclass(frozen=True)
 class Texts:
-    """The files of texts: negatives (None for ReelWorld's twins) and their form, captions, hard positives."""
+    """The files of texts: negatives (None for ReelWorld's twins), captions, hard positives, and the forms of the first
+    two."""
 
     negatives: Path | None
     form: str | None
     captions: Path | None
+    captions_format: str
     positives: Path | None
 
 
@@ -104,15 +107,11 @@ def _what(request: Request, dataset: "Dataset | None") -> "tuple[tuple[Group, ..
 
 
 def _captions(request: Request) -> "dict[str, CaptionRow]":
-    """All captions that were named, by id."""
-    from finereel.negatives.captions import captions_by_id
-    from finereel.sources import captions_of
-
-    if request.texts.captions is not None:
-        return captions_by_id(captions_of(request.texts.captions))
-    if request.data is None:
-        return {}
-    return captions_by_id(captions_of(request.where.annotations, request.data))
+    """All captions that were named, else those of the data set, by id."""
+    texts = request.texts
+    if texts.captions is None and texts.captions_format == "captions" and request.data is not None:
+        return dict(known_captions(request.where.annotations, request.data).captions)
+    return dict(known_captions(texts.captions, texts.captions_format).captions)
 
 
 def _rows(path: Path, form: str | None, captions: "dict[str, CaptionRow]") -> "list[Negative]":

@@ -66,6 +66,7 @@ class CosineScorer:
 
     def __init__(self, vectors: Vectors) -> None:
         self.vectors = vectors
+        self._known: dict[str, np.ndarray] = {}
 
     @property
     def facts(self) -> ModelFacts:
@@ -108,12 +109,12 @@ class CosineScorer:
         return _unit(self.vectors.texts(texts), "text")
 
     def _clips(self, videos: list[str], on_progress: OnProgress) -> dict[str, np.ndarray]:
-        found: dict[str, np.ndarray] = {}
-        for start in range(0, len(videos), _CLIPS_AT_A_TIME):
-            some = videos[start : start + _CLIPS_AT_A_TIME]
-            found |= dict(zip(some, _unit(self.vectors.clips(some), "video"), strict=True))
-            on_progress("clips", len(found), len(videos))
-        return found
+        new = [video for video in videos if video not in self._known]
+        for start in range(0, len(new), _CLIPS_AT_A_TIME):
+            some = new[start : start + _CLIPS_AT_A_TIME]
+            self._known |= dict(zip(some, _unit(self.vectors.clips(some), "video"), strict=True))
+            on_progress("clips", start + len(some), len(new))
+        return self._known
 
 
 class _Problems:

@@ -16,13 +16,23 @@ from finereel.datasets.base import ClipSource, Split
 from finereel.evaluation.benchmark import BenchmarkModel, model_facts
 from finereel.evaluation.finegrain.groups import Candidates
 from finereel.evaluation.finegrain.scorer import ClipNeeds, Opening, PairScores, distinct_chunks
-from finereel.evaluation.gallery import OnProgress, ScoredSplit, encode_texts, encode_videos, score_split, silent
+from finereel.evaluation.gallery import (
+    EncodedSplit,
+    OnProgress,
+    ScoredSplit,
+    covered,
+    encode_texts,
+    encode_videos,
+    score_encoded,
+    silent,
+)
 from finereel.evaluation.record import ModelFacts
-from finereel.features import Scores, TextFeatures, VideoFeatures
+from finereel.features import Scores, TextFeatures, VideoFeatures, concatenate
 
 BUDGET_MIB = 256
 """Of text features that are held at a time."""
-_CLIPS_KEPT = 256
+_CLIPS_KEPT = 2000
+"""150 kB each at CLIP's sizes."""
 
 
 class TowerScorer:
@@ -66,24 +76,30 @@ class TowerScorer:
             def advance(_: str, count: int, __: int, before: int = done) -> None:
                 on_progress("texts", before + count, total)
 
-            found.append(self._score_piece(asked[part], texts, advance))
+            found.append(self._score_piece(asked[part], texts, advance, on_progress))
             done += len(texts)
             on_progress("texts", done, total)
-        self._clips.clear()
         return _joined(found)
 
     def score_split(self, split: Split, on_progress: OnProgress = silent) -> ScoredSplit:
-        """By the coarse head."""
-        return score_split(self.model, split, self.source, on_progress)
+        """By the coarse head. Clips that were scored before are not encoded again."""
+        part, coverage = covered(split, self.source)
+        text = encode_texts(self.model, [caption.text for caption in part.captions], on_progress)
+        self._read(list(part.videos), on_progress)
+        video = concatenate([self._clips[name] for name in part.videos])
+        return score_encoded(self.model, EncodedSplit(part, text, video, coverage), on_progress)
 
-    def _score_piece(self, asked: Sequence[Candidates], texts: list[str], on_progress: OnProgress) -> PairScores:
+    def _score_piece(
+        self, asked: Sequence[Candidates], texts: list[str], on_texts: OnProgress, on_clips: OnProgress
+    ) -> PairScores:
         number, first, lengths = self._inputs(texts)
         order = np.argsort(lengths, kind="stable")  # short texts together cost less
         place = np.empty_like(order)
         place[order] = np.arange(len(order))
-        features = encode_texts(self.model, [texts[first[unit]] for unit in order], on_progress)
+        features = encode_texts(self.model, [texts[first[unit]] for unit in order], on_texts)
         row = {text: int(place[unit]) for text, unit in zip(texts, number, strict=True)}
         units = [np.array([row[text] for text in candidates.texts], dtype=np.int64) for candidates in asked]
+        self._read(list(dict.fromkeys(candidates.video_id for candidates in asked)), on_clips)
         parts = self._score_units(asked, units, features)
         as_first = np.concatenate([unit == unit[0] for unit in units])
         return PairScores({name: np.concatenate(rows) for name, rows in parts.items()}, dict(self._weights), as_first)
@@ -105,7 +121,6 @@ class TowerScorer:
         members: dict[str, list[int]] = {}
         for index, candidates in enumerate(asked):
             members.setdefault(candidates.video_id, []).append(index)
-        self._read(list(members))
         found: dict[str, list[np.ndarray]] = {}
         device = features.sentence.device
         for video, indices in members.items():
@@ -119,13 +134,13 @@ class TowerScorer:
                     kept[index] = column[np.searchsorted(rows, units[index])]
         return found
 
-    def _read(self, videos: list[str]) -> None:
+    def _read(self, videos: list[str], on_progress: OnProgress) -> None:
         """Encode the clips that are not there yet; forget others when there are many."""
         if len(self._clips) > _CLIPS_KEPT:
             self._clips = {video: clip for video, clip in self._clips.items() if video in set(videos)}
         new = [video for video in videos if video not in self._clips]
         if new:
-            clips = encode_videos(self.model, new, self.source)
+            clips = encode_videos(self.model, new, self.source, on_progress)
             self._clips |= {video: clips.rows(slice(row, row + 1)) for row, video in enumerate(new)}
 
 
