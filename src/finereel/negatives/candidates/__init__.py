@@ -24,7 +24,7 @@ CANDIDATES: Mapping[PartOfSpeech, tuple[str, ...]] = MappingProxyType(
         "noun": ("set", "sister"),
         "verb": ("set",),
         "adjective": ("set", "antonym"),
-        "adverb": ("set", "antonym"),
+        "adverb": ("set",),
         "preposition": ("set",),
     }
 )

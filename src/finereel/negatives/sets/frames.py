@@ -16,7 +16,7 @@ class Frame:
 
     heads, not_heads: the noun described or governed (see `Site.head`). verbs, not_verbs: the nearest verb to the left.
     subjects: the nearest noun or pronoun to the left. next, not_next, prev, not_prev: the neighbouring words, "." for
-    the end or start of the caption. tags, next_tags, not_next_tags: Penn tags of the word and of the next.
+    the end or start of the caption. tags, next_tags, not_next_tags, head_tags: Penn tags of word, next word, head.
     without: nowhere in the caption.
     """
 
@@ -32,6 +32,7 @@ class Frame:
     tags: frozenset[str] = frozenset()
     next_tags: frozenset[str] = frozenset()
     not_next_tags: frozenset[str] = frozenset()
+    head_tags: frozenset[str] = frozenset()
     without: frozenset[str] = frozenset()
 
     @staticmethod
@@ -56,7 +57,7 @@ class Frame:
             and (not self.prev or before in self.prev)
             and before not in self.not_prev
             and (not self.subjects or _among(site.subject(), self.subjects, lexicon))
-            and (not (self.heads or self.not_heads) or self._fits_head(site, lexicon))
+            and (not (self.heads or self.not_heads or self.head_tags) or self._fits_head(site, lexicon))
             and (not (self.verbs or self.not_verbs) or self._fits_verb(site))
             and (not self.without or not any(token.text.lower() in self.without for token in site.tokens))
         )
@@ -67,6 +68,8 @@ class Frame:
 
     def _fits_head(self, site: Site, lexicon: Lexicon) -> bool:
         head = site.head()
+        if self.head_tags and (head is None or head.tag not in self.head_tags):
+            return False
         wanted = not self.heads or _among(head, self.heads, lexicon)
         return wanted and not _among(head, self.not_heads, lexicon)
 

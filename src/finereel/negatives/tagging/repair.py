@@ -88,6 +88,16 @@ def side(place: Place) -> str | None:
     return "NN" if place.tag_at(-1) in ("DT", "PRP$") else None
 
 
+def unmarked_plural(place: Place) -> str | None:
+    """ "a flock of sheep", "two fish are": plural, though nothing on the word says so."""
+    if place.word not in known.UNMARKED:
+        return None
+    before = {place.word_at(offset) for offset in (-1, -2, -3)}
+    number = any(place.tag_at(offset) == "CD" for offset in (-1, -2, -3))
+    many = number or before & known.MANY or place.word_at(1) in ("are", "were", "swim", "run")
+    return "NNS" if many and not before & {"a", "another"} - {place.word_at(-3)} else None
+
+
 def infinitive(place: Place) -> str | None:
     """ "to" before a verb or a noun phrase; the verb after "to" or a modal."""
     if place.word == "to":
@@ -194,6 +204,7 @@ def plain_adjective(place: Place) -> str | None:
 RULES: tuple[Rule, ...] = (
     closed_class,
     doer,
+    unmarked_plural,
     side,
     infinitive,
     progressive,

@@ -59,6 +59,8 @@ BOTH = PARTICLES | words(
 )
 NO_PARTICLES = words("by about")
 ADVERBS_ONLY = frozenset(("out",))
+UNMARKED = words("sheep fish deer")
+MANY = words("of some many several few these those all different various lots bunch")
 SIDES = words("left right back front")
 NOUNS_TOO = frozenset(("inside", "outside", "down", "past"))
 
