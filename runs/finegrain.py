@@ -49,7 +49,8 @@ def main() -> None:
 def _command(given: argparse.Namespace) -> str:
     """What a reader types; folders stand by the names of their options."""
     folders = [f"--{name} {name.upper()}" for name in ("features", "annotations") if getattr(given, name)]
-    files = ["--negatives " + " ".join(f'"{text}"' for text in given.negatives)] if given.negatives else []
+    names = [f'"{name}={Path(path).name}"' for name, _, path in (text.partition("=") for text in given.negatives)]
+    files = [f"--negatives {' '.join(names)}"] if names else []
     seeds = " ".join(map(str, given.seeds))
     parts = [given.head, f"--bed {given.bed}", *folders, *files, f"--seeds {seeds}", "--out docs/results"]
     return " ".join(["python runs/finegrain.py", *parts])

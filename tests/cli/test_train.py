@@ -33,12 +33,16 @@ def test_options_and_settings_reach_the_run(run: Any, asked: list[Any]) -> None:
     result = run(
         *("train", "--recipe", "msrvtt", "--out", "o", "--annotations", "a", "--videos", "v", "--model", "m"),
         *("--head", "xclip", "--steps", "9", "--batch", "8", "--seed", "3", "--set", "lr=0.5", "--set", "patience = 2"),
-        *("--allow-missing", "--device", "cpu"),
+        *("--allow-missing", "--device", "cpu", "--negatives", "n.jsonl", "--set", "visual_prompts=2"),
+        *("--set", "training.fine.weight=0.5", "--set", "negatives=7"),
     )
     assert result.exit_code == 0, result.output
     [(recipe, out, options, _)] = asked
     assert out == Path("o")
-    assert options == RunOptions(Path("a"), Path("v"), start="m", allow_missing=True, device="cpu")
+    assert options == RunOptions(
+        Path("a"), Path("v"), start="m", negatives=Path("n.jsonl"), allow_missing=True, device="cpu"
+    )
+    assert (recipe.model.fine.visual_prompts, recipe.training.fine.weight, recipe.pairs.negatives) == (2, 0.5, 7)
     assert (recipe.model.head, recipe.training.steps, recipe.pairs.batch_size) == ("xclip", 9, 8)
     assert (recipe.training.optim.lr, recipe.training.patience, recipe.training.seed) == (0.5, 2, 3)
 

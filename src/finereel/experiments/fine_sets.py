@@ -20,12 +20,13 @@ from finereel.evaluation.finegrain.groups import Group, groups_of
 from finereel.experiments.beds import Bed, BedOptions, FineMaterial
 from finereel.negatives.captions import captions_by_id
 from finereel.negatives.disjoint import Side
-from finereel.negatives.files import read_negatives, write_negatives
-from finereel.negatives.files.base import Known
+from finereel.negatives.files import iter_negatives, read_negatives, write_negatives
+from finereel.negatives.files.base import UNTOLD, Known
 from finereel.negatives.reelworld import scene_negatives
 from finereel.negatives.training import TrainingNegatives, training_negatives
 from finereel.negatives.types import CaptionRow, Negative
 from finereel.reelworld.captions import captions
+from finereel.sources import captions_of
 from finereel.training.fine import texts_of
 
 SAME, DISJOINT = "same generator", "disjoint generator"
@@ -60,15 +61,21 @@ def test_sets(bed: Bed, options: BedOptions) -> dict[str, tuple[Group, ...]]:
         name: fine_groups(_rows(bed, "test", side, options))
         for name, side in ((SAME, _SIDES[0]), (DISJOINT, _SIDES[1]))
     }
-    split = bed.data.split("test")
-    known = Known(captions=captions_by_id(_caption_rows(split)))
+    videos = set(bed.data.split("test").videos)
+    known = Known(_captions(bed, options)) if options.negatives else UNTOLD
     for name, path in options.negatives:
-        videos = set(split.videos)
         rows = [row for row in read_negatives(path, None, known) if row.video_id in videos]
         if not rows:
             raise DataError(f"{path} has no negatives of the {len(videos)} test clips of {bed.data.name}")
-        found[name] = fine_groups(rows)
+        found[name] = groups_of(rows)
     return found
+
+
+def _captions(bed: Bed, options: BedOptions) -> dict[str, CaptionRow]:
+    """The captions that a file may speak of: all of the data set, or of the drawn test clips."""
+    if _drawn(bed):
+        return captions_by_id(_caption_rows(bed.data.split("test")))
+    return captions_by_id(captions_of(options.annotations, "msrvtt"))
 
 
 def fine_groups(rows: Iterable[Negative], most_captions: int | None = None) -> tuple[Group, ...]:
@@ -92,9 +99,9 @@ def _level(row: Negative) -> str:
     return "phrase" if "+" in row.method else "word"
 
 
-def _rows(bed: Bed, split: str, side: Side, options: BedOptions) -> list[Negative]:
+def _rows(bed: Bed, split: str, side: Side, options: BedOptions) -> Iterator[Negative]:
     if _drawn(bed):
-        return list(_of_scenes(bed.data.split(split), side))
+        return _of_scenes(bed.data.split(split), side)
     return _of_captions(bed.data.split(split), side, options)
 
 
@@ -110,8 +117,8 @@ def _of_scenes(split: Split, side: Side) -> Iterator[Negative]:
         yield from scene_negatives(caption, scene, side=side)
 
 
-def _of_captions(split: Split, side: Side, options: BedOptions) -> list[Negative]:
-    """Made once, then read from the work folder."""
+def _of_captions(split: Split, side: Side, options: BedOptions) -> Iterator[Negative]:
+    """Made once, then read from the work folder, one by one: a million for some thousand clips."""
     path = options.work / f"negatives-{split.hash}-{side}.jsonl"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +126,7 @@ def _of_captions(split: Split, side: Side, options: BedOptions) -> list[Negative
         settings = TrainingNegatives(per_caption=_PER_CAPTION, side=side)
         write_negatives(training_negatives(_caption_rows(split), settings), partial)
         Path(partial).replace(path)
-    return read_negatives(path, "jsonl")
+    return iter_negatives(path, "jsonl")
 
 
 def _caption_rows(split: Split) -> Sequence[CaptionRow]:
