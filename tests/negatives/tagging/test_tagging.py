@@ -140,3 +140,16 @@ def test_spacy_absent_says_what_to_do() -> None:
 @pytest.mark.parametrize("word", ["while", "not", "is", "one", "many"])
 def test_words_no_negative_is_made_of(word: str) -> None:
     assert class_of(word, "IN") == "other"
+
+
+@pytest.mark.parametrize(
+    ("caption", "tag"),
+    [
+        ("a flock of sheep is standing", "NNS"),
+        ("two white fish swim", "NNS"),
+        ("a white fish swims", "NN"),
+        ("another sheep eats", "NN"),
+    ],
+)
+def test_plurals_that_do_not_show(caption: str, tag: str, agreement: Agreement) -> None:
+    assert [token.tag for token in agreement(caption) if token.text in ("sheep", "fish")] == [tag]
