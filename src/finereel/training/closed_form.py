@@ -24,6 +24,7 @@ from finereel.errors import ConfigError, TrainingError
 from finereel.model import RetrievalModel
 
 _CHUNK = 256  # clips
+_NOTHING = 1e-3  # a correlation that rounding can make: its directions are noise, blown up
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def fit_towers(
 ) -> Float[Tensor, " R"]:
     """Give the towers of a model the canonical directions of a training split; returns the correlations.
 
-    The transformer's part of a text starts as zero. Where D exceeds the width of the tokens, the rest of the adapter
+    The transformer's part of a text starts as zero. Where D exceeds the number of directions, the rest of the adapter
     keeps its random start. Raises ConfigError for a model without bag of words, TrainingError without common words.
     """
     encoder, tokenizer = model.encoder, model.tokenizer
@@ -95,14 +96,18 @@ def fit_towers(
         )
     with torch.no_grad():
         moments = _moments(encoder, tokens, _Words(weights, kept), _Clips(split, source, on_progress))
+        if min(float(moments.xx.diagonal().sum()), float(moments.yy.diagonal().sum())) <= 0:
+            raise TrainingError("closed form: all training clips, or all their captions, are alike")
         found = canonical(moments, settings.ridge_words, settings.ridge_clips, encoder.dim)
+        if not len(found.correlations):
+            raise TrainingError("closed form: no words of the captions go with anything in the clips")
         encoder.bag_of_words.weights.copy_(weights)
         _put(encoder, encoder.bag_of_words, kept, moments, found, settings)
     return found.correlations
 
 
 def canonical(moments: Moments, ridge_x: float, ridge_y: float, most: int) -> Canonical:
-    """The first `most` canonical directions, or as many as the narrower view y has.
+    """The first `most` canonical directions, or as many as the narrower view y has and as correlate at all.
 
     >>> same = torch.eye(2)
     >>> found = canonical(Moments(torch.zeros(2), torch.zeros(2), same, same * 0.5, same), 1.0, 1.0, 2)
@@ -116,7 +121,8 @@ def canonical(moments: Moments, ridge_x: float, ridge_y: float, most: int) -> Ca
     explained = torch.cholesky_solve(cross, torch.linalg.cholesky(xx))
     squares, directions = torch.linalg.eigh(cross.T @ explained)
     best = torch.arange(len(squares) - 1, -1, -1)[:most]
-    correlations = squares[best].clamp(1e-12, 1.0).sqrt()
+    best = best[squares[best] > _NOTHING**2]
+    correlations = squares[best].clamp(max=1.0).sqrt()
     return Canonical((explained @ directions[:, best]) / correlations, whiten @ directions[:, best], correlations)
 
 
