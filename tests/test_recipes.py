@@ -11,6 +11,7 @@ from finereel.errors import ConfigError
 from finereel.recipes import RECIPES, PairRecipe, WorldRecipe, recipe
 from finereel.recipes.base import HoldOut
 from finereel.recipes.changes import Changes, changed, with_values
+from finereel.run import build, with_weights
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -60,6 +61,16 @@ def test_options_change_what_they_say() -> None:
     assert (made.passes, made.training.steps) == (None, 7)
     assert made.pairs.batch_size == 6
     assert made.training.seed == made.pairs.seed == 5
+
+
+@pytest.mark.parametrize("head", sorted(HEADS))
+def test_every_head_can_score_every_stage_of_a_world(head: str) -> None:
+    made = changed(recipe("reelworld-tiny"), Changes(head=head))
+    assert isinstance(made, WorldRecipe)
+    model = build(dataclasses.replace(made, vocabulary_scenes=20))
+    for stage in made.stages:
+        staged = with_weights(model, stage.weights or made.model.weights)
+        assert set(staged.head.weights) <= set(HEADS[head].granularities(staged.config))
 
 
 @pytest.mark.parametrize("head", sorted(HEADS))

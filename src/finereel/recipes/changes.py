@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from finereel.alignment import head_config
+from finereel.alignment import HEADS, head_config
+from finereel.config import ModelConfig
 from finereel.errors import ConfigError
-from finereel.recipes.base import PairRecipe, Recipe, WorldRecipe
+from finereel.recipes.base import PairRecipe, Recipe, Stage, WorldRecipe
 
 Settings = TypeVar("Settings")
 
@@ -46,6 +47,8 @@ def changed(recipe: Recipe, changes: Changes) -> Recipe:
     """The recipe with the changes made. ConfigError for a setting the recipe has not, or a value it cannot take."""
     if changes.head is not None:
         recipe = replace(recipe, model=_with_head(recipe, changes.head))
+        if isinstance(recipe, WorldRecipe):
+            recipe = replace(recipe, stages=tuple(_for_head(stage, recipe.model) for stage in recipe.stages))
     if isinstance(recipe, WorldRecipe):
         return _changed_world(recipe, changes)
     values = dict(changes.values)
@@ -70,6 +73,12 @@ def _with_steps(recipe: PairRecipe, steps: int) -> PairRecipe:
 def _with_head(recipe: Recipe, head: str) -> Any:
     kept = ("max_words", "max_frames", "shifted_blocks", "temporal_layers", "mask_padding", "fine")
     return head_config(head, **{name: getattr(recipe.model, name) for name in kept})
+
+
+def _for_head(stage: Stage, model: ModelConfig) -> Stage:
+    """The stage without granularities that the head does not have; all the head's, where none is left."""
+    known = HEADS[model.head].granularities(model)
+    return replace(stage, weights={name: part for name, part in (stage.weights or {}).items() if name in known} or None)
 
 
 def _changed_world(recipe: WorldRecipe, changes: Changes) -> WorldRecipe:
