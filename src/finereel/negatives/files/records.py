@@ -26,7 +26,7 @@ def found_caption(known: Known) -> Callable[[str, str], str]:
     A made id is the same for the same caption of the same video in any file.
 
     >>> found_caption(Known())("v1", "a dog runs")
-    'v1#2f86c5c5'
+    'v1#60045ea8'
     """
     ids = {(row.video_id, row.caption.strip()): row.id for row in reversed([*known.captions.values()])}
 
