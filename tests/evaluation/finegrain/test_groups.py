@@ -18,6 +18,13 @@ def test_a_group_is_a_caption_and_a_part_of_speech() -> None:
     assert groups[0].candidates.texts[0] == groups[0].caption
 
 
+def test_what_a_foreign_set_leaves_open_is_grouped_by_its_category() -> None:
+    rows = [replace(negative("v1#0", f"{name}", "other"), method=name) for name in ("replace_att", "swap_obj", "")]
+    assert [group.pos for group in groups_of(rows)] == ["replace_att", "swap_obj", "other"]
+    with pytest.raises(DataError, match="name of the total"):
+        groups_of([replace(rows[0], method="all")])
+
+
 def test_a_caption_id_of_two_captions_is_refused() -> None:
     rows = [negative("v1#0", "a"), replace(negative("v1#0", "b"), caption="something else")]
     with pytest.raises(DataError, match="'v1#0' stands for 'something else'"):

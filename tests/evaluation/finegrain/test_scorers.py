@@ -110,7 +110,9 @@ def test_the_fine_head_is_used_where_there_is_one() -> None:
 
     asked = [Candidates("v0", ("v0 a", "v1 b"))]
     fine, coarse = (TowerScorer(Prompted(), ToySource(), fine=fine).score(asked).fused for fine in (True, False))
-    np.testing.assert_allclose(fine, -coarse, rtol=1e-6)
+    plain = TowerScorer(ToyModel(), ToySource()).score(asked).fused
+    np.testing.assert_allclose(coarse, plain, rtol=1e-6)
+    np.testing.assert_allclose(fine, -plain, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

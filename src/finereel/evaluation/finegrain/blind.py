@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from finereel.errors import DataError
-from finereel.evaluation.finegrain.groups import Group
+from finereel.evaluation.finegrain.groups import Group, label_of
 from finereel.negatives.blind import blind_scores
 from finereel.negatives.types import CaptionRow, Negative
 
@@ -38,7 +38,7 @@ def blind_baselines(
     """
     by_pos: dict[str, list[Negative]] = {}
     for row in rows:
-        by_pos.setdefault(row.pos, []).append(row)
+        by_pos.setdefault(label_of(row), []).append(row)
     tables: dict[str, dict[tuple[str, str], list[float]]] = {name: {} for name in names}
     for pos, some in by_pos.items():
         for name, scored in blind_scores(some, captions, names).items():

@@ -21,7 +21,7 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A caption and its n >= 1 negatives of one part of speech."""
+    """A caption and its n >= 1 negatives of one part of speech (or of what `label_of` says)."""
 
     caption_id: str
     video_id: str
@@ -33,6 +33,11 @@ class Group:
     def candidates(self) -> Candidates:
         """1 + n texts, the true one first."""
         return Candidates(self.video_id, (self.caption, *self.negatives))
+
+
+def label_of(row: Negative) -> str:
+    """What a row counts under: its part of speech; its method where a foreign set leaves that open."""
+    return row.method or row.pos if row.pos == "other" else row.pos
 
 
 def groups_of(rows: Iterable[Negative]) -> tuple[Group, ...]:
@@ -53,9 +58,9 @@ def groups_of(rows: Iterable[Negative]) -> tuple[Group, ...]:
                 f"negative {row.id!r}: caption id {row.caption_id!r} stands for {row.caption[:60]!r} of "
                 f"{row.video_id!r} here and for {known[1][:60]!r} of {known[0]!r} before; give every caption its own id"
             )
-        if row.pos == ALL:
-            raise DataError(f"negative {row.id!r}: {ALL!r} is the name of the total and no part of speech")
-        found.setdefault((row.caption_id, row.pos), []).append(row.negative)
+        if label_of(row) == ALL:
+            raise DataError(f"negative {row.id!r}: {ALL!r} is the name of the total; name its method otherwise")
+        found.setdefault((row.caption_id, label_of(row)), []).append(row.negative)
     if not found:
         raise DataError("expected at least one negative, got none; check the file")
     return tuple(Group(name, facts[name][0], pos, facts[name][1], tuple(texts)) for (name, pos), texts in found.items())
