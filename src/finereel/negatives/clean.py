@@ -8,6 +8,7 @@ import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from finereel.negatives.candidates import Candidate, candidates_for
 from finereel.negatives.collocations import Collocations
@@ -55,7 +56,10 @@ class CleanGenerator:
 
     def sites(self, row: CaptionRow, tokens: Sequence[Token], pos: PartOfSpeech) -> Iterator[Site]:
         """Where a word of this part of speech may be changed: certain, and no part of a larger unit."""
+        words = list(accumulate(token.text[0].isalnum() for token in tokens))
         for site in find_sites(row.caption, tokens, pos, phrase_book(pos)):
+            if words[site.last - 1] > self.settings.max_words - 2:
+                return  # a word is a token at least: nothing behind this one can be within the row
             if self._collocations.protects(site) is None:
                 yield site
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from finereel.negatives.clean import CleanGenerator
 from finereel.negatives.context import Context
@@ -17,6 +17,7 @@ from finereel.negatives.types import CaptionRow, Negative
 HARVESTED = 5000
 
 
+@runtime_checkable
 class Generator(Protocol):
     """Makes the negatives of a caption from its tokens, the same in whatever order captions come."""
 

@@ -21,6 +21,7 @@ from finereel.negatives.wordnet import LETTERS
 
 GENERATOR = "paper-1"
 WITH_SISTERS, ANTONYM_NEEDED = ("noun", "verb"), ("adverb", "preposition")
+MOST_WORDS = 50  # of a caption that is no sentence any more
 
 Vocabulary = Mapping[PartOfSpeech, tuple[str, ...]]
 Proposal = tuple[Token, str, str]  # the word changed, what for, by which method
@@ -69,8 +70,9 @@ class PaperGenerator:
             words = [token for token in words if opposites[token]]
         if not words:
             return
-        yield from ((token, word, "antonym") for token in words for word in opposites[token])
         random = dice(self._settings, row.id, pos)
+        words = words if len(words) <= MOST_WORDS else random.sample(words, MOST_WORDS)
+        yield from ((token, word, "antonym") for token in words for word in opposites[token])
         if pos in WITH_SISTERS:
             sisters = [(token, word, "sister") for token in words for word in self._sisters(token.lemma, pos)]
             yield from random.sample(sisters, len(sisters))

@@ -14,6 +14,8 @@ from finereel.negatives.edit import Edit
 from finereel.negatives.sites import Site
 from finereel.negatives.window import Encode, survives
 
+_NEAR = 100  # characters after an edit that may share a token with it
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -96,7 +98,10 @@ def unattested(case: Case, judge: Judge) -> bool:
 
 def past_window(case: Case, judge: Judge) -> bool:
     """The text encoder would cut the edit off."""
-    return not survives(case.site.caption, case.edit.text, judge.max_words, judge.encode)
+    end = case.site.end
+    rest = case.site.caption[end : end + _NEAR]
+    before, after = case.site.caption[:end] + rest, case.edit.text[: case.edit.end] + rest
+    return not survives(before, after, judge.max_words, judge.encode)
 
 
 Rule = Callable[[Case, Judge], bool]

@@ -79,6 +79,8 @@ def make(
     read = _reader(captions, form)
     with StageProgress() as progress:
         summary = _make(read, out, settings, workers or os.cpu_count() or 1, balance, progress)
+    if not summary.negatives:
+        typer.echo(f"no negatives in {out}: too few captions to balance, or no word with a safe replacement", err=True)
     if as_json:
         print_json(summary.as_json())
     else:
