@@ -95,11 +95,21 @@ def test_twins_are_scored_without_a_file(run: Any, model: Path) -> None:
 
 
 def test_hard_positives_give_brittleness(run: Any, model: Path, negatives: Path, tmp_path: Path) -> None:
-    write_negatives(world_negatives()[:1], tmp_path / "positives.jsonl")
+    row = world_negatives()[0]
+    line = json.dumps({"caption_id": row.caption_id, "positive": f"see: {row.caption}", "source": "not read"})
+    (tmp_path / "positives.jsonl").write_text(line + "\n")
     options = ("--negatives", negatives, "--data", "reelworld", "--positives", tmp_path / "positives.jsonl")
     result = run(*COMMAND, "--model", model, *options, "--split", "none", "--blind", "none", "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["results"]["all"]["brittleness"]["captions"] >= 1
+
+
+def test_a_file_without_positives_is_named(run: Any, model: Path, negatives: Path) -> None:
+    options = ("--negatives", negatives, "--data", "reelworld", "--positives", negatives)
+    result = run(*COMMAND, "--model", model, *options)
+    assert result.exit_code == 1
+    assert "negatives.jsonl" in result.stderr
+    assert "positive" in result.stderr
 
 
 def test_embeddings_need_no_clips(run: Any, negatives: Path, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def _what(request: Request, dataset: "Dataset | None") -> "tuple[tuple[Group, ..
     captions = _captions(request)
     rows = _rows(request.texts.negatives, request.texts.form, captions)
     blind = blind_baselines(rows, list(captions.values()), how.blind) if how.blind else {}
-    return groups_of(rows), replace(settings, blind=blind, positives=_positives(request, captions))
+    return groups_of(rows), replace(settings, blind=blind, positives=_positives(request.texts.positives))
 
 
 def _captions(request: Request) -> "dict[str, CaptionRow]":
@@ -121,12 +121,13 @@ def _rows(path: Path, form: str | None, captions: "dict[str, CaptionRow]") -> "l
     return read_negatives(path, form, Known(captions))
 
 
-def _positives(request: Request, captions: "dict[str, CaptionRow]") -> dict[str, list[str]]:
-    """Hard positives by caption id; they are kept in the files of negatives, with the other wording as `negative`."""
+def _positives(path: Path | None) -> dict[str, list[str]]:
+    """Hard positives by caption id, from a JSONL of at least `caption_id` and `positive`."""
+    from finereel.rows import read_jsonl
+
     found: dict[str, list[str]] = {}
-    if request.texts.positives is not None:
-        for row in _rows(request.texts.positives, None, captions):
-            found.setdefault(row.caption_id, []).append(row.negative)
+    for row in () if path is None else read_jsonl(path):
+        found.setdefault(row.name("caption_id"), []).append(row.raw("positive"))
     return found
 
 
