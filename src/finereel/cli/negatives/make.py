@@ -19,6 +19,22 @@ if TYPE_CHECKING:
     from finereel.negatives.types import CaptionRow, PartOfSpeech
 
 ALL_PARTS = "noun,verb,adjective,adverb,preposition"
+WindowOption = Annotated[
+    int, typer.Option("--max-words", metavar="N", help="Tokens the text encoder reads; edits behind them are refused.")
+]
+LegacyOption = Annotated[
+    bool, typer.Option("--legacy", help="In paper mode, change every occurrence of the word as the released sets do.")
+]
+ProposeOption = Annotated[
+    str,
+    typer.Option(
+        "--propose", metavar="SPEC", help="A language model beside the rules: fill-mask:DIR or llm:MODEL@URL."
+    ),
+]
+ProposeCacheOption = Annotated[
+    Path | None,
+    typer.Option("--propose-cache", metavar="FILE", help="Where the answers of the language model are kept."),
+]
 
 
 def make(
@@ -40,19 +56,10 @@ def make(
         str,
         typer.Option("--format", metavar="NAME", help="captions, or the data set whose annotations CAPTIONS holds."),
     ] = "captions",
-    max_words: Annotated[
-        int, typer.Option(metavar="N", help="Tokens the text encoder reads; edits behind them are refused.")
-    ] = 32,
-    legacy: Annotated[
-        bool,
-        typer.Option("--legacy", help="In paper mode, change every occurrence of the word as the released sets do."),
-    ] = False,
-    propose: Annotated[
-        str, typer.Option(metavar="SPEC", help="A language model beside the rules: fill-mask:DIR or llm:MODEL@URL.")
-    ] = "",
-    propose_cache: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where the answers of the language model are kept.")
-    ] = None,
+    max_words: WindowOption = 32,
+    legacy: LegacyOption = False,
+    propose: ProposeOption = "",
+    propose_cache: ProposeCacheOption = None,
     workers: Annotated[int, typer.Option(metavar="N", help="Processes; 0 takes one per core.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
