@@ -1,12 +1,18 @@
 """The same in other words."""
 
+from pathlib import Path
+
 import pytest
 
+from finereel.errors import DataError
 from finereel.negatives.context import Context
+from finereel.negatives.files import read_negatives
 from finereel.negatives.lexicon import Lexicon
-from finereel.negatives.positives import GENERATOR, PositiveMaker
+from finereel.negatives.positives import GENERATOR, PositiveMaker, write_positives
 from finereel.negatives.tagging.words import Token, tokenize
 from finereel.negatives.types import CaptionRow, PartOfSpeech
+from finereel.rows import read_jsonl
+from made_negatives import swap
 
 USED = "bike bicycle car auto automobile automobiles sofa couch boy"
 
@@ -55,3 +61,13 @@ def test_words_of_many_senses_are_left_alone() -> None:
 @pytest.mark.parametrize("caption", ["", " ", "\x00", "人", "<b>sofa</b>", "=sofa()"])
 def test_hostile_captions(caption: str) -> None:
     made(caption, "sofa", "noun", "NN")
+
+
+def test_a_file_of_positives_is_no_file_of_negatives(tmp_path: Path) -> None:
+    path = tmp_path / "positives.jsonl"
+    write_positives([swap("a boy on a sofa\u2028", "sofa", "couch")], path)
+    (row,) = read_jsonl(path)
+    assert row.raw("positive") == "a boy on a couch\u2028"
+    assert "negative" not in row.values
+    with pytest.raises(DataError):
+        read_negatives(path)

@@ -4,15 +4,19 @@ The opposite rule to negatives: a synonym of the word's dominant sense that has 
 used by the collection itself and stands in the same form. After Kamath et al. 2024, who show that tuning on hard
 negatives alone makes a model take every change for a false one.
 
-A row is a `Negative` whose `negative` is the other wording, with the method "synonym": keep such rows in files of their
-own.
+In memory a row is a `Negative` whose `negative` is the other wording, with the method "synonym". In a file that field
+is called `positive`, so that no reader takes such a file for one of negatives.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from finereel.negatives.collocations import Collocations
 from finereel.negatives.context import Context
 from finereel.negatives.edit import replace
+from finereel.negatives.files.base import write_lines
+from finereel.negatives.files.jsonl import line_of
 from finereel.negatives.inflection import inflect
 from finereel.negatives.sets import phrase_book
 from finereel.negatives.sites import Site, find_sites
@@ -91,3 +95,14 @@ class PositiveMaker:
             pair="|".join(sorted((site.lemma, synonym))),
             generator=GENERATOR,
         )
+
+
+def write_positives(rows: Iterable[Negative], path: Path) -> None:
+    """A JSON object per line with the fields of the native form, `positive` in place of `negative`; the whole file
+    appears or none."""
+    write_lines((json.dumps(_renamed(row)) for row in rows), path)
+
+
+def _renamed(row: Negative) -> dict[str, object]:
+    values = json.loads(line_of(row))
+    return {"positive" if name == "negative" else name: value for name, value in values.items()}
