@@ -24,9 +24,14 @@ from finereel.negatives.tagging.words import Token
 from finereel.negatives.types import CaptionRow, Negative, PartOfSpeech
 
 METHOD, GENERATOR = "synonym", "synonym-1"
-_POS: tuple[PartOfSpeech, ...] = ("noun", "verb", "adjective", "adverb")
+_POS: tuple[PartOfSpeech, ...] = ("noun", "verb", "adjective")
 _DOMINANT = 0.6  # share of its first sense among a word's counted ones, from where on that sense is taken for meant
 _USED = 3  # times the collection says a word before it is taken for one of its own
+_RATIO = 0.01  # of the times it says the other: "red" is seldom called "cherry"
+# Synonyms in WordNet that do not stand in one another's place ("people" and "someone"), or not for what is seen.
+_STOPPED = frozenset(
+    ["someone", "somebody", "mortal", "soul", "individual", "person", "mode", "game", "back", "effect"]
+)
 
 
 class PositiveMaker:
@@ -62,17 +67,27 @@ class PositiveMaker:
             if synonym == site.lemma or not same or not self._is_plain(synonym, site.pos):
                 continue
             form = inflect(synonym, site.tag) if site.pos in ("noun", "verb") else synonym
-            if form and self._context.words[form.lower()] >= _USED and not self._has_ending(site):
+            if form and self._is_used(form, site) and not self._has_ending(site):
                 yield synonym, form
 
     def _is_plain(self, lemma: str, pos: PartOfSpeech) -> bool:
         """Whether a word is one word and mostly means its first sense."""
-        return lemma.isalpha() and self._lexicon.dominance(lemma, pos) >= _DOMINANT
+        return (
+            lemma.isalpha()
+            and lemma not in _STOPPED
+            and not lemma.endswith("ish")
+            and self._lexicon.dominance(lemma, pos) >= _DOMINANT
+        )
+
+    def _is_used(self, form: str, site: Site) -> bool:
+        """Whether the collection says it, and not far less often than the word it replaces."""
+        used = self._context.words[form.lower()]
+        return used >= max(_USED, _RATIO * self._context.words[site.source.lower()])
 
     @staticmethod
     def _has_ending(site: Site) -> bool:
-        """Whether an adjective or adverb is compared, which synonyms do in other ways."""
-        return site.pos in ("adjective", "adverb") and site.tag[2:] in ("R", "S")
+        """Whether an adjective is compared, which synonyms do in other ways."""
+        return site.pos == "adjective" and site.tag[2:] in ("R", "S")
 
     @staticmethod
     def _row(row: CaptionRow, site: Site, synonym: str, form: str, name: str) -> Negative:
