@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-_LABELS, _WIDTH, _ROW, _BAR, _RIGHT = 130, 500, 22, 14, 50
+_LABELS, _WIDTH, _ROW, _BAR, _RIGHT = 150, 520, 22, 14, 50
 
 
 @dataclass(frozen=True)
