@@ -118,7 +118,7 @@ def test_to_label_studio_and_back(run: Run, file: Path, tmp_path: Path) -> None:
     ("options", "message"),
     [
         (("--agreement", "anna", "bob"), "no such verdict file"),
-        (("--summary", "../x"), "a rater's name"),
+        (("--summary", "../nobody of that name"), "a rater's name"),
         (("--export", "p.html", "--summary", "anna"), "one of these at a time, got --export and --summary"),
         (("--sample", "-1"), "sample must be 0"),
         (("--rater", "a/b", "--export", "p.html"), "a rater's name"),

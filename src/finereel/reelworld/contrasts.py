@@ -84,7 +84,7 @@ def contrasts(scene: Scene, template: int = 0, side: Side = "any", levels: tuple
     training never shows: what is false stays possible.
 
     >>> from finereel.reelworld.scenes import sample_scene
-    >>> found = contrasts(sample_scene(0, "train"), side="training")
+    >>> found = contrasts(sample_scene(3, "train"), side="training")
     >>> sorted({contrast.kind for contrast in found})
     ['adjective+noun', 'adverb+verb', 'verb+preposition+noun', 'word']
     """
