@@ -51,8 +51,9 @@ def _command(given: argparse.Namespace) -> str:
     folders = [f"--{name} {name.upper()}" for name in ("features", "annotations") if getattr(given, name)]
     names = [f'"{name}={Path(path).name}"' for name, _, path in (text.partition("=") for text in given.negatives)]
     files = [f"--negatives {' '.join(names)}"] if names else []
+    rows = ["--rows " + " ".join(f'"{row}"' for row in given.rows)] if list(given.rows) != list(ROWS) else []
     seeds = " ".join(map(str, given.seeds))
-    parts = [given.head, f"--bed {given.bed}", *folders, *files, f"--seeds {seeds}", "--out docs/results"]
+    parts = [given.head, f"--bed {given.bed}", *folders, *files, *rows, f"--seeds {seeds}", "--out docs/results"]
     return " ".join(["python runs/finegrain.py", *parts])
 
 
