@@ -1,41 +1,14 @@
-"""Test beds: who may be in which split, thinned frames, and the debug twins."""
+"""Test beds: who may be in which split, and the debug twins."""
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from finereel.datasets.base import ClipArrays
 from finereel.errors import ConfigError, DataError
-from finereel.experiments.beds import BedOptions, FewerFrames, bed
+from finereel.experiments.beds import BedOptions, bed
 from finereel.experiments.variants import EXPERIMENTS, REFERENCE, reference
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
-
-
-class Counted:
-    """Frame f of every clip is f."""
-
-    @property
-    def description(self) -> dict[str, str]:
-        return {"source": "test"}
-
-    def problems(self, videos: object) -> dict[str, str]:
-        return {"bad": "why"}
-
-    def read(self, videos: list[str]) -> ClipArrays:
-        frames = np.broadcast_to(np.arange(12, dtype=np.float32)[None, :, None, None], (len(videos), 12, 2, 3)).copy()
-        return ClipArrays(frames, np.ones((len(videos), 12), dtype=bool))
-
-
-@pytest.mark.parametrize(("kept", "expected"), [(12, list(range(12))), (4, [0, 4, 7, 11]), (1, [0])])
-def test_fewer_frames_are_spread_evenly(kept: int, expected: list[int]) -> None:
-    thinned = FewerFrames(Counted(), kept)
-    clips = thinned.read(["a", "b"])
-    assert clips.frames[1, :, 0, 0].tolist() == expected
-    assert clips.frame_mask.shape == (2, kept)
-    assert thinned.description == {"source": "test", "kept_frames": str(kept)}
-    assert thinned.problems(["bad"]) == {"bad": "why"}
 
 
 def test_unknown_beds_and_missing_folders_say_so(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from finereel.errors import DataError
 from finereel.evaluation.finegrain.groups import Group
@@ -13,8 +14,9 @@ from finereel.experiments.fine_page import _reciprocal, _scores
 from finereel.experiments.fine_run import FineRequest, result_of, run_fine
 from finereel.experiments.fine_sets import DISJOINT, SAME, fine_groups, with_negatives
 from finereel.experiments.fine_sets import test_sets as sets_of
-from finereel.experiments.fine_variants import HEADS, ROWS, fine_variants
+from finereel.experiments.fine_variants import HEADS, ROWS, TEXT_ALONE, fine_variants
 from finereel.experiments.jobs import Job
+from finereel.experiments.training import train_towers
 from finereel.negatives.files import write_negatives
 from finereel.negatives.types import Negative
 from finereel.reelworld.contrasts import side_of
@@ -106,3 +108,18 @@ def test_the_page_says_what_the_records_hold(drawn: Bed, options: BedOptions) ->
     header = next(line for line in table.splitlines() if line.startswith("| |"))
     assert all(line.count("|") == header.count("|") for line in table.splitlines() if line.startswith("|"))
     assert run_fine(request) == page
+
+
+def test_text_alone_sees_nothing_and_leaves_the_towers_of_the_others(drawn: Bed, options: BedOptions) -> None:
+    variant = fine_variants(drawn, "ucofia")[TEXT_ALONE]
+    apart = replace(options, work=options.work / "apart")
+    apart.work.mkdir()
+    for tokens in options.work.glob("reelworld-tokens-*"):
+        (apart.work / tokens.name).symlink_to(tokens)
+    result = result_of(Job("reelworld-tokens", apart, variant, 1))
+    for record in result.fine.values():
+        scores = _scores(record)
+        np.testing.assert_allclose(scores.granularities["fused"], scores.baselines["wrong_video"], rtol=1e-5)
+    assert result.coarse.source["clips"] == "one average clip"
+    found, expected = (train_towers(drawn, 1, place.work).encoder.state_dict() for place in (apart, options))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)

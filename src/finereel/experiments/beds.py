@@ -5,14 +5,12 @@ The vision side is frozen (its tokens are the input); text tower, adapter, tempo
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from finereel.datasets import msrvtt, worlds
-from finereel.datasets.base import ClipArrays, ClipSource, Dataset, Split
+from finereel.datasets.base import ClipSource, Dataset, Split
 from finereel.datasets.features import FeatureStore
 from finereel.encoders.features import FeatureGeometry
 from finereel.errors import DataError, unknown_name
@@ -151,29 +149,6 @@ def bed(name: str, options: BedOptions) -> Bed:
     if name not in BEDS:
         raise unknown_name("test bed", name, BEDS)
     return BEDS[name](options)
-
-
-@dataclass(frozen=True)
-class FewerFrames:
-    """A clip source thinned to `num_frames` frames, spread evenly over those it has."""
-
-    source: ClipSource
-    num_frames: int
-
-    @property
-    def description(self) -> Mapping[str, str]:
-        """The source's, and how many frames are kept."""
-        return {**self.source.description, "kept_frames": str(self.num_frames)}
-
-    def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
-        """The source's."""
-        return self.source.problems(videos)
-
-    def read(self, videos: Sequence[str]) -> ClipArrays:
-        """The clips, thinned."""
-        clips = self.source.read(videos)
-        kept = np.linspace(0, clips.frames.shape[1] - 1, self.num_frames).round().astype(int)
-        return ClipArrays(clips.frames[:, kept], clips.frame_mask[:, kept])
 
 
 def _vocabulary(train: Split, folder: Path) -> Tokenizer:

@@ -5,7 +5,7 @@ the same model get with the same texts against another clip? What does it cost i
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -20,6 +20,7 @@ from finereel.evaluation.finegrain.twins import twin_pairs
 from finereel.evaluation.record import RunRecord
 from finereel.evaluation.record_files import load_record, save_record
 from finereel.experiments.beds import Bed, BedOptions, bed
+from finereel.experiments.clips import OneClip
 from finereel.experiments.fine_page import fine_page
 from finereel.experiments.fine_sets import prepare_sets, test_sets, with_negatives
 from finereel.experiments.fine_variants import ROWS, FineVariant, fine_variants
@@ -81,10 +82,16 @@ def result_of(job: Job) -> FineResult:
     sets = _sets(job.bed, job.options)
     places = {name: folder / f"fine-{name.replace(' ', '-')}" for name in sets}
     if not all(place.exists() for place in (folder / "test-coarse", *places.values())):
-        _measure(job, made, sets)
+        towers_of(job)
+        _measure(job, without_eyes(made) if job.variant.blind else made, sets)
     return FineResult(
         {name: load_fine_record(place) for name, place in places.items()}, load_record(folder / "test-coarse")
     )
+
+
+def without_eyes(made: Bed) -> Bed:
+    """The bed with one average training clip in place of every clip."""
+    return replace(made, source=OneClip(made.source, made.data.split("train").videos))
 
 
 @lru_cache(maxsize=1)
@@ -100,7 +107,8 @@ def _material(name: str, options: BedOptions, levels: tuple[str, ...]) -> Bed:
 def _measure(job: Job, made: Bed, sets: Mapping[str, tuple[Group, ...]]) -> None:
     assert isinstance(job.variant, FineVariant)
     work = job.options.work
-    model = train_variant(_material(job.bed, job.options, job.variant.levels), job.variant, job.seed, work)
+    fine = _material(job.bed, job.options, job.variant.levels).fine
+    model = train_variant(replace(made, fine=fine), job.variant, job.seed, work)
     source, folder = source_for(made, model), folder_of(work, made, job.variant.name, job.seed)
     for name, groups in sets.items():
         twins = twin_pairs(made.data.split("test")) if made.data.name.startswith("reelworld") else ()

@@ -1,4 +1,5 @@
-"""What the fine-grained experiment compares: no negatives, negatives of words, of phrases, a prompt, and all of it."""
+"""What the fine-grained experiment compares: no negatives, negatives of words, of phrases, a prompt, all of it, and
+negatives without the video."""
 
 from dataclasses import dataclass
 
@@ -9,12 +10,14 @@ from finereel.experiments.variants import Variant, bed_config
 
 @dataclass(frozen=True)
 class FineVariant(Variant):
-    """levels: of the training negatives, none for none."""
+    """levels: of the training negatives, none for none. blind: with the average clip in place of every clip, in
+    training and in the test, so that all it can learn about negatives is which words they are made of."""
 
     levels: tuple[str, ...] = ()
+    blind: bool = False
 
 
-REFERENCE = "baseline"
+REFERENCE, TEXT_ALONE = "baseline", "text alone"
 _PROMPT = FineConfig(visual_prompts=1)
 ROWS: dict[str, tuple[tuple[str, ...], FineConfig]] = {
     REFERENCE: ((), FineConfig()),
@@ -23,9 +26,10 @@ ROWS: dict[str, tuple[tuple[str, ...], FineConfig]] = {
     "+ prompt": (("phrase",), _PROMPT),
     "+ both": (("word", "phrase"), _PROMPT),
     "+ textual prompt": (("word", "phrase"), FineConfig(text_prompts=4)),
+    TEXT_ALONE: (("word",), FineConfig()),
 }
 """Levels of the negatives, and what the fine score has of its own. `+ prompt` is the published method: a prompt without
-negatives has nothing to learn from."""
+negatives has nothing to learn from. `text alone` is `+ word` without eyes: what of its gain can be memorised?"""
 HEADS = ("ucofia", "xclip", "clip4clip", "ts2net")
 
 
@@ -33,7 +37,10 @@ def fine_variants(bed: Bed, head: str, rows: tuple[str, ...] = tuple(ROWS)) -> d
     """The rows of one head's table."""
     return {
         row: FineVariant(
-            f"fine-{head}-{row.replace('+ ', '').replace(' ', '-')}", bed_config(bed, head, fine=fine), levels
+            f"fine-{head}-{row.replace('+ ', '').replace(' ', '-')}",
+            bed_config(bed, head, fine=fine),
+            levels,
+            blind=row == TEXT_ALONE,
         )
         for row, (levels, fine) in ROWS.items()
         if row in rows

@@ -14,7 +14,8 @@ from finereel.evaluation.finegrain.metrics import group_ranks, point_metrics
 from finereel.evaluation.finegrain.towers import TowerScorer
 from finereel.evaluation.gallery import ScoredSplit, score_split
 from finereel.evaluation.retrieval import FUSED, EvaluationSettings, evaluate_scores
-from finereel.experiments.beds import Bed, FewerFrames, Plan
+from finereel.experiments.beds import Bed, Plan
+from finereel.experiments.clips import FewerFrames
 from finereel.experiments.variants import Variant, towers
 from finereel.model import RetrievalModel, load
 from finereel.training.health import Validation, chance_recall

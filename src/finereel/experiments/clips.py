@@ -1,0 +1,66 @@
+"""Clip sources of experiments: what they take away from the clips they are given."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from finereel.datasets.base import ClipArrays, ClipSource
+
+_AVERAGED = 64
+
+
+@dataclass(frozen=True)
+class FewerFrames:
+    """A clip source thinned to `num_frames` frames, spread evenly over those it has."""
+
+    source: ClipSource
+    num_frames: int
+
+    @property
+    def description(self) -> Mapping[str, str]:
+        """The source's, and how many frames are kept."""
+        return {**self.source.description, "kept_frames": str(self.num_frames)}
+
+    def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
+        """The source's."""
+        return self.source.problems(videos)
+
+    def read(self, videos: Sequence[str]) -> ClipArrays:
+        """The clips, thinned."""
+        clips = self.source.read(videos)
+        kept = np.linspace(0, clips.frames.shape[1] - 1, self.num_frames).round().astype(int)
+        return ClipArrays(clips.frames[:, kept], clips.frame_mask[:, kept])
+
+
+class OneClip:
+    """The average clip in place of every clip: whoever trains and is tested on it learns from texts alone.
+
+    Args: source of tokens (V, F, N, E); videos: whose first 64 are averaged, the real frames of each place; a place
+    that no clip fills is padding.
+    """
+
+    def __init__(self, source: ClipSource, videos: Sequence[str]) -> None:
+        self._source = source
+        clips = source.read(videos[:_AVERAGED])
+        real = clips.frame_mask[:, :, None, None]
+        total = np.where(real, clips.frames, 0).sum(0, dtype=np.float64)
+        self._frames = (total / np.maximum(real.sum(0), 1)).astype(np.float32)
+        self._mask = clips.frame_mask.any(0)
+
+    @property
+    def description(self) -> Mapping[str, str]:
+        """The source's, and that nothing is left of it."""
+        return {**self._source.description, "clips": "one average clip"}
+
+    def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
+        """The source's."""
+        return self._source.problems(videos)
+
+    def read(self, videos: Sequence[str]) -> ClipArrays:
+        """The same clip for every one."""
+        count = len(videos)
+        return ClipArrays(
+            np.broadcast_to(self._frames, (count, *self._frames.shape)).copy(),
+            np.broadcast_to(self._mask, (count, *self._mask.shape)).copy(),
+        )
