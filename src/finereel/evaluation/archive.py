@@ -7,9 +7,10 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +18,38 @@ from finereel.errors import DataError
 
 RECORD = "record.json"
 _MAX_JSON_BYTES = 64 << 20
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class ArchiveFormat:
+    """A kind of record. name, version: as `record.json` states them; maker: the command that writes such folders."""
+
+    name: str
+    version: int
+    maker: str
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The first entries of a description."""
+        return {"format": self.name, "version": self.version}
+
+
+def read_archive(folder: Path, form: ArchiveFormat, built: Callable[[dict[str, Any]], Record]) -> Record:
+    """What `built` makes of a folder's description. Raises DataError, which names the folder, for another format or
+    version and for whatever `built` finds wrong or missing."""
+    described = read_description(folder, form.maker)
+    if {name: described.get(name) for name in form.stated} != form.stated:
+        raise DataError(
+            f"{folder / RECORD}: expected {form.name} of version {form.version}, got {described.get('format')!r} of "
+            f"version {described.get('version')!r}; evaluate again, or read it with the program that wrote it"
+        )
+    try:
+        return built(described)
+    except DataError as error:
+        raise DataError(f"{folder}: {error}") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DataError(f"{folder / RECORD} lacks something or holds the wrong kind of it ({error!r})") from error
 
 
 def write_archive(folder: Path, described: Mapping[str, Any], contents: Mapping[str, bytes]) -> None:

@@ -111,27 +111,36 @@ class GalleryScores:
             raise DataError(f"right answers are numbers from 0 to {len(self.gallery) - 1}")
 
 
-@dataclass(frozen=True)
-class RunRecord:
-    """A result and everything about it.
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What a record says of its run, whatever was measured.
 
-    source: where the clips came from; normalization: name, protocols and choices of `FittedNormalization`; seeds: by
-    what they were used for; results: direction -> granularity (and `fused`) -> metrics, intervals and protocol, as
-    `RetrievalResult.as_dict`; seconds: wall time; reload_verified: whether the scores are those of the model as read
-    back from its files; scores: by direction, None where they were not kept.
+    source: where the clips came from; seeds: by what they were used for; seconds: wall time; reload_verified: whether
+    the scores are those of the model as read back from its files.
     """
 
     name: str
-    dataset: DatasetFacts
     model: ModelFacts
     source: Mapping[str, str]
-    normalization: Mapping[str, Any]
     seeds: Mapping[str, int]
-    results: Mapping[str, Mapping[str, Mapping[str, Any]]]
-    queries: Mapping[str, QueryRanks] = field(repr=False)
     environment: Environment
     seconds: float
     reload_verified: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(RunFacts):
+    """A result and everything about it.
+
+    normalization: name, protocols and choices of `FittedNormalization`; results: direction -> granularity (and
+    `fused`) -> metrics, intervals and protocol, as `RetrievalResult.as_dict`; scores: by direction, None where they
+    were not kept.
+    """
+
+    dataset: DatasetFacts
+    normalization: Mapping[str, Any]
+    results: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    queries: Mapping[str, QueryRanks] = field(repr=False)
     scores: Mapping[str, GalleryScores] | None = field(default=None, repr=False)
 
     def row(self, direction: str, granularity: str = FUSED) -> Mapping[str, Any]:

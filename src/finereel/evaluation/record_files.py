@@ -18,14 +18,13 @@ import numpy as np
 
 from finereel.config import from_dict, to_dict
 from finereel.errors import DataError
-from finereel.evaluation.archive import RECORD, packed, read_description, read_packed, write_archive
+from finereel.evaluation.archive import RECORD, ArchiveFormat, packed, read_archive, read_packed, write_archive
 from finereel.evaluation.metrics import Ranks, summarise
 from finereel.evaluation.provenance import Environment
-from finereel.evaluation.record import DatasetFacts, GalleryScores, ModelFacts, QueryRanks, RunRecord
+from finereel.evaluation.record import DatasetFacts, GalleryScores, ModelFacts, QueryRanks, RunFacts, RunRecord
 from finereel.normalization import DIRECTIONS
 
-FORMAT = "finereel-run"
-FORMAT_VERSION = 1
+FORMAT = ArchiveFormat("finereel-run", version=1, maker="finereel evaluate --out")
 RANKS, SCORES = "ranks.npz", "scores.npz"
 _NOT_METRICS = frozenset({"intervals", "protocol"})
 
@@ -43,50 +42,56 @@ def save_record(record: RunRecord, folder: Path) -> None:
 def described_record(record: RunRecord) -> dict[str, Any]:
     """What `record.json` holds, without the hashes: JSON values."""
     return {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
-        "name": record.name,
+        **FORMAT.stated,
+        **described_run(record),
         "dataset": to_dict(record.dataset),
+        "normalization": dict(record.normalization),
+        "results": {way: {name: dict(row) for name, row in rows.items()} for way, rows in record.results.items()},
+    }
+
+
+def described_run(record: RunFacts) -> dict[str, Any]:
+    """The fields of `RunFacts` as JSON values."""
+    return {
+        "name": record.name,
         "model": to_dict(record.model),
         "source": dict(record.source),
-        "normalization": dict(record.normalization),
         "seeds": dict(record.seeds),
-        "results": {way: {name: dict(row) for name, row in rows.items()} for way, rows in record.results.items()},
         "environment": to_dict(record.environment),
         "seconds": record.seconds,
         "reload_verified": record.reload_verified,
     }
 
 
+def run_facts(described: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `RunFacts` from what `described_run` made."""
+    return {
+        "name": str(described["name"]),
+        "model": from_dict(ModelFacts, described["model"]),
+        "source": dict(described["source"]),
+        "seeds": dict(described["seeds"]),
+        "environment": from_dict(Environment, described["environment"]),
+        "seconds": float(described["seconds"]),
+        "reload_verified": described["reload_verified"] is True,
+    }
+
+
 def load_record(folder: Path) -> RunRecord:
     """The record in a folder; DataError says what is wrong with it."""
-    described = read_description(folder, "finereel evaluate --out")
-    if described.get("format") != FORMAT or described.get("version") != FORMAT_VERSION:
-        raise DataError(
-            f"{folder / RECORD}: expected {FORMAT} of version {FORMAT_VERSION}, got {described.get('format')!r} of "
-            f"version {described.get('version')!r}; evaluate again, or read it with the program that wrote it"
-        )
-    try:
-        hashes: dict[str, str] = dict(described["sha256"])
-        record = RunRecord(
-            name=str(described["name"]),
-            dataset=from_dict(DatasetFacts, described["dataset"]),
-            model=from_dict(ModelFacts, described["model"]),
-            source=dict(described["source"]),
-            normalization=dict(described["normalization"]),
-            seeds=dict(described["seeds"]),
-            results={way: dict(described["results"][way]) for way in DIRECTIONS},
-            queries=_queries(read_packed(folder, RANKS, hashes)),
-            environment=from_dict(Environment, described["environment"]),
-            seconds=float(described["seconds"]),
-            reload_verified=described["reload_verified"] is True,
-            scores=_scores(read_packed(folder, SCORES, hashes)) if SCORES in hashes else None,
-        )
-        _check_metrics(record)
-    except DataError as error:
-        raise DataError(f"{folder}: {error}") from error
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(f"{folder / RECORD} lacks something or holds the wrong kind of it ({error!r})") from error
+    return read_archive(folder, FORMAT, lambda described: _checked(folder, described))
+
+
+def _checked(folder: Path, described: dict[str, Any]) -> RunRecord:
+    hashes: dict[str, str] = dict(described["sha256"])
+    record = RunRecord(
+        **run_facts(described),
+        dataset=from_dict(DatasetFacts, described["dataset"]),
+        normalization=dict(described["normalization"]),
+        results={way: dict(described["results"][way]) for way in DIRECTIONS},
+        queries=_queries(read_packed(folder, RANKS, hashes)),
+        scores=_scores(read_packed(folder, SCORES, hashes)) if SCORES in hashes else None,
+    )
+    _check_metrics(record)
     return record
 
 

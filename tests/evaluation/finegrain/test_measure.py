@@ -192,3 +192,12 @@ def test_the_table_has_chance_and_baselines_under_every_part_of_speech(record: F
     text = fine_markdown(record)
     assert text.startswith("| part of speech | score | R@1 |")
     assert "brittleness" in text
+
+
+def test_a_record_that_lacks_something_names_its_file(record: FineRecord, tmp_path: Path) -> None:
+    save_fine_record(record, tmp_path)
+    described = json.loads((tmp_path / "record.json").read_text())
+    del described["coarse"]
+    (tmp_path / "record.json").write_text(json.dumps(described))
+    with pytest.raises(DataError, match=r"record\.json lacks something.*coarse"):
+        load_fine_record(tmp_path)

@@ -7,8 +7,7 @@ from typing import Any
 
 from finereel.evaluation.finegrain.groups import Group, GroupCoverage, groups_hash
 from finereel.evaluation.finegrain.results import FineScores
-from finereel.evaluation.provenance import Environment
-from finereel.evaluation.record import ModelFacts
+from finereel.evaluation.record import RunFacts
 from finereel.evaluation.retrieval import FUSED
 
 
@@ -57,27 +56,19 @@ class CoarseFacts:
     results: Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
-@dataclass(frozen=True)
-class FineRecord:
+@dataclass(frozen=True, kw_only=True)
+class FineRecord(RunFacts):
     """A fine-grained result and everything about it.
 
     baselines: how each was made; results: part of speech -> row, see `results.result_rows`; twins: part of speech ->
-    accuracies, see `twins.twin_rows`, None without twins; seconds: wall time; reload_verified: the model was read
-    from its files; scores: None where they were not kept.
+    accuracies, see `twins.twin_rows`, None without twins; scores: None where they were not kept.
     """
 
-    name: str
     negatives: NegativesFacts
-    model: ModelFacts
-    source: Mapping[str, str]
-    seeds: Mapping[str, int]
     baselines: Mapping[str, str]
     results: Mapping[str, Mapping[str, Any]]
     coarse: CoarseFacts | None
     twins: Mapping[str, Any] | None
-    environment: Environment
-    seconds: float
-    reload_verified: bool
     scores: FineScores | None = field(default=None, repr=False)
 
     def row(self, pos: str, granularity: str = FUSED) -> Mapping[str, Any]:

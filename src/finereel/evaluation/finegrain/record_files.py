@@ -19,17 +19,15 @@ import numpy as np
 
 from finereel.config import from_dict, to_dict
 from finereel.errors import DataError
-from finereel.evaluation.archive import packed, read_description, read_packed, write_archive
+from finereel.evaluation.archive import ArchiveFormat, packed, read_archive, read_packed, write_archive
 from finereel.evaluation.finegrain.groups import Group
 from finereel.evaluation.finegrain.metrics import Triples, group_ranks, point_metrics
 from finereel.evaluation.finegrain.record import CoarseFacts, FineRecord, NegativesFacts
 from finereel.evaluation.finegrain.results import FineScores, selections
 from finereel.evaluation.metrics import Ranks
-from finereel.evaluation.provenance import Environment
-from finereel.evaluation.record import ModelFacts
+from finereel.evaluation.record_files import described_run, run_facts
 
-FORMAT = "finereel-fine-run"
-FORMAT_VERSION = 1
+FORMAT = ArchiveFormat("finereel-fine-run", version=1, maker="finereel finegrain evaluate --out")
 SCORES = "scores.npz"
 _TRIPLE = ("original", "negative", "positive", "caption")
 
@@ -44,53 +42,33 @@ def save_fine_record(record: FineRecord, folder: Path) -> None:
 def described_fine_record(record: FineRecord) -> dict[str, Any]:
     """What `record.json` holds, without the hashes: JSON values."""
     return {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
-        "name": record.name,
+        **FORMAT.stated,
+        **described_run(record),
         "negatives": to_dict(record.negatives),
-        "model": to_dict(record.model),
-        "source": dict(record.source),
-        "seeds": dict(record.seeds),
         "baselines": dict(record.baselines),
         "results": {pos: dict(row) for pos, row in record.results.items()},
         "coarse": None if record.coarse is None else to_dict(record.coarse),
         "twins": record.twins,
-        "environment": to_dict(record.environment),
-        "seconds": record.seconds,
-        "reload_verified": record.reload_verified,
     }
 
 
 def load_fine_record(folder: Path) -> FineRecord:
     """The record in a folder; DataError says what is wrong with it."""
-    described = read_description(folder, "finereel finegrain evaluate --out")
-    if described.get("format") != FORMAT or described.get("version") != FORMAT_VERSION:
-        raise DataError(
-            f"{folder}: expected {FORMAT} of version {FORMAT_VERSION}, got {described.get('format')!r} of version "
-            f"{described.get('version')!r}; evaluate again, or read it with the program that wrote it"
-        )
-    try:
-        coarse = described["coarse"]
-        record = FineRecord(
-            name=str(described["name"]),
-            negatives=from_dict(NegativesFacts, described["negatives"]),
-            model=from_dict(ModelFacts, described["model"]),
-            source=dict(described["source"]),
-            seeds=dict(described["seeds"]),
-            baselines=dict(described["baselines"]),
-            results=dict(described["results"]),
-            twins=described["twins"],
-            coarse=None if coarse is None else from_dict(CoarseFacts, coarse),
-            environment=from_dict(Environment, described["environment"]),
-            seconds=float(described["seconds"]),
-            reload_verified=described["reload_verified"] is True,
-            scores=_scores(read_packed(folder, SCORES, dict(described["sha256"]))),
-        )
-        _check_metrics(record)
-    except DataError as error:
-        raise DataError(f"{folder}: {error}") from error
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(f"{folder} lacks something or holds the wrong kind of it ({error!r})") from error
+    return read_archive(folder, FORMAT, lambda described: _checked(folder, described))
+
+
+def _checked(folder: Path, described: dict[str, Any]) -> FineRecord:
+    coarse = described["coarse"]
+    record = FineRecord(
+        **run_facts(described),
+        negatives=from_dict(NegativesFacts, described["negatives"]),
+        baselines=dict(described["baselines"]),
+        results=dict(described["results"]),
+        coarse=None if coarse is None else from_dict(CoarseFacts, coarse),
+        twins=described["twins"],
+        scores=_scores(read_packed(folder, SCORES, dict(described["sha256"]))),
+    )
+    _check_metrics(record)
     return record
 
 
