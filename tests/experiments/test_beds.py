@@ -1,12 +1,17 @@
 """Test beds: who may be in which split, and the debug twins."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from finereel.errors import ConfigError, DataError
 from finereel.experiments.beds import BedOptions, bed
+from finereel.experiments.fine_variants import fine_variants
+from finereel.experiments.training import train_variant
 from finereel.experiments.variants import EXPERIMENTS, REFERENCE, reference
+from finereel.model import load
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
 
@@ -43,3 +48,16 @@ def test_the_real_bed_keeps_test_videos_and_their_captions_out_of_training(tmp_p
     assert not videos["train"] & videos["val"] | videos["train"] & videos["test"] | videos["val"] & videos["test"]
     assert len(data.split("test").captions) == 476
     assert data.selection == "val"
+
+
+def test_pixels_go_on_from_the_whole_bundled_model(tmp_path: Path) -> None:
+    made = bed("reelworld-pixels", BedOptions(tmp_path, debug=True))
+    start = load("reelworld-tiny")
+    unmoved = replace(made, heads=replace(made.heads, lr=0.0, steps=1))
+    model = train_variant(unmoved, fine_variants(made, "ucofia")["+ both"], 1, tmp_path)
+    held = start.state_dict()
+    new = {name for name, weight in model.state_dict().items() if not torch.equal(weight, held.get(name, weight * 0))}
+    assert {name.partition(".")[0] for name in new} == {"prompts", "fine_head"}
+    heads = {name: weight for name, weight in model.state_dict().items() if name.startswith("fine_head.")}
+    assert heads
+    assert all(torch.equal(weight, held[name.removeprefix("fine_")]) for name, weight in heads.items())

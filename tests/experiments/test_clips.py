@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from finereel.datasets.base import ClipArrays
-from finereel.experiments.clips import FewerFrames, OneClip
+from finereel.experiments.clips import FewerFrames, OneClip, Remembered
 
 
 @dataclass
@@ -54,3 +54,32 @@ def test_a_place_that_no_clip_fills_is_padding() -> None:
     clips = OneClip(Numbered(), ["0"]).read(["5"])
     assert clips.frame_mask[0].tolist() == [True, True] + [False] * 10
     assert np.isfinite(clips.frames).all()
+
+
+def test_remembered_clips_are_read_once_and_are_the_same() -> None:
+    asked: list[str] = []
+
+    class Counting(Numbered):
+        def read(self, videos: Sequence[str]) -> ClipArrays:
+            asked.extend(videos)
+            return super().read(videos)
+
+    kept = Remembered(Counting())
+    first, again = kept.read(["3", "0", "3"]), kept.read(["0", "4"])
+    assert asked == ["3", "0", "4"]
+    np.testing.assert_array_equal(first.frames, Numbered().read(["3", "0", "3"]).frames)
+    np.testing.assert_array_equal(again.frame_mask, Numbered().read(["0", "4"]).frame_mask)
+    assert len(kept.read([])) == 0
+    assert kept.description == {"source": "test"}
+    assert kept.problems(["bad"]) == {"bad": "why"}
+
+
+def test_one_clip_of_pictures_is_a_picture() -> None:
+    class Pictures(Numbered):
+        def read(self, videos: Sequence[str]) -> ClipArrays:
+            shade = np.array([int(video) for video in videos], dtype=np.uint8)[:, None, None, None, None]
+            return ClipArrays(np.broadcast_to(shade, (len(videos), 2, 4, 4, 3)).copy(), np.ones((len(videos), 2), bool))
+
+    clips = OneClip(Pictures(), ["1", "2", "2"]).read(["9"])
+    assert clips.frames.dtype == np.uint8
+    assert set(clips.frames.ravel()) == {2}

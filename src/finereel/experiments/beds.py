@@ -1,24 +1,31 @@
-"""Test beds: a data set on precomputed tokens with everything an experiment needs to train heads in minutes.
+"""Test beds: a data set with everything an experiment needs to train heads in minutes.
 
-The vision side is frozen (its tokens are the input); text tower, adapter, temporal encoder and head train.
+On precomputed tokens the vision side is frozen (its tokens are the input); text tower, adapter, temporal encoder and
+head train, from towers of each seed's own. On pixels everything trains, on from a whole model.
 """
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from finereel.datasets import msrvtt, worlds
 from finereel.datasets.base import ClipSource, Dataset, Split
 from finereel.datasets.features import FeatureStore
-from finereel.encoders.features import FeatureGeometry
+from finereel.encoders import Encoder
+from finereel.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.errors import DataError, unknown_name
 from finereel.evaluation.finegrain.groups import Group
+from finereel.experiments.clips import Remembered
 from finereel.frozen import cache_tokens
-from finereel.model import load
+from finereel.model import RetrievalModel, load
 from finereel.text import Tokenizer, train_tokenizer
 from finereel.training.fine import NegativeTexts
+
+_BUNDLED = "reelworld-tiny"
+_ON_TOKENS = {"shifted_blocks": (), "temporal_layers": 1}  # the vision tower is behind us
 
 
 @dataclass(frozen=True)
@@ -33,24 +40,26 @@ class Plan:
 
 @dataclass(frozen=True)
 class Bed:
-    """A data set (splits train, val, test), tokens of its clips, vocabulary and sizes.
+    """A data set (splits train, val, test), its clips, vocabulary and sizes.
 
-    towers: the plan that every seed starts from (video_sentence on mean-pooled frames, the simplest head there is);
-    heads: the plan of every variant, which goes on from there. num_frames, max_words: F and W. other_captions: of
-    another domain, for the robustness of banks. fine: for training with fine-grained negatives, see
+    encoder: makes the towers. towers: the plan that every seed's are trained by (video_sentence on mean-pooled frames,
+    the simplest head there is), or what loads the whole model that training goes on from. heads: the plan of every
+    variant, which starts there. num_frames, max_words: F and W. settings: of every variant's model.
+    other_captions: of another domain, for the robustness of banks. fine: for training with fine-grained negatives, see
     `experiments.fine_sets`.
     """
 
     data: Dataset
     source: ClipSource
     tokenizer: Tokenizer
-    geometry: FeatureGeometry
+    encoder: Callable[[], Encoder]
     num_frames: int
     max_words: int
     word_dropout: float
     frame_dropout: float
-    towers: Plan
+    towers: Plan | Callable[[], RetrievalModel]
     heads: Plan
+    settings: Mapping[str, object] = field(default_factory=lambda: dict(_ON_TOKENS))
     other_captions: tuple[str, ...] = ()
     fine: "FineMaterial | None" = None
 
@@ -97,7 +106,7 @@ def msrvtt_features(options: BedOptions) -> Bed:
             data=Dataset("msrvtt-features", {"train": train, "val": val, "test": test}, data.protocol),
             source=store,
             tokenizer=tokenizer,
-            geometry=_geometry(store, tokenizer),
+            encoder=partial(FeatureEncoder, _geometry(store, tokenizer)),
             num_frames=store.num_frames,
             max_words=24,
             word_dropout=0.3,
@@ -113,8 +122,7 @@ def reelworld_tokens(options: BedOptions) -> Bed:
 
     Every scene comes with its twins, which differ in one word: without them every head finds every clip.
     """
-    sizes = {"train": 8, "val": 2, "test": 2} if options.debug else {"train": 600, "val": 50, "test": 100}
-    data, model = worlds.virtual(sizes, with_twins=True), load("reelworld-tiny")
+    data, model = _scenes(options), load(_BUNDLED)
     videos = [video for split in data.splits.values() for video in split.videos]
     drawn = worlds.WorldSource(num_frames=model.num_frames)  # at the size the bundled model was trained for
     store = cache_tokens(model, videos, drawn, options.work / f"reelworld-tokens-{len(videos)}")
@@ -126,7 +134,7 @@ def reelworld_tokens(options: BedOptions) -> Bed:
             data=replace(data, name="reelworld-tokens"),
             source=store,
             tokenizer=model.tokenizer,
-            geometry=_geometry(store, model.tokenizer),
+            encoder=partial(FeatureEncoder, _geometry(store, model.tokenizer)),
             num_frames=model.num_frames,
             max_words=32,
             word_dropout=0.0,
@@ -138,9 +146,39 @@ def reelworld_tokens(options: BedOptions) -> Bed:
     )
 
 
+def reelworld_pixels(options: BedOptions) -> Bed:
+    """The same drawn videos as pictures: the whole bundled model trains on, vision tower and all.
+
+    That model has learned among twins; what is trained here comes after that.
+    """
+    model = load(_BUNDLED)
+    if model.tokenizer is None:
+        raise DataError("the bundled model has no tokenizer; install the package again")
+    return _shrunk(
+        options.debug,
+        Bed(
+            data=replace(_scenes(options), name="reelworld-pixels"),
+            source=Remembered(worlds.WorldSource(num_frames=model.num_frames)),
+            tokenizer=model.tokenizer,
+            encoder=lambda: load(_BUNDLED).encoder,
+            num_frames=model.num_frames,
+            max_words=model.config.max_words,
+            word_dropout=0.0,
+            frame_dropout=0.0,
+            towers=partial(load, _BUNDLED),
+            heads=Plan(steps=120, batch_size=32, lr=1e-4, validate_every=40),
+            settings={
+                "shifted_blocks": model.config.shifted_blocks,
+                "temporal_layers": model.config.temporal_layers,
+            },
+        ),
+    )
+
+
 BEDS: dict[str, Callable[[BedOptions], Bed]] = {
     "msrvtt-features": msrvtt_features,
     "reelworld-tokens": reelworld_tokens,
+    "reelworld-pixels": reelworld_pixels,
 }
 
 
@@ -149,6 +187,12 @@ def bed(name: str, options: BedOptions) -> Bed:
     if name not in BEDS:
         raise unknown_name("test bed", name, BEDS)
     return BEDS[name](options)
+
+
+def _scenes(options: BedOptions) -> Dataset:
+    """Drawn scenes with their twins."""
+    sizes = {"train": 8, "val": 2, "test": 2} if options.debug else {"train": 600, "val": 50, "test": 100}
+    return worlds.virtual(sizes, with_twins=True)
 
 
 def _vocabulary(train: Split, folder: Path) -> Tokenizer:
@@ -187,4 +231,9 @@ def _shrunk(debug: bool, made: Bed) -> Bed:
         return made
     few = {name: split.only(split.videos[:40]).first_captions(1) for name, split in made.data.splits.items()}
     plan = Plan(steps=2, batch_size=8, lr=1e-3, validate_every=2)
-    return replace(made, data=replace(made.data, splits=few), towers=plan, heads=plan)
+    return replace(
+        made,
+        data=replace(made.data, splits=few),
+        towers=plan if isinstance(made.towers, Plan) else made.towers,
+        heads=plan,
+    )

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 
-from finereel.encoders.features import FeatureEncoder
 from finereel.encoders.patches import Perturbation
 from finereel.evaluation.finegrain.groups import Group
 from finereel.evaluation.finegrain.measure import FineSettings, score_groups
@@ -71,11 +70,15 @@ def source_for(bed: Bed, model: RetrievalModel) -> FewerFrames:
 
 
 def train_towers(bed: Bed, seed: int, work: Path, on_step: OnStep = lambda progress: None) -> RetrievalModel:
-    """The towers that every variant of a seed starts from; trained once, then read from `work`."""
+    """The towers that every variant of a seed starts from; trained once, then read from `work`. On a bed that starts
+    from a whole model that model is all."""
+    plan = bed.towers
+    if not isinstance(plan, Plan):
+        return plan()
     torch.manual_seed(seed)
     bed = replace(bed, fine=None)
     model = _untrained(bed, towers(bed))
-    return _trained(model, bed, bed.towers, seed, folder_of(work, bed, "towers", seed), on_step)
+    return _trained(model, bed, plan, seed, folder_of(work, bed, "towers", seed), on_step)
 
 
 def train_variant(
@@ -87,6 +90,8 @@ def train_variant(
     model = _untrained(bed, variant)
     model.encoder.load_state_dict(start.encoder.state_dict())
     model.start_from_towers()
+    if not isinstance(bed.towers, Plan):
+        _take_over(model, start)
     return _trained(model, bed, bed.heads, seed, folder_of(work, bed, variant.name, seed), on_step)
 
 
@@ -96,7 +101,16 @@ def folder_of(work: Path, bed: Bed, name: str, seed: int) -> Path:
 
 
 def _untrained(bed: Bed, variant: Variant) -> RetrievalModel:
-    return RetrievalModel(FeatureEncoder(bed.geometry), variant.config, bed.tokenizer, variant.name)
+    return RetrievalModel(bed.encoder(), variant.config, bed.tokenizer, variant.name)
+
+
+def _take_over(model: RetrievalModel, start: RetrievalModel) -> None:
+    """Every weight that has a place of its name and shape; a head of the fine score starts as the head. Only what is
+    new starts untrained."""
+    own, held = model.state_dict(), start.state_dict()
+    sources = {name: name.removeprefix("fine_") if name.startswith("fine_head.") else name for name in own}
+    fitting = {name: held[source] for name, source in sources.items() if source in held}
+    model.load_state_dict({name: it for name, it in fitting.items() if it.shape == own[name].shape}, strict=False)
 
 
 def _trained(model: RetrievalModel, bed: Bed, plan: Plan, seed: int, folder: Path, on_step: OnStep) -> RetrievalModel:

@@ -50,12 +50,7 @@ _PEERS: dict[str, dict[str, str]] = {
 
 
 def bed_config(bed: Bed, head: str, **settings: object) -> ModelConfig:
-    shared = {
-        "max_words": bed.max_words,
-        "max_frames": bed.num_frames,
-        "shifted_blocks": (),  # the vision tower is behind us
-        "temporal_layers": 1,
-    }
+    shared = {"max_words": bed.max_words, "max_frames": bed.num_frames, **bed.settings}
     return head_config(head, **{**shared, **settings})
 
 
