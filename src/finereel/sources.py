@@ -60,7 +60,9 @@ def open_source(data: str, options: SourceOptions, on_progress: OnProgress = _si
         return WorldSource(options.image_size, options.num_frames)
     videos = options.videos or _beside(data, options.annotations)
     if videos is None:
-        raise ConfigError(f"{data}: where are its clips? Give a folder of videos, or a folder of precomputed features")
+        raise ConfigError(
+            f"{data}: where are its clips? Give their folder (--videos DIR), or precomputed tokens (--features DIR)"
+        )
     settings = FrameSettings(options.num_frames, options.image_size)
     return FrameStore(videos, options.cache or default_cache(), settings, on_progress)
 

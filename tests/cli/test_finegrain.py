@@ -94,6 +94,14 @@ def test_twins_are_scored_without_a_file(run: Any, model: Path) -> None:
     assert row["granularities"]["fused"]["pair_accuracy"] == pytest.approx((text * 1.0), abs=1e-9)
 
 
+def test_without_clips_it_asks_for_them(run: Any, tmp_path: Path, negatives: Path) -> None:
+    tiny_model().save(tmp_path / "model")
+    result = run(*COMMAND, "--model", tmp_path / "model", "--negatives", negatives)
+    assert result.exit_code == 1
+    assert "--videos DIR" in result.stderr
+    assert "--features DIR" in result.stderr
+
+
 def test_hard_positives_give_brittleness(run: Any, model: Path, negatives: Path, tmp_path: Path) -> None:
     row = world_negatives()[0]
     line = json.dumps({"caption_id": row.caption_id, "positive": f"see: {row.caption}", "source": "not read"})

@@ -13,7 +13,14 @@ import pytest
 
 from finereel.negatives.files import write_negatives
 from finereel.negatives.review.items import Choice, Item, review_items
-from finereel.negatives.review.verdicts import Judgement, VerdictLog, VerdictName, read_verdicts, verdict_path
+from finereel.negatives.review.verdicts import (
+    Judgement,
+    VerdictLog,
+    VerdictName,
+    open_log,
+    read_verdicts,
+    verdict_path,
+)
 from finereel.negatives.types import PARTS_OF_SPEECH, Negative
 from support.media import Recipe, make_video
 
@@ -111,6 +118,10 @@ def test_to_label_studio_and_back(run: Run, file: Path, tmp_path: Path) -> None:
         result = run("negatives", "review", file, "--import", tasks, "--rater", "anna", "--json")
         assert json.loads(result.stdout)["anna"]["verdicts"] == 20
     assert len(verdict_path(file, "anna").read_bytes().splitlines()) == 20
+    with open_log(file, "anna"):
+        result = run("negatives", "review", file, "--import", tasks, "--rater", "anna")
+    assert result.exit_code == 1
+    assert "are open in process" in result.stderr
     assert sum(one.verdict == "unsure" for one in read_verdicts(verdict_path(file, "anna")).values()) == 1
 
 
@@ -133,7 +144,7 @@ def test_what_cannot_be_done_is_told(run: Run, file: Path, options: tuple[str, .
     assert result.stdout == ""
 
 
-def test_a_served_review_stops_and_says_where_it_stands(file: Path, items: tuple[Item, ...]) -> None:
+def test_a_served_review_stops_and_says_where_it_stands(run: Run, file: Path, items: tuple[Item, ...]) -> None:
     command = [sys.executable, "-m", "finereel", "negatives", "review", str(file), "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -142,6 +153,9 @@ def test_a_served_review_stops_and_says_where_it_stands(file: Path, items: tuple
         body = json.dumps({"item": items[0].key, "rater": "anna", "verdict": "valid"}).encode()
         asked = urllib.request.Request(f"{url}verdicts", body, {"X-Finereel-Review": "1"})
         urllib.request.urlopen(asked, timeout=20).close()
+        second = run("negatives", "review", file, "--rater", "anna", "--port", "0")
+        assert second.exit_code == 1
+        assert f"are open in process {process.pid}" in second.stderr
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=30)
     assert process.returncode == 0, told

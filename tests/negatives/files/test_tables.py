@@ -49,7 +49,7 @@ def test_a_contrast_set_holds_four_of_each_without_tabs(tmp_path: Path) -> None:
         write_negatives([replace(ROW, negative="a\tcat")] * 4, tmp_path / "x.tsv", "contrast")
 
 
-@pytest.mark.parametrize("text", ["3", "['a', 3]", "['a'", "[" * 300, "['']", "__import__('os')", "a cat"])
+@pytest.mark.parametrize("text", ["3", "['a', 3]", "['a'", "[" * 300, "['']", "[]", "__import__('os')", "a cat"])
 def test_lists_that_are_none(tmp_path: Path, text: str) -> None:
     path = written(tmp_path / "x.tsv", "title\tfilepath\tneg_caption", f"a dog\t1.jpg\t{text}")
     with pytest.raises(DataError, match="line 2"):

@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def static(tmp_path: Path, items: tuple[Item, ...]) -> str:
 
 @contextmanager
 def served(desk: Desk, port: int = 0) -> Iterator[str]:
-    with make_server(desk, port) as server:
+    with closing(desk), make_server(desk, port) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

@@ -2,9 +2,11 @@
 
 import http.client
 import json
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -56,8 +58,7 @@ def site(tmp_path: Path, negative: Callable[..., Negative]) -> Iterator[Site]:
     video.parent.mkdir()
     video.write_bytes(BYTES)
     items = review_items([negative("a dog runs", "dog", "cat", video="v")])
-    desk = Desk(items, {"v": video}, tmp_path / "neg.jsonl")
-    with make_server(desk) as server:
+    with closing(Desk(items, {"v": video}, tmp_path / "neg.jsonl")) as desk, make_server(desk) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield Site(desk, server, items[0], tmp_path)
@@ -178,10 +179,28 @@ def test_a_video_that_went_away_is_missed(site: Site) -> None:
 
 
 def test_a_review_for_one_rater_takes_no_other(site: Site) -> None:
-    desk = Desk([site.item], {}, site.folder / "neg.jsonl", "anna")
-    assert desk.log(" anna ").rater == "anna"
-    with pytest.raises(ConfigError, match="this review is for anna, got bob"):
-        desk.log("bob")
+    with closing(Desk([site.item], {}, site.folder / "neg.jsonl", "anna")) as desk:
+        assert desk.log(" anna ").rater == "anna"
+        with pytest.raises(ConfigError, match="this review is for anna, got bob"):
+            desk.log("bob")
+
+
+def test_a_rater_judges_in_one_review_at_a_time(site: Site) -> None:
+    site.ask("POST", "/verdicts", site.step(rater="anna"))
+    with pytest.raises(ConfigError, match=f"anna on neg.jsonl are open in process {os.getpid()}"):
+        Desk([site.item], {}, site.folder / "neg.jsonl", "anna")
+    with closing(Desk([site.item], {}, site.folder / "neg.jsonl", "bob")):
+        status, _, told = site.ask("GET", "/verdicts?rater=bob")
+        assert (status, b"take another name" in told) == (400, True)
+    assert site.ask("GET", "/verdicts?rater=bob")[0] == 200
+    site.desk.close()
+    with closing(Desk([site.item], {}, site.folder / "neg.jsonl", "anna")) as desk:
+        assert desk.judged() == {"anna": 1}
+
+
+def test_a_folder_that_takes_no_verdicts_is_told(site: Site) -> None:
+    with pytest.raises(ConfigError, match="no verdicts can be kept beside"):
+        Desk([site.item], {}, site.folder / "nowhere" / "neg.jsonl", "anna")
 
 
 def test_a_taken_port_is_told(site: Site) -> None:

@@ -19,6 +19,21 @@ if TYPE_CHECKING:
     from finereel.negatives.types import CaptionRow, PartOfSpeech
 
 ALL_PARTS = "noun,verb,adjective,adverb,preposition"
+CaptionsArgument = Annotated[
+    Path, typer.Argument(metavar="CAPTIONS", help="A CSV or JSONL of id, video_id, caption; or see --format.")
+]
+OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="A JSONL file, one negative per line.")]
+ModeOption = Annotated[
+    str,
+    typer.Option(metavar="clean|paper", help="clean: grammatical and false. paper: as the paper released them."),
+]
+PerCaptionOption = Annotated[int, typer.Option(metavar="N", help="At most so many per caption and part of speech.")]
+BalanceOption = Annotated[
+    bool, typer.Option("--balance", help="Keep only what a reader without eyes cannot tell; see `report`.")
+]
+FormOption = Annotated[
+    str, typer.Option("--format", metavar="NAME", help="captions, or the data set whose annotations CAPTIONS holds.")
+]
 WindowOption = Annotated[
     int, typer.Option("--max-words", metavar="N", help="Tokens the text encoder reads; edits behind them are refused.")
 ]
@@ -38,24 +53,14 @@ ProposeCacheOption = Annotated[
 
 
 def make(
-    captions: Annotated[
-        Path, typer.Argument(metavar="CAPTIONS", help="A CSV or JSONL of id, video_id, caption; or see --format.")
-    ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A JSONL file, one negative per line.")],
-    mode: Annotated[
-        str,
-        typer.Option(metavar="clean|paper", help="clean: grammatical and false. paper: as the paper released them."),
-    ] = "clean",
+    captions: CaptionsArgument,
+    out: OutArgument,
+    mode: ModeOption = "clean",
     pos: Annotated[str, typer.Option(metavar="POS,POS", help="Which parts of speech.")] = ALL_PARTS,
-    per_caption: Annotated[int, typer.Option(metavar="N", help="At most so many per caption and part of speech.")] = 20,
+    per_caption: PerCaptionOption = 20,
     seed: Annotated[int, typer.Option(help="With captions and settings it decides everything.")] = 0,
-    balance: Annotated[
-        bool, typer.Option("--balance", help="Keep only what a reader without eyes cannot tell; see `report`.")
-    ] = False,
-    form: Annotated[
-        str,
-        typer.Option("--format", metavar="NAME", help="captions, or the data set whose annotations CAPTIONS holds."),
-    ] = "captions",
+    balance: BalanceOption = False,
+    form: FormOption = "captions",
     max_words: WindowOption = 32,
     legacy: LegacyOption = False,
     propose: ProposeOption = "",

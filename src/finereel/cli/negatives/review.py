@@ -1,7 +1,8 @@
 """`negatives review`: people read negatives, and what two of them said is measured."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,28 +77,30 @@ def review(
     """
     from finereel.negatives.review.items import Choice
 
-    wanted: dict[str, tuple[object, Callable[[_Review], None]]] = {
-        "--export": (export, lambda found: _export(found, export or file, frames)),
-        "--import": (import_, lambda found: _import(found, import_ or file)),
-        "--export-label-studio": (export_label_studio, lambda found: _export_tasks(found, export_label_studio or file)),
-        "--agreement": (agreement, lambda _: None),
-        "--summary": (summary, lambda _: None),
-    }
-    asked = [name for name, (value, _) in wanted.items() if value is not None]
-    _only_one(asked)
+    instead = {"--export": export, "--import": import_, "--export-label-studio": export_label_studio}
+    _one_at_most({**instead, "--agreement": agreement, "--summary": summary})
     if agreement is not None:
         _compare(file, agreement, as_json)
-    elif summary is not None:
+        return
+    if summary is not None:
         _summarise(file, summary, as_json)
+        return
+    items = _items(file, form, known_captions(captions, captions_format), Choice(sample, seed))
+    found = _Review(file, items, _videos(videos, items), rater, as_json)
+    if export is not None:
+        _export(found, export, frames)
+    elif import_ is not None:
+        _import(found, import_)
+    elif export_label_studio is not None:
+        _export_tasks(found, export_label_studio)
     else:
-        items = _items(file, form, known_captions(captions, captions_format), Choice(sample, seed))
-        found = _Review(file, items, _videos(videos, items), rater, as_json)
-        wanted[asked[0]][1](found) if asked else _serve(found, port)
+        _serve(found, port)
 
 
-def _only_one(asked: list[str]) -> None:
+def _one_at_most(options: Mapping[str, object]) -> None:
     from finereel.errors import ConfigError
 
+    asked = [name for name, value in options.items() if value is not None]
     if len(asked) > 1:
         raise ConfigError(f"expected one of these at a time, got {' and '.join(asked)}")
 
@@ -136,8 +139,7 @@ def _videos(folder: Path | None, items: "tuple[Item, ...]") -> dict[str, Path]:
 def _serve(found: _Review, port: int) -> None:
     from finereel.negatives.review.server import HOST, Desk, make_server
 
-    desk = Desk(found.items, found.videos, found.file, found.rater)
-    with make_server(desk, port) as server:
+    with closing(Desk(found.items, found.videos, found.file, found.rater)) as desk, make_server(desk, port) as server:
         url = f"http://{HOST}:{server.server_address[1]}/"
         found.tell({"url": url, "items": len(found.items)}, f"read at {url}; Ctrl-C stops, nothing is lost")
         try:
@@ -211,11 +213,11 @@ def _keep(file: Path, rater: str, steps: "list[Judgement]") -> Any:
     """The rater's verdict file with the steps it did not hold yet."""
     from dataclasses import replace
 
-    from finereel.negatives.review.verdicts import VerdictLog, verdict_path
+    from finereel.negatives.review.verdicts import open_log
 
-    log = VerdictLog(verdict_path(file, rater), rater)
-    for step in steps:
-        log.add(replace(step, rater=log.rater))
+    with open_log(file, rater) as log:
+        for step in steps:
+            log.add(replace(step, rater=log.rater))
     return log
 
 

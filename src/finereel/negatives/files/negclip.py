@@ -1,6 +1,6 @@
 """NegCLIP's training TSV (arXiv 2210.01936): title, filepath, neg_caption (a Python list of texts), neg_image.
 
-A row without negatives gives none, and so is gone when the file is written again.
+NegCLIP draws one of a row's negatives at every step, so a row without any is refused.
 """
 
 import ast
@@ -22,7 +22,7 @@ COLUMNS = ("", *NEEDED, "neg_image")
 
 
 def read(path: Path, known: Known) -> Iterator[Negative]:
-    """The negatives of every row. Raises DataError for a list that is none."""
+    """The negatives of every row. Raises DataError for a list that is none or empty."""
     find = found_caption(known)
     for number, row in enumerate(read_csv(path, NEEDED, "\t")):
         video, caption = row.name("filepath"), row.raw("title")
@@ -75,6 +75,8 @@ def _texts(row: Row) -> list[str]:
         raise row.error(f"expected 'neg_caption' to be a list of texts as Python writes it ({error})") from error
     if not isinstance(value, list):
         raise row.error(f"expected 'neg_caption' to be a list of texts, got {quoted(value)}")
+    if not value:
+        raise row.error("expected at least one text in 'neg_caption', got an empty list; leave such a row out")
     return [Row(row.path, row.place, {"neg_caption": item}).raw("neg_caption") for item in value]
 
 

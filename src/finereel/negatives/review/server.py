@@ -4,6 +4,7 @@ import json
 import mimetypes
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -16,7 +17,7 @@ from finereel.negatives.review.frames import stills
 from finereel.negatives.review.items import Item
 from finereel.negatives.review.page import Page, PageSettings, make_page, media_key
 from finereel.negatives.review.ranges import UnsatisfiableError, byte_range
-from finereel.negatives.review.verdicts import VerdictLog, current, judgement, rater_name, verdict_path
+from finereel.negatives.review.verdicts import VerdictLog, current, judgement, open_log, rater_name
 from finereel.video.files import open_regular
 
 HOST = "127.0.0.1"
@@ -30,7 +31,8 @@ class Desk:
     """What a review needs while it is served: the page, the videos under opaque names, a verdict file per rater.
 
     negatives: the file that is read; verdicts lie beside it. rater: the only one who may judge, "" for whoever gives a
-    name. A rater is sent their own verdicts and no others.
+    name. A rater is sent their own verdicts and no others. A rater's file is held from first use until `close`; raises
+    ConfigError where another process holds that of `rater`.
     """
 
     def __init__(self, items: Sequence[Item], videos: Mapping[str, Path], negatives: Path, rater: str = "") -> None:
@@ -41,18 +43,29 @@ class Desk:
         self._items = {item.key: item for item in items}
         self._negatives = negatives
         self._logs: dict[str, VerdictLog] = {}
+        self._held = ExitStack()
         self._stills: dict[str, tuple[str, ...]] = {}
         self._lock = threading.Lock()
+        if self.rater:
+            self.log(self.rater)
 
     def log(self, name: str) -> VerdictLog:
-        """The verdict file of a rater. Raises ConfigError for a name that is none or not the expected one."""
+        """The verdict file of a rater. Raises ConfigError for a name that is none or not the expected one, and for a
+        file that another process holds or that cannot be."""
         rater = rater_name(name)
         if self.rater and rater != self.rater:
             raise ConfigError(f"this review is for {self.rater}, got {rater}")
         with self._lock:
             if rater not in self._logs:
-                self._logs[rater] = VerdictLog(verdict_path(self._negatives, rater), rater)
+                try:
+                    self._logs[rater] = self._held.enter_context(open_log(self._negatives, rater))
+                except OSError as error:
+                    raise ConfigError(f"no verdicts can be kept beside {self._negatives} ({error.strerror})") from error
             return self._logs[rater]
+
+    def close(self) -> None:
+        """Let go of the verdict files."""
+        self._held.close()
 
     def judge(self, body: bytes) -> None:
         """Keep one step. Raises FinereelError for what is no verdict on an item of this review."""

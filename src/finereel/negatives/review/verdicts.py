@@ -4,12 +4,14 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from finereel.errors import ConfigError, DataError
+from finereel.lock import locked
 
 VerdictName = Literal["valid", "also_true", "ungrammatical", "unsure"]
 VERDICTS: dict[VerdictName, str] = {
@@ -131,6 +133,24 @@ class VerdictLog:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
+
+
+@contextmanager
+def open_log(negatives: Path, rater: str) -> Iterator[VerdictLog]:
+    """The verdicts of a rater on a file, to be added to by nobody else meanwhile: a lock lies beside them.
+
+    Raises ConfigError where a process has them open or they cannot be written there.
+    """
+    path = verdict_path(negatives, rater)
+
+    def taken(holder: str) -> ConfigError:
+        return ConfigError(
+            f"the verdicts of {rater.strip()} on {negatives.name} are open in process {holder}: go on there, stop it "
+            "first, or take another name"
+        )
+
+    with locked(path.with_name(f"{path.name}.lock"), taken):
+        yield VerdictLog(path, rater)
 
 
 def _last_line_end(path: Path) -> int:

@@ -1,0 +1,30 @@
+"""One at a time: an operating-system lock on a file, which dies with the process that holds it."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from finereel.errors import FinereelError
+
+
+@contextmanager
+def locked(path: Path, taken: Callable[[str], FinereelError]) -> Iterator[None]:
+    """Hold the lock on `path` for the length of the block.
+
+    A process that is killed loses the lock with its life, so a stale lock cannot exist and the file is never deleted.
+    Where the lock is taken (by a thread of this process too), raises at once what `taken` makes of its holder, a
+    process number or `unknown`.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise taken(os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown") from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
