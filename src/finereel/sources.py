@@ -7,7 +7,6 @@ from pathlib import Path
 from finereel import datasets
 from finereel.datasets.base import ClipSource, Dataset
 from finereel.datasets.features import FeatureStore
-from finereel.datasets.frames import FrameSettings, FrameStore, default_cache
 from finereel.datasets.worlds import WorldSource
 from finereel.errors import ConfigError, unknown_name
 from finereel.negatives.captions import read_captions
@@ -63,6 +62,8 @@ def open_source(data: str, options: SourceOptions, on_progress: OnProgress = _si
         raise ConfigError(
             f"{data}: where are its clips? Give their folder (--videos DIR), or precomputed tokens (--features DIR)"
         )
+    from finereel.datasets.frames import FrameSettings, FrameStore, default_cache  # torch, which captions do not need
+
     settings = FrameSettings(options.num_frames, options.image_size)
     return FrameStore(videos, options.cache or default_cache(), settings, on_progress)
 

@@ -1,6 +1,7 @@
 """Scorers without eyes: n-grams by hand, pair metrics by brute force, and that nobody learns from their own video."""
 
 import math
+from collections.abc import Iterable
 from itertools import product
 
 import numpy as np
@@ -9,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finereel.errors import ConfigError, DataError
-from finereel.negatives.blind import SCORERS, TEXT_SCORERS, NGrams, PairScores, blind_scores, measure, text_scorer
+from finereel.negatives.blind import (
+    SCORERS,
+    TEXT_SCORERS,
+    NGrams,
+    PairScores,
+    blind_scores,
+    measure,
+    remembering,
+    text_scorer,
+)
 from finereel.negatives.blind.learned import differences, fit
 from finereel.negatives.blind.others import REFINED, blocks, evaluating_part, part_of, refining_part
 from finereel.negatives.blind.pairs import measure_groups
@@ -174,6 +184,27 @@ def test_swapping_the_captions_swaps_the_answer() -> None:
     one, other = differences(["a man runs"], ["a dog sits"]), differences(["a dog sits"], ["a man runs"])
     assert one.values.sum() == -other.values.sum() == 0
     assert len(one.values) == len(other.values) == 10
+
+
+def test_what_was_trained_on_the_same_captions_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[list[str]] = []
+
+    def unigram(captions: Iterable[str]) -> NGrams:
+        trained.append(list(captions))
+        return NGrams(trained[-1], order=1)
+
+    monkeypatch.setitem(TEXT_SCORERS, "unigram", unigram)
+    rows = [swap("a man runs", "man", "dog", video=f"v{n}") for n in range(20)]
+    captions, train = told(*["a dog runs", "a man sits"] * 20), remembering()
+    plain = blind_scores(rows, captions, ["unigram"])["unigram"]
+    for _ in range(2):
+        kept = blind_scores(rows, captions, ["unigram"], train)["unigram"]
+        assert np.array_equal(kept.positive, plain.positive)
+        assert np.array_equal(kept.negative, plain.negative)
+    blocks_of_rows = len(list(blocks(rows, captions)))
+    assert len(trained) == 2 * blocks_of_rows
+    train("unigram", ["a dog"])
+    assert trained[-1] == ["a dog"]
 
 
 def test_unknown_names_are_told() -> None:

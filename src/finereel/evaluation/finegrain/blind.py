@@ -8,7 +8,7 @@ from jaxtyping import Float64
 
 from finereel.errors import DataError
 from finereel.evaluation.finegrain.groups import Group, label_of
-from finereel.negatives.blind import blind_scores
+from finereel.negatives.blind import blind_scores, remembering
 from finereel.negatives.types import CaptionRow, Negative
 
 
@@ -40,8 +40,9 @@ def blind_baselines(
     for row in rows:
         by_pos.setdefault(label_of(row), []).append(row)
     tables: dict[str, dict[tuple[str, str], list[float]]] = {name: {} for name in names}
+    train = remembering()
     for pos, some in by_pos.items():
-        for name, scored in blind_scores(some, captions, names).items():
+        for name, scored in blind_scores(some, captions, names, train).items():
             pairs = zip(some, scored.positive.tolist(), scored.negative.tolist(), strict=True)
             for row, positive, negative in pairs:
                 tables[name].setdefault((row.caption_id, pos), [positive]).append(negative)

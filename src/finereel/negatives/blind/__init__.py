@@ -1,7 +1,7 @@
 """WITHOUT EYES: how far a scorer comes that reads both captions and sees no video."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -20,10 +20,12 @@ __all__ = [
     "BlindResult",
     "NGrams",
     "PairScores",
+    "Train",
     "blind_scores",
     "group_numbers",
     "measure",
     "measure_groups",
+    "remembering",
     "score_pairs",
     "text_scorer",
 ]
@@ -55,6 +57,8 @@ TEXT_SCORERS: dict[str, Callable[[Iterable[str]], TextScorer]] = {
 }
 SCORERS = (*TEXT_SCORERS, "learned")
 """The text scorers learn from captions alone; "learned" learns from negatives of other videos."""
+Train = Callable[[str, Sequence[str]], TextScorer]
+"""A scorer by its name that has read some captions."""
 
 
 def text_scorer(name: str, captions: Iterable[str]) -> TextScorer:
@@ -64,8 +68,17 @@ def text_scorer(name: str, captions: Iterable[str]) -> TextScorer:
     return TEXT_SCORERS[name](captions)
 
 
+def remembering(most: int = 16) -> Train:
+    """`text_scorer` which keeps what it trained last, for portions of rows that learn from the same captions."""
+    kept = lru_cache(maxsize=most)(text_scorer)
+    return lambda name, captions: kept(name, tuple(captions))
+
+
 def blind_scores(
-    rows: Sequence[Negative], captions: Sequence[CaptionRow] = (), names: Sequence[str] = ("trigram",)
+    rows: Sequence[Negative],
+    captions: Sequence[CaptionRow] = (),
+    names: Sequence[str] = ("trigram",),
+    train: Train = text_scorer,
 ) -> dict[str, PairScores]:
     """What each scorer says of every row, having learned from other videos only (see `others.blocks`).
 
@@ -80,7 +93,7 @@ def blind_scores(
     texts = [name for name in names if name in TEXT_SCORERS]
     for block in blocks(rows, captions or captions_of_rows(rows)) if texts else ():
         for name in texts:
-            scored = score_pairs(TEXT_SCORERS[name](block.train), [rows[index] for index in block.rows])
+            scored = score_pairs(train(name, block.train), [rows[index] for index in block.rows])
             results[name].positive[block.rows] = scored.positive
             results[name].negative[block.rows] = scored.negative
     if "learned" in names:

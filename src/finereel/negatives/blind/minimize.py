@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float64
 
 Vector = Float64[np.ndarray, " F"]
+Past = deque[tuple[np.ndarray, np.ndarray, float]]
+"""Steps that were taken, how the gradient changed over each, and the product of the two."""
 _MEMORY = 10
 
 
@@ -28,7 +30,7 @@ def minimize(
     point = start.copy()
     value, gradient = function(point)
     enough = tolerance * float(np.abs(gradient).max(initial=0.0))
-    past: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=_MEMORY)
+    past: Past = deque(maxlen=_MEMORY)
     for _ in range(steps):
         if np.abs(gradient).max(initial=0.0) <= enough:
             break
@@ -43,22 +45,24 @@ def minimize(
             length /= 2
             if length < 1e-12:
                 return point
-        if (moved - point) @ (new_gradient - gradient) > 0:
-            past.append((moved - point, new_gradient - gradient))
+        step, change = moved - point, new_gradient - gradient
+        product = float(step @ change)
+        if product > 0:
+            past.append((step, change, product))
         point, value, gradient = moved, new_value, new_gradient
     return point
 
 
-def _curved(gradient: np.ndarray, past: deque[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def _curved(gradient: np.ndarray, past: Past) -> np.ndarray:
     """The gradient times an estimate of the inverse Hessian (two-loop recursion)."""
     result = gradient.copy()
     weights = []
-    for step, change in reversed(past):
-        weights.append((step @ result) / (step @ change))
+    for step, change, product in reversed(past):
+        weights.append((step @ result) / product)
         result -= weights[-1] * change
     if past:
-        step, change = past[-1]
-        result *= (step @ change) / (change @ change)
-    for (step, change), weight in zip(past, reversed(weights), strict=True):
-        result += (weight - (change @ result) / (step @ change)) * step
+        _, change, product = past[-1]
+        result *= product / (change @ change)
+    for (step, change, product), weight in zip(past, reversed(weights), strict=True):
+        result += (weight - (change @ result) / product) * step
     return result

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -95,11 +95,9 @@ class NGrams:
     def _laid_out(self, sentences: Sequence[Sequence[str]]) -> tuple[Ids, Ids, Ids]:
         """All sentences in one row of ids, each with two begins and an end; the places of words and ends in it, and
         which sentence each of these belongs to."""
-        number_of = self._ids.get
         lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
-        flat = np.fromiter(
-            (number_of(word, _UNKNOWN) for sentence in sentences for word in sentence), np.int64, int(lengths.sum())
-        )
+        numbers = map(self._ids.get, chain.from_iterable(sentences), repeat(_UNKNOWN))
+        flat = np.fromiter(numbers, np.int64, int(lengths.sum()))
         owners = np.repeat(np.arange(len(sentences)), lengths + 1)
         targets = np.arange(len(owners)) + 2 * (owners + 1)
         ends = np.cumsum(lengths + 3) - 1

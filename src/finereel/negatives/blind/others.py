@@ -73,12 +73,12 @@ def _by_part(
     rows: Sequence[Negative], captions: Sequence[CaptionRow], chosen: Int64[np.ndarray, " N"]
 ) -> Iterator[Block]:
     parts = parts_of([rows[index].video_id for index in chosen], PARTS)
-    texts: list[list[str]] = [[] for _ in range(PARTS)]
-    for caption in captions:
-        texts[part_of(caption.video_id, PARTS)].append(caption.caption)
+    of_caption = parts_of([caption.video_id for caption in captions], PARTS)
     for part in range(PARTS):
         if (parts == part).any():
-            yield Block(chosen[parts == part], texts[evaluating_part(part)], "unrefined")
+            unused = of_caption == evaluating_part(part)
+            texts = [caption.caption for caption, wanted in zip(captions, unused, strict=True) if wanted]
+            yield Block(chosen[parts == part], texts, "unrefined")
 
 
 def _plain(

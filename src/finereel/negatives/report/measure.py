@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from finereel.errors import DataError
-from finereel.negatives.blind import SCORERS, BlindResult, PairScores, blind_scores, measure
+from finereel.negatives.blind import SCORERS, BlindResult, PairScores, Train, blind_scores, measure, remembering
 from finereel.negatives.blind.others import blocks, captions_of_rows, part_of
 from finereel.negatives.report.facts import Words, nonword, truncated, wrong_pos
 from finereel.negatives.report.grammar import GrammarCheck
@@ -107,17 +107,28 @@ def report(
     order = [pos for pos in CHANGES if pos in by_pos]
     protocols = sorted({block.protocol for pos in order for block in blocks(by_pos[pos], collection)})
     parts: dict[str, PartReport] = {}
+    material = _Material(collection, bool(captions), chosen, remembering())
     for pos in order:
         on_progress(len(parts), len(order))
-        parts[pos] = _part(pos, by_pos[pos], collection, chosen, bool(captions))
+        parts[pos] = _part(pos, by_pos[pos], material)
     on_progress(len(parts), len(order))
     return Report(name, parts, tuple(protocols), len(captions), chosen)
 
 
-def _part(
-    pos: Change, rows: Sequence[Negative], collection: Sequence[CaptionRow], settings: ReportSettings, whole: bool
-) -> PartReport:
-    scores = blind_scores(rows, collection, [name for name in SCORERS if name != "learned"])
+@dataclass(frozen=True)
+class _Material:
+    """What all parts of speech are measured with. whole: `captions` are those of the whole collection. train: the
+    language models; parts of speech of one file mostly learn from the same captions."""
+
+    captions: Sequence[CaptionRow]
+    whole: bool
+    settings: ReportSettings
+    train: Train
+
+
+def _part(pos: Change, rows: Sequence[Negative], given: _Material) -> PartReport:
+    settings = given.settings
+    scores = blind_scores(rows, given.captions, [name for name in SCORERS if name != "learned"], given.train)
     blind = {name: measure(rows, scored) for name, scored in scores.items()}
     sample = _sample(rows)
     blind["learned"] = measure(sample, blind_scores(sample, names=["learned"])["learned"])
@@ -127,7 +138,7 @@ def _part(
         count=len(rows),
         captions=len(captions),
         videos=len({row.video_id for row in rows}),
-        coverage=len(captions) / len(collection) if whole else None,
+        coverage=len(captions) / len(given.captions) if given.whole else None,
         blind=blind,
         wrong_pos=None if settings.words is None else wrong_pos(rows, settings.words),
         nonword=None if settings.words is None else nonword(rows, settings.words),
