@@ -24,11 +24,11 @@ def positives(
     ] = "captions",
     as_json: JsonOption = False,
 ) -> None:
-    """Say captions in other words: one word becomes a synonym of its most frequent sense, and they stay true.
+    """Say captions in other words: one word becomes another of the same meaning, and they stay true.
 
     Example: finereel negatives positives captions.csv positives.jsonl
 
-    Synonyms come from WordNet and are not read by anyone: expect some that do not fit. JSON has captions and positives.
+    The words come from a list that was read in captions (docs/negatives.md). JSON has captions and positives.
     """
     from finereel.negatives.positives import write_positives
     from finereel.sources import captions_of
@@ -45,12 +45,11 @@ def positives(
 def _made(rows: "list[CaptionRow]") -> "Iterator[Negative]":
     """Those of all captions, under a bar."""
     from finereel.cli.progress import bar
-    from finereel.negatives.context import Context
     from finereel.negatives.lexicon import Lexicon
     from finereel.negatives.positives import PositiveMaker
     from finereel.negatives.tagging import Agreement
 
-    maker, agreement = PositiveMaker(Context(rows, Lexicon.load())), Agreement()
+    maker, agreement = PositiveMaker(Lexicon.load()), Agreement()
     with bar() as progress:
         task = progress.add_task("captions", total=len(rows), note="")
         for row in rows:
