@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from finereel.negatives.candidates import Candidate, candidates_for
+from finereel.negatives.candidates import SOURCES, Candidate, candidates_for
 from finereel.negatives.collocations import Collocations
 from finereel.negatives.context import Context
 from finereel.negatives.edit import Edit, replace
 from finereel.negatives.inflection import inflect
 from finereel.negatives.rejection import Case, Judge
 from finereel.negatives.sets import phrase_book
+from finereel.negatives.sets.protected import SPELLINGS
 from finereel.negatives.settings import GeneratorSettings
 from finereel.negatives.sites import Site, find_sites
 from finereel.negatives.tagging.words import Token
@@ -42,6 +43,8 @@ class CleanGenerator:
     def __init__(self, context: Context, settings: GeneratorSettings, encode: Encode | None = None) -> None:
         self.settings = settings
         self.context = context
+        # Opposites and sisters need the evidence of many captions.
+        self._sources = {name: ask for name, ask in SOURCES.items() if context.attested or name == "set"}
         self._collocations = Collocations(context.lexicon)
         self.judge = Judge(context, self._collocations, settings.max_words, encode)
 
@@ -70,7 +73,7 @@ class CleanGenerator:
 
     def _drafts(self, row: CaptionRow, tokens: Sequence[Token], pos: PartOfSpeech) -> Iterator[Draft]:
         for site in self.sites(row, tokens, pos):
-            for candidate in candidates_for(site, self.context.lexicon):
+            for candidate in candidates_for(site, self.context.lexicon, self._sources):
                 case = self._case(row, site, candidate)
                 if case is not None and self.judge.why_not(case) is None:
                     yield Draft(site, candidate, case.edit)
@@ -121,8 +124,20 @@ def dice(settings: GeneratorSettings, caption_id: str, pos: str) -> random.Rando
     return random.Random(int.from_bytes(digest.digest(), "big"))
 
 
+def one_spelling(drafts: list[Draft], chance: random.Random) -> list[Draft]:
+    """Without the drafts that differ from another one of the same site in spelling alone: "grey" beside "gray". Chance
+    decides which of them stays, so that all spellings are put in as they are replaced.
+    """
+    spellings: dict[tuple[int, str], list[Draft]] = {}
+    for draft in drafts:
+        lemma = draft.candidate.lemma
+        spellings.setdefault((draft.site.start, SPELLINGS.get(lemma, lemma)), []).append(draft)
+    return [twins[0] if len(twins) == 1 else chance.choice(twins) for twins in spellings.values()]
+
+
 def choose(drafts: list[Draft], settings: GeneratorSettings, caption_id: str, pos: str) -> list[Draft]:
-    """At most `per_caption` of them, in the order they were found."""
+    """At most `per_caption` of them, each word in one spelling, in the order they were found."""
+    drafts = one_spelling(drafts, dice(settings, caption_id, f"{pos} spelling"))
     if len(drafts) <= settings.per_caption:
         return drafts
     numbers = dice(settings, caption_id, pos).sample(range(len(drafts)), settings.per_caption)

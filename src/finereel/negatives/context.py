@@ -40,10 +40,12 @@ class VideoWords:
     def relates(self, preposition: str, thing: str) -> bool:
         """Whether the preposition occurs with the thing at most four words behind it.
 
-        >>> VideoWords(["a cup on the small table"], Lexicon.load()).relates("on", "table")
-        True
+        >>> said = VideoWords(["a cup on the small table in front of a house"], Lexicon.load())
+        >>> said.relates("on", "table"), said.relates("in", "house")
+        (True, False)
         """
-        pattern = rf" {re.escape(preposition)} (?:(?!\|)\S+ ){{0,3}}{re.escape(thing)}"
+        longer = "(?!front of|back of)" if preposition == "in" else ""
+        pattern = rf" {re.escape(preposition)} {longer}(?:(?!\|)\S+ ){{0,3}}{re.escape(thing)}"
         return f" {preposition} " in self._text and re.search(pattern, self._text) is not None
 
 

@@ -81,10 +81,14 @@ def makes_collocation(case: Case, judge: Judge) -> bool:
 
 
 def unattested(case: Case, judge: Judge) -> bool:
-    """In captions enough, the new word was never seen beside its new neighbours (determiners left out)."""
+    """In captions enough, the new word was never seen beside its new neighbours (determiners left out). In fewer,
+    no part of a compound may be changed ("city street").
+    """
     context, site = judge.context, case.site
-    if not context.attested or site.pos == "preposition":
+    if site.pos == "preposition" or (site.pos == "adverb" and case.candidate.certain):
         return False
+    if not context.attested:
+        return site.pos == "noun" and site.in_compound()
     words = case.form.lower().split()
     left, right = site.left(), site.right() or END
     fits_left = not left or context.pair(left, words[0]) > 0

@@ -48,6 +48,15 @@ class Site:
         at = self.first + offset if offset < 0 else self.last + offset - 1
         return self.tokens[at].text.lower() if 0 <= at < len(self.tokens) else ""
 
+    def others(self) -> Iterator[str]:
+        """The lower-case words of the caption outside the site."""
+        return (token.text.lower() for at, token in enumerate(self.tokens) if not self.first <= at < self.last)
+
+    def in_compound(self) -> bool:
+        """Whether a noun stands directly before or behind, as in "city street"."""
+        around = (*self.tokens[: self.first][-1:], *self.tokens[self.last :][:1])
+        return any(token.pos == "noun" for token in around)
+
     def left(self) -> str:
         """The next lower-case word to the left that is no determiner."""
         return next((token.text.lower() for token in self._before() if token.text.lower() not in DETERMINERS), "")
@@ -59,12 +68,23 @@ class Site:
 
     def head(self) -> Token | None:
         """The noun that an adjective here describes, or that a preposition or verb here governs: the last of the first
-        row of nouns to the right, with only determiners, adjectives and numbers between. None where there is none.
+        row of nouns to the right, with only determiners, adjectives and numbers between, or the pronoun right behind.
+        None where there is none.
         """
+        return self._head_from(self.last)
+
+    def place(self) -> Token | None:
+        """The noun that a preposition directly behind the site governs. None where there is none."""
+        behind = self.last < len(self.tokens) and self.tokens[self.last].pos == "preposition"
+        return self._head_from(self.last + 1) if behind else None
+
+    def _head_from(self, at: int) -> Token | None:
         found = None
-        for token in self.tokens[self.last :]:
+        for token in self.tokens[at:]:
             if token.pos == "noun":
                 found = token
+            elif found is None and token.tag == "PRP":
+                return token
             elif found is not None or not (token.tag.startswith(_INSIDE_PHRASE) or token.text.lower() in DETERMINERS):
                 break
         return found

@@ -51,7 +51,23 @@ def test_what_stands_around() -> None:
         "the",
         "",
     )
+    assert list(place.others())[3:6] == ["sits", "the", "big"]
     assert site("a man goes up", "goes", "verb").head() is None
+    behind, sits = (
+        site("a dog runs behind him", "behind", "preposition"),
+        site("a man sits on a soft bed", "sits", "verb"),
+    )
+    assert [token.text for token in (behind.head(), sits.place()) if token] == ["him", "bed"]
+    assert sits.head() is None
+    assert site("a man reads a book", "reads", "verb").place() is None
+
+
+@pytest.mark.parametrize(
+    ("caption", "source", "compound"),
+    [("a city street", "city", True), ("a city street", "street", True), ("a street is wide", "street", False)],
+)
+def test_compounds(caption: str, source: str, compound: bool) -> None:
+    assert site(caption, source, "noun").in_compound() == compound
 
 
 @pytest.mark.parametrize(
@@ -78,6 +94,8 @@ def test_video_words() -> None:
     assert not words.has("front of house a")
     assert words.relates("on", "table")
     assert not words.relates("in front of", "table")
+    assert words.relates("in front of", "house")
+    assert not words.relates("in", "house")
     assert not VideoWords([], WORDS).has_any(["a"])
 
 
@@ -116,6 +134,13 @@ def test_every_rule_refuses_its_case_alone(rule: str, monkeypatch: pytest.Monkey
     case = Case(place, candidate, form, replace(caption, place.start, place.end, form), context.video("v"))
     assert Judge(context, Collocations(WORDS)).why_not(case) == rule
     assert Judge(context, Collocations(WORDS), skip=frozenset([rule])).why_not(case) != rule
+
+
+def test_few_captions_leave_compounds_alone() -> None:
+    place, context = site("a city street", "city", "noun"), context_of(rows_of("a city street"))
+    edit = replace("a city street", place.start, place.end, "desert")
+    case = Case(place, plain("desert", certain=True), "desert", edit, context.video("v"))
+    assert Judge(context, Collocations(WORDS)).why_not(case) == "unattested"
 
 
 def test_certain_candidates_are_not_looked_up() -> None:

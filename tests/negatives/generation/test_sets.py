@@ -8,16 +8,16 @@ from finereel.errors import DataError
 from finereel.negatives.inflection import inflect
 from finereel.negatives.lexicon import Lexicon
 from finereel.negatives.sets import WordSet, all_sets, load_sets, phrase_book, phrases, read_sets
-from finereel.negatives.sets.protected import word_list
+from finereel.negatives.sets.protected import SPELLINGS, word_list
 from finereel.negatives.types import PARTS_OF_SPEECH
 
 WORDS = Lexicon.load()
 # WordNet (3.0, of 2006) lacks the word, or relates what a viewer still tells apart.
-NEW_WORDS = frozenset(["hoodie", "short-sleeved", "long-sleeved", "long-haired", "short-haired"])
+NEW_WORDS = frozenset(["hoodie", "short-sleeved", "long-sleeved", "long-haired", "short-haired", "underwater"])
 TOLD_APART = frozenset(
     [
         *(("actor", "actress"), ("car", "train"), ("boot", "heel"), ("lake", "pool"), ("broom", "whisk")),
-        ("catch", "hit"),
+        *(("catch", "hit"), ("sing", "talk"), ("sing", "speak")),
     ]
 )
 
@@ -62,6 +62,7 @@ def test_names_differ_and_phrases_are_found(pos: str) -> None:
 def test_protected_lists() -> None:
     assert all(word_list(name) for name in ("light_verbs", "particles", "free_first", "fixed", "no_antonym"))
     assert "here" in word_list("no_antonym")
+    assert (SPELLINGS["gray"], SPELLINGS["grey"]) == ("grey", "grey")
     with pytest.raises(KeyError):
         word_list("other")
 

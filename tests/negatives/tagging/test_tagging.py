@@ -153,3 +153,10 @@ def test_words_no_negative_is_made_of(word: str) -> None:
 )
 def test_plurals_that_do_not_show(caption: str, tag: str, agreement: Agreement) -> None:
     assert [token.tag for token in agreement(caption) if token.text in ("sheep", "fish")] == [tag]
+
+
+@pytest.mark.parametrize("caption", ["a group of men sing on stage", "people bring food", "children swing in a park"])
+def test_verbs_in_ing_that_are_no_participles(caption: str, agreement: Agreement) -> None:
+    (verb,) = (token for token in agreement(caption) if token.text.endswith("ing"))
+    assert (verb.pos, verb.lemma) == ("verb", verb.text)
+    assert verb.tag in ("VB", "VBP")

@@ -14,14 +14,16 @@ PRONOUNS = frozenset(["he", "she", "they", "who", "him", "her", "them", "someone
 class Frame:
     """Lists of words; an empty list asks nothing. A word with a dot in it is a lexicographer file ("noun.animal").
 
-    heads, not_heads: the noun described or governed (see `Site.head`). verbs, not_verbs: the nearest verb to the left.
+    heads, not_heads: the noun described or governed (see `Site.head`). not_places: the noun behind a preposition that
+    follows (`Site.place`). verbs, not_verbs: the nearest verb to the left.
     subjects: the nearest noun or pronoun to the left. next, not_next, prev, not_prev: the neighbouring words, "." for
     the end or start of the caption. tags, next_tags, not_next_tags, head_tags: Penn tags of word, next word, head.
-    without: nowhere in the caption.
+    without: nowhere else in the caption.
     """
 
     heads: frozenset[str] = frozenset()
     not_heads: frozenset[str] = frozenset()
+    not_places: frozenset[str] = frozenset()
     verbs: frozenset[str] = frozenset()
     not_verbs: frozenset[str] = frozenset()
     subjects: frozenset[str] = frozenset()
@@ -58,8 +60,9 @@ class Frame:
             and before not in self.not_prev
             and (not self.subjects or _among(site.subject(), self.subjects, lexicon))
             and (not (self.heads or self.not_heads or self.head_tags) or self._fits_head(site, lexicon))
+            and (not self.not_places or not _among(site.place(), self.not_places, lexicon))
             and (not (self.verbs or self.not_verbs) or self._fits_verb(site))
-            and (not self.without or not any(token.text.lower() in self.without for token in site.tokens))
+            and (not self.without or not any(word in self.without for word in site.others()))
         )
 
     def _fits_next_tag(self, site: Site) -> bool:

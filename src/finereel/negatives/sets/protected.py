@@ -3,8 +3,14 @@
 import tomllib
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 FILE = Path(__file__).with_name("protected.toml")
+
+
+def _spellings() -> dict[str, str]:
+    lines = tomllib.loads(FILE.read_text(encoding="utf-8"))["spellings"].split("\n")
+    return {word: line.split()[0] for line in lines for word in line.split()}
 
 
 @cache
@@ -16,3 +22,7 @@ def word_list(name: str) -> frozenset[str]:
     """
     words = tomllib.loads(FILE.read_text(encoding="utf-8"))[name].split()
     return frozenset(word.replace("_", " ") for word in words)
+
+
+# Word -> the first spelling of it.
+SPELLINGS = MappingProxyType(_spellings())

@@ -9,7 +9,7 @@ give the same tag whatever the tagger said, so there the taggers always agree.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from finereel.negatives.inflection import can_be
+from finereel.negatives.inflection import can_be, lemma_of
 from finereel.negatives.tagging import vocabulary as known
 
 Rule = Callable[["Place"], str | None]
@@ -113,6 +113,8 @@ def progressive(place: Place) -> str | None:
     """-ing after a form of be ("is now boxing"), after who does it ("a man boxing"), after "starts", or after "and"
     where another one came before ("riding a bike and dancing")."""
     word = place.word
+    if word.endswith("ing") and lemma_of(word, "verb") == word:  # "sing", "swing" are no participles
+        return "VBP" if place.tag == "VBG" else None
     if not word.endswith("ing") or word in known.ING_NOUNS or place.tag == "VBG" or not can_be(word, "verb"):
         return None
     doer = place.word_at(-2 if place.tag_at(-1).startswith("RB") else -1)
