@@ -6,55 +6,42 @@ python runs/finegrain.py ucofia --bed msrvtt-features --features DIR --annotatio
 python runs/finegrain.py ucofia --debug      # a minute, meaningless numbers
 """
 
-import argparse
 from pathlib import Path
 
-from finereel.cli.progress import bar
-from finereel.experiments.beds import BEDS, BedOptions
+from finereel.cli.experiment import bed_options, bed_parser, carry_out, typed_command
 from finereel.experiments.fine_run import FineRequest, run_fine
 from finereel.experiments.fine_variants import HEADS, ROWS
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("head", choices=HEADS)
-    parser.add_argument("--bed", choices=BEDS, default="reelworld-tokens")
-    parser.add_argument("--features", type=Path, help="folder with tokens and split.json")
-    parser.add_argument("--annotations", type=Path, help="folder with annotation files")
+    parser = bed_parser(__doc__, "head", tuple(HEADS))
     parser.add_argument("--negatives", nargs="+", default=[], metavar="NAME=FILE", help="more test sets")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
-    parser.add_argument("--work", type=Path, default=Path("runs/out/experiments"), help="models and records")
-    parser.add_argument("--out", type=Path, help="folder for the page; printed where not given")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--debug", action="store_true")
     given = parser.parse_args()
     files = tuple((name, Path(path)) for name, _, path in (text.partition("=") for text in given.negatives))
-    options = BedOptions(given.work, given.features, given.annotations, given.debug, files)
     request = FineRequest(
-        given.head, given.bed, options, tuple(given.rows), tuple(given.seeds), given.processes, _command(given)
+        given.head,
+        given.bed,
+        bed_options(given, files),
+        tuple(given.rows),
+        tuple(given.seeds),
+        given.processes,
+        typed_command("runs/finegrain.py", given.head, given, _own(files, given.rows)),
     )
-    with bar() as progress:
-        task = progress.add_task(given.head, total=None, note="")
-        text = run_fine(request, lambda done, total: progress.update(task, completed=done, total=total))
-    if given.out is None:
-        print(text)
-        return
-    given.out.mkdir(parents=True, exist_ok=True)
-    path = given.out / f"fine-grained-{given.head}-{given.bed}.md"
-    path.write_text(text, encoding="utf-8")
-    print(path)
+    carry_out(
+        given.head,
+        given.out,
+        f"fine-grained-{given.head}-{given.bed}",
+        lambda on_done: run_fine(request, on_done),
+    )
 
 
-def _command(given: argparse.Namespace) -> str:
-    """What a reader types; folders stand by the names of their options."""
-    folders = [f"--{name} {name.upper()}" for name in ("features", "annotations") if getattr(given, name)]
-    names = [f'"{name}={Path(path).name}"' for name, _, path in (text.partition("=") for text in given.negatives)]
-    files = [f"--negatives {' '.join(names)}"] if names else []
-    rows = ["--rows " + " ".join(f'"{row}"' for row in given.rows)] if list(given.rows) != list(ROWS) else []
-    seeds = " ".join(map(str, given.seeds))
-    parts = [given.head, f"--bed {given.bed}", *folders, *files, *rows, f"--seeds {seeds}", "--out docs/results"]
-    return " ".join(["python runs/finegrain.py", *parts])
+def _own(files: tuple[tuple[str, Path], ...], rows: list[str]) -> tuple[str, ...]:
+    """The options of this script alone, as typed."""
+    named = " ".join(f'"{name}={path.name}"' for name, path in files)
+    chosen = " ".join(f'"{row}"' for row in rows) if rows != list(ROWS) else ""
+    options = (("--negatives", named), ("--rows", chosen))
+    return tuple(f"{option} {values}" for option, values in options if values)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The first signal is a request, the same one again within a second too; a later one ends the process."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -57,3 +58,8 @@ def test_in_another_thread_nothing_is_noted_and_nothing_breaks() -> None:
 
 def test_stopped_says_how_to_go_on() -> None:
     assert str(Stopped(7, signal.SIGTERM)) == "stopped by SIGTERM after step 7; the same command goes on from there"
+
+
+def test_stopped_comes_whole_from_another_process() -> None:
+    again = pickle.loads(pickle.dumps(Stopped(7, signal.SIGTERM)))
+    assert (str(again), again.step, again.signum) == (str(Stopped(7, signal.SIGTERM)), 7, signal.SIGTERM)

@@ -1,6 +1,8 @@
 """Turns what a user can cause into one message and an exit status; programming errors keep their traceback."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -17,16 +19,23 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; see the class."""
-        try:
+        with guarded(as_json=bool(ctx.params.get("as_json"))):
             return super().invoke(ctx)
-        except BrokenPipeError:
-            raise
-        except (FinereelError, OSError) as error:
-            _report(error, as_json=bool(ctx.params.get("as_json")))
-            raise typer.Exit(1) from None
-        except KeyboardInterrupt:
-            typer.echo("stopped", err=True)
-            raise typer.Exit(130) from None
+
+
+@contextmanager
+def guarded(as_json: bool = False) -> Iterator[None]:
+    """Ends `FinereelError`, `OSError` and Ctrl-C within the block as `Command` says, by typer.Exit."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (FinereelError, OSError) as error:
+        _report(error, as_json)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        raise typer.Exit(130) from None
 
 
 def _report(error: Exception, as_json: bool) -> None:

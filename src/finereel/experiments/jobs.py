@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import TypeVar
 
 import torch
@@ -76,11 +76,20 @@ def towers_of(job: Job) -> None:
 
 
 def in_processes(work: Callable[[Job], Made], jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Made]]:
-    """`work` of every job as it is finished, each process on one thread; with one process, here and in order."""
+    """`work` of every job as it is finished, each process on one thread; with one process, here and in order.
+
+    What ends one of them, or the caller, ends all: the others are asked to stop and save.
+    """
     if processes == 1:
         yield from ((job, work(job)) for job in jobs)
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         pending = {pool.submit(work, job): job for job in jobs}
-        for done in as_completed(pending):
-            yield pending[done], done.result()
+        try:
+            for done in as_completed(pending):
+                yield pending[done], done.result()
+        except BaseException:
+            for child in active_children():
+                child.terminate()
+            pool.shutdown(cancel_futures=True)
+            raise

@@ -27,6 +27,10 @@ class Stopped(Exception):  # noqa: N818 - nothing went wrong
         self.step = step
         self.signum = signum
 
+    def __reduce__(self) -> tuple[type["Stopped"], tuple[int, int]]:
+        """From one process to another."""
+        return Stopped, (self.step, self.signum)
+
 
 @dataclass
 class StopRequest:
