@@ -105,6 +105,11 @@ def test_what_may_be_true_is_never_said(caption: str, replacement: str) -> None:
         ("a woman slices a whole chicken", "whole", "fractional"),
         ("two pigs eat lettuce", "eat", "sleep"),
         ("a man is seated in a garden", "seated", "stood"),
+        ("two dogs are fighting", "fighting", "singing"),
+        ("a boy stands next to a table", "next to", "behind"),
+        ("a lady is going to bed", "to", "away from"),
+        ("a girl is talking on the telephone", "talking", "singing"),
+        ("a truck with sideways logs", "sideways", "forward"),
     ],
 )
 def test_what_was_seen_wrong_in_a_few_captions(caption: str, source: str, replacement: str) -> None:
