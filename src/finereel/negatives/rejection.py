@@ -14,6 +14,7 @@ from finereel.negatives.edit import Edit
 from finereel.negatives.sites import Site
 from finereel.negatives.window import Encode, survives
 
+_NEGATIONS = frozenset(["without", "no", "not", "n't", "never", "don't", "doesn't", "isn't", "aren't"])
 _NEAR = 100  # characters after an edit that may share a token with it
 
 
@@ -50,6 +51,11 @@ def unchanged(case: Case, judge: Judge) -> bool:
     """The same word or the same text after all."""
     same = case.form.lower() == case.site.source.lower() or case.candidate.lemma == case.site.lemma
     return same or case.edit.text == case.site.caption
+
+
+def negated(case: Case, judge: Judge) -> bool:
+    """ "without a shirt", "is not running": what is denied of one may be denied of the other as well."""
+    return any(case.site.word(offset) in _NEGATIONS for offset in (-1, -2, -3))
 
 
 def said_of_video(case: Case, judge: Judge) -> bool:
@@ -112,6 +118,7 @@ Rule = Callable[[Case, Judge], bool]
 REJECTIONS: Mapping[str, Rule] = MappingProxyType(
     {
         "unchanged": unchanged,
+        "negated": negated,
         "unsafe_video": unsafe_video,
         "said_of_video": said_of_video,
         "related": related,

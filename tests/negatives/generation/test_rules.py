@@ -116,6 +116,7 @@ def plain(lemma: str, **known: object) -> Candidate:
 # Rule -> caption, source, part of speech, candidate, replacement as it would stand there.
 CASES = {
     "unchanged": ("a dog runs", "dog", "noun", plain("dog"), "dog"),
+    "negated": ("a man without a dog", "dog", "noun", plain("lamp"), "lamp"),
     "unsafe_video": ("a dog in a band", "dog", "noun", plain("lamp", unless=frozenset(["band"])), "lamp"),
     "said_of_video": ("a dog sees a lamp", "dog", "noun", plain("lamp", signs=frozenset(["lamp"])), "lamp"),
     "related": ("a dog runs", "dog", "noun", plain("animal"), "animal"),
