@@ -47,6 +47,30 @@ def test_what_was_told_by_eye_is_no_longer() -> None:
     assert all(REFINED in row.scores for row in kept)
 
 
+def far_apart(videos: int) -> tuple[list[CaptionRow], list[Negative]]:
+    """Captions whose place lies too far behind the animal for three words to show that they go together."""
+    captions, rows = collection(videos)
+    long = {row.video_id: row.caption.replace("in the", "about for quite a while in the") for row in captions}
+    longer = [
+        swap(long[row.video_id], row.source, row.replacement, video=row.video_id, number=n % 3)
+        for n, row in enumerate(rows)
+    ]
+    return [replace(row, caption=long[row.video_id]) for row in captions], longer
+
+
+def test_neither_does_the_rest_of_the_sentence_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    captions, rows = far_apart(1500)
+
+    def told() -> float:
+        kept = list(balance(rows, captions).kept(rows))
+        assert len(kept) > 100
+        return measure(kept, blind_scores(kept, names=["context"])["context"]).auc
+
+    assert abs(told() - 0.5) < 0.1
+    monkeypatch.setattr("finereel.negatives.balance.margins", lambda pairs, *_: np.zeros(pairs.pairs))
+    assert told() > 0.65  # the language model alone does not see it
+
+
 def test_each_swap_goes_both_ways_equally_often() -> None:
     captions, rows = collection(300)
     kept = list(balance(rows, captions).kept(rows))
@@ -107,7 +131,9 @@ def test_too_few_videos_are_refused() -> None:
         balance([], [CaptionRow("a", "a", "a dog")])
 
 
-@pytest.mark.parametrize("settings", [{"size": 0}, {"rounds": 0}, {"width": 0.0}, {"limit": -1.0}])
+@pytest.mark.parametrize(
+    "settings", [{"size": 0}, {"rounds": 0}, {"width": 0.0}, {"margin_width": 0.0}, {"limit": -1.0}]
+)
 def test_settings_out_of_range(settings: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="got"):
         BalanceSettings(**settings)  # type: ignore[arg-type]

@@ -2,13 +2,15 @@
 
 Three rules, all of them only leave rows out.
 1. Plausible: the language model's preference for the caption (the gap, in nats) is small either way.
-2. Mirrored: for two words a and b, and for equal preference of the model for the sentence with a over that with b, a is
-   the truth as often as b. This refines by the gap as SugarCrepe does (Hsieh et al. 2023) and keeps both directions of
-   every swap, so that neither the model nor a list of words that tend to be false gains anything.
+2. Mirrored: for two words a and b, and for equal preference for the sentence with a over that with b, a is the truth as
+   often as b. Preferred by two readers at once: the language model, which sees three words, and a classifier that has
+   learned from candidates of other videos which words go with the rest of the sentence (`blind.context`). This refines
+   by the gap as SugarCrepe does (Hsieh et al. 2023) and keeps both directions of every swap, so that neither reader
+   nor a list of words that tend to be false gains anything.
 3. Any rank: among captions with n negatives, the caption's rank by the model is 1, 2, ... n + 1 equally often. Without
    it a caption could be told by standing always in the middle, or always at one of the ends.
 
-The model that refines has read one third of the videos, which is neither that of the row nor the one that judges it.
+The readers that refine have read one third of the videos, which is neither that of the row nor the one that judges it.
 A model of other videos still prefers the caption a little more than the refining one shows: its errors are its own. So
 the rows are chosen to seem worse to it by a handicap, found per part of speech with a model of the rest of the row's
 own third.
@@ -23,7 +25,9 @@ from jaxtyping import Bool, Float64, Int64
 
 from finereel.errors import ConfigError, DataError
 from finereel.negatives.blind import NGrams, score_pairs
-from finereel.negatives.blind.others import PARTS, REFINED, part_of, refining_part
+from finereel.negatives.blind.context import Numbers, context_differences, joined, margins
+from finereel.negatives.blind.learned import Differences
+from finereel.negatives.blind.others import PARTS, REFINED, part_of, parts_of, refining_part
 from finereel.negatives.ranks import any_rank
 from finereel.negatives.types import CHANGES, CaptionRow, Negative
 
@@ -35,14 +39,15 @@ _CHUNK = 20_000
 
 @dataclass(frozen=True)
 class BalanceSettings:
-    """size: at most so many negatives for a caption and a part of speech. limit: the largest gap in nats. width: gaps
-    this near count as equal. handicap: nats by which captions shall seem worse than their negatives, None: found for
-    each part of speech. rounds: how often rules 2 and 3 take turns before 2 has the last
-    word. seed: of the draw among equals."""
+    """size: at most so many negatives for a caption and a part of speech. limit: the largest gap in nats. width,
+    margin_width: gaps in nats, and the margins in logits, that are this near count as equal. handicap: nats by which
+    captions shall seem worse than their negatives, None: found for each part of speech. rounds: how often rules 2 and
+    3 take turns before 2 has the last word. seed: of the draw among equals."""
 
     size: int = 20
     limit: float = 7.0
-    width: float = 0.5
+    width: float = 1.0
+    margin_width: float = 1.0
     handicap: float | None = None
     rounds: int = 3
     seed: int = 0
@@ -50,8 +55,10 @@ class BalanceSettings:
     def __post_init__(self) -> None:
         if self.size < 1 or self.rounds < 1:
             raise ConfigError(f"balancing needs size and rounds of at least 1, got {self.size} and {self.rounds}")
-        if not (self.limit > 0 and self.width > 0):
-            raise ConfigError(f"balancing needs a limit and a width above 0, got {self.limit} and {self.width}")
+        if min(self.limit, self.width, self.margin_width) <= 0:
+            raise ConfigError(
+                f"balancing needs a limit and widths above 0, got {self.limit}, {self.width} and {self.margin_width}"
+            )
 
 
 @dataclass(frozen=True)
@@ -77,14 +84,17 @@ class Selection:
 @dataclass(frozen=True)
 class _Table:
     """What balancing needs of R rows. pair: the two words. forward: the truth is the first of them. group: caption
-    and part of speech. kind: part of speech. check: the gap by the model that finds the handicap."""
+    and part of speech. kind: part of speech. part: of the video. check: the gap by the model that finds the handicap.
+    margin: how much the classifier prefers the caption, in logits."""
 
     gap: np.ndarray
     check: np.ndarray
+    margin: np.ndarray
     pair: np.ndarray
     forward: np.ndarray
     group: np.ndarray
     kind: np.ndarray
+    part: np.ndarray
 
 
 def balance(
@@ -106,9 +116,9 @@ def balance(
     gap = table.gap + handicap[table.kind]
     keep = np.abs(table.gap) <= chosen.limit
     for _ in range(chosen.rounds):
-        order = _mirrored(table, gap, keep, chosen.width, random)
+        order = _mirrored(table, gap, keep, chosen, random)
         keep = any_rank(table.group, table.kind, gap < 0, order, chosen.size)
-    keep = _mirrored(table, gap, keep, chosen.width, random) >= 0
+    keep = _mirrored(table, gap, keep, chosen, random) >= 0
     counts = _counts(table, keep)
     return Selection(keep, table.gap, counts, {name: float(handicap[CHANGES.index(name)]) for name in counts})
 
@@ -122,7 +132,7 @@ def _handicaps(table: _Table, settings: BalanceSettings) -> Float64[np.ndarray, 
     for handicap in HANDICAPS:
         random = np.random.default_rng(settings.seed)
         plausible = np.abs(table.gap) <= settings.limit
-        keep = _mirrored(table, table.gap + handicap, plausible, settings.width, random) >= 0
+        keep = _mirrored(table, table.gap + handicap, plausible, settings, random) >= 0
         for kind in sorted(open_kinds):
             check = table.check[keep & (table.kind == kind)]
             if not len(check) or (check > 0).mean() + (check == 0).mean() / 2 <= PREFERRED:
@@ -134,7 +144,7 @@ def _handicaps(table: _Table, settings: BalanceSettings) -> Float64[np.ndarray, 
 
 
 def _mirrored(
-    table: _Table, gap: np.ndarray, keep: np.ndarray, width: float, random: np.random.Generator
+    table: _Table, gap: np.ndarray, keep: np.ndarray, settings: BalanceSettings, random: np.random.Generator
 ) -> Float64[np.ndarray, " R"]:
     """Rule 2. A row that stays has a random order from 0 to 1, the same as a row that mirrors it; others have -1."""
     result = np.full(len(gap), -1.0)
@@ -142,10 +152,11 @@ def _mirrored(
     if not len(rows):
         return result
     forward = table.forward[rows]
-    preference = np.floor(np.where(forward, gap[rows], -gap[rows]) / width).astype(np.int64)
-    spread = int(np.ptp(preference)) + 1
-    cell = table.pair[rows] * spread + preference - preference.min()
-    _, cell = np.unique(cell, return_inverse=True)
+    cell = table.pair[rows]
+    for opinion, width in ((gap, settings.width), (table.margin, settings.margin_width)):
+        preference = np.floor(np.where(forward, opinion[rows], -opinion[rows]) / width).astype(np.int64)
+        cell = cell * (int(np.ptp(preference)) + 1) + preference - preference.min()
+        _, cell = np.unique(cell, return_inverse=True)
     place = _place_within(cell * 2 + forward)
     count = np.bincount(cell * 2 + forward, minlength=2 * (int(cell.max()) + 1)).reshape(-1, 2).min(axis=1)
     stays = place < count[cell]
@@ -168,35 +179,57 @@ def _place_within(keys: Int64[np.ndarray, " N"]) -> Int64[np.ndarray, " N"]:
 
 def _read(rows: Iterable[Negative], captions: Sequence[CaptionRow], on_progress: Callable[[int], None]) -> _Table:
     models = _Models(captions)
-    pairs: dict[Hashable, int] = {}
-    groups: dict[Hashable, int] = {}
+    numbering = _Numbering({}, {}, {})
     stream, done = iter(rows), 0
-    pieces = [
-        _Table(np.zeros(0), np.zeros(0), *(np.zeros(0, kind) for kind in (np.int64, np.bool_, np.int64, np.int64)))
-    ]
+    pieces: list[_Table] = []
+    contexts: list[Differences] = []
     while chunk := list(islice(stream, _CHUNK)):
-        pieces.append(_piece(chunk, models, pairs, groups))
+        pieces.append(_piece(chunk, models, numbering))
+        texts = [row.caption for row in chunk], [row.negative for row in chunk]
+        contexts.append(context_differences(*texts, numbering.features))
         done += len(chunk)
         on_progress(done)
-    return _Table(*(np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(_Table)))
+    pieces = pieces or [_piece([], models, numbering)]
+    table = _Table(*(np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(_Table)))
+    return replace(table, margin=_margins(table, joined(contexts)))
 
 
-def _piece(
-    rows: Sequence[Negative], models: "_Models", pairs: dict[Hashable, int], groups: dict[Hashable, int]
-) -> _Table:
-    """The table of some rows; words and captions that are new get the next number."""
+@dataclass(frozen=True)
+class _Numbering:
+    """Numbers of what has been seen: pairs of words, groups of rows, features of the classifier."""
+
+    pairs: dict[Hashable, int]
+    groups: dict[Hashable, int]
+    features: Numbers
+
+
+def _piece(rows: Sequence[Negative], models: "_Models", numbering: _Numbering) -> _Table:
+    """The table of some rows, yet without margins; words and captions that are new get the next number."""
     words = [(row.source.lower(), row.replacement.lower()) for row in rows]
     keys = [(row.pos, *sorted(two)) for row, two in zip(rows, words, strict=True)]
+    pairs, groups = numbering.pairs, numbering.groups
     return _Table(
         gap=models.gaps(rows, models.refining),
         check=models.gaps(rows, models.checking),
+        margin=np.zeros(len(rows)),
         pair=np.array([pairs.setdefault(key, len(pairs)) for key in keys], np.int64),
         forward=np.array([source < other for source, other in words], np.bool_),
         group=np.array(
             [groups.setdefault((row.video_id, row.caption_id, row.pos), len(groups)) for row in rows], np.int64
         ),
         kind=np.array([CHANGES.index(row.pos) for row in rows], np.int64),
+        part=parts_of([row.video_id for row in rows], PARTS),
     )
+
+
+def _margins(table: _Table, contexts: Differences) -> Float64[np.ndarray, " R"]:
+    """What classifiers of candidates of the refining part say, one for each part of speech."""
+    found = np.zeros(len(table.gap))
+    teachers = [refining_part(part) for part in range(PARTS)]
+    for kind in np.unique(table.kind):
+        here = table.kind == kind
+        found[here] = margins(contexts.of(here), table.gap[here], table.part[here], teachers)
+    return found
 
 
 class _Models:

@@ -40,8 +40,8 @@ def report(
 
     --captions are those of the whole collection: the blind language models learn from its other videos, and coverage
     counts against it. Without them the models read the captions of FILE, five folds by video. JSON has count, captions,
-    videos, coverage, per_caption, blind_mrr, chance_mrr, blind_r1, chance_r1, blind_auc, learned, wrong_pos, nonword,
-    truncated, grammar, blind and methods of every part of speech.
+    videos, coverage, per_caption, blind_mrr, chance_mrr, blind_r1, chance_r1, blind_auc, learned, context, wrong_pos,
+    nonword, truncated, grammar, blind and methods of every part of speech.
     """
     from finereel.negatives.files import read_negatives
     from finereel.negatives.report import as_html, as_markdown

@@ -8,13 +8,15 @@ import numpy as np
 from jaxtyping import Float64
 
 from finereel.errors import unknown_name
-from finereel.negatives.blind.learned import FOLDS, differences, held_out_margins
+from finereel.negatives.blind.context import context_differences
+from finereel.negatives.blind.learned import FOLDS, Differences, differences, held_out_margins
 from finereel.negatives.blind.ngrams import NGrams
 from finereel.negatives.blind.others import blocks, captions_of_rows, parts_of
 from finereel.negatives.blind.pairs import BlindResult, PairScores, group_numbers, measure, measure_groups
 from finereel.negatives.types import CaptionRow, Negative
 
 __all__ = [
+    "CLASSIFIERS",
     "SCORERS",
     "TEXT_SCORERS",
     "BlindResult",
@@ -55,8 +57,13 @@ TEXT_SCORERS: dict[str, Callable[[Iterable[str]], TextScorer]] = {
     "trigram": partial(NGrams, order=3),
     "length": Shortness,
 }
-SCORERS = (*TEXT_SCORERS, "learned")
-"""The text scorers learn from captions alone; "learned" learns from negatives of other videos."""
+CLASSIFIERS: dict[str, Callable[[Sequence[str], Sequence[str]], Differences]] = {
+    "learned": differences,
+    "context": context_differences,
+}
+"""What a classifier sees of captions and their negatives."""
+SCORERS = (*TEXT_SCORERS, *CLASSIFIERS)
+"""The text scorers learn from captions alone, the classifiers from negatives of other videos."""
 Train = Callable[[str, Sequence[str]], TextScorer]
 """A scorer by its name that has read some captions."""
 
@@ -83,7 +90,7 @@ def blind_scores(
     """What each scorer says of every row, having learned from other videos only (see `others.blocks`).
 
     captions: of the whole collection; without them the captions of the rows are all there is to learn from.
-    "learned" is trained on the rows themselves, five folds by video: give it rows of one part of speech at a time.
+    Classifiers are trained on the rows themselves, five folds by video: give them one part of speech at a time.
     Raises ConfigError for a name that SCORERS lacks.
     """
     for name in names:
@@ -96,9 +103,7 @@ def blind_scores(
             scored = score_pairs(train(name, block.train), [rows[index] for index in block.rows])
             results[name].positive[block.rows] = scored.positive
             results[name].negative[block.rows] = scored.negative
-    if "learned" in names:
-        results["learned"] = _learned(rows)
-    return results
+    return results | {name: _classified(rows, name) for name in names if name in CLASSIFIERS}
 
 
 def score_pairs(scorer: TextScorer, rows: Sequence[Negative]) -> PairScores:
@@ -108,7 +113,7 @@ def score_pairs(scorer: TextScorer, rows: Sequence[Negative]) -> PairScores:
     return PairScores(scorer.score(list(places))[which], scorer.score([row.negative for row in rows]))
 
 
-def _learned(rows: Sequence[Negative]) -> PairScores:
-    pairs = differences([row.caption for row in rows], [row.negative for row in rows])
+def _classified(rows: Sequence[Negative], name: str) -> PairScores:
+    pairs = CLASSIFIERS[name]([row.caption for row in rows], [row.negative for row in rows])
     margins = held_out_margins(pairs, parts_of([row.video_id for row in rows], FOLDS))
     return PairScores(np.zeros(len(rows)), -margins)

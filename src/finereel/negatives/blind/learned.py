@@ -39,7 +39,8 @@ class Differences:
 
     def dot(self, weights: Float64[np.ndarray, " F"]) -> Float64[np.ndarray, " R"]:
         """The margin of every pair."""
-        return np.bincount(self.rows, weights=self.values * weights[self.columns], minlength=self.pairs)
+        sums = np.bincount(self.rows, weights=self.values * weights[self.columns], minlength=self.pairs)
+        return sums.astype(np.float64)  # of nothing at all numpy makes integers
 
 
 def differences(captions: Sequence[str], negatives: Sequence[str]) -> Differences:

@@ -15,6 +15,7 @@ COLUMNS = {
     "blind_r1": "blind R@1",
     "blind_auc": "blind AUC",
     "learned": "learned AUC",
+    "context": "context AUC",
     "wrong_pos": "wrong part",
     "nonword": "no word",
     "truncated": "cut off",
@@ -60,8 +61,9 @@ def notes(report: Report) -> list[str]:
     return [
         "Blind: a trigram model that sees no video ranks the caption among its negatives. It has read "
         f"{learnt}. Chance is what a random order reaches with as many negatives.",
-        "Learned AUC: logistic regression on the words that differ, trained on the negatives of other videos. "
-        "What it reaches can be memorised without looking.",
+        "Learned and context AUC: logistic regression trained on the negatives of other videos, on the words and "
+        "neighbours that differ, and on every changed word with each other word of its caption. What they reach can be "
+        "memorised without looking.",
         "Wrong part: the replacement cannot be of its part of speech. No word: it is in no dictionary. "
         f"Cut off: nothing is left of the edit in {report.settings.max_words} tokens.",
         *([] if report.settings.grammar is None else [report.settings.grammar.note]),

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from finereel.errors import DataError
-from finereel.negatives.blind import SCORERS, BlindResult, PairScores, Train, blind_scores, measure, remembering
+from finereel.negatives.blind import (
+    CLASSIFIERS,
+    TEXT_SCORERS,
+    BlindResult,
+    PairScores,
+    Train,
+    blind_scores,
+    measure,
+    remembering,
+)
 from finereel.negatives.blind.others import blocks, captions_of_rows, part_of
 from finereel.negatives.report.facts import Words, nonword, truncated, wrong_pos
 from finereel.negatives.report.grammar import GrammarCheck
@@ -63,7 +72,8 @@ class PartReport:
             **{"count": self.count, "captions": self.captions, "videos": self.videos, "coverage": self.coverage},
             **{"per_caption": self.count / self.captions, "blind_mrr": trigram.mrr, "chance_mrr": trigram.chance_mrr},
             **{"blind_r1": trigram.r1, "chance_r1": trigram.chance_r1, "blind_auc": trigram.auc},
-            **{"learned": self.blind["learned"].auc, "wrong_pos": self.wrong_pos, "nonword": self.nonword},
+            **{name: self.blind[name].auc for name in CLASSIFIERS},
+            **{"wrong_pos": self.wrong_pos, "nonword": self.nonword},
             **{"truncated": self.truncated, "grammar": self.grammar},
             "blind": {name: result.as_dict() for name, result in self.blind.items()},
             "methods": self.methods,
@@ -128,10 +138,10 @@ class _Material:
 
 def _part(pos: Change, rows: Sequence[Negative], given: _Material) -> PartReport:
     settings = given.settings
-    scores = blind_scores(rows, given.captions, [name for name in SCORERS if name != "learned"], given.train)
+    scores = blind_scores(rows, given.captions, list(TEXT_SCORERS), given.train)
     blind = {name: measure(rows, scored) for name, scored in scores.items()}
     sample = _sample(rows)
-    blind["learned"] = measure(sample, blind_scores(sample, names=["learned"])["learned"])
+    blind |= {name: measure(sample, scored) for name, scored in blind_scores(sample, names=list(CLASSIFIERS)).items()}
     captions = {(row.video_id, row.caption_id) for row in rows}
     return PartReport(
         pos=pos,
@@ -152,7 +162,7 @@ def _part(pos: Change, rows: Sequence[Negative], given: _Material) -> PartReport
 
 
 def _sample(rows: Sequence[Negative]) -> Sequence[Negative]:
-    """All rows, or those of as many videos as keep within what the learned classifier is given."""
+    """All rows, or those of as many videos as keep within what the classifiers are given."""
     parts = -(-len(rows) // _LEARNED_ROWS)
     return rows if parts == 1 else [row for row in rows if part_of(f"learned {row.video_id}", parts) == 0] or rows
 
