@@ -58,6 +58,16 @@ def negated(case: Case, judge: Judge) -> bool:
     return any(case.site.word(offset) in _NEGATIONS for offset in (-1, -2, -3))
 
 
+def said_twice(case: Case, judge: Judge) -> bool:
+    """One of two mentions is changed: which of them is meant is open, and the caption is told by repeating itself."""
+    site = case.site
+    if site.pos == "preposition":
+        return False
+    said = {site.lemma, site.source.lower()}
+    others = (*site.tokens[: site.first], *site.tokens[site.last :])
+    return any(token.lemma in said or token.text.lower() in said for token in others)
+
+
 def said_of_video(case: Case, judge: Judge) -> bool:
     """Some caption of the video says it, or a word that goes with it. Prepositions count with the thing they govern."""
     if case.site.pos != "preposition":
@@ -119,6 +129,7 @@ REJECTIONS: Mapping[str, Rule] = MappingProxyType(
     {
         "unchanged": unchanged,
         "negated": negated,
+        "said_twice": said_twice,
         "unsafe_video": unsafe_video,
         "said_of_video": said_of_video,
         "related": related,

@@ -117,6 +117,7 @@ def plain(lemma: str, **known: object) -> Candidate:
 CASES = {
     "unchanged": ("a dog runs", "dog", "noun", plain("dog"), "dog"),
     "negated": ("a man without a dog", "dog", "noun", plain("lamp"), "lamp"),
+    "said_twice": ("a dog runs behind dogs", "dog", "noun", plain("lamp"), "lamp"),
     "unsafe_video": ("a dog in a band", "dog", "noun", plain("lamp", unless=frozenset(["band"])), "lamp"),
     "said_of_video": ("a dog sees a lamp", "dog", "noun", plain("lamp", signs=frozenset(["lamp"])), "lamp"),
     "related": ("a dog runs", "dog", "noun", plain("animal"), "animal"),
