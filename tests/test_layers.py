@@ -16,7 +16,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "finereel"
 # From the ground up. `finereel` itself (the public names, imported lazily) stands on top of everything.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors"}),
-    frozenset({"features", "lock", "rows"}),
+    frozenset({"disk", "features", "rows"}),
     frozenset({"config"}),
     frozenset({"video", "text", "encoders", "alignment", "normalization", "ranking"})
     | {"evaluation.metrics", "evaluation.intervals"},
@@ -29,7 +29,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
 )
 TORCH_FREE = (
-    *("cli", "types", "errors", "lock", "rows", "config", "video", "text", "reelworld", "normalization", "ranking"),
+    *("cli", "types", "errors", "disk", "rows", "config", "video", "text", "reelworld", "normalization", "ranking"),
     *("negatives", "evaluation.metrics"),
 )
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 400, 50, 6

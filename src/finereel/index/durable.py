@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from finereel.disk import sync_folder
+
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write `content` beside `path`, force it to disk, then rename it over `path`."""
@@ -15,15 +17,6 @@ def replace_file(path: Path, content: bytes) -> None:
         os.fsync(stream.fileno())
     fresh.replace(path)
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Force a folder's entries to disk, so that a rename in it survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_json_object(path: Path) -> dict[str, Any] | None:

@@ -3,8 +3,8 @@
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from finereel.disk import locked
 from finereel.errors import LibraryBusyError
-from finereel.lock import locked
 
 
 def writer_lock(folder: Path) -> AbstractContextManager[None]:

@@ -19,6 +19,11 @@ class Edit:
     start: int
     end: int
 
+    @property
+    def written(self) -> str:
+        """What now stands there."""
+        return self.text[self.start : self.end]
+
 
 def replace(caption: str, start: int, end: int, replacement: str) -> Edit:
     """Put `replacement` where `caption[start:end]` was, and nowhere else.

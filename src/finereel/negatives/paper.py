@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from finereel.negatives.clean import dice, pair_of
+from finereel.negatives.clean import dice
 from finereel.negatives.context import Context
 from finereel.negatives.lexicon import Lexicon
 from finereel.negatives.settings import GeneratorSettings
@@ -88,22 +88,18 @@ class PaperGenerator:
         text = f"{row.caption[: token.start]}{word}{row.caption[token.end :]}"
         if self._settings.legacy:
             text = re.sub(rf"(?<!\w){re.escape(token.text)}(?!\w)", lambda _: word, row.caption)
-        return Negative(
+        return Negative.of(
+            row,
+            token.start,
+            token.end,
             id=f"{row.id}/{pos}/{number}",
-            video_id=row.video_id,
-            caption_id=row.id,
-            caption=row.caption,
             negative=text,
             pos=pos,
-            start=token.start,
-            end=token.end,
-            source=token.text,
             replacement=word,
             method=method,
             lemma=token.lemma,
             replacement_lemma=word,
             tag=token.tag,
-            pair=pair_of(token.lemma, word),
             seed=self._settings.seed,
             generator=GENERATOR,
         )

@@ -94,26 +94,21 @@ def changed(row: CaptionRow, phrase: Phrase, candidates: Candidates, rng: Random
         text, start = edit.text, edit.start
     first, last = drawn[0][0], drawn[-1][0]
     replacement = text[start : len(text) - (len(row.caption) - last.end)]
-    source = row.caption[first.start : last.end]
-    if replacement.lower() == source.lower():
+    if replacement.lower() == row.caption[first.start : last.end].lower():
         return None
     lemmas, others = (" ".join(part) for part in zip(*((t.lemma, c.lemma) for t, c in drawn), strict=True))
-    return Negative(
+    return Negative.of(
+        row,
+        first.start,
+        last.end,
         id="",
-        video_id=row.video_id,
-        caption_id=row.id,
-        caption=row.caption,
         negative=text,
         pos=phrase.pos,
-        start=first.start,
-        end=last.end,
-        source=source,
         replacement=replacement,
         method=phrase.kind,
         lemma=lemmas,
         replacement_lemma=others,
         tag=" ".join(token.tag for token, _ in drawn),
-        pair="|".join(sorted((lemmas, others))),
     )
 
 

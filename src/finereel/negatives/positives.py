@@ -77,23 +77,19 @@ class PositiveMaker:
     def _row(row: CaptionRow, site: Site, synonyms: Synonyms, change: tuple[str, str, str]) -> Negative:
         lemma, form, name = change
         edit = replace(row.caption, site.start, site.end, form)
-        return Negative(
+        return Negative.of(
+            row,
+            site.start,
+            site.end,
             id=name,
-            video_id=row.video_id,
-            caption_id=row.id,
-            caption=row.caption,
             negative=edit.text,
             pos=site.pos,
-            start=site.start,
-            end=site.end,
-            source=site.source,
-            replacement=edit.text[edit.start : edit.end],
+            replacement=edit.written,
             method=METHOD,
             lemma=site.lemma,
             replacement_lemma=lemma,
             tag=site.tag,
             sense=(synonyms.name,),
-            pair="|".join(sorted((site.lemma, lemma))),
             generator=GENERATOR,
         )
 

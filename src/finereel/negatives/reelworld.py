@@ -32,21 +32,17 @@ def _negative(row: CaptionRow, contrast: Contrast, number: int) -> Negative:
     start = len(" ".join(before)) + bool(before)
     source, replacement = " ".join(old).strip(","), " ".join(new).strip(",")
     assert contrast.pos in get_args(PartOfSpeech)
-    return Negative(
+    return Negative.of(
+        row,
+        start,
+        start + len(source),
         id=f"{row.id}/{number}",
-        video_id=row.video_id,
-        caption_id=row.id,
-        caption=row.caption,
         negative=contrast.caption,
-        pos=contrast.pos,  # type: ignore[arg-type]
-        start=start,
-        end=start + len(source),
-        source=source,
+        pos=contrast.pos,
         replacement=replacement,
         method=f"reelworld:{contrast.kind}",
         lemma=source,
         replacement_lemma=replacement,
-        pair="|".join(sorted((source, replacement))),
         generator=GENERATOR,
     )
 

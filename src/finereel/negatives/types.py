@@ -53,3 +53,35 @@ class Negative:
     seed: int | None = None
     generator: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, row: CaptionRow, start: int, end: int, **fields: Any) -> "Negative":
+        """A negative of `row` in which `caption[start:end]` was replaced.
+
+        fields: those that do not follow from this; `pair` follows from the two lemmas, where they are given.
+
+        >>> row = CaptionRow("v#0", "v", "a dog runs")
+        >>> texts = {"negative": "a cat runs", "replacement": "cat", "lemma": "dog", "replacement_lemma": "cat"}
+        >>> made = Negative.of(row, 2, 5, id="v#0/0", pos="noun", method="set", **texts)
+        >>> made.source, made.pair
+        ('dog', 'cat|dog')
+        """
+        return cls(
+            video_id=row.video_id,
+            caption_id=row.id,
+            caption=row.caption,
+            start=start,
+            end=end,
+            source=row.caption[start:end],
+            pair=pair_of(fields["lemma"], fields["replacement_lemma"]) if "lemma" in fields else "",
+            **fields,
+        )
+
+
+def pair_of(first: str, second: str) -> str:
+    """What was swapped for what, in either order.
+
+    >>> pair_of("dog", "cat"), pair_of("cat", "dog")
+    ('cat|dog', 'cat|dog')
+    """
+    return "|".join(sorted((first, second)))

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from finereel.disk import sync_folder
 from finereel.errors import CheckpointError, ConfigError, TrainingError
 from finereel.training.health import Validation
 
@@ -74,7 +75,7 @@ class Checkpoint:
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(self.path)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
 
     def restore(self, parts: Parts) -> RunState:
         """Load every part; where nothing was saved yet, change nothing and start at step 0.
@@ -164,12 +165,3 @@ def _writing(partial: Path, keeps: str) -> Iterator[None]:
             f"{partial.parent} could not be written to ({error}); {keeps} is kept: make room there, then give the same "
             "command again"
         ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Force the rename itself to disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

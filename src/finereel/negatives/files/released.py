@@ -126,16 +126,13 @@ def _caption(row: Row, known: Known, form: str) -> CaptionRow:
 def _negative(form: str, caption: CaptionRow, entry: tuple[int, str, Change], extra: dict[str, str]) -> Negative:
     number, negative, pos = entry
     change = changed_span(caption.caption, negative)
-    return Negative(
+    return Negative.of(
+        caption,
+        change.start,
+        change.end,
         id=f"{caption.id}/{pos}/{number}",
-        video_id=caption.video_id,
-        caption_id=caption.id,
-        caption=caption.caption,
         negative=negative,
         pos=pos,
-        start=change.start,
-        end=change.end,
-        source=change.source,
         replacement=change.replacement,
         method=form,
         generator=form,

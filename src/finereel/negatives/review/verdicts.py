@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from finereel.disk import locked
 from finereel.errors import ConfigError, DataError
-from finereel.lock import locked
 
 VerdictName = Literal["valid", "also_true", "ungrammatical", "unsure"]
 VERDICTS: dict[VerdictName, str] = {

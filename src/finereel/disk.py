@@ -1,4 +1,4 @@
-"""One at a time: an operating-system lock on a file, which dies with the process that holds it."""
+"""Files that several processes share and a power cut may hit: a lock that dies with its holder, renames that last."""
 
 import fcntl
 import os
@@ -26,5 +26,14 @@ def locked(path: Path, taken: Callable[[str], FinereelError]) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's entries to disk, so that a rename in it survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
