@@ -87,35 +87,22 @@ class CleanGenerator:
 
     def _row(self, row: CaptionRow, draft: Draft, number: int) -> Negative:
         site, candidate = draft.site, draft.candidate
-        return Negative(
+        return Negative.of(
+            row,
+            site.start,
+            site.end,
             id=f"{row.id}/{site.pos}/{number}",
-            video_id=row.video_id,
-            caption_id=row.id,
-            caption=row.caption,
             negative=draft.edit.text,
             pos=site.pos,
-            start=site.start,
-            end=site.end,
-            source=site.source,
-            replacement=draft.edit.text[draft.edit.start : draft.edit.end],
+            replacement=draft.edit.written,
             method=candidate.method,
             lemma=site.lemma,
             replacement_lemma=candidate.lemma,
             tag=site.tag,
             sense=candidate.sense,
-            pair=pair_of(site.lemma, candidate.lemma),
             seed=self.settings.seed,
             generator=GENERATOR,
         )
-
-
-def pair_of(first: str, second: str) -> str:
-    """What was swapped for what, in either order.
-
-    >>> pair_of("dog", "cat"), pair_of("cat", "dog")
-    ('cat|dog', 'cat|dog')
-    """
-    return "|".join(sorted((first, second)))
 
 
 def dice(settings: GeneratorSettings, caption_id: str, pos: str) -> random.Random:

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from finereel.negatives.clean import GENERATOR, CleanGenerator, pair_of
+from finereel.negatives.clean import GENERATOR, CleanGenerator
 from finereel.negatives.settings import GeneratorSettings
-from finereel.negatives.types import CaptionRow
+from finereel.negatives.types import CaptionRow, pair_of
 
 
 @pytest.mark.parametrize(
