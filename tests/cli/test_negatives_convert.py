@@ -91,3 +91,13 @@ def test_released_files_need_captions(run: Any, tmp_path: Path) -> None:
     result = run("negatives", "convert", placed("released", tmp_path), tmp_path / "out.jsonl")
     assert result.exit_code == 1
     assert "--captions" in result.stderr
+
+
+def test_what_is_read_is_not_overwritten(run: Any, captions: Path, tmp_path: Path) -> None:
+    source = placed("thesis", tmp_path)
+    before = source.read_bytes(), captions.read_bytes()
+    for out in (source, captions):
+        result = run("negatives", "convert", source, out, "--captions", captions)
+        assert result.exit_code == 1
+        assert "is read, and writing would overwrite it" in result.stderr
+    assert (source.read_bytes(), captions.read_bytes()) == before

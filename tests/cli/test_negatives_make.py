@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from finereel.datasets import VIRTUAL, worlds
 from finereel.negatives.files import read_negatives
 
 CAPTIONS = "id,video_id,caption\n" + "".join(
@@ -78,6 +79,7 @@ def test_balance(run: Any, tmp_path: Path) -> None:
         (("--mode", "best"), "clean, paper"),
         (("--pos", "noun,nouns"), "unknown part of speech 'nouns'"),
         (("--per-caption", 0), "1 or more"),
+        (("--workers", -1), "0 for one per core, got -1"),
         (("--format", "nothing"), "unknown form of captions"),
     ],
 )
@@ -94,3 +96,45 @@ def test_nothing_to_change_is_said(run: Any, tmp_path: Path) -> None:
     result = run("negatives", "make", captions, tmp_path / "out.jsonl", "--workers", 1, "--json")
     assert (result.exit_code, json.loads(result.stdout)["negatives"]) == (0, 0)
     assert "no word with a safe replacement" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["make", "training", "positives"])
+def test_captions_are_not_overwritten(run: Any, captions: Path, tmp_path: Path, command: str) -> None:
+    (tmp_path / "same.csv").symlink_to(captions)
+    for out in (captions, tmp_path / "same.csv"):
+        result = run("negatives", command, captions, out, "--json")
+        assert result.exit_code == 1
+        assert "is read, and writing would overwrite it" in json.loads(result.stderr)["error"]["message"]
+    assert captions.read_text() == CAPTIONS
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["captions.csv", "same.csv"]
+
+
+@pytest.mark.parametrize("command", ["make", "training", "positives"])
+def test_a_place_that_takes_no_file_is_said_before_anything_is_read(run: Any, tmp_path: Path, command: str) -> None:
+    for out, complaint in ((tmp_path, "is a folder"), ("/proc/out.jsonl", "cannot be written")):
+        result = run("negatives", command, tmp_path / "gone.csv", out)
+        assert result.exit_code == 1
+        assert complaint in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_few_videos_to_balance_are_said_before_the_work(run: Any, tmp_path: Path) -> None:
+    captions, out = tmp_path / "one.csv", tmp_path / "out.jsonl"
+    captions.write_text("id,video_id,caption\n1,1,a red car\n")
+    result = run("negatives", "make", captions, out, "--workers", 1, "--balance")
+    assert result.exit_code == 1
+    assert "give the captions of more videos" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["one.csv"]
+
+
+@pytest.mark.parametrize("command", ["make", "training", "positives"])
+def test_a_data_set_without_files(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setitem(VIRTUAL, "reelworld", lambda: worlds.virtual({"test": 4}))
+    out = tmp_path / "out.jsonl"
+    result = run("negatives", command, "-", out, "--format", "reelworld", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["captions"] == 4
+    refused = run("negatives", command, tmp_path / "gone", out, "--format", "reelworld")
+    assert (refused.exit_code, "write - in its place" in refused.stderr) == (1, True)
+    refused = run("negatives", command, "-", out)
+    assert (refused.exit_code, "captions needs a path" in refused.stderr) == (1, True)

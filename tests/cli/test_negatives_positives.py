@@ -25,3 +25,11 @@ def test_a_file_that_is_not_there_is_named(run: Any, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "none.csv" in result.stderr
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_none_at_all_is_said(run: Any, tmp_path: Path) -> None:
+    source, out = tmp_path / "captions.csv", tmp_path / "out.jsonl"
+    source.write_text("id,video_id,caption\n1,1,xyzzy\n")
+    result = run("negatives", "positives", source, out)
+    assert (result.exit_code, out.read_text()) == (0, "")
+    assert "no caption says a word of the list" in result.stderr

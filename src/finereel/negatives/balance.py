@@ -123,6 +123,17 @@ def balance(
     return Selection(keep, table.gap, counts, {name: float(handicap[CHANGES.index(name)]) for name in counts})
 
 
+def require_parts(captions: Sequence[CaptionRow]) -> None:
+    """Raise DataError where a third of the videos has no captions, before there is any work."""
+    found = {part_of(caption.video_id, PARTS) for caption in captions}
+    empty = sorted(set(range(PARTS)) - found)
+    if empty:
+        raise DataError(
+            f"balancing draws {PARTS} parts of the videos and part {empty[0] + 1} of these {len(captions)} "
+            "captions is empty; give the captions of more videos"
+        )
+
+
 def _handicaps(table: _Table, settings: BalanceSettings) -> Float64[np.ndarray, " K"]:
     """For every part of speech, the least handicap that leaves the checking model with hardly a preference."""
     if settings.handicap is not None:
@@ -237,16 +248,11 @@ class _Models:
     checking: the other half of the video's own third."""
 
     def __init__(self, captions: Sequence[CaptionRow]) -> None:
+        require_parts(captions)
         texts: list[list[str]] = [[] for _ in range(2 * PARTS)]
         for caption in captions:
             texts[_place(caption.video_id)].append(caption.caption)
         thirds = [[*texts[part], *texts[part + PARTS]] for part in range(PARTS)]
-        for part, found in enumerate(thirds):
-            if not found:
-                raise DataError(
-                    f"balancing draws {PARTS} parts of the videos and part {part + 1} of these {len(captions)} "
-                    "captions is empty; give the captions of more videos"
-                )
         models = [NGrams(found) for found in thirds]
         halves = [NGrams(found) for found in texts]
         self.refining = [models[refining_part(place % PARTS)] for place in range(2 * PARTS)]

@@ -8,19 +8,23 @@ captions and settings goes on from there; with others it starts anew.
 import hashlib
 import json
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import IO
 
 from finereel.errors import ConfigError, DataError, FinereelError
 from finereel.negatives.balance import BalanceSettings, balance
 from finereel.negatives.context import Context
 from finereel.negatives.files import jsonl, write_negatives
+from finereel.negatives.files.base import check_target
 from finereel.negatives.files.jsonl import line_of
 from finereel.negatives.lexicon import Lexicon
 from finereel.negatives.modes import MODES, Prepared, prepare
@@ -64,11 +68,12 @@ def generate(
     captions: gives the rows from the start each time it is called. workers: processes; the result is the same.
     on_progress: called with what is done, how far, and of how many. finish: writes `out` from the file of all
     negatives, as `balance_file` does; without it that file becomes `out`.
-    Raises ConfigError for fewer than one worker, DataError where a caption id stands twice or there is no caption. What
-    was written stays when it is stopped, and the same call goes on from there.
+    Raises ConfigError for fewer than one worker, DataError where a caption id stands twice, there is no caption, or
+    `out` cannot be written. What was written stays when it is stopped, and the same call goes on from there.
     """
     if workers < 1:
         raise ConfigError(f"workers: expected 1 or more, got {workers}")
+    check_target(out)
     context, digest = _survey(captions(), on_progress)
     out.parent.mkdir(parents=True, exist_ok=True)
     prepared = prepare(context, settings)
@@ -213,10 +218,19 @@ def _start(prepared: Prepared) -> None:
 
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
+    Thread(target=_end_with_parent, daemon=True).start()
     try:
         _worker = _Worker(prepared)
-    except FinereelError as error:  # raised here, it would have the pool start workers for ever
+    except FinereelError as error:  # raised here, it would reach nobody: the pool would only call itself broken
         _worker = error
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(rows: Sequence[CaptionRow]) -> tuple[int, Batch]:
@@ -234,5 +248,29 @@ def _batches(prepared: Prepared, rows: Iterator[CaptionRow], workers: int) -> It
     if workers == 1:
         yield map(_Worker(prepared), batches)
         return
-    with get_context("spawn").Pool(workers, _start, (prepared,)) as pool:
-        yield pool.imap(_work, batches)
+    others = set(active_children())
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (prepared,)) as pool:
+        try:
+            yield _in_order(pool, batches, 2 * workers)
+        except BaseException as error:
+            for child in set(active_children()) - others:
+                child.terminate()
+            pool.shutdown(cancel_futures=True)
+            if not isinstance(error, BrokenProcessPool):
+                raise
+            raise ConfigError(
+                "a worker process ended before its work was done. Every worker runs the top level of the script it is "
+                'called from: call this below `if __name__ == "__main__":`, or with workers=1. If it is, memory may '
+                "have run out: take fewer workers; the same call goes on from here"
+            ) from error
+
+
+def _in_order(
+    pool: ProcessPoolExecutor, batches: Iterator[list[CaptionRow]], ahead: int
+) -> Iterator[tuple[int, Batch]]:
+    """Results in the order of the batches, of which some are handed out ahead of the one that is waited for."""
+    waiting = deque(pool.submit(_work, batch) for batch in islice(batches, ahead))
+    while waiting:
+        result = waiting.popleft().result()
+        waiting.extend(pool.submit(_work, batch) for batch in islice(batches, 1))
+        yield result

@@ -1,6 +1,8 @@
 """Whole files: the same bytes however they come about; nothing lost when stopped; hostile captions carried through."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -105,6 +107,39 @@ def test_ids_must_differ(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="workers"):
         fresh(tmp_path / "out.jsonl", workers=0)
     assert not list(tmp_path.iterdir())
+
+
+SCRIPT = """
+from pathlib import Path
+from finereel.negatives.generate import generate
+from finereel.negatives.types import CaptionRow
+from finereel.negatives.settings import GeneratorSettings
+
+rows = [CaptionRow("v#0", "v", "a red car")]
+generate(lambda: rows, Path("out.jsonl"), GeneratorSettings(), workers=2)
+"""
+
+
+def test_a_script_without_a_main_part_ends_with_advice(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    ended = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1
+    assert "ConfigError: a worker process ended" in ended.stderr
+    assert '`if __name__ == "__main__":`' in ended.stderr
+
+
+def test_nothing_is_done_for_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    def never() -> list[CaptionRow]:
+        raise AssertionError("read before it was clear that there is a place for the result")
+
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    places = [tmp_path / "folder", tmp_path / "file" / "out.jsonl", Path("/proc/out.jsonl"), Path("/dev/null")]
+    for place in places:
+        with pytest.raises(DataError, match=r"expected a file to write|cannot be written"):
+            generate(never, place, SETTINGS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+    assert not list((tmp_path / "folder").iterdir())
 
 
 HOSTILE = [

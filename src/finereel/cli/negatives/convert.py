@@ -52,7 +52,9 @@ def convert(
     so that going there and back gives the same file. JSON has from, to, negatives, captions, videos and pos.
     """
     from finereel.negatives.files import iter_negatives, recognise, write_negatives
+    from finereel.negatives.files.base import check_target
 
+    check_target(out, source, captions)
     known = known_captions(captions, captions_format, _change(read_as))
     form = form or recognise(source)
     counts = _Counts()

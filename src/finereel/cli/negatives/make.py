@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from finereel.cli.negatives.sources import CaptionsArgument, FormatOption, caption_rows
 from finereel.cli.options import JsonOption
 from finereel.cli.output import console, print_json, shown
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from finereel.negatives.types import CaptionRow, PartOfSpeech
 
 ALL_PARTS = "noun,verb,adjective,adverb,preposition"
-CaptionsArgument = Annotated[
-    Path, typer.Argument(metavar="CAPTIONS", help="A CSV or JSONL of id, video_id, caption; or see --format.")
-]
 OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="A JSONL file, one negative per line.")]
 ModeOption = Annotated[
     str,
@@ -30,9 +28,6 @@ ModeOption = Annotated[
 PerCaptionOption = Annotated[int, typer.Option(metavar="N", help="At most so many per caption and part of speech.")]
 BalanceOption = Annotated[
     bool, typer.Option("--balance", help="Keep only what a reader without eyes cannot tell; see `report`.")
-]
-FormOption = Annotated[
-    str, typer.Option("--format", metavar="NAME", help="captions, or the data set whose annotations CAPTIONS holds.")
 ]
 WindowOption = Annotated[
     int, typer.Option("--max-words", metavar="N", help="Tokens the text encoder reads; edits behind them are refused.")
@@ -60,7 +55,7 @@ def make(
     per_caption: PerCaptionOption = 20,
     seed: Annotated[int, typer.Option(help="With captions and settings it decides everything.")] = 0,
     balance: BalanceOption = False,
-    form: FormOption = "captions",
+    form: FormatOption = "captions",
     max_words: WindowOption = 32,
     legacy: LegacyOption = False,
     propose: ProposeOption = "",
@@ -76,8 +71,10 @@ def make(
     is given again. JSON has captions, negatives, and for each part of speech negatives and captions.
     """
     from finereel.cli.progress import StageProgress
+    from finereel.negatives.files.base import check_target
     from finereel.negatives.settings import GeneratorSettings
 
+    check_target(out, captions)
     settings = GeneratorSettings(
         mode=mode,
         parts_of_speech=_parts(pos),
@@ -88,9 +85,8 @@ def make(
         propose=propose,
         propose_cache=propose_cache,
     )
-    read = _reader(captions, form)
     with StageProgress() as progress:
-        summary = _make(read, out, settings, workers or os.cpu_count() or 1, balance, progress)
+        summary = _make(lambda: caption_rows(captions, form), out, settings, _count(workers), balance, progress)
     if not summary.negatives:
         typer.echo(f"no negatives in {out}: too few captions to balance, or no word with a safe replacement", err=True)
     if as_json:
@@ -107,13 +103,26 @@ def _make(
     balanced: bool,
     progress: "StageProgress",
 ) -> "Summary":
-    from finereel.negatives.balance import BalanceSettings
+    from finereel.negatives.balance import BalanceSettings, require_parts
     from finereel.negatives.generate import balance_file, generate
 
-    def keep_some(part: Path, target: Path) -> "Summary":
-        return balance_file(part, target, list(read()), BalanceSettings(size=settings.per_caption, seed=settings.seed))
+    if not balanced:
+        return generate(read, out, settings, workers, progress)
+    rows = list(read())
+    require_parts(rows)
 
-    return generate(read, out, settings, workers, progress, keep_some if balanced else None)
+    def keep_some(part: Path, target: Path) -> "Summary":
+        return balance_file(part, target, rows, BalanceSettings(size=settings.per_caption, seed=settings.seed))
+
+    return generate(lambda: rows, out, settings, workers, progress, keep_some)
+
+
+def _count(workers: int) -> int:
+    from finereel.errors import ConfigError
+
+    if workers < 0:
+        raise ConfigError(f"workers: expected 1 or more, or 0 for one per core, got {workers}")
+    return workers or os.cpu_count() or 1
 
 
 def _parts(names: str) -> "tuple[PartOfSpeech, ...]":
@@ -125,13 +134,6 @@ def _parts(names: str) -> "tuple[PartOfSpeech, ...]":
         if name not in PARTS_OF_SPEECH:
             raise unknown_name("part of speech", name, PARTS_OF_SPEECH)
     return tuple(pos for pos in PARTS_OF_SPEECH if pos in wanted)
-
-
-def _reader(captions: Path, form: str) -> "Callable[[], Iterable[CaptionRow]]":
-    """Reads the captions anew each time it is called."""
-    from finereel.sources import captions_of
-
-    return lambda: captions_of(captions, form)
 
 
 def _print(summary: "Summary", out: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from finereel.cli.negatives.sources import CaptionsArgument, FormatOption, caption_rows
 from finereel.cli.options import JsonOption
 from finereel.cli.output import print_json, shown
 
@@ -14,14 +15,9 @@ if TYPE_CHECKING:
 
 
 def positives(
-    captions: Annotated[
-        Path, typer.Argument(metavar="CAPTIONS", help="A CSV or JSONL of id, video_id, caption; or see --format.")
-    ],
+    captions: CaptionsArgument,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A JSONL file, for `finegrain evaluate --positives`.")],
-    form: Annotated[
-        str,
-        typer.Option("--format", metavar="NAME", help="captions, or the data set whose annotations CAPTIONS holds."),
-    ] = "captions",
+    form: FormatOption = "captions",
     as_json: JsonOption = False,
 ) -> None:
     """Say captions in other words: one word becomes another of the same meaning, and they stay true.
@@ -30,12 +26,15 @@ def positives(
 
     The words come from a list that was read in captions (docs/negatives.md). JSON has captions and positives.
     """
+    from finereel.negatives.files.base import check_target
     from finereel.negatives.positives import write_positives
-    from finereel.sources import captions_of
 
-    rows = list(captions_of(captions, form))
+    check_target(out, captions)
+    rows = list(caption_rows(captions, form))
     found = list(_made(rows))
     write_positives(found, out)
+    if not found:
+        typer.echo(f"no positives in {shown(str(out))}: no caption says a word of the list in a safe place", err=True)
     if as_json:
         print_json({"captions": len(rows), "positives": len(found)})
     else:

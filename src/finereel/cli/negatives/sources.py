@@ -1,5 +1,6 @@
-"""Options that the commands on negatives share: which captions are the true ones, for files that do not hold them."""
+"""What the commands on negatives share: the captions they start from, or those that a file of negatives speaks of."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,8 +8,19 @@ import typer
 
 if TYPE_CHECKING:
     from finereel.negatives.files.base import Known
-    from finereel.negatives.types import Change
+    from finereel.negatives.types import CaptionRow, Change
 
+NO_FILES = Path("-")
+CaptionsArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CAPTIONS",
+        help="A CSV or JSONL of id, video_id, caption; or see --format. - where a data set needs no files (reelworld).",
+    ),
+]
+FormatOption = Annotated[
+    str, typer.Option("--format", metavar="NAME", help="captions, or the data set whose annotations CAPTIONS holds.")
+]
 CaptionsOption = Annotated[
     Path | None,
     typer.Option(
@@ -37,3 +49,18 @@ def known_captions(path: Path | None, form: str = "captions", pos: "Change | Non
     from finereel.sources import captions_of
 
     return Known(captions_by_id(captions_of(path, form)), pos)
+
+
+def caption_rows(captions: Path, form: str, split: str | None = None) -> "Iterator[CaptionRow]":
+    """The captions that CAPTIONS and --format name, in order. Raises ConfigError for `-` in the wrong place."""
+    from finereel.datasets import VIRTUAL
+    from finereel.errors import ConfigError
+    from finereel.sources import captions_of
+
+    if captions == NO_FILES:
+        if form not in VIRTUAL:
+            raise ConfigError(f"- stands for no files, which {', '.join(VIRTUAL)} can do with; {form} needs a path")
+        return captions_of(None, form, split)
+    if form in VIRTUAL and not captions.exists():
+        raise ConfigError(f"{captions} does not exist; for the {form} that needs no files write - in its place")
+    return captions_of(captions, form, split)

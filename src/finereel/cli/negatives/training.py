@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from finereel.cli.negatives.sources import CaptionsArgument, FormatOption, caption_rows
 from finereel.cli.options import JsonOption
 from finereel.cli.output import print_json, shown
 
@@ -18,9 +19,7 @@ _SIDES = ("training", "test", "all")
 
 
 def training(
-    captions: Annotated[
-        Path, typer.Argument(metavar="CAPTIONS", help="A CSV or JSONL of id, video_id, caption; or see --format.")
-    ],
+    captions: CaptionsArgument,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A JSONL file, for `finereel train --negatives`.")],
     level: Annotated[str, typer.Option(metavar="word|phrase|word,phrase", help="What changes.")] = "word,phrase",
     per_caption: Annotated[int, typer.Option(metavar="N", help="At most so many per caption and level.")] = 20,
@@ -28,10 +27,7 @@ def training(
     side: Annotated[
         str, typer.Option(metavar="training|test|all", help="Which half of all words is exchanged; all for both.")
     ] = "training",
-    form: Annotated[
-        str,
-        typer.Option("--format", metavar="NAME", help="captions, or the data set whose annotations CAPTIONS holds."),
-    ] = "captions",
+    form: FormatOption = "captions",
     split: Annotated[str | None, typer.Option(metavar="NAME", help="Of that data set; all captions without.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -44,9 +40,10 @@ def training(
     each method.
     """
     from finereel.errors import unknown_name
+    from finereel.negatives.files.base import check_target
     from finereel.negatives.training import TrainingNegatives
-    from finereel.sources import captions_of
 
+    check_target(out, captions)
     if side not in _SIDES:
         raise unknown_name("side", side, _SIDES)
     settings = TrainingNegatives(
@@ -55,7 +52,7 @@ def training(
         side=None if side == "all" else side,  # type: ignore[arg-type]
         seed=seed,
     )
-    rows = list(captions_of(captions, form, split))
+    rows = list(caption_rows(captions, form, split))
     methods = _write(rows, settings, out)
     if as_json:
         print_json({"captions": len(rows), "negatives": methods.total(), "methods": dict(sorted(methods.items()))})

@@ -1,6 +1,7 @@
 """What a form of file is: a reader, a writer, and how to know one; and how every form writes, whole or not at all."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,10 +66,29 @@ def write_lines(lines: Iterable[str], path: Path) -> None:
     write_text((line + "\n" for line in lines), path)
 
 
+def check_target(path: Path, *sources: Path | None) -> None:
+    """Make sure, before any work, that `path` can be written and is none of the files that are read.
+
+    Nothing is left behind. Raises ConfigError where it is one of `sources`, DataError where it is a folder or a device,
+    or its folder takes no files.
+    """
+    try:
+        there = path.exists()
+        if any(source and there and source.exists() and path.samefile(source) for source in sources):
+            raise ConfigError(f"{path} is read, and writing would overwrite it: name another file to write")
+        if there and not path.is_file():
+            what = "a folder" if path.is_dir() else "no regular file"
+            raise DataError(f"expected a file to write, {path} is {what}")
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror}): name a file where you may write") from error
+
+
 def write_text(parts: Iterable[str], path: Path) -> None:
     """Write the parts of a text one after another, as `write_lines` does."""
-    if path.is_dir():
-        raise DataError(f"expected a file to write, {path} is a folder")
+    check_target(path)
     partial = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
