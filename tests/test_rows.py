@@ -139,6 +139,17 @@ def test_a_row_that_breaks_off_says_where_it_begins(tmp_path: Path) -> None:
         list(read_csv(written(tmp_path, 'a\n1\n"open\nand on\nand on\n'), ["a"]))
 
 
+def test_a_csv_field_of_any_length_and_the_limit_of_the_process_stays(tmp_path: Path) -> None:
+    limit, long = csv.field_size_limit(), "word " * 50_000
+    rows = read_csv(written(tmp_path, f"a,b\n1,{long}x\n2,y\n"), ["b"])
+    assert next(rows).values["b"] == f"{long}x"
+    assert csv.field_size_limit() == limit
+    assert next(rows).values["b"] == "y"
+    with pytest.raises(DataError, match="line 2: not CSV"):
+        list(read_csv(written(tmp_path, f'a\n"{long}"x\n'), ["a"]))
+    assert csv.field_size_limit() == limit
+
+
 def test_tabs_are_fields_and_quotes_are_not(tmp_path: Path) -> None:
     path = written(tmp_path, 'x\t"says\t\n\ny\tz\r\n')
     assert [(row.place, dict(row.values)) for row in read_tabbed(path, ["a", "b"])] == [

@@ -97,3 +97,17 @@ def test_the_second_true_caption_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text(FILES["sugarcrepe_pp"][1])
     assert read_negatives(path)[0].extra["caption2"] == "One cat."
+
+
+def test_captions_of_any_length_go_through_negclip_and_back(tmp_path: Path) -> None:
+    long = "a dog " + "word " * 10_000 + "end"
+    rows = [replace(ROW, id=f"a{n}", caption=long, negative=long.replace("dog", f"cat{n}")) for n in range(20)]
+    write_negatives(rows, tmp_path / "long.tsv", "negclip")
+    assert recognise(tmp_path / "long.tsv") == "negclip"
+    found = read_negatives(tmp_path / "long.tsv")
+    assert [(row.caption, row.negative) for row in found] == [(row.caption, row.negative) for row in rows]
+
+
+def test_a_broken_header_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 1: not CSV"):
+        recognise(written(tmp_path / "a.csv", '"id"x,video_id'))

@@ -1,13 +1,12 @@
 """The first look at a file of negatives: enough to tell one form from another."""
 
 import csv
-import io
 from pathlib import Path
 
 from finereel.errors import DataError
 from finereel.negatives.files.base import Shape
 from finereel.negatives.files.jsonl import read_rows
-from finereel.rows import read_json, read_text
+from finereel.rows import csv_fields, read_json, read_text
 
 
 def shape_of(path: Path) -> Shape:
@@ -26,6 +25,9 @@ def shape_of(path: Path) -> Shape:
             return Shape(ending, "list", value[0])
         raise DataError(f"{path} holds no negative: expected a JSON object or list that is not empty")
     if ending in (".csv", ".tsv"):
-        header = next(csv.reader(io.StringIO(read_text(path)), delimiter="\t" if ending == ".tsv" else ","), [])
+        try:
+            header, _ = next(csv_fields(read_text(path), "\t" if ending == ".tsv" else ","), ([], 0))
+        except csv.Error as error:
+            raise DataError(f"{path}, line 1: not CSV ({error}); expected the names of the columns") from error
         return Shape(ending, "table", header)
     raise DataError(f"expected a .jsonl, .json, .tsv or .csv file of negatives, got {path}; or name its form")
