@@ -123,6 +123,16 @@ def assert_close(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
         assert (found[name] - gradient).abs().max() <= 1e-8 * gradient.abs().max() + rounding, name
 
 
+def test_without_weight_the_candidates_might_as_well_not_be_there() -> None:
+    batch = batch_of()
+    with_them, without = (learner(fine=FineLoss(weight=0.0)) for _ in range(2))
+    without.load_state_dict(with_them.state_dict())
+    assert torch.equal(with_them.backward(batch), without.backward(replace(batch, candidates=None)))
+    found, wanted = gradients(with_them), gradients(without)
+    assert set(found) == set(wanted)
+    assert all(torch.equal(found[name], gradient) for name, gradient in wanted.items())
+
+
 def test_total_is_contrastive_plus_weight_times_fine() -> None:
     one, batch = learner(fine=FineLoss(weight=0.7)), batch_of()
     assert batch.candidates is not None

@@ -1,5 +1,7 @@
 """What learns: the model, the prototypes that only training knows, and the loss of a batch."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
@@ -42,6 +44,8 @@ class Learner(nn.Module):
         """
         if not self.settings.contrastive_weight:
             batch = without_repeated_texts(batch)
+        if not self.settings.fine.weight:  # gradients of 0 times a loss are no Nones, and not quite nothing
+            batch = replace(batch, candidates=None)
         ids, mask = _all_texts(batch)
         texts = Rows(lambda rows: self._text(ids[rows], mask[rows]), len(ids))
         videos = Rows(lambda rows: self._video(batch, rows), len(batch))
@@ -67,7 +71,7 @@ class Learner(nn.Module):
         its weight. `text` holds the captions, then every clip's candidates."""
         settings, loss, rows = self.settings, video.video.new_zeros(()), len(batch.input_ids)
         every, text = text, text.rows(slice(0, rows))
-        if batch.candidates is not None and settings.fine.weight:
+        if batch.candidates is not None:
             scores = self.model.score_groups(every.rows(slice(rows, len(every))), video)
             loss = loss + settings.fine.weight * fine_loss(scores.fused, batch.candidates.real, settings.fine)
         if settings.contrastive_weight:
