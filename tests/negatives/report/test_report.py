@@ -110,6 +110,17 @@ def test_hostile_captions_stay_text() -> None:
             assert line.count(" | ") >= 3
 
 
+@pytest.mark.parametrize("filling", ["word " * 2_000, "x" * 10_000 + " "])
+def test_of_a_long_caption_the_surroundings_of_the_change_are_shown(filling: str) -> None:
+    made = report([swap(f"first {filling}before dog after {filling}last", "dog", "cat")])
+    page, text = as_html(made), as_markdown(made)
+    assert "before <del>dog</del> <ins>cat</ins> after " in page
+    assert ("before dog after" in text, "before cat after" in text) == (True, True)
+    assert not re.search(r"first|last", page.split("<ul>")[1] + text.split("Most frequent")[1])
+    assert len(text) < 8_000
+    assert len(page.split("<ul>")[1]) < 2_000
+
+
 def test_a_page_loads_nothing() -> None:
     page = as_html(report(rows_of()))
     assert not re.search(r"(?:src|href)=|url\(|@import|https?://", page)

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from finereel.negatives.report.marks import in_markdown
+from finereel.negatives.report.marks import first, in_markdown, last
 from finereel.negatives.report.measure import Report
+from finereel.negatives.types import Negative
 
 COLUMNS = {
     "count": "negatives",
@@ -85,8 +86,19 @@ def as_markdown(report: Report) -> str:
         swaps = ", ".join(f"{in_markdown(a)} to {in_markdown(b)} ({count:,})" for a, b, count in part.swaps)
         methods = ", ".join(f"{in_markdown(method)} {count:,}" for method, count in part.methods.items())
         lines += ["", f"## {name}", "", f"Rules: {methods}.", "", f"Most frequent: {swaps}.", ""]
-        lines += [f"* {in_markdown(row.caption)}<br>{in_markdown(row.negative)}" for row in part.examples]
+        lines += [f"* {'<br>'.join(map(in_markdown, _excerpts(row)))}" for row in part.examples]
     return "\n".join(lines) + "\n"
+
+
+def _excerpts(row: Negative) -> tuple[str, str]:
+    """Caption and negative; of long ones, what is around the change."""
+    texts = row.caption, row.negative
+    if all(first(text) == text for text in texts):
+        return texts
+    after = first(row.caption[row.end :])
+    start = max(0, len(row.negative) - len(row.caption) + row.end - len(row.replacement))
+    old, new = first(row.source), first(row.replacement)
+    return last(row.caption[: row.start]) + old + after, last(row.negative[:start]) + new + after
 
 
 def _table(head: Iterable[str], rows: Mapping[str, Sequence[str]]) -> list[str]:

@@ -1,7 +1,10 @@
 """Texts of other people, made safe to show: in Markdown, in HTML."""
 
 import html
+import re
 
+_FIRST_WORDS = re.compile(r"\s*(?:\S+\s*){0,30}")
+_LONGEST = 400  # characters: there are words of thousands
 _MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|~&$"})
 
 
@@ -30,3 +33,19 @@ def in_html(text: str) -> str:
     '&lt;b&gt;'
     """
     return html.escape(visible(text))
+
+
+def first(text: str) -> str:
+    """Some thirty words from the beginning of a text, and whether there is more.
+
+    >>> first("a dog"), first("no " * 31)[-7:]
+    ('a dog', 'no no …')
+    """
+    found = _FIRST_WORDS.match(text)
+    kept = found.group()[:_LONGEST] if found else ""
+    return kept if len(kept) == len(text) else f"{kept}…"
+
+
+def last(text: str) -> str:
+    """The same from its end."""
+    return first(text[::-1])[::-1]

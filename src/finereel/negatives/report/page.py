@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from finereel.negatives.report.markdown import cells, columns, notes
-from finereel.negatives.report.marks import in_html
+from finereel.negatives.report.marks import first, in_html, last
 from finereel.negatives.report.measure import GAP_EDGES, PartReport, Report
 from finereel.negatives.report.plots import Bar, bars, histogram
 from finereel.negatives.types import Negative
@@ -75,9 +75,10 @@ def _examples(rows: Sequence[Negative]) -> str:
 
 
 def _marked(row: Negative) -> str:
-    """The caption with the old word struck out and the new one beside it."""
-    before, after = row.caption[: row.start], row.caption[row.end :]
-    return f"{in_html(before)}<del>{in_html(row.source)}</del> <ins>{in_html(row.replacement)}</ins>{in_html(after)}"
+    """The caption with the old word struck out and the new one beside it; of a long one, what is around them."""
+    before, after = in_html(last(row.caption[: row.start])), in_html(first(row.caption[row.end :]))
+    old, new = in_html(first(row.source)), in_html(first(row.replacement))
+    return f"{before}<del>{old}</del> <ins>{new}</ins>{after}"
 
 
 def _figure(picture: str, words: str) -> str:
