@@ -324,7 +324,7 @@ CONTRAST = """() => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("width", [320, 400, 1280])
 def test_it_can_be_read_at_any_width_and_by_night(open_page: Open, static: str, scheme: str, width: int) -> None:
     page = open_page(static, color_scheme=scheme, viewport={"width": width, "height": 700})
     sign_in(page, "anna")
