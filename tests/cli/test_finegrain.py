@@ -94,6 +94,26 @@ def test_twins_are_scored_without_a_file(run: Any, model: Path) -> None:
     assert row["granularities"]["fused"]["pair_accuracy"] == pytest.approx((text * 1.0), abs=1e-9)
 
 
+def test_own_videos_have_no_test_split_and_need_none(run: Any, tmp_path: Path, negatives: Path) -> None:
+    split = worlds.virtual(SIZES).split("test")
+    captions, vectors = tmp_path / "captions.csv", tmp_path / "vectors.npz"
+    lines = [f"{caption.video_id},{caption.text},{caption.id}\n" for caption in split.captions]
+    captions.write_text("video,caption,id\n" + "".join(lines))
+    texts = sorted({text for row in world_negatives() for text in (row.caption, row.negative)})
+    rng = np.random.default_rng(0)
+    np.savez(
+        vectors,
+        texts=np.array(texts),
+        text_vectors=rng.standard_normal((len(texts), 4)),
+        videos=np.array(split.videos),
+        video_vectors=rng.standard_normal((len(split.videos), 4)),
+    )
+    options = ("--scorer", "embeddings", "--model", vectors, "--negatives", negatives)
+    result = run(*COMMAND, *options, "--data", "folder", "--annotations", captions, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["coarse"]["split"] == "all"
+
+
 def test_without_clips_it_asks_for_them(run: Any, tmp_path: Path, negatives: Path) -> None:
     tiny_model().save(tmp_path / "model")
     result = run(*COMMAND, "--model", tmp_path / "model", "--negatives", negatives)

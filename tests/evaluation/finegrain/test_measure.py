@@ -45,6 +45,19 @@ def test_a_model_that_sees_is_right_and_another_video_tells_it_nothing() -> None
     assert low <= 80.0 <= high + 1e-9
 
 
+def test_a_caption_in_several_groups_counts_once_and_few_videos_are_said_to_be_few() -> None:
+    groups = groups_of(toy_rows())
+    record = measure(TableScorer(truth(groups)), groups, settings())
+    row = record.results["all"]
+    assert (row["captions"], row["groups"], len(groups)) == (record.negatives.captions_scored, 12, 12)
+    assert row["captions"] == 6
+    facts = fine_facts(record)
+    assert any(line.startswith("all: 6 captions in 12 groups") for line in facts)
+    assert "noun: with fewer than 30 videos the intervals are narrower than they should be" in facts
+    many = replace(record, results={"noun": {**record.results["noun"], "videos": 30}})
+    assert not any("fewer than" in line for line in fine_facts(many))
+
+
 def test_the_other_video_is_another_one_and_every_video_is_one() -> None:
     scorer, groups = TableScorer({}), groups_of(toy_rows(poses=("noun",)))
     measure(scorer, groups, settings())

@@ -26,7 +26,14 @@ def evaluate(
     annotations: Annotated[Path | None, typer.Option(metavar="DIR", help="Its annotation files.")] = None,
     videos: Annotated[Path | None, typer.Option(metavar="DIR", help="The videos.")] = None,
     features: Annotated[Path | None, typer.Option(metavar="DIR", help="Precomputed tokens, instead of videos.")] = None,
-    split: Annotated[str, typer.Option(help="The split of --data for retrieval beside; none for none.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The split of --data for retrieval beside, none for none; without it, test, or all where "
+            "captions are in no splits.",
+        ),
+    ] = None,
     positives: Annotated[Path | None, typer.Option(metavar="FILE", help="Hard positives, for brittleness.")] = None,
     blind: Annotated[str, typer.Option(metavar="A,B", help="unigram, trigram, length, learned; none.")] = "trigram",
     coarse_head: Annotated[bool, typer.Option("--coarse-head", help="Leave the fine head out, to compare.")] = False,

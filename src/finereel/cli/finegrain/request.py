@@ -10,7 +10,7 @@ from finereel.cli.progress import StageProgress
 from finereel.errors import ConfigError, ModelError, unknown_name
 
 if TYPE_CHECKING:
-    from finereel.datasets.base import ClipSource, Dataset
+    from finereel.datasets.base import ClipSource, Dataset, Split
     from finereel.evaluation.finegrain.groups import Group
     from finereel.evaluation.finegrain.measure import FineSettings
     from finereel.evaluation.finegrain.record import FineRecord
@@ -35,10 +35,11 @@ class Texts:
 
 @dataclass(frozen=True)
 class How:
-    """blind: names of baselines; split: for retrieval; fine: by the fine head; name: of the run; device: its name."""
+    """blind: names of baselines; split: for retrieval, None for the usual one; fine: by the fine head; name: of the
+    run; device: its name."""
 
     blind: tuple[str, ...]
-    split: str
+    split: str | None
     fine: bool
     wrong_video: bool
     name: str
@@ -71,12 +72,17 @@ def measured(request: Request) -> "FineRecord":
 def _dataset(request: Request) -> "Dataset | None":
     from finereel.datasets import load
 
-    if request.data is None:
+    return None if request.data is None else load(request.data, request.where.annotations)
+
+
+def _coarse(asked: str | None, dataset: "Dataset | None") -> "Split | None":
+    """The split for retrieval."""
+    if dataset is None or asked == "none":
         return None
-    dataset = load(request.data, request.where.annotations)
-    if request.how.split not in ("none", *dataset.splits):
-        raise unknown_name(f"split of {dataset.name}", request.how.split, ("none", *dataset.splits))
-    return dataset
+    name = asked or ("all" if list(dataset.splits) == ["all"] else "test")
+    if name not in dataset.splits:
+        raise unknown_name(f"split of {dataset.name}", name, ("none", *dataset.splits))
+    return dataset.split(name)
 
 
 def _what(request: Request, dataset: "Dataset | None") -> "tuple[tuple[Group, ...], FineSettings]":
@@ -86,7 +92,7 @@ def _what(request: Request, dataset: "Dataset | None") -> "tuple[tuple[Group, ..
     from finereel.evaluation.finegrain.twins import twin_groups, twin_pairs
 
     how = request.how
-    coarse = None if dataset is None or how.split == "none" else dataset.split(how.split)
+    coarse = _coarse(how.split, dataset)
     settings = FineSettings(
         name=how.name,
         negatives=TWINS if request.texts.negatives is None else request.texts.negatives.name,

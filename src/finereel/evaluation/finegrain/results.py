@@ -53,7 +53,8 @@ class FineScores:
 def result_rows(scores: FineScores, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> dict[str, dict[str, Any]]:
     """One row per part of speech, in alphabetical order, and one over `all` where there are several; JSON values.
 
-    Rows hold captions, videos, negatives, candidates (their mean number), truncated (the share of negatives that read
+    Rows hold captions, groups (a caption with its negatives of one part of speech, what is ranked; in `all` a caption
+    may have several), videos, negatives, candidates (their mean number), truncated (the share of negatives that read
     to the model as the caption does), chance, granularities and baselines (metrics, tie_share, bounds, intervals),
     gain over each baseline (difference of the fused score, its paired interval) and brittleness (None without hard
     positives).
@@ -90,7 +91,8 @@ def _row(
         name: {**point_metrics(found, sizes), "intervals": _pairs(intervals[name])} for name, found in systems.items()
     }
     return {
-        "captions": len(sizes),
+        "captions": _captions(scores.groups, np.flatnonzero(chosen)),
+        "groups": len(sizes),
         "videos": len(np.unique(videos)),
         "negatives": negatives,
         "candidates": float(sizes.mean()),
@@ -101,6 +103,11 @@ def _row(
         "gain": {name: _gain(columns[f"{FUSED} - {name}"], intervals[f"{FUSED} - {name}"]) for name in blind},
         "brittleness": _brittleness(scores, chosen, bootstrap),
     }
+
+
+def _captions(groups: Sequence[Group], numbers: Int64[np.ndarray, " N"]) -> int:
+    """How many captions the groups of these numbers have, of which one may be in several."""
+    return len({groups[number].caption_id for number in numbers})
 
 
 def _chosen(found: Ranks, chosen: Bool[np.ndarray, " G"]) -> Ranks:
@@ -133,7 +140,9 @@ def _brittleness(scores: FineScores, chosen: Bool[np.ndarray, " G"], bootstrap: 
         return None
     part = Triples(triples.original[kept], triples.negative[kept], triples.positive[kept], triples.caption[kept])
     columns = {"fused": triple_metrics(part)}
-    videos = np.array([scores.groups[number].video_id for number in np.unique(part.caption)])
+    here = np.unique(part.caption)
+    videos = np.array([scores.groups[number].video_id for number in here])
     intervals = _intervals(columns, videos, bootstrap)["fused"]
     means = {name: float(column.mean()) for name, column in columns["fused"].items()}
-    return {"captions": len(videos), "triples": len(part.caption), **means, "intervals": _pairs(intervals)}
+    captions = _captions(scores.groups, here)
+    return {"captions": captions, "triples": len(part.caption), **means, "intervals": _pairs(intervals)}

@@ -11,6 +11,8 @@ from finereel.evaluation.retrieval import FUSED
 COLUMNS = ("part of speech", "score", "R@1", "95 %", "MRR", "95 %", "MnR", "pairs %", "ties %", "gain in MRR", "95 %")
 TEXT_COLUMNS = 2
 """The first columns are text, the others numbers."""
+FEW = 30
+"""Videos below which a percentile bootstrap is no help: what is right on all four videos is so in every resample."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,9 @@ def fine_facts(record: FineRecord) -> list[str]:
         f"model: {model.name} ({model.fingerprint})",
     ]
     for pos, row in record.results.items():
-        counts = f"{row['captions']} captions, {row['videos']} videos, {row['candidates']:.1f} candidates each"
-        lines.append(f"{pos}: {counts}, {row['truncated']:.1%} of the negatives read like the caption")
+        lines.append(f"{pos}: {_counts(row)}, {row['truncated']:.1%} of the negatives read like the caption")
+        if row["videos"] < FEW:
+            lines.append(f"{pos}: with fewer than {FEW} videos the intervals are narrower than they should be")
         brittle = row["brittleness"]
         if brittle is not None:
             low, high = brittle["intervals"]["brittleness"]
@@ -66,6 +69,12 @@ def fine_facts(record: FineRecord) -> list[str]:
         video, reason = next(iter(asked.missing.items()))
         lines.append(f"NOT THE WHOLE SET: {len(asked.missing)} videos could not be read, first {video}: {reason}")
     return lines
+
+
+def _counts(row: Mapping[str, Any]) -> str:
+    groups = row.get("groups", row["captions"])  # records of earlier versions say captions of both
+    ranked = "" if groups == row["captions"] else f" in {groups} groups, one for each part of speech"
+    return f"{row['captions']} captions{ranked}, {row['videos']} videos, {row['candidates']:.1f} candidates each"
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
