@@ -54,8 +54,10 @@ def unchanged(case: Case, judge: Judge) -> bool:
 
 
 def negated(case: Case, judge: Judge) -> bool:
-    """ "without a shirt", "is not running": what is denied of one may be denied of the other as well."""
-    return any(case.site.word(offset) in _NEGATIONS for offset in (-1, -2, -3))
+    """ "without a shirt", "is not running": what is denied of one may be denied of the other as well. And of two
+    things, one or the other, the other may be what is seen."""
+    denied = any(case.site.word(offset) in _NEGATIONS for offset in (-1, -2, -3))
+    return denied or "or" in (case.site.word(-1), case.site.word(1))
 
 
 def said_twice(case: Case, judge: Judge) -> bool:

@@ -138,6 +138,14 @@ def test_every_rule_refuses_its_case_alone(rule: str, monkeypatch: pytest.Monkey
     assert Judge(context, Collocations(WORDS), skip=frozenset([rule])).why_not(case) != rule
 
 
+def test_of_two_alternatives_neither_is_changed() -> None:
+    caption = "people are dancing or exercising"
+    place, context = site(caption, "dancing", "verb"), context_of(rows_of(caption))
+    edit = replace(caption, place.start, place.end, "fighting")
+    case = Case(place, plain("fight", certain=True), "fighting", edit, context.video("v"))
+    assert Judge(context, Collocations(WORDS)).why_not(case) == "negated"
+
+
 def test_few_captions_leave_compounds_alone() -> None:
     place, context = site("a city street", "city", "noun"), context_of(rows_of("a city street"))
     edit = replace("a city street", place.start, place.end, "desert")
