@@ -178,6 +178,13 @@ def test_wrong_requests_are_explained(run: Any, model: Path, options: tuple[str,
     assert message in result.stderr
 
 
+def test_a_record_that_cannot_be_kept_is_said_first(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run(*COMMAND, "--model", "none", "--negatives", "none.jsonl", "--out", tmp_path / "file")
+    assert result.exit_code == 1
+    assert "record.json cannot be written" in result.stderr
+
+
 def test_an_unknown_baseline_is_explained_as_json(run: Any, model: Path, negatives: Path) -> None:
     options = ("--negatives", negatives, "--data", "reelworld", "--blind", "bigram")
     result = run(*COMMAND, "--model", model, *options, "--json")

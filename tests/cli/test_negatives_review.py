@@ -63,6 +63,14 @@ def test_the_page_is_written_with_stills(run: Run, file: Path, tmp_path: Path) -
     assert out.read_bytes().count(b"data:image/jpeg;base64,") == 3
 
 
+@pytest.mark.parametrize("option", ["--export", "--export-label-studio"])
+def test_the_negatives_are_not_overwritten(run: Run, file: Path, option: str) -> None:
+    before = file.read_bytes()
+    result = run("negatives", "review", file, option, file)
+    assert (result.exit_code, file.read_bytes()) == (1, before)
+    assert "would overwrite it" in result.stderr
+
+
 def test_a_sample_is_drawn_and_missing_videos_are_told(run: Run, file: Path, tmp_path: Path) -> None:
     make_video(tmp_path / "other.mp4", Recipe(frames=5))
     result = run("negatives", "review", file, "--videos", tmp_path, "--sample", 2, "--export", tmp_path / "p.html")

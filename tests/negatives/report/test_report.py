@@ -161,6 +161,26 @@ def test_command(tmp_path: Path) -> None:
     assert "noun" in CliRunner().invoke(app, arguments).stdout
 
 
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--max-words", "2"), "expected 3 tokens or more, got 2"),
+        (("--grammar", "-1"), "0 for none, got -1"),
+        (("--html", "n.jsonl"), "would overwrite it"),
+        (("--markdown", "."), "is a folder"),
+    ],
+)
+def test_wrong_options_are_one_line_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, str], complaint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("n.jsonl").write_text("not read yet")
+    result = CliRunner().invoke(app, ["negatives", "report", "n.jsonl", *options, "--json"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert complaint in json.loads(result.stderr)["error"]["message"]
+    assert Path("n.jsonl").read_text() == "not read yet"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real files are not here")
 @pytest.mark.parametrize(

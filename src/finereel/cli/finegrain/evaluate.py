@@ -54,8 +54,11 @@ def evaluate(
     """
     from finereel.cli.finegrain.request import How, Request, Texts, measured
     from finereel.evaluation.finegrain.record_files import described_fine_record, save_fine_record
+    from finereel.negatives.files.base import check_target
     from finereel.sources import SourceOptions
 
+    if out is not None:
+        check_target(out / "record.json")
     where = SourceOptions(annotations=annotations, videos=videos, features=features)
     texts = Texts(negatives, form, captions, captions_format, positives)
     how = How(_names(blind), split, not coarse_head, wrong_video, name, device)

@@ -24,13 +24,13 @@ def report(
     ] = None,
     html: Annotated[Path | None, typer.Option(metavar="PATH", help="Write a page with plots, in one file.")] = None,
     markdown: Annotated[Path | None, typer.Option(metavar="PATH", help="Write the tables as Markdown.")] = None,
-    max_words: Annotated[int, typer.Option(min=3, help="Tokens a text encoder takes, its two ends included.")] = 32,
+    max_words: Annotated[int, typer.Option(help="Tokens a text encoder takes, its two ends included.")] = 32,
     tokenizer: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A model whose tokens count; without it, CLIP's.")
     ] = None,
     grammar: Annotated[
         int,
-        typer.Option(min=0, metavar="ROWS", help="Parse so many rows of a part of speech, where link-parser is."),
+        typer.Option(metavar="ROWS", help="Parse so many rows of a part of speech, where link-parser is."),
     ] = 200,
     as_json: JsonOption = False,
 ) -> None:
@@ -44,14 +44,19 @@ def report(
     nonword, truncated, grammar, blind and methods of every part of speech.
     """
     from finereel.negatives.files import read_negatives
+    from finereel.negatives.files.base import check_target, write_text
     from finereel.negatives.report import as_html, as_markdown
 
+    settings = _settings(max_words, tokenizer, grammar)
+    for path in filter(None, (html, markdown)):
+        check_target(path, file, captions)
     known = known_captions(captions, captions_format)
     rows = read_negatives(file, form, known)
-    found = _measured(rows, list(known.captions.values()), _settings(max_words, tokenizer, grammar), file.name)
+    found = _measured(rows, list(known.captions.values()), settings, file.name)
     for path, text in ((html, as_html), (markdown, as_markdown)):
         if path is not None:
-            _write(path, text(found))
+            write_text([text(found)], path)
+            typer.echo(f"report in {path}", err=True)
     if as_json:
         print_json(found.as_dict())
     else:
@@ -59,10 +64,13 @@ def report(
 
 
 def _settings(max_words: int, tokenizer: Path | None, grammar: int) -> "ReportSettings":
+    from finereel.errors import ConfigError
     from finereel.negatives.lexicon import Lexicon
     from finereel.negatives.report import ReportSettings
     from finereel.negatives.report.grammar import find_grammar
 
+    if grammar < 0:
+        raise ConfigError(f"--grammar: expected a number of rows, or 0 for none, got {grammar}")
     encode = None
     if tokenizer is not None:
         from finereel.text import Tokenizer
@@ -82,15 +90,6 @@ def _measured(rows: list, captions: list, settings: "ReportSettings", name: str)
 
     with StageProgress() as progress:
         return make_report(rows, captions, settings, name, lambda done, total: progress("parts of speech", done, total))
-
-
-def _write(path: Path, text: str) -> None:
-    """The whole file or what stood there before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-    typer.echo(f"report in {path}", err=True)
 
 
 def _print(found: "Report") -> None:

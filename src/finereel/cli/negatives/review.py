@@ -75,6 +75,7 @@ def review(
     command goes on where it was left. Raters do not see each other's verdicts. --export writes the page to one file
     instead, which keeps verdicts in the browser and offers them for download.
     """
+    from finereel.negatives.files.base import check_target
     from finereel.negatives.review.items import Choice
 
     instead = {"--export": export, "--import": import_, "--export-label-studio": export_label_studio}
@@ -85,6 +86,8 @@ def review(
     if summary is not None:
         _summarise(file, summary, as_json)
         return
+    for page in filter(None, (export, export_label_studio)):
+        check_target(page, file, captions)
     items = _items(file, form, known_captions(captions, captions_format), Choice(sample, seed))
     found = _Review(file, items, _videos(videos, items), rater, as_json)
     if export is not None:

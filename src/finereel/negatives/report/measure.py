@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from finereel.errors import DataError
+from finereel.errors import ConfigError, DataError
 from finereel.negatives.blind import (
     CLASSIFIERS,
     TEXT_SCORERS,
@@ -40,6 +40,10 @@ class ReportSettings:
     words: Words | None = None
     grammar: GrammarCheck | None = None
     examples: int = 12
+
+    def __post_init__(self) -> None:
+        if self.max_words < 3:
+            raise ConfigError(f"row of the text encoder: expected 3 tokens or more, got {self.max_words}")
 
 
 @dataclass(frozen=True)
