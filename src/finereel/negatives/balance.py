@@ -41,13 +41,15 @@ _CHUNK = 20_000
 class BalanceSettings:
     """size: at most so many negatives for a caption and a part of speech. limit: the largest gap in nats. width,
     margin_width: gaps in nats, and the margins in logits, that are this near count as equal. handicap: nats by which
-    captions shall seem worse than their negatives, None: found for each part of speech. rounds: how often rules 2 and
-    3 take turns before 2 has the last word. seed: of the draw among equals."""
+    captions shall seem worse than their negatives, None: found for each part of speech. margin_handicap: the same in
+    logits, for the classifier. rounds: how often rules 2 and 3 take turns before 2 has the last word. seed: of the draw
+    among equals."""
 
     size: int = 20
     limit: float = 7.0
     width: float = 1.0
     margin_width: float = 1.0
+    margin_handicap: float = 0.25
     handicap: float | None = None
     rounds: int = 3
     seed: int = 0
@@ -164,7 +166,8 @@ def _mirrored(
         return result
     forward = table.forward[rows]
     cell = table.pair[rows]
-    for opinion, width in ((gap, settings.width), (table.margin, settings.margin_width)):
+    margin = table.margin + settings.margin_handicap
+    for opinion, width in ((gap, settings.width), (margin, settings.margin_width)):
         preference = np.floor(np.where(forward, opinion[rows], -opinion[rows]) / width).astype(np.int64)
         cell = cell * (int(np.ptp(preference)) + 1) + preference - preference.min()
         _, cell = np.unique(cell, return_inverse=True)

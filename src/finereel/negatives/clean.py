@@ -24,7 +24,7 @@ from finereel.negatives.tagging.words import Token
 from finereel.negatives.types import CaptionRow, Negative, PartOfSpeech
 from finereel.negatives.window import Encode
 
-GENERATOR = "clean-1"
+GENERATOR = "clean-2"
 _UNINFLECTED = ("adverb", "preposition")
 
 
