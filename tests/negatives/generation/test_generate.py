@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -126,6 +127,34 @@ def test_a_script_without_a_main_part_ends_with_advice(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "ConfigError: a worker process ended" in ended.stderr
     assert '`if __name__ == "__main__":`' in ended.stderr
+
+
+KILLED = """
+import multiprocessing, os
+from pathlib import Path
+from finereel.negatives.generate import generate
+from finereel.negatives.types import CaptionRow
+from finereel.negatives.settings import GeneratorSettings
+
+def die(what, done, total):
+    if what == "making negatives" and done:
+        print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+        os._exit(9)
+
+if __name__ == "__main__":
+    generate(lambda: [CaptionRow("v#0", "v", "a red car")], Path("out.jsonl"), GeneratorSettings(), 2, die)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks processes up in /proc")
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(KILLED)
+    ended = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, timeout=120)
+    workers, until = ended.stdout.split(), time.monotonic() + 30
+    assert (ended.returncode, bool(workers)) == (9, True)
+    while any(Path("/proc", worker).exists() for worker in workers) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert [worker for worker in workers if Path("/proc", worker).exists()] == []
 
 
 def test_nothing_is_done_for_a_file_that_cannot_be_written(tmp_path: Path) -> None:

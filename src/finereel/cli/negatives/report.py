@@ -48,8 +48,8 @@ def report(
     from finereel.negatives.report import as_html, as_markdown
 
     settings = _settings(max_words, tokenizer, grammar)
-    for path in filter(None, (html, markdown)):
-        check_target(path, file, captions)
+    for target in filter(None, (html, markdown)):
+        check_target(target, file, captions)
     known = known_captions(captions, captions_format)
     rows = read_negatives(file, form, known)
     found = _measured(rows, list(known.captions.values()), settings, file.name)

@@ -75,7 +75,6 @@ def review(
     command goes on where it was left. Raters do not see each other's verdicts. --export writes the page to one file
     instead, which keeps verdicts in the browser and offers them for download.
     """
-    from finereel.negatives.files.base import check_target
     from finereel.negatives.review.items import Choice
 
     instead = {"--export": export, "--import": import_, "--export-label-studio": export_label_studio}
@@ -86,8 +85,7 @@ def review(
     if summary is not None:
         _summarise(file, summary, as_json)
         return
-    for page in filter(None, (export, export_label_studio)):
-        check_target(page, file, captions)
+    _check_target(export or export_label_studio, file, captions)
     items = _items(file, form, known_captions(captions, captions_format), Choice(sample, seed))
     found = _Review(file, items, _videos(videos, items), rater, as_json)
     if export is not None:
@@ -106,6 +104,13 @@ def _one_at_most(options: Mapping[str, object]) -> None:
     asked = [name for name, value in options.items() if value is not None]
     if len(asked) > 1:
         raise ConfigError(f"expected one of these at a time, got {' and '.join(asked)}")
+
+
+def _check_target(target: Path | None, *sources: Path | None) -> None:
+    from finereel.negatives.files.base import check_target
+
+    if target is not None:
+        check_target(target, *sources)
 
 
 def _items(file: Path, form: str | None, known: "Known", choice: "Choice") -> "tuple[Item, ...]":

@@ -54,8 +54,6 @@ def fine_facts(record: FineRecord) -> list[str]:
     ]
     for pos, row in record.results.items():
         lines.append(f"{pos}: {_counts(row)}, {row['truncated']:.1%} of the negatives read like the caption")
-        if row["videos"] < FEW:
-            lines.append(f"{pos}: with fewer than {FEW} videos the intervals are narrower than they should be")
         brittle = row["brittleness"]
         if brittle is not None:
             low, high = brittle["intervals"]["brittleness"]
@@ -63,6 +61,8 @@ def fine_facts(record: FineRecord) -> list[str]:
                 f"{pos}: brittleness {brittle['brittleness']:.1f} % ({low:.1f} to {high:.1f}), both right "
                 f"{brittle['both_right']:.1f} %, {brittle['captions']} captions with hard positives"
             )
+    few = ", ".join(pos for pos, row in record.results.items() if row["videos"] < FEW)
+    lines += [f"{few}: with fewer than {FEW} videos the intervals are narrower than they should be"] if few else []
     lines += [f"{name}: {how}" for name, how in record.baselines.items()]
     lines += _coarse_lines(record) + _twin_lines(record)
     if not asked.complete:
