@@ -3,20 +3,24 @@
 python runs/finegrain.py ucofia --bed reelworld-tokens --out docs/results
 python runs/finegrain.py ucofia --bed msrvtt-features --features DIR --annotations DIR \\
     --negatives "clean=clean.jsonl" "released adverbs=adv_RE20.json" --out docs/results
+python runs/finegrain.py clip4clip --rows baseline --weights 0.02 0.05 0.1 0.2 0.5 --out docs/results  # with a picture
 python runs/finegrain.py ucofia --debug      # a minute, meaningless numbers
 """
 
+import argparse
 from pathlib import Path
 
 from finereel.cli.experiment import bed_options, bed_parser, carry_out, typed_command
-from finereel.experiments.fine_run import FineRequest, run_fine
+from finereel.experiments.fine_run import FineRequest, fine_results, run_fine
 from finereel.experiments.fine_variants import HEADS, ROWS
+from finereel.experiments.trade_off import draw_trade_off
 
 
 def main() -> None:
     parser = bed_parser(__doc__, "head", tuple(HEADS))
     parser.add_argument("--negatives", nargs="+", default=[], metavar="NAME=FILE", help="more test sets")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--weights", type=float, nargs="+", default=[], help="+ word with these weights of its loss")
     given = parser.parse_args()
     files = tuple((name, Path(path)) for name, _, path in (text.partition("=") for text in given.negatives))
     request = FineRequest(
@@ -26,21 +30,21 @@ def main() -> None:
         tuple(given.rows),
         tuple(given.seeds),
         given.processes,
-        typed_command("runs/finegrain.py", given.head, given, _own(files, given.rows)),
+        typed_command("runs/finegrain.py", given.head, given, _own(files, given)),
+        tuple(given.weights),
     )
-    carry_out(
-        given.head,
-        given.out,
-        f"fine-grained-{given.head}-{given.bed}",
-        lambda on_done: run_fine(request, on_done),
-    )
+    name = f"fine-grained-{given.head}-{given.bed}" + ("-weights" if given.weights else "")
+    carry_out(given.head, given.out, name, lambda on_done: run_fine(request, on_done))
+    if given.weights and given.out is not None:
+        draw_trade_off(fine_results(request), given.out / f"{name}.png")
 
 
-def _own(files: tuple[tuple[str, Path], ...], rows: list[str]) -> tuple[str, ...]:
+def _own(files: tuple[tuple[str, Path], ...], given: argparse.Namespace) -> tuple[str, ...]:
     """The options of this script alone, as typed."""
     named = " ".join(f'"{name}={path.name}"' for name, path in files)
-    chosen = " ".join(f'"{row}"' for row in rows) if rows != list(ROWS) else ""
-    options = (("--negatives", named), ("--rows", chosen))
+    chosen = " ".join(f'"{row}"' for row in given.rows) if given.rows != list(ROWS) else ""
+    weights = " ".join(f"{weight:g}" for weight in given.weights)
+    options = (("--negatives", named), ("--rows", chosen), ("--weights", weights))
     return tuple(f"{option} {values}" for option, values in options if values)
 
 

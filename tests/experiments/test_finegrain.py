@@ -11,11 +11,12 @@ from finereel.errors import DataError
 from finereel.evaluation.finegrain.groups import Group
 from finereel.experiments.beds import Bed, BedOptions, bed
 from finereel.experiments.fine_page import _reciprocal, _scores
-from finereel.experiments.fine_run import FineRequest, result_of, run_fine
+from finereel.experiments.fine_run import FineRequest, fine_results, result_of, run_fine
 from finereel.experiments.fine_sets import DISJOINT, SAME, fine_groups, with_negatives
 from finereel.experiments.fine_sets import test_sets as sets_of
 from finereel.experiments.fine_variants import HEADS, ROWS, TEXT_ALONE, fine_variants
 from finereel.experiments.jobs import Job
+from finereel.experiments.trade_off import draw_trade_off, recall, reciprocal
 from finereel.experiments.training import train_towers
 from finereel.negatives.files import write_negatives
 from finereel.negatives.types import Negative
@@ -108,6 +109,28 @@ def test_the_page_says_what_the_records_hold(drawn: Bed, options: BedOptions) ->
     header = next(line for line in table.splitlines() if line.startswith("| |"))
     assert all(line.count("|") == header.count("|") for line in table.splitlines() if line.startswith("|"))
     assert run_fine(request) == page
+
+
+def test_weights_are_rows_and_points_of_a_picture(drawn: Bed, options: BedOptions, tmp_path: Path) -> None:
+    variants = fine_variants(drawn, "clip4clip", ("baseline",), (0.05, 5.0))
+    assert {name: variant.weight for name, variant in variants.items()} == {
+        "baseline": 0.2,
+        "+ word, weight 0.05": 0.05,
+        "+ word, weight 5": 5.0,
+    }
+    request = FineRequest("clip4clip", "reelworld-tokens", options, ("baseline",), (1,), 1, weights=(0.05, 5.0))
+    rows = fine_results(request)
+    light, heavy = (rows[f"+ word, weight {weight}"][0].fine[SAME] for weight in ("0.05", "5"))
+    assert not np.array_equal(_scores(light).granularities["fused"], _scores(heavy).granularities["fused"])
+    mean, low, high = reciprocal(rows["baseline"], SAME)
+    assert low <= mean <= high
+    record = rows["baseline"][0].fine[SAME]
+    assert mean == pytest.approx(record.results["all"]["granularities"]["fused"]["MRR"], abs=1e-9)
+    assert recall(rows["baseline"])[0] == pytest.approx(
+        rows["baseline"][0].coarse.results["text_to_video"]["fused"]["R@1"]
+    )
+    draw_trade_off(rows, tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").stat().st_size > 10_000
 
 
 def test_text_alone_sees_nothing_and_leaves_the_towers_of_the_others(drawn: Bed, options: BedOptions) -> None:

@@ -22,7 +22,7 @@ from finereel.experiments.clips import Remembered
 from finereel.frozen import cache_tokens
 from finereel.model import RetrievalModel, load
 from finereel.text import Tokenizer, train_tokenizer
-from finereel.training.fine import NegativeTexts
+from finereel.training.fine import FineLoss, NegativeTexts
 
 _BUNDLED = "reelworld-tiny"
 _ON_TOKENS = {"shifted_blocks": (), "temporal_layers": 1}  # the vision tower is behind us
@@ -67,10 +67,11 @@ class Bed:
 @dataclass(frozen=True)
 class FineMaterial:
     """negatives: of the training captions, None to train without; validation: groups whose pair accuracy counts half
-    when a model is chosen, the same for every variant."""
+    when a model is chosen, the same for every variant; loss: how negatives count."""
 
     negatives: NegativeTexts | None
     validation: tuple[Group, ...]
+    loss: FineLoss = field(default_factory=FineLoss)
 
 
 @dataclass(frozen=True)

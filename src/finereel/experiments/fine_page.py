@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from finereel.errors import DataError
 from finereel.evaluation.finegrain.measure import WRONG_VIDEO
@@ -60,8 +60,8 @@ def _set_table(rows: Mapping[str, Sequence[FineRecord]]) -> str:
     for row, seeds in scores.items():
         if any(seed.groups != first.groups for seed in seeds):
             raise DataError(f"row {row} answers other groups than the others: test all rows on one set")
-    _, videos = np.unique([group.video_id for group in first.groups], return_inverse=True)
-    own = {row: np.mean([_reciprocal(seed, FUSED) for seed in seeds], axis=0) for row, seeds in scores.items()}
+    _, videos = reciprocal_ranks(next(iter(rows.values())))
+    own = {row: reciprocal_ranks(seeds)[0] for row, seeds in rows.items()}
     other = {row: np.mean([_reciprocal(seed, WRONG_VIDEO) for seed in seeds], axis=0) for row, seeds in scores.items()}
     kinds = sorted({group.pos for group in first.groups})
     labels = np.array([group.pos for group in first.groups])
@@ -95,6 +95,13 @@ def _differences(own: Mapping[str, Float64[np.ndarray, " G"]], videos: np.ndarra
         + ("" if p < _CERTAIN else " n.s.")
         for row, one, p in zip(others, found, corrected, strict=True)
     }
+
+
+def reciprocal_ranks(seeds: Sequence[FineRecord]) -> tuple[Float64[np.ndarray, " G"], Int64[np.ndarray, " G"]]:
+    """Expected reciprocal rank of every group of a test set, mean over seeds, and the number of its video."""
+    scores = [_scores(record) for record in seeds]
+    _, videos = np.unique([group.video_id for group in scores[0].groups], return_inverse=True)
+    return np.mean([_reciprocal(seed, FUSED) for seed in scores], axis=0), videos
 
 
 def _reciprocal(scores: FineScores, column: str) -> Float64[np.ndarray, " G"]:

@@ -26,13 +26,15 @@ from finereel.experiments.fine_sets import prepare_sets, test_sets, with_negativ
 from finereel.experiments.fine_variants import ROWS, FineVariant, fine_variants
 from finereel.experiments.jobs import Job, in_processes, towers_of
 from finereel.experiments.training import folder_of, source_for, train_variant
+from finereel.training.fine import FineLoss
 
 OnDone = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class FineRequest:
-    """Which head and rows, where, with which seeds, in how many processes, and the command to print on the page."""
+    """Which head and rows, where, with which seeds, in how many processes, and the command to print on the page.
+    weights: of the fine-grained loss, each a row more, see `fine_variants`."""
 
     head: str
     bed: str
@@ -41,6 +43,7 @@ class FineRequest:
     seeds: tuple[int, ...] = (1, 2, 3)
     processes: int = 2
     command: str = ""
+    weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,17 @@ class FineResult:
 
 def run_fine(request: FineRequest, on_done: OnDone = lambda done, total: None) -> str:
     """The page of a head as Markdown; what is finished is not done again."""
+    rows = fine_results(request, on_done)
+    fine = {row: [result.fine for result in found] for row, found in rows.items()}
+    coarse = {row: [result.coarse for result in found] for row, found in rows.items()}
+    return fine_page(f"Fine-grained training of {request.head}: {request.bed}", request.command, fine, coarse)
+
+
+def fine_results(request: FineRequest, on_done: OnDone = lambda done, total: None) -> dict[str, list[FineResult]]:
+    """Every row's results, a seed each; what is finished is read."""
     made = bed(request.bed, request.options)
     prepare_sets(made, request.options)
-    variants = fine_variants(made, request.head, request.rows)
+    variants = fine_variants(made, request.head, request.rows, request.weights)
     jobs = {
         row: [Job(request.bed, request.options, variant, seed) for seed in request.seeds]
         for row, variant in variants.items()
@@ -67,10 +78,7 @@ def run_fine(request: FineRequest, on_done: OnDone = lambda done, total: None) -
     for job, result in in_processes(result_of, every, request.processes):
         results[job] = result
         on_done(len(results), len(every))
-    rows = {row: [results[job] for job in found] for row, found in jobs.items()}
-    fine = {row: [result.fine for result in found] for row, found in rows.items()}
-    coarse = {row: [result.coarse for result in found] for row, found in rows.items()}
-    return fine_page(f"Fine-grained training of {request.head}: {made.data.name}", request.command, fine, coarse)
+    return {row: [results[job] for job in found] for row, found in jobs.items()}
 
 
 def result_of(job: Job) -> FineResult:
@@ -108,6 +116,8 @@ def _measure(job: Job, made: Bed, sets: Mapping[str, tuple[Group, ...]]) -> None
     assert isinstance(job.variant, FineVariant)
     work = job.options.work
     fine = _material(job.bed, job.options, job.variant.levels).fine
+    assert fine is not None
+    fine = replace(fine, loss=FineLoss(weight=job.variant.weight))
     model = train_variant(replace(made, fine=fine), job.variant, job.seed, work)
     source, folder = source_for(made, model), folder_of(work, made, job.variant.name, job.seed)
     for name, groups in sets.items():

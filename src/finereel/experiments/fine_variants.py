@@ -6,22 +6,25 @@ from dataclasses import dataclass
 from finereel.config import FineConfig
 from finereel.experiments.beds import Bed
 from finereel.experiments.variants import Variant, bed_config
+from finereel.training.fine import FineLoss
 
 
 @dataclass(frozen=True)
 class FineVariant(Variant):
     """levels: of the training negatives, none for none. blind: with the average clip in place of every clip, in
-    training and in the test, so that all it can learn about negatives is which words they are made of."""
+    training and in the test, so that all it can learn about negatives is which words they are made of. weight: of the
+    fine-grained loss."""
 
     levels: tuple[str, ...] = ()
     blind: bool = False
+    weight: float = FineLoss().weight
 
 
-REFERENCE, TEXT_ALONE = "baseline", "text alone"
+REFERENCE, WORD, TEXT_ALONE = "baseline", "+ word", "text alone"
 _PROMPT = FineConfig(visual_prompts=1)
 ROWS: dict[str, tuple[tuple[str, ...], FineConfig]] = {
     REFERENCE: ((), FineConfig()),
-    "+ word": (("word",), FineConfig()),
+    WORD: (("word",), FineConfig()),
     "+ phrase": (("phrase",), FineConfig()),
     "+ prompt": (("phrase",), _PROMPT),
     "+ both": (("word", "phrase"), _PROMPT),
@@ -33,9 +36,11 @@ negatives has nothing to learn from. `text alone` is `+ word` without eyes: what
 HEADS = ("ucofia", "xclip", "clip4clip", "ts2net")
 
 
-def fine_variants(bed: Bed, head: str, rows: tuple[str, ...] = tuple(ROWS)) -> dict[str, FineVariant]:
-    """The rows of one head's table."""
-    return {
+def fine_variants(
+    bed: Bed, head: str, rows: tuple[str, ...] = tuple(ROWS), weights: tuple[float, ...] = ()
+) -> dict[str, FineVariant]:
+    """The rows of one head's table. weights: `+ word` once more with each of these weights of the fine-grained loss."""
+    named = {
         row: FineVariant(
             f"fine-{head}-{row.replace('+ ', '').replace(' ', '-')}",
             bed_config(bed, head, fine=fine),
@@ -45,3 +50,9 @@ def fine_variants(bed: Bed, head: str, rows: tuple[str, ...] = tuple(ROWS)) -> d
         for row, (levels, fine) in ROWS.items()
         if row in rows
     }
+    return named | {f"{WORD}, weight {weight:g}": _weighted(bed, head, weight) for weight in weights}
+
+
+def _weighted(bed: Bed, head: str, weight: float) -> FineVariant:
+    levels, fine = ROWS[WORD]
+    return FineVariant(f"fine-{head}-word-{weight:g}", bed_config(bed, head, fine=fine), levels, weight=weight)

@@ -17,6 +17,7 @@ from finereel.experiments.beds import Bed, Plan
 from finereel.experiments.clips import FewerFrames
 from finereel.experiments.variants import Variant, towers
 from finereel.model import RetrievalModel, load
+from finereel.training.fine import FineLoss
 from finereel.training.health import Validation, chance_recall
 from finereel.training.optim import OptimSettings
 from finereel.training.pairs import PairBatches, PairSettings
@@ -123,6 +124,7 @@ def _trained(model: RetrievalModel, bed: Bed, plan: Plan, seed: int, folder: Pat
         checkpoint_every=plan.validate_every,
         seed=seed,
         data=bed.data.split("train").hash + ("" if negatives is None else f" {negatives.hash}"),
+        fine=FineLoss() if bed.fine is None else bed.fine.loss,
     )
     pairs = PairBatches(
         bed.data.split("train"),
