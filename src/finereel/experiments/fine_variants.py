@@ -1,7 +1,7 @@
 """What the fine-grained experiment compares: no negatives, negatives of words, of phrases, a prompt, all of it, and
 negatives without the video."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from finereel.config import FineConfig
 from finereel.experiments.beds import Bed
@@ -54,5 +54,6 @@ def fine_variants(
 
 
 def _weighted(bed: Bed, head: str, weight: float) -> FineVariant:
-    levels, fine = ROWS[WORD]
-    return FineVariant(f"fine-{head}-word-{weight:g}", bed_config(bed, head, fine=fine), levels, weight=weight)
+    """The published weight is the row `+ word` itself, trained once."""
+    (word,) = fine_variants(bed, head, (WORD,)).values()
+    return word if weight == word.weight else replace(word, name=f"{word.name}-{weight:g}", weight=weight)
