@@ -77,7 +77,6 @@ BROKEN_JSON: dict[str, Callable[[bytes], bytes]] = {
 BROKEN_CSV: dict[str, Callable[[bytes], bytes]] = {
     "a column gone": lambda text: text.replace(b"video", b"vidoe", 1),
     "a field too many": lambda text: text.replace(CAPTION.encode(), CAPTION.encode() + b",more,of,it"),
-    "a field too long for the csv module": lambda text: text.replace(CAPTION.encode(), b"x" * 200_000),
     "an open quote": lambda text: text.replace(CAPTION.encode(), b'"a dog runs'),
     "a column twice": lambda text: text.replace(b"\r\n", b",video\r\n").replace(b"video", b"video,video", 1),
     "only the header": lambda text: text.split(b"\r\n")[0],
@@ -223,9 +222,6 @@ def test_a_file_instead_of_the_folder(name: str, tmp_path: Path) -> None:
 def test_ten_megabytes_in_one_line(name: str, tmp_path: Path) -> None:
     file = write_annotations(name, tmp_path) / first_file(name)
     file.write_bytes(file.read_bytes().replace(CAPTION.encode(), b"x" * 10_000_000))
-    if file.suffix == ".csv" and name != "lsmdc":
-        assert "field larger than field limit" in complaint(name, tmp_path)
-        return
     began = time.perf_counter()
     dataset = load(name, tmp_path)
     assert max(len(text.text) for split in dataset.splits.values() for text in split.captions) >= 10_000_000
