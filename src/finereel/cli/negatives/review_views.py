@@ -31,7 +31,8 @@ def print_agreement(found: "Mapping[str, Agreement]", said: Mapping[str, Said], 
     for name, one in found.items():
         if name != ALL and sum(map(bool, map(sum, one.confusion))) < 2 and one.agreed.count == one.agreed.total:
             continue  # one cell: the table above says it
-        out.print(Text(shown(f"\n{name}: rows {names[0]}, columns {names[-1]}")))
+        out.print()
+        out.print(Text(shown(f"{name}: rows {names[0]}, columns {names[-1]}")))
         counts = _table("", tuple(VERDICTS))
         for verdict, row in zip(VERDICTS, one.confusion, strict=True):
             counts.add_row(verdict, *map(str, row))
