@@ -134,6 +134,8 @@ def main(arguments: list[str]) -> int:
     for library in LIBRARIES:  # once, for every fork
         importlib.import_module(library)
     mutants = chosen(arguments)
+    if not mutants:
+        raise SystemExit(f"no mutant's file or description contains {' or '.join(arguments)}")
     survivors = run(mutants)
     print(f"{len(mutants) - len(survivors)} of {len(mutants)} mutants killed")
     return 1 if survivors else 0
