@@ -46,8 +46,9 @@ def draw_trade_off(rows: Mapping[str, Sequence[FineResult]], path: Path) -> None
             capsize=2,
             elinewidth=0.6,
         )
-        for row, (x, _, _), (y, _, _) in zip(rows, across, up, strict=True):
-            axes.annotate(row.removeprefix("+ word, "), (x, y), textcoords="offset points", xytext=(5, 5), fontsize=8)
+        for number, (row, (x, _, _), (y, _, _)) in enumerate(zip(rows, across, up, strict=True)):
+            place = (5, 5 if number % 2 else -11)  # neighbours on the curve may lie close together
+            axes.annotate(row.removeprefix("+ word, "), (x, y), textcoords="offset points", xytext=place, fontsize=8)
         axes.set_title(name)
         axes.set_xlabel("R@1, text to video (%)")
         axes.set_ylabel("MRR of the caption among its negatives")
