@@ -81,10 +81,7 @@ def test_videos_are_what_players_expect(written: Path) -> None:
 def test_the_same_seed_writes_the_same_and_more_clips_begin_the_same(written: Path, tmp_path: Path) -> None:
     write(tmp_path / "again", 1, 0, "test", SMALL)
     assert (written / "captions.jsonl").read_bytes().startswith((tmp_path / "again" / "captions.jsonl").read_bytes())
-    for first, second in zip(
-        frames_of(written / "000000.mp4"), frames_of(tmp_path / "again" / "000000.mp4"), strict=True
-    ):
-        assert np.array_equal(first, second)
+    assert (written / "000000.mp4").read_bytes() == (tmp_path / "again" / "000000.mp4").read_bytes()
 
 
 def test_another_seed_writes_other_scenes(tmp_path: Path) -> None:
