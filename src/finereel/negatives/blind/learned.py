@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from finereel.negatives.blind.minimize import minimize
+from finereel.negatives.blind.minimize import inner, minimize
 from finereel.negatives.blind.words import words
 
 FOLDS = 5
@@ -78,7 +78,7 @@ def fit(pairs: Differences, penalty: float = 1.0) -> Float64[np.ndarray, " F"]:
         margin = pairs.dot(weights)
         pull = -1 / (1 + np.exp(np.minimum(margin, 700.0)))
         gradient = np.bincount(pairs.columns, weights=pairs.values * pull[pairs.rows], minlength=pairs.features)
-        value = np.logaddexp(0.0, -margin).sum() + penalty / 2 * (weights @ weights)
+        value = np.logaddexp(0.0, -margin).sum() + penalty / 2 * inner(weights, weights)
         return float(value), gradient + penalty * weights
 
     return minimize(loss, np.zeros(pairs.features))
