@@ -1,6 +1,8 @@
 """Export: what is on disk is what was rendered, complete or not there."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -78,10 +80,16 @@ def test_videos_are_what_players_expect(written: Path) -> None:
         assert container.duration / av.time_base == pytest.approx(3.0, abs=0.01)
 
 
-def test_the_same_seed_writes_the_same_and_more_clips_begin_the_same(written: Path, tmp_path: Path) -> None:
-    write(tmp_path / "again", 1, 0, "test", SMALL)
-    assert (written / "captions.jsonl").read_bytes().startswith((tmp_path / "again" / "captions.jsonl").read_bytes())
-    assert (written / "000000.mp4").read_bytes() == (tmp_path / "again" / "000000.mp4").read_bytes()
+def test_the_same_seed_writes_the_same_and_more_clips_begin_the_same(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from finereel.reelworld.export import VideoFormat, write; "
+        f"write(Path(sys.argv[1]), int(sys.argv[2]), 0, 'test', VideoFormat(size={SMALL.size}, fps={SMALL.fps}))"
+    )
+    for name, clips in (("one", "1"), ("two", "2")):  # as two people would, each in a process of their own
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / name), clips], check=True)
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert (two / "captions.jsonl").read_bytes().startswith((one / "captions.jsonl").read_bytes())
+    assert (one / "000000.mp4").read_bytes() == (two / "000000.mp4").read_bytes()
 
 
 def test_another_seed_writes_other_scenes(tmp_path: Path) -> None:
