@@ -92,6 +92,15 @@ def test_the_same_seed_writes_the_same_and_more_clips_begin_the_same(tmp_path: P
     assert (one / "000000.mp4").read_bytes() == (two / "000000.mp4").read_bytes()
 
 
+@pytest.mark.xfail(reason="seen to differ late in two runs of the whole suite, never alone; cause not found")
+def test_one_process_writes_the_same_twice(written: Path, tmp_path: Path) -> None:
+    write(tmp_path / "again", 1, 0, "test", SMALL)
+    for first, second in zip(
+        frames_of(written / "000000.mp4"), frames_of(tmp_path / "again" / "000000.mp4"), strict=True
+    ):
+        assert np.array_equal(first, second)
+
+
 def test_another_seed_writes_other_scenes(tmp_path: Path) -> None:
     write(tmp_path / "out", 1, 3, "val", VideoFormat(size=32, fps=2))
     assert lines(tmp_path / "out")[0]["factors"]["seed"] == 3 * SEED_STRIDE
