@@ -1,0 +1,55 @@
+"""Runs every attack and prints the scoreboard: `python research/reliability.py [--short] [--only NAME ...]`."""
+
+import argparse
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attacks.base import Attack, Result
+
+ATTACKS: dict[str, tuple[Attack, int, int]] = {}
+"""Name -> (attack, inputs of a full run, inputs of a short run)."""
+
+
+def main() -> int:
+    """Run the attacks; the exit status is 1 when anything happened that must never happen."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="a small number of inputs of every kind, in minutes")
+    parser.add_argument("--only", nargs="+", choices=sorted(ATTACKS), default=sorted(ATTACKS), metavar="NAME")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="also write the scoreboard to this Markdown file")
+    options = parser.parse_args()
+    results: list[Result] = []
+    for name in options.only:
+        attack, full, short = ATTACKS[name]
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as scratch:
+            results += attack(Path(scratch), short if options.short else full, options.seed)
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+    board = scoreboard(results)
+    print(board)
+    if options.out:
+        command = "python research/reliability.py" + (" --short" if options.short else "")
+        title = f"# Reliability\n\n`{command}` on {datetime.now(UTC):%Y-%m-%d}:\n\n"
+        options.out.write_text(title + board + "\n", encoding="utf-8")
+    return int(any(result.failed for result in results))
+
+
+def scoreboard(results: list[Result]) -> str:
+    """The results as a Markdown table, failed inputs below it.
+
+    >>> print(scoreboard([Result("kill -9 at a write of add", 100, 0, "committed clips lost")]))
+    | tried | number | must never happen | happened |
+    |---|---:|---|---:|
+    | kill -9 at a write of add | 100 | committed clips lost | 0 |
+    """
+    lines = ["| tried | number | must never happen | happened |", "|---|---:|---|---:|"]
+    lines += [f"| {line.name} | {line.tried:,} | {line.never} | {line.failed:,} |" for line in results]
+    lines += [f"\n{line.name}: {', '.join(line.failures)}" for line in results if line.failures]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
