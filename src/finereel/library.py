@@ -8,6 +8,7 @@ for hit in library.search("a dog jumps into the water"):
     print(hit.video, hit.start, hit.score)
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,10 +23,11 @@ from finereel.index.faults import storage_errors
 from finereel.index.fitting import fit_bank, refit
 from finereel.index.journal import Journal
 from finereel.index.lock import writer_lock
-from finereel.index.manifest import Manifest, not_found
+from finereel.index.manifest import Manifest
 from finereel.index.opening import absolute, begin_library, mend_manifest, open_store
 from finereel.index.plan import Planner, is_below
-from finereel.index.ports import IndexedModel, SearchModel, VideoSource
+from finereel.index.ports import IndexedModel, SearchModel, TextReader, VideoSource
+from finereel.index.presence import not_found
 from finereel.index.rebuild import begin_rebuild, finish_rebuild
 from finereel.index.search import Searcher, SearchSettings
 from finereel.index.source import DiskSource
@@ -33,8 +35,11 @@ from finereel.index.status import LibraryStatus, find_problems, library_status
 from finereel.index.stop import stop_on_interrupt
 from finereel.index.store import ClipStore
 from finereel.index.writer import Writer
+from finereel.text.query import Reading, checked_query, read_query
 from finereel.types import CaptionHit, Hit, Problem
 from finereel.video.plan import ClipPlan
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -104,11 +109,18 @@ class Library:
         """The clips that fit a text best, best first.
 
         candidates: clips that get the full score after the coarse look at all of them; None scores every clip.
-        per_video: at most so many hits of one video; None for no limit.
+        per_video: at most so many hits of one video; None for no limit. Files with the same content count as one
+            video: the hit names the first, `copies` the others.
+
+        What the model cannot read of the text is logged as a warning; `reading` says it too. Raises QueryError for a
+        text without a visible character, LibraryNotFoundError, ModelMismatchError.
         """
         settings = SearchSettings(top, candidates, per_video)
+        checked_query(text)
         self._existing()
         model = self._load_model()
+        for note in self.reading(text).notes():
+            _LOG.warning(note)
         try:
             return self._searcher().search(model, text, settings)
         except LibraryError:
@@ -116,11 +128,26 @@ class Library:
             self._cached = None
             return self._searcher().search(model, text, settings)
 
+    def reading(self, text: str) -> Reading:
+        """What the library's model reads of a query: words that are cut, words and languages that it does not know.
+
+        Raises QueryError as `search` does.
+        """
+        checked_query(text)
+        self._existing()
+        model = self._load_model()
+        if not isinstance(model, TextReader) or model.tokenizer is None:
+            return Reading()
+        return read_query(text, model.tokenizer, model.config.max_words)
+
     def describe(self, video: str | Path, captions: Sequence[str]) -> list[CaptionHit]:
         """Captions ranked by how well they describe a video, best first.
 
         video: a file of the library, or any other video, which is then encoded on the fly and not kept.
+
+        Raises QueryError for a caption without a visible character.
         """
+        captions = [checked_query(caption) for caption in captions]
         path = absolute(video)
         store, model = self._existing(), self._load_model()
         record = store.files().get(str(path))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from finereel.cli.opening import check_model, check_sources, open_library
 from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption, ModelOption
 from finereel.cli.output import print_json
 
@@ -29,6 +30,8 @@ def index(
     Run it again whenever files change: unchanged files cost nothing, moved ones are not encoded again, and files that
     cannot be read are listed by doctor and stop nothing. It can be interrupted at any time.
     """
+    check_model(model)
+    check_sources(paths, library)
     from finereel.cli.progress import IndexProgress
     from finereel.index.events import AddSettings
     from finereel.library import Library
@@ -50,10 +53,11 @@ def rebuild(
 
     The old features answer searches until the new ones are complete.
     """
+    check_model(model)
+    opening = open_library(library)
     from finereel.cli.progress import IndexProgress
-    from finereel.library import Library
 
-    with closing(Library.open(library)) as opened, IndexProgress() as progress:
+    with closing(opening) as opened, IndexProgress() as progress:
         report = opened.rebuild(model, on_event=progress)
     _finish(report, as_json)
 
@@ -67,6 +71,8 @@ def _finish(report: "AddReport", as_json: bool) -> None:
         done = f"{report.indexed} video{'' if report.indexed == 1 else 's'} committed"
         typer.echo(f"stopped; nothing lost: {done}; run the same command again to go on", err=True)
         raise typer.Exit(130)
+    if report.failed + report.known_bad and not report.indexed + report.unchanged + report.renamed + report.copied:
+        raise typer.Exit(1)
 
 
 def summary(report: "AddReport") -> str:

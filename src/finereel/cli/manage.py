@@ -9,15 +9,16 @@ from rich.table import Table
 from rich.text import Text
 
 from finereel.cli.captions import read_captions
+from finereel.cli.opening import open_library
 from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption
 from finereel.cli.output import console, print_json, shown
+
+_ENOUGH_CAPTIONS = 100
 
 
 def status(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False) -> None:
     """Show what the library holds: videos, clips, failed files, size and model."""
-    from finereel.library import Library
-
-    report = asdict(Library.open(library).status())
+    report = asdict(open_library(library).status())
     if as_json:
         print_json(report)
         return
@@ -29,9 +30,7 @@ def status(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False
 
 def doctor(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False) -> None:
     """List every file that could not be indexed, and why. They are tried again once they change."""
-    from finereel.library import Library
-
-    problems = Library.open(library).doctor()
+    problems = open_library(library).doctor()
     if as_json:
         print_json([asdict(problem) for problem in problems])
         return
@@ -42,7 +41,7 @@ def doctor(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False
     table.add_column("file", overflow="fold")
     table.add_column("error", overflow="fold")
     for problem in problems:
-        table.add_row(Text(shown(problem.path)), Text(shown(problem.error)))
+        table.add_row(Text(shown(problem.path)), Text(shown(problem.error.removeprefix(f"{problem.path}: "))))
     console().print(table)
 
 
@@ -52,13 +51,14 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """Take videos out of the library. The files themselves stay where they are."""
-    from finereel.library import Library
-
-    removed = Library.open(library).remove(paths)
+    removed = open_library(library).remove(paths)
     if as_json:
         print_json({"removed": removed})
-        return
-    typer.echo(f"removed {removed} video{'' if removed == 1 else 's'} from the library; the files are untouched")
+    if not removed:
+        typer.echo("nothing removed: the library holds no video at or below these paths", err=True)
+        raise typer.Exit(1)
+    if not as_json:
+        typer.echo(f"removed {removed} video{'' if removed == 1 else 's'} from the library; the files are untouched")
 
 
 def normalize(
@@ -78,16 +78,21 @@ def normalize(
 
     Fitted once, kept with the library, used by every later search; clips added later are covered too.
     """
-    from finereel.library import Library
-
     if off == (captions is not None):
         raise typer.BadParameter("give either --captions FILE or --off")
-    opened = Library.open(library)
+    bank = [] if captions is None else read_captions(captions)
+    opened = open_library(library)
     if captions is None:
         opened.remove_normalization()
         protocol = "none"
     else:
-        protocol = opened.fit_normalization(read_captions(captions))
+        if len(set(bank)) < _ENOUGH_CAPTIONS:
+            typer.echo(
+                f"note: {len(set(bank))} different captions say little about which clips fit everything; some hundreds "
+                "are advised, and `finereel normalize --off` takes this back",
+                err=True,
+            )
+        protocol = opened.fit_normalization(bank)
     if as_json:
         print_json({"normalization": protocol})
         return

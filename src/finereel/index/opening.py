@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from finereel.errors import LibraryError
-from finereel.index.manifest import NAME, Manifest, index_folders, read_manifest, write_manifest
+from finereel.index.manifest import Manifest, index_folders, read_manifest, write_manifest
+from finereel.index.presence import NAME
 from finereel.index.store import ClipStore
 
 BUILDING = "building"

@@ -1,6 +1,6 @@
 """One committed state of the clip table, to read from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float16, Int64
-from lancedb.table import LanceTable
 from torch import Tensor
 
 from finereel.features import VideoFeatures
 from finereel.index.faults import storage_errors
+from finereel.index.lance import LanceTable
 from finereel.index.ports import IndexedModel
 from finereel.index.schema import decode_path, feature_columns, to_features, to_vectors
 
-ROW_COLUMNS = ["clip_id", "path", "start", "end", "seconds", "bias", "bank"]
+ROW_COLUMNS = ["clip_id", "video_id", "path", "start", "end", "seconds", "bias", "bank"]
 RowIds = Int64[np.ndarray, " N"]
 
 
@@ -106,6 +106,17 @@ class Snapshot:
         query = self.table.search().select(["clip_id", "thumbnail"]).where(f"clip_id IN ({chosen})")
         rows = self.read(query.limit(None))
         return dict(zip(rows["clip_id"].to_pylist(), rows["thumbnail"].to_pylist(), strict=True))
+
+    def paths_of(self, video_ids: Collection[str]) -> dict[str, list[str]]:
+        """The paths of all files that hold each content and are not missing, sorted."""
+        if not video_ids:
+            return {}
+        chosen = ", ".join(f"'{video_id}'" for video_id in sorted(video_ids))
+        query = self.table.search().select(["video_id", "path"]).where(f"missing = false AND video_id IN ({chosen})")
+        found: dict[str, set[str]] = {}
+        for row in self.read(query.limit(None)).to_pylist():
+            found.setdefault(row["video_id"], set()).add(decode_path(row["path"]))
+        return {video_id: sorted(paths) for video_id, paths in found.items()}
 
     def _clips(self, rows: pa.Table) -> Clips:
         rows = rows.sort_by([("path", "ascending"), ("start", "ascending")])

@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-import lancedb
 import pyarrow as pa
-from lancedb.index import IvfSq
-from lancedb.table import LanceTable
 
 from finereel.disk import sync_folder
 from finereel.errors import LibraryError
 from finereel.index.faults import first_line, storage_errors
+from finereel.index.lance import IvfSq, LanceTable, lancedb
 from finereel.index.manifest import METADATA_KEY, Manifest
 from finereel.index.schema import FILE_COLUMNS, FileRecord, clip_schema, file_changes, to_files
 from finereel.index.snapshot import Snapshot
