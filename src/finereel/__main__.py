@@ -1,4 +1,4 @@
-"""The `finereel` command and `python -m finereel`, also for launchers: torchrun --nproc-per-node 2 -m finereel train ..."""
+"""The `finereel` command, `python -m finereel`, and for launchers: torchrun --nproc-per-node 2 -m finereel train ..."""
 
 import os
 import signal

@@ -7,7 +7,7 @@ Exit status: 0 done; 1 an error, or nothing of what was asked could be done; 2 w
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,12 +37,12 @@ class Command(TyperCommand):
 class Program(TyperGroup):
     """All commands. Wrong usage is two lines, what is wrong and where to read on, and status 2."""
 
-    def main(self, *arguments: Any, standalone_mode: bool = True, **options: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **options: Any) -> Any:
         """Parse, run, and end the process with the status (standalone mode), as Click does."""
         if not standalone_mode:
-            return super().main(*arguments, standalone_mode=False, **options)
+            return super().main(args, standalone_mode=False, **options)
         try:
-            status = super().main(*arguments, standalone_mode=False, **options)
+            status = super().main(args, standalone_mode=False, **options)
         except _USAGE_ERROR as error:
             _report_usage(error)
             sys.exit(error.exit_code)

@@ -12,13 +12,13 @@ from collections import Counter
 _LOOKED_AT = 2_000
 """Characters that decide."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
-_NAME_PARTICLES = frozenset("de la le les el los las du da di del des van von der den al san do dos das".split())
-_ENGLISH = frozenset(
+_PARTICLES = "de la le les el los las du da di del des van von der den al san do dos das"
+_ENGLISH = (
     "the an of and with his her their this that these those from are was were has have while who which into its it "
-    "by for being off out up down some someone something two three there he she they you your our my".split()
+    "by for being off out up down some someone something two three there he she they you your our my"
 )
 # A word that begins a sentence about one thing, and is no English word: one is enough where nothing is English.
-_ARTICLES = frozenset("ein eine einen einem einer une una een uma egy sebuah seorang một".split())
+_ARTICLES = "ein eine einen einem einer une una een uma egy sebuah seorang một"
 _SMALL_WORDS = {
     "German": "der das dem ein eine einen einem einer und auf mit für über im ist nicht wird sich von zum zur durch "
     "aus bei nach vor sie er wie werden am",
@@ -38,6 +38,7 @@ _SMALL_WORDS = {
     "Indonesian": "yang di dan sebuah seorang dengan pada ke dari ini itu sedang",
     "Vietnamese": "một và trên của trong đang người với là",
 }
+_NAME_PARTICLES, _ENGLISH_WORDS, _BEGINNINGS = (frozenset(words.split()) for words in (_PARTICLES, _ENGLISH, _ARTICLES))
 _BY_LANGUAGE = [frozenset(words.split()) for words in _SMALL_WORDS.values()]
 
 
@@ -66,11 +67,11 @@ def _script(text: str) -> str:
 def _language(text: str) -> str:
     words = [word for word in _WORD.findall(text) if not (word.isupper() and len(word) > 1)]
     lower = {word.lower() for word in words}
-    english = len(lower & _ENGLISH)
+    english = len(lower & _ENGLISH_WORDS)
     best = max(_weight(lower & small) for small in _BY_LANGUAGE)
     sure = best >= 2 and best > english
     if not sure and best and not english and len(words) >= 3:
-        article = words[0].lower() in _ARTICLES and (words[0].islower() or words[1].islower())
+        article = words[0].lower() in _BEGINNINGS and (words[0].islower() or words[1].islower())
         accents = any(not word.isascii() for word in words) and all(word.islower() for word in words[1:])
         sure = article or accents
     return "another language" if sure else ""

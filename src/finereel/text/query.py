@@ -12,7 +12,7 @@ LONGEST_QUERY = 10_000
 SMALL_VOCABULARY = 5_000
 """A vocabulary below this was learned from few captions: a word in pieces is one that the model never saw."""
 _NAMED = 12
-_EXAMPLE = 'say what happens in the video, for instance "a dog jumps over a fence"'
+_EXAMPLE = 'say what happens in the video, for instance "a dog runs"'
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Reading:
         return notes
 
 
-def checked_query(text: str) -> str:
+def checked_query(text: object) -> str:
     """The same text; QueryError where it has no visible character, is longer than LONGEST_QUERY, or is no text.
 
     >>> checked_query(" \\t")
     Traceback (most recent call last):
-    finereel.errors.QueryError: the query is empty: say what happens in the video, for instance "a dog jumps over a fence"
+    finereel.errors.QueryError: the query is empty: say what happens in the video, for instance "a dog runs"
     """
     if not isinstance(text, str):
         raise QueryError(f"a query is a text, got {type(text).__name__}: {_EXAMPLE}")
