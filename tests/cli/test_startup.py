@@ -63,7 +63,7 @@ def test_a_search_starts_quickly(indexed: Path) -> None:
         (["serach"], 2),
         (["--help"], 0),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )
 def test_errors_come_before_the_imports(arguments: list[str], status: int) -> None:
     assert cpu_seconds(arguments, status) < ERROR_SECONDS
