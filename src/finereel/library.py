@@ -8,6 +8,7 @@ for hit in library.search("a dog jumps into the water"):
     print(hit.video, hit.start, hit.score)
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
 from finereel.index.faults import storage_errors
 from finereel.index.fitting import fit_bank, refit
 from finereel.index.journal import Journal
+from finereel.index.left_out import LeftOut
 from finereel.index.lock import writer_lock
 from finereel.index.manifest import Manifest, not_found
 from finereel.index.opening import absolute, begin_library, mend_manifest, open_store
@@ -34,6 +36,7 @@ from finereel.index.stop import stop_on_interrupt
 from finereel.index.store import ClipStore
 from finereel.index.writer import Writer
 from finereel.types import CaptionHit, Hit, Problem
+from finereel.video.find import Found, nothing_found
 from finereel.video.plan import ClipPlan
 
 
@@ -98,7 +101,10 @@ class Library:
         model = self._load_model()
         with self._writing(model) as store:
             found = self._find(roots, store)
-            return self._run(store, found, roots, settings or AddSettings(), on_event)
+            left_out = LeftOut.of(found)
+            LeftOut.load(self.path).after([str(root) for root in roots], left_out).save(self.path)
+            report = self._run(store, found.videos, roots, settings or AddSettings(), on_event)
+        return replace(report, unknown=left_out.unknown, unreadable=left_out.unreadable)
 
     def search(self, text: str, top: int = 10, *, candidates: int | None = 200, per_video: int | None = 1) -> list[Hit]:
         """The clips that fit a text best, best first.
@@ -137,10 +143,11 @@ class Library:
         return library_status(self.path, store, Journal(store.folder), Bank.load(store.folder))
 
     def doctor(self) -> list[Problem]:
-        """Everything that is wrong: files that failed, were read in part or are gone, and damage to the table."""
+        """Everything that is wrong: files that failed, were read in part, left out or are gone, damage to the table."""
         store = self._existing()
         files = store.files().values()
-        return find_problems(files, Journal(store.folder), store.snapshot().clip_ids())
+        problems = find_problems(files, Journal(store.folder), store.snapshot().clip_ids())
+        return problems + LeftOut.load(self.path).problems()
 
     def remove(self, paths: Iterable[str | Path]) -> int:
         """Forget videos, by file or by folder; returns how many. The video files stay where they are."""
@@ -232,20 +239,28 @@ class Library:
                 _require_same_model(store, model, self.path)
             yield store
 
-    def _find(self, roots: list[Path], store: ClipStore) -> list[Path]:
+    def _find(self, roots: list[Path], store: ClipStore) -> Found:
         """The video files at `roots`. A root that is gone counts as vanished when the library knows files there."""
         known = [*store.files(), *(failure.path for failure in Journal(store.folder).all())]
         forgotten = {root for root in roots if any(is_below(path, str(root)) for path in known)}
-        wanted = [root for root in roots if root.exists() or root.is_symlink() or root not in forgotten]
+        wanted = [root for root in roots if os.path.lexists(root) or root not in forgotten]
         try:
-            return self._source.find(wanted) if wanted else []
+            found = self._source.find(wanted) if wanted else Found()
         except NotAVideoError:
             if not forgotten:
                 raise
-            return []
+            return Found()
+        if not found.videos and not forgotten:
+            raise nothing_found(roots, found)
+        return found
 
     def _run(
-        self, store: ClipStore, found: list[Path], roots: list[Path], settings: AddSettings, on_event: OnEvent | None
+        self,
+        store: ClipStore,
+        found: Iterable[Path],
+        roots: list[Path],
+        settings: AddSettings,
+        on_event: OnEvent | None,
     ) -> AddReport:
         journal = Journal(store.folder)
         with stop_on_interrupt() as stop:

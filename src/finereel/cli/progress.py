@@ -85,6 +85,8 @@ class IndexProgress(View):
             self._bar.advance(self._task)
             if event.partial:
                 self._say("partly read", event.path, event.partial)
+            elif event.note:
+                self._say("coarse", event.path, event.note)
         elif isinstance(event, FileRenamed):
             self._say("moved", event.path, f"was {event.old_path}")
         elif isinstance(event, FileFailed):

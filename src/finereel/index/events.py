@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from finereel.errors import ConfigError
+from finereel.errors import ConfigError, unknown_name
+from finereel.video.plan import MODES
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class AddSettings:
         for name in ("clip_seconds", "batch_clips", "commit_clips", "queue_clips", "ann_threshold"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.mode not in MODES:
+            raise unknown_name("decode mode", self.mode, MODES)
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,14 @@ class FileStarted:
 @dataclass(frozen=True)
 class FileIndexed:
     """All clips of a file are committed and can be found. partial: why a damaged file gave only some
-    clips, else empty."""
+    clips, else empty. note: how a sound file was read other than planned, else empty."""
 
     path: str
     clips: int
     decode_seconds: float
     encode_seconds: float
     partial: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,9 @@ OnEvent = Callable[[AddEvent], None]
 class AddReport:
     """What an `add` did. interrupted: stopped by Ctrl-C; all that is counted here is committed.
 
-    indexed counts videos encoded by this run, clips theirs. decode_seconds and encode_seconds overlap in time.
+    indexed counts videos encoded by this run, clips theirs, coarse those of them that were read by keyframes because
+    decoding every frame took too long. decode_seconds and encode_seconds overlap in time. unknown: files of unknown
+    kind that were left out. unreadable: folders that could not be read, each with the reason.
     """
 
     indexed: int = 0
@@ -118,3 +124,6 @@ class AddReport:
     encode_seconds: float = 0.0
     seconds: float = 0.0
     interrupted: bool = False
+    coarse: int = 0
+    unknown: tuple[str, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()

@@ -18,13 +18,15 @@ NAME = "failures.jsonl"
 
 @dataclass(frozen=True)
 class Failure:
-    """What is wrong with a file. `partial`: some clips of it decode and are searchable."""
+    """What is wrong with a file. `partial`: some clips of it decode and are searchable; `coarse`: all of it does, and
+    `error` only says that it was read by keyframes."""
 
     path: str
     size: int
     mtime_ns: int
     error: str
     partial: bool = False
+    coarse: bool = False
 
     def concerns(self, state: FileState) -> bool:
         """Whether the file is still the one that failed; a changed file is tried again."""

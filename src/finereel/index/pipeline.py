@@ -35,7 +35,8 @@ class Began:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A whole file, encoded in half precision. `partial`: why a damaged file gave only some clips, else empty."""
+    """A whole file, encoded in half precision. `partial`: why a damaged file gave only some clips, `note`: how
+    a sound one was read other than planned, else empty."""
 
     job: EncodeJob
     video_id: str
@@ -44,6 +45,7 @@ class Encoded:
     decode_seconds: float
     encode_seconds: float
     partial: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class _Finished:
     video_id: str
     decode_seconds: float
     partial: str
+    note: str
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ class _FileEncoder:
             decode_seconds=message.decode_seconds,
             encode_seconds=self._seconds,
             partial=message.partial,
+            note=message.note,
         )
 
     def _encode(self) -> None:
@@ -206,7 +210,7 @@ class _Decoder:
                 if not self._put(_Decoded(clip, _record(clip))):
                     stream.close()
                     break
-            return _Finished(job, video_id, stream.decode_seconds, stream.warning)
+            return _Finished(job, video_id, stream.decode_seconds, stream.warning, stream.note)
         except (VideoError, OSError) as error:
             return Failed(job, error)
 

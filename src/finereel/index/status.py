@@ -54,7 +54,9 @@ def library_status(library: Path, store: ClipStore, journal: Journal, bank: Bank
 def find_problems(files: Iterable[FileRecord], journal: Journal, clip_ids: list[str]) -> list[Problem]:
     """Files that failed, files of which a part is missing, files that are gone, and clips that exist twice."""
     problems = [
-        Problem(failure.path, f"partly read: {failure.error}" if failure.partial else failure.error)
+        Problem(
+            failure.path, f"partly read: {failure.error}" if failure.partial and not failure.coarse else failure.error
+        )
         for failure in journal.all()
     ]
     gone = "the file is gone; put it back, or forget it with `finereel remove`"

@@ -123,8 +123,9 @@ class Writer:
             self._fail(Failure(job.path, job.state.size, job.state.mtime_ns, describe(error)))
             return
         taken.add(file_id)
-        if encoded.partial:
-            self._journal.record(Failure(job.path, job.state.size, job.state.mtime_ns, encoded.partial, partial=True))
+        if why := encoded.partial or encoded.note:
+            coarse = not encoded.partial
+            self._journal.record(Failure(job.path, job.state.size, job.state.mtime_ns, why, True, coarse))
         pending.rows.append(rows)
         pending.done.append(encoded)
         pending.replaced.extend([job.replaces] if job.replaces else [])
@@ -136,11 +137,12 @@ class Writer:
         if not pending.rows:
             return
         self._store.commit(pending.rows, pending.replaced)
-        self._journal.forget({done.job.path for done in pending.done if not done.partial})
+        self._journal.forget({done.job.path for done in pending.done if not (done.partial or done.note)})
         for done in pending.done:
             times = (done.decode_seconds, done.encode_seconds)
             self._count(indexed=1, clips=len(done.clips), decode_seconds=times[0], encode_seconds=times[1])
-            self._on_event(events.FileIndexed(done.job.path, len(done.clips), *times, done.partial))
+            self._count(coarse=bool(done.note))
+            self._on_event(events.FileIndexed(done.job.path, len(done.clips), *times, done.partial, done.note))
 
     def _fail_job(self, outcome: Failed) -> None:
         job = outcome.job

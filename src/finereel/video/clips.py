@@ -99,7 +99,7 @@ class ClipReader:
             window = Window(start, start + self._plan.length)
             covered = self.covered
             clip = self._clip(window)
-            if clip is None or self.covered - start < TAIL * self._plan.length:
+            if clip is None or len(clip.frames) < TAIL * self._plan.num_frames:
                 self.covered = covered
                 return
             yield clip

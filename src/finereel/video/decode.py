@@ -63,7 +63,10 @@ class Source:
 
     @property
     def fps(self) -> float:
-        rate = self._stream.average_rate or self._stream.guessed_rate
+        average, guessed = self._stream.average_rate, self._stream.guessed_rate
+        rate = (
+            average or guessed if self._can_seek else guessed or average
+        )  # raw streams: an average is FFmpeg's default
         return float(rate) if rate and 0.01 <= rate <= 1000 else 25.0
 
     def keyframe_times(self) -> Float64[np.ndarray, " n"]:
