@@ -258,10 +258,11 @@ class Source:
         self._stream.codec_context.thread_count = min(4, os.cpu_count() or 1)
 
     def _check_duration(self) -> None:
-        if self.duration > self._limits.max_duration_s:
+        claimed = max(self.duration, (self._container.duration or 0) / 1e6)
+        if claimed > self._limits.max_duration_s:
             raise VideoLimitError(
                 f"{shown(self._path)}: expected at most {self._limits.max_duration_s:.0f} s of video, the file claims "
-                f"{self.duration:.0f} s; repair it or raise max_duration_s"
+                f"{claimed:.0f} s; repair it or raise max_duration_s"
             )
 
 
