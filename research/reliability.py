@@ -7,9 +7,12 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attacks import media
 from attacks.base import Attack, Result
 
-ATTACKS: dict[str, tuple[Attack, int, int]] = {}
+ATTACKS: dict[str, tuple[Attack, int, int]] = {
+    "media": (media.attack, 2400, 90),
+}
 """Name -> (attack, inputs of a full run, inputs of a short run)."""
 
 
