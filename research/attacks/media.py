@@ -55,9 +55,9 @@ def attack(scratch: Path, count: int, seed: int) -> list[Result]:
 
 
 def changing_files(folder: Path, count: int) -> list[Path]:
-    """Videos of a minute, in several containers; their names say what will happen to them."""
+    """Videos of 24 s, in several containers; their names say what will happen to them."""
     sources = {
-        suffix: make(folder / f"change.{suffix}", codec, frames=1500, size=(160, 120)).read_bytes()
+        suffix: make(folder / f"change.{suffix}", codec, frames=600, size=(160, 120)).read_bytes()
         for suffix, codec in (("mkv", "libx264"), ("mp4", "libx264"), ("avi", "mpeg4"), ("ts", "mpeg2video"))
     }
     paths = []

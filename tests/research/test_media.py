@@ -50,7 +50,7 @@ def test_time_memory_and_leaks_are_seen(video: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(media, "MIB", 1024)
     readers: list[media.VideoReader] = []
     close = media.VideoReader.close
-    monkeypatch.setattr(media.VideoReader, "close", readers.append)
+    monkeypatch.setattr(media.VideoReader, "close", lambda reader: readers.append(reader))
     assert media.judge([video])[0].endswith("is left")
     for reader in readers:
         close(reader)
