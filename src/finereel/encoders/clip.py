@@ -1,17 +1,18 @@
-"""CLIP towers from `transformers`, with every token projected and the token shift inside the vision blocks."""
+"""CLIP towers with every token projected and the token shift inside the vision blocks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
-from transformers import CLIPConfig, CLIPModel
 
+from finereel.encoders.geometry import ClipGeometry
 from finereel.encoders.pixels import normalize_pixels
 from finereel.encoders.prompts import Prompts, read_block
 from finereel.encoders.text_tower import encode_tokens
 from finereel.encoders.token_shift import shift_tokens
+from finereel.encoders.towers import ClipTowers
 from finereel.errors import ConfigError, ModelError
 
 _SHORT_ROW = 100
@@ -22,7 +23,7 @@ class ClipEncoder(nn.Module):
     """Both towers of a CLIP-architecture model; all outputs live in the shared D-dimensional space.
 
     Args:
-        clip: the towers; `transformers.CLIPModel` of any geometry.
+        clip: the towers, of any geometry.
         shifted_blocks: vision block indexes that attend over shifted tokens (UCoFiA: 10 and 11; empty for none).
         mask_padding: keep padded frames out of the token shift; False reproduces the published code.
 
@@ -31,7 +32,7 @@ class ClipEncoder(nn.Module):
 
     kind = "clip"
 
-    def __init__(self, clip: CLIPModel, shifted_blocks: Sequence[int] = (), mask_padding: bool = True) -> None:
+    def __init__(self, clip: ClipTowers, shifted_blocks: Sequence[int] = (), mask_padding: bool = True) -> None:
         super().__init__()
         self.clip = clip
         self.shifted_blocks = frozenset(shifted_blocks)
@@ -44,17 +45,17 @@ class ClipEncoder(nn.Module):
     @property
     def dim(self) -> int:
         """D, the width of the shared space."""
-        return int(self.clip.config.projection_dim)
+        return self.clip.config.projection_dim
 
     @property
     def image_size(self) -> int:
         """Side of the square input image in pixels."""
-        return int(self.clip.config.vision_config.image_size)
+        return self.clip.config.vision_config.image_size
 
     @property
     def max_words(self) -> int:
         """The most tokens the text tower has positions for."""
-        return int(self.clip.config.text_config.max_position_embeddings)
+        return self.clip.config.text_config.max_position_embeddings
 
     @property
     def scale(self) -> Float[Tensor, ""]:
@@ -75,9 +76,7 @@ class ClipEncoder(nn.Module):
 
     def describe(self) -> dict[str, Any]:
         """The towers' geometry as JSON values; `encoder_from_description` builds the same encoder again."""
-        towers = self.clip.config.to_dict()
-        kept = {name: _geometry(towers[name]) for name in ("text_config", "vision_config")}
-        return {"projection_dim": self.dim, **kept}
+        return self.clip.config.describe()
 
     def to_input(self, frames: UInt8[Tensor, "V F H H 3"] | Float[Tensor, "V F N D"]) -> Float[Tensor, "V F ..."]:
         """Frames of the model's size, in normalised space; tokens that this vision tower gave before stay."""
@@ -87,16 +86,16 @@ class ClipEncoder(nn.Module):
         """Short rows train 1.4 times faster with plain attention than with the fused kernel (bfloat16, two cores)."""
         vision = self.clip.config.vision_config
         if (vision.image_size // vision.patch_size) ** 2 <= _SHORT_ROW:
-            self.clip.set_attn_implementation("eager")
+            self.clip.set_kernel("eager")
 
     def finish_training(self) -> None:
         """Back to what a loaded model computes with: the two kernels differ in the last bits."""
-        self.clip.set_attn_implementation("sdpa")
+        self.clip.set_kernel("sdpa")
 
     @property
     def visual_width(self) -> int:
         """E, the width of a token inside the vision tower."""
-        return int(self.clip.config.vision_config.hidden_size)
+        return self.clip.config.vision_config.hidden_size
 
     def encode_tokens(
         self, input_ids: Int64[Tensor, "T W"], prompts: Float[Tensor, "n E"] | None = None
@@ -155,9 +154,9 @@ class ClipEncoder(nn.Module):
         tokens, the residual does not; from `count` on they are no tokens of the picture, and stay."""
         block = self.clip.vision_model.encoder.layers[number]
         if number not in self.shifted_blocks:
-            passed: Tensor = block(hidden, attention_mask=None)
+            passed: Tensor = block(hidden)
             return passed
-        attended, _ = block.self_attn(self._seen(number, hidden, frame_mask, count))
+        attended = block.self_attn(self._seen(number, hidden, frame_mask, count))
         hidden = hidden + attended
         result: Tensor = hidden + block.mlp(block.layer_norm2(hidden))
         return result
@@ -177,20 +176,6 @@ class ClipEncoder(nn.Module):
         return tokens.reshape(*frame_mask.shape, *tokens.shape[1:])
 
 
-def clip_from_config(values: dict[str, Any]) -> CLIPModel:
+def clip_from_config(values: Mapping[str, Any]) -> ClipTowers:
     """Freshly initialised towers from a `transformers` CLIP config dictionary."""
-    config = CLIPConfig.from_dict(values)
-    config._attn_implementation = "sdpa"
-    return CLIPModel(config)
-
-
-# Geometry of a tower that decides its arithmetic; the rest of transformers' config is housekeeping.
-_TOWER_KEYS = (
-    "hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "hidden_act", "projection_dim",
-    "layer_norm_eps", "vocab_size", "max_position_embeddings", "bos_token_id", "eos_token_id", "pad_token_id",
-    "image_size", "patch_size",
-)  # fmt: skip
-
-
-def _geometry(tower: dict[str, Any]) -> dict[str, Any]:
-    return {key: tower[key] for key in _TOWER_KEYS if key in tower}
+    return ClipTowers(ClipGeometry.from_values(values))
