@@ -48,6 +48,16 @@ class TextGeometry(TowerGeometry):
     eos_token_id: int | None = 49407
     pad_token_id: int | None = 1
 
+    @property
+    def sentence_end(self) -> int | None:
+        """The token that `transformers` reads a sentence at; None for the highest id.
+
+        Configs written before that was settable say 2, whatever the vocabulary.
+        """
+        if self.eos_token_id is None:
+            raise CheckpointError("text_config.eos_token_id is missing, so no one knows where a sentence is read")
+        return None if self.eos_token_id in (2, self.vocab_size - 1) else self.eos_token_id
+
 
 @dataclass(frozen=True)
 class VisionGeometry(TowerGeometry):

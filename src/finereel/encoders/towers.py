@@ -5,7 +5,7 @@ compiler and its distributed code along. Tests hold these modules against `trans
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -106,7 +106,7 @@ class Blocks(nn.Module):
 
     def __init__(self, config: TowerGeometry) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))
+        self.layers: Any = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))
 
 
 class Block(nn.Module):
