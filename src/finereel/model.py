@@ -33,7 +33,7 @@ from finereel.preprocessing import DECODED_SIDE, read_preprocessing
 from finereel.text import Tokenizer
 from finereel.text.settings import most_tokens
 from finereel.types import Frames
-from finereel.weights import load_strictly, read_weights
+from finereel.weights import ShapesOnly, load_strictly, read_weights
 
 FORMAT = "finereel-model"
 FORMAT_VERSION = 1
@@ -369,7 +369,7 @@ def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalMo
     # An imported checkpoint brings no vocabulary; such a model encodes token ids, and its card says so.
     tokenizer = Tokenizer.load(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
     weights = read_weights(folder / "model.safetensors")
-    with torch.device("meta"):  # shapes only: every number comes from the file
+    with torch.device("meta"), ShapesOnly():  # shapes only: every number comes from the file
         encoder = encoder_from_description(described, config)
         model = RetrievalModel(encoder, config, tokenizer, name, described.get("card"))
         if model.patches is None and any(name.startswith("patches.") for name in weights):
@@ -389,7 +389,7 @@ def _load_clip(folder: Path, name: str, described: dict[str, Any]) -> RetrievalM
             f"{folder} has no model.safetensors; convert its weights first "
             "(CLIPModel.from_pretrained(...).save_pretrained(...)): pickled weights are not loaded"
         )
-    with torch.device("meta"):
+    with torch.device("meta"), ShapesOnly():
         clip = clip_from_config(described)
     load_strictly(clip, read_weights(folder / "model.safetensors"), str(folder), ignored=("position_ids",))
     tokenizer, text = Tokenizer.load(folder), clip.config.text_config

@@ -1,13 +1,32 @@
 """WEIGHT FILES -> TENSORS, and tensors into a module: all of them, or an error that names what does not fit."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from finereel.errors import CheckpointError
+
+
+class ShapesOnly(TorchFunctionMode):
+    """Within it modules are made with shapes and without numbers, on torch's meta device.
+
+    Nothing is drawn either: drawing for the meta device imports torch's compiler, half as long as torch itself.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if name in ("normal_", "uniform_", "trunc_normal_", "fill_", "zero_", "mul_", "erfinv_", "add_", "clamp_"):
+            return args[0] if args else kwargs["tensor"]
+        if name in ("randn", "eye"):
+            sides = args if name == "randn" or len(args) > 1 else (*args, *args)
+            return torch.empty(*sides, device="meta")
+        return func(*args, **kwargs)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
