@@ -132,7 +132,8 @@ class Library:
         record = store.files().get(str(path))
         if record is not None:
             return rank_captions(model, store.snapshot().of_file(record.file_id).features, captions)
-        clips = [clip.frames for clip in self._source.clips(path, ClipPlan(num_frames=model.num_frames))]
+        plan = ClipPlan(num_frames=model.num_frames, size=model.picture_size)
+        clips = [clip.frames for clip in self._source.clips(path, plan)]
         if not clips:
             raise NotAVideoError(f"{path}: no picture could be decoded")
         return rank_captions(model, model.encode_video(clips), captions)

@@ -45,6 +45,7 @@ class ToyModel:
         self.fingerprint = hashlib.blake2b(f"{seed} {dim} {frames}".encode(), digest_size=8).hexdigest()
         self.dim = dim
         self.num_frames = frames
+        self.picture_size = 256
         self.num_patches = 2 * frames
         self.num_contextual = 0
         self.encoded = 0

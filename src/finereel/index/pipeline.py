@@ -97,7 +97,7 @@ def encode_files(
 
 
 def _clip_plan(model: SearchModel, settings: AddSettings) -> ClipPlan:
-    return ClipPlan(length=settings.clip_seconds, num_frames=model.num_frames, mode=settings.mode)
+    return ClipPlan(settings.clip_seconds, model.num_frames, settings.mode, model.picture_size)
 
 
 def _encode(decoder: "_Decoder", model: SearchModel, batch_clips: int, stop: StopFlag) -> Iterator[Outcome]:
