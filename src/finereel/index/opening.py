@@ -46,8 +46,12 @@ def begin_library(library: Path, manifest: Manifest) -> ClipStore:
     return store
 
 
-def mend_manifest(library: Path, store: ClipStore) -> None:
-    """Write `library.json` again where it was damaged or lost; the caller holds the lock."""
+def prepare_writing(library: Path, store: ClipStore) -> None:
+    """Before the first change: the columns of this version, and `library.json` where it was damaged or lost.
+
+    The caller holds the lock.
+    """
+    store.upgrade()
     if read_manifest(library) is None:
         write_manifest(library, store.manifest)
 

@@ -15,9 +15,10 @@ from lancedb.table import LanceTable
 
 from finereel.disk import sync_folder
 from finereel.errors import LibraryError
+from finereel.index.columns import FILE_COLUMNS
 from finereel.index.faults import first_line, storage_errors
 from finereel.index.manifest import METADATA_KEY, Manifest
-from finereel.index.schema import FILE_COLUMNS, FileRecord, clip_schema, file_changes, to_files
+from finereel.index.schema import FileRecord, clip_schema, file_changes, late_columns, to_files
 from finereel.index.snapshot import Snapshot
 
 TABLE = "clips"
@@ -81,7 +82,19 @@ class ClipStore:
         """Every file of the library, by path."""
         with storage_errors(self.folder, "read"):
             self._table.checkout_latest()
-            return to_files(self._table.search().select(FILE_COLUMNS).limit(None).to_arrow())
+            columns = [name for name in FILE_COLUMNS if name in self.schema.names]
+            return to_files(self._table.search().select(columns).limit(None).to_arrow())
+
+    def upgrade(self) -> None:
+        """Give the table of a former version the columns it lacks, in one commit; nothing is encoded or rewritten.
+
+        Its rows have no checksums (null) until they are written again.
+        """
+        names = list(self.schema.names)
+        lacking = [field.with_nullable(True) for field in late_columns(names) if field.name not in names]
+        if lacking:
+            with storage_errors(self.folder, "brought up to date"):
+                self._table.add_columns(lacking)
 
     def commit(self, rows: Sequence[pa.Table], replaced: Sequence[str] = ()) -> None:
         """Add rows and, in the same commit, drop all rows of the files `replaced` (file ids).
