@@ -92,6 +92,8 @@ class ToyModel:
 class ToyStream:
     """Clips of a toy file; a line `! reason` ends it early with a warning, and before any clip it is broken."""
 
+    info = None
+
     def __init__(self, path: Path) -> None:
         self.warning = ""
         self.decode_seconds = 0.001

@@ -4,4 +4,5 @@ CHECKSUMS = "checksums"
 FILE_CHECKSUMS = "file_checksums"
 
 FILE_COLUMNS = ["file_id", "video_id", "path", "size", "mtime_ns", "missing", "warning"]
-"""What says which file a clip belongs to; the same in every clip of a file."""
+"""What says which file a clip belongs to; the same in every clip of a file, but for films that were committed in parts
+(see `finereel.index.schema.UNFINISHED`)."""

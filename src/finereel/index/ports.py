@@ -11,7 +11,7 @@ from torch import Tensor
 from finereel.features import Scores, TextFeatures, VideoFeatures
 from finereel.types import Frames
 from finereel.video.identity import FileState
-from finereel.video.plan import Clip, ClipPlan
+from finereel.video.plan import Clip, ClipPlan, VideoInfo
 
 
 @runtime_checkable
@@ -41,10 +41,12 @@ class SearchModel(Protocol):
 class ClipStream(Protocol):
     """The clips of one file in time order, decoded as they are asked for; `finereel.video.reader.ClipStream` is one.
 
-    After the last clip, `warning` says why a damaged file gave only some of its clips (empty for a sound file) and
-    `decode_seconds` what decoding took.
+    `info`: what the file is, known from the first clip on. After the last clip, `warning` says why a damaged file gave
+    only some of its clips (empty for a sound file) and `decode_seconds` what decoding took.
     """
 
+    @property
+    def info(self) -> VideoInfo | None: ...
     @property
     def warning(self) -> str: ...
     @property

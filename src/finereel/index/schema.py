@@ -5,7 +5,7 @@ Vectors and tokens are fixed-size lists of float16: measured against raw bytes t
 checksum in its row, see `finereel.index.checksums`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +24,10 @@ from finereel.index.ports import IndexedModel
 from finereel.types import Window
 from finereel.video.identity import FileState
 
+UNFINISHED = -(2**63)
+"""Stands for the modification time in the rows of a file whose later clips are still to come. The row that completes
+the file has the real one, so a file is finished exactly when one of its rows says so."""
+
 
 @dataclass(frozen=True)
 class FileRecord:
@@ -39,6 +43,15 @@ class FileRecord:
     state: FileState
     missing: bool = False
     warning: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether all clips of the file are in the library."""
+        return self.state.mtime_ns != UNFINISHED
+
+    def begun(self) -> "FileRecord":
+        """The record for rows that other clips of the file follow; it fits no file on disk."""
+        return replace(self, state=FileState(self.state.size, UNFINISHED))
 
 
 @dataclass(frozen=True)
@@ -125,14 +138,19 @@ def decode_path(stored: str) -> str:
 
 
 def to_rows(
-    file: FileRecord, clips: list[ClipRecord], features: VideoFeatures, bias: ClipBias | None, schema: pa.Schema
+    file: FileRecord,
+    clips: list[ClipRecord],
+    features: VideoFeatures,
+    bias: ClipBias | None,
+    schema: pa.Schema,
+    first: int = 0,
 ) -> pa.Table:
-    """All clips of one file as table rows.
+    """Clips of one file as table rows, clip number `first` and those after it.
 
     Raises DataError when a feature is not finite in half precision: such a clip could never be ranked.
     """
     columns: dict[str, Any] = _file_columns(file, len(clips)) | {
-        "clip_id": _clip_ids(file, len(clips)),
+        "clip_id": clip_ids(file.file_id, first, len(clips)),
         "start": [clip.window.start for clip in clips],
         "end": [clip.window.end for clip in clips],
         "seconds": [_padded(clip.seconds, features.frames.shape[1]) for clip in clips],
@@ -156,7 +174,7 @@ def to_rows(
 def copy_rows(rows: pa.Table, file: FileRecord, bias: ClipBias | None) -> pa.Table:
     """The clips of one file, in time order, as the clips of another file with the same content."""
     columns: dict[str, Any] = _file_columns(file, len(rows)) | {
-        "clip_id": _clip_ids(file, len(rows)),
+        "clip_id": clip_ids(file.file_id, 0, len(rows)),
         "bias": [None] * len(rows) if bias is None else list(bias.values),
         "bank": [None if bias is None else bias.bank] * len(rows),
     }
@@ -176,13 +194,18 @@ def file_changes(files: list[FileRecord]) -> pa.Table:
 
 
 def to_files(rows: pa.Table) -> dict[str, FileRecord]:
-    """The files that rows with FILE_COLUMNS belong to, by path. A table of a former version has no `warning`."""
+    """The files that rows with FILE_COLUMNS belong to, by path. A table of a former version has no `warning`.
+
+    The rows of a file that was committed in parts differ: the one that completed it says its state and its warning.
+    """
     files: dict[str, FileRecord] = {}
     columns = [name for name in FILE_COLUMNS if name in rows.schema.names]
     for row in rows.select(columns).group_by(columns).aggregate([]).to_pylist():
         path = decode_path(row["path"])
         state = FileState(row["size"], row["mtime_ns"])
-        files[path] = FileRecord(row["file_id"], row["video_id"], path, state, row["missing"], row.get("warning"))
+        record = FileRecord(row["file_id"], row["video_id"], path, state, row["missing"], row.get("warning"))
+        if record.finished or path not in files:
+            files[path] = record
     return files
 
 
@@ -210,8 +233,13 @@ def to_vectors(column: pa.ChunkedArray, dim: int) -> Float16[Tensor, "V D"]:
     return _values(column).reshape(-1, dim)
 
 
-def _clip_ids(file: FileRecord, count: int) -> list[str]:
-    return [f"{file.file_id}-{number:05d}" for number in range(count)]
+def clip_ids(file_id: str, first: int, count: int) -> list[str]:
+    """The ids of `count` clips of a file from number `first` on.
+
+    >>> clip_ids("ab", 1, 2)
+    ['ab-00001', 'ab-00002']
+    """
+    return [f"{file_id}-{number:05d}" for number in range(first, first + count)]
 
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:
