@@ -85,7 +85,8 @@ class ToyLibrary:
     def doctor(self) -> list[Problem]:
         return self.problems
 
-    def remove(self, paths: Iterable[Path]) -> int:
+    def remove(self, paths: Iterable[Path], *, exclude: bool = True) -> int:
+        self.calls.append(("remove", exclude))
         return len(list(paths))
 
 
