@@ -23,6 +23,7 @@ from finereel.index.faults import storage_errors
 from finereel.index.fitting import fit_bank, refit
 from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
+from finereel.index.left_out import LeftOut
 from finereel.index.lock import writer_lock
 from finereel.index.manifest import Manifest, not_found
 from finereel.index.opening import absolute, begin_library, open_store, prepare_writing
@@ -37,6 +38,7 @@ from finereel.index.stop import stop_on_interrupt
 from finereel.index.store import ClipStore
 from finereel.index.writer import Writer
 from finereel.types import CaptionHit, Hit, Problem
+from finereel.video.find import Found, nothing_found
 from finereel.video.plan import ClipPlan
 
 
@@ -107,13 +109,17 @@ class Library:
             settings, known = settings or AddSettings(), LibrarySettings.load(self.path)
             own = known.cut(settings.clip_seconds, store.snapshot(), self.path).name(roots)
             groups = self._away(roots, store)
-            found = [path for path in self._find(roots, store, groups) if not own.excludes(str(path))]
+            found = self._find([root for root in roots if root not in groups], store).without(own.excludes)
+            left_out = LeftOut.of(found)
+            LeftOut.load(self.path).after([root for root in roots if root not in groups], left_out).save(self.path)
             own = own.remember(roots)
             if own != known:
                 own.save(self.path)
             self._forget(store, [path for path in self._known(store) if own.excludes(path)])
-            report = self._run(store, found, roots, replace(settings, clip_seconds=own.clip_seconds), on_event)
-        return replace(report, away=report.away or away(groups))
+            settings = replace(settings, clip_seconds=own.clip_seconds)
+            report = self._run(store, found.videos, roots, settings, on_event)
+        gone = report.away or away(groups)
+        return replace(report, away=gone, unknown=left_out.unknown, unreadable=left_out.unreadable)
 
     def search(self, text: str, top: int = 10, *, candidates: int | None = 200, per_video: int | None = 1) -> list[Hit]:
         """The clips that fit a text best, best first.
@@ -277,21 +283,28 @@ class Library:
         files = store.files()
         return folders_away([root for root in roots if root not in files], [(path, False) for path in known])
 
-    def _find(self, roots: list[str], store: ClipStore, gone: Collection[str]) -> list[Path]:
+    def _find(self, roots: list[str], store: ClipStore) -> Found:
         """The video files at `roots`. A root that is gone counts as vanished when the library knows files there."""
         known = self._known(store)
         forgotten = {root for root in roots if any(is_below(path, root) for path in known)}
         wanted = [Path(root) for root in roots if os.path.lexists(root) or root not in forgotten]
-        wanted = [root for root in wanted if str(root) not in gone]
         try:
-            return self._source.find(wanted) if wanted else []
+            found = self._source.find(wanted) if wanted else Found()
         except NotAVideoError:
             if not forgotten:
                 raise
-            return []
+            return Found()
+        if not found.videos and wanted and not forgotten:
+            raise nothing_found(wanted, found)
+        return found
 
     def _run(
-        self, store: ClipStore, found: list[Path], roots: list[str], settings: AddSettings, on_event: OnEvent | None
+        self,
+        store: ClipStore,
+        found: Collection[Path],
+        roots: list[str],
+        settings: AddSettings,
+        on_event: OnEvent | None,
     ) -> AddReport:
         journal = Journal(store.folder)
         with stop_on_interrupt() as stop:

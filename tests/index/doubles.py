@@ -15,6 +15,7 @@ from torch import Tensor
 from finereel.errors import BrokenVideoError, NotAVideoError
 from finereel.features import Scores, TextFeatures, VideoFeatures, concatenate
 from finereel.types import Frames, Window
+from finereel.video.find import Found
 from finereel.video.identity import FileState, content_hash, file_state
 from finereel.video.plan import Clip, ClipPlan
 
@@ -96,6 +97,7 @@ class ToyStream:
 
     def __init__(self, path: Path) -> None:
         self.warning = ""
+        self.note = ""
         self.decode_seconds = 0.001
         self._path = path
         self._clips = self._read()
@@ -130,11 +132,11 @@ class ToySource:
         self.hashed: list[str] = []
         self.decoded: list[str] = []
 
-    def find(self, paths: Iterable[Path]) -> list[Path]:
+    def find(self, paths: Iterable[Path]) -> Found:
         found = [video for path in paths for video in (path.rglob("*.toy") if path.is_dir() else [path])]
         if not found or not all(path.exists() or path.is_symlink() for path in found):
             raise NotAVideoError("no video found")
-        return sorted(set(found))
+        return Found(tuple(sorted(set(found))))
 
     def state(self, path: Path) -> FileState:
         return file_state(path)

@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,9 +10,18 @@ import typer
 
 from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption, ModelOption
 from finereel.cli.output import print_json, shown
+from finereel.video.find import extensions
 
 if TYPE_CHECKING:
     from finereel.index.events import AddReport
+
+
+class DecodeMode(StrEnum):
+    """What `--mode` accepts, see `finereel.video.plan.MODES`."""
+
+    auto = "auto"
+    exact = "exact"
+    keyframes = "keyframes"
 
 
 def index(
@@ -27,6 +37,10 @@ def index(
             help="Length of a searchable clip, the same for all of a library.",
         ),
     ] = None,
+    mode: Annotated[
+        DecodeMode,
+        typer.Option("--mode", help="Frames: every wanted one (exact), the nearest keyframes, or what a video allows."),
+    ] = DecodeMode.auto,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed before.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -42,7 +56,7 @@ def index(
     from finereel.index.events import AddSettings
     from finereel.library import Library
 
-    settings = AddSettings(clip_seconds=clip_seconds, retry_failed=retry)
+    settings = AddSettings(clip_seconds=clip_seconds, mode=mode.value, retry_failed=retry)
     with closing(Library.open(library, model=model)) as opened, IndexProgress() as progress:
         report = opened.add(paths, on_event=progress, settings=settings)
     _finish(report, as_json)
@@ -117,4 +131,12 @@ def summary(report: "AddReport") -> str:
         lines.append(f"{report.unread} could not be read this time and will be tried again: see finereel doctor")
     if report.unfinished and not report.interrupted and not report.away:
         lines.append(f"{counted(report.unfinished)} not finished: run the same command again to go on")
+    if report.coarse:
+        lines.append(
+            f"{report.coarse} read by keyframes, because decoding every frame took too long: see finereel doctor"
+        )
+    if report.unknown:
+        files = "1 file" if len(report.unknown) == 1 else f"{len(report.unknown)} files"
+        lines.append(f"{files} of unknown kind left out ({extensions(report.unknown)}): see finereel doctor")
+    lines += [f"this folder cannot be read: {shown(path)} ({reason})" for path, reason in report.unreadable]
     return "\n".join(lines)

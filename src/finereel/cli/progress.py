@@ -97,6 +97,8 @@ class IndexProgress(View):
             self._finish()
             if event.partial:
                 self._say("partly read", event.path, event.partial)
+            elif event.note:
+                self._say("coarse", event.path, event.note)
         elif isinstance(event, FileRenamed):
             self._say("moved", event.path, f"was {event.old_path}")
         elif isinstance(event, FileFailed):

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from finereel.errors import ConfigError
+from finereel.errors import ConfigError, unknown_name
 from finereel.index.folders import Away
+from finereel.video.plan import MODES
 
 CLIP_SECONDS = 10.0
 """Length of a clip in a new library, in seconds."""
@@ -36,6 +37,8 @@ class AddSettings:
         for name in ("batch_clips", "commit_clips", "queue_clips", "ann_threshold"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.mode not in MODES:
+            raise unknown_name("decode mode", self.mode, MODES)
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,14 @@ class FileAdvanced:
 @dataclass(frozen=True)
 class FileIndexed:
     """All clips of a file are committed and can be found. partial: why a damaged file gave only some
-    clips, else empty."""
+    clips, else empty. note: how a sound file was read other than planned, else empty."""
 
     path: str
     clips: int
     decode_seconds: float
     encode_seconds: float
     partial: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,8 @@ class AddReport:
     """What an `add` did. interrupted: stopped by Ctrl-C; all that is counted here is committed.
 
     indexed counts videos that this run finished, clips what it encoded, also of a video that is not finished yet.
+    coarse: videos that were read by keyframes because decoding every frame took too long. unknown: files of unknown
+    kind that were left out. unreadable: folders that could not be read, each with the reason.
     unread: files that could not be read this time and will be tried again; failed and known_bad are bad content. away:
     folders that are not here now; their files count as missing. left: files not tried because a folder went away in
     the middle of the run. decode_seconds and encode_seconds overlap in time.
@@ -143,3 +149,6 @@ class AddReport:
     unread: int = 0
     left: int = 0
     away: tuple[Away, ...] = ()
+    coarse: int = 0
+    unknown: tuple[str, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()

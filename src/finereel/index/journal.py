@@ -20,7 +20,7 @@ from pathlib import Path
 
 from finereel.index.durable import replace_file
 from finereel.index.faults import storage_errors
-from finereel.index.schema import FileRecord
+from finereel.index.schema import PARTLY, FileRecord
 from finereel.video.identity import FileState
 
 NAME = "failures.jsonl"
@@ -80,7 +80,7 @@ class Journal:
         known = dict(files)
         for path, failure in self.current(files).items():
             if failure.partial:
-                known[path] = replace(files[path], warning=failure.error)
+                known[path] = replace(files[path], warning=PARTLY + failure.error)
         return known
 
     def record(self, failure: Failure) -> None:

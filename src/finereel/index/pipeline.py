@@ -18,7 +18,7 @@ from finereel.features import VideoFeatures
 from finereel.index.events import CLIP_SECONDS, AddSettings
 from finereel.index.plan import CONTENT, EncodeJob, describe
 from finereel.index.ports import ClipStream, SearchModel, VideoSource
-from finereel.index.schema import ClipRecord
+from finereel.index.schema import PARTLY, ClipRecord
 from finereel.index.stop import StopFlag
 from finereel.video.files import shown
 from finereel.video.plan import Clip, ClipPlan
@@ -35,11 +35,18 @@ class Began:
 
 @dataclass(frozen=True)
 class Ending:
-    """The end of a file. partial: why a damaged file gave only some clips, else empty."""
+    """The end of a file. partial: why a damaged file gave only some clips, note: how a sound one was read other than
+    planned, else empty."""
 
     decode_seconds: float
     encode_seconds: float
     partial: str
+    note: str
+
+    @property
+    def warning(self) -> str | None:
+        """What `doctor` says about the file."""
+        return f"{PARTLY}{self.partial}" if self.partial else self.note or None
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,7 @@ class _Finished:
     video_id: str
     decode_seconds: float
     partial: str
+    note: str
 
 
 @dataclass(frozen=True)
@@ -166,7 +174,7 @@ class _FileEncoder:
         frames = [decoded.clip.frames for decoded in self._waiting]
         features = self._model.encode_video(frames).to(torch.float16) if frames else None
         self._seconds += time.perf_counter() - began
-        ending = None if end is None else Ending(end.decode_seconds, self._seconds, end.partial)
+        ending = None if end is None else Ending(end.decode_seconds, self._seconds, end.partial, end.note)
         clips = [decoded.record for decoded in self._waiting]
         part = Encoded(self._job, video_id, self._first, clips, features, self._duration, ending)
         self._first += len(clips)
@@ -224,16 +232,18 @@ class _Decoder:
         try:
             video_id = video_id or self._source.content_hash(path)
             stream = self._source.clips(path, self._plan)
-            seconds, partial = self._read(job, video_id, stream)
+            partial = self._read(job, video_id, stream)
         except CONTENT as error:
             return Failed(job, self._trouble(job, video_id) or error)
         except (VideoError, OSError) as error:
             return Failed(job, error)
         trouble = self._trouble(job, video_id) if partial else None
-        return Failed(job, trouble) if trouble else _Finished(job, video_id, seconds, partial)
+        return (
+            Failed(job, trouble) if trouble else _Finished(job, video_id, stream.decode_seconds, partial, stream.note)
+        )
 
-    def _read(self, job: EncodeJob, video_id: str, stream: ClipStream) -> tuple[float, str]:
-        """Put a file's clips; returns what decoding took and why only a part was read.
+    def _read(self, job: EncodeJob, video_id: str, stream: ClipStream) -> str:
+        """Put a file's clips; returns why only a part was read, if so.
 
         A film keeps the clips that came before a limit was reached.
         """
@@ -248,8 +258,8 @@ class _Decoder:
         except CONTENT as error:
             if not begun:
                 raise
-            return stream.decode_seconds, describe(error)
-        return stream.decode_seconds, stream.warning
+            return describe(error)
+        return stream.warning
 
     def _trouble(self, job: EncodeJob, video_id: str | None) -> VideoError | OSError | None:
         """Why a bad file may be good: it cannot be read any more, or it changed while it was read."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from finereel.features import Scores, TextFeatures, VideoFeatures
 from finereel.types import Frames
+from finereel.video.find import Found
 from finereel.video.identity import FileState
 from finereel.video.plan import Clip, ClipPlan, VideoInfo
 
@@ -42,13 +43,16 @@ class ClipStream(Protocol):
     """The clips of one file in time order, decoded as they are asked for; `finereel.video.reader.ClipStream` is one.
 
     `info`: what the file is, known from the first clip on. After the last clip, `warning` says why a damaged file gave
-    only some of its clips (empty for a sound file) and `decode_seconds` what decoding took.
+    only some of its clips (empty for a sound file), `note` how a sound one was read other than planned (mostly empty)
+    and `decode_seconds` what decoding took.
     """
 
     @property
     def info(self) -> VideoInfo | None: ...
     @property
     def warning(self) -> str: ...
+    @property
+    def note(self) -> str: ...
     @property
     def decode_seconds(self) -> float: ...
 
@@ -63,8 +67,8 @@ class ClipStream(Protocol):
 class VideoSource(Protocol):
     """Where videos come from. A file that cannot give frames raises `finereel.errors.VideoError` or `OSError`."""
 
-    def find(self, paths: Iterable[Path]) -> list[Path]:
-        """The video files at and below `paths`, sorted."""
+    def find(self, paths: Iterable[Path]) -> Found:
+        """The video files at and below `paths`, and what was left out."""
         ...
 
     def state(self, path: Path) -> FileState:

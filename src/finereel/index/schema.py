@@ -28,13 +28,16 @@ UNFINISHED = -(2**63)
 """Stands for the modification time in the rows of a file whose later clips are still to come. The row that completes
 the file has the real one, so a file is finished exactly when one of its rows says so."""
 
+PARTLY = "partly read: "
+"""How the warning about a damaged file begins."""
+
 
 @dataclass(frozen=True)
 class FileRecord:
     """One video file of the library. `file_id` survives a rename; `video_id` is the hash of the content.
 
     path: as Python has it (bytes that are not UTF-8 as surrogates). missing: the file was gone when last looked for.
-    warning: why a damaged file was read only in part, None for a sound one.
+    warning: why a damaged file was read only in part, or how a sound one was read other than planned; None for most.
     """
 
     file_id: str

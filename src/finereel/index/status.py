@@ -7,6 +7,8 @@ from pathlib import Path
 from finereel.index.bank import Bank
 from finereel.index.folders import Away, away, folders_away
 from finereel.index.journal import Journal
+from finereel.index.left_out import LeftOut
+from finereel.index.schema import PARTLY
 from finereel.index.settings import LibrarySettings
 from finereel.index.store import ClipStore
 from finereel.types import Problem
@@ -60,7 +62,7 @@ def library_status(library: Path, store: ClipStore, bank: Bank | None) -> Librar
         clips=snapshot.count,
         failed=sum(not failure.passing and not failure.partial for failure in failures),
         unread=sum(failure.passing for failure in failures),
-        partial=sum(file.warning is not None for file in here),
+        partial=sum((file.warning or "").startswith(PARTLY) for file in here),
         unfinished=sum(not file.finished for file in here),
         missing=len(files) - len(here),
         away=away(folders_away(settings.folders, [(file.path, file.missing) for file in files.values()])),
@@ -77,7 +79,7 @@ def library_status(library: Path, store: ClipStore, bank: Bank | None) -> Librar
 
 
 def find_problems(library: Path, store: ClipStore) -> list[Problem]:
-    """Files that failed, are known in part only or are gone, folders that are not here, and clips that exist twice.
+    """Files that failed, are known in part only, are gone or were left out, folders that are not here, doubled clips.
 
     Every file is listed once, under the folder if that is not here.
     """
@@ -93,10 +95,11 @@ def find_problems(library: Path, store: ClipStore) -> list[Problem]:
         elif not file.finished:
             reasons[file.path] = BEGUN
         elif file.warning is not None:
-            reasons[file.path] = f"partly read: {file.warning}"
+            reasons[file.path] = file.warning
     hidden = {path for paths in groups.values() for path in paths}
     problems = [Problem(path, reasons[path]) for path in sorted(reasons) if path not in hidden]
     advice = "connect it and index again, or forget it with `finereel remove`"
     problems += [Problem(place.path, f"{place}; {advice}") for place in away(groups)]
     ids = Counter(store.snapshot().clip_ids())
-    return problems + [Problem(clip_id, TWICE) for clip_id in sorted(ids) if ids[clip_id] > 1]
+    problems += [Problem(clip_id, TWICE) for clip_id in sorted(ids) if ids[clip_id] > 1]
+    return problems + LeftOut.load(library).problems()

@@ -163,7 +163,7 @@ class Writer:
             self._open = _Open(job, job.continues or new_file_id(encoded.video_id, job.path, taken))
         if self._open.failed:
             return
-        warning = (ending.partial or None) if ending else None
+        warning = ending.warning if ending else None
         record = FileRecord(self._open.file_id, encoded.video_id, job.path, job.state, warning=warning)
         try:
             self._take(encoded, record if ending else record.begun(), model)
@@ -206,9 +206,9 @@ class Writer:
         for done in pending.done:
             assert done.ending is not None
             times = (done.ending.decode_seconds, done.ending.encode_seconds)
-            self._count(indexed=1, decode_seconds=times[0], encode_seconds=times[1])
+            self._count(indexed=1, coarse=bool(done.ending.note), decode_seconds=times[0], encode_seconds=times[1])
             clips = done.first + len(done.clips)
-            self._on_event(events.FileIndexed(done.job.path, clips, *times, done.ending.partial))
+            self._on_event(events.FileIndexed(done.job.path, clips, *times, done.ending.partial, done.ending.note))
 
     def _fail_job(self, job: EncodeJob, error: Exception, folders: Sequence[str] = ()) -> None:
         """Note what is wrong with a file; bad content loses its rows, what cannot be read this time keeps them."""

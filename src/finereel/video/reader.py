@@ -42,13 +42,15 @@ class ClipStream(Iterator[Clip]):
     """The clips of one file, as they are decoded. Iterate once; `close` gives up early (this costs the child).
 
     info: known from the first clip on. warning: empty, or after the last clip what was wrong with a file of which part
-    could be read. decode_seconds: time the child spent on the file, known after the last clip.
+    could be read. note: empty, or after the last clip how a sound file was read other than planned (by keyframes).
+    decode_seconds: time the child spent on the file, known after the last clip.
     Raises a VideoError that names the file when no clip can be had.
     """
 
     def __init__(self, worker: Worker, path: str, plan: ClipPlan) -> None:
         self.info: VideoInfo | None = None
         self.warning = ""
+        self.note = ""
         self.decode_seconds = 0.0
         self._worker = worker
         self._path = path
@@ -94,9 +96,12 @@ class ClipStream(Iterator[Clip]):
             return self._clip(header)
         if kind == "info":
             self.info = VideoInfo(**{name: value for name, value in header.items() if name != "kind"})
+        elif kind == "progress":
+            self._worker.restart_clock()
         elif kind == "end":
             self._done = True
             self.decode_seconds = float(header["seconds"])
+            self.note = str(header["note"])
             self.warning = str(header["warning"])
             if self.warning:
                 self.warning = str(_explained(BrokenVideoError(self.warning), self._worker.words()))

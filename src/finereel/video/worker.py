@@ -160,7 +160,8 @@ class Worker:
         if not ready:
             self.kill()
             raise VideoLimitError(
-                f"no clip within {self._limits.deadline_s:g} s; raise deadline_s, or read keyframes only"
+                f"no clip within {self._limits.deadline_s:g} s; raise deadline_s, or read keyframes only "
+                "(`--mode keyframes`)"
             )
 
     def _gone(self) -> BrokenVideoError:
