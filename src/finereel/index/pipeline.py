@@ -237,10 +237,9 @@ class _Decoder:
             return Failed(job, self._trouble(job, video_id) or error)
         except (VideoError, OSError) as error:
             return Failed(job, error)
-        trouble = self._trouble(job, video_id) if partial else None
-        return (
-            Failed(job, trouble) if trouble else _Finished(job, video_id, stream.decode_seconds, partial, stream.note)
-        )
+        if partial and (trouble := self._trouble(job, video_id)):
+            return Failed(job, trouble)
+        return _Finished(job, video_id, stream.decode_seconds, partial, stream.note)
 
     def _read(self, job: EncodeJob, video_id: str, stream: ClipStream) -> str:
         """Put a file's clips; returns why only a part was read, if so.
