@@ -213,8 +213,9 @@ class Library:
     ) -> AddReport:
         """Index every video of the library again with another model.
 
-        The old index answers until the new one is complete and then goes. When interrupted, the same call goes on.
-        A fitted normalisation is fitted again with the same captions.
+        The old index answers until the new one is complete and then goes. When interrupted, the same call goes on; so it
+        does when videos could not be read this time (`unread`) or their folder is not here now (`away`). A fitted
+        normalisation is fitted again with the same captions.
         """
         old = self._existing()
         self._wanted, self._model = model, None
@@ -224,7 +225,10 @@ class Library:
             own = LibrarySettings.load(self.path).cut(settings.clip_seconds, old.snapshot(), self.path)
             own.save(self.path)
             store = begin_rebuild(self.path, old, _indexed(fresh))
-            found = [Path(path) for path, file in old.files().items() if not file.missing and not vanished(path)]
+            known = [path for path, file in old.files().items() if not file.missing]
+            if gone := folders_away(own.folders, [(path, vanished(path)) for path in known]):
+                return AddReport(left=len(known), away=away(gone))
+            found = [Path(path) for path in known if not vanished(path)]
             report = self._run(store, found, [], replace(settings, clip_seconds=own.clip_seconds), on_event)
             if not report.interrupted and not report.away and not report.unread:
                 bank = refit(Bank.load(old.folder), store.snapshot(), fresh)
