@@ -213,9 +213,9 @@ class Library:
     ) -> AddReport:
         """Index every video of the library again with another model.
 
-        The old index answers until the new one is complete and then goes. When interrupted, the same call goes on; so it
-        does when videos could not be read this time (`unread`) or their folder is not here now (`away`). A fitted
-        normalisation is fitted again with the same captions.
+        The old index answers until the new one is complete and then goes. When interrupted, the same call goes on. It
+        does so as well when videos could not be read this time (`unread`) or their folder is not here now (`away`).
+        A fitted normalisation is fitted again with the same captions.
         """
         old = self._existing()
         self._wanted, self._model = model, None

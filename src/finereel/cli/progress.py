@@ -3,7 +3,6 @@
 Where stderr is not a terminal there is no bar but a plain line now and then.
 """
 
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +31,7 @@ Shown = TypeVar("Shown", bound="View")
 
 def bar(console: Console | None = None) -> Progress:
     """A progress bar for things counted one by one; silent where stderr is not a terminal."""
+    console = console or Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -40,8 +40,8 @@ def bar(console: Console | None = None) -> Progress:
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False, style="dim"),
-        console=console or Console(stderr=True),
-        disable=not (console or sys.stderr.isatty()),
+        console=console,
+        disable=not console.is_terminal,
     )
 
 
