@@ -11,7 +11,8 @@ FinereelError
 ├── LibraryError          a library folder that cannot be used as asked
 │   ├── LibraryNotFoundError  there is none at that path
 │   ├── ModelMismatchError    indexed with another model
-│   └── LibraryBusyError      another process is writing
+│   ├── LibraryBusyError      another process is writing
+│   └── DamagedLibraryError   stored data are not what was written; `finereel doctor --repair` keeps the rest
 ├── TrainingError         training that cannot go on; its last checkpoint is kept
 ├── ProposalError         a language model for proposals that does not answer; what it answered is kept
 ├── DataError             annotations or captions that do not parse (names file and line)
@@ -67,6 +68,10 @@ class ModelMismatchError(LibraryError):
 
 class LibraryBusyError(LibraryError):
     """Another process is writing to the library."""
+
+
+class DamagedLibraryError(LibraryError):
+    """Stored data are not what was written, or are gone; `finereel doctor --repair` keeps what is whole."""
 
 
 class TrainingError(FinereelError):

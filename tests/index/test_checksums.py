@@ -104,6 +104,7 @@ def old_library(library: Path, videos: Path) -> Library:
     kept = table.drop_columns([CHECKSUMS, FILE_CHECKSUMS, "warning"])
     described = {METADATA_KEY: ClipStore.open(folder).manifest.to_json()}
     lancedb.connect(folder).create_table(TABLE, kept.replace_schema_metadata(described), mode="overwrite")
+    (folder / "head.json").unlink()
     return Library.open(library, ToyModel(), ToySource())
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, UInt32
 
-from finereel.index.columns import CHECKSUMS, FILE_CHECKSUMS, FILE_COLUMNS
+from finereel.index.columns import CHECKSUM_COLUMNS, CHECKSUMS, FILE_CHECKSUMS, FILE_COLUMNS
 
 NULL = 0x4E554C4C
 """Stands for the checksum of a null."""
@@ -25,7 +25,7 @@ Checksums = UInt32[np.ndarray, "N C"]
 
 def clip_columns(names: Sequence[str]) -> list[str]:
     """The columns of a table that `checksums` covers, in its order."""
-    return [name for name in names if name not in (*FILE_COLUMNS, CHECKSUMS, FILE_CHECKSUMS)]
+    return [name for name in names if name not in (*FILE_COLUMNS, *CHECKSUM_COLUMNS)]
 
 
 def checksum_columns(names: Sequence[str]) -> list[str]:

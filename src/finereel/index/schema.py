@@ -19,7 +19,7 @@ from torch.nn.functional import normalize
 from finereel.errors import DataError
 from finereel.features import VideoFeatures
 from finereel.index.checksums import as_lists, checksums_of, clip_columns, with_checksums
-from finereel.index.columns import CHECKSUMS, FILE_CHECKSUMS, FILE_COLUMNS
+from finereel.index.columns import CHECKSUM_COLUMNS, CHECKSUMS, FILE_CHECKSUMS, FILE_COLUMNS
 from finereel.index.ports import IndexedModel
 from finereel.types import Window
 from finereel.video.identity import FileState
@@ -169,7 +169,7 @@ def to_rows(
         columns |= {"patches": _halves(features.patches, file.path), "patch_mask": _pack_mask(features.patch_mask)}
     if features.contextual.shape[1]:
         columns["contextual"] = _halves(features.contextual, file.path)
-    plain = [field for field in schema if field.name not in (CHECKSUMS, FILE_CHECKSUMS)]
+    plain = [field for field in schema if field.name not in CHECKSUM_COLUMNS]
     arrays = [_array(columns[field.name], field.type) for field in plain]
     return with_checksums(pa.Table.from_arrays(arrays, schema=pa.schema(plain)), schema)
 
