@@ -56,13 +56,13 @@ def make_video(path: Path, recipe: Recipe = Recipe()) -> Path:
 def repeat_video(path: Path, recipe: Recipe, times: int) -> Path:
     """A video of blurred noise: `recipe` encoded once, its packets written `times` times."""
     chance = np.random.default_rng(0)
-    options = {"preset": "ultrafast", "bf": "0", "g": str(recipe.frames)}
+    options = {"preset": "ultrafast", "crf": "40", "bf": "0", "g": str(recipe.frames)}
     with av.open(str(path), "w") as output:
         stream = output.add_stream(recipe.codec, rate=recipe.fps, options=options)
         stream.width, stream.height, stream.pix_fmt = recipe.width, recipe.height, recipe.pixels
         packets = []
         for _ in range(recipe.frames):
-            noise = chance.integers(0, 256, (recipe.height // 16, recipe.width // 16, 3), dtype=np.uint8)
+            noise = chance.integers(0, 256, (recipe.height // 128, recipe.width // 128, 3), dtype=np.uint8)
             frame = av.VideoFrame.from_ndarray(noise, "rgb24").reformat(recipe.width, recipe.height)
             packets += stream.encode(frame)
         packets += stream.encode()
