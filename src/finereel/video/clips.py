@@ -51,7 +51,7 @@ class Pace:
     """How long reading may take.
 
     patience: seconds for a clip, or for STRIDE seconds of a longer one, after which `auto` goes on with keyframes.
-    on_progress: called after every such stretch within a clip.
+    on_progress: called after every such stretch within a clip, and when keyframes are begun with.
     """
 
     patience: float = math.inf
@@ -139,6 +139,7 @@ class ClipReader:
                 f"read by keyframes only from {window.start:.0f} s on, because decoding every frame took longer than "
                 f"{self._pace.patience:g} s a clip"
             )
+            self._pace.on_progress()
             self._turn_to(window, "keyframes")
             frames = self._frames(times)
         self.covered = self._reel.position if self._reel.ended else window.end

@@ -222,12 +222,7 @@ class Source:
         return aspect if aspect and Fraction(1, 8) <= aspect <= 8 else Fraction(1)
 
     def _find_duration(self) -> float:
-        container = self._container
-        if own := self._own_duration():
-            return own
-        if container.duration and container.duration > 0:
-            return container.duration / 1e6
-        return self._measured_duration()
+        return self._own_duration() or self._whole_duration() or self._measured_duration()
 
     def _own_duration(self) -> float:
         """Seconds of the picture stream by its header; 0.0 where only the whole file's length is known."""
@@ -237,8 +232,14 @@ class Source:
         end = _clock_seconds(stream.metadata.get("DURATION", ""))  # what Matroska's writers note
         if end > 0:
             return max(end - self._origin(), 1 / self.fps)
-        whole = self._container.duration or 0
-        return max(0.0, whole / 1e6) if len(self._container.streams) == 1 else 0.0
+        return self._whole_duration() if len(self._container.streams) == 1 else 0.0
+
+    def _whole_duration(self) -> float:
+        """Seconds of the whole file by its header, 0.0 where it does not say."""
+        seconds = (self._container.duration or 0) / 1e6
+        if "matroska" in self._container.format.name:  # which notes when it ends, not how long it lasts
+            seconds -= max(0.0, self._origin()) if seconds > self._origin() else 0.0
+        return max(0.0, seconds)
 
     def _measured_duration(self) -> float:
         """The end of the last packet, by reading all of them without decoding; the file is then opened anew."""
@@ -258,10 +259,11 @@ class Source:
         self._stream.codec_context.thread_count = min(4, os.cpu_count() or 1)
 
     def _check_duration(self) -> None:
-        if self.duration > self._limits.max_duration_s:
+        claimed = max(self.duration, (self._container.duration or 0) / 1e6)
+        if claimed > self._limits.max_duration_s:
             raise VideoLimitError(
                 f"{shown(self._path)}: expected at most {self._limits.max_duration_s:.0f} s of video, the file claims "
-                f"{self.duration:.0f} s; repair it or raise max_duration_s"
+                f"{claimed:.0f} s; repair it or raise max_duration_s"
             )
 
 

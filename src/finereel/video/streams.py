@@ -36,6 +36,9 @@ PEEK_PACKETS, PEEK_ENOUGH = 2000, 50
 RARE = 50
 """A stream with this many times fewer pictures than another one is a cover or a row of thumbnails."""
 
+SMALL = 3
+"""A stream whose pictures have this many times fewer pixels than another one's is a preview."""
+
 
 def open_film(
     path: str | Path, file: BufferedReader, limits: Limits, index: int | None = None
@@ -110,12 +113,14 @@ def _candidates(path: str | Path, container: InputContainer) -> list[VideoStream
 
 
 def _choose(container: InputContainer, streams: list[VideoStream]) -> int:
-    """The index of the film: not a cover nor thumbnails, the default one, the largest, in this order."""
+    """The index of the film: no cover, thumbnails or preview, then the default one, then the largest, then the first."""
     pictures = _count_pictures(container, streams)
     most = max(pictures.values())
     streams = [s for s in streams if pictures[s.index] * RARE > most and (pictures[s.index] > 1 or most == 1)]
     longest = max(stream.duration * (stream.time_base or 0) if stream.duration else 0 for stream in streams)
     streams = [s for s in streams if not s.duration or 2 * s.duration * (s.time_base or 0) >= longest]
+    largest = max(stream.width * stream.height for stream in streams)
+    streams = [s for s in streams if s.width * s.height * SMALL >= largest]
     streams = [s for s in streams if s.disposition & Disposition.default] or streams
     return max(streams, key=lambda s: s.width * s.height).index
 
