@@ -112,7 +112,7 @@ def measured_clip_seconds(snapshot: Snapshot, wanted: float | None) -> float | N
 
     Where every video is a single clip, `wanted` is believed if none is too long for it.
     """
-    rows = snapshot.read(snapshot.table.search().select(["file_id", "start", "end"]).limit(None)).to_pylist()
+    rows = snapshot.rows(["file_id", "start", "end"]).to_pylist()
     starts = {(row["file_id"], row["start"]) for row in rows}
     lengths = Counter(row["end"] for row in rows if row["start"] == 0 and (row["file_id"], row["end"]) in starts)
     if lengths:

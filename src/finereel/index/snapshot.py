@@ -148,8 +148,8 @@ class Snapshot:
 
     def starts_of_file(self, file_id: str) -> dict[str, float]:
         """Where each clip of one file begins (seconds), by clip id, in the order of the ids."""
-        query = self.table.search().select(["clip_id", "start"]).where(f"file_id = '{file_id}'").limit(None)
-        rows = self.read(query).sort_by("clip_id")
+        rows = self.rows(["file_id", "clip_id", "start"])
+        rows = rows.filter(pc.equal(rows["file_id"], file_id)).sort_by("clip_id")
         return dict(zip(rows["clip_id"].to_pylist(), rows["start"].to_pylist(), strict=True))
 
     def thumbnails(self, clip_ids: Sequence[str]) -> dict[str, bytes]:
