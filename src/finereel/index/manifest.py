@@ -1,6 +1,7 @@
 """`library.json`: which table of a library folder is the live one, and which model it belongs to.
 
     LIBRARY/
+      settings.json         what a person decided, see `finereel.index.settings`
       library.json          this file, replaced as a whole (write beside, fsync, rename)
       lock                  the writer's operating-system lock
       index-<fingerprint>/  one per model: clips.lance, failures.jsonl, bank.npz
