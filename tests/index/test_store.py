@@ -174,7 +174,7 @@ def test_the_journal_keeps_the_last_word_on_every_file(tmp_path: Path) -> None:
     again = Journal(tmp_path)
     cut = FileRecord("ab" * 8, "cd" * 16, "/b", FileState(1, 2))
     assert [failure.error for failure in again.current({"/b": cut}).values()] == ["second", "cut"]
-    assert again.with_warnings({"/b": cut})["/b"].warning == "cut"
+    assert again.with_warnings({"/b": cut})["/b"].warning == "partly read: cut"
     again.forget({"/a", "/b", "/never"})
     assert Journal(tmp_path).paths() == []
 
