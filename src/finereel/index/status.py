@@ -8,8 +8,11 @@ from pathlib import Path
 from finereel.index.bank import Bank
 from finereel.index.journal import Journal
 from finereel.index.schema import FileRecord
+from finereel.index.settle import lost_version
 from finereel.index.store import ClipStore
 from finereel.types import Problem
+
+LOST = "the last commit was lost in a power cut; run `finereel index` again"
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class LibraryStatus:
     """videos and clips can be found; missing videos are kept but hidden; failed ones are listed by `doctor`.
 
     bytes: on disk, all of the library folder. normalization: `none` or `bank:<hash>`. version: of the clip table; it
-    grows with every commit.
+    grows with every commit. note: what else to know, for instance that a power cut took the last commit.
     """
 
     path: str
@@ -30,6 +33,7 @@ class LibraryStatus:
     fingerprint: str
     normalization: str
     version: int
+    note: str = ""
 
 
 def library_status(library: Path, store: ClipStore, journal: Journal, bank: Bank | None) -> LibraryStatus:
@@ -48,6 +52,7 @@ def library_status(library: Path, store: ClipStore, journal: Journal, bank: Bank
         fingerprint=store.manifest.model.fingerprint,
         normalization="none" if bank is None else bank.name,
         version=snapshot.version,
+        note=LOST if lost_version(store.folder) is not None else "",
     )
 
 
