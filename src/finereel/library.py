@@ -30,6 +30,7 @@ from finereel.index.opening import absolute, begin_library, open_store, prepare_
 from finereel.index.plan import Planner
 from finereel.index.ports import IndexedModel, SearchModel, VideoSource
 from finereel.index.rebuild import begin_rebuild, finish_rebuild
+from finereel.index.repair import RepairReport, find_damage, repair
 from finereel.index.search import Searcher, SearchSettings
 from finereel.index.settings import LibrarySettings
 from finereel.index.source import DiskSource
@@ -159,10 +160,29 @@ class Library:
         store = self._existing()
         return library_status(self.path, store, Bank.load(store.folder))
 
-    def doctor(self) -> list[Problem]:
+    def doctor(self, *, verify: bool = False) -> list[Problem]:
         """Everything that is wrong: files that failed, are known in part or are gone, folders that are not here now,
-        and damage to the table."""
-        return find_problems(self.path, self._existing())
+        and damage to the library.
+
+        verify: read every stored clip and compare it with its checksums.
+        """
+        damage = find_damage(self.path, verify)
+        try:
+            return damage + find_problems(self.path, self._existing())
+        except LibraryError:
+            if not damage:
+                raise
+            return damage
+
+    def repair(self) -> RepairReport:
+        """Mend damage by bit rot or a power cut: every whole clip is kept, damaged files are set aside.
+
+        Raises LibraryBusyError when another process writes, LibraryError when nothing can be kept.
+        """
+        if not self.path.is_dir():
+            raise not_found(self.path)
+        with writer_lock(self.path):
+            return repair(self.path)
 
     def remove(self, paths: Iterable[str | Path], *, exclude: bool = True) -> int:
         """Forget videos, by file or by folder; returns how many. The video files stay where they are.

@@ -23,15 +23,28 @@ def status(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     for field in fields(report):
-        table.add_row(field.name.replace("_", " "), Text(shown(_readable(field.name, getattr(report, field.name)))))
+        value = getattr(report, field.name)
+        if field.name == "note" and not value:
+            continue
+        table.add_row(field.name.replace("_", " "), Text(shown(_readable(field.name, value))))
     console().print(table)
 
 
-def doctor(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False) -> None:
-    """List every file that could not be indexed, and why. They are tried again once they change."""
+def doctor(
+    library: LibraryOption = DEFAULT_LIBRARY,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every stored clip and compare its checksums.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Keep every whole clip, set damaged files aside, say what to index again.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List every file that could not be indexed, and why, and damage to the library itself."""
     from finereel.library import Library
 
-    problems = Library.open(library).doctor()
+    if repair:
+        _repair(library, as_json)
+        return
+    problems = Library.open(library).doctor(verify=verify)
     if as_json:
         print_json([asdict(problem) for problem in problems])
         return
@@ -44,6 +57,26 @@ def doctor(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False
     for problem in problems:
         table.add_row(Text(shown(problem.path)), Text(shown(problem.error)))
     console().print(table)
+
+
+def _repair(library: Path, as_json: bool) -> None:
+    from finereel.library import Library
+
+    report = Library.open(library).repair()
+    if as_json:
+        print_json(asdict(report))
+        return
+    typer.echo(f"{report.clips} clips are whole and kept, {report.dropped} were dropped")
+    for line in report.mended:
+        typer.echo(shown(line))
+    if report.set_aside:
+        typer.echo(shown(f"{len(report.set_aside)} damaged files are set aside in {Path(library) / 'quarantine'}"))
+    if report.dropped:
+        typer.echo(
+            "index again (`finereel index` of their folders does these, and videos whose names could not be read):"
+        )
+    for video in report.videos:
+        typer.echo(shown(video))
 
 
 def remove(

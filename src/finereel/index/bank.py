@@ -144,8 +144,8 @@ def remove_bank(folder: Path) -> None:
 
 def _damaged(path: Path, why: str) -> DamagedLibraryError:
     return DamagedLibraryError(
-        f"the normalisation in {path} is damaged ({why}); fit the normalisation again, or delete that file or run "
-        "`finereel normalize --off` to search without it"
+        f"the normalisation in {path} is damaged ({why}); fit the normalisation again, or delete that file with "
+        "`finereel normalize --off` and search without it"
     )
 
 

@@ -78,10 +78,16 @@ def damaged_rows(rows: pa.Table, names: Sequence[str]) -> Bool[np.ndarray, " N"]
 
 
 _EMPTY = np.empty(0, dtype=np.uint32)
+_OF_BOOLEANS = np.array([zlib.crc32(b"\0"), zlib.crc32(b"\1")], dtype=np.uint32)
 
 
 def _of_array(array: pa.Array) -> UInt32[np.ndarray, " N"]:
-    sums = np.fromiter(map(zlib.crc32, _row_bytes(array)), dtype=np.uint32, count=len(array))
+    if array.null_count == len(array):
+        return np.full(len(array), NULL, dtype=np.uint32)
+    if pa.types.is_boolean(array.type):
+        sums = _OF_BOOLEANS[array.fill_null(False).to_numpy(zero_copy_only=False).astype(np.uint8)]
+    else:
+        sums = np.fromiter(map(zlib.crc32, _row_bytes(array)), dtype=np.uint32, count=len(array))
     if array.null_count:
         sums[array.is_null().to_numpy(zero_copy_only=False)] = NULL
     return sums
@@ -99,8 +105,7 @@ def _row_bytes(array: pa.Array) -> Sequence[bytes | memoryview]:
         return _split(_bytes(values), np.arange(len(array) + 1) * kind.list_size, kind.value_type)
     if pa.types.is_list(kind):
         return _split(_bytes(array.values), array.offsets.to_numpy(), kind.value_type)
-    width = 1 if pa.types.is_boolean(kind) else kind.bit_width // 8
-    whole = _bytes(array)
+    width, whole = kind.bit_width // 8, _bytes(array)
     return [whole[start : start + width] for start in range(0, len(whole), width)]
 
 
@@ -110,8 +115,6 @@ def _split(whole: memoryview, offsets: np.ndarray, kind: pa.DataType) -> list[me
 
 
 def _bytes(values: pa.Array) -> memoryview:
-    if pa.types.is_boolean(values.type):
-        values = values.cast(pa.uint8())
     if pa.types.is_timestamp(values.type):
         values = values.cast(pa.int64())
     numbers = values.fill_null(0) if values.null_count else values

@@ -22,12 +22,14 @@ class TableVersion:
     """One version of the table; paths are relative to its folder.
 
     data: size in bytes per data file (0 where the manifest does not say). fragments: data files per fragment number.
+    rows: number of rows per fragment, deleted ones included.
     deletions: files that hide rows. indices: folders. transaction: what Lance wrote about the commit, None if nothing.
     """
 
     version: int
     data: dict[str, int]
     fragments: dict[int, tuple[str, ...]]
+    rows: dict[int, int]
     deletions: tuple[str, ...]
     indices: tuple[str, ...]
     transaction: str | None
@@ -50,6 +52,11 @@ def manifest_files(table: Path) -> dict[int, Path]:
     return found
 
 
+def fragment_of(deletions: str) -> int:
+    """The fragment whose rows a file of deletions hides."""
+    return int(Path(deletions).name.split("-")[0])
+
+
 def manifest_name(version: int) -> str:
     """The file name of a version, below the table's folder."""
     return f"_versions/{2**64 - 1 - version}.manifest"
@@ -69,12 +76,14 @@ def _parse(content: bytes) -> TableVersion:
     fields = _message(content, int.from_bytes(content[-FOOTER : 8 - FOOTER], "little"))
     data: dict[str, int] = {}
     fragments: dict[int, tuple[str, ...]] = {}
+    rows: dict[int, int] = {}
     deletions = []
     for fragment in map(_fields, _all_bytes(fields, _FRAGMENTS)):
         number = _number(fragment, 1)
         files = {f"data/{_text(file, 1)}": _number(file, 6) for file in map(_fields, _all_bytes(fragment, 2))}
         data |= files
         fragments[number] = tuple(files)
+        rows[number] = _number(fragment, 4)
         deletions += [_deletion(number, _fields(deleted)) for deleted in _all_bytes(fragment, 3)]
     indices = []
     if _INDICES in fields:
@@ -82,7 +91,7 @@ def _parse(content: bytes) -> TableVersion:
             uuid = _all_bytes(_fields(_all_bytes(_fields(index), 1)[0]), 1)[0]
             indices.append(f"_indices/{UUID(bytes=uuid)}")
     transaction = f"_transactions/{_text(fields, _TRANSACTION)}" if _TRANSACTION in fields else None
-    return TableVersion(_number(fields, _VERSION), data, fragments, tuple(deletions), tuple(indices), transaction)
+    return TableVersion(_number(fields, _VERSION), data, fragments, rows, tuple(deletions), tuple(indices), transaction)
 
 
 def _deletion(fragment: int, fields: Fields) -> str:

@@ -67,6 +67,6 @@ def _open_named(library: Path, manifest: Manifest) -> ClipStore:
     if not (folder / "clips.lance").is_dir():
         raise LibraryError(
             f"{library} should hold {manifest.folder}/clips.lance, which is gone; restore it from a backup, "
-            "or delete the library folder and index again"
+            f"or run `finereel doctor --repair --library {library}` and index again"
         )
     return ClipStore.open(folder)

@@ -1,6 +1,5 @@
 """Damaged files are set aside in `LIBRARY/quarantine`, never deleted: somebody may still get something out of them."""
 
-import os
 from pathlib import Path
 
 from finereel.disk import sync_folder
@@ -17,7 +16,7 @@ def set_aside(library: Path, path: Path) -> Path:
         place = library / FOLDER / relative.with_name(f"{relative.name}.{number}")
         number += 1
     place.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(path, place)
+    path.replace(place)
     for folder in (path.parent, *place.parents):
         sync_folder(folder)
         if folder == library:

@@ -60,7 +60,7 @@ class Snapshot:
         self.sizes = sizes
         self.version = int(table.version)
         self.names: list[str] = table.schema.names
-        self._folder = folder
+        self.folder = folder
 
     @cached_property
     def count(self) -> int:
@@ -78,12 +78,12 @@ class Snapshot:
         Measured for 100,000 clips of 512 numbers: 50 MB are read and compared. Rows that the index does not hold yet
         are searched by Lance itself; their vectors are compared with their checksums here, with all others.
         """
-        with reading(self._folder):
+        with reading(self.folder):
             indices = [index.name for index in self.table.list_indices() if index.columns == ["vector"]]
             if not indices:
                 return False
             unindexed = self.table.index_stats(indices[0]).num_unindexed_rows
-        if changed_files(self._folder, "_indices"):
+        if changed_files(self.folder, "_indices"):
             return False
         if unindexed:
             self.check_vectors()
@@ -91,7 +91,7 @@ class Snapshot:
 
     def check_vectors(self) -> None:
         """Compare every vector with its checksum, without keeping any."""
-        with reading(self._folder):
+        with reading(self.folder):
             query = self.table.search().select(["vector", "clip_id", *self._checksums(["vector", "clip_id"])])
             for batch in query.limit(None).to_batches():
                 self._check(pa.Table.from_batches([batch]))
@@ -117,7 +117,7 @@ class Snapshot:
 
     def read(self, query: Any) -> pa.Table:
         """Run a Lance query, and compare what it gives with the checksums among it."""
-        with reading(self._folder):
+        with reading(self.folder):
             rows = query.to_arrow()
         self._check(rows)
         return rows
@@ -132,11 +132,12 @@ class Snapshot:
         """These clips with their features."""
         return self._clips(self.take_rows(row_ids, [*ROW_COLUMNS, *feature_columns(self.sizes)]))
 
-    def take_rows(self, row_ids: RowIds, columns: list[str]) -> pa.Table:
-        """Some columns of these rows, and the checksums."""
+    def take_rows(self, row_ids: RowIds, columns: list[str], with_row_id: bool = False) -> pa.Table:
+        """Some columns of these rows, and the checksums. Ids of deleted rows are passed over."""
         # Sorted first: reading 200 scattered clips took 11 ms with sorted row numbers, 112 ms without.
         ordered = np.sort(row_ids).tolist()
-        return self.read(self.table.take_row_ids(ordered).select([*columns, *self._checksums(columns)]))
+        query = self.table.take_row_ids(ordered).select([*columns, *self._checksums(columns)])
+        return self.read(query.with_row_id() if with_row_id else query)
 
     def of_file(self, file_id: str) -> Clips:
         """All clips of one file in time order; none when the library does not hold it."""
@@ -175,7 +176,7 @@ class Snapshot:
             named = rows["path"].filter(pa.array(damaged)).to_pylist() if "path" in rows.schema.names else []
             videos = ", ".join(sorted({decode_path(path) for path in named})[:3])
             raise damaged_library(
-                self._folder,
+                self.folder,
                 f"{int(damaged.sum())} of {len(rows)} clips are not what was written"
                 + (f" (as it seems of {videos})" if videos else ""),
             )

@@ -10,12 +10,14 @@ from finereel.index.journal import Journal
 from finereel.index.left_out import LeftOut
 from finereel.index.schema import PARTLY
 from finereel.index.settings import LibrarySettings
+from finereel.index.settle import lost_version
 from finereel.index.store import ClipStore
 from finereel.types import Problem
 
 GONE = "the file is gone; put it back, or forget it with `finereel remove`"
 BEGUN = "not finished: its first clips can be found, the rest comes with the next `finereel index`"
 TWICE = "this clip is in the table more than once; index again"
+LOST = "the last commit was lost in a power cut; run `finereel index` again"
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class LibraryStatus:
     unfinished: of the videos, those of which a part could not be read or is still to be indexed. away: folders that are
     not here now. clip_seconds: the length of a clip. folders, excluded, included: see
     `finereel.index.settings.LibrarySettings`. bytes: on disk, all of the library folder. normalization: `none` or
-    `bank:<hash>`. version: of the clip table; it grows with every commit.
+    `bank:<hash>`. version: of the clip table; it grows with every commit. note: what else to know, for instance that a
+    power cut took the last commit.
     """
 
     path: str
@@ -47,6 +50,7 @@ class LibraryStatus:
     folders: tuple[str, ...]
     excluded: tuple[str, ...]
     included: tuple[str, ...]
+    note: str = ""
 
 
 def library_status(library: Path, store: ClipStore, bank: Bank | None) -> LibraryStatus:
@@ -75,6 +79,7 @@ def library_status(library: Path, store: ClipStore, bank: Bank | None) -> Librar
         folders=settings.folders,
         excluded=settings.excluded,
         included=settings.included,
+        note=LOST if lost_version(store.folder) is not None else "",
     )
 
 

@@ -72,13 +72,18 @@ class ClipStore:
 
         Raises DamagedLibraryError when a file that says which rows are deleted is not what was written.
         """
+        snapshot = self.unchecked_snapshot()
+        changed = changed_files(self.folder, "_deletions")
+        if changed and self.version() == snapshot.version:
+            raise damaged_library(self.folder, f"{changed[0]} is not what was written")
+        return snapshot
+
+    def unchecked_snapshot(self) -> Snapshot:
+        """The newest committed state, whatever became of its deleted rows."""
         version = self.version()
         with reading(self.folder):
             table = lancedb.connect(self.folder).open_table(TABLE)
             table.checkout(version)
-        changed = changed_files(self.folder, "_deletions")
-        if changed and self.version() == version:
-            raise damaged_library(self.folder, f"{changed[0]} is not what was written")
         return Snapshot(table, self.manifest.model, self.folder)
 
     def version(self) -> int:
@@ -136,6 +141,18 @@ class ClipStore:
         """
         with self._committing("written"):
             self._table.merge_insert("file_id").when_matched_update_all().execute(file_changes(list(files)))
+
+    def overwrite(self, schema: pa.Schema, rows: Iterator[pa.RecordBatch]) -> None:
+        """Put these rows in the place of all rows, in one commit; former versions keep theirs."""
+        with self._committing("written"):
+            reader = pa.RecordBatchReader.from_batches(schema, rows)
+            self._table = lancedb.connect(self.folder).create_table(TABLE, reader, mode="overwrite")
+
+    def drop_indices(self) -> None:
+        """Search exactly until `refresh_ann` makes the approximate index again."""
+        with self._committing("written"):
+            for index in self._table.list_indices():
+                self._table.drop_index(index.name)
 
     def tidy(self, force: bool = False) -> None:
         """Merge small fragments and drop versions older than KEEP_OLD, once they are worth the copying."""
