@@ -32,6 +32,24 @@ def test_passes_paths_model_and_settings(run: Any, library: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize("mode", ["exact", "keyframes", "auto"])
+def test_the_mode_of_decoding_is_passed_on(run: Any, library: Any, mode: str) -> None:
+    assert run("index", "a", "--mode", mode).exit_code == 0
+    assert library.calls[1][1][1] == AddSettings(mode=mode)
+    assert run("index", "a", "--mode", "fast").exit_code == 2
+
+
+def test_summary_names_what_was_left_out_and_what_was_read_coarsely() -> None:
+    report = AddReport(
+        1, 3, coarse=1, unknown=("/v/a.xyz", "/v/b.XYZ", "/v/c"), unreadable=(("/v/p", "no permission"),)
+    )
+    assert summary(report).splitlines()[1:] == [
+        "1 read by keyframes, because decoding every frame took too long: see finereel doctor",
+        "3 files of unknown kind left out (.xyz 2, without extension 1): see finereel doctor",
+        "this folder cannot be read: /v/p (no permission)",
+    ]
+
+
 def test_says_what_was_done_and_what_failed(run: Any, library: Any) -> None:
     result = run("index", "a", "--library", "lib")
     assert result.exit_code == 0
@@ -118,13 +136,21 @@ def test_without_a_terminal_there_is_a_plain_line_every_ten_seconds(monkeypatch:
 def test_progress_draws_every_kind_of_event() -> None:
     out = io.StringIO()
     with IndexProgress(Console(file=out, force_terminal=True, width=120)) as progress:
-        progress(Planned(to_encode=2, unchanged=0, known_bad=0, moved=1, copied=0, missing=0))
+        progress(Planned(to_encode=3, unchanged=0, known_bad=0, moved=1, copied=0, missing=0))
         progress(FileRenamed("/v/old.mp4", "/v/new.mp4"))
         progress(FileStarted("/v/[bold]a.mp4", 1, 2))
         progress(FileIndexed("/v/[bold]a.mp4", 3, 0.5, 0.5, partial="stops at 3.2 s"))
+        progress(FileIndexed("/v/c.mp4", 3, 0.5, 0.5, note="read by keyframes only"))
         progress(FileFailed("/v/b.mp4", "no picture stream"))
     drawn = out.getvalue()
-    for expected in ("was /v/old.mp4", "[bold]a.mp4", "stops at 3.2 s", "no picture stream", "2/2"):
+    for expected in (
+        "was /v/old.mp4",
+        "[bold]a.mp4",
+        "stops at 3.2 s",
+        "no picture stream",
+        "by keyframes only",
+        "3/3",
+    ):
         assert expected in drawn
 
 

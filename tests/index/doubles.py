@@ -91,7 +91,10 @@ class ToyModel:
 
 
 class ToyStream:
-    """Clips of a toy file; a line `! reason` ends it early with a warning, and before any clip it is broken."""
+    """Clips of a toy file; a line `! reason` ends it early with a warning, and before any clip it is broken.
+
+    A line `? note` says how it was read.
+    """
 
     info = None
 
@@ -111,6 +114,9 @@ class ToyStream:
                     raise BrokenVideoError(f"{self._path}: {rest}")
                 self.warning = rest
                 return
+            if first == "?":
+                self.note = rest
+                continue
             end = start + float(first)
             yield Clip(Window(start, end), word_frames(rest, start))
             start = end

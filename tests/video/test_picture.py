@@ -1,5 +1,6 @@
 """Pictures as a player shows them: colours, fields, mirrored and turned."""
 
+import itertools
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -38,9 +39,7 @@ def patches(width: int, height: int) -> np.ndarray:
 
 def colours(rgb: np.ndarray) -> np.ndarray:
     width = rgb.shape[1]
-    return rgb[
-        rgb.shape[0] // 2, (np.arange(8) + 0.5).astype(int) * 0 + (np.arange(8) * width // 8 + width // 16)
-    ].astype(int)
+    return rgb[rgb.shape[0] // 2, np.arange(8) * width // 8 + width // 16].astype(int)
 
 
 def yuv_video(path: Path, rgb: np.ndarray, matrix: str, full: bool, tagged: bool) -> Path:
@@ -123,7 +122,7 @@ def interlaced(path: Path, codec: str) -> Path:
         source = graph.add_buffer(width=128, height=96, format=av.VideoFormat("yuv444p"), time_base=Fraction(1, 25))
         steps = [source, graph.add("setfield", "tff"), graph.add("scale", "interl=1"), graph.add("format", "yuv420p")]
         steps.append(graph.add("buffersink"))
-        for one, following in zip(steps, steps[1:], strict=False):
+        for one, following in itertools.pairwise(steps):
             one.link_to(following)
         graph.configure()
         for index in range(3):

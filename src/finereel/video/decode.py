@@ -1,6 +1,5 @@
 """FILE -> PICTURES, with PyAV. This file, `streams` and `picture` know the decoder; they run in the decoding child."""
 
-import contextlib
 import functools
 import math
 import os
@@ -22,7 +21,7 @@ from finereel.video.clips import Picture, Rgb
 from finereel.video.files import open_regular, shown
 from finereel.video.picture import display_size, rotation, upright_rgb
 from finereel.video.plan import Limits, VideoInfo
-from finereel.video.streams import open_film, reason
+from finereel.video.streams import READ_ERRORS, blame, open_film, reason
 from finereel.video.truncation import missing_bytes
 
 KEYFRAME_HOLD = 10.0
@@ -93,9 +92,8 @@ class Source:
             for _, packet in zip(range(SOUND_PACKETS), self._container.demux(others), strict=False):
                 if packet.pts is not None and packet.time_base:
                     end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-        except (av.error.FFmpegError, ValueError) as error:
-            if isinstance(error, MemoryError):
-                raise
+        except READ_ERRORS as error:
+            blame(self._path, error)
         return end - (self._container.start_time or 0) / 1e6 >= self._container.duration / 1e6 - 1.0
 
     def info(self) -> VideoInfo:
@@ -152,9 +150,8 @@ class Source:
             for packet in self._container.demux(self._stream):
                 self.damage += packet.is_corrupt
                 yield packet
-        except (av.error.FFmpegError, ValueError) as error:
-            if isinstance(error, MemoryError):
-                raise
+        except READ_ERRORS as error:
+            blame(self._path, error)
             self.stopped = reason(error)
 
     def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
@@ -183,8 +180,10 @@ class Source:
         self._stream.discard = discard
         if start > 0 and self._can_seek:
             offset = int((start + self._origin()) / self._time_base)
-            with contextlib.suppress(av.error.FFmpegError):  # a format that cannot seek is read from where it stands
+            try:
                 self._container.seek(offset, stream=self._stream, backward=True)
+            except READ_ERRORS as error:  # a format that cannot seek is read from where it stands
+                blame(self._path, error)
 
     @property
     def _can_seek(self) -> bool:

@@ -4,6 +4,7 @@ A file is untrusted. It may name other files and addresses (playlists, external 
 file is ever read, because every protocol is refused and only demuxers of self-contained formats are allowed.
 """
 
+import errno
 from collections import Counter
 from io import BufferedReader
 from pathlib import Path
@@ -26,6 +27,9 @@ FORMATS = (
 )
 """Demuxers that read one self-contained file. Playlists (hls, dash, concat), image patterns and devices are not here.
 The last four are sound only, allowed so that such a file is told what is wrong with it."""
+
+READ_ERRORS = (av.error.FFmpegError, ValueError, OSError)
+"""What reading a damaged file may raise; an OSError too, where the damage leads to a place before its beginning."""
 
 PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 """Streams of covers and thumbnails."""
@@ -51,7 +55,7 @@ def open_film(
     try:
         streams = _candidates(path, container)
         if index is None and len(streams) > 1:
-            index = _choose(container, streams)
+            index = _choose(path, container, streams)
             container.close()
             container = _open(path, file, limits)
             streams = _candidates(path, container)
@@ -71,6 +75,14 @@ def reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
+def blame(path: str | Path, error: Exception) -> None:
+    """Raise again what is not the file's own fault: no memory, and a disk or share that does not read (VideoError)."""
+    if isinstance(error, MemoryError):
+        raise error
+    if isinstance(error, OSError) and not isinstance(error, av.error.FFmpegError) and error.errno != errno.EINVAL:
+        raise VideoError(f"{shown(path)}: cannot be read ({error.strerror}); check its disk") from error
+
+
 def _open(path: str | Path, file: BufferedReader, limits: Limits) -> InputContainer:
     options = {
         "format_whitelist": FORMATS,
@@ -81,15 +93,16 @@ def _open(path: str | Path, file: BufferedReader, limits: Limits) -> InputContai
     file.seek(0)
     try:
         return av.open(file, "r", options=options, metadata_errors="replace", buffer_size=2**18)
-    except av.error.FFmpegError as error:
-        raise _open_error(path, file, error, limits) from error
-
-
-def _open_error(path: str | Path, file: BufferedReader, error: av.error.FFmpegError, limits: Limits) -> VideoError:
-    if isinstance(error, MemoryError):
-        return VideoLimitError(
+    except MemoryError as error:
+        raise VideoLimitError(
             f"{shown(path)}: opening it takes too much memory or it has more than {limits.max_streams} streams"
-        )
+        ) from error
+    except READ_ERRORS as error:
+        blame(path, error)
+        raise _open_error(path, file, error) from error
+
+
+def _open_error(path: str | Path, file: BufferedReader, error: Exception) -> VideoError:
     missing = missing_bytes(file)
     if missing:
         return BrokenVideoError(f"{shown(path)}: the file is incomplete, {missing} bytes are missing; copy it again")
@@ -112,9 +125,9 @@ def _candidates(path: str | Path, container: InputContainer) -> list[VideoStream
     return streams
 
 
-def _choose(container: InputContainer, streams: list[VideoStream]) -> int:
-    """The index of the film: no cover, thumbnails or preview, then the default one, then the largest, then the first."""
-    pictures = _count_pictures(container, streams)
+def _choose(path: str | Path, container: InputContainer, streams: list[VideoStream]) -> int:
+    """The index of the film: no cover, thumbnails or preview, then the default, the largest, the first one."""
+    pictures = _count_pictures(path, container, streams)
     most = max(pictures.values())
     streams = [s for s in streams if pictures[s.index] * RARE > most and (pictures[s.index] > 1 or most == 1)]
     longest = max(stream.duration * (stream.time_base or 0) if stream.duration else 0 for stream in streams)
@@ -125,7 +138,7 @@ def _choose(container: InputContainer, streams: list[VideoStream]) -> int:
     return max(streams, key=lambda s: s.width * s.height).index
 
 
-def _count_pictures(container: InputContainer, streams: list[VideoStream]) -> dict[int, int]:
+def _count_pictures(path: str | Path, container: InputContainer, streams: list[VideoStream]) -> dict[int, int]:
     """Pictures per stream index: as the file says, else as many as its first packets show."""
     seen: Counter[int] = Counter()
     for other in container.streams:
@@ -136,9 +149,8 @@ def _count_pictures(container: InputContainer, streams: list[VideoStream]) -> di
             seen[packet.stream.index] += bool(packet.size)
             if number >= PEEK_PACKETS or min(seen[stream.index] for stream in streams) >= PEEK_ENOUGH:
                 break
-    except (av.error.FFmpegError, ValueError) as error:
-        if isinstance(error, MemoryError):
-            raise
+    except READ_ERRORS as error:
+        blame(path, error)
     claimed = all(stream.frames > 0 for stream in streams)
     return {stream.index: stream.frames if claimed else max(1, seen[stream.index]) for stream in streams}
 
