@@ -10,7 +10,6 @@ import typer
 
 from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption, ModelOption
 from finereel.cli.output import print_json, shown
-from finereel.video.find import extensions
 
 if TYPE_CHECKING:
     from finereel.index.events import AddReport
@@ -114,7 +113,9 @@ def counted(videos: int) -> str:
 
 
 def summary(report: "AddReport") -> str:
-    """What an `add` did, in a line or three."""
+    """What an `add` did, in some lines."""
+    from finereel.video.find import extensions
+
     speed = report.clips / report.seconds if report.seconds else 0.0
     work = report.decode_seconds + report.encode_seconds
     share = f", decoding {report.decode_seconds / work:.0%} of the work" if work else ""
