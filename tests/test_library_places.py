@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from finereel.errors import BrokenVideoError, ConfigError, FinereelError, LibraryError, NotAVideoError, VideoError
+from finereel.errors import (
+    BrokenVideoError,
+    ConfigError,
+    FinereelError,
+    LibraryError,
+    NotAVideoError,
+    StalledVideoError,
+    VideoError,
+)
 from finereel.index import events
 from finereel.index.events import AddReport, AddSettings
 from finereel.index.settings import LibrarySettings
@@ -110,6 +118,18 @@ def test_the_reader_s_word_for_trouble_is_not_the_file_s_fault_either(
         assert place.add().unread == 1
     assert "cannot be read (it sleeps)" in place.problems()["v3.toy"]
     assert place.add().indexed == 1
+
+
+@pytest.mark.parametrize("where", ["opening", "reading"])
+def test_a_decoder_that_got_no_time_is_not_the_file_s_fault(
+    place: Place, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    with monkeypatch.context() as patch:
+        _fail_at(patch, place, where, "v3.toy", StalledVideoError("no clip within 30 s: the machine is busy"))
+        report = place.add(batch_clips=1)
+    assert (report.unread, report.failed) == (1, 0)
+    assert "the machine is busy; it will be tried again" in place.problems()["v3.toy"]
+    assert (place.add().indexed, place.problems()) == (1, {})
 
 
 def test_trouble_with_a_file_of_the_library_keeps_its_clips(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ FinereelError
 │   ├── NotAVideoError        not a media file, or no picture stream in it
 │   ├── BrokenVideoError      a media file that does not decode
 │   └── VideoLimitError       past the deadline, the memory limit or the size limit
+│       └── StalledVideoError     past the deadline because the machine is busy or the disk hangs
 ├── ModelError            a model that cannot be loaded or does not fit
 │   ├── ModelNotFoundError    no such directory, bundled name or cached hub id
 │   └── CheckpointError       tensors missing, unexpected or of the wrong shape
@@ -40,6 +41,10 @@ class BrokenVideoError(VideoError):
 
 class VideoLimitError(VideoError):
     """Decoding passed the deadline, the memory limit or a size limit."""
+
+
+class StalledVideoError(VideoLimitError):
+    """The deadline passed while the decoder got hardly any processor time: a busy machine, a disk that hangs."""
 
 
 class ModelError(FinereelError):

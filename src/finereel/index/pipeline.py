@@ -16,7 +16,7 @@ from PIL import Image
 from finereel.errors import NotAVideoError, VideoError
 from finereel.features import VideoFeatures
 from finereel.index.events import CLIP_SECONDS, AddSettings
-from finereel.index.plan import CONTENT, EncodeJob, describe
+from finereel.index.plan import CONTENT, EncodeJob, describe, is_passing
 from finereel.index.ports import ClipStream, SearchModel, VideoSource
 from finereel.index.schema import PARTLY, ClipRecord
 from finereel.index.stop import StopFlag
@@ -255,7 +255,7 @@ class _Decoder:
                     stream.close()
                     break
         except CONTENT as error:
-            if not begun:
+            if not begun or is_passing(error):
                 raise
             return describe(error)
         return stream.warning

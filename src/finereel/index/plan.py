@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from finereel.errors import BrokenVideoError, DataError, NotAVideoError, VideoError, VideoLimitError
+from finereel.errors import BrokenVideoError, DataError, NotAVideoError, StalledVideoError, VideoError, VideoLimitError
 from finereel.index.folders import is_below, vanished
 from finereel.index.journal import Failure, Journal
 from finereel.index.ports import VideoSource
@@ -19,7 +19,7 @@ UNREADABLE = FileState(-1, -1)
 """Stands for the state of a file whose state cannot be had (a broken link, no permission)."""
 
 CONTENT = (NotAVideoError, BrokenVideoError, VideoLimitError)
-"""Errors that say the content itself is bad; every other one is trouble that passes."""
+"""Errors that say the content itself is bad (but see StalledVideoError); every other one is trouble that passes."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,9 @@ def failure_of(path: str, state: FileState, error: Exception, rows: str | None) 
 
 def is_passing(error: Exception) -> bool:
     """Whether an error of a file is trouble that passes, and no fault of its content or of the model."""
-    return not (isinstance(error, (*CONTENT, DataError)) or (isinstance(error, OSError) and error.errno == errno.ELOOP))
+    if isinstance(error, OSError):
+        return error.errno != errno.ELOOP
+    return isinstance(error, StalledVideoError) or not isinstance(error, (*CONTENT, DataError))
 
 
 def _passing_reason(path: str, error: Exception) -> str:
