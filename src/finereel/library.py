@@ -212,6 +212,7 @@ class Library:
         fresh = self._load_model()
         with writer_lock(self.path):
             store = begin_rebuild(self.path, old, _indexed(fresh))
+            store.prepare()
             found = [Path(path) for path, file in old.files().items() if not file.missing]
             report = self._run(store, found, [], settings or AddSettings(), on_event)
             if not report.interrupted:

@@ -53,7 +53,9 @@ def find_damage(library: Path, thorough: bool) -> list[Problem]:
     problems = []
     if read_json_object(library / MANIFEST) is None:
         problems.append(Problem(str(library / MANIFEST), "gone, or does not read; the next `index` writes it again"))
-    folder = _live_folder(library)
+    manifest, folder = _named(library), _live_folder(library)
+    if manifest is not None and (folder is None or manifest.folder != folder.name):
+        problems.append(_damaged(library / manifest.folder, f"{MANIFEST} names it, and it is gone"))
     if folder is None:
         return [*problems, _damaged(library, "no clip table is left")]
     if head_is_damaged(folder):
@@ -83,7 +85,7 @@ def repair(library: Path) -> RepairReport:
     _require_library(library)
     report = RepairReport()
     store = _open_or_begin(library, report)
-    if read_manifest(library) != store.manifest:
+    if _named(library) != store.manifest:
         if (library / MANIFEST).exists():
             report.set_aside.append(str(set_aside(library, library / MANIFEST)))
         write_manifest(library, store.manifest)
@@ -116,9 +118,8 @@ def _open_or_begin(library: Path, report: RepairReport) -> ClipStore:
         report.mended.append(f"{folder} has no whole version of its table; index all of its videos again")
     manifest = _named(library)
     if manifest is None:
-        if folder is None:
-            raise not_found(library)
-        report.set_aside.append(str(set_aside(library, folder)))
+        for path in [*library.glob("index-*"), *library.glob(MANIFEST)]:
+            set_aside(library, path)
         raise LibraryError(
             f"nothing of the library in {library} can be kept; what is left of it was moved to "
             f"{library / 'quarantine'}: index your videos again"
