@@ -1,6 +1,6 @@
 """`finereel doctor`: what of a library is damaged, and how every whole clip is kept."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,13 +61,13 @@ def find_damage(library: Path, thorough: bool) -> list[Problem]:
     if head_is_damaged(folder):
         problems.append(Problem(str(folder / HEAD), "it does not read; the next `index` writes it again"))
     problems += [_damaged(folder / TABLE_FOLDER / name, "it is not what was written") for name in changed_files(folder)]
-    try:
-        Bank.load(folder)
-        store = ClipStore.open(folder)
-        if thorough:
-            problems += _damaged_rows(store)
-    except FinereelError as error:
-        problems.append(Problem(str(folder), str(error)))
+    checks: list[Callable[[Path], object]] = [Bank.load, _read_all if thorough else ClipStore.open]
+    for check in checks:
+        try:
+            found = check(folder)
+            problems += found if isinstance(found, list) else []
+        except FinereelError as error:
+            problems.append(Problem(str(folder), str(error)))
     if lost_version(folder) is not None:
         problems.append(Problem(str(folder), LOST))
     kept = set_aside_files(library)
@@ -167,9 +167,9 @@ def _set_aside_below(table: Path, names: list[str], report: RepairReport) -> Non
     report.set_aside += [str(set_aside(library, table / name)) for name in names if (table / name).exists()]
 
 
-def _damaged_rows(store: ClipStore) -> list[Problem]:
-    found = _salvage(store.unchecked_snapshot())
-    table = store.folder / TABLE_FOLDER
+def _read_all(folder: Path) -> list[Problem]:
+    found = _salvage(ClipStore.open(folder).unchecked_snapshot())
+    table = folder / TABLE_FOLDER
     problems = [_damaged(table / name, "clips in it are not what was written") for name in found.files]
     problems += [_damaged(Path(video), "stored clips of it are damaged") for video in found.videos]
     if found.unchecked:
