@@ -245,6 +245,7 @@ class Library:
             own = LibrarySettings.load(self.path).cut(settings.clip_seconds, old.snapshot(), self.path)
             own.save(self.path)
             store = begin_rebuild(self.path, old, _indexed(fresh))
+            store.prepare()
             known = [path for path, file in old.files().items() if not file.missing]
             if gone := folders_away(own.folders, [(path, vanished(path)) for path in known]):
                 return AddReport(left=len(known), away=away(gone))

@@ -14,6 +14,7 @@ from finereel.cli import app
 from finereel.errors import LibraryNotFoundError
 from finereel.index.events import AddEvent, AddReport, AddSettings, FileFailed, FileIndexed, FileStarted, Planned
 from finereel.index.folders import Away
+from finereel.index.repair import RepairReport
 from finereel.types import CaptionHit, Hit, Problem
 
 
@@ -86,8 +87,11 @@ class ToyLibrary:
     def status(self) -> ToyStatus:
         return ToyStatus(2, 5, 1, 2_500_000, "toy", 4.0, (Away("/media/x", 14, "it is empty"),), ())
 
-    def doctor(self) -> list[Problem]:
-        return self.problems
+    def doctor(self, verify: bool = False) -> list[Problem]:
+        return [*self.problems, Problem("/lib/data", "not what was written")] if verify else self.problems
+
+    def repair(self) -> RepairReport:
+        return RepairReport(clips=5, dropped=2, videos=["/v/a.mp4"], set_aside=["/q/data"], mended=["it was mended"])
 
     def remove(self, paths: Iterable[Path], *, exclude: bool = True) -> int:
         self.calls.append(("remove", exclude))

@@ -33,6 +33,14 @@ def test_doctor_without_problems(run: Any, library: Any) -> None:
     assert run("doctor").stdout == "no problems\n"
 
 
+def test_doctor_reads_everything_and_repairs(run: Any, library: Any) -> None:
+    assert json.loads(run("doctor", "--verify", "--json").stdout)[-1]["path"] == "/lib/data"
+    shown = run("doctor", "--repair", "--library", "lib").stdout
+    for part in ("5 clips are whole and kept, 2 were dropped", "it was mended", "quarantine", "/v/a.mp4"):
+        assert part in shown
+    assert json.loads(run("doctor", "--repair", "--json").stdout)["videos"] == ["/v/a.mp4"]
+
+
 def test_remove_counts(run: Any, library: Any) -> None:
     assert json.loads(run("remove", "a.mp4", "b.mp4", "--json").stdout) == {"removed": 2}
     result = run("remove", "a.mp4")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from finereel.errors import DamagedLibraryError
 from finereel.index.checksums import checksums_of, damaged_rows
 from finereel.index.columns import CHECKSUMS, FILE_CHECKSUMS
 from finereel.index.manifest import METADATA_KEY, Manifest
@@ -93,6 +94,19 @@ def test_checksums_hold_after_a_copy_a_rename_a_missing_mark_and_compaction(stor
     assert not damaged_rows(table, store.schema.names).any()
     assert table[CHECKSUMS].null_count == table[FILE_CHECKSUMS].null_count == 0
     assert store.files() == {moved.path: moved, TWIN.path: TWIN}
+
+
+def test_a_changed_path_is_noticed_whatever_it_has_become(store: ClipStore) -> None:
+    store.commit([rows(FILE, "dog", "cat")])
+    snapshot = store.snapshot()
+    for path in ("/x\0", "/x\0zz"):
+        with pytest.raises(DamagedLibraryError, match="1 of 2 clips"):
+            snapshot._check(changed_to(stored(store), path))
+
+
+def changed_to(table: pa.Table, path: str) -> pa.Table:
+    paths = [path, *table["path"].to_pylist()[1:]]
+    return table.set_column(table.schema.get_field_index("path"), "path", pa.array(paths))
 
 
 def old_library(library: Path, videos: Path) -> Library:

@@ -44,7 +44,8 @@ def doctor(
     if repair:
         _repair(library, as_json)
         return
-    problems = Library.open(library).doctor(verify=verify)
+    opened = Library.open(library)
+    problems = opened.doctor(verify=True) if verify else opened.doctor()
     if as_json:
         print_json([asdict(problem) for problem in problems])
         return

@@ -84,6 +84,7 @@ _OF_BOOLEANS = np.array([zlib.crc32(b"\0"), zlib.crc32(b"\1")], dtype=np.uint32)
 def _of_array(array: pa.Array) -> UInt32[np.ndarray, " N"]:
     if array.null_count == len(array):
         return np.full(len(array), NULL, dtype=np.uint32)
+    sums: UInt32[np.ndarray, " N"]
     if pa.types.is_boolean(array.type):
         sums = _OF_BOOLEANS[array.fill_null(False).to_numpy(zero_copy_only=False).astype(np.uint8)]
     else:

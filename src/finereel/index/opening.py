@@ -1,8 +1,10 @@
 """Finding the live index of a library folder, also after a crash or damage to `library.json`."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
+from finereel.disk import sync_folder
 from finereel.errors import LibraryError
 from finereel.index.manifest import NAME, Manifest, index_folders, read_manifest, write_manifest
 from finereel.index.settle import settle
@@ -49,6 +51,8 @@ def begin_library(library: Path, manifest: Manifest) -> ClipStore:
     """A new, empty library; the caller holds the lock."""
     store = ClipStore.create(library / manifest.folder, manifest)
     write_manifest(library, manifest)
+    with suppress(PermissionError):  # it may be forbidden to read the folder that the library stands in
+        sync_folder(library.parent)
     return store
 
 

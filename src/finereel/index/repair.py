@@ -1,6 +1,6 @@
 """`finereel doctor`: what of a library is damaged, and how every whole clip is kept."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,19 +53,21 @@ def find_damage(library: Path, thorough: bool) -> list[Problem]:
     problems = []
     if read_json_object(library / MANIFEST) is None:
         problems.append(Problem(str(library / MANIFEST), "gone, or does not read; the next `index` writes it again"))
-    folder = _live_folder(library)
+    manifest, folder = _named(library), _live_folder(library)
+    if manifest is not None and (folder is None or manifest.folder != folder.name):
+        problems.append(_damaged(library / manifest.folder, f"{MANIFEST} names it, and it is gone"))
     if folder is None:
         return [*problems, _damaged(library, "no clip table is left")]
     if head_is_damaged(folder):
         problems.append(Problem(str(folder / HEAD), "it does not read; the next `index` writes it again"))
     problems += [_damaged(folder / TABLE_FOLDER / name, "it is not what was written") for name in changed_files(folder)]
-    try:
-        Bank.load(folder)
-        store = ClipStore.open(folder)
-        if thorough:
-            problems += _damaged_rows(store)
-    except FinereelError as error:
-        problems.append(Problem(str(folder), str(error)))
+    checks: list[Callable[[Path], object]] = [Bank.load, _read_all if thorough else ClipStore.open]
+    for check in checks:
+        try:
+            found = check(folder)
+            problems += found if isinstance(found, list) else []
+        except FinereelError as error:
+            problems.append(Problem(str(folder), str(error)))
     if lost_version(folder) is not None:
         problems.append(Problem(str(folder), LOST))
     kept = set_aside_files(library)
@@ -83,7 +85,7 @@ def repair(library: Path) -> RepairReport:
     _require_library(library)
     report = RepairReport()
     store = _open_or_begin(library, report)
-    if read_manifest(library) != store.manifest:
+    if _named(library) != store.manifest:
         if (library / MANIFEST).exists():
             report.set_aside.append(str(set_aside(library, library / MANIFEST)))
         write_manifest(library, store.manifest)
@@ -116,9 +118,8 @@ def _open_or_begin(library: Path, report: RepairReport) -> ClipStore:
         report.mended.append(f"{folder} has no whole version of its table; index all of its videos again")
     manifest = _named(library)
     if manifest is None:
-        if folder is None:
-            raise not_found(library)
-        report.set_aside.append(str(set_aside(library, folder)))
+        for path in [*library.glob("index-*"), *library.glob(MANIFEST)]:
+            set_aside(library, path)
         raise LibraryError(
             f"nothing of the library in {library} can be kept; what is left of it was moved to "
             f"{library / 'quarantine'}: index your videos again"
@@ -166,9 +167,9 @@ def _set_aside_below(table: Path, names: list[str], report: RepairReport) -> Non
     report.set_aside += [str(set_aside(library, table / name)) for name in names if (table / name).exists()]
 
 
-def _damaged_rows(store: ClipStore) -> list[Problem]:
-    found = _salvage(store.unchecked_snapshot())
-    table = store.folder / TABLE_FOLDER
+def _read_all(folder: Path) -> list[Problem]:
+    found = _salvage(ClipStore.open(folder).unchecked_snapshot())
+    table = folder / TABLE_FOLDER
     problems = [_damaged(table / name, "clips in it are not what was written") for name in found.files]
     problems += [_damaged(Path(video), "stored clips of it are damaged") for video in found.videos]
     if found.unchecked:

@@ -4,7 +4,10 @@ Lance always reads the newest manifest, and takes one of zeros for an empty tabl
 may be torn; one that vanished would silently give the answers of yesterday. So the manifests are looked at here first.
 """
 
+import os
 import shutil
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 from finereel.disk import sync_folder
@@ -94,11 +97,16 @@ def _restored_head(folder: Path) -> Head | None:
             return head
         if read_head(folder) != head:  # a writer went on meanwhile, and may have dropped that version
             continue
-        if path is not None and path.exists():
-            set_aside(folder.parent, path)
+        if path is not None:
+            with suppress(FileNotFoundError):
+                set_aside(folder.parent, path)
         path = table / manifest_name(head.version)
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, head.manifest)
+        # Several readers may do this at the same time, and Lance must see no other file among the manifests.
+        fresh = folder / f"manifest-{os.getpid()}-{threading.get_ident()}"
+        replace_file(fresh, head.manifest)
+        fresh.replace(path)
+        sync_folder(path.parent)
     return None
 
 

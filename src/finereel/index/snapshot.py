@@ -15,7 +15,7 @@ from torch import Tensor
 
 from finereel.features import VideoFeatures
 from finereel.index.checksums import checksum_columns, damaged_rows
-from finereel.index.columns import CHECKSUM_COLUMNS, FILE_COLUMNS
+from finereel.index.columns import CHECKSUM_COLUMNS, FILE_CHECKSUMS, FILE_COLUMNS
 from finereel.index.damage import damaged_library, reading
 from finereel.index.head import changed_files
 from finereel.index.ports import IndexedModel
@@ -173,12 +173,13 @@ class Snapshot:
     def _check(self, rows: pa.Table) -> None:
         damaged = damaged_rows(rows, self.names)
         if damaged.any():
-            named = rows["path"].filter(pa.array(damaged)).to_pylist() if "path" in rows.schema.names else []
-            videos = ", ".join(sorted({decode_path(path) for path in named})[:3])
+            named = rows.select([name for name in rows.schema.names if name in ("path", FILE_CHECKSUMS)])
+            sound = named.filter(pa.array(damaged & ~damaged_rows(named, self.names)))
+            paths = sound["path"].to_pylist() if "path" in sound.schema.names else []
+            videos = ", ".join(sorted({decode_path(path) for path in paths})[:3])
+            of = f" (among them of {videos})" if videos else ""
             raise damaged_library(
-                self.folder,
-                f"{int(damaged.sum())} of {len(rows)} clips are not what was written"
-                + (f" (as it seems of {videos})" if videos else ""),
+                self.folder, f"{int(damaged.sum())} of {len(rows)} clips are not what was written{of}"
             )
 
     def _clips(self, rows: pa.Table) -> Clips:
