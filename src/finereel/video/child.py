@@ -4,6 +4,7 @@ It guards its parent (memory, file size and core limits, no second program's out
 parent goes, even while stuck inside the decoder.
 """
 
+import errno
 import fcntl
 import os
 import resource
@@ -93,8 +94,9 @@ def _serve(request: messages.Header, limits: Limits, answers: BinaryIO) -> None:
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
-        # The decoder's own errors are OSErrors too; those of Python come from the disk and are not the file's fault.
-        mine = type(error).__module__ == "builtins"
+        # The decoder's own errors are OSErrors too, and EINVAL is a place that a damaged file led to; the others come
+        # from the disk and are not the file's fault.
+        mine = type(error).__module__ == "builtins" and error.errno != errno.EINVAL
         kind = VideoError if mine else BrokenVideoError
         reason = f"cannot be read ({error.strerror})" if mine else f"decoding failed ({type(error).__name__}: {error})"
         _send_error(kind.__name__, f"{shown(path)}: {reason}", answers)
