@@ -1,6 +1,30 @@
-"""`python -m finereel`, for launchers that start modules: torchrun --nproc-per-node 2 -m finereel train ..."""
+"""`finereel` and `python -m finereel`, the latter for launchers: torchrun --nproc-per-node 2 -m finereel train ..."""
 
-from finereel.cli import main
+import os
+import signal
+from types import FrameType
+
+
+def main() -> None:
+    """Entry point of the `finereel` command."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+    from finereel.cli import main as run
+
+    run()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C. Inside an import it ends the process: extension modules crash when an exception comes up in them."""
+    del number
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            show_cursor = b"\x1b[?25h" if os.isatty(2) else b""
+            os.write(2, show_cursor + b"stopped\n")
+            os._exit(130)
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
 
 if __name__ == "__main__":
     main()

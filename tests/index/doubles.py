@@ -97,6 +97,8 @@ class ToyStream:
     A line `? note` says how it was read.
     """
 
+    info = None
+
     def __init__(self, path: Path) -> None:
         self.warning = ""
         self.note = ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finereel.index.durable import read_json_object, replace_file
-from finereel.index.plan import is_below
+from finereel.index.folders import is_below
 from finereel.types import Problem
 from finereel.video.find import Found, extensions
 

@@ -12,7 +12,7 @@ from finereel.features import Scores, TextFeatures, VideoFeatures
 from finereel.types import Frames
 from finereel.video.find import Found
 from finereel.video.identity import FileState
-from finereel.video.plan import Clip, ClipPlan
+from finereel.video.plan import Clip, ClipPlan, VideoInfo
 
 
 @runtime_checkable
@@ -44,10 +44,13 @@ class SearchModel(Protocol):
 class ClipStream(Protocol):
     """The clips of one file in time order, decoded as they are asked for; `finereel.video.reader.ClipStream` is one.
 
-    After the last clip, `warning` says why a damaged file gave only some of its clips (empty for a sound file), `note`
-    how a sound one was read other than planned (mostly empty) and `decode_seconds` what decoding took.
+    `info`: what the file is, known from the first clip on. After the last clip, `warning` says why a damaged file gave
+    only some of its clips (empty for a sound file), `note` how a sound one was read other than planned (mostly empty)
+    and `decode_seconds` what decoding took.
     """
 
+    @property
+    def info(self) -> VideoInfo | None: ...
     @property
     def warning(self) -> str: ...
     @property

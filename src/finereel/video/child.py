@@ -4,6 +4,7 @@ It guards its parent (memory, file size and core limits, no second program's out
 parent goes, even while stuck inside the decoder.
 """
 
+import errno
 import fcntl
 import os
 import resource
@@ -92,6 +93,13 @@ def _serve(request: messages.Header, limits: Limits, answers: BinaryIO) -> None:
         _send_error(VideoLimitError.__name__, reason, answers)
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:
+        # The decoder's own errors are OSErrors too, and EINVAL is a place that a damaged file led to; the others come
+        # from the disk and are not the file's fault.
+        mine = type(error).__module__ == "builtins" and error.errno != errno.EINVAL
+        kind = VideoError if mine else BrokenVideoError
+        reason = f"cannot be read ({error.strerror})" if mine else f"decoding failed ({type(error).__name__}: {error})"
+        _send_error(kind.__name__, f"{shown(path)}: {reason}", answers)
     except Exception as error:  # whatever a hostile file provokes is that file's failure, and the next one's turn
         reason = f"{shown(path)}: decoding failed ({type(error).__name__}: {error})"
         _send_error(BrokenVideoError.__name__, reason, answers)

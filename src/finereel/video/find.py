@@ -91,6 +91,14 @@ class Found:
     unknown: tuple[Path, ...] = ()
     unreadable: tuple[tuple[Path, str], ...] = ()
 
+    def without(self, excludes: Callable[[str], bool]) -> "Found":
+        """The same without the paths that are not wanted."""
+        return Found(
+            tuple(path for path in self.videos if not excludes(str(path))),
+            tuple(path for path in self.unknown if not excludes(str(path))),
+            tuple(entry for entry in self.unreadable if not excludes(str(entry[0]))),
+        )
+
 
 def find_videos(paths: Iterable[str | Path]) -> list[Path]:
     """The videos that `search_folders` finds. Raises NotAVideoError too when there are none."""

@@ -19,7 +19,7 @@ from types import TracebackType
 import numpy as np
 
 from finereel import errors
-from finereel.errors import BrokenVideoError, VideoError, VideoLimitError
+from finereel.errors import BrokenVideoError, FinereelError, NotAVideoError, VideoError, VideoLimitError
 from finereel.types import Frames, Window
 from finereel.video import messages
 from finereel.video.files import open_regular, shown
@@ -82,7 +82,7 @@ class ClipStream(Iterator[Clip]):
             if not isinstance(error, VideoError):
                 self._worker.kill()
                 error = BrokenVideoError(f"the decoder answered nonsense ({error!r})")
-            if self._clips and not isinstance(error, VideoLimitError):
+            if self._clips and isinstance(error, BrokenVideoError | NotAVideoError):
                 self.warning = str(error)
                 return None
             raise type(error)(self._named(str(error))) from error
@@ -201,8 +201,19 @@ class VideoReader:
             self._owner = os.getpid()
         if self._worker is None or not self._worker.alive:
             self.close()
-            self._worker = Worker(self.limits)
+            self._worker = _start_worker(self.limits)
         return self._worker
+
+
+def _start_worker(limits: Limits) -> Worker:
+    """A decoding child. That none can be started is no file's fault: too many processes or open files, no memory."""
+    try:
+        return Worker(limits)
+    except OSError as error:
+        raise FinereelError(
+            f"the decoding process does not start ({error.strerror}); end some programs, or raise the limits of this "
+            "account (`ulimit -a`), then run the same command again"
+        ) from error
 
 
 _IDLE: list[VideoReader] = []
