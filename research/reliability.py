@@ -7,9 +7,16 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attacks import media
 from attacks.base import Attack, Result
+from attacks.bit_flips import bit_flips
+from attacks.power_cuts import power_cuts
 
-ATTACKS: dict[str, tuple[Attack, int, int]] = {}
+ATTACKS: dict[str, tuple[Attack, int, int]] = {
+    "bit_flips": (bit_flips, 700, 40),
+    "power_cuts": (power_cuts, 250, 15),
+    "media": (media.attack, 2400, 90),
+}
 """Name -> (attack, inputs of a full run, inputs of a short run)."""
 
 

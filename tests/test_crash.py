@@ -161,6 +161,31 @@ def test_kill_while_real_videos_are_decoded(tmp_path: Path) -> None:
         assert library.status().videos == 8
 
 
+def test_kill_in_the_middle_of_a_real_film(tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    make_video(videos / "film.mp4", Recipe(frames=800, fps=2, options={"g": "20"}))
+    reference = Library.open(tmp_path / "reference", SlowModel(), DiskSource())
+    began = time.monotonic()
+    reference.add([videos])
+    duration = time.monotonic() - began
+    reference.close()
+    begun = 0
+    for number, share in enumerate((0.3, 0.6, 0.9)):
+        folder = tmp_path / f"library{number}"
+        _run_and_kill(folder, videos, share * duration, real=True)
+        before = _committed(folder) if any(folder.glob("index-*/clips.lance/_versions/*")) else {}
+        begun += 0 < len(before) < 40
+        model = SlowModel()
+        library = Library.open(folder, model, DiskSource())
+        library.add([videos])
+        library.close()
+        assert before.items() <= _committed(folder).items()
+        assert model.encoded == 40 - len(before)
+        assert _answers(library) == _answers(reference)
+    assert begun, "no kill fell into the film"
+
+
 @pytest.fixture
 def library(toy_videos: Path, tmp_path: Path) -> Library:
     opened = Library.open(tmp_path / "library", ToyModel(), ToySource())
@@ -199,8 +224,8 @@ def test_a_lost_or_damaged_table_is_an_error_never_an_empty_library(library: Lib
         with pytest.raises(LibraryError, match="gone"):
             use()
     away.rename(table)
-    for version in versions:
-        version.write_bytes(b"\0" * 16)
+    for damaged in (*versions, table.with_name("head.json")):
+        damaged.write_bytes(b"\0" * 16)
     fresh = Library.open(library.path, ToyModel(), ToySource())
     for use in (fresh.status, lambda: fresh.add([toy_videos]), lambda: fresh.search("dog1")):
         with pytest.raises(LibraryError, match="cannot be read"):

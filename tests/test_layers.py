@@ -17,7 +17,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "finereel"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors"}),
     frozenset({"disk", "features", "rows"}),
-    frozenset({"config"}),
+    frozenset({"config", "hub", "preprocessing", "weights"}),
     frozenset({"video", "text", "encoders", "alignment", "normalization", "ranking"})
     | {"evaluation.metrics", "evaluation.intervals"},
     frozenset({"reelworld"}),
@@ -29,8 +29,21 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
 )
 TORCH_FREE = (
-    *("cli", "types", "errors", "disk", "rows", "config", "video", "text", "reelworld", "normalization", "ranking"),
-    *("negatives", "evaluation.metrics"),
+    *(
+        "cli",
+        "types",
+        "errors",
+        "disk",
+        "rows",
+        "config",
+        "preprocessing",
+        "video",
+        "text",
+        "reelworld",
+        "normalization",
+        "ranking",
+    ),
+    *("negatives", "evaluation.metrics", "preprocessing"),
 )
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 400, 50, 6
 

@@ -21,7 +21,7 @@ from finereel.features import concatenate
 from finereel.model import RetrievalModel
 from finereel.training.loss import symmetric_infonce
 from finereel.types import Frames
-from tiny_models import DIM, FRAMES, WORDS, tiny_model, tiny_peer, tiny_tokenizer, tiny_towers
+from tiny_models import DIM, FRAMES, WORDS, tiny_model, tiny_peer, tiny_tokenizer, tiny_towers, transformers_clip
 
 TEXTS = ["a red car jumps", "a fish", "a man is cooking over the house slowly and again and again", ""]
 
@@ -351,10 +351,10 @@ def test_truncated_weights_are_refused(tmp_path: Path) -> None:
 
 
 def plain_clip(tmp_path: Path) -> tuple[Any, Path]:
-    towers, folder = tiny_towers(vocab_size=tiny_tokenizer().vocab_size), tmp_path / "clip"
-    towers.save_pretrained(folder)
-    tiny_tokenizer().save(folder)
-    return towers.eval(), folder
+    towers = transformers_clip(tiny_towers(vocab_size=tiny_tokenizer().vocab_size))
+    towers.save_pretrained(tmp_path / "clip")
+    tiny_tokenizer().save(tmp_path / "clip")
+    return towers, tmp_path / "clip"
 
 
 @torch.no_grad()

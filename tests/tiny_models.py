@@ -33,6 +33,15 @@ def tiny_towers(vocab_size: int = 530, seed: int = 0, **geometry: Any) -> Any:
     return clip
 
 
+def transformers_clip(towers: Any) -> Any:
+    """The same weights as a `transformers.CLIPModel`."""
+    from transformers import CLIPConfig, CLIPModel
+
+    clip = CLIPModel(CLIPConfig(**towers.config.describe()))
+    clip.load_state_dict(towers.state_dict())
+    return clip.eval()
+
+
 def tiny_config(**settings: Any) -> ModelConfig:
     values = {"max_words": WORDS, "max_frames": FRAMES, "shifted_blocks": (1,), "temporal_layers": 1} | settings
     return ModelConfig(**values)

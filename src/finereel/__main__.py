@@ -1,16 +1,36 @@
-"""The `finereel` command, `python -m finereel`, and for launchers: torchrun --nproc-per-node 2 -m finereel train ..."""
+"""`finereel` and `python -m finereel`, the latter for launchers: torchrun --nproc-per-node 2 -m finereel train ..."""
 
 import os
 import signal
+from types import FrameType
 
 
 def main() -> None:
-    """Run the command line. Ctrl-C before a command has begun ends the process without a word: nothing is open yet."""
+    """Entry point of the `finereel` command."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
-    from finereel.cli import main as run
+        signal.signal(signal.SIGINT, _interrupt)
+    try:
+        from finereel.cli import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        _stop()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C. Inside an import it ends the process: extension modules crash when an exception comes up in them."""
+    del number
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            _stop()
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def _stop() -> None:
+    show_cursor = b"\x1b[?25h" if os.isatty(2) else b""
+    os.write(2, show_cursor + b"stopped\n")
+    os._exit(130)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,15 @@ def locked(path: Path, taken: Callable[[str], FinereelError]) -> Iterator[None]:
         os.close(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Force a file's content to disk, whoever wrote it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sync_folder(folder: Path) -> None:
     """Force a folder's entries to disk, so that a rename in it survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)

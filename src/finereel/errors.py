@@ -5,13 +5,15 @@ FinereelError
 │   ├── NotAVideoError        not a media file, or no picture stream in it
 │   ├── BrokenVideoError      a media file that does not decode
 │   └── VideoLimitError       past the deadline, the memory limit or the size limit
+│       └── StalledVideoError     past the deadline because the machine is busy or the disk hangs
 ├── ModelError            a model that cannot be loaded or does not fit
 │   ├── ModelNotFoundError    no such directory, bundled name or cached hub id
 │   └── CheckpointError       tensors missing, unexpected or of the wrong shape
 ├── LibraryError          a library folder that cannot be used as asked
 │   ├── LibraryNotFoundError  there is none at that path
 │   ├── ModelMismatchError    indexed with another model
-│   └── LibraryBusyError      another process is writing
+│   ├── LibraryBusyError      another process is writing
+│   └── DamagedLibraryError   stored data are not what was written; `finereel doctor --repair` keeps the rest
 ├── TrainingError         training that cannot go on; its last checkpoint is kept
 ├── ProposalError         a language model for proposals that does not answer; what it answered is kept
 ├── DataError             annotations or captions that do not parse (names file and line)
@@ -42,6 +44,10 @@ class VideoLimitError(VideoError):
     """Decoding passed the deadline, the memory limit or a size limit."""
 
 
+class StalledVideoError(VideoLimitError):
+    """The deadline passed while the decoder got hardly any processor time: a busy machine, a disk that hangs."""
+
+
 class ModelError(FinereelError):
     """A model that cannot be loaded or does not fit."""
 
@@ -68,6 +74,10 @@ class ModelMismatchError(LibraryError):
 
 class LibraryBusyError(LibraryError):
     """Another process is writing to the library."""
+
+
+class DamagedLibraryError(LibraryError):
+    """Stored data are not what was written, or are gone; `finereel doctor --repair` keeps what is whole."""
 
 
 class TrainingError(FinereelError):

@@ -9,7 +9,8 @@ for hit in library.search("a dog jumps into the water"):
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,22 +22,27 @@ from finereel.index.describe import rank_captions
 from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
 from finereel.index.faults import storage_errors
 from finereel.index.fitting import fit_bank, refit
+from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
+from finereel.index.left_out import LeftOut
 from finereel.index.lock import writer_lock
 from finereel.index.manifest import Manifest
-from finereel.index.opening import absolute, begin_library, mend_manifest, open_store
-from finereel.index.plan import Planner, is_below
-from finereel.index.ports import IndexedModel, SearchModel, TextReader, VideoSource
+from finereel.index.opening import absolute, begin_library, open_store, prepare_writing
+from finereel.index.plan import Planner
+from finereel.index.ports import IndexedModel, SearchModel, VideoSource
 from finereel.index.presence import not_found
 from finereel.index.rebuild import begin_rebuild, finish_rebuild
-from finereel.index.search import Searcher, SearchSettings
+from finereel.index.repair import RepairReport, find_damage, repair
+from finereel.index.search import Searcher, SearchSettings, reading_of
+from finereel.index.settings import LibrarySettings
 from finereel.index.source import DiskSource
 from finereel.index.status import LibraryStatus, find_problems, library_status
 from finereel.index.stop import stop_on_interrupt
 from finereel.index.store import ClipStore
 from finereel.index.writer import Writer
-from finereel.text.query import Reading, checked_query, read_query
+from finereel.text.query import Reading, checked_query
 from finereel.types import CaptionHit, Hit, Problem
+from finereel.video.find import Found, nothing_found
 from finereel.video.plan import ClipPlan
 
 _LOG = logging.getLogger(__name__)
@@ -92,18 +98,34 @@ class Library:
         """Index the videos at `paths` (files and folders) and everything that changed there.
 
         Unchanged files cost a look at their size and time; renamed ones are recognised by content; vanished ones are
-        hidden from search until they return; files that cannot be read are listed by `doctor` and stop nothing.
-        Videos become searchable commit by commit. Ctrl-C ends the current commit and returns (`interrupted`); a killed
-        process loses only what was not committed, and the same call goes on from there.
+        hidden from search until they return; files that cannot be read are listed by `doctor` and stop nothing. What
+        `remove` took out stays out unless `paths` names it. A folder that is not here now (a drive that is unplugged)
+        is named in the report, and its files are hidden until it is back.
 
-        Raises LibraryBusyError when another process writes, ModelMismatchError, NotAVideoError when there is nothing
-        at `paths`, LibraryError when the disk refuses.
+        Clips become searchable commit by commit, also in the middle of a film. Ctrl-C ends the current commit and
+        returns (`interrupted`); a killed process loses only what was not committed, and the same call goes on from
+        there.
+
+        Raises LibraryBusyError when another process writes, ModelMismatchError, ConfigError when the library's clips
+        have another length, NotAVideoError when there is nothing at `paths`, LibraryError when the disk refuses.
         """
-        roots = [absolute(path) for path in paths]
+        roots = [str(absolute(path)) for path in paths]
         model = self._load_model()
         with self._writing(model) as store:
-            found = self._find(roots, store)
-            return self._run(store, found, roots, settings or AddSettings(), on_event)
+            settings, known = settings or AddSettings(), LibrarySettings.load(self.path)
+            own = known.cut(settings.clip_seconds, store.snapshot(), self.path).name(roots)
+            groups = self._away(roots, store)
+            found = self._find([root for root in roots if root not in groups], store).without(own.excludes)
+            left_out = LeftOut.of(found)
+            LeftOut.load(self.path).after([root for root in roots if root not in groups], left_out).save(self.path)
+            own = own.remember(roots)
+            if own != known:
+                own.save(self.path)
+            self._forget(store, [path for path in self._known(store) if own.excludes(path)])
+            settings = replace(settings, clip_seconds=own.clip_seconds)
+            report = self._run(store, found.videos, roots, settings, on_event)
+        gone = report.away or away(groups)
+        return replace(report, away=gone, unknown=left_out.unknown, unreadable=left_out.unreadable)
 
     def search(self, text: str, top: int = 10, *, candidates: int | None = 200, per_video: int | None = 1) -> list[Hit]:
         """The clips that fit a text best, best first.
@@ -112,15 +134,12 @@ class Library:
         per_video: at most so many hits of one video; None for no limit. Files with the same content count as one
             video: the hit names the first, `copies` the others.
 
-        What the model cannot read of the text is logged as a warning; `reading` says it too. Raises QueryError for a
-        text without a visible character, LibraryNotFoundError, ModelMismatchError.
+        What `reading` says is logged as a warning. Raises QueryError, LibraryNotFoundError, ModelMismatchError.
         """
         settings = SearchSettings(top, candidates, per_video)
-        checked_query(text)
-        self._existing()
-        model = self._load_model()
         for note in self.reading(text).notes():
             _LOG.warning(note)
+        model = self._load_model()
         try:
             return self._searcher().search(model, text, settings)
         except LibraryError:
@@ -129,23 +148,15 @@ class Library:
             return self._searcher().search(model, text, settings)
 
     def reading(self, text: str) -> Reading:
-        """What the library's model reads of a query: words that are cut, words and languages that it does not know.
-
-        Raises QueryError as `search` does.
-        """
+        """What the model does not take in of a query: words that are cut or unknown, another language."""
         checked_query(text)
         self._existing()
-        model = self._load_model()
-        if not isinstance(model, TextReader) or model.tokenizer is None:
-            return Reading()
-        return read_query(text, model.tokenizer, model.config.max_words)
+        return reading_of(self._load_model(), text)
 
     def describe(self, video: str | Path, captions: Sequence[str]) -> list[CaptionHit]:
         """Captions ranked by how well they describe a video, best first.
 
         video: a file of the library, or any other video, which is then encoded on the fly and not kept.
-
-        Raises QueryError for a caption without a visible character.
         """
         captions = [checked_query(caption) for caption in captions]
         path = absolute(video)
@@ -153,7 +164,9 @@ class Library:
         record = store.files().get(str(path))
         if record is not None:
             return rank_captions(model, store.snapshot().of_file(record.file_id).features, captions)
-        clips = [clip.frames for clip in self._source.clips(path, ClipPlan(num_frames=model.num_frames))]
+        length = LibrarySettings.load(self.path).cut(None, store.snapshot(), self.path).clip_seconds
+        plan = ClipPlan(length=length, num_frames=model.num_frames, size=model.picture_size)
+        clips = [clip.frames for clip in self._source.clips(path, plan)]
         if not clips:
             raise NotAVideoError(f"{path}: no picture could be decoded")
         return rank_captions(model, model.encode_video(clips), captions)
@@ -161,26 +174,51 @@ class Library:
     def status(self) -> LibraryStatus:
         """Counts, size on disk, model and normalisation."""
         store = self._existing()
-        return library_status(self.path, store, Journal(store.folder), Bank.load(store.folder))
+        return library_status(self.path, store, Bank.load(store.folder))
 
-    def doctor(self) -> list[Problem]:
-        """Everything that is wrong: files that failed, were read in part or are gone, and damage to the table."""
-        store = self._existing()
-        files = store.files().values()
-        return find_problems(files, Journal(store.folder), store.snapshot().clip_ids())
+    def doctor(self, *, verify: bool = False) -> list[Problem]:
+        """Everything that is wrong: files that failed, are known in part or are gone, folders that are not here now,
+        and damage to the library.
 
-    def remove(self, paths: Iterable[str | Path]) -> int:
-        """Forget videos, by file or by folder; returns how many. The video files stay where they are."""
+        verify: read every stored clip and compare it with its checksums.
+        """
+        damage = find_damage(self.path, verify)
+        try:
+            return damage + find_problems(self.path, self._existing())
+        except LibraryError:
+            if not damage:
+                raise
+            return damage
+
+    def repair(self) -> RepairReport:
+        """Mend damage by bit rot or a power cut: every whole clip is kept, damaged files are set aside.
+
+        Raises LibraryBusyError when another process writes, LibraryError when nothing can be kept.
+        """
+        if not self.path.is_dir():
+            raise not_found(self.path)
+        with writer_lock(self.path):
+            return repair(self.path)
+
+    def remove(self, paths: Iterable[str | Path], *, exclude: bool = True) -> int:
+        """Forget videos, by file or by folder; returns how many. The video files stay where they are.
+
+        exclude: leave them out of every later `add` too, until one names the same path; otherwise the next `add` of a
+            folder above brings them back. A path that neither exists nor is known is not remembered.
+        """
         roots = [str(absolute(path)) for path in paths]
         self._existing()
         with self._writing(None) as store:
-            chosen = [file for path, file in store.files().items() if any(is_below(path, root) for root in roots)]
-            if chosen:
-                store.commit([], [file.file_id for file in chosen])
-            journal = Journal(store.folder)
-            journal.forget({bad.path for bad in journal.all() if any(is_below(bad.path, root) for root in roots)})
+            known = self._known(store)
+            chosen = [path for path in known if any(is_below(path, root) for root in roots)]
+            if exclude:
+                real = [root for root in roots if os.path.lexists(root) or any(is_below(path, root) for path in chosen)]
+                own = LibrarySettings.load(self.path)
+                if real and own.exclude(real) != own:
+                    own.exclude(real).save(self.path)
+            removed = self._forget(store, chosen)
             store.tidy()
-        return len(chosen)
+        return removed
 
     def fit_normalization(self, captions: Sequence[str], *, temperature: float = 1.0, strength: float = 1.0) -> str:
         """Correct hubs (clips that fit everything) in every later search; returns the protocol, `bank:<hash>`.
@@ -211,17 +249,25 @@ class Library:
     ) -> AddReport:
         """Index every video of the library again with another model.
 
-        The old index answers until the new one is complete and then goes. When interrupted, the same call goes on.
+        The old index answers until the new one is complete and then goes. When interrupted, the same call goes on. It
+        does so as well when videos could not be read this time (`unread`) or their folder is not here now (`away`).
         A fitted normalisation is fitted again with the same captions.
         """
         old = self._existing()
         self._wanted, self._model = model, None
         fresh = self._load_model()
+        settings = settings or AddSettings()
         with writer_lock(self.path):
+            own = LibrarySettings.load(self.path).cut(settings.clip_seconds, old.snapshot(), self.path)
+            own.save(self.path)
             store = begin_rebuild(self.path, old, _indexed(fresh))
-            found = [Path(path) for path, file in old.files().items() if not file.missing]
-            report = self._run(store, found, [], settings or AddSettings(), on_event)
-            if not report.interrupted:
+            store.prepare()
+            known = [path for path, file in old.files().items() if not file.missing]
+            if gone := folders_away(own.folders, [(path, vanished(path)) for path in known]):
+                return AddReport(left=len(known), away=away(gone))
+            found = [Path(path) for path in known if not vanished(path)]
+            report = self._run(store, found, [], replace(settings, clip_seconds=own.clip_seconds), on_event)
+            if not report.interrupted and not report.away and not report.unread:
                 bank = refit(Bank.load(old.folder), store.snapshot(), fresh)
                 if bank is not None:
                     bank.save(store.folder)
@@ -254,29 +300,62 @@ class Library:
                 if model is None:
                     raise not_found(self.path)
                 store = begin_library(self.path, Manifest(_indexed(model)))
-            mend_manifest(self.path, store)
+            prepare_writing(self.path, store)
             if model is not None:
                 _require_same_model(store, model, self.path)
             yield store
 
-    def _find(self, roots: list[Path], store: ClipStore) -> list[Path]:
+    def _known(self, store: ClipStore) -> list[str]:
+        """Every path the library knows something about."""
+        return sorted({*store.files(), *Journal(store.folder).paths()})
+
+    def _forget(self, store: ClipStore, paths: list[str]) -> int:
+        """Drop the rows and the failures of files; returns how many files had rows."""
+        files = store.files()
+        chosen = [files[path].file_id for path in paths if path in files]
+        if chosen:
+            store.commit([], chosen)
+        Journal(store.folder).forget(paths)
+        return len(chosen)
+
+    def _away(self, roots: list[str], store: ClipStore) -> dict[str, list[str]]:
+        """The known files in those of `roots` that are not here now, by root."""
+        known = self._known(store)
+        files = store.files()
+        return folders_away([root for root in roots if root not in files], [(path, False) for path in known])
+
+    def _find(self, roots: list[str], store: ClipStore) -> Found:
         """The video files at `roots`. A root that is gone counts as vanished when the library knows files there."""
-        known = [*store.files(), *(failure.path for failure in Journal(store.folder).all())]
-        forgotten = {root for root in roots if any(is_below(path, str(root)) for path in known)}
-        wanted = [root for root in roots if root.exists() or root.is_symlink() or root not in forgotten]
+        known = self._known(store)
+        forgotten = {root for root in roots if any(is_below(path, root) for path in known)}
+        wanted = [Path(root) for root in roots if os.path.lexists(root) or root not in forgotten]
         try:
-            return self._source.find(wanted) if wanted else []
+            found = self._source.find(wanted) if wanted else Found()
         except NotAVideoError:
             if not forgotten:
                 raise
-            return []
+            return Found()
+        if not found.videos and wanted and not forgotten:
+            raise nothing_found(wanted, found)
+        return found
 
     def _run(
-        self, store: ClipStore, found: list[Path], roots: list[Path], settings: AddSettings, on_event: OnEvent | None
+        self,
+        store: ClipStore,
+        found: Collection[Path],
+        roots: list[str],
+        settings: AddSettings,
+        on_event: OnEvent | None,
     ) -> AddReport:
         journal = Journal(store.folder)
         with stop_on_interrupt() as stop:
             plan = Planner(self._source, store.files(), journal, settings.retry_failed).plan(found, roots)
+            paths = [str(path) for path in found]
+            watched = [root for root in roots or LibrarySettings.load(self.path).folders if root not in paths]
+            plan.folders = [root for root in watched if any(is_below(path, root) for path in paths)]
+            gone = folders_away(plan.folders, [(path, False) for path in paths])
+            if gone:  # since they were looked through: nothing is known about their files
+                return AddReport(left=len(found), away=away(gone))
             writer = Writer(store, journal, Bank.load(store.folder), settings)
             return writer.run(plan, self._source, self._load_model(), on_event or _silent, stop)
 

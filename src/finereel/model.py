@@ -6,7 +6,8 @@ granularities that need no training count.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,23 +15,25 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, Shaped
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from finereel.alignment import make_head
 from finereel.alignment.base import DEFAULT_BUDGET_MIB, Head
 from finereel.config import ModelConfig, fingerprint, from_dict, to_dict
 from finereel.encoders import Encoder, encoder_from_description
-from finereel.encoders.clip import ClipEncoder, clip_from_config
+from finereel.encoders.clip import ClipEncoder, Stated, clip_from_config
 from finereel.encoders.patches import PatchSelector, Perturbation, make_scorer
-from finereel.encoders.pixels import to_pixels
 from finereel.encoders.prompts import make_prompts
 from finereel.encoders.temporal import SequentialTransformer, make_temporal, pool_frames
-from finereel.errors import CheckpointError, ModelError, ModelNotFoundError
+from finereel.errors import CheckpointError, ModelError
 from finereel.features import PromptedText, PromptedVideo, Scores, TextFeatures, VideoFeatures, concatenate, widened
+from finereel.hub import from_hub
+from finereel.preprocessing import DECODED_SIDE, read_preprocessing
 from finereel.text import Tokenizer
+from finereel.text.settings import most_tokens
 from finereel.types import Frames
+from finereel.weights import ShapesOnly, load_strictly, read_weights
 
 FORMAT = "finereel-model"
 FORMAT_VERSION = 1
@@ -54,7 +57,9 @@ class RetrievalModel(nn.Module):
     """Encodes texts and clips, and scores one against the other. Axis legend in `finereel.types`.
 
     Args: encoder: the towers; config: everything else; tokenizer; name: what the user called it; card: what it was
-    trained on and what that makes of each granularity; perturbation: of the patch choice, in training.
+    trained on and what that makes of each granularity; seed: of the parts that start at random, each by itself and
+    whatever else was drawn before, so that equal models start equal in every process; None draws them from torch's
+    current state.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class RetrievalModel(nn.Module):
         tokenizer: Tokenizer | None = None,
         name: str = "unnamed",
         card: dict[str, Any] | None = None,
+        seed: int | None = 0,
     ) -> None:
         super().__init__()
         self.config = config
@@ -71,13 +77,19 @@ class RetrievalModel(nn.Module):
         self.name = name
         self.card = card or {}
         self.encoder = encoder
-        head = make_head(config, encoder.dim)
-        self.temporal = make_temporal(config, encoder.dim, encoder.max_words)
+        with _drawn("head", seed):
+            head = make_head(config, encoder.dim)
+        with _drawn("temporal", seed):
+            self.temporal = make_temporal(config, encoder.dim, encoder.max_words)
         chosen = self.temporal.over_patches or "patches" in head.reads
-        self.patches = _make_selector(config, encoder.dim) if chosen else None
+        with _drawn("patches", seed):
+            self.patches = _make_selector(config, encoder.dim) if chosen else None
         self.head: Head = head
-        self.prompts = make_prompts(config.fine, encoder)
-        self.fine_head: Head | None = make_head(config, encoder.dim) if config.fine.enabled else None
+        with _drawn("prompts", seed):
+            self.prompts = make_prompts(config.fine, encoder)
+        with _drawn("fine head", seed):
+            self.fine_head: Head | None = make_head(config, encoder.dim) if config.fine.enabled else None
+        self.reads = head.reads
         self._hashed: tuple[object, str] | None = None
 
     @property
@@ -91,14 +103,19 @@ class RetrievalModel(nn.Module):
         return self.config.max_frames
 
     @property
+    def picture_size(self) -> int:
+        """Shorter side in pixels of the pictures to decode."""
+        return self.encoder.picture_size if isinstance(self.encoder, ClipEncoder) else DECODED_SIDE
+
+    @property
     def num_patches(self) -> int:
         """P, patch vectors per clip: 0 where the head reads none."""
-        return self.config.num_patches if "patches" in self.head.reads else 0
+        return self.config.num_patches if "patches" in self.reads else 0
 
     @property
     def num_contextual(self) -> int:
         """C, frames per clip as the temporal encoder leaves them: 0 where the head does not read them."""
-        return self.config.max_frames if "contextual" in self.head.reads else 0
+        return self.config.max_frames if "contextual" in self.reads else 0
 
     @property
     def fingerprint(self) -> str:
@@ -259,7 +276,7 @@ class RetrievalModel(nn.Module):
         kept = clip.pixels[np.linspace(0, len(clip) - 1, count).round().astype(int)]
         size = self.encoder.image_size
         pixels = torch.zeros(1, self.num_frames, 3, size, size)
-        pixels[0, :count] = to_pixels(torch.from_numpy(np.ascontiguousarray(kept)), size)
+        pixels[0, :count] = self.encoder.to_pixels(kept)
         mask = (torch.arange(self.num_frames) < count)[None]
         device = self.encoder.scale.device
         return pixels.to(device), mask.to(device)
@@ -290,6 +307,15 @@ class RetrievalModel(nn.Module):
         _replace_file(folder / "config.json", lambda path: path.write_text(text, encoding="utf-8"))
 
 
+@contextmanager
+def _drawn(part: str, seed: int | None) -> Iterator[None]:
+    """Random numbers that depend on the part of a model and the seed alone; torch's own state stays as it is."""
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(int(fingerprint(part, str(seed)), 16) % 2**63)
+        yield
+
+
 def _make_selector(config: ModelConfig, dim: int) -> PatchSelector:
     return PatchSelector(make_scorer(config.patch_scorer, dim, config.mask_padding), config.patches_per_frame)
 
@@ -309,7 +335,7 @@ def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:
     name = str(path_or_id)
     folder = BUNDLED.get(name, Path(path_or_id))
     if not folder.is_dir():
-        folder = _from_hub(name)
+        folder = from_hub(name, BUNDLED)
     try:
         described = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -322,6 +348,15 @@ def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:
     return loader(folder, name, described).eval()
 
 
+def keep_patches(model: RetrievalModel) -> None:
+    """Let the model choose patches although none of its granularities reads them.
+
+    Version 0.1 saved such models with their patch scorer, and libraries made with them store patches.
+    """
+    model.patches = _make_selector(model.config, model.dim)
+    model.reads |= {"patches"}
+
+
 def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
     if described.get("version") != FORMAT_VERSION:
         raise CheckpointError(
@@ -331,11 +366,15 @@ def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalMo
     if "model" not in described:
         raise CheckpointError(f"{folder}/config.json lacks 'model'; copy the model again")
     config = from_dict(ModelConfig, described["model"])
-    encoder = encoder_from_description(described, config)
     # An imported checkpoint brings no vocabulary; such a model encodes token ids, and its card says so.
     tokenizer = Tokenizer.load(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
-    model = RetrievalModel(encoder, config, tokenizer, name, described.get("card"))
-    load_strictly(model, _read_weights(folder / "model.safetensors"), str(folder))
+    weights = read_weights(folder / "model.safetensors")
+    with torch.device("meta"), ShapesOnly():  # shapes only: every number comes from the file
+        encoder = encoder_from_description(described, config)
+        model = RetrievalModel(encoder, config, tokenizer, name, described.get("card"))
+        if model.patches is None and any(name.startswith("patches.") for name in weights):
+            keep_patches(model)
+    load_strictly(model, weights, str(folder))
     return model
 
 
@@ -350,51 +389,11 @@ def _load_clip(folder: Path, name: str, described: dict[str, Any]) -> RetrievalM
             f"{folder} has no model.safetensors; convert its weights first "
             "(CLIPModel.from_pretrained(...).save_pretrained(...)): pickled weights are not loaded"
         )
-    clip = clip_from_config(described)
-    load_strictly(clip, _read_weights(folder / "model.safetensors"), str(folder), ignored=("position_ids",))
-    config = replace(UNTRAINED, max_words=min(UNTRAINED.max_words, clip.config.text_config.max_position_embeddings))
-    return RetrievalModel(ClipEncoder(clip), config, Tokenizer.load(folder), name, dict(_UNTRAINED_CARD))
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        return {name: tensor.float() for name, tensor in load_file(path).items()}
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} does not read as safetensors ({error}); copy the model again") from error
-
-
-def load_strictly(module: nn.Module, weights: dict[str, Tensor], origin: str, ignored: tuple[str, ...] = ()) -> None:
-    """Load every tensor, or raise CheckpointError naming what is missing, unexpected or of another shape."""
-    weights = {name: tensor for name, tensor in weights.items() if not name.endswith(ignored or ("\0",))}
-    own = module.state_dict()
-    problems = [f"missing {name}" for name in own if name not in weights]
-    problems += [f"unexpected {name}" for name in weights if name not in own]
-    problems += [
-        f"{name} has shape {tuple(weights[name].shape)}, expected {tuple(own[name].shape)}"
-        for name in own
-        if name in weights and weights[name].shape != own[name].shape
-    ]
-    if problems:
-        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-        raise CheckpointError(f"{origin} does not fit its config.json: {shown}")
-    module.load_state_dict(weights)
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    wanted = ["config.json", "model.safetensors", "tokenizer.json", "vocab.json", "merges.txt"]
-    for offline in (True, False):
-        try:
-            return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=offline))
-        except HFValidationError:
-            break
-        except (LocalEntryNotFoundError, HfHubHTTPError, OSError):
-            continue
-    raise ModelNotFoundError(
-        f"model {name!r} is not here: no such directory, not bundled ({', '.join(BUNDLED)}), not in the hub cache, "
-        "and the hub did not answer.\n"
-        f"To bring it: on a machine with a network run `hf download {name} --local-dir MODEL`, copy MODEL here,\n"
-        "then pass `--model MODEL`. To try without: `--model reelworld-tiny` (drawn scenes only) or `finereel demo`."
-    )
+    with torch.device("meta"), ShapesOnly():
+        clip = clip_from_config(described)
+    load_strictly(clip, read_weights(folder / "model.safetensors"), str(folder), ignored=("position_ids",))
+    tokenizer, text = Tokenizer.load(folder), clip.config.text_config
+    words = min(most_tokens(folder), text.max_position_embeddings)
+    stated = Stated(read_preprocessing(folder, clip.config.vision_config.image_size), text.sentence_end)
+    encoder = ClipEncoder(clip, stated=stated)
+    return RetrievalModel(encoder, replace(UNTRAINED, max_words=words), tokenizer, name, dict(_UNTRAINED_CARD))

@@ -11,6 +11,7 @@ from finereel.datasets.worlds import WorldSource
 from finereel.errors import ConfigError, unknown_name
 from finereel.negatives.captions import read_captions
 from finereel.negatives.types import CaptionRow
+from finereel.preprocessing import Preprocessing
 
 CAPTION_FILE = "captions"
 """The form of a CSV or JSONL file of id, video_id and caption."""
@@ -32,7 +33,7 @@ class SourceOptions:
 
     annotations, videos, features: folders, None where there is none; features win over videos. cache: where decoded
     frames are kept, None for the user's cache folder. num_frames: F; image_size: side of the model's pictures in
-    pixels (unused for features).
+    pixels (unused for features); preprocessing: how pictures become that large, None for a bicubic centre square.
     """
 
     annotations: Path | None = None
@@ -41,6 +42,7 @@ class SourceOptions:
     cache: Path | None = None
     num_frames: int = 12
     image_size: int = 224
+    preprocessing: Preprocessing | None = None
 
 
 def open_source(data: str, options: SourceOptions, on_progress: OnProgress = _silent) -> ClipSource:
@@ -64,7 +66,7 @@ def open_source(data: str, options: SourceOptions, on_progress: OnProgress = _si
         )
     from finereel.datasets.frames import FrameSettings, FrameStore, default_cache  # torch, which captions do not need
 
-    settings = FrameSettings(options.num_frames, options.image_size)
+    settings = FrameSettings(options.num_frames, options.image_size, preprocessing=options.preprocessing)
     return FrameStore(videos, options.cache or default_cache(), settings, on_progress)
 
 

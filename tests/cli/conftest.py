@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from finereel.cli import app
 from finereel.errors import LibraryNotFoundError
 from finereel.index.events import AddEvent, AddReport, AddSettings, FileFailed, FileIndexed, FileStarted, Planned
+from finereel.index.folders import Away
+from finereel.index.repair import RepairReport
 from finereel.types import CaptionHit, Hit, Problem
 
 
@@ -29,6 +31,9 @@ class ToyStatus:
     failed: int
     bytes: int
     model: str
+    clip_seconds: float
+    away: tuple[Away, ...]
+    excluded: tuple[str, ...]
 
 
 class ToyLibrary:
@@ -39,6 +44,7 @@ class ToyLibrary:
     interrupted: ClassVar[bool] = False
     hits: ClassVar[list[Hit]] = []
     problems: ClassVar[list[Problem]] = []
+    more: ClassVar[dict[str, Any]] = {}
 
     @classmethod
     def open(cls, path: Path, model: str | None = None) -> "ToyLibrary":
@@ -53,9 +59,8 @@ class ToyLibrary:
         on_event(FileStarted("/v/a.mp4", 1, 2))
         on_event(FileIndexed("/v/a.mp4", 3, 0.5, 0.5))
         on_event(FileFailed("/v/bad\x1b[31m.mp4", "not a video: expected a media file"))
-        return AddReport(
-            *(1, 3, 1), failed=1, decode_seconds=1.0, encode_seconds=3.0, seconds=2.0, interrupted=self.interrupted
-        )
+        report = AddReport(1, 3, 1, failed=1, decode_seconds=1.0, encode_seconds=3.0, seconds=2.0)
+        return replace(report, interrupted=self.interrupted, **self.more)
 
     def rebuild(self, model: str, *, on_event: Callable[[AddEvent], None]) -> AddReport:
         self.calls.append(("rebuild", model))
@@ -80,12 +85,16 @@ class ToyLibrary:
         return [CaptionHit(caption, number, 0.5, parts) for number, caption in reversed(list(enumerate(captions)))]
 
     def status(self) -> ToyStatus:
-        return ToyStatus(2, 5, 1, 2_500_000, "toy")
+        return ToyStatus(2, 5, 1, 2_500_000, "toy", 4.0, (Away("/media/x", 14, "it is empty"),), ())
 
-    def doctor(self) -> list[Problem]:
-        return self.problems
+    def doctor(self, verify: bool = False) -> list[Problem]:
+        return [*self.problems, Problem("/lib/data", "not what was written")] if verify else self.problems
 
-    def remove(self, paths: Iterable[Path]) -> int:
+    def repair(self) -> RepairReport:
+        return RepairReport(clips=5, dropped=2, videos=["/v/a.mp4"], set_aside=["/q/data"], mended=["it was mended"])
+
+    def remove(self, paths: Iterable[Path], *, exclude: bool = True) -> int:
+        self.calls.append(("remove", exclude))
         return len(list(paths))
 
 

@@ -45,7 +45,7 @@ def test_the_other_commands(run: Any, library: Any, monkeypatch: pytest.MonkeyPa
     assert run("search", " ").exit_code == 1
     assert run("search").exit_code == 2
     assert run("remove", "a.mp4").exit_code == 0
-    monkeypatch.setattr(library, "remove", lambda self, paths: 0)
+    monkeypatch.setattr(library, "remove", lambda self, paths, exclude=True: 0)
     assert run("remove", "a.mp4").exit_code == 1
     (tmp_path / "empty.txt").touch()
     assert run("describe", "v.mp4", "--captions", tmp_path / "empty.txt").exit_code == 1

@@ -15,6 +15,12 @@ def test_status(run: Any, library: Any) -> None:
     shown = run("status", "--library", "lib").stdout
     assert "2.5 MB" in shown
     assert "toy" in shown
+    rows = {" ".join(line.split()) for line in shown.splitlines()}
+    assert rows >= {
+        "clip seconds 4",
+        "away the folder /media/x is not here now (14 videos): it is empty",
+        "excluded none",
+    }
 
 
 def test_doctor_lists_path_and_error(run: Any, library: Any) -> None:
@@ -29,9 +35,22 @@ def test_doctor_without_problems(run: Any, library: Any) -> None:
     assert run("doctor").stdout == "no problems\n"
 
 
+def test_doctor_reads_everything_and_repairs(run: Any, library: Any) -> None:
+    assert json.loads(run("doctor", "--verify", "--json").stdout)[-1]["path"] == "/lib/data"
+    shown = run("doctor", "--repair", "--library", "lib").stdout
+    for part in ("5 clips are whole and kept, 2 were dropped", "it was mended", "quarantine", "/v/a.mp4"):
+        assert part in shown
+    assert json.loads(run("doctor", "--repair", "--json").stdout)["videos"] == ["/v/a.mp4"]
+
+
 def test_remove_counts(run: Any, library: Any) -> None:
     assert json.loads(run("remove", "a.mp4", "b.mp4", "--json").stdout) == {"removed": 2}
-    assert "removed 1 video from the library; the files are untouched" in run("remove", "a.mp4").stdout
+    result = run("remove", "a.mp4")
+    assert "removed 1 video from the library; the files are untouched" in result.stdout
+    assert "finereel index PATH" in result.stderr
+    assert library.calls[-1] == ("remove", True)
+    assert "index" not in run("remove", "a.mp4", "--once").stderr
+    assert library.calls[-1] == ("remove", False)
 
 
 def test_normalize_fits_and_takes_off(run: Any, library: Any, tmp_path: Path) -> None:
@@ -45,7 +64,7 @@ def test_normalize_fits_and_takes_off(run: Any, library: Any, tmp_path: Path) ->
 
 
 def test_removing_nothing_is_an_error(run: Any, library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "remove", lambda self, paths: 0)
+    monkeypatch.setattr(library, "remove", lambda self, paths, exclude=True: 0)
     result = run("remove", "/typo")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "nothing removed" in result.stderr

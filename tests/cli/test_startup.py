@@ -71,14 +71,13 @@ def test_errors_come_before_the_imports(arguments: list[str], status: int) -> No
 
 @pytest.mark.parametrize("delay", [0.02, 0.1, 0.5, 1.5])
 def test_ctrl_c_at_any_moment(indexed: Path, delay: float) -> None:
-    child = subprocess.Popen(
-        [*COMMAND, "search", "a red ball", "--library", str(indexed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    # Before Python has read its own start-up files no program can do anything about Ctrl-C.
-    _wait_for_main(child.pid)
-    time.sleep(delay)
-    child.send_signal(signal.SIGINT)
-    _, errors = child.communicate(timeout=60)
+    command = [*COMMAND, "search", "a red ball", "--library", str(indexed)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        # Before Python has read its own start-up files no program can do anything about Ctrl-C.
+        _wait_for_main(child.pid)
+        time.sleep(delay)
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=60)
     assert child.returncode in (130, 0)
     assert b"Traceback" not in errors
 
@@ -96,14 +95,12 @@ def _wait_for_main(pid: int) -> None:
 
 @pytest.mark.parametrize("more", [[], ["--json"]])
 def test_a_reader_that_has_enough_is_no_error(indexed: Path, more: list[str]) -> None:
-    child = subprocess.Popen(
-        [*COMMAND, "search", "a red ball", "--library", str(indexed), *more],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert child.stdout is not None
-    child.stdout.close()
-    assert child.stderr is not None
-    assert b"Traceback" not in (errors := child.stderr.read())
+    command = [*COMMAND, "search", "a red ball", "--library", str(indexed), *more]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.close()
+        assert child.stderr is not None
+        errors = child.stderr.read()
+    assert b"Traceback" not in errors
     assert b"BrokenPipe" not in errors
-    assert child.wait(60) == 141
+    assert child.returncode == 141

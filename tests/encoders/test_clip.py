@@ -8,7 +8,7 @@ from numpy_transformer import attention, block, layer_norm, mlp, norm
 from finereel.encoders.clip import ClipEncoder
 from finereel.encoders.token_shift import shift_tokens
 from finereel.errors import ConfigError
-from tiny_models import DIM, IMAGE, tiny_towers
+from tiny_models import DIM, IMAGE, tiny_towers, transformers_clip
 
 END = 529
 
@@ -31,8 +31,8 @@ def all_real(num_videos: int = 2, num_frames: int = 4) -> torch.Tensor:
 
 @torch.no_grad()
 def test_features_are_those_of_transformers() -> None:
-    towers = tiny_towers().eval()
-    encoder = ClipEncoder(towers)
+    encoder = ClipEncoder(tiny_towers().eval())
+    towers = transformers_clip(encoder.clip)
     sentence, words = encoder.encode_tokens(token_rows())
     theirs = towers.get_text_features(input_ids=token_rows())
     torch.testing.assert_close(sentence, getattr(theirs, "pooler_output", theirs), rtol=1e-5, atol=1e-5)

@@ -15,6 +15,7 @@ from torch import Tensor
 from finereel.errors import BrokenVideoError, NotAVideoError
 from finereel.features import Scores, TextFeatures, VideoFeatures, concatenate
 from finereel.types import Frames, Window
+from finereel.video.find import Found
 from finereel.video.identity import FileState, content_hash, file_state
 from finereel.video.plan import Clip, ClipPlan
 
@@ -44,6 +45,7 @@ class ToyModel:
         self.fingerprint = hashlib.blake2b(f"{seed} {dim} {frames}".encode(), digest_size=8).hexdigest()
         self.dim = dim
         self.num_frames = frames
+        self.picture_size = 256
         self.num_patches = 2 * frames
         self.num_contextual = 0
         self.encoded = 0
@@ -90,10 +92,16 @@ class ToyModel:
 
 
 class ToyStream:
-    """Clips of a toy file; a line `! reason` ends it early with a warning, and before any clip it is broken."""
+    """Clips of a toy file; a line `! reason` ends it early with a warning, and before any clip it is broken.
+
+    A line `? note` says how it was read.
+    """
+
+    info = None
 
     def __init__(self, path: Path) -> None:
         self.warning = ""
+        self.note = ""
         self.decode_seconds = 0.001
         self._path = path
         self._clips = self._read()
@@ -107,6 +115,9 @@ class ToyStream:
                     raise BrokenVideoError(f"{self._path}: {rest}")
                 self.warning = rest
                 return
+            if first == "?":
+                self.note = rest
+                continue
             end = start + float(first)
             yield Clip(Window(start, end), word_frames(rest, start))
             start = end
@@ -128,11 +139,11 @@ class ToySource:
         self.hashed: list[str] = []
         self.decoded: list[str] = []
 
-    def find(self, paths: Iterable[Path]) -> list[Path]:
+    def find(self, paths: Iterable[Path]) -> Found:
         found = [video for path in paths for video in (path.rglob("*.toy") if path.is_dir() else [path])]
         if not found or not all(path.exists() or path.is_symlink() for path in found):
             raise NotAVideoError("no video found")
-        return sorted(set(found))
+        return Found(tuple(sorted(set(found))))
 
     def state(self, path: Path) -> FileState:
         return file_state(path)

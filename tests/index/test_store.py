@@ -1,7 +1,9 @@
 """Rows, snapshots, the journal and the lock: what must hold on disk."""
 
+import json
 import multiprocessing
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -169,13 +171,64 @@ def test_the_journal_keeps_the_last_word_on_every_file(tmp_path: Path) -> None:
     journal.record(Failure("/a", 1, 2, "first"))
     journal.record(Failure("/b", 1, 2, "cut", partial=True))
     journal.record(Failure("/a", 3, 4, "second"))
-    journal.move("/b", "/c")
     again = Journal(tmp_path)
-    assert [failure.error for failure in again.all()] == ["second", "cut"]
-    assert len(again) == 1
-    assert again.get("/c") == Failure("/c", 1, 2, "cut", partial=True)
-    again.forget({"/a", "/c", "/never"})
-    assert Journal(tmp_path).all() == []
+    cut = FileRecord("ab" * 8, "cd" * 16, "/b", FileState(1, 2))
+    assert [failure.error for failure in again.current({"/b": cut}).values()] == ["second", "cut"]
+    assert again.with_warnings({"/b": cut})["/b"].warning == "partly read: cut"
+    again.forget({"/a", "/b", "/never"})
+    assert Journal(tmp_path).paths() == []
+
+
+FAILURE = Failure("/videos/a.mp4", 10, 20, "bad")
+"""A line about the state in which FILE is in the table."""
+
+
+@pytest.mark.parametrize(
+    ("failure", "record", "obsolete"),
+    [
+        (FAILURE, None, False),
+        (FAILURE, FILE, True),
+        (replace(FAILURE, mtime_ns=9), FILE, True),
+        (replace(FAILURE, mtime_ns=9, replaces=FILE.file_id), FILE, False),
+        (replace(FAILURE, replaces="00" * 8), FILE, True),
+        (replace(FAILURE, passing=True, replaces=FILE.file_id), FILE, True),
+        (replace(FAILURE, passing=True, replaces=FILE.file_id), FILE.begun(), False),
+        (FAILURE, FILE.begun(), True),
+        (replace(FAILURE, partial=True), FILE, False),
+        (replace(FAILURE, partial=True), None, True),
+        (replace(FAILURE, partial=True), replace(FILE, warning="cut"), True),
+        (replace(FAILURE, partial=True, mtime_ns=9), FILE, True),
+    ],
+)
+def test_a_line_older_than_the_rows_is_obsolete(failure: Failure, record: FileRecord | None, obsolete: bool) -> None:
+    assert failure.obsolete(record) is obsolete
+
+
+def test_lines_of_former_versions_are_read(tmp_path: Path) -> None:
+    lines = [
+        {"path": "/a", "size": 1, "mtime_ns": 2, "error": "/a: the file is damaged", "partial": False},
+        {"path": "/b", "size": 1, "mtime_ns": 2, "error": "/b: there is no such file", "partial": False},
+        {
+            "path": "/c",
+            "size": 1,
+            "mtime_ns": 2,
+            "error": "/c: cannot be opened (Permission denied); check",
+            "partial": False,
+        },
+    ]
+    (tmp_path / "failures.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = Journal(tmp_path).current({})
+    assert [failure.passing for failure in found.values()] == [False, True, True]
+
+
+def test_a_film_is_finished_once_one_row_says_so(store: ClipStore) -> None:
+    begun = to_rows(FILE.begun(), records(1), MODEL.encode_video([word_frames("dog")]), None, store.schema)
+    store.commit([begun])
+    assert not store.files()[FILE.path].finished
+    end = replace(FILE, warning="cut off")
+    store.commit([to_rows(end, records(1), MODEL.encode_video([word_frames("cat")]), None, store.schema, first=1)])
+    assert store.files() == {FILE.path: end}
+    assert list(store.snapshot().starts_of_file(FILE.file_id)) == [f"{FILE.file_id}-00000", f"{FILE.file_id}-00001"]
 
 
 def _hold(folder: Path, held, release) -> None:  # type: ignore[no-untyped-def]

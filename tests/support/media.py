@@ -28,6 +28,7 @@ class Recipe:
     times: tuple[float, ...] = ()
     aspect: Fraction | None = None
     sound: bool = False
+    sound_seconds: int = 1
 
 
 def make_video(path: Path, recipe: Recipe = Recipe()) -> Path:
@@ -44,8 +45,33 @@ def make_video(path: Path, recipe: Recipe = Recipe()) -> Path:
             output.mux(stream.encode(_frame(index, recipe)))
         output.mux(stream.encode())
         if sound is not None:
-            output.mux(sound.encode(_silence()))
+            for second in range(recipe.sound_seconds):
+                frame = _silence()
+                frame.pts = second * 8000
+                output.mux(sound.encode(frame))
             output.mux(sound.encode())
+    return path
+
+
+def repeat_video(path: Path, recipe: Recipe, times: int) -> Path:
+    """A video of blurred noise: `recipe` encoded once, its packets written `times` times."""
+    chance = np.random.default_rng(0)
+    options = {"preset": "ultrafast", "crf": "40", "bf": "0", "g": str(recipe.frames)}
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(recipe.codec, rate=recipe.fps, options=options)
+        stream.width, stream.height, stream.pix_fmt = recipe.width, recipe.height, recipe.pixels
+        packets = []
+        for _ in range(recipe.frames):
+            noise = chance.integers(0, 256, (recipe.height // 128, recipe.width // 128, 3), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(noise, "rgb24").reformat(recipe.width, recipe.height)
+            packets += stream.encode(frame)
+        packets += stream.encode()
+        for repeat in range(times):
+            for number, packet in enumerate(packets):
+                copy = av.Packet(bytes(packet))
+                copy.stream, copy.is_keyframe, copy.time_base = stream, packet.is_keyframe, Fraction(1, recipe.fps)
+                copy.pts = copy.dts = repeat * recipe.frames + number
+                output.mux(copy)
     return path
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finereel.types import Window
-from finereel.video.clips import ClipReader, Picture
+from finereel.video.clips import ClipReader, Pace, Picture
 from finereel.video.plan import Clip, ClipPlan
 from finereel.video.sample import frame_times
 
@@ -126,6 +126,9 @@ def test_keyframes_are_the_nearest_ones() -> None:
         ([], 10.0, "sequential"),  # unknown
         ([k / 50 for k in range(60)], 10.0, "sequential"),  # many, but all at the start
         ([], None, "sequential"),  # five seconds apart
+        (steady(60, 1.0), 10.0, "keyframes"),  # a phone: one each second, for frames 0.83 s apart
+        (steady(60, 1.5), 10.0, "keyframes"),
+        (steady(60, 0.5), 10.0, "sequential"),  # a wanted frame may be a whole second away
     ],
 )
 def test_auto_takes_keyframes_where_nothing_is_lost(keys: list[float], length: float | None, mode: str) -> None:
@@ -149,3 +152,80 @@ def test_wanted_windows_are_reached_by_seeking() -> None:
     assert [clip.window for clip in clips] == list(cut[:3])
     assert clips[2].frames.seconds.tolist() == [50.48, 51.48]
     assert source.starts == [0.0, 50.0]
+
+
+def test_keyframes_are_never_farther_than_a_spacing() -> None:
+    """And frames that every frame was decoded for, than half of one: what `auto` gives up for its speed."""
+    times, taken = [], {}
+    for mode in ("exact", "auto"):
+        reader = ClipReader(Numbers(steady(60), 60.0, steady(60, 1.0)), ClipPlan(mode=mode))
+        taken[reader.mode] = [second for clip in reader for second in clip.frames.seconds]
+        times = [time for start in range(0, 60, 10) for time in frame_times(Window(float(start), start + 10.0), 12)]
+    assert len(taken["sequential"]) == 72
+    assert len(taken["keyframes"]) >= 55
+    nearest = np.abs(np.array(times)[:, None] - np.array(taken["keyframes"])).min(axis=1)
+    assert nearest.max() <= 10 / 12
+    assert np.median(nearest) < 10 / 24
+
+
+def test_the_short_last_clip_is_decided_by_itself() -> None:
+    """Its frames are wanted closer together than keyframes lie."""
+    source = Numbers(steady(63), 63.0, steady(63, 1.0))
+    reader = ClipReader(source, ClipPlan())
+    clips = list(reader)
+    assert reader.mode == "keyframes"
+    assert [len(clip.frames) >= 9 for clip in clips] == [True] * 7
+    assert all(float(second).is_integer() for clip in clips[:6] for second in clip.frames.seconds)
+    assert len(clips[6].frames) == 12
+
+
+def test_a_video_that_decodes_too_slowly_goes_on_with_keyframes() -> None:
+    progress = []
+    source = Numbers(steady(30), 30.0, keys=steady(30, 0.1))
+    reader = ClipReader(source, ClipPlan(num_frames=5), Pace(0.0, lambda: progress.append(1)))
+    clips = list(reader)
+    assert [clip.window for clip in clips] == [Window(0.0, 10.0), Window(10.0, 20.0), Window(20.0, 30.0)]
+    assert all(second % 10 == 0 for clip in clips for second in clip.frames.seconds)
+    assert reader.mode == "sequential"
+    assert reader.note.startswith("read by keyframes only from 0 s on")
+    assert progress, "the parent's clock starts anew"
+
+
+def test_clips_that_came_in_time_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock runs per clip: the second one is slow, and the note says from where keyframes serve."""
+    clock = iter(range(10**6))
+    speed = {"now": 0.0}
+    monkeypatch.setattr("finereel.video.clips.perf_counter", lambda: next(clock) * speed["now"])
+    reader = ClipReader(Numbers(steady(30), 30.0, steady(30, 0.1)), ClipPlan(num_frames=5), Pace(10.0))
+    clips = iter(reader)
+    assert len(next(clips).frames) == 5
+    speed["now"] = 1.0
+    rest = list(clips)
+    assert "from 10 s on" in reader.note
+    assert [clip.window.start for clip in rest] == [10.0, 20.0]
+    assert all(second % 10 == 0 for clip in rest for second in clip.frames.seconds)
+
+
+@pytest.mark.parametrize("mode", ["exact", "sequential"])
+def test_exact_is_never_given_up(mode: str) -> None:
+    progress = []
+    reader = ClipReader(
+        Numbers(steady(30), 30.0, steady(30, 0.5)), ClipPlan(mode=mode), Pace(0.0, lambda: progress.append(1))
+    )
+    assert [len(clip.frames) for clip in reader] == [12, 12, 12]
+    assert reader.note == ""
+    assert len(progress) >= 25, "a sign of life for every second of video"
+
+
+def test_a_long_clip_gives_signs_of_life() -> None:
+    progress = []
+    plan = ClipPlan(length=None, num_frames=60)
+    list(ClipReader(Numbers(steady(60), 60.0), plan, Pace(99.0, lambda: progress.append(1))))
+    assert 4 <= len(progress) <= 6
+
+
+def test_pictures_past_the_claimed_end_give_clips() -> None:
+    source = Numbers(steady(34), 10.0)
+    assert [clip.window.start for clip in read(source, ClipPlan())] == [0.0, 10.0, 20.0, 30.0]
+    assert len(read(Numbers(steady(11), 10.0), ClipPlan())) == 1, "a short rest is none"
+    assert len(read(source, ClipPlan(windows=(Window(0.0, 5.0),)))) == 1

@@ -1,5 +1,6 @@
 """What comes out of real files of many kinds: the right picture, upright, at the right time."""
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from finereel.types import Window
 from finereel.video.clips import ClipReader
 from finereel.video.decode import Source
 from finereel.video.plan import Clip, ClipPlan, Limits, VideoInfo
+from finereel.video.reader import VideoReader
 from support.broken_videos import many_streams
 from support.media import Recipe, level, make_sound, make_video, turn
 
@@ -194,3 +196,58 @@ def test_limits_are_checked_before_decoding(tmp_path: Path) -> None:
     (tmp_path / "b.avi").write_bytes(many_streams(300))
     with pytest.raises(VideoLimitError, match="streams"):
         Source(tmp_path / "b.avi", Limits(max_streams=256))
+
+
+def ends(path: Path, plan: ClipPlan = PLAN) -> tuple[float, str]:
+    """Where the last clip ends, and the warning of the decoding child."""
+    with VideoReader() as reader:
+        stream = reader.read(path, plan)
+        clips = list(stream)
+        return clips[-1].window.end, stream.warning
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.flv", "a.ts", "a.mov"])
+def test_sound_that_is_longer_than_the_pictures_is_no_damage(tmp_path: Path, name: str) -> None:
+    codec = {"avi": "mpeg4", "flv": "flv1", "webm": "libvpx-vp9"}.get(name.rsplit(".", 1)[1], "libx264")
+    path = make_video(tmp_path / name, Recipe(codec=codec, sound=True, sound_seconds=9))
+    end, warning = ends(path)
+    assert warning == ""
+    assert end == pytest.approx(2.0, abs=0.2)
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.flv"])
+def test_a_cut_file_with_sound_is_still_damage(tmp_path: Path, name: str) -> None:
+    codec = "flv1" if name.endswith("flv") else "libx264"
+    recipe = Recipe(frames=200, codec=codec, sound=True, sound_seconds=8, options={"g": "25"}, width=160, height=96)
+    data = make_video(tmp_path / name, recipe).read_bytes()
+    (tmp_path / f"cut-{name}").write_bytes(data[: len(data) // 2])
+    assert ends(tmp_path / f"cut-{name}")[1] != ""
+
+
+def test_pictures_past_the_claimed_end_are_clips_too(tmp_path: Path) -> None:
+    recipe = Recipe(frames=600, width=32, height=32)
+    data = bytearray(make_video(tmp_path / "a.mkv", recipe).read_bytes())
+    place = data.index(b"\x44\x89\x88") + 3
+    data[place : place + 8] = struct.pack(">d", 10_000.0)
+    tag = data.index(b"DURATIOND\x87\x94") if b"DURATIOND\x87\x94" in data else data.index(b"DURATION")
+    data[tag : tag + 8] = b"DURATIOX"
+    (tmp_path / "b.mkv").write_bytes(data)
+    for mode in ("exact", "keyframes"):
+        end, warning = ends(tmp_path / "b.mkv", ClipPlan(mode=mode))
+        assert end >= 20
+        assert warning == ""
+
+
+def test_a_trimmed_file_starts_where_players_start(tmp_path: Path) -> None:
+    """An edit list hides the first second: no picture of it is given, in no mode."""
+    data = bytearray(make_video(tmp_path / "a.mp4", Recipe(frames=100, options={"bf": "0", "g": "100"})).read_bytes())
+    edit = data.index(b"elst") + 12
+    (duration,) = struct.unpack(">I", data[edit : edit + 4])
+    scale = struct.unpack(">I", data[data.index(b"mdhd") + 16 : data.index(b"mdhd") + 20])[0]
+    data[edit : edit + 8] = struct.pack(">II", duration * 3 // 4, scale)
+    (tmp_path / "b.mp4").write_bytes(data)
+    (clip,), info = read(tmp_path / "b.mp4", ClipPlan(num_frames=4, mode="exact"))
+    assert info.duration == pytest.approx(3.0, abs=0.1)
+    wanted = [level(25 + round(second * 25), 100) for second in clip.frames.seconds]
+    np.testing.assert_allclose(shades(clip), wanted, atol=6)
+    assert len(read(tmp_path / "b.mp4", ClipPlan(num_frames=4, mode="keyframes"))[0]) == 1

@@ -16,7 +16,7 @@ from finereel.video.plan import ClipPlan, Limits
         ({"length": float("nan")}, "length must be positive"),
         ({"num_frames": 0}, "at least 1, got 0"),
         ({"size": 8}, "16 to 4096 pixels, got 8"),
-        ({"mode": "fast"}, "expected one of auto, keyframes, sequential"),
+        ({"mode": "fast"}, "expected one of auto, exact, keyframes, sequential"),
         ({"sampling": "random"}, "expected one of centres, seconds"),
         ({"windows": (Window(5.0, 6.0), Window(1.0, 2.0))}, "ascend"),
     ],

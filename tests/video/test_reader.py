@@ -13,14 +13,21 @@ import numpy as np
 import pytest
 
 from finereel import errors
-from finereel.errors import BrokenVideoError, FinereelError, NotAVideoError, VideoError, VideoLimitError
+from finereel.errors import (
+    BrokenVideoError,
+    FinereelError,
+    NotAVideoError,
+    StalledVideoError,
+    VideoError,
+    VideoLimitError,
+)
 from finereel.types import Window
 from finereel.video import reader as reader_module
 from finereel.video.plan import ClipPlan, Limits
 from finereel.video.probe import probe
 from finereel.video.reader import ClipStream, VideoReader, read_clips
 from support.broken_videos import CLIPS, BadFile, broken_videos
-from support.media import RED, Recipe, level, make_video
+from support.media import RED, Recipe, level, make_video, repeat_video
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "videos"
 LONG = Recipe(frames=1500, width=256, height=256)
@@ -165,7 +172,7 @@ def test_a_stalled_child_is_killed_at_the_deadline(long_video: Path, video: Path
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
         started = time.monotonic()
-        with pytest.raises(VideoLimitError, match=r"long\.mp4: no clip within 3 s"):
+        with pytest.raises(StalledVideoError, match=r"long\.mp4: no clip within 3 s.*the machine is busy"):
             list(stream)
         assert 3 <= time.monotonic() - started < 30
         assert gone(pid)
@@ -360,3 +367,15 @@ def test_real_clips_all_read_without_a_warning(reader: VideoReader) -> None:
         assert all(len(clip.frames) == 12 for clip in clips)
         assert stream.info is not None
         assert clips[-1].window.end == pytest.approx(stream.info.duration)
+
+
+@pytest.mark.slow
+def test_a_film_that_decodes_too_slowly_is_read_by_keyframes(tmp_path: Path) -> None:
+    """4K60 in a container without an index: a few frames encoded once, and repeated."""
+    path = repeat_video(tmp_path / "big.ts", Recipe(frames=16, fps=60, width=3840, height=2160), times=40)
+    with VideoReader(Limits(deadline_s=9.0)) as reader:
+        stream = reader.read(path)
+        clips = list(stream)
+    assert stream.note.startswith("read by keyframes only from 0 s on")
+    assert stream.warning == ""
+    assert [len(clip.frames) for clip in clips] == [12]

@@ -29,15 +29,21 @@ _FEWEST_ROWS = 16  # texts of a band, before a shorter text starts another
 class Head(nn.Module):
     """Base of all heads. Subclasses are final; `weights` names the granularities that count and how much.
 
-    parts: the granularities it has. reads: which of `frames`, `patches` and `contextual` frames it reads, so that the
-    model makes no others. published: the settings it was published with, where they are not `ModelConfig`'s defaults.
+    parts: the granularities it has. inputs: which of `frames`, `patches` and `contextual` frames a granularity reads;
+    those that are not named read none of them. published: the settings it was published with, where they are not
+    `ModelConfig`'s defaults. reads: what this head reads, the inputs of the granularities in `weights`, so that the
+    model makes and a library stores no others.
     """
 
     parts: ClassVar[tuple[str, ...]]
+    inputs: ClassVar[Mapping[str, str]] = {}
     published: ClassVar[Mapping[str, Any]] = {}
-    reads: frozenset[str] = frozenset()
-    weights: Mapping[str, float]
-    mask_padding: bool
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.weights: Mapping[str, float] = self.counted(config)
+        self.mask_padding = config.mask_padding
+        self.reads = frozenset(self.inputs[name] for name in self.weights if name in self.inputs)
 
     @classmethod
     def granularities(cls, config: ModelConfig) -> tuple[str, ...]:

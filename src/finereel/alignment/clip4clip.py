@@ -27,9 +27,7 @@ class Clip4ClipHead(Head):
     published: ClassVar[Mapping[str, Any]] = {"shifted_blocks": ()}
 
     def __init__(self, config: ModelConfig, dim: int) -> None:
-        super().__init__()
-        self.weights = self.counted(config)
-        self.mask_padding = config.mask_padding
+        super().__init__(config)
 
     def prepare_text(self, text: TextFeatures) -> TextFeatures:
         """Unit sentences."""

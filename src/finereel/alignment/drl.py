@@ -47,15 +47,13 @@ class DrlHead(Head):
     """Args: config: interaction, weights per granularity, masking and scale; dim = D."""
 
     parts = ("frame_word",)
+    inputs: ClassVar[Mapping[str, str]] = {"frame_word": "contextual"}
     published: ClassVar[Mapping[str, Any]] = {"shifted_blocks": ()}
 
     def __init__(self, config: ModelConfig, dim: int) -> None:
-        super().__init__()
-        self.weights = self.counted(config)
-        self.mask_padding = config.mask_padding
+        super().__init__(config)
         self.scaled_evaluation = config.scaled_evaluation
         self.tokenwise = config.interaction != "dp"
-        self.reads = frozenset({"contextual"} if self.tokenwise else ())
         weighted = config.interaction == "wti"
         self.word_weight = _weight_network(dim) if weighted else None
         self.frame_weight = _weight_network(dim) if weighted else None

@@ -23,20 +23,17 @@ from finereel.config import ModelConfig
 from finereel.features import TextFeatures, VideoFeatures
 
 _WORKING_COPIES = 2  # similarities, plain and masked
-_SIDES = {"frame_word": "frames", "video_word": "contextual"}
 
 
 class MaxSimHead(Head):
     """Args: config: weights per granularity and masking; dim = D."""
 
     parts = ("frame_word", "video_word")
+    inputs: ClassVar[Mapping[str, str]] = {"frame_word": "frames", "video_word": "contextual"}
     published: ClassVar[Mapping[str, Any]] = {"shifted_blocks": ()}
 
     def __init__(self, config: ModelConfig, dim: int) -> None:
-        super().__init__()
-        self.weights = self.counted(config)
-        self.mask_padding = config.mask_padding
-        self.reads = frozenset(_SIDES[name] for name in self.weights)
+        super().__init__(config)
         self.best, self.mean = MaxAggregation(config.max_frames), MeanAggregation(config.max_words)
 
     def prepare_text(self, text: TextFeatures) -> TextFeatures:
@@ -49,7 +46,9 @@ class MaxSimHead(Head):
 
     def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:
         """The unscaled matrices, of prepared features."""
-        return {name: self._mean_max(text, getattr(video, _SIDES[name]), video.frame_mask) for name in self.weights}
+        return {
+            name: self._mean_max(text, getattr(video, self.inputs[name]), video.frame_mask) for name in self.weights
+        }
 
     def _mean_max(self, text: TextFeatures, frames: Float[Tensor, "V F D"], mask: Bool[Tensor, "V F"]) -> Tensor:
         (T, W, D), (V, F, _) = text.words.shape, frames.shape

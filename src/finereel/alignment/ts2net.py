@@ -36,12 +36,10 @@ class Ts2NetHead(Head):
 
     parts = ("frame_sentence",)
     published: ClassVar[Mapping[str, Any]] = {"temporal": "tokenTransf"}
-    reads = frozenset({"contextual"})
+    inputs: ClassVar[Mapping[str, str]] = {"frame_sentence": "contextual"}
 
     def __init__(self, config: ModelConfig, dim: int) -> None:
-        super().__init__()
-        self.weights = self.counted(config)
-        self.mask_padding = config.mask_padding
+        super().__init__(config)
         self.tokens_per_frame = config.patches_per_frame + 1
 
     def prepare_text(self, text: TextFeatures) -> TextFeatures:

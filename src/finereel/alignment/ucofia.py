@@ -14,6 +14,7 @@ With l2-normalised words w, sentence t, frames f, unit video v and selected patc
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -23,7 +24,6 @@ from torch.nn.functional import normalize
 from finereel.alignment.base import Head
 from finereel.alignment.weighting import make_aggregation
 from finereel.config import ModelConfig
-from finereel.errors import ConfigError
 from finereel.features import TextFeatures, VideoFeatures
 
 GRANULARITIES = ("video_sentence", "frame_sentence", "patch_word")
@@ -34,15 +34,10 @@ class UcofiaHead(Head):
     """Args: config: sizes, aggregation, weights per granularity, units and masking; dim = D."""
 
     parts = GRANULARITIES
-    reads = frozenset({"frames", "patches"})
+    inputs: ClassVar[Mapping[str, str]] = {"frame_sentence": "frames", "patch_word": "patches"}
 
     def __init__(self, config: ModelConfig, dim: int) -> None:
-        super().__init__()
-        unknown = sorted(set(config.weights) - set(GRANULARITIES))
-        if unknown:
-            raise ConfigError(f"the ucofia head has no granularity {', '.join(unknown)}: {', '.join(GRANULARITIES)}")
-        self.weights: Mapping[str, float] = dict(config.weights)
-        self.mask_padding = config.mask_padding
+        super().__init__(config)
         self.cosine_patches = config.patch_units == "cosine"
         if "video_sentence" in self.weights:
             self.sentence_projection = _identity(dim)

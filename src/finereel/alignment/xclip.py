@@ -42,12 +42,10 @@ class XclipHead(Head):
 
     parts = ("video_sentence", "video_word", "frame_sentence", "frame_word")
     published: ClassVar[Mapping[str, Any]] = {"shifted_blocks": (), "aggregation": "aosm"}
-    reads = frozenset({"frames"})
+    inputs: ClassVar[Mapping[str, str]] = {"frame_sentence": "frames", "frame_word": "frames"}
 
     def __init__(self, config: ModelConfig, dim: int) -> None:
-        super().__init__()
-        self.weights = self.counted(config)
-        self.mask_padding = config.mask_padding
+        super().__init__(config)
         if "video_sentence" in self.weights:
             self.sentence_projection = nn.Parameter(torch.eye(dim))
         if "video_word" in self.weights:

@@ -90,8 +90,10 @@ def _source(model: "RetrievalModel", data: str, where: "SourceOptions", progress
 
     if isinstance(model.encoder, FeatureEncoder) and where.features is None:
         raise ModelError(f"model {model.name} takes precomputed tokens: give --features DIR")
-    size = where.image_size if isinstance(model.encoder, FeatureEncoder) else model.encoder.image_size
-    fitting = replace(where, num_frames=model.num_frames, image_size=size)
+    fitting = replace(where, num_frames=model.num_frames)
+    if not isinstance(model.encoder, FeatureEncoder):
+        shown = model.encoder.stated.preprocessing
+        fitting = replace(fitting, image_size=model.encoder.image_size, preprocessing=shown)
     return open_source(data, fitting, lambda done, total: progress("decoding", done, total))
 
 

@@ -7,9 +7,9 @@ Exit status: 0 done; 1 an error, or nothing of what was asked could be done; 2 w
 import json
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -37,18 +37,27 @@ class Command(TyperCommand):
 class Program(TyperGroup):
     """All commands. Wrong usage is two lines, what is wrong and where to read on, and status 2."""
 
-    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **options: Any) -> Any:
+    def main(self, *arguments: Any, **options: Any) -> Any:
         """Parse, run, and end the process with the status (standalone mode), as Click does."""
-        if not standalone_mode:
-            return super().main(args, standalone_mode=False, **options)
+        standalone = options.pop("standalone_mode", True)
+        quiet: dict[str, Any] = options | {"standalone_mode": False}
+        if not standalone:
+            return super().main(*arguments, **quiet)
         try:
-            status = super().main(args, standalone_mode=False, **options)
+            status = super().main(*arguments, **quiet)
         except _USAGE_ERROR as error:
             _report_usage(error)
             sys.exit(error.exit_code)
         except typer.Abort:
             sys.exit(STATUS)
         sys.exit(status if isinstance(status, int) else 0)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the arguments name; Ctrl-C before it has begun ends as `guarded` says."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _stop()
 
 
 @contextmanager
@@ -72,7 +81,7 @@ def guarded(as_json: bool = False) -> Iterator[None]:
             raise typer.Exit(1) from None
 
 
-def _stop() -> None:
+def _stop() -> NoReturn:
     typer.echo("stopped", err=True)
     raise typer.Exit(STATUS) from None
 

@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,17 +10,37 @@ import typer
 
 from finereel.cli.opening import check_model, check_sources, open_library
 from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption, ModelOption
-from finereel.cli.output import print_json
+from finereel.cli.output import print_json, shown
 
 if TYPE_CHECKING:
     from finereel.index.events import AddReport
+
+
+class DecodeMode(StrEnum):
+    """What `--mode` accepts, see `finereel.video.plan.MODES`."""
+
+    auto = "auto"
+    exact = "exact"
+    keyframes = "keyframes"
 
 
 def index(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Videos, or folders to look through.")],
     library: LibraryOption = DEFAULT_LIBRARY,
     model: ModelOption = None,
-    clip_seconds: Annotated[float, typer.Option("--clip-seconds", min=0.1, help="Length of a searchable clip.")] = 10.0,
+    clip_seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--clip-seconds",
+            min=0.1,
+            show_default="the library's own, 10 for a new one",
+            help="Length of a searchable clip, the same for all of a library.",
+        ),
+    ] = None,
+    mode: Annotated[
+        DecodeMode,
+        typer.Option("--mode", help="Frames: every wanted one (exact), the nearest keyframes, or what a video allows."),
+    ] = DecodeMode.auto,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed before.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -28,7 +49,8 @@ def index(
     Example: finereel index ~/Videos
 
     Run it again whenever files change: unchanged files cost nothing, moved ones are not encoded again, and files that
-    cannot be read are listed by doctor and stop nothing. It can be interrupted at any time.
+    cannot be read are listed by doctor and stop nothing. It can be interrupted at any time, also in the middle of a
+    film. What was taken out with remove stays out, unless PATH names it.
     """
     check_model(model)
     check_sources(paths, library)
@@ -36,7 +58,7 @@ def index(
     from finereel.index.events import AddSettings
     from finereel.library import Library
 
-    settings = AddSettings(clip_seconds=clip_seconds, retry_failed=retry)
+    settings = AddSettings(clip_seconds=clip_seconds, mode=mode.value, retry_failed=retry)
     with closing(Library.open(library, model=model)) as opened, IndexProgress() as progress:
         report = opened.add(paths, on_event=progress, settings=settings)
     _finish(report, as_json)
@@ -59,6 +81,9 @@ def rebuild(
 
     with closing(opening) as opened, IndexProgress() as progress:
         report = opened.rebuild(model, on_event=progress)
+    if report.unread:
+        waiting = "the old index still answers: some videos could not be read this time"
+        typer.echo(f"{waiting}; run the same command again, or forget them with finereel remove", err=True)
     _finish(report, as_json)
 
 
@@ -67,16 +92,35 @@ def _finish(report: "AddReport", as_json: bool) -> None:
         print_json(asdict(report))
     else:
         typer.echo(summary(report))
+    for place in report.away:
+        kept = f"; stopped, nothing lost: {_committed(report)}" if report.left else ""
+        typer.echo(f"{shown(str(place))}{kept}; connect it and run the same command again", err=True)
     if report.interrupted:
-        done = f"{report.indexed} video{'' if report.indexed == 1 else 's'} committed"
-        typer.echo(f"stopped; nothing lost: {done}; run the same command again to go on", err=True)
+        typer.echo(f"stopped; nothing lost: {_committed(report)}; run the same command again to go on", err=True)
         raise typer.Exit(130)
-    if report.failed + report.known_bad and not report.indexed + report.unchanged + report.renamed + report.copied:
+    reached = report.indexed + report.unchanged + report.renamed + report.copied
+    if report.away or (report.failed + report.known_bad and not reached):
         raise typer.Exit(1)
 
 
+def _committed(report: "AddReport") -> str:
+    begun = ", and the first clips of one more" if report.unfinished else ""
+    return f"{counted(report.indexed)} committed{begun}"
+
+
+def counted(videos: int) -> str:
+    """A number of videos in words.
+
+    >>> counted(1), counted(2)
+    ('1 video', '2 videos')
+    """
+    return f"{videos} video{'' if videos == 1 else 's'}"
+
+
 def summary(report: "AddReport") -> str:
-    """What an `add` did, in a line or three."""
+    """What an `add` did, in some lines."""
+    from finereel.video.find import extensions
+
     speed = report.clips / report.seconds if report.seconds else 0.0
     work = report.decode_seconds + report.encode_seconds
     share = f", decoding {report.decode_seconds / work:.0%} of the work" if work else ""
@@ -89,4 +133,16 @@ def summary(report: "AddReport") -> str:
         lines.append(", ".join(others))
     if bad := report.failed + report.known_bad:
         lines.append(f"{bad} could not be read: see finereel doctor")
+    if report.unread:
+        lines.append(f"{report.unread} could not be read this time and will be tried again: see finereel doctor")
+    if report.unfinished and not report.interrupted and not report.away:
+        lines.append(f"{counted(report.unfinished)} not finished: run the same command again to go on")
+    if report.coarse:
+        lines.append(
+            f"{report.coarse} read by keyframes, because decoding every frame took too long: see finereel doctor"
+        )
+    if report.unknown:
+        files = "1 file" if len(report.unknown) == 1 else f"{len(report.unknown)} files"
+        lines.append(f"{files} of unknown kind left out ({extensions(report.unknown)}): see finereel doctor")
+    lines += [f"this folder cannot be read: {shown(path)} ({reason})" for path, reason in report.unreadable]
     return "\n".join(lines)

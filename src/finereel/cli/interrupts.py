@@ -21,7 +21,7 @@ class Interrupts:
 
 @contextmanager
 def noted_interrupts() -> Iterator[Interrupts]:
-    """Within the block Ctrl-C raises KeyboardInterrupt and is noted; outside of the main thread nothing changes."""
+    """Within the block Ctrl-C is noted, then handled as before; outside of the main thread nothing changes."""
     noted = Interrupts()
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
@@ -30,7 +30,7 @@ def noted_interrupts() -> Iterator[Interrupts]:
 
     def note(number: int, frame: FrameType | None) -> None:
         noted.came = True
-        signal.default_int_handler(number, frame)
+        before(number, frame)
 
     signal.signal(signal.SIGINT, note)
     try:

@@ -1,6 +1,6 @@
 """`status`, `doctor`, `remove`, `normalize`: look after a library."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -18,19 +18,33 @@ _ENOUGH_CAPTIONS = 100
 
 def status(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False) -> None:
     """Show what the library holds: videos, clips, failed files, size and model."""
-    report = asdict(open_library(library).status())
+    report = open_library(library).status()
     if as_json:
-        print_json(report)
+        print_json(asdict(report))
         return
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in report.items():
-        table.add_row(name.replace("_", " "), Text(shown(_readable(name, value))))
+    for field in fields(report):
+        value = getattr(report, field.name)
+        if field.name == "note" and not value:
+            continue
+        table.add_row(field.name.replace("_", " "), Text(shown(_readable(field.name, value))))
     console().print(table)
 
 
-def doctor(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False) -> None:
-    """List every file that could not be indexed, and why. They are tried again once they change."""
-    problems = open_library(library).doctor()
+def doctor(
+    library: LibraryOption = DEFAULT_LIBRARY,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every stored clip and compare its checksums.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Keep every whole clip, set damaged files aside, say what to index again.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List every file that could not be indexed, and why, and damage to the library itself."""
+    if repair:
+        _repair(library, as_json)
+        return
+    opened = open_library(library)
+    problems = opened.doctor(verify=True) if verify else opened.doctor()
     if as_json:
         print_json([asdict(problem) for problem in problems])
         return
@@ -45,20 +59,48 @@ def doctor(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False
     console().print(table)
 
 
+def _repair(library: Path, as_json: bool) -> None:
+    report = open_library(library).repair()
+    if as_json:
+        print_json(asdict(report))
+        return
+    typer.echo(f"{report.clips} clips are whole and kept, {report.dropped} were dropped")
+    for line in report.mended:
+        typer.echo(shown(line))
+    if report.set_aside:
+        typer.echo(shown(f"{len(report.set_aside)} damaged files are set aside in {Path(library) / 'quarantine'}"))
+    if report.dropped:
+        typer.echo(
+            "index again (`finereel index` of their folders does these, and videos whose names could not be read):"
+        )
+    for video in report.videos:
+        typer.echo(shown(video))
+
+
 def remove(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Videos, or folders of videos.")],
+    once: Annotated[
+        bool, typer.Option("--once", help="Do not leave them out of later runs of index: the next one may add them.")
+    ] = False,
     library: LibraryOption = DEFAULT_LIBRARY,
     as_json: JsonOption = False,
 ) -> None:
-    """Take videos out of the library. The files themselves stay where they are."""
-    removed = open_library(library).remove(paths)
+    """Take videos out of the library and leave them out. The files themselves stay where they are.
+
+    `finereel index` of a folder above does not bring them back; `finereel index PATH` with the same PATH does, and
+    `finereel status` lists what is left out.
+    """
+    removed = open_library(library).remove(paths, exclude=not once)
     if as_json:
         print_json({"removed": removed})
     if not removed:
         typer.echo("nothing removed: the library holds no video at or below these paths", err=True)
         raise typer.Exit(1)
-    if not as_json:
-        typer.echo(f"removed {removed} video{'' if removed == 1 else 's'} from the library; the files are untouched")
+    if as_json:
+        return
+    typer.echo(f"removed {removed} video{'' if removed == 1 else 's'} from the library; the files are untouched")
+    if not once:
+        typer.echo("index leaves them out from now on; to take them back, name them: finereel index PATH", err=True)
 
 
 def normalize(
@@ -102,4 +144,8 @@ def normalize(
 def _readable(name: str, value: object) -> str:
     if name == "bytes" and isinstance(value, int):
         return f"{value / 1e6:.1f} MB"
+    if name == "clip_seconds" and isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
     return "none" if value is None else str(value)

@@ -28,14 +28,24 @@ def print_json(value: Any) -> None:
 
 
 def clock(seconds: float) -> str:
-    """A time in a video as people read it, to a tenth of a second.
+    """A time in a video as people read it, to the second.
 
-    >>> clock(7.4), clock(83.04), clock(3723.96)
-    ('0:07.4', '1:23.0', '1:02:04.0')
+    >>> clock(7.4), clock(83.0), clock(3723.9)
+    ('0:07', '1:23', '1:02:03')
+    """
+    whole = int(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def moment(seconds: float) -> str:
+    """A time in a video to the nearest tenth of a second.
+
+    >>> moment(7.44), moment(0.96), moment(3723.96)
+    ('0:07.4', '0:01.0', '1:02:04.0')
     """
     tenths = round(seconds * 10)
-    hours, minutes, rest = tenths // 36_000, tenths // 600 % 60, tenths % 600 / 10
-    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+    return f"{clock(float(tenths // 10))}.{tenths % 10}"
 
 
 def bar(value: float, largest: float, width: int = 8) -> str:

@@ -1,6 +1,9 @@
-"""The progress of indexing, on stderr: a bar with the time left, and a line for every file that goes wrong."""
+"""The progress of indexing, on stderr: a bar with the time left, and a line for every file that goes wrong.
 
-import sys
+Where stderr is not a terminal there is no bar but a plain line now and then.
+"""
+
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -17,14 +20,18 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from finereel.cli.output import shown
-from finereel.index.events import AddEvent, FileFailed, FileIndexed, FileRenamed, FileStarted, Planned
+from finereel.cli.output import clock, shown
+from finereel.index.events import AddEvent, FileAdvanced, FileFailed, FileIndexed, FileRenamed, FileStarted, Planned
+
+LINE_SECONDS = 10.0
+"""Seconds between two plain lines."""
 
 Shown = TypeVar("Shown", bound="View")
 
 
 def bar(console: Console | None = None) -> Progress:
     """A progress bar for things counted one by one; silent where stderr is not a terminal."""
+    console = console or Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -33,8 +40,8 @@ def bar(console: Console | None = None) -> Progress:
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False, style="dim"),
-        console=console or Console(stderr=True),
-        disable=not (console or sys.stderr.isatty()),
+        console=console,
+        disable=not console.is_terminal,
     )
 
 
@@ -69,27 +76,61 @@ class StageProgress(View):
 
 
 class IndexProgress(View):
-    """Takes the events of `Library.add` and draws them."""
+    """Takes the events of `Library.add` and draws them. The bar counts videos and moves inside of a long one."""
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__(console)
         self._task = self._bar.add_task("indexing", total=None, note="")
+        self._number = self._done = 0
+        self._began = self._told = time.monotonic()
 
     def __call__(self, event: AddEvent) -> None:
         """Draw one event; kinds without a picture pass."""
         if isinstance(event, Planned):
             self._bar.update(self._task, total=event.to_encode)
         elif isinstance(event, FileStarted):
-            self._bar.update(self._task, note=shown(Path(event.path).name))
+            self._number = event.number
+            self._draw(0.0, shown(Path(event.path).name))
+        elif isinstance(event, FileAdvanced):
+            self._advance(event)
         elif isinstance(event, FileIndexed):
-            self._bar.advance(self._task)
+            self._finish()
             if event.partial:
                 self._say("partly read", event.path, event.partial)
+            elif event.note:
+                self._say("coarse", event.path, event.note)
         elif isinstance(event, FileRenamed):
             self._say("moved", event.path, f"was {event.old_path}")
         elif isinstance(event, FileFailed):
-            self._bar.advance(self._task)
-            self._say("skipped", event.path, event.error)
+            if self._number:  # not one that could not even be looked at
+                self._finish()
+            self._say("not read" if event.passing else "skipped", event.path, event.error)
+
+    def _advance(self, event: FileAdvanced) -> None:
+        name, seconds = shown(Path(event.path).name), clock(event.seconds)
+        if event.duration is None:
+            self._draw(0.0, f"{name}, {seconds}")
+        else:
+            self._draw(min(1.0, event.seconds / event.duration), f"{name}, {seconds} of {clock(event.duration)}")
+
+    def _finish(self) -> None:
+        self._done += 1
+        self._draw(0.0, self._bar.tasks[self._task].fields["note"])
+
+    def _draw(self, share: float, note: str) -> None:
+        """`share` of the file at hand is done; some before it may wait for their commit."""
+        done = max(self._done, self._number - 1 + share)
+        self._bar.update(self._task, completed=done, note=note)
+        now = time.monotonic()
+        if not self._bar.console.is_terminal and now - self._told >= LINE_SECONDS:
+            self._told = now
+            self._tell(done, now - self._began, note)
+
+    def _tell(self, done: float, elapsed: float, note: str) -> None:
+        total = self._bar.tasks[self._task].total or 0
+        left = f", about {clock(elapsed / done * (total - done))} left" if done else ""
+        line = f"indexing: {int(done)} of {total:.0f} videos ({note}), {clock(elapsed)} so far{left}"
+        self._bar.console.print(Text(line), soft_wrap=True)
 
     def _say(self, what: str, path: str, why: str) -> None:
         self._bar.console.print(Text.assemble((what, "yellow"), f" {shown(path)}: {shown(why)}"), soft_wrap=True)

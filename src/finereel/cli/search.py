@@ -13,7 +13,7 @@ from finereel.cli.captions import read_captions
 from finereel.cli.guard import printable
 from finereel.cli.opening import open_library
 from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption
-from finereel.cli.output import clock, print_json, short_path
+from finereel.cli.output import moment, print_json, short_path
 from finereel.cli.results import Column, part_columns, print_results
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def _print_hits(hits: Sequence["Hit"]) -> None:
     columns = [
         Column("#", tuple(str(rank) for rank in range(1, len(hits) + 1)), right=True),
         Column("video", tuple(short_path(hit.video) for hit in hits), shrinks=True),
-        Column("time", tuple(f"{clock(hit.start)}-{clock(hit.end)}" for hit in hits)),
-        Column("best", tuple(clock(hit.best_frame) for hit in hits), extra=True),
+        Column("time", tuple(f"{moment(hit.start)}-{moment(hit.end)}" for hit in hits)),
+        Column("best", tuple(moment(hit.best_frame) for hit in hits), extra=True),
         Column("score", tuple(f"{hit.score:.3f}" for hit in hits), right=True),
         *part_columns([hit.parts for hit in hits]),
     ]

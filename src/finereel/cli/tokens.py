@@ -33,7 +33,13 @@ def tokens(
         raise ModelError(f"model {model} takes precomputed tokens: give the CLIP model that is to make them")
     data = load_dataset(name, annotations)
     wanted = list(dict.fromkeys(video for split in data.splits.values() for video in split.videos))
-    where = SourceOptions(annotations, videos, None, None, frames or towers.num_frames, towers.encoder.image_size)
+    where = SourceOptions(
+        annotations,
+        videos,
+        num_frames=frames or towers.num_frames,
+        image_size=towers.encoder.image_size,
+        preprocessing=towers.encoder.stated.preprocessing,
+    )
     with StageProgress() as progress:
         source = open_source(name, where, lambda done, total: progress("decoding", done, total))
         problems = source.problems(wanted)

@@ -9,6 +9,7 @@ digest on first use and decoded again. 12 frames of 224 pixels take 1.8 MB.
 """
 
 import hashlib
+import json
 import os
 import signal
 import threading
@@ -21,18 +22,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 
 from finereel import __version__
+from finereel.config import fingerprint
 from finereel.datasets.base import ClipArrays
 from finereel.datasets.videos import find_videos
 from finereel.encoders.pixels import to_squares
 from finereel.errors import BrokenVideoError, ConfigError, DataError, NotAVideoError, VideoError
+from finereel.preprocessing import DECODED_SIDE, Preprocessing
 from finereel.video import ClipPlan, Limits, VideoReader, file_state
 
 _LAYOUT = 1
 _DIGEST = 16  # bytes
 _PROBLEM = ".problem"
-_DECODED_SIZE = 256  # shorter side while decoding, as for search, so that a clip looks the same everywhere
 _LIMITS = Limits(deadline_s=120.0)  # a whole video is one clip here
 _LASTING = (NotAVideoError, BrokenVideoError)
 """What is wrong with the file itself; a deadline or a permission may be better next time."""
@@ -52,13 +55,15 @@ class FrameSettings:
     """Which frames of a video, and how large.
 
     sampling: see `finereel.video.sample.SAMPLERS`; the published one takes a frame at every whole second of the video
-    and of those `num_frames`, evenly spread, first and last included. workers: videos decoded at a time.
+    and of those `num_frames`, evenly spread, first and last included. workers: videos decoded at a time. preprocessing:
+    how pictures become squares of `image_size`; None for the centre square, bicubic by torch.
     """
 
     num_frames: int = 12
     image_size: int = 224
     sampling: str = "seconds"
     workers: int = 2
+    preprocessing: Preprocessing | None = None
 
     def __post_init__(self) -> None:
         if self.image_size < 16 or self.workers < 1:
@@ -67,13 +72,23 @@ class FrameSettings:
 
     def plan(self) -> ClipPlan:
         """The whole video as one clip. Every frame is decoded: keyframes would shift the published times."""
-        size = max(_DECODED_SIZE, self.image_size)
+        size = max(DECODED_SIDE, self.image_size)
+        if self.preprocessing is not None:
+            size = self.preprocessing.decoded_side
         return ClipPlan(None, self.num_frames, "sequential", size, self.sampling)
 
     @property
     def key(self) -> str:
         """A folder name that changes when cached frames would."""
-        return f"v{_LAYOUT}-{self.num_frames}x{self.image_size}-{self.sampling}"
+        key = f"v{_LAYOUT}-{self.num_frames}x{self.image_size}-{self.sampling}"
+        return key if self.preprocessing is None else f"{key}-{fingerprint(self.preprocessing.shaping)}"
+
+    def squares(self, pictures: UInt8[np.ndarray, "F H W 3"]) -> UInt8[np.ndarray, "F size size 3"]:
+        """Pictures at the model's size."""
+        if self.preprocessing is not None:
+            return self.preprocessing.squares(pictures)
+        squares = to_squares(torch.from_numpy(pictures), self.image_size)
+        return squares.round().byte().movedim(1, -1).contiguous().numpy()
 
 
 class FrameStore:
@@ -106,12 +121,14 @@ class FrameStore:
     @property
     def description(self) -> Mapping[str, str]:
         """Decoder, sampling and size."""
+        shaped = self.settings.preprocessing
         return {
             "source": "videos",
             "decoder": f"finereel {__version__} (PyAV)",
             "sampling": self.settings.sampling,
             "frames": str(self.settings.num_frames),
             "image_size": str(self.settings.image_size),
+            **({} if shaped is None else {"preprocessing": json.dumps(shaped.shaping, sort_keys=True)}),
         }
 
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
@@ -222,9 +239,8 @@ def _fill(readers: _Readers, path: Path, entry: Path, settings: FrameSettings) -
         if isinstance(error, _LASTING) and not readers.closed:
             _write(entry.with_suffix(_PROBLEM), str(error).encode("utf-8", "replace"))
         return str(error)
-    squares = to_squares(torch.from_numpy(clip.frames.pixels), settings.image_size)
     stream = BytesIO()
-    np.save(stream, squares.round().byte().movedim(1, -1).contiguous().numpy(), allow_pickle=False)
+    np.save(stream, settings.squares(clip.frames.pixels), allow_pickle=False)
     _write(entry, stream.getvalue() + _digest(stream.getvalue()))
     return ""
 

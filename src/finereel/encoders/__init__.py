@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from finereel.config import ModelConfig, from_dict
-from finereel.encoders.clip import ClipEncoder, clip_from_config
+from finereel.encoders.clip import ClipEncoder, Stated, clip_from_config
 from finereel.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.errors import CheckpointError
 
@@ -15,7 +15,8 @@ Encoder = ClipEncoder | FeatureEncoder
 
 
 def _clip(values: Mapping[str, Any], config: ModelConfig) -> Encoder:
-    return ClipEncoder(clip_from_config(dict(values)), config.shifted_blocks, config.mask_padding)
+    stated = Stated.from_values(values)
+    return ClipEncoder(clip_from_config(dict(values)), config.shifted_blocks, config.mask_padding, stated)
 
 
 def _features(values: Mapping[str, Any], config: ModelConfig) -> Encoder:

@@ -1,39 +1,76 @@
-"""CLIP towers from `transformers`, with every token projected and the token shift inside the vision blocks."""
+"""CLIP towers with every token projected and the token shift inside the vision blocks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
-from transformers import CLIPConfig, CLIPModel
 
-from finereel.encoders.pixels import normalize_pixels
+from finereel.encoders.geometry import ClipGeometry
+from finereel.encoders.pixels import normalize_pixels, to_pixels
 from finereel.encoders.prompts import Prompts, read_block
 from finereel.encoders.text_tower import encode_tokens
 from finereel.encoders.token_shift import shift_tokens
-from finereel.errors import ConfigError, ModelError
+from finereel.encoders.towers import ClipTowers
+from finereel.errors import CheckpointError, ConfigError, ModelError
+from finereel.preprocessing import DECODED_SIDE, Preprocessing
 
 _SHORT_ROW = 100
 _PIXEL_AXES = 5
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a CLIP directory says of itself besides the sizes of its towers; by default what finereel's own models do.
+
+    preprocessing: of pictures; None for CLIP's statistics and torch's bicubic interpolation. end_id: the token a
+    sentence is read at; None for the highest id.
+    """
+
+    preprocessing: Preprocessing | None = None
+    end_id: int | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """As JSON values, without what is not said."""
+        pixels = {} if self.preprocessing is None else {"preprocessing": self.preprocessing.to_dict()}
+        return pixels | ({} if self.end_id is None else {"end_id": self.end_id})
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> "Stated":
+        """From the values of `describe`. CheckpointError for those that cannot be."""
+        preprocessing, end_id = values.get("preprocessing"), values.get("end_id")
+        if end_id is not None and type(end_id) is not int:
+            raise CheckpointError(f"end_id in config.json must be a token id, got {end_id!r}; copy the model again")
+        return cls(None if preprocessing is None else Preprocessing.from_dict(preprocessing), end_id)
 
 
 class ClipEncoder(nn.Module):
     """Both towers of a CLIP-architecture model; all outputs live in the shared D-dimensional space.
 
     Args:
-        clip: the towers; `transformers.CLIPModel` of any geometry.
+        clip: the towers, of any geometry.
         shifted_blocks: vision block indexes that attend over shifted tokens (UCoFiA: 10 and 11; empty for none).
         mask_padding: keep padded frames out of the token shift; False reproduces the published code.
+        stated: what the model's directory says besides sizes.
 
     Source: UCoFiA `module_clip.py` (hidden states of *all* tokens through ln_final / ln_post and the projection).
     """
 
     kind = "clip"
 
-    def __init__(self, clip: CLIPModel, shifted_blocks: Sequence[int] = (), mask_padding: bool = True) -> None:
+    def __init__(
+        self,
+        clip: ClipTowers,
+        shifted_blocks: Sequence[int] = (),
+        mask_padding: bool = True,
+        stated: Stated = Stated(),
+    ) -> None:
         super().__init__()
         self.clip = clip
+        self.stated = stated
         self.shifted_blocks = frozenset(shifted_blocks)
         self.mask_padding = mask_padding
         num_blocks = len(clip.vision_model.encoder.layers)
@@ -44,17 +81,23 @@ class ClipEncoder(nn.Module):
     @property
     def dim(self) -> int:
         """D, the width of the shared space."""
-        return int(self.clip.config.projection_dim)
+        return self.clip.config.projection_dim
 
     @property
     def image_size(self) -> int:
         """Side of the square input image in pixels."""
-        return int(self.clip.config.vision_config.image_size)
+        return self.clip.config.vision_config.image_size
+
+    @property
+    def picture_size(self) -> int:
+        """Shorter side in pixels of the pictures to decode."""
+        settings = self.stated.preprocessing
+        return DECODED_SIDE if settings is None else settings.decoded_side
 
     @property
     def max_words(self) -> int:
         """The most tokens the text tower has positions for."""
-        return int(self.clip.config.text_config.max_position_embeddings)
+        return self.clip.config.text_config.max_position_embeddings
 
     @property
     def scale(self) -> Float[Tensor, ""]:
@@ -75,34 +118,40 @@ class ClipEncoder(nn.Module):
 
     def describe(self) -> dict[str, Any]:
         """The towers' geometry as JSON values; `encoder_from_description` builds the same encoder again."""
-        towers = self.clip.config.to_dict()
-        kept = {name: _geometry(towers[name]) for name in ("text_config", "vision_config")}
-        return {"projection_dim": self.dim, **kept}
+        return self.clip.config.describe() | self.stated.describe()
 
     def to_input(self, frames: UInt8[Tensor, "V F H H 3"] | Float[Tensor, "V F N D"]) -> Float[Tensor, "V F ..."]:
         """Frames of the model's size, in normalised space; tokens that this vision tower gave before stay."""
-        return normalize_pixels(frames) if frames.ndim == _PIXEL_AXES else frames
+        return normalize_pixels(frames, self.stated.preprocessing) if frames.ndim == _PIXEL_AXES else frames
+
+    def to_pixels(self, frames: UInt8[np.ndarray, "F H W 3"]) -> Float[Tensor, "F 3 size size"]:
+        """Pictures of any size as the vision tower takes them, in normalised space."""
+        settings = self.stated.preprocessing
+        if settings is None:
+            return to_pixels(torch.from_numpy(np.ascontiguousarray(frames)), self.image_size)
+        return normalize_pixels(torch.from_numpy(settings.squares(frames)), settings)
 
     def prepare_training(self) -> None:
         """Short rows train 1.4 times faster with plain attention than with the fused kernel (bfloat16, two cores)."""
         vision = self.clip.config.vision_config
         if (vision.image_size // vision.patch_size) ** 2 <= _SHORT_ROW:
-            self.clip.set_attn_implementation("eager")
+            self.clip.set_kernel("eager")
 
     def finish_training(self) -> None:
         """Back to what a loaded model computes with: the two kernels differ in the last bits."""
-        self.clip.set_attn_implementation("sdpa")
+        self.clip.set_kernel("sdpa")
 
     @property
     def visual_width(self) -> int:
         """E, the width of a token inside the vision tower."""
-        return int(self.clip.config.vision_config.hidden_size)
+        return self.clip.config.vision_config.hidden_size
 
     def encode_tokens(
         self, input_ids: Int64[Tensor, "T W"], prompts: Float[Tensor, "n E"] | None = None
     ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
         """Sentence and words, see `finereel.encoders.text_tower`."""
-        return encode_tokens(self.clip.text_model, self.clip.text_projection, input_ids, prompts)
+        towers = self.clip
+        return encode_tokens(towers.text_model, towers.text_projection, input_ids, prompts, self.stated.end_id)
 
     def encode_frames(
         self, pixels: Float[Tensor, "V F 3 H H"] | Float[Tensor, "V F N D"], frame_mask: Bool[Tensor, "V F"]
@@ -155,9 +204,9 @@ class ClipEncoder(nn.Module):
         tokens, the residual does not; from `count` on they are no tokens of the picture, and stay."""
         block = self.clip.vision_model.encoder.layers[number]
         if number not in self.shifted_blocks:
-            passed: Tensor = block(hidden, attention_mask=None)
+            passed: Tensor = block(hidden)
             return passed
-        attended, _ = block.self_attn(self._seen(number, hidden, frame_mask, count))
+        attended = block.self_attn(self._seen(number, hidden, frame_mask, count))
         hidden = hidden + attended
         result: Tensor = hidden + block.mlp(block.layer_norm2(hidden))
         return result
@@ -177,20 +226,6 @@ class ClipEncoder(nn.Module):
         return tokens.reshape(*frame_mask.shape, *tokens.shape[1:])
 
 
-def clip_from_config(values: dict[str, Any]) -> CLIPModel:
+def clip_from_config(values: Mapping[str, Any]) -> ClipTowers:
     """Freshly initialised towers from a `transformers` CLIP config dictionary."""
-    config = CLIPConfig.from_dict(values)
-    config._attn_implementation = "sdpa"
-    return CLIPModel(config)
-
-
-# Geometry of a tower that decides its arithmetic; the rest of transformers' config is housekeeping.
-_TOWER_KEYS = (
-    "hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "hidden_act", "projection_dim",
-    "layer_norm_eps", "vocab_size", "max_position_embeddings", "bos_token_id", "eos_token_id", "pad_token_id",
-    "image_size", "patch_size",
-)  # fmt: skip
-
-
-def _geometry(tower: dict[str, Any]) -> dict[str, Any]:
-    return {key: tower[key] for key in _TOWER_KEYS if key in tower}
+    return ClipTowers(ClipGeometry.from_values(values))

@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import gelu
-from transformers import CLIPTextConfig, CLIPTextModel
 
 from finereel.config import to_dict
 from finereel.encoders.bag_of_words import BagOfWords
+from finereel.encoders.geometry import TextGeometry
 from finereel.encoders.prompts import Prompts, pool_by_query
 from finereel.encoders.text_tower import encode_tokens
+from finereel.encoders.towers import TextTower
 from finereel.errors import ConfigError
 
 
@@ -55,7 +56,7 @@ class FeatureEncoder(nn.Module):
     def __init__(self, geometry: FeatureGeometry) -> None:
         super().__init__()
         self.geometry = geometry
-        self.text_model = CLIPTextModel(_text_config(geometry))
+        self.text_model = TextTower(_text_geometry(geometry))
         self.text_projection = nn.Linear(geometry.text_width, geometry.dim, bias=False)
         self.bag_of_words = BagOfWords(geometry.vocab_size, geometry.dim) if geometry.bag_of_words else None
         self.adapter = TokenAdapter(geometry)
@@ -178,13 +179,12 @@ class TokenAdapter(nn.Module):
         return adapted + wide
 
 
-def _text_config(geometry: FeatureGeometry) -> CLIPTextConfig:
-    config = CLIPTextConfig(
+def _text_geometry(geometry: FeatureGeometry) -> TextGeometry:
+    return TextGeometry(
         hidden_size=geometry.text_width,
         intermediate_size=4 * geometry.text_width,
         num_attention_heads=max(1, geometry.text_width // 64),
         num_hidden_layers=geometry.text_blocks,
-        hidden_act="quick_gelu",
         projection_dim=geometry.dim,
         vocab_size=geometry.vocab_size,
         max_position_embeddings=geometry.text_positions,
@@ -192,5 +192,3 @@ def _text_config(geometry: FeatureGeometry) -> CLIPTextConfig:
         eos_token_id=geometry.vocab_size - 1,
         pad_token_id=0,
     )
-    config._attn_implementation = "sdpa"
-    return config

@@ -1,12 +1,13 @@
 """FRAMES -> PIXELS: shorter side to the model's size (bicubic, antialiased), centre crop, CLIP mean and deviation."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+from finereel.preprocessing import CLIP_MEAN, CLIP_STD, Preprocessing
 
 
 def to_pixels(frames: UInt8[Tensor, "F H W 3"], size: int) -> Float[Tensor, "F 3 size size"]:
@@ -25,11 +26,17 @@ def to_squares(frames: UInt8[Tensor, "F H W 3"], size: int) -> Float[Tensor, "F 
     return images[..., top : top + size, left : left + size].clamp(0, 255)
 
 
-def normalize_pixels(frames: UInt8[Tensor, "V F H H 3"]) -> Float[Tensor, "V F 3 H H"]:
-    """Frames that already have the model's size, into normalised space."""
-    return _normalize(frames.movedim(-1, 2).float())
+def normalize_pixels(
+    frames: UInt8[Tensor, "*axes H H 3"], settings: Preprocessing | None = None
+) -> Float[Tensor, "*axes 3 H H"]:
+    """Frames that already have the model's size, into normalised space; by CLIP's statistics where none are given."""
+    images = frames.movedim(-1, -3).float()
+    return _normalize(images) if settings is None else _normalize(images, settings.scale, settings.mean, settings.std)
 
 
-def _normalize(images: Tensor) -> Tensor:
-    mean, std = (torch.tensor(values, device=images.device)[:, None, None] for values in (CLIP_MEAN, CLIP_STD))
-    return (images / 255 - mean) / std
+def _normalize(
+    images: Tensor, scale: float = 0.0, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD
+) -> Tensor:
+    means, stds = (torch.tensor(values, device=images.device)[:, None, None] for values in (mean, std))
+    scaled = images * scale if scale else images / 255
+    return (scaled - means) / stds

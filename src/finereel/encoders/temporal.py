@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from transformers import CLIPTextConfig
-from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 
 from finereel.config import ModelConfig
+from finereel.encoders.geometry import TextGeometry
+from finereel.encoders.towers import Block
 from finereel.errors import ConfigError, unknown_name
 
 _MASKED = -1e6
@@ -65,15 +65,13 @@ class SequentialTransformer(nn.Module):
     def __init__(self, dim: int, layers: int, positions: int) -> None:
         super().__init__()
         self.positions = nn.Embedding(positions, dim)
-        config = CLIPTextConfig(
+        config = TextGeometry(
             hidden_size=dim,
             intermediate_size=4 * dim,
             num_attention_heads=max(1, dim // _HEAD_WIDTH),
-            hidden_act="quick_gelu",
             layer_norm_eps=_LAYER_NORM_EPS,
         )
-        config._attn_implementation = "sdpa"
-        self.blocks = nn.ModuleList(CLIPEncoderLayer(config) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(layers))
         nn.init.normal_(self.positions.weight, std=0.01)
 
     def forward(self, frames: Float[Tensor, "V F D"], frame_mask: Bool[Tensor, "V F"]) -> Float[Tensor, "V F D"]:

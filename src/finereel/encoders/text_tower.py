@@ -12,10 +12,12 @@ def encode_tokens(
     projection: nn.Linear,
     input_ids: Int64[Tensor, "T W"],
     prompts: Float[Tensor, "n E"] | None = None,
+    end_id: int | None = None,
 ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
-    """Sentence (the hidden state at the first end-of-text token, the highest id) and one vector per token.
+    """Sentence (the hidden state at the first end-of-text token) and one vector per token.
 
-    tower: a `transformers` CLIP text transformer. Attention is causal and padding follows the end of text, so padding
+    tower: a `finereel.encoders.towers.TextTower`. end_id: the end-of-text token; None for the highest id of a text, as
+    in CLIP's own vocabulary. Attention is causal and padding follows the end of text, so padding
     cannot reach either. prompts: vectors between the start token and the first word, without a place of their own, so
     that words keep theirs; their own outputs are left out.
     """
@@ -32,5 +34,5 @@ def encode_tokens(
     if prompts is not None:
         hidden = torch.cat([hidden[:, :1], hidden[:, 1 + len(prompts) :]], 1)
     words = projection(tower.final_layer_norm(hidden))
-    end = input_ids.argmax(-1)
+    end = input_ids.argmax(-1) if end_id is None else (input_ids == end_id).int().argmax(-1)
     return words[torch.arange(len(words), device=words.device), end], words

@@ -78,7 +78,7 @@ def train_towers(bed: Bed, seed: int, work: Path, on_step: OnStep = lambda progr
         return plan()
     torch.manual_seed(seed)
     bed = replace(bed, fine=None)
-    model = _untrained(bed, towers(bed))
+    model = _untrained(bed, towers(bed), seed)
     return _trained(model, bed, plan, seed, folder_of(work, bed, "towers", seed), on_step)
 
 
@@ -88,7 +88,7 @@ def train_variant(
     """A variant trained from the seed's towers; the best model by validation. Goes on where it was stopped."""
     start = train_towers(bed, seed, work)
     torch.manual_seed(seed)
-    model = _untrained(bed, variant)
+    model = _untrained(bed, variant, seed)
     model.encoder.load_state_dict(start.encoder.state_dict())
     model.start_from_towers()
     if not isinstance(bed.towers, Plan):
@@ -101,8 +101,8 @@ def folder_of(work: Path, bed: Bed, name: str, seed: int) -> Path:
     return work / bed.data.name / name.replace(" ", "-") / f"seed-{seed}"
 
 
-def _untrained(bed: Bed, variant: Variant) -> RetrievalModel:
-    return RetrievalModel(bed.encoder(), variant.config, bed.tokenizer, variant.name)
+def _untrained(bed: Bed, variant: Variant, seed: int) -> RetrievalModel:
+    return RetrievalModel(bed.encoder(), variant.config, bed.tokenizer, variant.name, seed=seed)
 
 
 def _take_over(model: RetrievalModel, start: RetrievalModel) -> None:

@@ -3,20 +3,26 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from finereel.errors import ConfigError
+from finereel.errors import ConfigError, unknown_name
+from finereel.index.folders import Away
+from finereel.video.plan import MODES
+
+CLIP_SECONDS = 10.0
+"""Length of a clip in a new library, in seconds."""
 
 
 @dataclass(frozen=True)
 class AddSettings:
     """How videos are cut, decoded and committed.
 
-    clip_seconds: length of a clip. mode: decode mode, see `finereel.video.plan.MODES`. commit_clips, commit_seconds: a
-    commit follows when either is reached (a video is never split over commits). queue_clips: decoded clips that may
-    wait for the encoder. ann_threshold: number of clips from which the coarse stage uses an approximate index.
-    retry_failed: try files again that failed before and have not changed.
+    clip_seconds: length of a clip, the same for all of a library; None for the library's own (CLIP_SECONDS in a new
+    one). mode: decode mode, see `finereel.video.plan.MODES`. commit_clips, commit_seconds: a commit follows when either
+    is reached, also within a video. queue_clips: decoded clips that may wait for the encoder. ann_threshold: number of
+    clips from which the coarse stage uses an approximate index. retry_failed: try files again that failed before and
+    have not changed.
     """
 
-    clip_seconds: float = 10.0
+    clip_seconds: float | None = None
     mode: str = "auto"
     batch_clips: int = 8
     commit_clips: int = 64
@@ -26,9 +32,13 @@ class AddSettings:
     retry_failed: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("clip_seconds", "batch_clips", "commit_clips", "queue_clips", "ann_threshold"):
+        if self.clip_seconds is not None and not 0 < self.clip_seconds < float("inf"):
+            raise ConfigError(f"clip_seconds must be positive seconds, got {self.clip_seconds}")
+        for name in ("batch_clips", "commit_clips", "queue_clips", "ann_threshold"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.mode not in MODES:
+            raise unknown_name("decode mode", self.mode, MODES)
 
 
 @dataclass(frozen=True)
@@ -53,15 +63,26 @@ class FileStarted:
 
 
 @dataclass(frozen=True)
+class FileAdvanced:
+    """So much of a file is encoded: `seconds` of `duration` (None where the file does not say). Its clips can be found
+    after the next commit, before the file is finished."""
+
+    path: str
+    seconds: float
+    duration: float | None
+
+
+@dataclass(frozen=True)
 class FileIndexed:
     """All clips of a file are committed and can be found. partial: why a damaged file gave only some
-    clips, else empty."""
+    clips, else empty. note: how a sound file was read other than planned, else empty."""
 
     path: str
     clips: int
     decode_seconds: float
     encode_seconds: float
     partial: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,13 +110,14 @@ class FileMissing:
 
 @dataclass(frozen=True)
 class FileFailed:
-    """A file that cannot be indexed; `finereel doctor` lists it."""
+    """A file that cannot be indexed; `finereel doctor` lists it. passing: it is tried again at the next run."""
 
     path: str
     error: str
+    passing: bool = False
 
 
-AddEvent = Planned | FileStarted | FileIndexed | FileSkipped | FileRenamed | FileMissing | FileFailed
+AddEvent = Planned | FileStarted | FileAdvanced | FileIndexed | FileSkipped | FileRenamed | FileMissing | FileFailed
 OnEvent = Callable[[AddEvent], None]
 
 
@@ -103,7 +125,12 @@ OnEvent = Callable[[AddEvent], None]
 class AddReport:
     """What an `add` did. interrupted: stopped by Ctrl-C; all that is counted here is committed.
 
-    indexed counts videos encoded by this run, clips theirs. decode_seconds and encode_seconds overlap in time.
+    indexed counts videos that this run finished, clips what it encoded, also of a video that is not finished yet.
+    coarse: videos that were read by keyframes because decoding every frame took too long. unknown: files of unknown
+    kind that were left out. unreadable: folders that could not be read, each with the reason.
+    unread: files that could not be read this time and will be tried again; failed and known_bad are bad content. away:
+    folders that are not here now; their files count as missing. left: files not tried because a folder went away in
+    the middle of the run. decode_seconds and encode_seconds overlap in time.
     """
 
     indexed: int = 0
@@ -118,3 +145,10 @@ class AddReport:
     encode_seconds: float = 0.0
     seconds: float = 0.0
     interrupted: bool = False
+    unfinished: int = 0
+    unread: int = 0
+    left: int = 0
+    away: tuple[Away, ...] = ()
+    coarse: int = 0
+    unknown: tuple[str, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()

@@ -1,34 +1,62 @@
 """Files that could not be indexed: one JSON line each, appended and forced to disk.
 
-The journal is allowed to lose its last line in a crash: the file is then simply tried again. The clip table never
-depends on it.
+What is in the clip table does not depend on the journal, and where both say something about a file the table decides
+(`obsolete`), so that a crash between a commit and the journal never shows a wrong line:
+
+* clips are committed first, then the file's line goes; a line that stays behind is obsolete.
+* the line of a file whose rows have to go is written first and names them (`replaces`); the next run removes the rows
+  if this one is killed before it does.
+* why a file was read only in part stands in its rows (`FileRecord.warning`). Journals of former versions say it in a
+  line (`partial`), which is still read.
+
+The journal is allowed to lose its last line in a crash: the file is then simply tried again.
 """
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from finereel.index.durable import replace_file
 from finereel.index.faults import storage_errors
+from finereel.index.schema import PARTLY, FileRecord
 from finereel.video.identity import FileState
 
 NAME = "failures.jsonl"
 
+_PASSING = ("cannot be opened (", "there is no such file", "Errno")
+"""How former versions worded trouble that passes; they did not tell it from bad content."""
+
 
 @dataclass(frozen=True)
 class Failure:
-    """What is wrong with a file. `partial`: some clips of it decode and are searchable."""
+    """What is wrong with a file.
+
+    passing: trouble that passes (permissions, a dropped share): not the content's fault, tried again at every run.
+    replaces: file id of the rows that the library holds of the file's former content. partial: a line of a former
+    version about a file of which some clips are searchable.
+    """
 
     path: str
     size: int
     mtime_ns: int
     error: str
     partial: bool = False
+    passing: bool = False
+    replaces: str | None = None
 
     def concerns(self, state: FileState) -> bool:
         """Whether the file is still the one that failed; a changed file is tried again."""
         return (self.size, self.mtime_ns) == (state.size, state.mtime_ns)
+
+    def obsolete(self, record: FileRecord | None) -> bool:
+        """Whether the table, which has `record` for the path, knows something newer about the file."""
+        if self.partial:
+            return record is None or record.warning is not None or not self.concerns(record.state)
+        if record is None:
+            return False
+        return record.file_id != self.replaces or (record.finished and self.concerns(record.state))
 
 
 class Journal:
@@ -38,19 +66,27 @@ class Journal:
         self._path = folder / NAME
         self._failures = {failure.path: failure for failure in _read(self._path)}
 
-    def __len__(self) -> int:
-        return sum(not failure.partial for failure in self._failures.values())
+    def current(self, files: Mapping[str, FileRecord]) -> dict[str, Failure]:
+        """The failures that hold beside the table's `files`, by path, in the order of the paths."""
+        failures = (self._failures[path] for path in sorted(self._failures))
+        return {failure.path: failure for failure in failures if not failure.obsolete(files.get(failure.path))}
 
-    def get(self, path: str) -> Failure | None:
-        """What is known to be wrong with the file at `path`."""
-        return self._failures.get(path)
+    def paths(self) -> list[str]:
+        """Every path with a line."""
+        return sorted(self._failures)
 
-    def all(self) -> list[Failure]:
-        """Every failure, by path."""
-        return [self._failures[path] for path in sorted(self._failures)]
+    def with_warnings(self, files: Mapping[str, FileRecord]) -> dict[str, FileRecord]:
+        """The table's files with the warnings that former versions kept in the journal."""
+        known = dict(files)
+        for path, failure in self.current(files).items():
+            if failure.partial:
+                known[path] = replace(files[path], warning=PARTLY + failure.error)
+        return known
 
     def record(self, failure: Failure) -> None:
         """Note a failure so that it survives this process."""
+        if self._failures.get(failure.path) == failure:
+            return
         self._failures[failure.path] = failure
         with storage_errors(self._path.parent, "written"), self._path.open("ab") as stream:
             # A line torn by a crash must not swallow this one: every record begins on a fresh line.
@@ -58,17 +94,11 @@ class Journal:
             stream.flush()
             os.fsync(stream.fileno())
 
-    def move(self, old: str, new: str) -> None:
-        """A renamed file takes what is known about it along."""
-        known = self._failures.get(old)
-        if known is not None:
-            self.record(replace(known, path=new))
-            self.forget({old})
-
-    def forget(self, paths: set[str]) -> None:
+    def forget(self, paths: Iterable[str]) -> None:
         """Drop what is known about `paths` (indexed by now, removed, or gone)."""
-        if paths & set(self._failures):
-            self._failures = {path: failure for path, failure in self._failures.items() if path not in paths}
+        gone = set(paths) & set(self._failures)
+        if gone:
+            self._failures = {path: failure for path, failure in self._failures.items() if path not in gone}
             lines = (json.dumps(asdict(failure)).encode() + b"\n" for failure in self._failures.values())
             with storage_errors(self._path.parent, "written"):
                 replace_file(self._path, b"".join(lines))
@@ -80,7 +110,11 @@ def _read(path: Path) -> list[Failure]:
     failures = []
     for line in path.read_bytes().splitlines():
         try:
-            failures.append(Failure(**json.loads(line)))
+            values = json.loads(line)
+            failure = Failure(**values)
+            if "passing" not in values:
+                failure = replace(failure, passing=any(sign in failure.error for sign in _PASSING))
+            failures.append(failure)
         except (ValueError, TypeError):  # blank, or torn by a crash: that file is tried again
             continue
     return failures

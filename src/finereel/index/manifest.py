@@ -1,9 +1,11 @@
 """`library.json`: which table of a library folder is the live one, and which model it belongs to.
 
     LIBRARY/
+      settings.json         what a person decided, see `finereel.index.settings`
       library.json          this file, replaced as a whole (write beside, fsync, rename)
       lock                  the writer's operating-system lock
-      index-<fingerprint>/  one per model: clips.lance, failures.jsonl, bank.npz
+      index-<fingerprint>/  one per model: clips.lance, head.json, failures.jsonl, bank.npz
+      quarantine/           damaged files, set aside
 
 The same facts stand in the table's own metadata, so a damaged `library.json` is rebuilt from there. While a library is
 rebuilt for another model there are two index folders; `library.json` names the one that answers.

@@ -1,11 +1,14 @@
 """Finding the live index of a library folder, also after a crash or damage to `library.json`."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
+from finereel.disk import sync_folder
 from finereel.errors import LibraryError
 from finereel.index.manifest import Manifest, index_folders, read_manifest, write_manifest
 from finereel.index.presence import NAME
+from finereel.index.settle import settle
 from finereel.index.store import ClipStore
 
 BUILDING = "building"
@@ -28,8 +31,8 @@ def open_store(library: Path) -> ClipStore | None:
     if manifest is not None:
         return _open_named(library, manifest)
     complete = [folder for folder in index_folders(library) if not (folder / BUILDING).exists()]
-    # A table without a single version is one whose making was interrupted: nothing was ever in it.
-    committed = [folder for folder in complete if any((folder / "clips.lance" / "_versions").glob("*"))]
+    # A table without data and without a whole version is one whose making was interrupted: nothing was ever in it.
+    committed = [folder for folder in complete if settle(folder) is not None or any_data(folder)]
     if committed:
         return ClipStore.open(committed[-1])
     if (library / NAME).exists():
@@ -40,15 +43,26 @@ def open_store(library: Path) -> ClipStore | None:
     return None
 
 
+def any_data(folder: Path) -> bool:
+    """Whether an index folder holds a clip, or a part of one."""
+    return any((folder / "clips.lance" / "data").glob("*"))
+
+
 def begin_library(library: Path, manifest: Manifest) -> ClipStore:
     """A new, empty library; the caller holds the lock."""
     store = ClipStore.create(library / manifest.folder, manifest)
     write_manifest(library, manifest)
+    with suppress(PermissionError):  # it may be forbidden to read the folder that the library stands in
+        sync_folder(library.parent)
     return store
 
 
-def mend_manifest(library: Path, store: ClipStore) -> None:
-    """Write `library.json` again where it was damaged or lost; the caller holds the lock."""
+def prepare_writing(library: Path, store: ClipStore) -> None:
+    """Before the first change: what a crash left, the columns of this version, and `library.json` where it is damaged.
+
+    The caller holds the lock.
+    """
+    store.prepare()
     if read_manifest(library) is None:
         write_manifest(library, store.manifest)
 
@@ -58,6 +72,6 @@ def _open_named(library: Path, manifest: Manifest) -> ClipStore:
     if not (folder / "clips.lance").is_dir():
         raise LibraryError(
             f"{library} should hold {manifest.folder}/clips.lance, which is gone; restore it from a backup, "
-            "or delete the library folder and index again"
+            f"or run `finereel doctor --repair --library {library}` and index again"
         )
     return ClipStore.open(folder)

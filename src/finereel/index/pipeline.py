@@ -14,13 +14,13 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from finereel.errors import NotAVideoError, VideoError
-from finereel.features import VideoFeatures, concatenate
-from finereel.index.events import AddSettings
-from finereel.index.plan import EncodeJob
-from finereel.index.ports import SearchModel, VideoSource
-from finereel.index.schema import ClipRecord
+from finereel.features import VideoFeatures
+from finereel.index.events import CLIP_SECONDS, AddSettings
+from finereel.index.plan import CONTENT, EncodeJob, describe, is_passing
+from finereel.index.ports import ClipStream, SearchModel, VideoSource
+from finereel.index.schema import PARTLY, ClipRecord
 from finereel.index.stop import StopFlag
-from finereel.types import Frames
+from finereel.video.files import shown
 from finereel.video.plan import Clip, ClipPlan
 
 THUMBNAIL_SIDE = 240
@@ -34,21 +34,41 @@ class Began:
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """A whole file, encoded in half precision. `partial`: why a damaged file gave only some clips, else empty."""
+class Ending:
+    """The end of a file. partial: why a damaged file gave only some clips, note: how a sound one was read other than
+    planned, else empty."""
 
-    job: EncodeJob
-    video_id: str
-    clips: list[ClipRecord]
-    features: VideoFeatures
     decode_seconds: float
     encode_seconds: float
     partial: str
+    note: str
+
+    @property
+    def warning(self) -> str | None:
+        """What `doctor` says about the file."""
+        return f"{PARTLY}{self.partial}" if self.partial else self.note or None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Clips of one file in half precision: clip number `first` and those after it. ending: None while others follow.
+
+    The last clips of a file come with its ending; of a file that was begun before there may be none (features None).
+    duration: of the file in seconds, None where it does not say.
+    """
+
+    job: EncodeJob
+    video_id: str
+    first: int
+    clips: list[ClipRecord]
+    features: VideoFeatures | None
+    duration: float | None
+    ending: Ending | None
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A file that cannot be decoded."""
+    """A file that cannot be decoded: its content is bad (an error of `CONTENT`), or it could not be read this time."""
 
     job: EncodeJob
     error: VideoError | OSError
@@ -58,6 +78,8 @@ class Failed:
 class _Decoded:
     clip: Clip
     record: ClipRecord
+    video_id: str
+    duration: float | None
 
 
 @dataclass(frozen=True)
@@ -66,6 +88,7 @@ class _Finished:
     video_id: str
     decode_seconds: float
     partial: str
+    note: str
 
 
 @dataclass(frozen=True)
@@ -80,8 +103,9 @@ _Message = Began | _Decoded | _Finished | Failed | _Crashed | None
 def encode_files(
     jobs: Sequence[EncodeJob], source: VideoSource, model: SearchModel, settings: AddSettings, stop: StopFlag
 ) -> Generator[Outcome, None, None]:
-    """Decode and encode files in order, until all are done or `stop` is set (the file at hand is then left out).
+    """Decode and encode files in order, until all are done or `stop` is set (the file at hand is then not finished).
 
+    A file comes in parts of `batch_clips`, so that a film of any length takes the memory of a few clips.
     Closing the iterator (or any error in its consumer) stops the decoding thread before it returns. Errors that are not
     the file's own fault (a bug, no memory) are raised here, in the caller's thread.
     """
@@ -94,19 +118,21 @@ def encode_files(
 
 
 def _clip_plan(model: SearchModel, settings: AddSettings) -> ClipPlan:
-    return ClipPlan(length=settings.clip_seconds, num_frames=model.num_frames, mode=settings.mode)
+    return ClipPlan(settings.clip_seconds or CLIP_SECONDS, model.num_frames, settings.mode, model.picture_size)
 
 
 def _encode(decoder: "_Decoder", model: SearchModel, batch_clips: int, stop: StopFlag) -> Iterator[Outcome]:
-    encoder = _FileEncoder(model, batch_clips)
+    encoder: _FileEncoder | None = None
     while (message := decoder.next(stop)) is not None:
         match message:
             case Began():
-                encoder = _FileEncoder(model, batch_clips)
+                encoder = _FileEncoder(message.job, model, batch_clips)
                 yield message
             case _Decoded():
-                encoder.add(message)
+                assert encoder is not None
+                yield from encoder.add(message)
             case _Finished():
+                assert encoder is not None
                 yield encoder.finish(message)
             case Failed():
                 yield message
@@ -115,42 +141,45 @@ def _encode(decoder: "_Decoder", model: SearchModel, batch_clips: int, stop: Sto
 
 
 class _FileEncoder:
-    """Features of one file, collected batch by batch."""
+    """Features of one file, part by part.
 
-    def __init__(self, model: SearchModel, batch_clips: int) -> None:
+    The newest clip always waits for the next one, so that the ending of a file comes together with a clip. Parts begin
+    at multiples of `batch_clips`, so that a film that is gone on with is batched as one that was never interrupted.
+    """
+
+    def __init__(self, job: EncodeJob, model: SearchModel, batch_clips: int) -> None:
+        self._job = job
         self._model = model
         self._batch_clips = batch_clips
-        self._waiting: list[Frames] = []
-        self._records: list[ClipRecord] = []
-        self._features: list[VideoFeatures] = []
+        self._waiting: list[_Decoded] = []
+        self._first = len(job.done)
+        self._duration: float | None = None
         self._seconds = 0.0
 
-    def add(self, decoded: _Decoded) -> None:
-        self._waiting.append(decoded.clip.frames)
-        self._records.append(decoded.record)
+    def add(self, decoded: _Decoded) -> Iterator[Encoded]:
+        if self._job.done and decoded.clip.window.start <= self._job.done[-1]:
+            return
+        self._duration = decoded.duration
         if len(self._waiting) >= self._batch_clips:
-            self._encode()
+            yield self._encode(self._waiting[0].video_id, None)
+        self._waiting.append(decoded)
 
     def finish(self, message: _Finished) -> Outcome:
-        if not self._records:
+        if not self._waiting and not self._first:
             return Failed(message.job, NotAVideoError(f"{message.job.path}: no picture could be decoded"))
-        self._encode()
-        return Encoded(
-            job=message.job,
-            video_id=message.video_id,
-            clips=self._records,
-            features=concatenate(self._features),
-            decode_seconds=message.decode_seconds,
-            encode_seconds=self._seconds,
-            partial=message.partial,
-        )
+        return self._encode(message.video_id, message)
 
-    def _encode(self) -> None:
-        if self._waiting:
-            began = time.perf_counter()
-            self._features.append(self._model.encode_video(self._waiting).to(torch.float16))
-            self._seconds += time.perf_counter() - began
-            self._waiting = []
+    def _encode(self, video_id: str, end: _Finished | None) -> Encoded:
+        began = time.perf_counter()
+        frames = [decoded.clip.frames for decoded in self._waiting]
+        features = self._model.encode_video(frames).to(torch.float16) if frames else None
+        self._seconds += time.perf_counter() - began
+        ending = None if end is None else Ending(end.decode_seconds, self._seconds, end.partial, end.note)
+        clips = [decoded.record for decoded in self._waiting]
+        part = Encoded(self._job, video_id, self._first, clips, features, self._duration, ending)
+        self._first += len(clips)
+        self._waiting = []
+        return part
 
 
 class _Decoder:
@@ -199,16 +228,49 @@ class _Decoder:
             self._put(_Crashed(error))
 
     def _decode(self, job: EncodeJob) -> _Finished | Failed:
+        path, video_id = Path(job.path), job.video_id
         try:
-            video_id = job.video_id or self._source.content_hash(Path(job.path))
-            stream = self._source.clips(Path(job.path), self._plan)
-            for clip in stream:
-                if not self._put(_Decoded(clip, _record(clip))):
-                    stream.close()
-                    break
-            return _Finished(job, video_id, stream.decode_seconds, stream.warning)
+            video_id = video_id or self._source.content_hash(path)
+            stream = self._source.clips(path, self._plan)
+            partial = self._read(job, video_id, stream)
+        except CONTENT as error:
+            return Failed(job, self._trouble(job, video_id) or error)
         except (VideoError, OSError) as error:
             return Failed(job, error)
+        if partial and (trouble := self._trouble(job, video_id)):
+            return Failed(job, trouble)
+        return _Finished(job, video_id, stream.decode_seconds, partial, stream.note)
+
+    def _read(self, job: EncodeJob, video_id: str, stream: ClipStream) -> str:
+        """Put a file's clips; returns why only a part was read, if so.
+
+        A film keeps the clips that came before a limit was reached.
+        """
+        begun = bool(job.done)
+        try:
+            for clip in stream:
+                begun = True
+                duration = None if stream.info is None else stream.info.duration
+                if not self._put(_Decoded(clip, _record(clip), video_id, duration)):
+                    stream.close()
+                    break
+        except CONTENT as error:
+            if not begun or is_passing(error):
+                raise
+            return describe(error)
+        return stream.warning
+
+    def _trouble(self, job: EncodeJob, video_id: str | None) -> VideoError | OSError | None:
+        """Why a bad file may be good: it cannot be read any more, or it changed while it was read."""
+        path = Path(job.path)
+        try:
+            if self._source.state(path) == job.state and video_id in (None, self._source.content_hash(path)):
+                return None
+            return VideoError(f"{shown(path)}: the file changed while it was read")
+        except CONTENT:
+            return None
+        except (VideoError, OSError) as error:
+            return error
 
 
 def _record(clip: Clip) -> ClipRecord:

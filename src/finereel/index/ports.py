@@ -12,8 +12,9 @@ from finereel.config import ModelConfig
 from finereel.features import Scores, TextFeatures, VideoFeatures
 from finereel.text import Tokenizer
 from finereel.types import Frames
+from finereel.video.find import Found
 from finereel.video.identity import FileState
-from finereel.video.plan import Clip, ClipPlan
+from finereel.video.plan import Clip, ClipPlan, VideoInfo
 
 
 @runtime_checkable
@@ -28,6 +29,8 @@ class SearchModel(Protocol):
     def dim(self) -> int: ...
     @property
     def num_frames(self) -> int: ...
+    @property
+    def picture_size(self) -> int: ...
     @property
     def num_patches(self) -> int: ...
     @property
@@ -51,12 +54,17 @@ class TextReader(Protocol):
 class ClipStream(Protocol):
     """The clips of one file in time order, decoded as they are asked for; `finereel.video.reader.ClipStream` is one.
 
-    After the last clip, `warning` says why a damaged file gave only some of its clips (empty for a sound file) and
-    `decode_seconds` what decoding took.
+    `info`: what the file is, known from the first clip on. After the last clip, `warning` says why a damaged file gave
+    only some of its clips (empty for a sound file), `note` how a sound one was read other than planned (mostly empty)
+    and `decode_seconds` what decoding took.
     """
 
     @property
+    def info(self) -> VideoInfo | None: ...
+    @property
     def warning(self) -> str: ...
+    @property
+    def note(self) -> str: ...
     @property
     def decode_seconds(self) -> float: ...
 
@@ -71,8 +79,8 @@ class ClipStream(Protocol):
 class VideoSource(Protocol):
     """Where videos come from. A file that cannot give frames raises `finereel.errors.VideoError` or `OSError`."""
 
-    def find(self, paths: Iterable[Path]) -> list[Path]:
-        """The video files at and below `paths`, sorted."""
+    def find(self, paths: Iterable[Path]) -> Found:
+        """The video files at and below `paths`, and what was left out."""
         ...
 
     def state(self, path: Path) -> FileState:

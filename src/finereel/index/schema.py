@@ -1,10 +1,11 @@
 """One row per clip: the Arrow schema, and the way from features to rows and back.
 
 Vectors and tokens are fixed-size lists of float16: measured against raw bytes they read about as fast (200 clips in
-10 ms against 9 ms), take the same space, and any Arrow tool can open them. Masks are packed bits.
+10 ms against 9 ms), take the same space, and any Arrow tool can open them. Masks are packed bits. Every value has a
+checksum in its row, see `finereel.index.checksums`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,11 +18,18 @@ from torch.nn.functional import normalize
 
 from finereel.errors import DataError
 from finereel.features import VideoFeatures
+from finereel.index.checksums import as_lists, checksums_of, clip_columns, with_checksums
+from finereel.index.columns import CHECKSUM_COLUMNS, CHECKSUMS, FILE_CHECKSUMS, FILE_COLUMNS
 from finereel.index.ports import IndexedModel
 from finereel.types import Window
 from finereel.video.identity import FileState
 
-FILE_COLUMNS = ["file_id", "video_id", "path", "size", "mtime_ns", "missing"]
+UNFINISHED = -(2**63)
+"""Stands for the modification time in the rows of a file whose later clips are still to come. The row that completes
+the file has the real one, so a file is finished exactly when one of its rows says so."""
+
+PARTLY = "partly read: "
+"""How the warning about a damaged file begins."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,7 @@ class FileRecord:
     """One video file of the library. `file_id` survives a rename; `video_id` is the hash of the content.
 
     path: as Python has it (bytes that are not UTF-8 as surrogates). missing: the file was gone when last looked for.
+    warning: why a damaged file was read only in part, or how a sound one was read other than planned; None for most.
     """
 
     file_id: str
@@ -36,6 +45,16 @@ class FileRecord:
     path: str
     state: FileState
     missing: bool = False
+    warning: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether all clips of the file are in the library."""
+        return self.state.mtime_ns != UNFINISHED
+
+    def begun(self) -> "FileRecord":
+        """The record for rows that other clips of the file follow; it fits no file on disk."""
+        return replace(self, state=FileState(self.state.size, UNFINISHED))
 
 
 @dataclass(frozen=True)
@@ -87,7 +106,21 @@ def clip_schema(sizes: IndexedModel, metadata: dict[bytes, bytes]) -> pa.Schema:
         ("added_at", pa.timestamp("us", tz="UTC")),
     ]
     absent = {"patches", "patch_mask", "contextual"} - set(feature_columns(sizes))
-    return pa.schema([column for column in columns if column[0] not in absent], metadata=metadata)
+    present = [pa.field(*column) for column in columns if column[0] not in absent]
+    return pa.schema([*present, *late_columns([field.name for field in present])], metadata=metadata)
+
+
+def late_columns(names: list[str]) -> list[pa.Field]:
+    """The columns that tables of former versions lack; they come after all others, `names`.
+
+    A table that is made with its checksums has no row without; in one that got the columns later, null means a row
+    that was stored before.
+    """
+    return [
+        pa.field("warning", pa.string()),
+        pa.field(CHECKSUMS, pa.list_(pa.uint32(), len(clip_columns(names))), nullable=False),
+        pa.field(FILE_CHECKSUMS, pa.list_(pa.uint32(), len(FILE_COLUMNS)), nullable=False),
+    ]
 
 
 def encode_path(path: str) -> str:
@@ -108,14 +141,19 @@ def decode_path(stored: str) -> str:
 
 
 def to_rows(
-    file: FileRecord, clips: list[ClipRecord], features: VideoFeatures, bias: ClipBias | None, schema: pa.Schema
+    file: FileRecord,
+    clips: list[ClipRecord],
+    features: VideoFeatures,
+    bias: ClipBias | None,
+    schema: pa.Schema,
+    first: int = 0,
 ) -> pa.Table:
-    """All clips of one file as table rows.
+    """Clips of one file as table rows, clip number `first` and those after it.
 
     Raises DataError when a feature is not finite in half precision: such a clip could never be ranked.
     """
     columns: dict[str, Any] = _file_columns(file, len(clips)) | {
-        "clip_id": _clip_ids(file, len(clips)),
+        "clip_id": clip_ids(file.file_id, first, len(clips)),
         "start": [clip.window.start for clip in clips],
         "end": [clip.window.end for clip in clips],
         "seconds": [_padded(clip.seconds, features.frames.shape[1]) for clip in clips],
@@ -131,43 +169,46 @@ def to_rows(
         columns |= {"patches": _halves(features.patches, file.path), "patch_mask": _pack_mask(features.patch_mask)}
     if features.contextual.shape[1]:
         columns["contextual"] = _halves(features.contextual, file.path)
-    arrays = [_array(columns[field.name], field.type) for field in schema]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    plain = [field for field in schema if field.name not in CHECKSUM_COLUMNS]
+    arrays = [_array(columns[field.name], field.type) for field in plain]
+    return with_checksums(pa.Table.from_arrays(arrays, schema=pa.schema(plain)), schema)
 
 
 def copy_rows(rows: pa.Table, file: FileRecord, bias: ClipBias | None) -> pa.Table:
     """The clips of one file, in time order, as the clips of another file with the same content."""
     columns: dict[str, Any] = _file_columns(file, len(rows)) | {
-        "clip_id": _clip_ids(file, len(rows)),
+        "clip_id": clip_ids(file.file_id, 0, len(rows)),
         "bias": [None] * len(rows) if bias is None else list(bias.values),
         "bank": [None if bias is None else bias.bank] * len(rows),
     }
-    for name, values in columns.items():
+    for name in columns.keys() & set(rows.schema.names):
         position = rows.schema.get_field_index(name)
         column = rows.schema.field(position)
-        rows = rows.set_column(position, column, pa.array(values, column.type))
-    return rows
+        rows = rows.set_column(position, column, pa.array(columns[name], column.type))
+    return with_checksums(rows, rows.schema)
 
 
 def file_changes(files: list[FileRecord]) -> pa.Table:
-    """One row per file, with the columns that a rename, a return or a disappearance changes."""
-    rows = {
-        "file_id": [file.file_id for file in files],
-        "path": [encode_path(file.path) for file in files],
-        "size": [file.state.size for file in files],
-        "mtime_ns": [file.state.mtime_ns for file in files],
-        "missing": [file.missing for file in files],
-    }
-    return pa.table(rows)
+    """One row per file, with the columns that a rename, a return or a disappearance changes, and their checksums."""
+    kinds = {"size": pa.int64(), "mtime_ns": pa.int64(), "missing": pa.bool_()}
+    facts = [_file_facts(file) for file in files]
+    rows = {name: pa.array([fact[name] for fact in facts], kinds.get(name, pa.string())) for name in FILE_COLUMNS}
+    return pa.table(rows | {FILE_CHECKSUMS: as_lists(checksums_of(pa.table(rows)))})
 
 
 def to_files(rows: pa.Table) -> dict[str, FileRecord]:
-    """The files that rows with FILE_COLUMNS belong to, by path."""
+    """The files that rows with FILE_COLUMNS belong to, by path. A table of a former version has no `warning`.
+
+    The rows of a file that was committed in parts differ: the one that completed it says its state and its warning.
+    """
     files: dict[str, FileRecord] = {}
-    for row in rows.select(FILE_COLUMNS).group_by(FILE_COLUMNS).aggregate([]).to_pylist():
+    columns = [name for name in FILE_COLUMNS if name in rows.schema.names]
+    for row in rows.select(columns).group_by(columns).aggregate([]).to_pylist():
         path = decode_path(row["path"])
         state = FileState(row["size"], row["mtime_ns"])
-        files[path] = FileRecord(row["file_id"], row["video_id"], path, state, row["missing"])
+        record = FileRecord(row["file_id"], row["video_id"], path, state, row["missing"], row.get("warning"))
+        if record.finished or path not in files:
+            files[path] = record
     return files
 
 
@@ -195,8 +236,13 @@ def to_vectors(column: pa.ChunkedArray, dim: int) -> Float16[Tensor, "V D"]:
     return _values(column).reshape(-1, dim)
 
 
-def _clip_ids(file: FileRecord, count: int) -> list[str]:
-    return [f"{file.file_id}-{number:05d}" for number in range(count)]
+def clip_ids(file_id: str, first: int, count: int) -> list[str]:
+    """The ids of `count` clips of a file from number `first` on.
+
+    >>> clip_ids("ab", 1, 2)
+    ['ab-00001', 'ab-00002']
+    """
+    return [f"{file_id}-{number:05d}" for number in range(first, first + count)]
 
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:
@@ -204,15 +250,20 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array:
 
 
 def _file_columns(file: FileRecord, count: int) -> dict[str, Any]:
-    one = {
+    return {name: [value] * count for name, value in _file_facts(file).items()}
+
+
+def _file_facts(file: FileRecord) -> dict[str, Any]:
+    """The values of FILE_COLUMNS."""
+    return {
         "file_id": file.file_id,
         "video_id": file.video_id,
         "path": encode_path(file.path),
         "size": file.state.size,
         "mtime_ns": file.state.mtime_ns,
         "missing": file.missing,
+        "warning": file.warning,
     }
-    return {name: [value] * count for name, value in one.items()}
 
 
 def _packed(bits: int) -> int:

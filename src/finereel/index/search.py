@@ -14,8 +14,9 @@ from finereel.errors import ConfigError
 from finereel.features import Scores, TextFeatures, VideoFeatures
 from finereel.index.bank import Bank
 from finereel.index.coarse import AnnCoarse, Coarse, ExactCoarse
-from finereel.index.ports import SearchModel
+from finereel.index.ports import SearchModel, TextReader
 from finereel.index.snapshot import Clips, Snapshot
+from finereel.text.query import Reading, read_query
 from finereel.types import Hit
 
 BLOCK = 1024
@@ -48,8 +49,11 @@ class Searcher:
 
     @classmethod
     def of(cls, snapshot: Snapshot, bank: Bank | None) -> "Searcher":
-        """Exact up to the size where the writer made an approximate index, approximate from there."""
-        if snapshot.table.list_indices():
+        """Exact up to the size where the writer made an approximate index, approximate from there.
+
+        A damaged approximate index is not used: the exact way gives the right answer, only later.
+        """
+        if snapshot.has_whole_index():
             return cls(snapshot, bank, AnnCoarse(snapshot, bank is not None))
         table = snapshot.vectors()
         bias = None
@@ -82,8 +86,15 @@ class Searcher:
 
     def _hits(self, chosen: list["ScoredClip"]) -> list[Hit]:
         thumbnails = self.snapshot.thumbnails([clip.clip_id for clip in chosen])
-        paths = self.snapshot.paths_of({clip.video_id for clip in chosen})
+        paths = self.snapshot.paths_of([clip.video_id for clip in chosen])
         return [clip.hit(thumbnails.get(clip.clip_id, b""), paths.get(clip.video_id, [])) for clip in chosen]
+
+
+def reading_of(model: SearchModel, text: str) -> Reading:
+    """What a model does not take in of a text; nothing is known of a model without a tokenizer."""
+    if not isinstance(model, TextReader) or model.tokenizer is None:
+        return Reading()
+    return read_query(text, model.tokenizer, model.config.max_words)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from finereel.index.ports import ClipStream
-from finereel.video.find import find_videos
+from finereel.video.find import Found, search_folders
 from finereel.video.identity import FileState, content_hash, file_state
 from finereel.video.plan import ClipPlan, Limits
 from finereel.video.reader import VideoReader
@@ -16,9 +16,9 @@ class DiskSource:
     def __init__(self, limits: Limits | None = None) -> None:
         self._reader = VideoReader(limits)
 
-    def find(self, paths: Iterable[Path]) -> list[Path]:
-        """See `finereel.video.find.find_videos`."""
-        return find_videos(paths)
+    def find(self, paths: Iterable[Path]) -> Found:
+        """See `finereel.video.find.search_folders`."""
+        return search_folders(paths)
 
     def state(self, path: Path) -> FileState:
         """Size and modification time."""

@@ -1,64 +1,110 @@
 """What is in a library, and what is wrong with it."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from finereel.index.bank import Bank
+from finereel.index.folders import Away, away, folders_away
 from finereel.index.journal import Journal
-from finereel.index.schema import FileRecord
+from finereel.index.left_out import LeftOut
+from finereel.index.schema import PARTLY
+from finereel.index.settings import LibrarySettings
+from finereel.index.settle import lost_version
 from finereel.index.store import ClipStore
 from finereel.types import Problem
+
+GONE = "the file is gone; put it back, or forget it with `finereel remove`"
+BEGUN = "not finished: its first clips can be found, the rest comes with the next `finereel index`"
+TWICE = "this clip is in the table more than once; index again"
+LOST = "the last commit was lost in a power cut; run `finereel index` again"
 
 
 @dataclass(frozen=True)
 class LibraryStatus:
-    """videos and clips can be found; missing videos are kept but hidden; failed ones are listed by `doctor`.
+    """videos and clips can be found; missing videos are kept but hidden; the others are listed by `doctor` too.
 
-    bytes: on disk, all of the library folder. normalization: `none` or `bank:<hash>`. version: of the clip table; it
-    grows with every commit.
+    failed: files of bad content. unread: files that could not be read when last tried and will be tried again. partial,
+    unfinished: of the videos, those of which a part could not be read or is still to be indexed. away: folders that are
+    not here now. clip_seconds: the length of a clip. folders, excluded, included: see
+    `finereel.index.settings.LibrarySettings`. bytes: on disk, all of the library folder. normalization: `none` or
+    `bank:<hash>`. version: of the clip table; it grows with every commit. note: what else to know, for instance that a
+    power cut took the last commit.
     """
 
     path: str
     videos: int
     clips: int
     failed: int
+    unread: int
+    partial: int
+    unfinished: int
     missing: int
+    away: tuple[Away, ...]
     bytes: int
     model: str
     fingerprint: str
     normalization: str
     version: int
+    clip_seconds: float | None
+    folders: tuple[str, ...]
+    excluded: tuple[str, ...]
+    included: tuple[str, ...]
+    note: str = ""
 
 
-def library_status(library: Path, store: ClipStore, journal: Journal, bank: Bank | None) -> LibraryStatus:
+def library_status(library: Path, store: ClipStore, bank: Bank | None) -> LibraryStatus:
     """Counts of one committed state."""
-    files = store.files().values()
-    missing = sum(file.missing for file in files)
+    journal, settings = Journal(store.folder), LibrarySettings.load(library)
+    files = journal.with_warnings(store.files())
+    failures = journal.current(files).values()
+    here = [file for file in files.values() if not file.missing]
     snapshot = store.snapshot()
     return LibraryStatus(
         path=str(library),
-        videos=len(files) - missing,
+        videos=len(here),
         clips=snapshot.count,
-        failed=len(journal),
-        missing=missing,
+        failed=sum(not failure.passing and not failure.partial for failure in failures),
+        unread=sum(failure.passing for failure in failures),
+        partial=sum((file.warning or "").startswith(PARTLY) for file in here),
+        unfinished=sum(not file.finished for file in here),
+        missing=len(files) - len(here),
+        away=away(folders_away(settings.folders, [(file.path, file.missing) for file in files.values()])),
         bytes=sum(path.stat().st_size for path in library.rglob("*") if path.is_file()),
         model=store.manifest.model.name,
         fingerprint=store.manifest.model.fingerprint,
         normalization="none" if bank is None else bank.name,
         version=snapshot.version,
+        clip_seconds=settings.cut(None, snapshot, library).clip_seconds,
+        folders=settings.folders,
+        excluded=settings.excluded,
+        included=settings.included,
+        note=LOST if lost_version(store.folder) is not None else "",
     )
 
 
-def find_problems(files: Iterable[FileRecord], journal: Journal, clip_ids: list[str]) -> list[Problem]:
-    """Files that failed, files of which a part is missing, files that are gone, and clips that exist twice."""
-    problems = [
-        Problem(failure.path, f"partly read: {failure.error}" if failure.partial else failure.error)
-        for failure in journal.all()
-    ]
-    gone = "the file is gone; put it back, or forget it with `finereel remove`"
-    problems += [Problem(file.path, gone) for file in files if file.missing]
-    twice = sorted(clip_id for clip_id, count in Counter(clip_ids).items() if count > 1)
-    problems += [Problem(clip_id, "this clip is in the table more than once; index again") for clip_id in twice]
-    return problems
+def find_problems(library: Path, store: ClipStore) -> list[Problem]:
+    """Files that failed, are known in part only, are gone or were left out, folders that are not here, doubled clips.
+
+    Every file is listed once, under the folder if that is not here.
+    """
+    journal = Journal(store.folder)
+    files = journal.with_warnings(store.files())
+    groups = folders_away(LibrarySettings.load(library).folders, [(file.path, file.missing) for file in files.values()])
+    reasons = {path: failure.error for path, failure in journal.current(files).items()}
+    for file in files.values():
+        if file.path in reasons:
+            continue
+        if file.missing:
+            reasons[file.path] = GONE
+        elif not file.finished:
+            reasons[file.path] = BEGUN
+        elif file.warning is not None:
+            reasons[file.path] = file.warning
+    hidden = {path for paths in groups.values() for path in paths}
+    problems = [Problem(path, reasons[path]) for path in sorted(reasons) if path not in hidden]
+    advice = "connect it and index again, or forget it with `finereel remove`"
+    problems += [Problem(place.path, f"{place}; {advice}") for place in away(groups)]
+    ids = Counter(store.snapshot().clip_ids())
+    problems += [Problem(clip_id, TWICE) for clip_id in sorted(ids) if ids[clip_id] > 1]
+    return problems + LeftOut.load(library).problems()

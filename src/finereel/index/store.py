@@ -1,25 +1,29 @@
 """The clip table on disk: every change is one atomic LanceDB commit, every read one committed snapshot.
 
 A writer holds `finereel.index.lock.writer_lock`. Readers take no lock: a `Snapshot` is pinned to a version, and old
-versions are kept for KEEP_OLD, longer than any search takes.
+versions are kept for KEEP_OLD, longer than any search takes. A commit counts once `head.json` names it, which is after
+its files are forced to disk (`finereel.index.head`): so all that writes goes through `_committing`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
 
-from finereel.disk import sync_folder
-from finereel.errors import LibraryError
-from finereel.index.faults import first_line, storage_errors
+from finereel.index.damage import damaged_library, reading
+from finereel.index.faults import storage_errors
+from finereel.index.head import changed_files, seal
 from finereel.index.lance import IvfSq, LanceTable, lancedb
 from finereel.index.manifest import METADATA_KEY, Manifest
-from finereel.index.schema import FILE_COLUMNS, FileRecord, clip_schema, file_changes, to_files
+from finereel.index.schema import FileRecord, clip_schema, file_changes, late_columns
+from finereel.index.settle import roll_back, settle
 from finereel.index.snapshot import Snapshot
 
 TABLE = "clips"
 KEEP_OLD = timedelta(minutes=10)
+KEEP_ALL = timedelta(days=36_500)
 SMALL_FRAGMENTS = 32
 ROWS_PER_FRAGMENT = 2_000
 
@@ -41,21 +45,19 @@ class ClipStore:
         folder.mkdir(parents=True, exist_ok=True)
         schema = clip_schema(manifest.model, {METADATA_KEY: manifest.to_json()})
         with storage_errors(folder, "made"):
+            settle(folder)
             table = lancedb.connect(folder).create_table(TABLE, schema=schema, mode="overwrite")
-        sync_folder(folder)
+            seal(folder)
         return cls(folder, table, manifest)
 
     @classmethod
     def open(cls, folder: Path) -> "ClipStore":
-        """Raises LibraryError when the table cannot be read; it is never replaced by an empty one."""
-        try:
+        """Raises DamagedLibraryError when the table cannot be read; it is never replaced by an empty one."""
+        if settle(folder) is None:
+            raise damaged_library(folder, "it cannot be read, for no version of it is whole")
+        with reading(folder):
             table = lancedb.connect(folder).open_table(TABLE)
             described = (table.schema.metadata or {})[METADATA_KEY]
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
-            raise LibraryError(
-                f"the clip table in {folder} cannot be read ({first_line(error)}); restore the folder from a backup, "
-                "or index the videos again into a new library"
-            ) from error
         return cls(folder, table, Manifest.parse(described, folder))
 
     @property
@@ -64,22 +66,55 @@ class ClipStore:
         return self._table.schema
 
     def snapshot(self) -> Snapshot:
-        """The newest committed state, unaffected by later commits."""
-        with storage_errors(self.folder, "read"):
+        """The newest committed state, unaffected by later commits.
+
+        Raises DamagedLibraryError when a file that says which rows are deleted is not what was written.
+        """
+        snapshot = self.unchecked_snapshot()
+        changed = changed_files(self.folder, "_deletions")
+        if changed and self.version() == snapshot.version:
+            raise damaged_library(self.folder, f"{changed[0]} is not what was written")
+        return snapshot
+
+    def unchecked_snapshot(self) -> Snapshot:
+        """The newest committed state, whatever became of its deleted rows."""
+        version = self.version()
+        with reading(self.folder):
             table = lancedb.connect(self.folder).open_table(TABLE)
-            table.checkout(table.version)
+            table.checkout(version)
         return Snapshot(table, self.manifest.model, self.folder)
 
     def version(self) -> int:
-        """The number of the newest commit, by any process."""
-        self._table.checkout_latest()
-        return int(self._table.version)
+        """The number of the newest commit that counts, by any process."""
+        version = settle(self.folder)
+        if version is None:
+            raise damaged_library(self.folder, "it cannot be read, for no version of it is whole")
+        return version
 
     def files(self) -> dict[str, FileRecord]:
         """Every file of the library, by path."""
-        with storage_errors(self.folder, "read"):
-            self._table.checkout_latest()
-            return to_files(self._table.search().select(FILE_COLUMNS).limit(None).to_arrow())
+        return self.snapshot().files()
+
+    def prepare(self) -> None:
+        """Before the first change of a process, which holds the lock: remove what an interrupted commit left, and bring
+        a table of a former version up to date."""
+        with storage_errors(self.folder, "written"):
+            roll_back(self.folder)
+            with reading(self.folder):
+                self._table = lancedb.connect(self.folder).open_table(TABLE)
+            seal(self.folder)
+        self.upgrade()
+
+    def upgrade(self) -> None:
+        """Give the table of a former version the columns it lacks, in one commit; nothing is encoded or rewritten.
+
+        Its rows have no checksums (null) until they are written again.
+        """
+        names = list(self.schema.names)
+        lacking = [field.with_nullable(True) for field in late_columns(names) if field.name not in names]
+        if lacking:
+            with self._committing("brought up to date"):
+                self._table.add_columns(lacking)
 
     def commit(self, rows: Sequence[pa.Table], replaced: Sequence[str] = ()) -> None:
         """Add rows and, in the same commit, drop all rows of the files `replaced` (file ids).
@@ -88,7 +123,7 @@ class ClipStore:
         of this call is visible then.
         """
         fresh = pa.concat_tables(rows) if rows else self.schema.empty_table()
-        with storage_errors(self.folder, "written"):
+        with self._committing("written"):
             if not replaced:
                 self._table.add(fresh)
             elif len(fresh):
@@ -102,27 +137,53 @@ class ClipStore:
 
         Cost: Lance rewrites the rows of these files (60 KB per clip), no decoding and no encoding.
         """
-        with storage_errors(self.folder, "written"):
+        with self._committing("written"):
             self._table.merge_insert("file_id").when_matched_update_all().execute(file_changes(list(files)))
+
+    def overwrite(self, schema: pa.Schema, rows: Iterator[pa.RecordBatch]) -> None:
+        """Put these rows in the place of all rows, in one commit; former versions keep theirs."""
+        with self._committing("written"):
+            reader = pa.RecordBatchReader.from_batches(schema, rows)
+            self._table = lancedb.connect(self.folder).create_table(TABLE, reader, mode="overwrite")
+
+    def drop_indices(self) -> None:
+        """Search exactly until `refresh_ann` makes the approximate index again."""
+        with self._committing("written"):
+            for index in self._table.list_indices():
+                self._table.drop_index(index.name)
 
     def tidy(self, force: bool = False) -> None:
         """Merge small fragments and drop versions older than KEEP_OLD, once they are worth the copying."""
         stats = self._table.stats()["fragment_stats"]
         if force or stats["num_small_fragments"] > SMALL_FRAGMENTS + self._table.count_rows() // ROWS_PER_FRAGMENT:
-            with storage_errors(self.folder, "compacted"):
-                self._table.optimize(cleanup_older_than=KEEP_OLD)
+            self._optimize("compacted")
 
     def refresh_ann(self, threshold: int) -> None:
         """Make the approximate index once the table has `threshold` rows, and take in new rows when they are many."""
         count = self._table.count_rows()
         if count < threshold:
             return
-        with storage_errors(self.folder, "indexed"):
+        with self._committing("indexed"):
             names = [index.name for index in self._table.list_indices()]
             if not names:
                 self._table.create_index("vector", config=IvfSq(distance_type="dot"))
-            elif self._table.index_stats(names[0]).num_unindexed_rows > count // 20:
-                self._table.optimize(cleanup_older_than=KEEP_OLD)
+        if names and self._table.index_stats(names[0]).num_unindexed_rows > count // 20:
+            self._optimize("indexed")
+
+    @contextmanager
+    def _committing(self, done: str) -> Iterator[None]:
+        """Let what is committed within the block count, once it is forced to disk."""
+        with storage_errors(self.folder, done):
+            self._table.checkout_latest()
+            yield
+            seal(self.folder)
+
+    def _optimize(self, done: str) -> None:
+        """Compact, and drop old versions only once the new one counts: until then an old one is the one that does."""
+        with self._committing(done):
+            self._table.optimize(cleanup_older_than=KEEP_ALL)
+        with self._committing(done):
+            self._table.optimize(cleanup_older_than=KEEP_OLD)
 
 
 def _any_of(file_ids: Sequence[str]) -> str:

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from finereel.config import ModelConfig
 from finereel.encoders.clip import ClipEncoder, clip_from_config
-from finereel.model import RetrievalModel, load_strictly
+from finereel.model import RetrievalModel
 from finereel.official import names
 from finereel.official.geometry import clip_values
 from finereel.official.options import Options
+from finereel.weights import load_strictly
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def carry_out(plan: Plan, state: Mapping[str, Tensor], options: Options) -> tupl
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # tensors that may be missing start the same every time
         encoder = ClipEncoder(clip_from_config(towers), plan.config.shifted_blocks, plan.config.mask_padding)
-        model = RetrievalModel(encoder, plan.config, name=f"official {plan.kind}", card={"note": plan.note})
+        model = RetrievalModel(encoder, plan.config, name=f"official {plan.kind}", card={"note": plan.note}, seed=None)
     weights |= {name: tensor for name, tensor in model.state_dict().items() if name in match.untrained(table)}
     load_strictly(model, weights | dict(plan.replaced), f"the official {plan.kind} state dict")
     report = ImportReport(

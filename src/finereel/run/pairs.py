@@ -172,14 +172,15 @@ def device_of(name: str) -> str:
 
 
 def _source(recipe: PairRecipe, towers: RetrievalModel | None, options: RunOptions, on_event: OnEvent) -> ClipSource:
-    size = towers.encoder.image_size if towers is not None and isinstance(towers.encoder, ClipEncoder) else 224
+    clip = towers.encoder if towers is not None and isinstance(towers.encoder, ClipEncoder) else None
     wanted = SourceOptions(
         annotations=options.annotations,
         videos=options.videos,
         features=options.features,
         cache=options.cache,
         num_frames=recipe.model.max_frames,
-        image_size=size,
+        image_size=224 if clip is None else clip.image_size,
+        preprocessing=None if clip is None else clip.stated.preprocessing,
     )
     return open_source(recipe.data, wanted, lambda done, total: on_event(Working("decoding", done, total)))
 
@@ -210,8 +211,8 @@ def clip_model(recipe: PairRecipe, towers: RetrievalModel) -> RetrievalModel:
     if not isinstance(towers.encoder, ClipEncoder):
         raise ModelError(f"recipe {recipe.name} starts from CLIP towers, {towers.name} takes precomputed tokens")
     config = _config_for(recipe, towers.encoder)
-    encoder = ClipEncoder(towers.encoder.clip, config.shifted_blocks, config.mask_padding)
-    model = RetrievalModel(encoder, config, towers.tokenizer, recipe.name)
+    encoder = ClipEncoder(towers.encoder.clip, config.shifted_blocks, config.mask_padding, towers.encoder.stated)
+    model = RetrievalModel(encoder, config, towers.tokenizer, recipe.name, seed=recipe.training.seed)
     model.start_from_towers()
     fresh = model.state_dict()
     fits = {
@@ -255,7 +256,7 @@ def token_model(
         bag_of_words=recipe.closed_form is not None,
     )
     config = replace(config or recipe.model, max_frames=store.num_frames, shifted_blocks=())
-    model = RetrievalModel(FeatureEncoder(geometry), config, tokenizer, recipe.name)
+    model = RetrievalModel(FeatureEncoder(geometry), config, tokenizer, recipe.name, seed=recipe.training.seed)
     model.start_from_towers()
     return model
 

@@ -1,6 +1,6 @@
 """VIDEO FILE -> FRAMES: find the files, cut windows, choose frames, decode them in a killable child process."""
 
-from finereel.video.find import find_videos
+from finereel.video.find import Found, find_videos, search_folders
 from finereel.video.identity import FileState, content_hash, file_state
 from finereel.video.plan import Clip, ClipPlan, Limits, VideoInfo
 from finereel.video.probe import probe
@@ -12,6 +12,7 @@ __all__ = [
     "ClipPlan",
     "ClipStream",
     "FileState",
+    "Found",
     "Limits",
     "VideoInfo",
     "VideoReader",
@@ -20,5 +21,6 @@ __all__ = [
     "find_videos",
     "probe",
     "read_clips",
+    "search_folders",
     "windows",
 ]

@@ -4,6 +4,7 @@ It guards its parent (memory, file size and core limits, no second program's out
 parent goes, even while stuck inside the decoder.
 """
 
+import errno
 import fcntl
 import os
 import resource
@@ -17,7 +18,7 @@ from typing import BinaryIO
 from finereel.errors import BrokenVideoError, VideoError, VideoLimitError
 from finereel.types import Window
 from finereel.video import messages
-from finereel.video.clips import ClipReader
+from finereel.video.clips import ClipReader, Pace
 from finereel.video.decode import Source, quiet
 from finereel.video.files import shown
 from finereel.video.plan import Clip, ClipPlan, Limits
@@ -79,9 +80,10 @@ def _serve(request: messages.Header, limits: Limits, answers: BinaryIO) -> None:
         try:
             if request["kind"] == "probe":
                 answers.write(messages.encode({"kind": "info", **asdict(source.info())}))
-                answers.write(messages.encode({"kind": "end", "warning": "", "seconds": 0.0}))
+                answers.write(messages.encode({"kind": "end", "warning": "", "note": "", "seconds": 0.0}))
             else:
-                _send_clips(source, _plan(request["plan"]), path, answers)
+                pace = Pace(limits.deadline_s / 3, lambda: _send_progress(answers))
+                _send_clips(source, ClipReader(source, _plan(request["plan"]), pace), path, answers)
         finally:
             source.close()
     except VideoError as error:
@@ -91,6 +93,13 @@ def _serve(request: messages.Header, limits: Limits, answers: BinaryIO) -> None:
         _send_error(VideoLimitError.__name__, reason, answers)
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:
+        # The decoder's own errors are OSErrors too, and EINVAL is a place that a damaged file led to; the others come
+        # from the disk and are not the file's fault.
+        mine = type(error).__module__ == "builtins" and error.errno != errno.EINVAL
+        kind = VideoError if mine else BrokenVideoError
+        reason = f"cannot be read ({error.strerror})" if mine else f"decoding failed ({type(error).__name__}: {error})"
+        _send_error(kind.__name__, f"{shown(path)}: {reason}", answers)
     except Exception as error:  # whatever a hostile file provokes is that file's failure, and the next one's turn
         reason = f"{shown(path)}: decoding failed ({type(error).__name__}: {error})"
         _send_error(BrokenVideoError.__name__, reason, answers)
@@ -104,9 +113,12 @@ def _plan(fields: messages.Header) -> ClipPlan:
     return ClipPlan(**{**fields, "windows": tuple(Window(**window) for window in fields["windows"])})
 
 
-def _send_clips(source: Source, plan: ClipPlan, path: str, answers: BinaryIO) -> None:
+def _send_progress(answers: BinaryIO) -> None:
+    answers.write(messages.encode({"kind": "progress"}))
+
+
+def _send_clips(source: Source, reader: ClipReader, path: str, answers: BinaryIO) -> None:
     started, waiting, count = time.perf_counter(), 0.0, 0
-    reader = ClipReader(source, plan)
     for clip in reader:
         if count == 0:
             info = replace(source.info(), mode=reader.mode)
@@ -118,7 +130,8 @@ def _send_clips(source: Source, plan: ClipPlan, path: str, answers: BinaryIO) ->
     if count == 0:
         raise BrokenVideoError(f"{shown(path)}: no picture could be decoded; the file is damaged, copy it again")
     seconds = time.perf_counter() - started - waiting
-    answers.write(messages.encode({"kind": "end", "warning": _warning(source, reader), "seconds": seconds}))
+    end = {"kind": "end", "warning": _warning(source, reader), "note": reader.note, "seconds": seconds}
+    answers.write(messages.encode(end))
 
 
 def _send_clip(clip: Clip, answers: BinaryIO) -> None:
@@ -132,7 +145,7 @@ def _send_clip(clip: Clip, answers: BinaryIO) -> None:
 
 def _warning(source: Source, reader: ClipReader) -> str:
     words = []
-    if reader.expected - reader.covered > source.slack:
+    if reader.expected - reader.covered > source.slack and not source.others_go_on():
         words.append(f"pictures end at {reader.covered:.1f} s of {reader.expected:.1f} s")
     if source.missing:
         words.append(f"the file is incomplete, {source.missing} bytes are missing")

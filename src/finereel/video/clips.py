@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,13 +12,16 @@ from jaxtyping import Float64, UInt8
 from finereel.types import Frames, Window
 from finereel.video.plan import Clip, ClipPlan
 from finereel.video.sample import SAMPLERS, Times
-from finereel.video.windows import windows
+from finereel.video.windows import TAIL, windows
 
 SPARSE = 10.0
 """Seconds between wanted frames from which keyframes serve: encoders rarely leave more between two of them."""
 
 SEEK = 5.0
 """Seconds ahead from which jumping to a window beats decoding up to it."""
+
+STRIDE, EXACT_STRIDE = 10.0, 1.0
+"""Seconds of video after which a long clip counts as getting on; fewer where every frame is asked for."""
 
 Rgb = UInt8[np.ndarray, "H W 3"]
 
@@ -42,43 +46,102 @@ class PictureSource(Protocol):
     def keyframes(self, start: float = 0.0) -> Iterator[Picture]: ...
 
 
-class ClipReader:
-    """Cuts one source into clips by a plan. After the last clip, `covered` says up to which second pictures went."""
+@dataclass(frozen=True)
+class Pace:
+    """How long reading may take.
 
-    def __init__(self, source: PictureSource, plan: ClipPlan) -> None:
+    patience: seconds for a clip, or for STRIDE seconds of a longer one, after which `auto` goes on with keyframes.
+    on_progress: called after every such stretch within a clip, and when keyframes are begun with.
+    """
+
+    patience: float = math.inf
+    on_progress: Callable[[], None] = lambda: None
+
+
+class ClipReader:
+    """Cuts one source into clips by a plan. After the last clip, `covered` says up to which second pictures went.
+
+    mode: "keyframes" or "sequential", that of the first clips. note: empty, or that reading went on with keyframes.
+    """
+
+    def __init__(self, source: PictureSource, plan: ClipPlan, pace: Pace | None = None) -> None:
         self._source = source
         self._plan = plan
+        self._pace = pace or Pace()
+        self._stride = STRIDE if plan.mode in ("auto", "keyframes") else EXACT_STRIDE
         self._windows = plan.windows or tuple(windows(source.duration, plan.length))
-        self.mode = _mode(source, plan, self._windows)
-        self._reel = self._rewind(0.0)
+        self._modes = _modes(source, plan, self._windows)
+        self.mode = self._modes[0]
+        self.note = ""
         self.covered = 0.0
+        self._reel = self._rewind(0.0, self.mode)
+        self._since, self._mark = perf_counter(), self._stride
 
     def __iter__(self) -> Iterator[Clip]:
-        for window in self._windows:
+        for window, mode in zip(self._windows, self._modes, strict=True):
             if window.start >= self._source.duration:
                 return
-            if self._plan.windows and window.start - self._reel.position > SEEK:
-                self._reel.close()
-                self._reel = self._rewind(window.start)
+            mode = "keyframes" if self.note else mode
+            jump = self._plan.windows and window.start - self._reel.position > SEEK
+            if jump or mode != self._reel.mode:
+                self._turn_to(window, mode)
             clip = self._clip(window)
             if clip is not None:
                 yield clip
             if self._reel.ended and self._reel.position <= window.end:
                 return
+        yield from self._beyond()
+
+    def _beyond(self) -> Iterator[Clip]:
+        """Clips of pictures that go on after the end that the file's header claims."""
+        start = self._windows[-1].end
+        while self._plan.length is not None and not self._plan.windows and self._reel.goes_on_after(start):
+            window = Window(start, start + self._plan.length)
+            covered = self.covered
+            clip = self._clip(window)
+            if clip is None or len(clip.frames) < TAIL * self._plan.num_frames:
+                self.covered = covered
+                return
+            yield clip
+            start = window.end
 
     @property
     def expected(self) -> float:
         """Up to which second pictures were expected."""
         return min(self._windows[-1].end, self._source.duration)
 
-    def _rewind(self, start: float) -> "_Reel":
-        if self.mode == "keyframes":
-            return _Reel(self._source.keyframes(start), _nearest)
-        return _Reel(self._source.pictures(start), _on_screen)
+    def _turn_to(self, window: Window, mode: str) -> None:
+        self._reel.close()
+        self._reel = self._rewind(window.start, mode)
+
+    def _rewind(self, start: float, mode: str) -> "_Reel":
+        pictures = self._source.keyframes(start) if mode == "keyframes" else self._source.pictures(start)
+        return _Reel(self._watched(pictures, self._plan.mode == "auto" and mode != "keyframes"), mode)
+
+    def _watched(self, pictures: Iterator[Picture], impatient: bool) -> Iterator[Picture]:
+        """The pictures; raises _TooSlowError where they come too slowly and keyframes may be taken instead."""
+        for picture in pictures:
+            now = perf_counter()
+            if picture.seconds >= self._mark:
+                self._mark, self._since = picture.seconds + self._stride, now
+                self._pace.on_progress()
+            elif impatient and now - self._since > self._pace.patience:
+                raise _TooSlowError
+            yield picture
 
     def _clip(self, window: Window) -> Clip | None:
+        self._mark, self._since = window.start + self._stride, perf_counter()
         times = SAMPLERS[self._plan.sampling](window, self._plan.num_frames)
-        frames = self._frames(times)
+        try:
+            frames = self._frames(times)
+        except _TooSlowError:
+            self.note = (
+                f"read by keyframes only from {window.start:.0f} s on, because decoding every frame took longer than "
+                f"{self._pace.patience:g} s a clip"
+            )
+            self._pace.on_progress()
+            self._turn_to(window, "keyframes")
+            frames = self._frames(times)
         self.covered = self._reel.position if self._reel.ended else window.end
         if frames is None:
             return None
@@ -104,20 +167,36 @@ class ClipReader:
         return Frames(np.stack(pixels), np.array(seconds)) if pixels else None
 
 
-def _mode(source: PictureSource, plan: ClipPlan, cut: tuple[Window, ...]) -> str:
-    """Resolve "auto": keyframes when every wanted time has one within half the spacing, so that nothing is lost."""
+class _TooSlowError(Exception):
+    """Every frame was to be decoded, and that takes too long."""
+
+
+def _modes(source: PictureSource, plan: ClipPlan, cut: tuple[Window, ...]) -> list[str]:
+    """How to read each window. "auto" takes keyframes where every wanted time has one within a frame spacing.
+
+    The last window is decided by itself, because it may be short and its frames close together.
+    """
     if plan.mode != "auto":
-        return plan.mode
-    spacing = min(window.duration for window in cut) / plan.num_frames
-    if spacing >= SPARSE:
-        return "keyframes"
+        return ["keyframes" if plan.mode == "keyframes" else "sequential"] * len(cut)
     keys = source.keyframe_times()
-    if len(keys) < plan.num_frames:
-        return "sequential"
-    times = np.concatenate([SAMPLERS[plan.sampling](window, plan.num_frames) for window in cut])
-    after = np.searchsorted(keys, times).clip(1, len(keys) - 1)
-    distance = np.minimum(np.abs(times - keys[after - 1]), np.abs(keys[after] - times))
-    return "keyframes" if distance.max() <= spacing / 2 else "sequential"
+    body = cut[:-1] or cut
+    if not all(_keyframes_serve(window, plan, keys) for window in body):
+        return ["sequential"] * len(cut)
+    last = "keyframes" if _keyframes_serve(cut[-1], plan, keys) else "sequential"
+    return ["keyframes"] * (len(cut) - 1) + [last]
+
+
+def _keyframes_serve(window: Window, plan: ClipPlan, keys: Times) -> bool:
+    spacing = window.duration / plan.num_frames
+    if spacing >= SPARSE:
+        return True
+    if len(keys) == 0:
+        return False
+    times = SAMPLERS[plan.sampling](window, plan.num_frames)
+    after = np.searchsorted(keys, times)
+    before = keys[np.maximum(after - 1, 0)]
+    following = keys[np.minimum(after, len(keys) - 1)]
+    return bool(np.minimum(np.abs(times - before), np.abs(following - times)).max() <= spacing)
 
 
 Rule = Callable[[float, Picture, Picture], bool]
@@ -134,9 +213,10 @@ def _nearest(time: float, current: Picture, following: Picture) -> bool:
 class _Reel:
     """Runs forward through pictures, one ahead of the one it shows."""
 
-    def __init__(self, pictures: Iterator[Picture], moves_on: Rule) -> None:
+    def __init__(self, pictures: Iterator[Picture], mode: str) -> None:
+        self.mode = mode
         self._pictures = pictures
-        self._moves_on = moves_on
+        self._moves_on: Rule = _nearest if mode == "keyframes" else _on_screen
         self._current: Picture | None = None
         self._following: Picture | None = None
         self._started = False
@@ -150,14 +230,24 @@ class _Reel:
 
     def at(self, time: float) -> Picture | None:
         """The picture that stands for `time`; None past the end of the last one."""
-        if not self._started:
-            self._started = True
-            self._current, self._following = self._next(), self._next()
+        self._start()
         while self._current and self._following and self._moves_on(time, self._current, self._following):
             self._current, self._following = self._following, self._next()
         if self._current is None or (self._following is None and time >= self._current.end):
             return None
         return self._current
+
+    def goes_on_after(self, time: float) -> bool:
+        """Whether there are pictures from `time` on; moves up to there."""
+        self._start()
+        while self._following and self._following.seconds < time:
+            self._current, self._following = self._following, self._next()
+        return self._following is not None
+
+    def _start(self) -> None:
+        if not self._started:
+            self._started = True
+            self._current, self._following = self._next(), self._next()
 
     def _next(self) -> Picture | None:
         picture = next(self._pictures, None)

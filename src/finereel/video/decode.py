@@ -1,55 +1,34 @@
-"""FILE -> PICTURES, with PyAV. The only file that knows the decoder; runs in the decoding child; no torch.
-
-A file is untrusted. It may name other files and addresses (playlists, external tracks): nothing but the already open
-file is ever read, because every protocol is refused and only demuxers of self-contained formats are allowed.
-"""
+"""FILE -> PICTURES, with PyAV. This file, `streams` and `picture` know the decoder; they run in the decoding child."""
 
 import functools
 import math
 import os
 from collections.abc import Iterator
 from fractions import Fraction
-from io import BufferedReader
 from pathlib import Path
 
-import av
 import av.error
 import av.logging
 import numpy as np
-from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition
+from av.stream import Discard
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 from jaxtyping import Float64
 
-from finereel.errors import BrokenVideoError, NotAVideoError, VideoError, VideoLimitError
+from finereel.errors import BrokenVideoError, VideoLimitError
 from finereel.video.clips import Picture, Rgb
 from finereel.video.files import open_regular, shown
+from finereel.video.picture import display_size, rotation, upright_rgb
 from finereel.video.plan import Limits, VideoInfo
+from finereel.video.streams import READ_ERRORS, blame, open_film, reason
 from finereel.video.truncation import missing_bytes
-
-FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegvideo,mpegts,m4v,h264,hevc,vvc,av1,obu,ivf,flv,live_flv,asf,"
-    "ogg,rm,gif,apng,nut,mxf,dv,wtv,nsv,mjpeg,h263,vc1,yuv4mpegpipe,mp3,wav,flac,aac"
-)
-"""Demuxers that read one self-contained file. Playlists (hls, dash, concat), image patterns and devices are not here.
-The last four are sound only, allowed so that such a file is told what is wrong with it."""
-
-ASPECT = 16
-"""Pictures longer than this many times `size` are shrunk further, so that a 16384 x 1 video cannot fill a pipe."""
 
 KEYFRAME_HOLD = 10.0
 """Seconds that the last keyframe may stand for what follows it, if no two before it lay farther apart."""
 
-SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
-
-_SIGNATURES: tuple[tuple[int, bytes], ...] = (
-    *((4, box) for box in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"styp")),
-    *((0, magic) for magic in (b"\x1aE\xdf\xa3", b"RIFF", b"FLV\x01", b"OggS", b"GIF8", b"\x30\x26\xb2\x75", b"\x47@")),
-    *((0, b"\x00\x00\x01" + code) for code in (b"\xba", b"\xb3")),
-)
+SOUND_PACKETS = 100_000
+"""So many packets are read to learn whether the sound goes on where pictures end."""
 
 
 class Source:
@@ -67,8 +46,7 @@ class Source:
         self.stopped = ""
         self.missing = missing_bytes(self._file)
         try:
-            self._container = _open(path, self._file, limits)
-            self._stream = _video_stream(path, self._container, limits)
+            self._container, self._stream = open_film(path, self._file, limits)
             self.duration = self._find_duration()
             self._check_duration()
             self._use_threads()
@@ -76,6 +54,7 @@ class Source:
             self._file.close()
             raise
         self._first: VideoFrame | None = None
+        self._begun = False
 
     def close(self) -> None:
         self._container.close()
@@ -83,7 +62,10 @@ class Source:
 
     @property
     def fps(self) -> float:
-        rate = self._stream.average_rate or self._stream.guessed_rate
+        average, guessed = self._stream.average_rate, self._stream.guessed_rate
+        rate = (
+            average or guessed if self._can_seek else guessed or average
+        )  # raw streams: an average is FFmpeg's default
         return float(rate) if rate and 0.01 <= rate <= 1000 else 25.0
 
     def keyframe_times(self) -> Float64[np.ndarray, " n"]:
@@ -93,23 +75,40 @@ class Source:
 
     @property
     def slack(self) -> float:
-        """Seconds that pictures may end before `duration` in a good file: more where that counts the sound."""
-        exact = bool(self._stream.duration) or not self._container.streams.audio
-        return 3 / self.fps if exact else 1.0
+        """Seconds that pictures may end before `duration` in a good file."""
+        return 3 / self.fps if self._own_duration() else 1.0
+
+    def others_go_on(self) -> bool:
+        """Whether sound or subtitles reach the end of a file whose pictures end earlier: then nothing is missing."""
+        if self._own_duration() or not self._container.duration:
+            return False
+        self._reopen()
+        others = [stream for stream in self._container.streams if stream.type in ("audio", "subtitle")]
+        self._stream.discard, end = Discard.all, 0.0
+        for stream in others:
+            stream.discard = Discard.default
+        try:
+            self._container.seek(max(0, self._container.duration - 10_000_000) + (self._container.start_time or 0))
+            for _, packet in zip(range(SOUND_PACKETS), self._container.demux(others), strict=False):
+                if packet.pts is not None and packet.time_base:
+                    end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        except READ_ERRORS as error:
+            blame(self._path, error)
+        return end - (self._container.start_time or 0) / 1e6 >= self._container.duration / 1e6 - 1.0
 
     def info(self) -> VideoInfo:
         """What the file is. Upright size and rotation are known once a picture was decoded; one is, if need be."""
         frame = self._first or next(self._frames(), None)
         if frame is None:
             raise BrokenVideoError(f"{shown(self._path)}: no picture could be decoded; the file is damaged")
-        width, height = _display_size(frame, self._pixel_aspect)
+        width, height = display_size(frame, self._pixel_aspect)
         context = self._stream.codec_context
         return VideoInfo(
             duration=self.duration,
             fps=self.fps,
             width=width,
             height=height,
-            rotation=-frame.rotation % 360,
+            rotation=rotation(frame),
             codec=context.codec.canonical_name,
             container=self._container.format.name,
             frames=self._stream.frames or None,
@@ -118,19 +117,19 @@ class Source:
 
     def pictures(self, start: float = 0.0) -> Iterator[Picture]:
         """Every picture in display order, from the keyframe at or before `start` seconds on."""
-        if start > 0:
-            self._seek(start)
+        self._go_to(start, Discard.default)
         previous = -math.inf
         for frame in self._frames():
             seconds = self._seconds(frame.pts, previous)
             previous = seconds
+            if seconds > self._limits.max_duration_s:
+                self.stopped = f"it goes on past {self._limits.max_duration_s:.0f} s"
+                return
             yield Picture(seconds, seconds + self._shown_for(frame.duration), functools.partial(self._rgb, frame))
 
     def keyframes(self, start: float = 0.0) -> Iterator[Picture]:
         """The keyframes only, in file order; one is decoded when its `rgb` is called, not before."""
-        self._stream.discard = Discard.nonkey  # formats with an index then do not even read the rest
-        if start > 0:
-            self._seek(start)
+        self._go_to(start, Discard.nonkey)  # formats with an index then do not even read the rest
         previous, hold = -math.inf, KEYFRAME_HOLD
         for packet in self._packets():
             if packet.is_keyframe and packet.size:
@@ -140,14 +139,7 @@ class Source:
                 yield Picture(seconds, seconds + hold, functools.partial(self._lone_rgb, packet))
 
     def _rgb(self, frame: VideoFrame, size: int) -> Rgb:
-        """Upright RGB in square pixels, its shorter side `size` pixels or less."""
-        width, height = _display_size(frame, self._pixel_aspect)
-        scale = min(1.0, size / min(width, height), ASPECT * size / max(width, height))
-        width, height = max(1, round(width * scale)), max(1, round(height * scale))
-        if frame.rotation % 180:
-            width, height = height, width
-        small = frame.reformat(width, height, "rgb24", interpolation=SCALING, threads=1)
-        return np.ascontiguousarray(np.rot90(small.to_ndarray(), frame.rotation // 90))
+        return upright_rgb(frame, self._pixel_aspect, size)
 
     def _frames(self) -> Iterator[VideoFrame]:
         for packet in self._packets():
@@ -158,10 +150,9 @@ class Source:
             for packet in self._container.demux(self._stream):
                 self.damage += packet.is_corrupt
                 yield packet
-        except (av.error.FFmpegError, ValueError) as error:
-            if isinstance(error, MemoryError):
-                raise
-            self.stopped = _reason(error)
+        except READ_ERRORS as error:
+            blame(self._path, error)
+            self.stopped = reason(error)
 
     def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         try:
@@ -181,14 +172,27 @@ class Source:
         self._stream.codec_context.flush_buffers()
         return self._rgb(frames[0], size) if frames else None
 
-    def _seek(self, start: float) -> None:
-        if self._stream.start_time is None:  # a raw stream has no times to seek by: it is read from the start
-            return
-        offset = int((start + self._origin()) / self._time_base)
-        try:
-            self._container.seek(offset, stream=self._stream, backward=True)
-        except av.error.FFmpegError:  # a format that cannot seek is read from where it stands
-            return
+    def _go_to(self, start: float, discard: Discard) -> None:
+        """Stand at the keyframe at or before `start` seconds; what `discard` names is not read."""
+        if self._begun and not (start > 0 and self._can_seek):
+            self._reopen()
+        self._begun = True
+        self._stream.discard = discard
+        if start > 0 and self._can_seek:
+            offset = int((start + self._origin()) / self._time_base)
+            try:
+                self._container.seek(offset, stream=self._stream, backward=True)
+            except READ_ERRORS as error:  # a format that cannot seek is read from where it stands
+                blame(self._path, error)
+
+    @property
+    def _can_seek(self) -> bool:
+        return self._stream.start_time is not None  # a raw stream has no times to seek by
+
+    def _reopen(self) -> None:
+        self._container.close()
+        self._container, self._stream = open_film(self._path, self._file, self._limits, self._stream.index)
+        self._use_threads()
 
     @property
     def _time_base(self) -> Fraction:
@@ -217,12 +221,24 @@ class Source:
         return aspect if aspect and Fraction(1, 8) <= aspect <= 8 else Fraction(1)
 
     def _find_duration(self) -> float:
-        stream, container = self._stream, self._container
+        return self._own_duration() or self._whole_duration() or self._measured_duration()
+
+    def _own_duration(self) -> float:
+        """Seconds of the picture stream by its header; 0.0 where only the whole file's length is known."""
+        stream = self._stream
         if stream.duration and stream.duration > 0:
             return float(stream.duration * self._time_base)
-        if container.duration and container.duration > 0:
-            return container.duration / 1e6
-        return self._measured_duration()
+        end = _clock_seconds(stream.metadata.get("DURATION", ""))  # what Matroska's writers note
+        if end > 0:
+            return max(end - self._origin(), 1 / self.fps)
+        return self._whole_duration() if len(self._container.streams) == 1 else 0.0
+
+    def _whole_duration(self) -> float:
+        """Seconds of the whole file by its header, 0.0 where it does not say."""
+        seconds = (self._container.duration or 0) / 1e6
+        if "matroska" in self._container.format.name:  # which notes when it ends, not how long it lasts
+            seconds -= max(0.0, self._origin()) if seconds > self._origin() else 0.0
+        return max(0.0, seconds)
 
     def _measured_duration(self) -> float:
         """The end of the last packet, by reading all of them without decoding; the file is then opened anew."""
@@ -232,9 +248,7 @@ class Source:
                 count += 1
                 if packet.pts is not None:
                     last = max(last, float(packet.pts * self._time_base) - self._origin() + 1 / self.fps)
-        self._container.close()
-        self._container = _open(self._path, self._file, self._limits)
-        self._stream = _video_stream(self._path, self._container, self._limits)
+        self._reopen()
         self.damage = 0
         return last if last > 0 else max(1, count) / self.fps
 
@@ -244,10 +258,11 @@ class Source:
         self._stream.codec_context.thread_count = min(4, os.cpu_count() or 1)
 
     def _check_duration(self) -> None:
-        if self.duration > self._limits.max_duration_s:
+        claimed = max(self.duration, (self._container.duration or 0) / 1e6)
+        if claimed > self._limits.max_duration_s:
             raise VideoLimitError(
                 f"{shown(self._path)}: expected at most {self._limits.max_duration_s:.0f} s of video, the file claims "
-                f"{self.duration:.0f} s; repair it or raise max_duration_s"
+                f"{claimed:.0f} s; repair it or raise max_duration_s"
             )
 
 
@@ -257,59 +272,15 @@ def quiet() -> None:
     av.logging.set_libav_level(av.logging.ERROR)
 
 
-def _open(path: str | Path, file: BufferedReader, limits: Limits) -> InputContainer:
-    options = {
-        "format_whitelist": FORMATS,
-        "protocol_whitelist": "none",
-        "max_streams": str(limits.max_streams),
-        "max_pixels": str(limits.max_pixels),
-    }
-    file.seek(0)
+def _clock_seconds(text: str) -> float:
+    """Seconds of a time like 00:01:02.5; 0.0 where it is none.
+
+    >>> _clock_seconds("00:01:02.500000000"), _clock_seconds("soon")
+    (62.5, 0.0)
+    """
     try:
-        return av.open(file, "r", options=options, metadata_errors="replace", buffer_size=2**18)
-    except av.error.FFmpegError as error:
-        raise _open_error(path, file, error, limits) from error
-
-
-def _open_error(path: str | Path, file: BufferedReader, error: av.error.FFmpegError, limits: Limits) -> VideoError:
-    if isinstance(error, MemoryError):
-        return VideoLimitError(
-            f"{shown(path)}: opening it takes too much memory or it has more than {limits.max_streams} streams"
-        )
-    missing = missing_bytes(file)
-    if missing:
-        return BrokenVideoError(f"{shown(path)}: the file is incomplete, {missing} bytes are missing; copy it again")
-    file.seek(0)
-    head = file.read(16)
-    if any(head[offset:].startswith(magic) for offset, magic in _SIGNATURES):
-        return BrokenVideoError(f"{shown(path)}: the file is damaged ({_reason(error)}); copy it again")
-    return NotAVideoError(f"{shown(path)}: expected a video file, its content is none ({_reason(error)})")
-
-
-def _video_stream(path: str | Path, container: InputContainer, limits: Limits) -> VideoStream:
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not streams:
-        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise NotAVideoError(f"{shown(path)}: expected a picture stream, the file holds only: {kinds}")
-    streams = [stream for stream in streams if stream.codec_context is not None]
-    if not streams:
-        raise BrokenVideoError(f"{shown(path)}: there is no decoder for its pictures; convert it to H.264 or repair it")
-    stream = max(streams, key=lambda s: s.width * s.height)  # previews and thumbnails tracks are the smaller ones
-    if stream.width * stream.height > limits.max_pixels:
-        raise VideoLimitError(
-            f"{shown(path)}: expected at most {limits.max_pixels} pixels per picture, the file claims "
-            f"{stream.width} x {stream.height}"
-        )
-    for other in container.streams:
-        if other is not stream:
-            other.discard = Discard.all
-    return stream
-
-
-def _display_size(frame: VideoFrame, aspect: Fraction) -> tuple[int, int]:
-    width = max(1, round(frame.width * aspect))
-    return (frame.height, width) if frame.rotation % 180 else (width, frame.height)
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
+        hours, minutes, seconds = (float(part) for part in text.split(":"))
+    except ValueError:
+        return 0.0
+    total = 3600 * hours + 60 * minutes + seconds
+    return total if math.isfinite(total) else 0.0

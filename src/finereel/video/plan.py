@@ -7,8 +7,10 @@ from finereel.types import Frames, Window
 from finereel.video.sample import SAMPLERS
 
 MODES: dict[str, str] = {
-    "auto": "keyframes where they lie at least as dense as the frames wanted, sequential otherwise",
-    "sequential": "decode every frame of a window and keep the one on screen at each wanted time",
+    "auto": "keyframes where every wanted time has one within a frame spacing, exact otherwise; keyframes too where "
+    "decoding every frame takes too long",
+    "exact": "decode every frame of a window and keep the one on screen at each wanted time",
+    "sequential": "the same as exact, its former name",
     "keyframes": "decode only the keyframes nearest to the wanted times: fast, coarse in time",
 }
 
@@ -54,7 +56,8 @@ class ClipPlan:
 class Limits:
     """How far an untrusted file may go before it is given up with VideoLimitError.
 
-    deadline_s: longest wait for the next clip of a file (the time the caller spends between clips does not count).
+    deadline_s: longest wait for the next clip of a file, or within a long clip for further seconds of it (the time the
+    caller spends between clips does not count). After a third of it, mode `auto` goes on with keyframes.
     memory_mib: address space of the decoding process. max_pixels: of one coded picture. max_duration_s: claimed or
     measured length of a video. max_streams: in one file. files_per_worker: files after which the process is replaced.
     """

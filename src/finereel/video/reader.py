@@ -19,7 +19,7 @@ from types import TracebackType
 import numpy as np
 
 from finereel import errors
-from finereel.errors import BrokenVideoError, VideoError, VideoLimitError
+from finereel.errors import BrokenVideoError, FinereelError, NotAVideoError, VideoError, VideoLimitError
 from finereel.types import Frames, Window
 from finereel.video import messages
 from finereel.video.files import open_regular, shown
@@ -42,13 +42,15 @@ class ClipStream(Iterator[Clip]):
     """The clips of one file, as they are decoded. Iterate once; `close` gives up early (this costs the child).
 
     info: known from the first clip on. warning: empty, or after the last clip what was wrong with a file of which part
-    could be read. decode_seconds: time the child spent on the file, known after the last clip.
+    could be read. note: empty, or after the last clip how a sound file was read other than planned (by keyframes).
+    decode_seconds: time the child spent on the file, known after the last clip.
     Raises a VideoError that names the file when no clip can be had.
     """
 
     def __init__(self, worker: Worker, path: str, plan: ClipPlan) -> None:
         self.info: VideoInfo | None = None
         self.warning = ""
+        self.note = ""
         self.decode_seconds = 0.0
         self._worker = worker
         self._path = path
@@ -80,7 +82,7 @@ class ClipStream(Iterator[Clip]):
             if not isinstance(error, VideoError):
                 self._worker.kill()
                 error = BrokenVideoError(f"the decoder answered nonsense ({error!r})")
-            if self._clips and not isinstance(error, VideoLimitError):
+            if self._clips and isinstance(error, BrokenVideoError | NotAVideoError):
                 self.warning = str(error)
                 return None
             raise type(error)(self._named(str(error))) from error
@@ -94,9 +96,12 @@ class ClipStream(Iterator[Clip]):
             return self._clip(header)
         if kind == "info":
             self.info = VideoInfo(**{name: value for name, value in header.items() if name != "kind"})
+        elif kind == "progress":
+            self._worker.restart_clock()
         elif kind == "end":
             self._done = True
             self.decode_seconds = float(header["seconds"])
+            self.note = str(header["note"])
             self.warning = str(header["warning"])
             if self.warning:
                 self.warning = str(_explained(BrokenVideoError(self.warning), self._worker.words()))
@@ -196,8 +201,19 @@ class VideoReader:
             self._owner = os.getpid()
         if self._worker is None or not self._worker.alive:
             self.close()
-            self._worker = Worker(self.limits)
+            self._worker = _start_worker(self.limits)
         return self._worker
+
+
+def _start_worker(limits: Limits) -> Worker:
+    """A decoding child. That none can be started is no file's fault: too many processes or open files, no memory."""
+    try:
+        return Worker(limits)
+    except OSError as error:
+        raise FinereelError(
+            f"the decoding process does not start ({error.strerror}); end some programs, or raise the limits of this "
+            "account (`ulimit -a`), then run the same command again"
+        ) from error
 
 
 _IDLE: list[VideoReader] = []

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 import re
 import select
@@ -10,12 +11,13 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import IO
 
 import numpy as np
 from jaxtyping import UInt8
 
-from finereel.errors import BrokenVideoError, FinereelError, VideoError, VideoLimitError
+from finereel.errors import BrokenVideoError, FinereelError, StalledVideoError, VideoError, VideoLimitError
 from finereel.video import messages
 from finereel.video.plan import Limits
 
@@ -25,6 +27,9 @@ _START = (
 )
 _ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
 _PIPE_BYTES = 2**20
+
+STALLED = 0.3
+"""Share of the deadline below which a decoder that is late had no chance to be in time."""
 
 
 def _log_file() -> IO[bytes]:
@@ -60,7 +65,7 @@ class Worker:
         self._widen_pipe()
         self._poll = select.poll()
         self._poll.register(self._stdout, select.POLLIN)
-        self._waited = 0.0
+        self._waited = self._used = 0.0
         self._greet()
 
     @property
@@ -81,6 +86,7 @@ class Worker:
     def restart_clock(self) -> None:
         """Give the child a full deadline for its next answer."""
         self._waited = 0.0
+        self._used = self._processor_seconds()
 
     def receive(self) -> messages.Header:
         """The next header from the child."""
@@ -158,10 +164,25 @@ class Worker:
         ready = self._poll.poll(max(0.0, left) * 1000)
         self._waited += time.monotonic() - before
         if not ready:
+            used = self._processor_seconds() - self._used
             self.kill()
+            if used < STALLED * self._limits.deadline_s:
+                raise StalledVideoError(
+                    f"no clip within {self._limits.deadline_s:g} s, of which the decoder could work for {used:.1f} s: "
+                    "the machine is busy, or the disk does not answer"
+                )
             raise VideoLimitError(
-                f"no clip within {self._limits.deadline_s:g} s; raise deadline_s, or read keyframes only"
+                f"no clip within {self._limits.deadline_s:g} s; raise deadline_s, or read keyframes only "
+                "(`--mode keyframes`)"
             )
+
+    def _processor_seconds(self) -> float:
+        """What the child has used so far; infinite where the system does not say, so that it never counts as little."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        except (OSError, ValueError, IndexError):
+            return math.inf
 
     def _gone(self) -> BrokenVideoError:
         words = self.words()

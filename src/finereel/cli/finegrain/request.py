@@ -153,5 +153,6 @@ def _clips(request: Request, needs: "ClipNeeds", progress: StageProgress) -> "Cl
 
     if needs.tokens_only and request.where.features is None:
         raise ModelError(f"model {request.model} takes precomputed tokens: give --features DIR")
-    fitting = replace(request.where, num_frames=needs.num_frames, image_size=needs.image_size)
+    where, shown = request.where, needs.preprocessing
+    fitting = replace(where, num_frames=needs.num_frames, image_size=needs.image_size, preprocessing=shown)
     return open_source(request.data or "folder", fitting, lambda done, total: progress("decoding", done, total))

@@ -11,6 +11,7 @@ from finereel.datasets.base import ClipSource, Split
 from finereel.evaluation.finegrain.groups import Candidates
 from finereel.evaluation.gallery import OnProgress, ScoredSplit, silent
 from finereel.evaluation.record import ModelFacts
+from finereel.preprocessing import Preprocessing
 from finereel.ranking import fuse
 
 
@@ -64,11 +65,13 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True)
 class ClipNeeds:
-    """What a model wants of a clip: frames, side of its pictures in pixels, and whether it takes tokens alone."""
+    """What a model wants of a clip: frames, side of its pictures in pixels, whether it takes tokens alone, and how its
+    pictures are made (None: a bicubic centre square)."""
 
     num_frames: int
     image_size: int = 224
     tokens_only: bool = False
+    preprocessing: Preprocessing | None = None
 
 
 OpenClips = Callable[[ClipNeeds], ClipSource]

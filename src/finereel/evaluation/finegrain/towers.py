@@ -158,5 +158,6 @@ def open_towers(model: str, opening: Opening) -> TowerScorer:
     if isinstance(loaded.encoder, FeatureEncoder):
         needs = ClipNeeds(loaded.num_frames, tokens_only=True)
     else:
-        needs = ClipNeeds(loaded.num_frames, loaded.encoder.image_size)
+        shown = loaded.encoder.stated.preprocessing
+        needs = ClipNeeds(loaded.num_frames, loaded.encoder.image_size, preprocessing=shown)
     return TowerScorer(loaded, opening.clips(needs), opening.fine)
