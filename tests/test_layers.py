@@ -15,7 +15,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "finereel"
 
 # From the ground up. `finereel` itself (the public names, imported lazily) stands on top of everything.
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"types", "errors"}),
+    frozenset({"types", "errors", "imports"}),
     frozenset({"disk", "features", "rows"}),
     frozenset({"config", "hub", "preprocessing", "weights"}),
     frozenset({"video", "text", "encoders", "alignment", "normalization", "ranking"})
