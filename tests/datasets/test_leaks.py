@@ -87,7 +87,7 @@ def test_names_that_differ_in_case_alone() -> None:
 def test_one_name_spelled_two_ways_has_one_split(tmp_path: Path, one: str, other: str) -> None:
     table = tmp_path / "captions.csv"
     table.write_text(f"video,caption,split\n{one},x,train\n{other},y,test\n", encoding="utf-8")
-    with pytest.raises(DataError, match="line 3: .* is in split 'train' too, spelled "):
+    with pytest.raises(DataError, match=r"line 3: .* is in split 'train' too, spelled "):
         load("folder", table)
     table.write_text(f"video,caption,split\n{one},x,test\n{other},y,test\n", encoding="utf-8")
     assert len(load("folder", table).split("test").videos) == 2

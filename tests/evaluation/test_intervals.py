@@ -104,10 +104,12 @@ def test_a_higher_level_is_wider() -> None:
         assert wide.level == 0.99
 
 
-@pytest.mark.parametrize(("freedom", "quantile"), [(1, 12.706), (2, 4.303), (3, 3.182), (7, 2.365), (100, 1.984)])
-def test_quantiles_of_student_are_those_of_the_tables(freedom: int, quantile: float) -> None:
+@pytest.mark.parametrize(
+    ("freedom", "quantile"), [(1.0, 12.706), (2.0, 4.303), (3.0, 3.182), (7.0, 2.365), (100.0, 1.984)]
+)
+def test_quantiles_of_student_are_those_of_the_tables(freedom: float, quantile: float) -> None:
     assert student(freedom) == pytest.approx(quantile, rel=5e-3)
-    assert student(0) == np.inf
+    assert student(0.0) == np.inf
 
 
 def test_paired_comparison_uses_the_pairing() -> None:

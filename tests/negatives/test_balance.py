@@ -165,9 +165,7 @@ def test_too_few_videos_are_refused() -> None:
         balance([], [CaptionRow("a", "a", "a dog")])
 
 
-@pytest.mark.parametrize(
-    "settings", [{"size": 0}, {"rounds": 0}, {"width": 0.0}, {"unfamiliar": 0.0}, {"limit": -1.0}]
-)
+@pytest.mark.parametrize("settings", [{"size": 0}, {"rounds": 0}, {"width": 0.0}, {"unfamiliar": 0.0}, {"limit": -1.0}])
 def test_settings_out_of_range(settings: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="got"):
         BalanceSettings(**settings)  # type: ignore[arg-type]

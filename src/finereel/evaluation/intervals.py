@@ -21,6 +21,8 @@ _INFORMED = 1.5
 """Degrees of freedom for every cluster that tells something of the rarer outcome."""
 _DOUBT = 0.5
 """How many values of the largest variance are thought to be among those that lie between the ends of a scale."""
+_TAIL = 3.0
+"""How many ranks far out in the tail are thought to be among those seen: of a long tail few queries see nothing."""
 _SLACK = 1e-6
 """What rounding may add to the largest value of a scale."""
 
@@ -87,7 +89,7 @@ def wilson_interval(successes: float | int, trials: int, level: float = 0.95) ->
     """
     if trials < 1 or not 0 <= successes <= trials or not 0 < level < 1:
         raise DataError(f"expected 0 <= successes <= trials, trials >= 1, got {successes} of {trials} at level {level}")
-    low, high = _score_interval(successes / trials, trials, Confidence(level).normal)
+    low, high = _score_interval(successes / trials, float(trials), Confidence(level).normal)
     return Interval(low, high, level)
 
 
@@ -192,7 +194,7 @@ def paired_difference(
 def student(freedom: float, confidence: Confidence = DEFAULT_CONFIDENCE) -> float:
     """The quantile of Student's t for both tails (Hill 1970, exact for 1 and 2 degrees of freedom).
 
-    >>> round(student(1), 2), round(student(2), 3), round(student(5), 3), round(student(30), 3)
+    >>> round(student(1.0), 2), round(student(2.0), 3), round(student(5.0), 3), round(student(30.0), 3)
     (12.71, 4.303, 2.571, 2.042)
     """
     if freedom <= 0:
@@ -214,17 +216,20 @@ def student(freedom: float, confidence: Confidence = DEFAULT_CONFIDENCE) -> floa
 
 @dataclass(frozen=True)
 class _Clustered:
-    """Sums and sizes of K clusters, and the variance of a single one of the N values."""
+    """Sums and sizes of K clusters, and of single values the variance, the smallest and the largest."""
 
     sums: Float64[np.ndarray, " K"]
     sizes: Float64[np.ndarray, " K"]
     variance: float
+    smallest: float
+    largest: float
 
     @classmethod
     def of(cls, values: np.ndarray, clusters: np.ndarray | None) -> "_Clustered":
         group = _groups(clusters, len(values))
         sums = np.bincount(group, weights=values.astype(np.float64))
-        return cls(sums, np.bincount(group).astype(np.float64), float(values.var()))
+        sizes = np.bincount(group).astype(np.float64)
+        return cls(sums, sizes, float(values.var()), float(values.min()), float(values.max()))
 
     @property
     def total(self) -> float:
@@ -256,9 +261,10 @@ class _Clustered:
 
     @property
     def informed(self) -> float:
-        """Degrees of freedom of `mean_variance`: of K clusters those count that differ from the commonest answer."""
+        """Degrees of freedom of `mean_variance`: of K clusters those count that hold more than one answer, or the rarer
+        one."""
         means = self.sums / self.sizes
-        apart = min(int((means > means.min()).sum()), int((means < means.max()).sum()))
+        apart = min(int((means > self.smallest).sum()), int((means < self.largest).sum()))
         return min(len(self.sums) - 1.0, _INFORMED * max(apart, 1))
 
 
@@ -297,8 +303,8 @@ def _rank_interval(found: _Clustered, low: float, confidence: Confidence) -> tup
     if np.isinf(quantile):
         return low, float("inf")
     seen = found.mean_variance * found.total**2 / found.design
-    doubt = (2 * above) ** 2  # ranks have a long tail, of which few queries see nothing
-    error = float(np.sqrt((seen + doubt) * found.design / (found.total * (found.total + 1))))
+    doubt = _TAIL * (2 * above) ** 2
+    error = float(np.sqrt((seen + doubt) * found.design / (found.total * (found.total + _TAIL))))
     first, last = (
         found.mean * np.exp(-quantile * error / found.mean),
         found.mean * np.exp(quantile * error / found.mean),

@@ -13,8 +13,8 @@ Four rules, all of them only leave rows out.
    Without it a caption could be told by standing always in the middle, or always at one of the ends.
 
 The readers have read a third of the videos and the other half of the row's own third. Readers of other captions still
-prefer the true caption: what they know and these do not is on its side. So the rows are chosen to seem worse to these by
-a handicap: by as much as two readers differ who have read different videos, which is what the videos read decide.
+prefer the true caption: what they know and these do not is on its side. So the rows are chosen to seem worse to these
+by a handicap, as large as the difference between two readers who have read different videos.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -34,7 +34,7 @@ from finereel.negatives.types import CHANGES, CaptionRow, Negative
 
 _SHARES = {"preposition": (0.35, 0.35, 0.3)}
 _OTHER_SHARES = (0.25, 0.25, 0.5)
-"""Of the forward and the backward model and of the association in the preference: its neighbours decide a preposition."""
+"""Of the forward model, the backward model and the association; a preposition is decided by its neighbours."""
 _MOST = (6.0, 6.0, 8.0)  # nats above which each says no more
 _BEYOND = 1.2
 _SAMPLED = 4  # one row of so many is read by two readers apart
@@ -46,8 +46,8 @@ class BalanceSettings:
     """size: at most so many negatives for a caption and a part of speech. unfamiliar: the most that the other words of
     a caption may lack of being known, in words that no other video has. limit: the largest preference in nats. width:
     preferences in nats that are this near count as equal. handicap: nats by which captions shall seem worse than their
-    negatives, None: as much as readers of different videos differ. rounds: how often rules 3 and 4 take turns before 3 has the last word.
-    seed: of the draw among equals."""
+    negatives, None: as much as readers of different videos differ. rounds: how often rules 3 and 4 take turns before 3
+    has the last word. seed: of the draw among equals."""
 
     size: int = 20
     unfamiliar: float = 1.0

@@ -50,7 +50,7 @@ def test_a_caption_in_several_groups_counts_once_and_few_videos_are_said_to_be_f
     assert row["captions"] == 6
     facts = fine_facts(record)
     assert any(line.startswith("all: 6 captions in 12 groups") for line in facts)
-    assert "adverb, noun, all: with fewer than 30 videos the intervals are narrower than they should be" in facts
+    assert "adverb, noun, all: with fewer than 30 videos the intervals say little" in facts
     many = replace(record, results={"noun": {**record.results["noun"], "videos": 30}})
     assert not any("fewer than" in line for line in fine_facts(many))
 

@@ -13,8 +13,8 @@ _BITS = 31
 
 
 class Association:
-    """Naive Bayes over the words of a caption as a set: log p(w) + sum of log p(w, c) / (p(w) p(c)) over the other words c,
-    every count with one more that chance explains, so that what was seen once says little.
+    """Naive Bayes over the words of a caption as a set: log p(w) + sum of log p(w, c) / (p(w) p(c)) over the other
+    words c. Every count has one more that chance explains, so that what was seen once says little.
 
     >>> model = Association(["a dog barks", "a dog barks", "a cat sleeps", "a cat sleeps"])
     >>> bool(model.gaps(["a dog barks"], ["a cat barks"])[0] > 0)
@@ -59,11 +59,13 @@ class Association:
         counts = np.append(self._seen, 0.0)  # -1 takes the last
         alone = np.log((counts[first] + 0.5) / (self._captions + 1))
         chance = (counts[first] + 0.5) * counts[second] / self._captions
-        return np.where(second < 0, alone, np.log((self._count(first, second) + 1) / (chance + 1)))
+        together = np.log((self._count(first, second) + 1) / (chance + 1))
+        return np.asarray(np.where(second < 0, alone, together))
 
     def _count(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         if not len(self._keys):
             return np.zeros(len(first))
         wanted = first << _BITS | np.maximum(second, 0)
         places = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
-        return np.where((self._keys[places] == wanted) & (first >= 0), self._together[places], 0)
+        found = (self._keys[places] == wanted) & (first >= 0)
+        return np.asarray(np.where(found, self._together[places], 0))
