@@ -139,6 +139,11 @@ class FrameStore:
         reasons |= self._decode({video: entry for video, entry in entries.items() if not self._intact(entry)})
         return {video: reasons[video] for video in videos if video in reasons}
 
+    def files(self, videos: Sequence[str]) -> Mapping[str, Path]:
+        """The file of each of these videos that has one, by id."""
+        self._find(videos)
+        return {video: self._paths[video] for video in videos if video in self._paths}
+
     def read(self, videos: Sequence[str]) -> ClipArrays:
         """Pixels UInt8 (V, F, H, H, 3), black where a clip has fewer than F frames. DataError for one without any."""
         broken = self.problems(videos)

@@ -106,16 +106,20 @@ class Checkpoint:
 
     def _refuse_other(self, saved: Settings) -> None:
         names = sorted({*saved, *self.settings})
+        names = [name for name in names if saved.get(name) != self.settings.get(name)]
+        if not names:
+            return
         differing = [
-            f"{name} was {saved.get(name, 'not set')} and is {self.settings.get(name, 'not set')}"
-            for name in names
-            if saved.get(name) != self.settings.get(name)
+            f"{name} was {saved.get(name, 'not set')} and is {self.settings.get(name, 'not set')}" for name in names
         ]
-        if differing:
-            raise ConfigError(
-                f"the run in {self.path.parent} has other settings: {'; '.join(differing)}. "
-                "Give the same settings to go on with it, or train into another folder"
-            )
+        length = (
+            "The learning rates follow the number of steps, so a run keeps its length. " if "steps" in names else ""
+        )
+        raise ConfigError(
+            f"the run in {self.path.parent} has other settings: {'; '.join(differing)}. {length}"
+            "Give the same settings to go on with it, or train into another folder, which may start from the model of "
+            f"this one ({self.path.with_name('best')})"
+        )
 
 
 def _state_from(values: dict[str, Any]) -> RunState:
