@@ -12,6 +12,7 @@ FinereelError
 │   ├── LibraryNotFoundError  there is none at that path
 │   ├── ModelMismatchError    indexed with another model
 │   └── LibraryBusyError      another process is writing
+├── StorageError          a file or folder that cannot be written or read: a full disk, no permission, a lost share
 ├── TrainingError         training that cannot go on; its last checkpoint is kept
 ├── ProposalError         a language model for proposals that does not answer; what it answered is kept
 ├── DataError             annotations or captions that do not parse (names file and line)
@@ -67,6 +68,10 @@ class ModelMismatchError(LibraryError):
 
 class LibraryBusyError(LibraryError):
     """Another process is writing to the library."""
+
+
+class StorageError(FinereelError):
+    """A file or folder that cannot be written or read: the disk is full, read-only or gone, or permission is denied."""
 
 
 class TrainingError(FinereelError):

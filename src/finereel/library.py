@@ -18,7 +18,7 @@ from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank, remove_bank
 from finereel.index.describe import rank_captions
 from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
-from finereel.index.faults import storage_errors
+from finereel.index.faults import storage_errors, typed_storage
 from finereel.index.fitting import fit_bank, refit
 from finereel.index.journal import Journal
 from finereel.index.lock import writer_lock
@@ -26,7 +26,7 @@ from finereel.index.manifest import Manifest, not_found
 from finereel.index.opening import absolute, begin_library, mend_manifest, open_store
 from finereel.index.plan import Planner, is_below
 from finereel.index.ports import IndexedModel, SearchModel, VideoSource
-from finereel.index.rebuild import begin_rebuild, finish_rebuild
+from finereel.index.rebuild import begin_rebuild, drop_replaced, finish_rebuild
 from finereel.index.search import Searcher, SearchSettings
 from finereel.index.source import DiskSource
 from finereel.index.status import LibraryStatus, find_problems, library_status
@@ -77,6 +77,7 @@ class Library:
         """End the decoding child process, if one runs. The library can be used again."""
         self._source.close()
 
+    @typed_storage("written")
     def add(
         self,
         paths: Iterable[str | Path],
@@ -100,6 +101,7 @@ class Library:
             found = self._find(roots, store)
             return self._run(store, found, roots, settings or AddSettings(), on_event)
 
+    @typed_storage("read")
     def search(self, text: str, top: int = 10, *, candidates: int | None = 200, per_video: int | None = 1) -> list[Hit]:
         """The clips that fit a text best, best first.
 
@@ -116,6 +118,7 @@ class Library:
             self._cached = None
             return self._searcher().search(model, text, settings)
 
+    @typed_storage("read")
     def describe(self, video: str | Path, captions: Sequence[str]) -> list[CaptionHit]:
         """Captions ranked by how well they describe a video, best first.
 
@@ -131,17 +134,20 @@ class Library:
             raise NotAVideoError(f"{path}: no picture could be decoded")
         return rank_captions(model, model.encode_video(clips), captions)
 
+    @typed_storage("read")
     def status(self) -> LibraryStatus:
         """Counts, size on disk, model and normalisation."""
         store = self._existing()
         return library_status(self.path, store, Journal(store.folder), Bank.load(store.folder))
 
+    @typed_storage("read")
     def doctor(self) -> list[Problem]:
         """Everything that is wrong: files that failed, were read in part or are gone, and damage to the table."""
         store = self._existing()
         files = store.files().values()
         return find_problems(files, Journal(store.folder), store.snapshot().clip_ids())
 
+    @typed_storage("written")
     def remove(self, paths: Iterable[str | Path]) -> int:
         """Forget videos, by file or by folder; returns how many. The video files stay where they are."""
         roots = [str(absolute(path)) for path in paths]
@@ -155,6 +161,7 @@ class Library:
             store.tidy()
         return len(chosen)
 
+    @typed_storage("written")
     def fit_normalization(self, captions: Sequence[str], *, temperature: float = 1.0, strength: float = 1.0) -> str:
         """Correct hubs (clips that fit everything) in every later search; returns the protocol, `bank:<hash>`.
 
@@ -169,12 +176,14 @@ class Library:
             bank.save(store.folder)
         return bank.name
 
+    @typed_storage("written")
     def remove_normalization(self) -> None:
         """Search with plain scores again."""
         self._existing()
         with self._writing(None) as store:
             remove_bank(store.folder)
 
+    @typed_storage("rebuilt")
     def rebuild(
         self,
         model: str | Path | SearchModel,
@@ -187,10 +196,12 @@ class Library:
         The old index answers until the new one is complete and then goes. When interrupted, the same call goes on.
         A fitted normalisation is fitted again with the same captions.
         """
-        old = self._existing()
+        self._existing()
         self._wanted, self._model = model, None
         fresh = self._load_model()
         with writer_lock(self.path):
+            old = self._existing()
+            drop_replaced(self.path, old)
             store = begin_rebuild(self.path, old, _indexed(fresh))
             found = [Path(path) for path, file in old.files().items() if not file.missing]
             report = self._run(store, found, [], settings or AddSettings(), on_event)
@@ -227,6 +238,7 @@ class Library:
                 if model is None:
                     raise not_found(self.path)
                 store = begin_library(self.path, Manifest(_indexed(model)))
+            drop_replaced(self.path, store)
             mend_manifest(self.path, store)
             if model is not None:
                 _require_same_model(store, model, self.path)

@@ -4,18 +4,19 @@ A writer holds `finereel.index.lock.writer_lock`. Readers take no lock: a `Snaps
 versions are kept for KEEP_OLD, longer than any search takes.
 """
 
+import os
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import lancedb
 import pyarrow as pa
 from lancedb.index import IvfSq
 from lancedb.table import LanceTable
 
-from finereel.disk import sync_folder
-from finereel.errors import LibraryError
-from finereel.index.faults import first_line, storage_errors
+from finereel.disk import has_hard_links, sync_folder
+from finereel.index.faults import storage_errors, unreadable
 from finereel.index.manifest import METADATA_KEY, Manifest
 from finereel.index.schema import FILE_COLUMNS, FileRecord, clip_schema, file_changes, to_files
 from finereel.index.snapshot import Snapshot
@@ -36,15 +37,16 @@ class ClipStore:
         self.folder = folder
         self.manifest = manifest
         self._table = table
+        self._can_commit = False
 
     @classmethod
     def create(cls, folder: Path, manifest: Manifest) -> "ClipStore":
         """An empty table in `folder`; what a crash left there before its first commit is overwritten."""
-        folder.mkdir(parents=True, exist_ok=True)
         schema = clip_schema(manifest.model, {METADATA_KEY: manifest.to_json()})
         with storage_errors(folder, "made"):
-            table = lancedb.connect(folder).create_table(TABLE, schema=schema, mode="overwrite")
-        sync_folder(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            table = lancedb.connect(commit_address(folder)).create_table(TABLE, schema=schema, mode="overwrite")
+            sync_folder(folder)
         return cls(folder, table, manifest)
 
     @classmethod
@@ -54,10 +56,7 @@ class ClipStore:
             table = lancedb.connect(folder).open_table(TABLE)
             described = (table.schema.metadata or {})[METADATA_KEY]
         except (OSError, RuntimeError, ValueError, KeyError) as error:
-            raise LibraryError(
-                f"the clip table in {folder} cannot be read ({first_line(error)}); restore the folder from a backup, "
-                "or index the videos again into a new library"
-            ) from error
+            raise unreadable(folder, error) from error
         return cls(folder, table, Manifest.parse(described, folder))
 
     @property
@@ -83,6 +82,12 @@ class ClipStore:
             self._table.checkout_latest()
             return to_files(self._table.search().select(FILE_COLUMNS).limit(None).to_arrow())
 
+    def _prepare(self) -> None:
+        """Before the first commit of this process: commit as the file system allows."""
+        if not self._can_commit:
+            self._table = lancedb.connect(commit_address(self.folder)).open_table(TABLE)
+            self._can_commit = True
+
     def commit(self, rows: Sequence[pa.Table], replaced: Sequence[str] = ()) -> None:
         """Add rows and, in the same commit, drop all rows of the files `replaced` (file ids).
 
@@ -91,6 +96,7 @@ class ClipStore:
         """
         fresh = pa.concat_tables(rows) if rows else self.schema.empty_table()
         with storage_errors(self.folder, "written"):
+            self._prepare()
             if not replaced:
                 self._table.add(fresh)
             elif len(fresh):
@@ -105,6 +111,7 @@ class ClipStore:
         Cost: Lance rewrites the rows of these files (60 KB per clip), no decoding and no encoding.
         """
         with storage_errors(self.folder, "written"):
+            self._prepare()
             self._table.merge_insert("file_id").when_matched_update_all().execute(file_changes(list(files)))
 
     def tidy(self, force: bool = False) -> None:
@@ -125,6 +132,16 @@ class ClipStore:
                 self._table.create_index("vector", config=IvfSq(distance_type="dot"))
             elif self._table.index_stats(names[0]).num_unindexed_rows > count // 20:
                 self._table.optimize(cleanup_older_than=KEEP_OLD)
+
+
+def commit_address(folder: Path) -> Path | str:
+    """How a writer names `folder` to Lance.
+
+    Lance commits by giving the new version's file its name only where that is free, by a hard link. Without hard links
+    (exFAT, FAT, some network shares) it renames, as it does at addresses of this form; that another writer takes the
+    same version meanwhile is what the library's own lock forbids.
+    """
+    return folder if has_hard_links(folder) else "file+uring://" + quote(os.fsencode(folder))
 
 
 def _any_of(file_ids: Sequence[str]) -> str:
