@@ -8,8 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from attacks.base import Attack, Result
+from attacks.disk_errors import disk_errors
+from attacks.kill_points import kill_points
+from attacks.readers import readers
 
-ATTACKS: dict[str, tuple[Attack, int, int]] = {}
+ATTACKS: dict[str, tuple[Attack, int, int]] = {
+    "disk_errors": (disk_errors, 700, 21),
+    "kill_points": (kill_points, 1050, 21),
+    "readers": (readers, 5000, 300),
+}
 """Name -> (attack, inputs of a full run, inputs of a short run)."""
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,6 +156,53 @@ def locked(path: Path, taken: Callable[[str], FinereelError]) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def sharing(folder: Path) -> Iterator[None]:
+    """Be counted among the readers of `folder` for the length of the block; waits a little for a sole user.
+
+    Where that cannot be (no such folder, no locks there), goes on uncounted.
+    """
+    with _folder_lock(folder, fcntl.LOCK_SH, SHARING_SECONDS):
+        yield
+
+
+@contextmanager
+def sole_use(folder: Path) -> Iterator[bool]:
+    """Whether nobody reads `folder` (see `sharing`), which then stays so for the length of the block."""
+    with _folder_lock(folder, fcntl.LOCK_EX, 0.0) as held:
+        yield held
+
+
+SHARING_SECONDS = 5.0
+
+
+@contextmanager
+def _folder_lock(folder: Path, kind: int, patience: float) -> Iterator[bool]:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        yield False
+        return
+    try:
+        yield _take(descriptor, kind, time.monotonic() + patience)
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, kind: int, deadline: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.01)
+        except OSError:
+            return False
+        else:
+            return True
+
+
 _NO_LOCKS = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL}
 
 
@@ -197,11 +245,11 @@ def sync_folder(folder: Path) -> None:
 
 def has_hard_links(folder: Path) -> bool:
     """Whether files in `folder` can have two names; exFAT, FAT and some network shares cannot do that."""
-    first, second = folder / f".link-{os.getpid()}", folder / f".link-{os.getpid()}-2"
+    first, second = folder / ".link", folder / ".link-2"
     first.touch()
+    second.unlink(missing_ok=True)  # of a process that was killed here
     try:
         os.link(first, second)
-        second.unlink()
     except OSError as error:
         if error.errno in {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EINVAL}:
             return False

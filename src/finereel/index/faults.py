@@ -4,11 +4,11 @@ import errno
 import functools
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
 
-from finereel.disk import CAUSES, cause_of, first_line, refusal
+from finereel.disk import CAUSES, cause_of, first_line, refusal, sharing
 from finereel.errors import FinereelError, LibraryError
 
 Parameters = ParamSpec("Parameters")
@@ -43,6 +43,7 @@ def typed_storage(
 ) -> Callable[[Callable[Concatenate[Owner, Parameters], Result]], Callable[Concatenate[Owner, Parameters], Result]]:
     """Wrap a method of an object with a `path`, so that no failure of the disk leaves it as a bare OSError.
 
+    A method that only reads (`done` is "read") counts as a reader meanwhile, so that no writer drops what it reads.
     Errors that do not come from the operating system pass unchanged.
     """
 
@@ -52,7 +53,8 @@ def typed_storage(
         @functools.wraps(method)
         def wrapped(self: Owner, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
             try:
-                return method(self, *args, **kwargs)
+                with sharing(self.path) if done == "read" else nullcontext():
+                    return method(self, *args, **kwargs)
             except (FinereelError, BrokenPipeError):
                 raise
             except Exception as error:

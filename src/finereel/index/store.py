@@ -1,13 +1,16 @@
 """The clip table on disk: every change is one atomic LanceDB commit, every read one committed snapshot.
 
-A writer holds `finereel.index.lock.writer_lock`. Readers take no lock: a `Snapshot` is pinned to a version, and old
-versions are kept for KEEP_OLD, longer than any search takes.
+A writer holds `finereel.index.lock.writer_lock`. Readers do not wait for it: a `Snapshot` is pinned to a version, and
+old versions are kept for KEEP_OLD, longer than any search takes, or at least while a reader is counted
+(`finereel.disk.sharing`).
 """
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import lancedb
@@ -15,7 +18,7 @@ import pyarrow as pa
 from lancedb.index import IvfSq
 from lancedb.table import LanceTable
 
-from finereel.disk import has_hard_links, sync_folder
+from finereel.disk import has_hard_links, sole_use, sync_folder
 from finereel.index.faults import storage_errors, unreadable
 from finereel.index.manifest import METADATA_KEY, Manifest
 from finereel.index.schema import FILE_COLUMNS, FileRecord, clip_schema, file_changes, to_files
@@ -25,6 +28,9 @@ TABLE = "clips"
 KEEP_OLD = timedelta(minutes=10)
 SMALL_FRAGMENTS = 32
 ROWS_PER_FRAGMENT = 2_000
+WASTE = 1.5
+"""A table that takes up this many times what its clips need is made smaller at the end of a run."""
+SLACK_BYTES = 8192
 
 
 class ClipStore:
@@ -115,11 +121,29 @@ class ClipStore:
             self._table.merge_insert("file_id").when_matched_update_all().execute(file_changes(list(files)))
 
     def tidy(self, force: bool = False) -> None:
-        """Merge small fragments and drop versions older than KEEP_OLD, once they are worth the copying."""
-        stats = self._table.stats()["fragment_stats"]
-        if force or stats["num_small_fragments"] > SMALL_FRAGMENTS + self._table.count_rows() // ROWS_PER_FRAGMENT:
-            with storage_errors(self.folder, "compacted"):
+        """Merge small fragments and drop old versions, once they are worth the copying.
+
+        Versions younger than KEEP_OLD go only where the table takes up much more than its clips need (WASTE), and
+        only while nobody reads the library.
+        """
+        with storage_errors(self.folder, "compacted"):
+            self._table.checkout_latest()
+            stats = self._table.stats()
+            crowd = SMALL_FRAGMENTS + stats["num_rows"] // ROWS_PER_FRAGMENT
+            wasteful = _bytes_below(self.folder / f"{TABLE}.lance") > WASTE * _bytes_needed(stats) + SLACK_BYTES
+            if force or wasteful or stats["fragment_stats"]["num_small_fragments"] > crowd:
+                self._prepare()
                 self._table.optimize(cleanup_older_than=KEEP_OLD)
+            if wasteful:
+                self._drop_unread()
+
+    def _drop_unread(self) -> None:
+        """Drop every version but the newest, and what killed writers left, unless somebody reads."""
+        with sole_use(self.folder.parent) as alone:
+            if alone:
+                self._table.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
+                for staged in (self.folder / f"{TABLE}.lance").rglob("*#[0-9]*"):
+                    staged.unlink(missing_ok=True)
 
     def refresh_ann(self, threshold: int) -> None:
         """Make the approximate index once the table has `threshold` rows, and take in new rows when they are many."""
@@ -132,6 +156,21 @@ class ClipStore:
                 self._table.create_index("vector", config=IvfSq(distance_type="dot"))
             elif self._table.index_stats(names[0]).num_unindexed_rows > count // 20:
                 self._table.optimize(cleanup_older_than=KEEP_OLD)
+
+
+def _bytes_below(folder: Path) -> int:
+    found = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            found += path.stat().st_size if path.is_file() else 0
+    return found
+
+
+def _bytes_needed(stats: dict[str, Any]) -> float:
+    """What the clips of the newest version take up, without rows that are deleted but still in their files."""
+    fragments = stats["fragment_stats"]
+    written = fragments["num_fragments"] * fragments["lengths"]["mean"]
+    return float(stats["total_bytes"] * stats["num_rows"] / max(1, written))
 
 
 def commit_address(folder: Path) -> Path | str:
