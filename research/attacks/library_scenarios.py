@@ -121,7 +121,7 @@ class Scenario:
 SCENARIOS: dict[str, Scenario] = {
     "first add": Scenario(_nothing, _first, steps=True),
     "mixed add": Scenario(_change_videos, _mixed, steps=True),
-    "remove": Scenario(_no_preparation, _remove),
+    "remove": Scenario(_no_preparation, _remove, steps=True),  # clips, then what is known of failed files
     "normalise": Scenario(_no_preparation, _normalise),
     "normalise off": Scenario(_no_preparation, _plain),
     "tidy": Scenario(_no_preparation, _tidy),

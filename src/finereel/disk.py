@@ -2,7 +2,9 @@
 
 import errno
 import fcntl
+import functools
 import hashlib
+import inspect
 import os
 import re
 import tempfile
@@ -11,8 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from finereel.errors import FinereelError, StorageError
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,24 @@ def storage_errors(path: Path, done: str = "written", kind: type[FinereelError] 
         if cause is None:
             raise
         raise kind(refusal(path, done, cause, error)) from error
+
+
+def writes(parameter: str) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+    """Wrap a function that writes at the path in `parameter` (`self.path` for an attribute): see `storage_errors`."""
+
+    def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+        name, _, attribute = parameter.partition(".")
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+            place = signature.bind(*args, **kwargs).arguments[name]
+            with storage_errors(Path(getattr(place, attribute) if attribute else place)):
+                return function(*args, **kwargs)
+
+        return wrapped
+
+    return decorate
 
 
 def refusal(path: Path, done: str, cause: Cause, error: BaseException) -> str:
