@@ -7,6 +7,7 @@ from pathlib import Path
 
 from finereel.disk import CAUSES, locked
 from finereel.errors import LibraryBusyError, LibraryError
+from finereel.index.faults import storage_errors
 
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -22,9 +23,10 @@ def writer_lock(folder: Path) -> Iterator[None]:
         try:
             held.enter_context(locked(folder / "lock", lambda holder: _busy(folder, holder)))
         except OSError as error:
-            if error.errno not in _READ_ONLY:
+            if error.errno in _READ_ONLY:
+                raise _read_only(folder, error) from error
+            with storage_errors(folder, "locked"):
                 raise
-            raise _read_only(folder, error) from error
         yield
 
 
