@@ -199,8 +199,8 @@ def test_a_lost_or_damaged_table_is_an_error_never_an_empty_library(library: Lib
         with pytest.raises(LibraryError, match="gone"):
             use()
     away.rename(table)
-    for version in versions:
-        version.write_bytes(b"\0" * 16)
+    for damaged in (*versions, table.with_name("head.json")):
+        damaged.write_bytes(b"\0" * 16)
     fresh = Library.open(library.path, ToyModel(), ToySource())
     for use in (fresh.status, lambda: fresh.add([toy_videos]), lambda: fresh.search("dog1")):
         with pytest.raises(LibraryError, match="cannot be read"):

@@ -98,6 +98,7 @@ def _tidy(place: Path) -> None:
     with writer_lock(place / "library"):
         store = open_store(place / "library")
         assert store is not None
+        store.prepare()
         store.tidy(force=True)
 
 

@@ -252,6 +252,15 @@ def _sign(descriptor: int) -> None:
         return
 
 
+def sync_file(path: Path) -> None:
+    """Force a file's content to disk, whoever wrote it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sync_folder(folder: Path) -> None:
     """Force a folder's entries to disk, so that a rename in it survives a power cut.
 

@@ -11,7 +11,8 @@ FinereelError
 ├── LibraryError          a library folder that cannot be used as asked
 │   ├── LibraryNotFoundError  there is none at that path
 │   ├── ModelMismatchError    indexed with another model
-│   └── LibraryBusyError      another process is writing
+│   ├── LibraryBusyError      another process is writing
+│   └── DamagedLibraryError   stored data are not what was written; `finereel doctor --repair` keeps the rest
 ├── StorageError          a file or folder that cannot be written or read: a full disk, no permission, a lost share
 ├── TrainingError         training that cannot go on; its last checkpoint is kept
 ├── ProposalError         a language model for proposals that does not answer; what it answered is kept
@@ -68,6 +69,10 @@ class ModelMismatchError(LibraryError):
 
 class LibraryBusyError(LibraryError):
     """Another process is writing to the library."""
+
+
+class DamagedLibraryError(LibraryError):
+    """Stored data are not what was written, or are gone; `finereel doctor --repair` keeps what is whole."""
 
 
 class StorageError(FinereelError):

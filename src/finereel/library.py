@@ -23,7 +23,7 @@ from finereel.index.fitting import fit_bank, refit
 from finereel.index.journal import Journal
 from finereel.index.lock import writer_lock
 from finereel.index.manifest import Manifest, not_found
-from finereel.index.opening import absolute, begin_library, mend_manifest, open_store
+from finereel.index.opening import absolute, begin_library, open_store, prepare_writing
 from finereel.index.plan import Planner, is_below
 from finereel.index.ports import IndexedModel, SearchModel, VideoSource
 from finereel.index.rebuild import begin_rebuild, drop_replaced, finish_rebuild
@@ -239,7 +239,7 @@ class Library:
                     raise not_found(self.path)
                 store = begin_library(self.path, Manifest(_indexed(model)))
             drop_replaced(self.path, store)
-            mend_manifest(self.path, store)
+            prepare_writing(self.path, store)
             if model is not None:
                 _require_same_model(store, model, self.path)
             yield store

@@ -7,7 +7,7 @@ with the bank's name.
 
 import io
 import json
-import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,19 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32, Float64
 
-from finereel.errors import LibraryError
+from finereel.disk import sync_folder
+from finereel.errors import DamagedLibraryError, LibraryError
 from finereel.features import VideoFeatures
 from finereel.index.durable import replace_file
+from finereel.index.head import mark_normalized, read_head
 from finereel.index.ports import SearchModel
 from finereel.index.schema import ClipBias
 from finereel.normalization import Sinkhorn, per_granularity, per_granularity_from_dict
 from finereel.normalization.granularities import PerGranularity
 
 NAME = "bank.npz"
+MAGIC = b"FRBANK"
+TRAILER = len(MAGIC) + 4
 Biases = Float32[np.ndarray, "V G"]
 
 
@@ -101,30 +105,53 @@ class Bank:
         described = json.dumps({"captions": list(self.captions), "normalizers": state})
         stream = io.BytesIO()
         np.savez(stream, described=np.array(described), clip_ids=self.clip_ids, biases=self.biases)
-        replace_file(folder / NAME, stream.getvalue())
+        content = stream.getvalue()
+        replace_file(folder / NAME, content + _trailer(content))
+        mark_normalized(folder, True)
 
     @classmethod
     def load(cls, folder: Path) -> "Bank | None":
-        """The library's normalisation, None when there is none. Raises LibraryError when its file is damaged."""
+        """The library's normalisation, None when there is none.
+
+        Raises DamagedLibraryError when its file is damaged, or gone without `remove_bank`.
+        """
         path = folder / NAME
         try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            head = read_head(folder)
+            if head is None or not head.normalized:
+                return None
+            raise _damaged(path, "the file is gone") from None
+        if content[-TRAILER:-4] == MAGIC and content[-TRAILER:] != _trailer(content[:-TRAILER]):
+            raise _damaged(path, "its checksum differs")
+        try:
             # From memory: numpy leaves a damaged file open.
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 described = json.loads(str(arrays["described"]))
                 normalizers = per_granularity_from_dict(described["normalizers"])
                 return cls(tuple(described["captions"]), normalizers, arrays["clip_ids"], arrays["biases"])
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise LibraryError(
-                f"the normalisation in {path} is damaged ({error}); delete that file to search without it, "
-                "or fit the normalisation again"
-            ) from error
+        except Exception as error:  # whatever numpy and zipfile make of it
+            raise _damaged(path, str(error)) from error
 
 
 def remove_bank(folder: Path) -> None:
     """Search without normalisation from now on."""
+    mark_normalized(folder, False)
     (folder / NAME).unlink(missing_ok=True)
+    sync_folder(folder)
+
+
+def _damaged(path: Path, why: str) -> DamagedLibraryError:
+    return DamagedLibraryError(
+        f"the normalisation in {path} is damaged ({why}); fit the normalisation again, or delete that file or run "
+        "`finereel normalize --off` to search without it"
+    )
+
+
+def _trailer(content: bytes) -> bytes:
+    """What follows the zip file: readers of zip files ignore it."""
+    return MAGIC + zlib.crc32(content).to_bytes(4, "little")
 
 
 def _fitted_bias(normalizer: Sinkhorn) -> Float64[np.ndarray, " V"]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from finereel.errors import LibraryError
 from finereel.index.manifest import NAME, Manifest, index_folders, read_manifest, write_manifest
+from finereel.index.settle import settle
 from finereel.index.store import ClipStore
 
 BUILDING = "building"
@@ -27,8 +28,8 @@ def open_store(library: Path) -> ClipStore | None:
     if manifest is not None:
         return _open_named(library, manifest)
     complete = [folder for folder in index_folders(library) if not (folder / BUILDING).exists()]
-    # A table without a single version is one whose making was interrupted: nothing was ever in it.
-    committed = [folder for folder in complete if any((folder / "clips.lance" / "_versions").glob("*"))]
+    # A table without data and without a whole version is one whose making was interrupted: nothing was ever in it.
+    committed = [folder for folder in complete if settle(folder) is not None or any_data(folder)]
     if committed:
         return ClipStore.open(committed[-1])
     if (library / NAME).exists():
@@ -39,6 +40,11 @@ def open_store(library: Path) -> ClipStore | None:
     return None
 
 
+def any_data(folder: Path) -> bool:
+    """Whether an index folder holds a clip, or a part of one."""
+    return any((folder / "clips.lance" / "data").glob("*"))
+
+
 def begin_library(library: Path, manifest: Manifest) -> ClipStore:
     """A new, empty library; the caller holds the lock."""
     store = ClipStore.create(library / manifest.folder, manifest)
@@ -46,8 +52,12 @@ def begin_library(library: Path, manifest: Manifest) -> ClipStore:
     return store
 
 
-def mend_manifest(library: Path, store: ClipStore) -> None:
-    """Write `library.json` again where it was damaged or lost; the caller holds the lock."""
+def prepare_writing(library: Path, store: ClipStore) -> None:
+    """Before the first change: what a crash left, the columns of this version, and `library.json` where it is damaged.
+
+    The caller holds the lock.
+    """
+    store.prepare()
     if read_manifest(library) is None:
         write_manifest(library, store.manifest)
 

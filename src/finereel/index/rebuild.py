@@ -23,11 +23,14 @@ def begin_rebuild(library: Path, old: ClipStore, model: IndexedModel) -> ClipSto
     manifest = Manifest(model)
     folder = library / manifest.folder
     if manifest.folder == old.manifest.folder:
+        old.prepare()
         return old
     if (folder / BUILDING).exists() and any((folder / "clips.lance" / "_versions").glob("*")):
         # The bank of an attempt that ended late would mark new rows with a bias that is only nearly right.
         remove_bank(folder)
-        return ClipStore.open(folder)
+        store = ClipStore.open(folder)
+        store.prepare()
+        return store
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / BUILDING).touch()

@@ -1,7 +1,8 @@
 """One row per clip: the Arrow schema, and the way from features to rows and back.
 
 Vectors and tokens are fixed-size lists of float16: measured against raw bytes they read about as fast (200 clips in
-10 ms against 9 ms), take the same space, and any Arrow tool can open them. Masks are packed bits.
+10 ms against 9 ms), take the same space, and any Arrow tool can open them. Masks are packed bits. Every value has a
+checksum in its row, see `finereel.index.checksums`.
 """
 
 from dataclasses import dataclass
@@ -17,11 +18,11 @@ from torch.nn.functional import normalize
 
 from finereel.errors import DataError
 from finereel.features import VideoFeatures
+from finereel.index.checksums import as_lists, checksums_of, clip_columns, with_checksums
+from finereel.index.columns import CHECKSUM_COLUMNS, CHECKSUMS, FILE_CHECKSUMS, FILE_COLUMNS
 from finereel.index.ports import IndexedModel
 from finereel.types import Window
 from finereel.video.identity import FileState
-
-FILE_COLUMNS = ["file_id", "video_id", "path", "size", "mtime_ns", "missing"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class FileRecord:
     """One video file of the library. `file_id` survives a rename; `video_id` is the hash of the content.
 
     path: as Python has it (bytes that are not UTF-8 as surrogates). missing: the file was gone when last looked for.
+    warning: why a damaged file was read only in part, None for a sound one.
     """
 
     file_id: str
@@ -36,6 +38,7 @@ class FileRecord:
     path: str
     state: FileState
     missing: bool = False
+    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,21 @@ def clip_schema(sizes: IndexedModel, metadata: dict[bytes, bytes]) -> pa.Schema:
         ("added_at", pa.timestamp("us", tz="UTC")),
     ]
     absent = {"patches", "patch_mask", "contextual"} - set(feature_columns(sizes))
-    return pa.schema([column for column in columns if column[0] not in absent], metadata=metadata)
+    present = [pa.field(*column) for column in columns if column[0] not in absent]
+    return pa.schema([*present, *late_columns([field.name for field in present])], metadata=metadata)
+
+
+def late_columns(names: list[str]) -> list[pa.Field]:
+    """The columns that tables of former versions lack; they come after all others, `names`.
+
+    A table that is made with its checksums has no row without; in one that got the columns later, null means a row
+    that was stored before.
+    """
+    return [
+        pa.field("warning", pa.string()),
+        pa.field(CHECKSUMS, pa.list_(pa.uint32(), len(clip_columns(names))), nullable=False),
+        pa.field(FILE_CHECKSUMS, pa.list_(pa.uint32(), len(FILE_COLUMNS)), nullable=False),
+    ]
 
 
 def encode_path(path: str) -> str:
@@ -131,8 +148,9 @@ def to_rows(
         columns |= {"patches": _halves(features.patches, file.path), "patch_mask": _pack_mask(features.patch_mask)}
     if features.contextual.shape[1]:
         columns["contextual"] = _halves(features.contextual, file.path)
-    arrays = [_array(columns[field.name], field.type) for field in schema]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    plain = [field for field in schema if field.name not in CHECKSUM_COLUMNS]
+    arrays = [_array(columns[field.name], field.type) for field in plain]
+    return with_checksums(pa.Table.from_arrays(arrays, schema=pa.schema(plain)), schema)
 
 
 def copy_rows(rows: pa.Table, file: FileRecord, bias: ClipBias | None) -> pa.Table:
@@ -142,32 +160,29 @@ def copy_rows(rows: pa.Table, file: FileRecord, bias: ClipBias | None) -> pa.Tab
         "bias": [None] * len(rows) if bias is None else list(bias.values),
         "bank": [None if bias is None else bias.bank] * len(rows),
     }
-    for name, values in columns.items():
+    for name in columns.keys() & set(rows.schema.names):
         position = rows.schema.get_field_index(name)
         column = rows.schema.field(position)
-        rows = rows.set_column(position, column, pa.array(values, column.type))
-    return rows
+        rows = rows.set_column(position, column, pa.array(columns[name], column.type))
+    return with_checksums(rows, rows.schema)
 
 
 def file_changes(files: list[FileRecord]) -> pa.Table:
-    """One row per file, with the columns that a rename, a return or a disappearance changes."""
-    rows = {
-        "file_id": [file.file_id for file in files],
-        "path": [encode_path(file.path) for file in files],
-        "size": [file.state.size for file in files],
-        "mtime_ns": [file.state.mtime_ns for file in files],
-        "missing": [file.missing for file in files],
-    }
-    return pa.table(rows)
+    """One row per file, with the columns that a rename, a return or a disappearance changes, and their checksums."""
+    kinds = {"size": pa.int64(), "mtime_ns": pa.int64(), "missing": pa.bool_()}
+    facts = [_file_facts(file) for file in files]
+    rows = {name: pa.array([fact[name] for fact in facts], kinds.get(name, pa.string())) for name in FILE_COLUMNS}
+    return pa.table(rows | {FILE_CHECKSUMS: as_lists(checksums_of(pa.table(rows)))})
 
 
 def to_files(rows: pa.Table) -> dict[str, FileRecord]:
-    """The files that rows with FILE_COLUMNS belong to, by path."""
+    """The files that rows with FILE_COLUMNS belong to, by path. A table of a former version has no `warning`."""
     files: dict[str, FileRecord] = {}
-    for row in rows.select(FILE_COLUMNS).group_by(FILE_COLUMNS).aggregate([]).to_pylist():
+    columns = [name for name in FILE_COLUMNS if name in rows.schema.names]
+    for row in rows.select(columns).group_by(columns).aggregate([]).to_pylist():
         path = decode_path(row["path"])
         state = FileState(row["size"], row["mtime_ns"])
-        files[path] = FileRecord(row["file_id"], row["video_id"], path, state, row["missing"])
+        files[path] = FileRecord(row["file_id"], row["video_id"], path, state, row["missing"], row.get("warning"))
     return files
 
 
@@ -204,15 +219,20 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array:
 
 
 def _file_columns(file: FileRecord, count: int) -> dict[str, Any]:
-    one = {
+    return {name: [value] * count for name, value in _file_facts(file).items()}
+
+
+def _file_facts(file: FileRecord) -> dict[str, Any]:
+    """The values of FILE_COLUMNS."""
+    return {
         "file_id": file.file_id,
         "video_id": file.video_id,
         "path": encode_path(file.path),
         "size": file.state.size,
         "mtime_ns": file.state.mtime_ns,
         "missing": file.missing,
+        "warning": file.warning,
     }
-    return {name: [value] * count for name, value in one.items()}
 
 
 def _packed(bits: int) -> int:

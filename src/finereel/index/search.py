@@ -48,8 +48,11 @@ class Searcher:
 
     @classmethod
     def of(cls, snapshot: Snapshot, bank: Bank | None) -> "Searcher":
-        """Exact up to the size where the writer made an approximate index, approximate from there."""
-        if snapshot.table.list_indices():
+        """Exact up to the size where the writer made an approximate index, approximate from there.
+
+        A damaged approximate index is not used: the exact way gives the right answer, only later.
+        """
+        if snapshot.has_whole_index():
             return cls(snapshot, bank, AnnCoarse(snapshot, bank is not None))
         table = snapshot.vectors()
         bias = None

