@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from finereel.alignment import make_head
 from finereel.alignment.base import DEFAULT_BUDGET_MIB, Head
 from finereel.config import ModelConfig, fingerprint, from_dict, to_dict
+from finereel.disk import writes
 from finereel.encoders import Encoder, encoder_from_description
 from finereel.encoders.clip import ClipEncoder, Stated, clip_from_config
 from finereel.encoders.patches import PatchSelector, Perturbation, make_scorer
@@ -294,6 +295,7 @@ class RetrievalModel(nn.Module):
     def _description(self) -> dict[str, Any]:
         return {"model": to_dict(self.config), self.encoder.kind: self.encoder.describe()}
 
+    @writes("directory")
     def save(self, directory: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Write a model directory; `dtype` is the precision of the stored weights (loading gives float32)."""
         folder = Path(directory)

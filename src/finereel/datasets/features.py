@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from finereel.datasets.base import ClipArrays
+from finereel.disk import writes
 from finereel.errors import DataError
 
 _SUFFIXES = (".npz", ".safetensors")
@@ -148,6 +149,7 @@ def read_token_file(path: Path) -> TokenFile:
     )
 
 
+@writes("path")
 def write_token_file(path: Path, ids: Sequence[str], clips: ClipArrays) -> None:
     """Tokens (V, F, 1 + P, E) with the frame's own first, in half precision, as a file that a `FeatureStore` reads.
 

@@ -28,6 +28,7 @@ from finereel import __version__
 from finereel.config import fingerprint
 from finereel.datasets.base import ClipArrays
 from finereel.datasets.videos import find_videos
+from finereel.disk import writes
 from finereel.encoders.pixels import to_squares
 from finereel.errors import BrokenVideoError, ConfigError, DataError, NotAVideoError, VideoError
 from finereel.preprocessing import DECODED_SIDE, Preprocessing
@@ -270,6 +271,7 @@ def _whole(entry: Path, settings: FrameSettings) -> bool:
     )
 
 
+@writes("path")
 def _write(path: Path, data: bytes) -> None:
     """Beside, then renamed; the name is this thread's own, so that processes do not write into one another's file."""
     path.parent.mkdir(parents=True, exist_ok=True)

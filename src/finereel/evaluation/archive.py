@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from finereel.disk import writes
 from finereel.errors import DataError
 
 RECORD = "record.json"
@@ -52,6 +53,7 @@ def read_archive(folder: Path, form: ArchiveFormat, built: Callable[[dict[str, A
         raise DataError(f"{folder / RECORD} lacks something or holds the wrong kind of it ({error!r})") from error
 
 
+@writes("folder")
 def write_archive(folder: Path, described: Mapping[str, Any], contents: Mapping[str, bytes]) -> None:
     """Write files and their description with their hashes under `sha256`; it comes last, so that a folder without it
     is no record."""

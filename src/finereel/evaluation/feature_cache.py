@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from finereel.disk import writes
 from finereel.features import PromptedText, PromptedVideo, TextFeatures, VideoFeatures
 
 
@@ -49,6 +50,7 @@ class FeatureCache:
         except (FileNotFoundError, SafetensorError, KeyError, ValueError):
             return None
 
+    @writes("self.folder")
     def write(self, text: TextFeatures, video: VideoFeatures) -> None:
         """Keep the features."""
         kept: dict[str, Tensor] = {}

@@ -17,6 +17,7 @@ import tokenizers
 from jaxtyping import Bool, Int64
 from tokenizers import models, normalizers, pre_tokenizers
 
+from finereel.disk import writes
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
 from finereel.text.bpe import Pair, learn_merges
 from finereel.text.clean import CleanText, clean
@@ -93,6 +94,7 @@ class Tokenizer:
         described: str = self._bpe.to_str()
         return described
 
+    @writes("directory")
     def save(self, directory: str | Path) -> None:
         """Write `tokenizer.json`, readable by `load` and by the tokenizers library."""
         folder = Path(directory)

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from finereel.disk import sync_folder
-from finereel.errors import CheckpointError, ConfigError, TrainingError
+from finereel.disk import storage_errors, sync_folder
+from finereel.errors import CheckpointError, ConfigError, StorageError, TrainingError
 from finereel.training.health import Validation
 
 Parts = Mapping[str, Any]
@@ -145,8 +145,9 @@ def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
 
 def recover_folder(folder: Path) -> None:
     """After a crash in `replace_folder`: the old folder back where there is no new one."""
-    if not folder.exists() and _aside(folder).exists():
-        _aside(folder).rename(folder)
+    with storage_errors(folder, "put back", TrainingError):
+        if not folder.exists() and _aside(folder).exists():
+            _aside(folder).rename(folder)
 
 
 def _partial(folder: Path) -> Path:
@@ -162,7 +163,7 @@ def _writing(partial: Path, keeps: str) -> Iterator[None]:
     """What cannot be written, on a full disk say, is removed, and a TrainingError says what is kept."""
     try:
         yield
-    except (OSError, RuntimeError, SafetensorError) as error:
+    except (OSError, RuntimeError, SafetensorError, StorageError) as error:
         with suppress(OSError):
             shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
         raise TrainingError(
