@@ -7,9 +7,13 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attacks import models, pickles
 from attacks.base import Attack, Result
 
-ATTACKS: dict[str, tuple[Attack, int, int]] = {}
+ATTACKS: dict[str, tuple[Attack, int, int]] = {
+    "models": (models.attack, 400, 30),
+    "pickles": (pickles.attack, 150, 12),
+}
 """Name -> (attack, inputs of a full run, inputs of a short run)."""
 
 

@@ -16,8 +16,8 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "finereel"
 # From the ground up. `finereel` itself (the public names, imported lazily) stands on top of everything.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors"}),
-    frozenset({"disk", "features", "rows"}),
-    frozenset({"config"}),
+    frozenset({"disk", "features", "foreign_files", "rows"}),
+    frozenset({"config", "weights"}),
     frozenset({"video", "text", "encoders", "alignment", "normalization", "ranking"})
     | {"evaluation.metrics", "evaluation.intervals"},
     frozenset({"reelworld"}),
@@ -30,7 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
 )
 TORCH_FREE = (
     *("cli", "types", "errors", "disk", "rows", "config", "video", "text", "reelworld", "normalization", "ranking"),
-    *("negatives", "evaluation.metrics"),
+    *("foreign_files", "negatives", "evaluation.metrics"),
 )
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 400, 50, 6
 

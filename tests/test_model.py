@@ -320,7 +320,7 @@ def test_loading_is_strict(tmp_path: Path) -> None:
 def test_settings_must_be_known(tmp_path: Path) -> None:
     folder = saved(tmp_path)
     rewrite(folder / "config.json", lambda described: described["model"].update(colour="red"))
-    with pytest.raises(ConfigError, match="no setting colour"):
+    with pytest.raises(CheckpointError, match="no setting colour"):
         models.load(folder)
 
 

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, Shaped
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from finereel.alignment import make_head
@@ -23,14 +22,25 @@ from finereel.alignment.base import DEFAULT_BUDGET_MIB, Head
 from finereel.config import ModelConfig, fingerprint, from_dict, to_dict
 from finereel.encoders import Encoder, encoder_from_description
 from finereel.encoders.clip import ClipEncoder, clip_from_config
+from finereel.encoders.fit import require_fit
 from finereel.encoders.patches import PatchSelector, Perturbation, make_scorer
 from finereel.encoders.pixels import to_pixels
 from finereel.encoders.prompts import make_prompts
 from finereel.encoders.temporal import SequentialTransformer, make_temporal, pool_frames
 from finereel.errors import CheckpointError, ModelError, ModelNotFoundError
 from finereel.features import PromptedText, PromptedVideo, Scores, TextFeatures, VideoFeatures, concatenate, widened
+from finereel.foreign_files import brief, is_folder, read_json_object
 from finereel.text import Tokenizer
 from finereel.types import Frames
+from finereel.weights import (
+    built,
+    load_strictly,
+    read_header,
+    read_weights,
+    refusals,
+    require_finite_features,
+    require_finite_scores,
+)
 
 FORMAT = "finereel-model"
 FORMAT_VERSION = 1
@@ -166,19 +176,23 @@ class RetrievalModel(nn.Module):
         Gradients flow in training mode only.
         """
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
-            return self.head.score(text.coarse, video.coarse, self.encoder.scale, budget_mib)
+            return self._sound(self.head.score(text.coarse, video.coarse, self.encoder.scale, budget_mib))
 
     def score_fine(self, text: TextFeatures, video: VideoFeatures, budget_mib: int = DEFAULT_BUDGET_MIB) -> Scores:
         """T x V fine-grained scores, by the prompts and their own head; those of `score` where there are no prompts."""
         head, text, video = self._fine(text, video)
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
-            return head.score(text, video, self.encoder.scale, budget_mib)
+            return self._sound(head.score(text, video, self.encoder.scale, budget_mib))
 
     def score_groups(self, text: TextFeatures, video: VideoFeatures) -> Scores:
         """V x n fine-grained scores of n texts for each clip: text v * n + k against clip v and no other."""
         head, text, video = self._fine(text, video)
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
-            return head.score_groups(text, video, self.encoder.scale)
+            return self._sound(head.score_groups(text, video, self.encoder.scale))
+
+    def _sound(self, scores: Scores) -> Scores:
+        """The scores; ModelError where they are not finite. Training looks at its loss instead."""
+        return scores if self.training else require_finite_scores(scores, self.name)
 
     def _fine(self, text: TextFeatures, video: VideoFeatures) -> tuple[Head, TextFeatures, VideoFeatures]:
         """The head of the fine-grained score and what it reads."""
@@ -207,9 +221,8 @@ class RetrievalModel(nn.Module):
         device = self.encoder.scale.device
         ids, mask = torch.from_numpy(tokens.ids).to(device), torch.from_numpy(tokens.mask).to(device)
         starts = range(0, max(1, len(texts)), _TEXTS_PER_BATCH)
-        return concatenate(
-            [self._cropped_text(ids[s : s + _TEXTS_PER_BATCH], mask[s : s + _TEXTS_PER_BATCH]) for s in starts]
-        )
+        batches = [self._cropped_text(ids[s : s + _TEXTS_PER_BATCH], mask[s : s + _TEXTS_PER_BATCH]) for s in starts]
+        return require_finite_features(concatenate(batches), self.name)
 
     def _cropped_text(self, ids: Tensor, mask: Tensor) -> TextFeatures:
         """Features without computing columns that are padding in every row (attention is causal: nothing changes).
@@ -231,7 +244,7 @@ class RetrievalModel(nn.Module):
         if not clips:
             raise ValueError("encode_video needs at least one clip, got an empty list")
         self.eval()
-        return concatenate([self.video_features(*self._clip_input(clip)) for clip in clips])
+        return self._joined([self.video_features(*self._clip_input(clip)) for clip in clips])
 
     @torch.no_grad()
     def encode_clips(self, frames: Shaped[np.ndarray, "V F ..."], frame_mask: Bool[np.ndarray, "V F"]) -> VideoFeatures:
@@ -247,7 +260,10 @@ class RetrievalModel(nn.Module):
         given = torch.from_numpy(np.pad(frames, padding)).to(device)
         mask = torch.from_numpy(np.pad(frame_mask, padding[:2])).to(device)
         each = [slice(number, number + 1) for number in range(len(given))]
-        return concatenate([self.video_features(self.encoder.to_input(given[one]), mask[one]) for one in each])
+        return self._joined([self.video_features(self.encoder.to_input(given[one]), mask[one]) for one in each])
+
+    def _joined(self, clips: list[VideoFeatures]) -> VideoFeatures:
+        return require_finite_features(concatenate(clips), self.name)
 
     def _clip_input(self, clip: Frames) -> tuple[Tensor, Tensor]:
         if not isinstance(self.encoder, ClipEncoder):
@@ -308,76 +324,55 @@ def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:
     """
     name = str(path_or_id)
     folder = BUNDLED.get(name, Path(path_or_id))
-    if not folder.is_dir():
+    if not is_folder(folder):
         folder = _from_hub(name)
-    try:
-        described = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{folder}/config.json does not read as JSON ({error}); give a model directory"
-        ) from error
-    if not isinstance(described, dict):
-        raise CheckpointError(f"{folder}/config.json must hold an object, got {type(described).__name__}")
-    loader = _load_own if described.get("format") == FORMAT else _load_clip
-    return loader(folder, name, described).eval()
+    with refusals(f"{folder}/config.json"):
+        described = read_json_object(folder / "config.json")
+    with refusals(folder):
+        loader = _load_own if described.get("format") == FORMAT else _load_clip
+        return require_fit(loader(folder, name, described).eval())
 
 
 def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
     if described.get("version") != FORMAT_VERSION:
         raise CheckpointError(
-            f"{folder} is a model of format version {described.get('version')}, this program reads {FORMAT_VERSION}; "
-            "update finereel, or export the model again"
+            f"{folder} is a model of format version {brief(described.get('version'))}, this program reads "
+            f"{FORMAT_VERSION}; update finereel, or export the model again"
         )
     if "model" not in described:
         raise CheckpointError(f"{folder}/config.json lacks 'model'; copy the model again")
+    if not isinstance(described.get("card") or {}, dict):
+        raise CheckpointError(f"{folder}/config.json: 'card' must be an object; copy the model again")
     config = from_dict(ModelConfig, described["model"])
-    encoder = encoder_from_description(described, config)
     # An imported checkpoint brings no vocabulary; such a model encodes token ids, and its card says so.
     tokenizer = Tokenizer.load(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
-    model = RetrievalModel(encoder, config, tokenizer, name, described.get("card"))
-    load_strictly(model, _read_weights(folder / "model.safetensors"), str(folder))
+    header = read_header(folder / "model.safetensors")
+
+    def make() -> RetrievalModel:
+        encoder = encoder_from_description(described, config)
+        return RetrievalModel(encoder, config, tokenizer, name, described.get("card"))
+
+    model: RetrievalModel = built(make, header.shapes, str(folder))
+    load_strictly(model, read_weights(header), str(folder))
     return model
 
 
 def _load_clip(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
     if described.get("model_type") != "clip":
         raise CheckpointError(
-            f"{folder} holds a model of type {described.get('model_type')!r}: expected a finereel model directory or a "
-            "CLIP-architecture one (model_type 'clip')"
+            f"{folder} holds a model of type {brief(described.get('model_type'))}: expected a finereel model directory "
+            "or a CLIP-architecture one (model_type 'clip')"
         )
     if not (folder / "model.safetensors").exists():
         raise CheckpointError(
             f"{folder} has no model.safetensors; convert its weights first "
             "(CLIPModel.from_pretrained(...).save_pretrained(...)): pickled weights are not loaded"
         )
-    clip = clip_from_config(described)
-    load_strictly(clip, _read_weights(folder / "model.safetensors"), str(folder), ignored=("position_ids",))
+    header, ignored = read_header(folder / "model.safetensors"), ("position_ids",)
+    clip = built(lambda: clip_from_config(described), header.shapes, str(folder), ignored)
+    load_strictly(clip, read_weights(header, ignored), str(folder), ignored)
     config = replace(UNTRAINED, max_words=min(UNTRAINED.max_words, clip.config.text_config.max_position_embeddings))
     return RetrievalModel(ClipEncoder(clip), config, Tokenizer.load(folder), name, dict(_UNTRAINED_CARD))
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        return {name: tensor.float() for name, tensor in load_file(path).items()}
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} does not read as safetensors ({error}); copy the model again") from error
-
-
-def load_strictly(module: nn.Module, weights: dict[str, Tensor], origin: str, ignored: tuple[str, ...] = ()) -> None:
-    """Load every tensor, or raise CheckpointError naming what is missing, unexpected or of another shape."""
-    weights = {name: tensor for name, tensor in weights.items() if not name.endswith(ignored or ("\0",))}
-    own = module.state_dict()
-    problems = [f"missing {name}" for name in own if name not in weights]
-    problems += [f"unexpected {name}" for name in weights if name not in own]
-    problems += [
-        f"{name} has shape {tuple(weights[name].shape)}, expected {tuple(own[name].shape)}"
-        for name in own
-        if name in weights and weights[name].shape != own[name].shape
-    ]
-    if problems:
-        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-        raise CheckpointError(f"{origin} does not fit its config.json: {shown}")
-    module.load_state_dict(weights)
 
 
 def _from_hub(name: str) -> Path:

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
 
+from finereel.encoders.clip_values import check_picture, checked_clip_values
 from finereel.encoders.pixels import normalize_pixels
 from finereel.encoders.prompts import Prompts, read_block
 from finereel.encoders.text_tower import encode_tokens
@@ -178,8 +179,9 @@ class ClipEncoder(nn.Module):
 
 
 def clip_from_config(values: dict[str, Any]) -> CLIPModel:
-    """Freshly initialised towers from a `transformers` CLIP config dictionary."""
-    config = CLIPConfig.from_dict(values)
+    """Freshly initialised towers from a `transformers` CLIP config dictionary; see `checked_clip_values`."""
+    config = CLIPConfig.from_dict(checked_clip_values(values))
+    check_picture(config.vision_config)
     config._attn_implementation = "sdpa"
     return CLIPModel(config)
 

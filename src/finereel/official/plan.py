@@ -9,10 +9,12 @@ from torch import Tensor
 
 from finereel.config import ModelConfig
 from finereel.encoders.clip import ClipEncoder, clip_from_config
-from finereel.model import RetrievalModel, load_strictly
+from finereel.encoders.fit import require_fit
+from finereel.model import RetrievalModel
 from finereel.official import names
 from finereel.official.geometry import clip_values
 from finereel.official.options import Options
+from finereel.weights import built, load_strictly
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,18 @@ def carry_out(plan: Plan, state: Mapping[str, Tensor], options: Options) -> tupl
     match = names.match(state, table, plan.never_used, options.allow)
     match.check(plan.kind)
     weights = names.translate(state, {name: table[name] for name in match.mapped})
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # tensors that may be missing start the same every time
-        encoder = ClipEncoder(clip_from_config(towers), plan.config.shifted_blocks, plan.config.mask_padding)
-        model = RetrievalModel(encoder, plan.config, name=f"official {plan.kind}", card={"note": plan.note})
+    origin = f"the official {plan.kind} state dict"
+
+    def make() -> RetrievalModel:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # tensors that may be missing start the same every time
+            encoder = ClipEncoder(clip_from_config(towers), plan.config.shifted_blocks, plan.config.mask_padding)
+            return RetrievalModel(encoder, plan.config, name=f"official {plan.kind}", card={"note": plan.note})
+
+    given = {name: tuple(tensor.shape) for name, tensor in (weights | dict(plan.replaced)).items()}
+    model: RetrievalModel = built(make, given, origin, match.untrained(table))
     weights |= {name: tensor for name, tensor in model.state_dict().items() if name in match.untrained(table)}
-    load_strictly(model, weights | dict(plan.replaced), f"the official {plan.kind} state dict")
+    load_strictly(model, weights | dict(plan.replaced), origin)
     report = ImportReport(
         kind=plan.kind,
         mapped={name: tuple(target.name for target in table[name]) for name in match.mapped},
@@ -67,7 +75,7 @@ def carry_out(plan: Plan, state: Mapping[str, Tensor], options: Options) -> tupl
         scorer=plan.config.patch_scorer if model.patches is not None else "",
         geometry=_geometry(towers, plan.config),
     )
-    return model.eval(), report
+    return require_fit(model.eval()), report
 
 
 def _geometry(towers: Mapping[str, Any], config: ModelConfig) -> dict[str, Any]:
