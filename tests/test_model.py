@@ -16,7 +16,7 @@ from finereel import model as models
 from finereel.alignment import HEADS
 from finereel.encoders.patches import Perturbation
 from finereel.encoders.temporal import pool_frames
-from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
+from finereel.errors import CheckpointError, ModelNotFoundError
 from finereel.features import concatenate
 from finereel.model import RetrievalModel
 from finereel.training.loss import symmetric_infonce

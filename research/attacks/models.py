@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from attacks.base import Result
 from attacks.server import Outcome, Server
 
@@ -30,10 +32,11 @@ VALUES: tuple[Any, ...] = (
 
 def attack(scratch: Path, count: int, seed: int) -> list[Result]:
     """About `count` hostile models: the list of `cases`, then seeded random changes of the same kinds."""
-    bases = make_bases(scratch / "bases")
-    chosen = cases(count, random.Random(seed), bases)
     failures = []
     with Server() as server:
+        server.try_out("bases", scratch / "bases")
+        bases = {name: scratch / "bases" / name for name in BASES}
+        chosen = cases(count, random.Random(seed), bases)
         for name in BASES:
             outcome = server.try_out("model", bases[name])
             if outcome.kind != "loaded":
@@ -52,34 +55,6 @@ def attack(scratch: Path, count: int, seed: int) -> list[Result]:
 def is_failure(outcome: Outcome) -> bool:
     """What must never happen; a message of several lines would break a log."""
     return outcome.kind not in ("typed", "loaded") or "\n" in outcome.detail
-
-
-def make_bases(folder: Path) -> dict[str, Path]:
-    """A small model of each kind that `load` knows: our own, a plain CLIP directory, one of precomputed tokens."""
-    import torch
-
-    from finereel.alignment import head_config
-    from finereel.config import ModelConfig
-    from finereel.encoders.clip import ClipEncoder, clip_from_config
-    from finereel.encoders.features import FeatureEncoder, FeatureGeometry
-    from finereel.encoders.tiny import tiny_clip_values
-    from finereel.model import RetrievalModel
-    from finereel.text import train_tokenizer
-
-    torch.manual_seed(0)
-    tokenizer = train_tokenizer(["a red car jumps over the house", "a small blue fish swims slowly"], 530)
-    geometry = {"dim": 32, "image_size": 21, "patch_size": 7, "vision_blocks": 2, "text_blocks": 2}
-    towers = clip_from_config(tiny_clip_values(tokenizer.vocab_size, **geometry))
-    own = ModelConfig(max_words=6, max_frames=4, shifted_blocks=(1,), temporal_layers=1)
-    RetrievalModel(ClipEncoder(towers, (1,)), own, tokenizer).save(folder / "own")
-    towers.save_pretrained(folder / "clip")
-    tokenizer.save(folder / "clip")
-    preprocessor = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "size": 21, "crop_size": 21, "resample": 3}
-    write_json(folder / "clip" / "preprocessor_config.json", preprocessor)
-    sizes = FeatureGeometry(32, 8, 6, tokenizer.vocab_size, hidden=8, text_width=64, text_positions=16)
-    features = head_config("drl", max_words=6, max_frames=4, temporal_layers=1)
-    RetrievalModel(FeatureEncoder(sizes), features, tokenizer).save(folder / "features")
-    return {name: folder / name for name in BASES}
 
 
 def cases(count: int, dice: random.Random, bases: dict[str, Path]) -> list[Case]:
@@ -261,15 +236,30 @@ def _first(header: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _with_tensors(edit: Callable[[dict[str, Any]], object]) -> Change:
-    def change(folder: Path) -> None:
-        from safetensors.torch import load_file, save_file
+_KINDS = {"float16": "F16", "float32": "F32", "float64": "F64", "uint16": "BF16", "int8": "I8", "bool": "BOOL"}
 
-        tensors = {name: tensor.clone() for name, tensor in load_file(folder / "model.safetensors").items()}
+
+def _with_tensors(edit: Callable[[dict[str, np.ndarray]], object]) -> Change:
+    """Tensors as arrays; uint16 stands for bfloat16, which numpy does not have."""
+
+    def change(data: bytes) -> bytes:
+        header, body = _split(data)
+        places = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        tensors = {
+            name: np.frombuffer(body[slice(*entry["data_offsets"])], np.float32).reshape(entry["shape"]).copy()
+            for name, entry in places.items()
+        }
         edit(tensors)
-        save_file(tensors, folder / "model.safetensors")
+        made: dict[str, Any] = {}
+        stored = b""
+        for name, array in tensors.items():
+            content = np.ascontiguousarray(array).tobytes()
+            ends = [len(stored), len(stored) + len(content)]
+            made[name] = {"dtype": _KINDS[array.dtype.name], "shape": list(array.shape), "data_offsets": ends}
+            stored += content
+        return _join(made, stored)
 
-    return change
+    return _with_bytes("model.safetensors", change)
 
 
 def _headers() -> Iterator[Case]:
@@ -319,39 +309,42 @@ def _many(count: int) -> dict[str, Any]:
     return {name.format(number): {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for number in range(count)}
 
 
-def _tensor_changes() -> dict[str, Callable[[dict[str, Any]], object]]:
-    import torch
+def _tensor_changes() -> dict[str, Callable[[dict[str, np.ndarray]], object]]:
+    def every(change: Callable[[np.ndarray], Any]) -> Callable[[dict[str, np.ndarray]], object]:
+        return lambda tensors: tensors.update({name: change(array) for name, array in tensors.items()})
 
-    def every(change: Callable[[Any], Any]) -> Callable[[dict[str, Any]], object]:
-        return lambda tensors: tensors.update({name: change(tensor) for name, tensor in tensors.items()})
+    def one(change: Callable[[np.ndarray], Any]) -> Callable[[dict[str, np.ndarray]], object]:
+        return lambda tensors: tensors.update({max(tensors): change(tensors[max(tensors)])})
 
-    def one(change: Callable[[Any], Any]) -> Callable[[dict[str, Any]], object]:
-        return lambda tensors: tensors.update({min(tensors): change(tensors[min(tensors)])})
+    def scale(value: float) -> Callable[[dict[str, np.ndarray]], object]:
+        return lambda tensors: [array.fill(value) for name, array in tensors.items() if "logit_scale" in name]
 
-    def scaled(value: float) -> Callable[[dict[str, Any]], object]:
-        return lambda tensors: [tensor.fill_(value) for name, tensor in tensors.items() if "logit_scale" in name]
+    def filled(value: float) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda array: np.full(array.shape, value, np.float32)
 
     return {
-        "NaN in one": one(lambda tensor: tensor.fill_(float("nan"))),
-        "infinity in one": one(lambda tensor: tensor.fill_(float("inf"))),
-        "1e38 everywhere": every(lambda tensor: tensor.fill_(1e38)),
-        "1e20 everywhere": every(lambda tensor: tensor.mul_(1e20)),
-        "zeros": every(lambda tensor: tensor.zero_()),
-        "float64 beyond float32": every(lambda tensor: tensor.double() * 1e300),
-        "bfloat16": every(lambda tensor: tensor.bfloat16()),
-        "float16": every(lambda tensor: tensor.half()),
-        "float64": every(lambda tensor: tensor.double()),
-        "int8": every(lambda tensor: tensor.to(torch.int8)),
-        "bool": every(lambda tensor: tensor > 0),
-        "logit_scale 1000": scaled(1000.0),
-        "logit_scale -1000": scaled(-1000.0),
+        "NaN in one": one(filled(float("nan"))),
+        "infinity in one": one(filled(float("inf"))),
+        "1e38 everywhere": every(filled(1e38)),
+        "1e20 times everywhere": every(lambda array: (array * np.float64(1e20)).clip(-3e38, 3e38).astype(np.float32)),
+        "zeros": every(filled(0.0)),
+        "float64 beyond float32": every(lambda array: array.astype(np.float64) * 1e300),
+        "bfloat16": every(
+            lambda array: (array.reshape(-1).view(np.uint32) >> 16).astype(np.uint16).reshape(array.shape)
+        ),
+        "float16": every(lambda array: array.astype(np.float16)),
+        "float64": every(lambda array: array.astype(np.float64)),
+        "int8": every(lambda array: array.astype(np.int8)),
+        "bool": every(lambda array: array > 0),
+        "logit_scale 1000": scale(1000.0),
+        "logit_scale -1000": scale(-1000.0),
         "a tensor missing": lambda tensors: tensors.pop(max(tensors)),
-        "a tensor too many": lambda tensors: tensors.update({"evil\n\x1b[2Jname": torch.zeros(1)}),
-        "a tensor turned": one(lambda tensor: tensor.T.contiguous()),
-        "a tensor shorter": one(lambda tensor: tensor[:1].contiguous()),
-        "a scalar": one(lambda tensor: torch.zeros(())),
-        "an empty tensor": one(lambda tensor: torch.zeros(0, 5)),
-        "none left": lambda tensors: tensors.clear() or tensors.update(x=torch.zeros(1)),
+        "a tensor too many": lambda tensors: tensors.update({"evil\n\x1b[2Jname": np.zeros(1, np.float32)}),
+        "a tensor with an axis more": one(lambda array: array[..., None]),
+        "a tensor shorter": one(lambda array: array[:-1]),
+        "a scalar": one(lambda array: np.zeros((), np.float32)),
+        "an empty tensor": one(lambda array: np.zeros((0, 5), np.float32)),
+        "none left": lambda tensors: [tensors.pop(name) for name in list(tensors)],
     }
 
 

@@ -1,7 +1,7 @@
 """A warm process that tries one hostile file after another, each in a forked child with limits on memory and time.
 
-`python research/attacks/server.py` reads a JSON object per line, {"do": "model", "path": ...}, and answers each with one,
-{"kind": "typed", "detail": ...}. `Server` is the other end of the two pipes.
+`python research/attacks/server.py` reads a JSON object per line, {"do": "model", "path": ...}, and answers each with
+one, {"kind": "typed", "detail": ...}. `Server` is the other end of the two pipes.
 """
 
 import json
@@ -103,7 +103,36 @@ def unpickle(path: Path, settings: dict[str, Any]) -> str:
     return "loaded"
 
 
+def make_bases(folder: Path, settings: dict[str, Any]) -> str:
+    """A small model of each kind that `load` knows: our own, a plain CLIP directory, one of precomputed tokens."""
+    import torch
+
+    from finereel.alignment import head_config
+    from finereel.config import ModelConfig
+    from finereel.encoders.clip import ClipEncoder, clip_from_config
+    from finereel.encoders.features import FeatureEncoder, FeatureGeometry
+    from finereel.encoders.tiny import tiny_clip_values
+    from finereel.model import RetrievalModel
+    from finereel.text import train_tokenizer
+
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer(["a red car jumps over the house", "a small blue fish swims slowly"], 530)
+    geometry = {"dim": 32, "image_size": 21, "patch_size": 7, "vision_blocks": 2, "text_blocks": 2}
+    towers = clip_from_config(tiny_clip_values(tokenizer.vocab_size, **geometry))
+    own = ModelConfig(max_words=6, max_frames=4, shifted_blocks=(1,), temporal_layers=1)
+    RetrievalModel(ClipEncoder(towers, (1,)), own, tokenizer).save(folder / "own")
+    towers.save_pretrained(folder / "clip")
+    tokenizer.save(folder / "clip")
+    preprocessor = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "size": 21, "crop_size": 21, "resample": 3}
+    (folder / "clip" / "preprocessor_config.json").write_text(json.dumps(preprocessor), encoding="utf-8")
+    sizes = FeatureGeometry(32, 8, 6, tokenizer.vocab_size, hidden=8, text_width=64, text_positions=16)
+    features = head_config("drl", max_words=6, max_frames=4, temporal_layers=1)
+    RetrievalModel(FeatureEncoder(sizes), features, tokenizer).save(folder / "features")
+    return "loaded"
+
+
 TASKS: dict[str, Callable[[Path, dict[str, Any]], str]] = {
+    "bases": make_bases,
     "model": load_and_encode,
     "checkpoint": import_checkpoint,
     "unpickle": unpickle,

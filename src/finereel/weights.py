@@ -249,6 +249,8 @@ def refusals(origin: object, passing: type[FinereelError] = ModelError) -> Itera
         raise
     except FinereelError as error:
         raise CheckpointError(f"{origin}: {error}") from error
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{error.filename} is not there: give a whole model directory") from error
     except ForeignFileError as error:
         raise CheckpointError(f"{origin}: {error}; copy the model again") from error
     except MemoryError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers.activations import ACT2FN
 
-from finereel.errors import CheckpointError
+from finereel.errors import ConfigError
 from finereel.foreign_files import brief
 
 _MOST_TOKENS = 16_384  # of a frame
@@ -66,13 +66,13 @@ _TOWERS = {"text_config": _TEXT, "text_config_dict": _TEXT, "vision_config": _VI
 
 
 def checked_clip_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of both towers and of the space they share, and no others. CheckpointError names what does not fit.
+    """The settings of both towers and of the space they share, and no others. ConfigError names what does not fit.
 
     >>> checked_clip_values({"projection_dim": 64, "torch_dtype": "float16", "text_config": {"hidden_size": 64}})
     {'projection_dim': 64, 'text_config': {'hidden_size': 64}}
     >>> checked_clip_values({"text_config": {"num_hidden_layers": 1_000_000}})
     Traceback (most recent call last):
-    finereel.errors.CheckpointError: text_config.num_hidden_layers must be a whole number from 0 to 128, got 1000000
+    finereel.errors.ConfigError: text_config.num_hidden_layers must be a whole number from 0 to 128, got 1000000
     """
     checked = _checked(values, {"projection_dim": _WIDTH}, "")
     for name, checks in _TOWERS.items():
@@ -80,28 +80,28 @@ def checked_clip_values(values: Mapping[str, Any]) -> dict[str, Any]:
         if tower is None:
             continue
         if not isinstance(tower, dict):
-            raise CheckpointError(f"{name} must be an object with the settings of a tower, got {brief(tower)}")
+            raise ConfigError(f"{name} must be an object with the settings of a tower, got {brief(tower)}")
         checked[name] = _checked(tower, checks, f"{name}.")
         width, heads = (checked[name].get(key) for key in ("hidden_size", "num_attention_heads"))
         if width and heads and width % heads:
-            raise CheckpointError(f"{name}: hidden_size {width} does not divide among {heads} attention heads")
+            raise ConfigError(f"{name}: hidden_size {width} is no multiple of num_attention_heads {heads}")
     return checked
 
 
 def _checked(values: Mapping[str, Any], checks: Mapping[str, tuple[Check, str]], place: str) -> dict[str, Any]:
     for name, (fits, expected) in checks.items():
         if name in values and not fits(values[name]):
-            raise CheckpointError(f"{place}{name} must be {expected}, got {brief(values[name])}")
+            raise ConfigError(f"{place}{name} must be {expected}, got {brief(values[name])}")
     return {name: values[name] for name in checks if name in values}
 
 
 def check_picture(vision: Any) -> None:
-    """CheckpointError where a vision tower's picture, a `transformers` config with all defaults filled in, holds no
+    """ConfigError where a vision tower's picture, a `transformers` config with all defaults filled in, holds no
     patch, or more of them than attention can take.
     """
     tokens = (vision.image_size // vision.patch_size) ** 2 + 1
     if not 1 < tokens <= _MOST_TOKENS:
-        raise CheckpointError(
+        raise ConfigError(
             f"vision_config: a picture of {vision.image_size} pixels makes {tokens - 1:,} patches of "
             f"{vision.patch_size}, expected 1 to {_MOST_TOKENS - 1:,}"
         )

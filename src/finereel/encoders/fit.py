@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from finereel.errors import CheckpointError
+from finereel.errors import ConfigError
 
 Model = TypeVar("Model")
 
@@ -14,7 +14,7 @@ _MOST_TOKENS = 1 << 18  # of all frames of one clip
 
 
 def require_fit(model: Model) -> Model:
-    """The model as it is; CheckpointError where it could be loaded but not encode, or not within bounds.
+    """The model as it is; ConfigError where it could be loaded but not encode, or not within bounds.
 
     Args: model: a `finereel.model.RetrievalModel`.
     """
@@ -22,24 +22,24 @@ def require_fit(model: Model) -> Model:
     _check_frames(model)
     scale = float(model.encoder.logit_scale.detach())  # type: ignore[attr-defined]
     if not abs(scale) <= _LARGEST_LOG_SCALE:
-        raise CheckpointError(
+        raise ConfigError(
             f"logit_scale is {scale:.3g}, expected at most {_LARGEST_LOG_SCALE:.0f} above or below 0: scores would not "
             "be finite; copy the model again"
         )
     if not any(model.config.weights.values()):  # type: ignore[attr-defined]
-        raise CheckpointError("all weights of granularities are 0, so every video would score alike; copy it again")
+        raise ConfigError("all weights of granularities are 0, so every video would score alike; copy it again")
     return model
 
 
 def _check_words(model: Any) -> None:
     words, positions = model.config.max_words, model.encoder.max_words
     if not _FEWEST_WORDS <= words <= positions:
-        raise CheckpointError(
+        raise ConfigError(
             f"max_words is {words}, expected {_FEWEST_WORDS} to {positions}, the positions of the text tower"
         )
     known = model.encoder.text_tower.config.vocab_size
     if model.tokenizer is not None and model.tokenizer.vocab_size > known:
-        raise CheckpointError(
+        raise ConfigError(
             f"the tokenizer has ids up to {model.tokenizer.vocab_size - 1}, the text tower knows {known} tokens: copy "
             "the tokenizer that the model was trained with"
         )
@@ -48,16 +48,16 @@ def _check_words(model: Any) -> None:
 def _check_frames(model: Any) -> None:
     frames, side, patches = model.config.max_frames, getattr(model.encoder, "image_size", 0), _patches(model.encoder)
     if 3 * frames * side**2 > _MOST_PIXELS or frames * (patches + 1) > _MOST_TOKENS:
-        raise CheckpointError(
+        raise ConfigError(
             f"a clip of {frames} frames would have {3 * frames * side**2:,} numbers in its pictures and "
             f"{frames * (patches + 1):,} tokens, expected at most {_MOST_PIXELS:,} and {_MOST_TOKENS:,}"
         )
     if model.patches is not None and model.config.patches_per_frame > patches:
-        raise CheckpointError(
+        raise ConfigError(
             f"patches_per_frame is {model.config.patches_per_frame}, a frame of this model has {patches} patches"
         )
     if getattr(model.encoder, "shifted_blocks", ()) and patches + 1 < _FEWEST_SHIFTED:
-        raise CheckpointError(
+        raise ConfigError(
             f"shifted_blocks need at least {_FEWEST_SHIFTED} tokens a frame, this model has {patches + 1}"
         )
 

@@ -7,7 +7,6 @@ with the bank's name.
 
 import io
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from jaxtyping import Float32, Float64
 
 from finereel.errors import LibraryError
 from finereel.features import VideoFeatures
+from finereel.foreign_files import parse_json_object, read_npz
 from finereel.index.durable import replace_file
 from finereel.index.ports import SearchModel
 from finereel.index.schema import ClipBias
@@ -108,14 +108,16 @@ class Bank:
         """The library's normalisation, None when there is none. Raises LibraryError when its file is damaged."""
         path = folder / NAME
         try:
-            # From memory: numpy leaves a damaged file open.
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-                described = json.loads(str(arrays["described"]))
-                normalizers = per_granularity_from_dict(described["normalizers"])
-                return cls(tuple(described["captions"]), normalizers, arrays["clip_ids"], arrays["biases"])
+            arrays = read_npz(path)
+            described = parse_json_object(str(arrays["described"]))
+            normalizers = per_granularity_from_dict(described["normalizers"])
+            clip_ids, biases = arrays["clip_ids"], arrays["biases"]
+            if biases.shape != (len(clip_ids), len(normalizers.parts)) or not np.isfinite(biases).all():
+                raise ValueError(f"expected a finite bias per clip and granularity, got the shape {biases.shape}")
+            return cls(tuple(map(str, described["captions"])), normalizers, clip_ids, biases)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise LibraryError(
                 f"the normalisation in {path} is damaged ({error}); delete that file to search without it, "
                 "or fit the normalisation again"

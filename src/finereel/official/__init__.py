@@ -97,11 +97,14 @@ def load(kind: str, state: Mapping[str, Tensor], **options: Any) -> OfficialMode
     Raises CheckpointError for tensors missing, unexpected or of another shape, ConfigError for unknown names.
     """
     plan, chosen = _planner(kind), _options(options)
-    with refusals(f"the official {kind} state dict", FinereelError):
+    origin = f"the official {kind} state dict"
+    with refusals(origin, FinereelError):
         if not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()):
             raise CheckpointError("expected tensors by name: the official state dict and nothing else")
         plain = names.without_shift_wrapper(state)
-        return OfficialModel(*carry_out(plan(plain, chosen), plain, chosen))
+        planned = plan(plain, chosen)
+        with refusals(origin):
+            return OfficialModel(*carry_out(planned, plain, chosen))
 
 
 def sinkhorn(matrix: Matrix, n_iters: int = 4) -> tuple[Matrix, Matrix]:
