@@ -31,8 +31,8 @@ def changed(place: str, value: Any) -> dict[str, Any]:
         ("text_config.layer_norm_eps", float("nan")), ("text_config.layer_norm_eps", 0),
         ("text_config.vocab_size", 10**30), ("text_config.max_position_embeddings", 1_000_000),
         ("text_config.eos_token_id", "x"), ("text_config.eos_token_id", [[1]]), ("text_config.bos_token_id", 2**40),
-        ("vision_config.image_size", 1_000_000), ("vision_config.image_size", [21, 21]), ("vision_config.patch_size", 0),
-        ("vision_config.num_channels", 4), ("text_config.attention_dropout", -1),
+        ("vision_config.image_size", 1_000_000), ("vision_config.image_size", [21, 21]),
+        ("vision_config.patch_size", 0), ("vision_config.num_channels", 4), ("text_config.attention_dropout", -1),
     ],
 )  # fmt: skip
 def test_settings_outside_their_bounds(place: str, value: Any) -> None:

@@ -9,8 +9,8 @@ import pickletools
 import struct
 import zipfile
 from collections.abc import Iterator
-from io import BufferedIOBase
 from pathlib import Path
+from typing import Any
 
 from finereel.foreign_files import MIB, ForeignFileError, brief, open_regular
 
@@ -49,7 +49,7 @@ def require_tensors(path: Path) -> None:
             _check_legacy(file)
 
 
-def _check_archive(file: BufferedIOBase) -> None:
+def _check_archive(file: Any) -> None:
     size = file.seek(0, os.SEEK_END)
     count = _count_entries(file, size)
     if count > _MOST_ENTRIES:
@@ -72,7 +72,7 @@ def _check_archive(file: BufferedIOBase) -> None:
         raise ForeignFileError(f"its archive is damaged ({brief(str(error))})") from error
 
 
-def _count_entries(file: BufferedIOBase, size: int) -> int:
+def _count_entries(file: Any, size: int) -> int:
     """How many entries the end of the archive promises, so that a list of millions is never read."""
     file.seek(max(0, size - _LONGEST_END))
     tail = file.read()
@@ -116,7 +116,7 @@ def _check_inflated(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
         raise ForeignFileError(f"its entry {brief(entry.filename)} inflates to another size than it says")
 
 
-def _check_legacy(file: BufferedIOBase) -> None:
+def _check_legacy(file: Any) -> None:
     """Before 2020 torch wrote one pickle after another, then the numbers."""
     spent = 0
     for number in range(_LEGACY_PICKLES):
@@ -125,7 +125,7 @@ def _check_legacy(file: BufferedIOBase) -> None:
             raise ForeignFileError(f"its pickles have more than {_PICKLE_BYTES:,} bytes")
 
 
-def _check_instructions(pickle: BufferedIOBase, magic: int | None = None, limit: int = _INSTRUCTIONS) -> int:
+def _check_instructions(pickle: Any, magic: int | None = None, limit: int = _INSTRUCTIONS) -> int:
     """Every instruction of one pickle against OPCODES and GLOBALS; returns how many there were.
 
     magic: the number that it must hold and nothing else.
@@ -146,7 +146,7 @@ def _check_instructions(pickle: BufferedIOBase, magic: int | None = None, limit:
     return count
 
 
-def _instructions(pickle: BufferedIOBase) -> Iterator[tuple[str, object]]:
+def _instructions(pickle: Any) -> Iterator[tuple[str, object]]:
     try:
         for opcode, argument, _ in pickletools.genops(pickle):
             yield opcode.name, argument
