@@ -73,7 +73,7 @@ def smaller(content: bytes) -> bytes:
         (archive({"m/data.pkl": b"\x80\x02\x82\x01."}), "instruction EXT1"),
         (archive({"m/data.pkl": b"\x80\x02cbuiltins\nbytearray\nK\x05\x85R."}), "builtins bytearray"),
         (archive({"m/data.pkl": EMPTY, "m/data/0": bytes(9 << 20)}, zipfile.ZIP_DEFLATED), "would grow to"),
-        (smaller(archive({"m/data/0": bytes(10**5), "m/data.pkl": EMPTY}, zipfile.ZIP_DEFLATED)), "damaged|another size"),
+        (smaller(archive({"m/data/0": bytes(10**5), "m/data.pkl": EMPTY}, 8)), "damaged|another size"),
         (archive({"m/data.pkl": EMPTY, "../evil": b"x"}), "leads elsewhere"),
         (archive({"m/data.pkl": EMPTY, "/tmp/evil": b"x"}), "leads elsewhere"),
         (archive({"m/data.pkl": EMPTY, "m\\evil": b"x"}), "leads elsewhere"),
