@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attacks import media
+from attacks import media, models, pickles
 from attacks.base import Attack, Result
 from attacks.bit_flips import bit_flips
 from attacks.disk_errors import disk_errors
@@ -20,6 +20,8 @@ ATTACKS: dict[str, tuple[Attack, int, int]] = {
     "disk_errors": (disk_errors, 700, 21),
     "kill_points": (kill_points, 1050, 21),
     "media": (media.attack, 2400, 90),
+    "models": (models.attack, 400, 30),
+    "pickles": (pickles.attack, 150, 12),
     "power_cuts": (power_cuts, 250, 15),
     "readers": (readers, 5000, 300),
 }

@@ -6,7 +6,6 @@ This finds accidents and careless edits; it is no signature. Pickles are refused
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from finereel.disk import writes
 from finereel.errors import DataError
+from finereel.foreign_files import ForeignFileError, read_npz
 
 RECORD = "record.json"
 _MAX_JSON_BYTES = 64 << 20
@@ -83,9 +83,8 @@ def read_packed(folder: Path, name: str, hashes: Mapping[str, str]) -> dict[str,
     if hashlib.sha256(content).hexdigest() != hashes.get(name):
         raise DataError(f"{name} is not the file that {RECORD} was written with; copy the folder again, or evaluate")
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        return read_npz(content)
+    except ForeignFileError as error:
         raise DataError(f"{name} does not read as npz without pickles ({error}); evaluate again") from error
 
 

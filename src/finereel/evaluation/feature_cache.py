@@ -47,7 +47,7 @@ class FeatureCache:
                 text(*(kept[f"text/{field.name}"] for field in fields(text))),
                 video(*(kept[f"video/{field.name}"] for field in fields(video))),
             )
-        except (FileNotFoundError, SafetensorError, KeyError, ValueError):
+        except (OSError, SafetensorError, LookupError, ValueError, TypeError, RuntimeError):
             return None
 
     @writes("self.folder")
