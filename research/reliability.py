@@ -7,15 +7,23 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attacks import media
+from attacks import media, models, pickles
 from attacks.base import Attack, Result
 from attacks.bit_flips import bit_flips
+from attacks.disk_errors import disk_errors
+from attacks.kill_points import kill_points
 from attacks.power_cuts import power_cuts
+from attacks.readers import readers
 
 ATTACKS: dict[str, tuple[Attack, int, int]] = {
     "bit_flips": (bit_flips, 700, 40),
-    "power_cuts": (power_cuts, 250, 15),
+    "disk_errors": (disk_errors, 700, 21),
+    "kill_points": (kill_points, 1050, 21),
     "media": (media.attack, 2400, 90),
+    "models": (models.attack, 400, 30),
+    "pickles": (pickles.attack, 150, 12),
+    "power_cuts": (power_cuts, 250, 15),
+    "readers": (readers, 5000, 300),
 }
 """Name -> (attack, inputs of a full run, inputs of a short run)."""
 

@@ -31,7 +31,7 @@ def main() -> None:
         "## Run card\n\n"
         f"{len(scores)} x {len(scores)} scores, times {given.scale:g}. `bank` and `inverted` are cross-fitted over "
         "halves of the queries; `transductive` and `dsl` see all queries, at their published settings. Intervals are "
-        "95 % bootstraps over queries, p a paired sign-flip test with Holm's correction.\n"
+        "95 % intervals over queries, p a paired sign-flip test with Holm's correction.\n"
     )
     text = page(about, rows, card)
     if given.out is None:

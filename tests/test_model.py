@@ -16,7 +16,7 @@ from finereel import model as models
 from finereel.alignment import HEADS
 from finereel.encoders.patches import Perturbation
 from finereel.encoders.temporal import pool_frames
-from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
+from finereel.errors import CheckpointError, ModelNotFoundError
 from finereel.features import concatenate
 from finereel.model import RetrievalModel
 from finereel.training.loss import symmetric_infonce
@@ -320,7 +320,7 @@ def test_loading_is_strict(tmp_path: Path) -> None:
 def test_settings_must_be_known(tmp_path: Path) -> None:
     folder = saved(tmp_path)
     rewrite(folder / "config.json", lambda described: described["model"].update(colour="red"))
-    with pytest.raises(ConfigError, match="no setting colour"):
+    with pytest.raises(CheckpointError, match="no setting colour"):
         models.load(folder)
 
 

@@ -1,6 +1,7 @@
 """Recipes carried out: from data to a model directory and its record; stopped, resumed, and with bad videos."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -180,6 +181,34 @@ def test_other_data_do_not_go_on_with_a_run(videos: Path, start: Path, tmp_path:
     other = options(videos, start, annotations=tmp_path / "captions.csv", videos=videos)
     with pytest.raises(ConfigError, match="other settings"):
         run(own_videos(), tmp_path / "out", other)
+
+
+@pytest.mark.parametrize("steps", [3, 6])
+def test_a_run_of_another_length_is_refused_and_says_how_to_go_on(
+    videos: Path, start: Path, tmp_path: Path, steps: int
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(own_videos(), tmp_path, options(videos, start), stop_after(2))
+    other = own_videos()
+    other = replace(other, training=replace(other.training, steps=steps))
+    with pytest.raises(ConfigError, match=f"steps was 4 and is {steps}.*Give the same settings to go on"):
+        run(other, tmp_path, options(videos, start))
+
+
+def test_a_training_video_copied_into_the_test_split_is_said(videos: Path, start: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    shutil.copytree(videos, folder)
+    shutil.copyfile(folder / "clip3.mp4", folder / "clip11.mp4")
+    events: list[Event] = []
+
+    def note(event: Event) -> None:
+        events.append(event)
+        stop_after(1)(event)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(own_videos(), tmp_path / "out", options(folder, start), note)
+    said = [event.text for event in events if isinstance(event, Note)]
+    assert any("train 'clip3.mp4' and test 'clip11.mp4' have the same bytes" in text for text in said)
 
 
 def test_a_model_whose_files_changed_after_it_was_chosen_is_noticed(videos: Path, start: Path, tmp_path: Path) -> None:

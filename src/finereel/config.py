@@ -3,13 +3,26 @@
 import dataclasses
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from finereel.errors import ConfigError
+from finereel.foreign_files import brief, brief_list
 
 Config = TypeVar("Config")
+_MOST_BLOCKS = 128
+_LARGEST_WEIGHT = 1e6
+_LONGEST = 60
 LATER = {"later": True}  # a setting that models made before it do not have; their fingerprints must not move
+
+
+def require_between(config: Any, bounds: Mapping[str, tuple[int | float, int | float]]) -> None:
+    """ConfigError that names the first setting of `config` outside its bounds, both included."""
+    for name, (low, high) in bounds.items():
+        if not low <= getattr(config, name) <= high:
+            raise ConfigError(f"{name} must be from {low} to {high}, got {brief(getattr(config, name))}")
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,7 @@ class FineConfig:
         for name in ("visual_prompts", "text_prompts"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
+            require_between(self, {name: (0, 1024)})
         if self.legacy_index and (self.attention != "joint" or not self.visual_prompts):
             raise ConfigError("legacy_index reads a patch that saw the prompt: set visual_prompts and attention=joint")
 
@@ -77,8 +91,18 @@ class ModelConfig:
         for name in ("max_words", "max_frames", "patches_per_frame"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        # Far beyond any published model, and far below what takes all memory or hangs.
+        sizes = dict.fromkeys(("max_words", "max_frames", "patches_per_frame"), (1, 4096))
+        require_between(self, sizes | {"temporal_layers": (0, 128)})
+        if len(self.shifted_blocks) > _MOST_BLOCKS:
+            raise ConfigError(
+                f"shifted_blocks names {len(self.shifted_blocks)} blocks, expected at most {_MOST_BLOCKS}"
+            )
         if not self.weights:
             raise ConfigError("weights must name at least one granularity, for instance {'video_sentence': 1.0}")
+        for name, weight in self.weights.items():
+            if not math.isfinite(weight) or abs(weight) > _LARGEST_WEIGHT:
+                raise ConfigError(f"the weight of {brief(name)} must be a finite number, got {brief(weight)}")
 
     @property
     def num_patches(self) -> int:
@@ -103,23 +127,47 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(kind: type[Config], values: dict[str, Any]) -> Config:
-    """The inverse of `to_dict`; an unknown key or a value outside its choices is a `ConfigError` that names it."""
+    """The inverse of `to_dict`; a key that is unknown or missing, or a value of another type or outside its choices is
+    a `ConfigError` that names it.
+    """
+    if not isinstance(values, dict):
+        raise ConfigError(f"expected an object with the settings of {kind.__name__}, got {brief(values)}")
     hints = get_type_hints(kind)
-    unknown = sorted(set(values) - set(hints))
+    unknown = [name for name in values if name not in hints]
     if unknown:
-        raise ConfigError(f"{kind.__name__} has no setting {', '.join(unknown)}: expected {', '.join(sorted(hints))}")
+        named = unknown[0] if len(unknown) == 1 and str(unknown[0]).isidentifier() else brief_list(sorted(unknown))
+        raise ConfigError(f"{kind.__name__} has no setting {named[:_LONGEST]}: expected {', '.join(sorted(hints))}")
+    missing = [name for name in hints if name not in values and _is_required(kind, name)]
+    if missing:
+        raise ConfigError(f"{kind.__name__} needs the setting {', '.join(missing)}")
     return kind(**{name: _coerce(name, hints[name], value) for name, value in values.items()})
 
 
+def _is_required(kind: Any, name: str) -> bool:
+    setting = kind.__dataclass_fields__[name]
+    return setting.default is dataclasses.MISSING and setting.default_factory is dataclasses.MISSING
+
+
 def _coerce(name: str, hint: Any, value: Any) -> Any:
-    if get_origin(hint) is Literal and value not in get_args(hint):
-        raise ConfigError(f"{name} must be one of {', '.join(map(str, get_args(hint)))}, got {value!r}")
-    if get_origin(hint) is tuple:
-        return tuple(value)
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return from_dict(hint, value)  # type: ignore[arg-type]
-    if hint in (int, float, bool, str) and not isinstance(value, (int, float) if hint is float else hint):
-        raise ConfigError(f"{name} must be {hint.__name__}, got {value!r}")
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal and not any(type(value) is type(known) and value == known for known in inner):
+        raise ConfigError(f"{name} must be one of {', '.join(map(str, inner))}, got {brief(value)}")
+    if origin is tuple:
+        return tuple(_coerce(name, inner[0], item) for item in _typed(name, "a list", list | tuple, value))
+    if origin is dict:
+        items = _typed(name, "an object", dict, value).items()
+        return {_coerce(name, inner[0], key): _coerce(f"{name}.{key}", inner[1], item) for key, item in items}
+    if dataclasses.is_dataclass(hint) and not isinstance(value, hint):  # type: ignore[arg-type]
+        return from_dict(hint, _typed(name, "an object", dict, value))  # type: ignore[arg-type]
+    if hint in (int, float, bool, str):
+        kinds = (int, float) if hint is float else hint
+        return _typed(name, hint.__name__, kinds, None if hint is not bool and isinstance(value, bool) else value)
+    return value
+
+
+def _typed(name: str, expected: str, kinds: Any, value: Any) -> Any:
+    if not isinstance(value, kinds):
+        raise ConfigError(f"{brief(name).strip(chr(39))} must be {expected}, got {brief(value)}")
     return value
 
 

@@ -14,6 +14,7 @@ FinereelError
 │   ├── ModelMismatchError    indexed with another model
 │   ├── LibraryBusyError      another process is writing
 │   └── DamagedLibraryError   stored data are not what was written; `finereel doctor --repair` keeps the rest
+├── StorageError          a file or folder that cannot be written or read: a full disk, no permission, a lost share
 ├── TrainingError         training that cannot go on; its last checkpoint is kept
 ├── ProposalError         a language model for proposals that does not answer; what it answered is kept
 ├── DataError             annotations or captions that do not parse (names file and line)
@@ -78,6 +79,10 @@ class LibraryBusyError(LibraryError):
 
 class DamagedLibraryError(LibraryError):
     """Stored data are not what was written, or are gone; `finereel doctor --repair` keeps what is whole."""
+
+
+class StorageError(FinereelError):
+    """A file or folder that cannot be written or read: the disk is full, read-only or gone, or permission is denied."""
 
 
 class TrainingError(FinereelError):

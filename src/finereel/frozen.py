@@ -14,6 +14,7 @@ import torch
 from finereel.datasets.base import ClipArrays, ClipSource
 from finereel.datasets.features import FeatureStore, write_token_file
 from finereel.model import RetrievalModel
+from finereel.weights import require_finite
 
 _CLIPS_PER_FILE = 256
 
@@ -45,5 +46,7 @@ def _tokens(model: RetrievalModel, clips: ClipArrays) -> ClipArrays:
     device, found = model.encoder.scale.device, []
     for frames, mask in zip(clips.frames, clips.frame_mask, strict=True):
         given, real = torch.from_numpy(frames[None]).to(device), torch.from_numpy(mask[None]).to(device)
-        found.append(model.encoder.encode_frames(model.encoder.to_input(given), real).cpu().numpy())
+        tokens = model.encoder.encode_frames(model.encoder.to_input(given), real)
+        require_finite([("the tokens of a clip", tokens)], f"model {model.name}")
+        found.append(tokens.cpu().numpy())
     return ClipArrays(np.concatenate(found), clips.frame_mask)

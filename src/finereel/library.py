@@ -20,7 +20,7 @@ from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank, remove_bank
 from finereel.index.describe import rank_captions
 from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
-from finereel.index.faults import storage_errors
+from finereel.index.faults import storage_errors, typed_storage
 from finereel.index.fitting import fit_bank, refit
 from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
@@ -31,7 +31,7 @@ from finereel.index.opening import absolute, begin_library, open_store, prepare_
 from finereel.index.plan import Planner
 from finereel.index.ports import IndexedModel, SearchModel, VideoSource
 from finereel.index.presence import not_found
-from finereel.index.rebuild import begin_rebuild, finish_rebuild
+from finereel.index.rebuild import begin_rebuild, drop_replaced, finish_rebuild
 from finereel.index.repair import RepairReport, find_damage, repair
 from finereel.index.search import Searcher, SearchSettings, reading_of
 from finereel.index.settings import LibrarySettings
@@ -88,6 +88,7 @@ class Library:
         """End the decoding child process, if one runs. The library can be used again."""
         self._source.close()
 
+    @typed_storage("written")
     def add(
         self,
         paths: Iterable[str | Path],
@@ -127,6 +128,7 @@ class Library:
         gone = report.away or away(groups)
         return replace(report, away=gone, unknown=left_out.unknown, unreadable=left_out.unreadable)
 
+    @typed_storage("read")
     def search(self, text: str, top: int = 10, *, candidates: int | None = 200, per_video: int | None = 1) -> list[Hit]:
         """The clips that fit a text best, best first.
 
@@ -147,12 +149,14 @@ class Library:
             self._cached = None
             return self._searcher().search(model, text, settings)
 
+    @typed_storage("read")
     def reading(self, text: str) -> Reading:
         """What the model does not take in of a query: words that are cut or unknown, another language."""
         checked_query(text)
         self._existing()
         return reading_of(self._load_model(), text)
 
+    @typed_storage("read")
     def describe(self, video: str | Path, captions: Sequence[str]) -> list[CaptionHit]:
         """Captions ranked by how well they describe a video, best first.
 
@@ -171,11 +175,13 @@ class Library:
             raise NotAVideoError(f"{path}: no picture could be decoded")
         return rank_captions(model, model.encode_video(clips), captions)
 
+    @typed_storage("read")
     def status(self) -> LibraryStatus:
         """Counts, size on disk, model and normalisation."""
         store = self._existing()
         return library_status(self.path, store, Bank.load(store.folder))
 
+    @typed_storage("read")
     def doctor(self, *, verify: bool = False) -> list[Problem]:
         """Everything that is wrong: files that failed, are known in part or are gone, folders that are not here now,
         and damage to the library.
@@ -190,6 +196,7 @@ class Library:
                 raise
             return damage
 
+    @typed_storage("written")
     def repair(self) -> RepairReport:
         """Mend damage by bit rot or a power cut: every whole clip is kept, damaged files are set aside.
 
@@ -200,6 +207,7 @@ class Library:
         with writer_lock(self.path):
             return repair(self.path)
 
+    @typed_storage("written")
     def remove(self, paths: Iterable[str | Path], *, exclude: bool = True) -> int:
         """Forget videos, by file or by folder; returns how many. The video files stay where they are.
 
@@ -220,6 +228,7 @@ class Library:
             store.tidy()
         return removed
 
+    @typed_storage("written")
     def fit_normalization(self, captions: Sequence[str], *, temperature: float = 1.0, strength: float = 1.0) -> str:
         """Correct hubs (clips that fit everything) in every later search; returns the protocol, `bank:<hash>`.
 
@@ -234,12 +243,14 @@ class Library:
             bank.save(store.folder)
         return bank.name
 
+    @typed_storage("written")
     def remove_normalization(self) -> None:
         """Search with plain scores again."""
         self._existing()
         with self._writing(None) as store:
             remove_bank(store.folder)
 
+    @typed_storage("rebuilt")
     def rebuild(
         self,
         model: str | Path | SearchModel,
@@ -253,11 +264,13 @@ class Library:
         does so as well when videos could not be read this time (`unread`) or their folder is not here now (`away`).
         A fitted normalisation is fitted again with the same captions.
         """
-        old = self._existing()
+        self._existing()
         self._wanted, self._model = model, None
         fresh = self._load_model()
         settings = settings or AddSettings()
         with writer_lock(self.path):
+            old = self._existing()
+            drop_replaced(self.path, old)
             own = LibrarySettings.load(self.path).cut(settings.clip_seconds, old.snapshot(), self.path)
             own.save(self.path)
             store = begin_rebuild(self.path, old, _indexed(fresh))
@@ -300,6 +313,7 @@ class Library:
                 if model is None:
                     raise not_found(self.path)
                 store = begin_library(self.path, Manifest(_indexed(model)))
+            drop_replaced(self.path, store)
             prepare_writing(self.path, store)
             if model is not None:
                 _require_same_model(store, model, self.path)

@@ -21,19 +21,30 @@ from torch import Tensor, nn
 from finereel.alignment import make_head
 from finereel.alignment.base import DEFAULT_BUDGET_MIB, Head
 from finereel.config import ModelConfig, fingerprint, from_dict, to_dict
+from finereel.disk import writes
 from finereel.encoders import Encoder, encoder_from_description
 from finereel.encoders.clip import ClipEncoder, Stated, clip_from_config
+from finereel.encoders.fit import require_fit
 from finereel.encoders.patches import PatchSelector, Perturbation, make_scorer
 from finereel.encoders.prompts import make_prompts
 from finereel.encoders.temporal import SequentialTransformer, make_temporal, pool_frames
 from finereel.errors import CheckpointError, ModelError
 from finereel.features import PromptedText, PromptedVideo, Scores, TextFeatures, VideoFeatures, concatenate, widened
+from finereel.foreign_files import brief, is_folder, read_json_object
 from finereel.hub import from_hub
 from finereel.preprocessing import DECODED_SIDE, read_preprocessing
 from finereel.text import Tokenizer
 from finereel.text.settings import most_tokens
 from finereel.types import Frames
-from finereel.weights import ShapesOnly, load_strictly, read_weights
+from finereel.weights import (
+    load_strictly,
+    read_header,
+    read_weights,
+    refusals,
+    require_finite_features,
+    require_finite_scores,
+    sketched,
+)
 
 FORMAT = "finereel-model"
 FORMAT_VERSION = 1
@@ -183,19 +194,23 @@ class RetrievalModel(nn.Module):
         Gradients flow in training mode only.
         """
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
-            return self.head.score(text.coarse, video.coarse, self.encoder.scale, budget_mib)
+            return self._sound(self.head.score(text.coarse, video.coarse, self.encoder.scale, budget_mib))
 
     def score_fine(self, text: TextFeatures, video: VideoFeatures, budget_mib: int = DEFAULT_BUDGET_MIB) -> Scores:
         """T x V fine-grained scores, by the prompts and their own head; those of `score` where there are no prompts."""
         head, text, video = self._fine(text, video)
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
-            return head.score(text, video, self.encoder.scale, budget_mib)
+            return self._sound(head.score(text, video, self.encoder.scale, budget_mib))
 
     def score_groups(self, text: TextFeatures, video: VideoFeatures) -> Scores:
         """V x n fine-grained scores of n texts for each clip: text v * n + k against clip v and no other."""
         head, text, video = self._fine(text, video)
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
-            return head.score_groups(text, video, self.encoder.scale)
+            return self._sound(head.score_groups(text, video, self.encoder.scale))
+
+    def _sound(self, scores: Scores) -> Scores:
+        """The scores; ModelError where they are not finite. Training looks at its loss instead."""
+        return scores if self.training else require_finite_scores(scores, self.name)
 
     def _fine(self, text: TextFeatures, video: VideoFeatures) -> tuple[Head, TextFeatures, VideoFeatures]:
         """The head of the fine-grained score and what it reads."""
@@ -224,9 +239,8 @@ class RetrievalModel(nn.Module):
         device = self.encoder.scale.device
         ids, mask = torch.from_numpy(tokens.ids).to(device), torch.from_numpy(tokens.mask).to(device)
         starts = range(0, max(1, len(texts)), _TEXTS_PER_BATCH)
-        return concatenate(
-            [self._cropped_text(ids[s : s + _TEXTS_PER_BATCH], mask[s : s + _TEXTS_PER_BATCH]) for s in starts]
-        )
+        batches = [self._cropped_text(ids[s : s + _TEXTS_PER_BATCH], mask[s : s + _TEXTS_PER_BATCH]) for s in starts]
+        return require_finite_features(concatenate(batches), self.name)
 
     def _cropped_text(self, ids: Tensor, mask: Tensor) -> TextFeatures:
         """Features without computing columns that are padding in every row (attention is causal: nothing changes).
@@ -248,7 +262,7 @@ class RetrievalModel(nn.Module):
         if not clips:
             raise ValueError("encode_video needs at least one clip, got an empty list")
         self.eval()
-        return concatenate([self.video_features(*self._clip_input(clip)) for clip in clips])
+        return self._joined([self.video_features(*self._clip_input(clip)) for clip in clips])
 
     @torch.no_grad()
     def encode_clips(self, frames: Shaped[np.ndarray, "V F ..."], frame_mask: Bool[np.ndarray, "V F"]) -> VideoFeatures:
@@ -264,7 +278,10 @@ class RetrievalModel(nn.Module):
         given = torch.from_numpy(np.pad(frames, padding)).to(device)
         mask = torch.from_numpy(np.pad(frame_mask, padding[:2])).to(device)
         each = [slice(number, number + 1) for number in range(len(given))]
-        return concatenate([self.video_features(self.encoder.to_input(given[one]), mask[one]) for one in each])
+        return self._joined([self.video_features(self.encoder.to_input(given[one]), mask[one]) for one in each])
+
+    def _joined(self, clips: list[VideoFeatures]) -> VideoFeatures:
+        return require_finite_features(concatenate(clips), self.name)
 
     def _clip_input(self, clip: Frames) -> tuple[Tensor, Tensor]:
         if not isinstance(self.encoder, ClipEncoder):
@@ -294,6 +311,7 @@ class RetrievalModel(nn.Module):
     def _description(self) -> dict[str, Any]:
         return {"model": to_dict(self.config), self.encoder.kind: self.encoder.describe()}
 
+    @writes("directory")
     def save(self, directory: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Write a model directory; `dtype` is the precision of the stored weights (loading gives float32)."""
         folder = Path(directory)
@@ -334,18 +352,13 @@ def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:
     """
     name = str(path_or_id)
     folder = BUNDLED.get(name, Path(path_or_id))
-    if not folder.is_dir():
+    if not is_folder(folder):
         folder = from_hub(name, BUNDLED)
-    try:
-        described = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{folder}/config.json does not read as JSON ({error}); give a model directory"
-        ) from error
-    if not isinstance(described, dict):
-        raise CheckpointError(f"{folder}/config.json must hold an object, got {type(described).__name__}")
-    loader = _load_own if described.get("format") == FORMAT else _load_clip
-    return loader(folder, name, described).eval()
+    with refusals(f"{folder}/config.json"):
+        described = read_json_object(folder / "config.json")
+    with refusals(folder):
+        loader = _load_own if described.get("format") == FORMAT else _load_clip
+        return require_fit(loader(folder, name, described).eval())
 
 
 def keep_patches(model: RetrievalModel) -> None:
@@ -360,38 +373,44 @@ def keep_patches(model: RetrievalModel) -> None:
 def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
     if described.get("version") != FORMAT_VERSION:
         raise CheckpointError(
-            f"{folder} is a model of format version {described.get('version')}, this program reads {FORMAT_VERSION}; "
-            "update finereel, or export the model again"
+            f"{folder} is a model of format version {brief(described.get('version'))}, this program reads "
+            f"{FORMAT_VERSION}; update finereel, or export the model again"
         )
     if "model" not in described:
         raise CheckpointError(f"{folder}/config.json lacks 'model'; copy the model again")
+    if not isinstance(described.get("card") or {}, dict):
+        raise CheckpointError(f"{folder}/config.json: 'card' must be an object; copy the model again")
     config = from_dict(ModelConfig, described["model"])
     # An imported checkpoint brings no vocabulary; such a model encodes token ids, and its card says so.
     tokenizer = Tokenizer.load(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
-    weights = read_weights(folder / "model.safetensors")
-    with torch.device("meta"), ShapesOnly():  # shapes only: every number comes from the file
+    header = read_header(folder / "model.safetensors")
+
+    def make() -> RetrievalModel:
         encoder = encoder_from_description(described, config)
         model = RetrievalModel(encoder, config, tokenizer, name, described.get("card"))
-        if model.patches is None and any(name.startswith("patches.") for name in weights):
+        if model.patches is None and any(tensor.startswith("patches.") for tensor in header.shapes):
             keep_patches(model)
-    load_strictly(model, weights, str(folder))
+        return model
+
+    model: RetrievalModel = sketched(make, header.shapes, str(folder))
+    load_strictly(model, read_weights(header), str(folder))
     return model
 
 
 def _load_clip(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
     if described.get("model_type") != "clip":
         raise CheckpointError(
-            f"{folder} holds a model of type {described.get('model_type')!r}: expected a finereel model directory or a "
-            "CLIP-architecture one (model_type 'clip')"
+            f"{folder} holds a model of type {brief(described.get('model_type'))}: expected a finereel model directory "
+            "or a CLIP-architecture one (model_type 'clip')"
         )
     if not (folder / "model.safetensors").exists():
         raise CheckpointError(
             f"{folder} has no model.safetensors; convert its weights first "
             "(CLIPModel.from_pretrained(...).save_pretrained(...)): pickled weights are not loaded"
         )
-    with torch.device("meta"), ShapesOnly():
-        clip = clip_from_config(described)
-    load_strictly(clip, read_weights(folder / "model.safetensors"), str(folder), ignored=("position_ids",))
+    header, ignored = read_header(folder / "model.safetensors"), ("position_ids",)
+    clip = sketched(lambda: clip_from_config(described), header.shapes, str(folder), ignored)
+    load_strictly(clip, read_weights(header, ignored), str(folder), ignored)
     tokenizer, text = Tokenizer.load(folder), clip.config.text_config
     words = min(most_tokens(folder), text.max_position_embeddings)
     stated = Stated(read_preprocessing(folder, clip.config.vision_config.image_size), text.sentence_end)

@@ -56,7 +56,27 @@ def test_a_video_in_training_and_in_test_is_a_warning(tmp_path: Path) -> None:
 def test_two_videos_in_one_file_are_a_warning(tmp_path: Path) -> None:
     (tmp_path / "captions.csv").write_text("video,caption\na.mp4,x\na.avi,y\n")
     video = make_video(tmp_path / "a.mp4", Recipe(frames=3))
-    assert check("folder", tmp_path, tmp_path).warnings == (f"{video} is the file of 2 videos",)
+    wanted = f"all 'a.mp4' and all 'a.avi' are one file ({video}): remove one"
+    assert check("folder", tmp_path, tmp_path).warnings == (wanted,)
+
+
+def test_a_copy_in_another_split_is_a_warning_that_names_both(tmp_path: Path) -> None:
+    (tmp_path / "captions.csv").write_text("video,caption,split\na.mp4,x,train\nb.mp4,y,train\nc.mp4,z,test\n")
+    one = make_video(tmp_path / "a.mp4", Recipe(frames=3))
+    make_video(tmp_path / "b.mp4", Recipe(frames=4))
+    copy = tmp_path / "c.mp4"
+    copy.write_bytes(one.read_bytes())
+    [warning] = check("folder", tmp_path, tmp_path).warnings
+    wanted = (
+        f"train 'a.mp4' and test 'c.mp4' have the same bytes ({one} and {copy}): give both one split, or remove one"
+    )
+    assert warning == wanted
+
+
+def test_names_that_differ_in_case_alone_are_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "captions.csv").write_text("video,caption,split\nA.mp4,x,train\na.mp4,y,test\n")
+    [warning] = check("folder", tmp_path).warnings
+    assert warning.startswith("train 'A.mp4' and test 'a.mp4' differ in upper and lower case alone")
 
 
 def test_errors_are_errors(tmp_path: Path) -> None:

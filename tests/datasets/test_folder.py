@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import posixpath
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from finereel.datasets.base import Caption
 from finereel.errors import DataError
 
 NAMES = st.text("abc/-_.é 1", min_size=1, max_size=6).map(str.strip).filter(bool)
+SPELLED_ONCE = NAMES.filter(lambda name: unicodedata.normalize("NFC", posixpath.normpath(name)) == name)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30).filter(str.strip)
 
 
@@ -23,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(
-    split_of=st.dictionaries(NAMES, st.sampled_from(["train", "val", "test"]), min_size=1, max_size=4),
+    split_of=st.dictionaries(SPELLED_ONCE, st.sampled_from(["train", "val", "test"]), min_size=1, max_size=4),
     texts=st.lists(st.tuples(st.integers(0, 3), TEXTS), min_size=1, max_size=8),
 )
 def test_csv_and_jsonl_give_what_was_written(
@@ -67,12 +70,21 @@ def test_ids_and_splits_may_be_left_out(tmp_path: Path) -> None:
         (("id,video,caption,split", "1,a,x,train", "1,b,y,val"), "line 3: the id '1' stands there already .line 2."),
         (("id,video,caption", "a#0,b,x", ",a,y"), "line 3: 'id' is empty"),
         (("video,caption,split", "a,x,"), "line 2: 'split' is empty"),
+        (("video,caption", 'a.mp4,"a horse runs', "b.mp4,two astronauts"), "line 2: not CSV .*quote texts that hold"),
+        (("video,caption", "a.mp4,a horse, brown"), "line 2: expected 2 fields .'video, caption'., got 3"),
         (("video;caption", "a;x"), "line 1: expected the columns video, caption; no video, caption in 'video;caption'"),
     ],
 )
 def test_mistakes(tmp_path: Path, lines: tuple[str, ...], complaint: str) -> None:
     with pytest.raises(DataError, match=complaint):
         load_lines(tmp_path, *lines)
+
+
+def test_a_spreadsheet_with_commas_quotes_and_lines_in_its_texts(tmp_path: Path) -> None:
+    text = '\ufeffvideo,caption\r\na.mp4,"a horse, brown, ""fast""\r\nruns"\r\nb.mp4,two astronauts\r\n'
+    (tmp_path / "captions.csv").write_bytes(text.encode())
+    found = load("folder", tmp_path).split("all").captions
+    assert [caption.text for caption in found] == ['a horse, brown, "fast"\r\nruns', "two astronauts"]
 
 
 def test_files_that_are_no_captions(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from finereel.datasets.base import Caption, Dataset, Split
 from finereel.evaluation.gallery import Coverage, ScoredSplit
-from finereel.evaluation.intervals import Bootstrap
+from finereel.evaluation.intervals import DEFAULT_CONFIDENCE
 from finereel.evaluation.provenance import Environment
 from finereel.evaluation.record import DatasetFacts, ModelFacts, RunRecord, gallery_scores, query_ranks
 from finereel.evaluation.retrieval import FUSED, EvaluationSettings, corrected_scores, evaluate_scores
@@ -30,7 +30,7 @@ def make_record(scores: np.ndarray, name: str = "run", split: Split | None = Non
         {"video_sentence": 1.0},
         Coverage(split.hash, videos, texts, {}, 0),
     )
-    settings = EvaluationSettings({}, Bootstrap(samples=40), scored.weights)
+    settings = EvaluationSettings({}, DEFAULT_CONFIDENCE, scored.weights)
     result = evaluate_scores(scored.scores, scored.relation, settings)
     fused = {way: corrected_scores(scored.scores, way, settings)[FUSED] for way in DIRECTIONS}
     rows = {
@@ -43,7 +43,7 @@ def make_record(scores: np.ndarray, name: str = "run", split: Split | None = Non
         model=ModelFacts(name, f"fingerprint of {name}", "ucofia", 32, 12, scored.weights, {}),
         source={"source": "toy"},
         normalization={"name": protocol},
-        seeds={"bootstrap": 0},
+        seeds={"bank": 0},
         results=rows,
         queries=query_ranks(scored, result),
         environment=Environment("1", "2", "3", "4", "toy", "cpu", 1, ""),

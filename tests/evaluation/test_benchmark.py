@@ -10,14 +10,14 @@ from finereel.datasets.base import CaptionProtocol, Dataset
 from finereel.errors import ConfigError
 from finereel.evaluation.benchmark import BenchmarkSettings, benchmark
 from finereel.evaluation.gallery import score_split
-from finereel.evaluation.intervals import Bootstrap
+from finereel.evaluation.intervals import DEFAULT_CONFIDENCE
 from finereel.evaluation.metrics import ranks, retrieval_metrics
 from finereel.evaluation.normalizing import BankSettings
 from finereel.evaluation.retrieval import EvaluationSettings, evaluate_scores
 
 SPLITS = {"train": make_split("train", 60, 2), "val": make_split("val", 40), "test": make_split("test", 30, 2)}
 DATASET = Dataset("toy", SPLITS, CaptionProtocol(texts="multiple"))
-QUICK = BenchmarkSettings(bootstrap=Bootstrap(samples=50), banks=BankSettings(texts=50, videos=30, held_out=20))
+QUICK = BenchmarkSettings(confidence=DEFAULT_CONFIDENCE, banks=BankSettings(texts=50, videos=30, held_out=20))
 
 
 def settings(**changes: object) -> BenchmarkSettings:
@@ -28,7 +28,7 @@ def test_the_record_holds_the_results_of_the_scores() -> None:
     record = benchmark(ToyModel(spread=2.0), DATASET, ToySource(), QUICK)
     scored = score_split(ToyModel(spread=2.0), SPLITS["test"], ToySource())
     expected = evaluate_scores(
-        scored.scores, scored.relation, EvaluationSettings({}, QUICK.bootstrap, {**scored.weights})
+        scored.scores, scored.relation, EvaluationSettings({}, QUICK.confidence, {**scored.weights})
     ).as_dict()
     assert record.results == expected
     assert record.row("text_to_video")["queries"] == 60
@@ -100,5 +100,5 @@ def test_a_lone_test_split_can_be_normalised_without_a_bank(tmp_path: Path) -> N
 
 def test_seeds_and_settings_are_told() -> None:
     record = benchmark(ToyModel(), DATASET, ToySource(), settings(name="run 3", training_seed=3, keep_scores=False))
-    assert record.seeds == {"training": 3, "bootstrap": 0, "bank": 0}
+    assert record.seeds == {"training": 3, "bank": 0}
     assert (record.name, record.scores, record.reload_verified) == ("run 3", None, False)

@@ -16,7 +16,7 @@ from gallery_doubles import ToyModel, ToySource, make_split
 from finereel.datasets.base import Dataset
 from finereel.errors import DataError
 from finereel.evaluation.benchmark import BenchmarkSettings, benchmark
-from finereel.evaluation.intervals import Bootstrap
+from finereel.evaluation.intervals import DEFAULT_CONFIDENCE
 from finereel.evaluation.record import GalleryScores, RunRecord
 from finereel.evaluation.record_files import RANKS, RECORD, SCORES, load_record, save_record
 
@@ -24,7 +24,7 @@ DATASET = Dataset("toy", {"test": make_split("test", 12, 2)}, selection=None)
 
 
 def make() -> RunRecord:
-    settings = BenchmarkSettings(bootstrap=Bootstrap(samples=20))
+    settings = BenchmarkSettings(confidence=DEFAULT_CONFIDENCE)
     return benchmark(ToyModel(spread=2.0), DATASET, ToySource({"test-1": "broken"}), settings)
 
 

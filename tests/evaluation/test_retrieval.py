@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from finereel.errors import ConfigError, DataError
-from finereel.evaluation.intervals import Bootstrap
+from finereel.evaluation.intervals import DEFAULT_CONFIDENCE
 from finereel.evaluation.metrics import retrieval_metrics
 from finereel.evaluation.pooling import pool_captions
 from finereel.evaluation.published import published_multi_caption_metrics
@@ -23,7 +23,7 @@ from finereel.features import Scores
 from finereel.normalization import per_granularity
 
 GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "metrics.npz")
-QUICK = EvaluationSettings(bootstrap=Bootstrap(samples=50))
+QUICK = EvaluationSettings(confidence=DEFAULT_CONFIDENCE)
 RNG = np.random.default_rng(0)
 PARTS = {"video_sentence": RNG.standard_normal((8, 8)), "patch_word": RNG.standard_normal((8, 8))}
 
@@ -78,7 +78,7 @@ def test_a_relation_lets_any_right_text_count() -> None:
 def test_normalisation_is_per_direction_and_labelled() -> None:
     banks = {name: RNG.standard_normal((20, 8)) * 2 for name in PARTS}
     normalizer = per_granularity("sinkhorn", list(PARTS)).fit(banks, bank_id="train")
-    settings = EvaluationSettings({"text_to_video": normalizer}, bootstrap=None)
+    settings = EvaluationSettings({"text_to_video": normalizer}, confidence=None)
     result, raw = evaluate_scores(PARTS, settings=settings), evaluate_scores(PARTS, settings=QUICK)
     corrected = normalizer.apply(PARTS)
     assert result.text_to_video["patch_word"].metrics == retrieval_metrics(corrected["patch_word"])

@@ -13,7 +13,7 @@ from finereel.features import Scores, TextFeatures, VideoFeatures
 from finereel.reelworld.export import VideoFormat, write
 from finereel.types import Frames
 
-QUICK = EvaluationSettings(bootstrap=None)
+QUICK = EvaluationSettings(confidence=None)
 
 
 class Knower:

@@ -100,8 +100,14 @@ def test_other_settings_are_refused_before_anything_is_loaded(tmp_path: Path) ->
     path, other = tmp_path / "checkpoint.pt", parts(1)
     Checkpoint(path, {"steps": "6", "seed": "0"}).save(parts(0), RunState())
     before = other["model"].weight.clone()
-    with pytest.raises(ConfigError, match="seed was 0 and is not set; steps was 6 and is 8"):
+    with pytest.raises(
+        ConfigError, match=r"seed was 0 and is not set; steps was 6 and is 8.*keeps its length"
+    ) as caught:
         Checkpoint(path, {"steps": "8"}).restore(other)
+    assert f"another folder, which may start from the model of this one ({tmp_path / 'best'})" in str(caught.value)
+    with pytest.raises(ConfigError) as caught:
+        Checkpoint(path, {"steps": "6", "seed": "1"}).restore(other)
+    assert "length" not in str(caught.value)
     assert torch.equal(other["model"].weight, before)
 
 

@@ -28,7 +28,7 @@ def compare(
 
     Example: finereel compare runs/old runs/new
 
-    Differences are in points of R@K with a bootstrap interval over videos; p-values come from random sign flips and
+    Differences are in points of R@K with an interval by video; p-values come from random sign flips and
     are corrected for the number of comparisons (Holm). Runs on other videos or captions are refused.
     """
     from finereel.evaluation.compare import CompareSettings

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from finereel.disk import writes
 from finereel.errors import VideoError
 from finereel.types import Hit, Window
 from finereel.video import ClipPlan, VideoReader
@@ -28,6 +29,7 @@ class SheetRow:
     word: str = ""
 
 
+@writes("path")
 def draw_sheet(rows: Sequence[SheetRow], path: Path, columns: int = 5, kind: str = "PNG") -> None:
     """Write the picture to `path` as a file of Pillow's format `kind`; every row shows its first `columns` hits.
 

@@ -1,6 +1,5 @@
 """Is a data set complete? Splits with their hashes, videos that are missing or broken, and what differs from papers."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -9,6 +8,7 @@ from typing import Any
 
 from finereel.datasets import PUBLISHED, load
 from finereel.datasets.base import Dataset, SplitSize
+from finereel.datasets.leaks import role, same_but_case, same_file
 from finereel.datasets.videos import check_videos, find_videos
 
 
@@ -60,13 +60,12 @@ def check(
     facts = {
         name: SplitFacts(len(split.videos), len(split.captions), split.hash) for name, split in dataset.splits.items()
     }
-    warnings = [*_differences(facts, PUBLISHED[name]), *_overlaps(dataset)]
+    warnings = [*_differences(facts, PUBLISHED[name]), *_overlaps(dataset), *map(str, same_but_case(dataset))]
     if videos is None:
         return CheckReport(facts, None, None, tuple(warnings))
     ids = list(dict.fromkeys(video for split in dataset.splits.values() for video in split.videos))
     found = find_videos(videos, ids)
-    shared = {path: count for path, count in Counter(found.values()).items() if count > 1}
-    warnings += [f"{path} is the file of {count} videos" for path, count in shared.items()]
+    warnings += map(str, sorted(same_file(dataset, found), key=lambda twice: not twice.leak))
     missing = tuple(video for video in ids if video not in found)
     return CheckReport(facts, missing, check_videos(found, progress=progress), tuple(warnings))
 
@@ -88,8 +87,7 @@ def _differences(facts: Mapping[str, SplitFacts], published: Mapping[str, SplitS
 
 def _overlaps(dataset: Dataset) -> Iterator[str]:
     """A video in training and in evaluation makes results worthless; two training lists, or two tests, may overlap."""
-    roles = {name: name.split("_")[0] for name in dataset.splits}
     for one, other in combinations(dataset.splits, 2):
         both = set(dataset.splits[one].videos) & set(dataset.splits[other].videos)
-        if both and roles[one] != roles[other]:
+        if both and role(one) != role(other):
             yield f"{one} and {other} share {len(both):,} videos, such as {min(both)}"

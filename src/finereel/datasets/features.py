@@ -23,7 +23,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from finereel.datasets.base import ClipArrays
+from finereel.disk import writes
 from finereel.errors import DataError
+from finereel.foreign_files import read_npz
 
 _SUFFIXES = (".npz", ".safetensors")
 _KINDS = (np.int8, np.float16, np.float32)
@@ -148,6 +150,7 @@ def read_token_file(path: Path) -> TokenFile:
     )
 
 
+@writes("path")
 def write_token_file(path: Path, ids: Sequence[str], clips: ClipArrays) -> None:
     """Tokens (V, F, 1 + P, E) with the frame's own first, in half precision, as a file that a `FeatureStore` reads.
 
@@ -166,9 +169,8 @@ def write_token_file(path: Path, ids: Sequence[str], clips: ClipArrays) -> None:
 
 def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError) as error:
+        arrays = read_npz(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} does not read as npz without pickles ({error}); write it with numpy.savez") from error
     return arrays, [str(name) for name in arrays.pop("ids", np.empty(0, dtype=str)).tolist()]
 
@@ -178,9 +180,9 @@ def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
             ids: Any = json.loads((file.metadata() or {}).get("ids", "[]"))
-    except (OSError, SafetensorError, ValueError) as error:
+            return arrays, [str(name) for name in ids]
+    except (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError) as error:
         raise DataError(f"{path} does not read as safetensors ({error}); copy it again") from error
-    return arrays, [str(name) for name in ids]
 
 
 def _digest(files: Sequence[TokenFile]) -> str:

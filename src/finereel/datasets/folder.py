@@ -5,7 +5,7 @@
 
 `video` is a path below the folder of the videos, with or without its extension. `split` (without it everything is the
 split `all`) and `id` (a name of the caption, one in the whole file) may be left out; other columns are not read. A
-video belongs to one split.
+video belongs to one split, however it is spelled: `./a.mp4` is `a.mp4`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from finereel.datasets.base import CaptionProtocol, Dataset, SplitSize
 from finereel.datasets.captions import CaptionTable
+from finereel.datasets.leaks import spelling
 from finereel.errors import DataError
 from finereel.rows import Row, need_file, quoted, read_csv, read_jsonl
 
@@ -44,13 +45,15 @@ def _rows(path: Path) -> Iterator[Row]:
 
 def _by_split(rows: Iterable[Row]) -> dict[str, CaptionTable]:
     tables: dict[str, CaptionTable] = {}
-    split_of: dict[str, str] = {}
+    first_of: dict[str, tuple[str, str]] = {}
     names = CaptionTable()
     for row in rows:
         video = row.name("video")
         split = row.name("split") if "split" in row.values else ALL
-        if split_of.setdefault(video, split) != split:
-            raise row.error(f"{quoted(video)} is in split {quoted(split_of[video])} too; a video has one split")
+        before, other = first_of.setdefault(spelling(video), (video, split))
+        if other != split:
+            spelled = "" if before == video else f", spelled {quoted(before)}"
+            raise row.error(f"{quoted(video)} is in split {quoted(other)} too{spelled}; a video has one split")
         own = row.name("id") if "id" in row.values else None
         if own is not None:
             names.claim(row, own)

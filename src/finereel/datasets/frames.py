@@ -28,6 +28,7 @@ from finereel import __version__
 from finereel.config import fingerprint
 from finereel.datasets.base import ClipArrays
 from finereel.datasets.videos import find_videos
+from finereel.disk import writes
 from finereel.encoders.pixels import to_squares
 from finereel.errors import BrokenVideoError, ConfigError, DataError, NotAVideoError, VideoError
 from finereel.preprocessing import DECODED_SIDE, Preprocessing
@@ -138,6 +139,11 @@ class FrameStore:
         entries = {video: self._entry(self._paths[video]) for video in videos if video in self._paths}
         reasons |= self._decode({video: entry for video, entry in entries.items() if not self._intact(entry)})
         return {video: reasons[video] for video in videos if video in reasons}
+
+    def files(self, videos: Sequence[str]) -> Mapping[str, Path]:
+        """The file of each of these videos that has one, by id."""
+        self._find(videos)
+        return {video: self._paths[video] for video in videos if video in self._paths}
 
     def read(self, videos: Sequence[str]) -> ClipArrays:
         """Pixels UInt8 (V, F, H, H, 3), black where a clip has fewer than F frames. DataError for one without any."""
@@ -265,6 +271,7 @@ def _whole(entry: Path, settings: FrameSettings) -> bool:
     )
 
 
+@writes("path")
 def _write(path: Path, data: bytes) -> None:
     """Beside, then renamed; the name is this thread's own, so that processes do not write into one another's file."""
     path.parent.mkdir(parents=True, exist_ok=True)

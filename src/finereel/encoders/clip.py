@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 
+from finereel.encoders.clip_values import check_picture, checked_clip_values
 from finereel.encoders.geometry import ClipGeometry
 from finereel.encoders.pixels import normalize_pixels, to_pixels
 from finereel.encoders.prompts import Prompts, read_block
@@ -227,5 +228,7 @@ class ClipEncoder(nn.Module):
 
 
 def clip_from_config(values: Mapping[str, Any]) -> ClipTowers:
-    """Freshly initialised towers from a `transformers` CLIP config dictionary."""
-    return ClipTowers(ClipGeometry.from_values(values))
+    """Freshly initialised towers from a `transformers` CLIP config dictionary; see `checked_clip_values`."""
+    geometry = ClipGeometry.from_values(checked_clip_values(values))
+    check_picture(geometry.vision_config)
+    return ClipTowers(geometry)

@@ -12,13 +12,15 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from finereel.config import to_dict
+from finereel.config import require_between, to_dict
 from finereel.encoders.bag_of_words import BagOfWords
 from finereel.encoders.geometry import TextGeometry
 from finereel.encoders.prompts import Prompts, pool_by_query
 from finereel.encoders.text_tower import encode_tokens
 from finereel.encoders.towers import TextTower
 from finereel.errors import ConfigError
+
+_HEAD_WIDTH = 64
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,17 @@ class FeatureGeometry:
     text_blocks: int = 2
     text_positions: int = 77
     bag_of_words: bool = False
+
+    def __post_init__(self) -> None:
+        widths = dict.fromkeys(("dim", "token_dim", "text_width", "tokens_per_frame"), (1, 16_384))
+        sizes = {"vocab_size": (3, 1 << 20), "hidden": (0, 65_536), "text_blocks": (0, 128)}
+        require_between(self, widths | sizes | {"text_positions": (2, 16_384)})
+        require_between(self, dict.fromkeys(("dropout", "patch_dropout"), (0.0, 0.99)))
+        if self.text_width % _heads(self.text_width):
+            raise ConfigError(
+                f"text_width {self.text_width} does not divide among its {_heads(self.text_width)} attention heads: "
+                "take a multiple of 64"
+            )
 
 
 class FeatureEncoder(nn.Module):
@@ -179,11 +192,15 @@ class TokenAdapter(nn.Module):
         return adapted + wide
 
 
+def _heads(width: int) -> int:
+    return max(1, width // _HEAD_WIDTH)
+
+
 def _text_geometry(geometry: FeatureGeometry) -> TextGeometry:
     return TextGeometry(
         hidden_size=geometry.text_width,
         intermediate_size=4 * geometry.text_width,
-        num_attention_heads=max(1, geometry.text_width // 64),
+        num_attention_heads=_heads(geometry.text_width),
         num_hidden_layers=geometry.text_blocks,
         projection_dim=geometry.dim,
         vocab_size=geometry.vocab_size,

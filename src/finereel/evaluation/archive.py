@@ -6,7 +6,6 @@ This finds accidents and careless edits; it is no signature. Pickles are refused
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from finereel.disk import writes
 from finereel.errors import DataError
+from finereel.foreign_files import ForeignFileError, read_npz
 
 RECORD = "record.json"
 _MAX_JSON_BYTES = 64 << 20
@@ -52,6 +53,7 @@ def read_archive(folder: Path, form: ArchiveFormat, built: Callable[[dict[str, A
         raise DataError(f"{folder / RECORD} lacks something or holds the wrong kind of it ({error!r})") from error
 
 
+@writes("folder")
 def write_archive(folder: Path, described: Mapping[str, Any], contents: Mapping[str, bytes]) -> None:
     """Write files and their description with their hashes under `sha256`; it comes last, so that a folder without it
     is no record."""
@@ -81,9 +83,8 @@ def read_packed(folder: Path, name: str, hashes: Mapping[str, str]) -> dict[str,
     if hashlib.sha256(content).hexdigest() != hashes.get(name):
         raise DataError(f"{name} is not the file that {RECORD} was written with; copy the folder again, or evaluate")
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        return read_npz(content)
+    except ForeignFileError as error:
         raise DataError(f"{name} does not read as npz without pickles ({error}); evaluate again") from error
 
 

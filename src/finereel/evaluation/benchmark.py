@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from finereel.config import ModelConfig
 from finereel.datasets.base import ClipSource, Dataset
 from finereel.evaluation.gallery import GalleryModel, OnProgress, encode_split, score_encoded, silent
-from finereel.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap
+from finereel.evaluation.intervals import DEFAULT_CONFIDENCE, Confidence
 from finereel.evaluation.normalizing import (
     DEFAULT_BANKS,
     RAW,
@@ -47,7 +47,7 @@ class BenchmarkSettings:
     split: str = "test"
     normalization: str = "none"
     banks: BankSettings = DEFAULT_BANKS
-    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
+    confidence: Confidence = DEFAULT_CONFIDENCE
     cache: Path | None = None
     name: str = ""
     training_seed: int | None = None
@@ -75,7 +75,7 @@ def benchmark(
     if settings.normalization != "none":
         data = _data(dataset, settings)
         fitted = Fitter(model, source, data, on_progress).fit(settings.normalization, encoded)
-    evaluation = EvaluationSettings(fitted.normalizers, settings.bootstrap, scored.weights)
+    evaluation = EvaluationSettings(fitted.normalizers, settings.confidence, scored.weights)
     result = evaluate_scores(scored.scores, scored.relation, evaluation)
     fused = {way: corrected_scores(scored.scores, way, evaluation)[FUSED] for way in DIRECTIONS}
     return RunRecord(
@@ -116,5 +116,5 @@ def model_facts(model: BenchmarkModel, weights: Mapping[str, float]) -> ModelFac
 
 
 def _seeds(settings: BenchmarkSettings) -> dict[str, int]:
-    seeds = {"bootstrap": settings.bootstrap.seed, "bank": settings.banks.seed}
+    seeds = {"bank": settings.banks.seed}
     return seeds if settings.training_seed is None else {"training": settings.training_seed, **seeds}

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from finereel.errors import ConfigError, DataError
-from finereel.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap, Interval
+from finereel.evaluation.intervals import DEFAULT_CONFIDENCE, PERCENT, Confidence, Interval
 from finereel.evaluation.record import RunRecord
 from finereel.evaluation.retrieval import FUSED
 from finereel.evaluation.significance import DEFAULT_FLIPS, Flips, holm, paired_test
@@ -23,7 +23,7 @@ class CompareSettings:
 
     k: int = 1
     level: float = 0.05
-    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
+    confidence: Confidence = DEFAULT_CONFIDENCE
     flips: Flips = DEFAULT_FLIPS
 
     def __post_init__(self) -> None:
@@ -105,7 +105,7 @@ def compare(records: Sequence[RunRecord], settings: CompareSettings = DEFAULT_CO
     for direction, number in pairs:
         asked = baseline.queries[direction]
         values = (_credit(records[number], direction, settings.k), _credit(baseline, direction, settings.k))
-        tests.append(paired_test(*values, np.array(asked.videos), settings.bootstrap, settings.flips))
+        tests.append(paired_test(*values, np.array(asked.videos), PERCENT, settings.confidence, settings.flips))
     adjusted = holm([test.p_value for test in tests])
     rows = [
         Difference(

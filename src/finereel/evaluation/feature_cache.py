@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from finereel.disk import writes
 from finereel.features import PromptedText, PromptedVideo, TextFeatures, VideoFeatures
 
 
@@ -46,9 +47,10 @@ class FeatureCache:
                 text(*(kept[f"text/{field.name}"] for field in fields(text))),
                 video(*(kept[f"video/{field.name}"] for field in fields(video))),
             )
-        except (FileNotFoundError, SafetensorError, KeyError, ValueError):
+        except (OSError, SafetensorError, LookupError, ValueError, TypeError, RuntimeError):
             return None
 
+    @writes("self.folder")
     def write(self, text: TextFeatures, video: VideoFeatures) -> None:
         """Keep the features."""
         kept: dict[str, Tensor] = {}

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from finereel.config import from_dict, to_dict
+from finereel.disk import writes
 from finereel.errors import DataError
 from finereel.evaluation.archive import RECORD, ArchiveFormat, packed, read_archive, read_packed, write_archive
 from finereel.evaluation.metrics import Ranks, summarise
@@ -29,6 +30,7 @@ RANKS, SCORES = "ranks.npz", "scores.npz"
 _NOT_METRICS = frozenset({"intervals", "protocol"})
 
 
+@writes("folder")
 def save_record(record: RunRecord, folder: Path) -> None:
     """Write a record's files; `record.json` last, so that a folder without it is no record."""
     contents = {RANKS: packed(_rank_arrays(record))}

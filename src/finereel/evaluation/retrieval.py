@@ -12,8 +12,16 @@ import numpy as np
 from jaxtyping import Int64, Shaped
 
 from finereel.errors import ConfigError, DataError
-from finereel.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap, Interval, bootstrap_intervals
-from finereel.evaluation.metrics import Ranks, RetrievalMetrics, ranks, recall_at, summarise
+from finereel.evaluation.intervals import (
+    DEFAULT_CONFIDENCE,
+    PERCENT,
+    RANK,
+    Confidence,
+    Interval,
+    mean_interval,
+    median_interval,
+)
+from finereel.evaluation.metrics import Ranks, RetrievalMetrics, ranks, summarise
 from finereel.evaluation.pooling import pool_captions
 from finereel.features import Scores
 from finereel.normalization import PerGranularity
@@ -29,7 +37,7 @@ Relation = np.ndarray | None
 class DirectionResult:
     """One row of a results table, with what is needed to redo its statistics.
 
-    intervals: bootstrap intervals of R@1, R@5, R@10, MdR and MnR. queries: the row (text) or column (video) behind
+    intervals: those of R@1, R@5, R@10, MdR and MnR. queries: the row (text) or column (video) behind
     every rank, which is also the resampling unit's name. protocol: what normalisation has seen.
     """
 
@@ -63,12 +71,12 @@ class EvaluationSettings:
     """How `evaluate_scores` evaluates.
 
     normalization: fitted normalisers per direction (a missing direction stays raw); each is applied per granularity
-        before fusing. bootstrap: None leaves out the intervals. weights: how plain matrices are fused, None for equal
+        before fusing. confidence: None leaves out the intervals. weights: how plain matrices are fused, None for equal
         weights (the published mean); `Scores` bring their own.
     """
 
     normalization: Mapping[str, PerGranularity] = field(default_factory=dict)
-    bootstrap: Bootstrap | None = DEFAULT_BOOTSTRAP
+    confidence: Confidence | None = DEFAULT_CONFIDENCE
     weights: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
@@ -116,8 +124,8 @@ def _evaluate_direction(
     rows = {}
     for name, matrix in corrected_scores(scores, direction, settings).items():
         ranked = rank(matrix, relation)
-        bootstrap = settings.bootstrap
-        intervals = {} if bootstrap is None else metric_intervals(ranked.ranks, ranked.clusters, bootstrap)
+        confidence = settings.confidence
+        intervals = {} if confidence is None else metric_intervals(ranked.ranks, ranked.clusters, confidence)
         rows[name] = DirectionResult(summarise(ranked.ranks), ranked.ranks, ranked.queries, intervals, protocol)
     return rows
 
@@ -153,15 +161,18 @@ def rank_texts(scores: np.ndarray, relation: Relation = None) -> Ranked:
 
 
 def metric_intervals(
-    found: Ranks, clusters: Shaped[np.ndarray, " Q"] | None = None, settings: Bootstrap = DEFAULT_BOOTSTRAP
+    found: Ranks,
+    clusters: Shaped[np.ndarray, " Q"] | None = None,
+    confidence: Confidence = DEFAULT_CONFIDENCE,
 ) -> dict[str, Interval]:
-    """Bootstrap intervals of R@1, R@5, R@10, MdR and MnR over queries, or over clusters of queries."""
-
-    def statistics(drawn: np.ndarray) -> np.ndarray:
-        return np.array([*(recall_at(drawn, k) for k in (1, 5, 10)), np.median(drawn), drawn.mean()])
-
-    intervals = bootstrap_intervals(found.expected, statistics, clusters, settings)
-    return dict(zip(("R@1", "R@5", "R@10", "MdR", "MnR"), intervals, strict=True))
+    """Intervals of R@1, R@5, R@10, MdR and MnR over queries, or over clusters of queries."""
+    ranks = found.expected
+    hits = {f"R@{k}": np.where(ranks <= k, 100.0, 0.0) for k in (1, 5, 10)}
+    return {
+        **{name: mean_interval(values, clusters, PERCENT, confidence) for name, values in hits.items()},
+        "MdR": median_interval(ranks, clusters, confidence),
+        "MnR": mean_interval(ranks, clusters, RANK, confidence),
+    }
 
 
 def _parts_and_weights(

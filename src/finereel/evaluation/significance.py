@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from finereel.errors import ConfigError, DataError
-from finereel.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap, Interval, paired_difference
+from finereel.evaluation.intervals import DEFAULT_CONFIDENCE, Confidence, Interval, Scale, paired_difference
 
 _EXACT_CLUSTERS = 14
 _FLIPS_AT_A_TIME = 256
@@ -18,7 +18,7 @@ _FLIPS_AT_A_TIME = 256
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Mean difference a - b with its bootstrap interval, and the two-sided p-value of no difference at all."""
+    """Mean difference a - b with its interval, and the two-sided p-value of no difference at all."""
 
     difference: float
     interval: Interval
@@ -44,17 +44,19 @@ def paired_test(
     first: np.ndarray,
     second: np.ndarray,
     clusters: np.ndarray | None = None,
-    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+    scale: Scale | None = None,
+    confidence: Confidence = DEFAULT_CONFIDENCE,
     flips: Flips = DEFAULT_FLIPS,
 ) -> PairedTest:
     """Compare two systems by one value per query, for instance 100 where the rank is 1 and 0 elsewhere.
 
-    clusters: (N,) labels; queries of one label are resampled and flipped together.
+    clusters: (N,) labels; queries of one label count and are flipped together. scale: of the values, see
+    `paired_difference`.
 
     >>> paired_test(np.array([100.0] * 6), np.zeros(6)).p_value
     0.03125
     """
-    found = paired_difference(first, second, clusters, bootstrap)
+    found = paired_difference(first, second, clusters, scale, confidence)
     return PairedTest(found.difference, found.interval, sign_flip_p_value(first - second, clusters, flips))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Shaped
 
 from finereel.errors import DataError
-from finereel.evaluation.intervals import Interval, mean_interval, wilson_interval
+from finereel.evaluation.intervals import SHARE, Interval, mean_interval
 
 ALL = "all"
 
@@ -68,7 +68,7 @@ def twin_accuracy(
 
     pos: (N,) part of speech of the changed word. A tied comparison counts one half (in the group, each of the four is
     decided by its own fair coin) and is reported. clusters: (N,) the scene behind every pair; pairs of one scene are
-    not independent, so with clusters the interval is a bootstrap over scenes, without it Wilson's.
+    not independent, so with clusters Wilson's interval counts scenes that answer alike as one.
 
     >>> one = TwinScores(np.array([2.0]), np.array([1.0]), np.array([2.0]), np.array([3.0]))
     >>> accuracy = twin_accuracy(one, ["verb"])["verb"]
@@ -116,6 +116,6 @@ def _accuracies(
 def _accuracy(comparisons: Float64[np.ndarray, "C N"], clusters: Shaped[np.ndarray, " N"] | None) -> Accuracy:
     credit = comparisons.prod(axis=0)
     tie_share = float(((comparisons == 0.5).any(axis=0) & (credit > 0)).mean())
-    share = wilson_interval(float(credit.sum()), len(credit)) if clusters is None else mean_interval(credit, clusters)
+    share = mean_interval(credit, clusters, SHARE)
     percent = Interval(100 * share.low, 100 * share.high, share.level)
     return Accuracy(100.0 * float(credit.mean()), percent, tie_share)

@@ -14,6 +14,7 @@ from pathlib import Path
 from finereel.datasets import msrvtt, worlds
 from finereel.datasets.base import ClipSource, Dataset, Split
 from finereel.datasets.features import FeatureStore
+from finereel.disk import writes
 from finereel.encoders import Encoder
 from finereel.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.errors import DataError, unknown_name
@@ -196,6 +197,7 @@ def _scenes(options: BedOptions) -> Dataset:
     return worlds.virtual(sizes, with_twins=True)
 
 
+@writes("folder")
 def _vocabulary(train: Split, folder: Path) -> Tokenizer:
     """4000 tokens learned from the training captions, once."""
     if not (folder / "tokenizer.json").exists():

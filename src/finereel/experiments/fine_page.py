@@ -10,7 +10,7 @@ from finereel.evaluation.finegrain.measure import WRONG_VIDEO
 from finereel.evaluation.finegrain.metrics import chance, group_ranks, per_caption
 from finereel.evaluation.finegrain.record import FineRecord
 from finereel.evaluation.finegrain.results import FineScores
-from finereel.evaluation.intervals import mean_interval
+from finereel.evaluation.intervals import SHARE, mean_interval
 from finereel.evaluation.record import RunRecord
 from finereel.evaluation.retrieval import FUSED
 from finereel.evaluation.significance import holm, paired_test
@@ -43,7 +43,7 @@ def fine_page(title: str, command: str, fine: Fine, coarse: Mapping[str, Sequenc
 
 
 _LEGEND = (
-    "MRR of the true caption among its negatives, mean over seeds; the interval is a 95 % bootstrap over videos. "
+    "MRR of the true caption among its negatives, mean over seeds; the interval is a 95 % interval by video. "
     "'Other clip' is the same model with the same texts against another clip: what it reaches there it has learned "
     "about texts and does not see; 'seen' is the difference. 'Text alone' is '+ word' trained and tested with the "
     "average clip in place of every clip. p: paired sign-flip test against the reference row, Holm over the table.\n"
@@ -74,7 +74,7 @@ def _set_table(rows: Mapping[str, Sequence[FineRecord]]) -> str:
     ]
     differences = _differences(own, videos)
     for row, values in own.items():
-        interval = mean_interval(values, videos)
+        interval = mean_interval(values, videos, SHARE)
         blind = float(other[row].mean())
         by_kind = " | ".join(f"{values[labels == kind].mean():.3f}" for kind in kinds)
         lines.append(
@@ -88,7 +88,7 @@ def _differences(own: Mapping[str, Float64[np.ndarray, " G"]], videos: np.ndarra
     """Difference from the reference row with its interval, and the corrected p, of all other rows."""
     reference = _reference(own)
     others = [row for row in own if row != reference]
-    found = [paired_test(own[row], own[reference], videos) for row in others]
+    found = [paired_test(own[row], own[reference], videos, SHARE) for row in others]
     corrected = holm([one.p_value for one in found]) if found else []
     return {
         row: f"{one.difference:+.3f} [{one.interval.low:+.3f}, {one.interval.high:+.3f}] | {p:.3f}"

@@ -15,6 +15,7 @@ from random import Random
 
 from finereel.datasets.base import Split
 from finereel.datasets.worlds import scene_of
+from finereel.disk import writes
 from finereel.errors import DataError
 from finereel.evaluation.finegrain.groups import Group, groups_of
 from finereel.experiments.beds import Bed, BedOptions, FineMaterial
@@ -117,6 +118,7 @@ def _of_scenes(split: Split, side: Side) -> Iterator[Negative]:
         yield from scene_negatives(caption, scene, side=side)
 
 
+@writes("options.work")
 def _of_captions(split: Split, side: Side, options: BedOptions) -> Iterator[Negative]:
     """Made once, then read from the work folder, one by one: a million for some thousand clips."""
     path = options.work / f"negatives-{split.hash}-{side}.jsonl"

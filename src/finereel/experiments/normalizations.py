@@ -95,5 +95,5 @@ class _Bias:
 
 def _ranks(scored: ScoredSplit, parts: Parts) -> dict[str, QueryRanks]:
     corrected = ScoredSplit(scored.split, parts, scored.weights, scored.coverage)
-    result = evaluate_scores(parts, scored.relation, EvaluationSettings(bootstrap=None, weights=scored.weights))
+    result = evaluate_scores(parts, scored.relation, EvaluationSettings(confidence=None, weights=scored.weights))
     return {_DIRECTION: query_ranks(corrected, result)[_DIRECTION]}

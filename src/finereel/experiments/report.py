@@ -57,7 +57,7 @@ def run_card(records: Sequence[RunRecord], protocols: Sequence[str] = ()) -> str
         f"Data set {facts.name}, split {facts.split} (hash {facts.split_hash}), coverage {facts.coverage} videos, "
         f"{facts.captions} captions ({facts.texts}). Clips: {', '.join(f'{k} {v}' for k, v in first.source.items())}. "
         f"Seeds {', '.join(map(str, seeds))}. R@1 and its interval are means over seeds; the interval is a 95 % "
-        "bootstrap over videos, 'over seeds' a standard deviation, p a paired sign-flip test with Holm's correction "
+        "interval by video, 'over seeds' a standard deviation, p a paired sign-flip test with Holm's correction "
         f"over the table. Protocols: {', '.join(protocols)}. Models were chosen on the validation split and read back "
         f"from their files before they were evaluated, once. finereel {environment.finereel}, torch "
         f"{environment.torch}, {environment.platform}, {environment.device}.\n"

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from finereel.errors import DataError
-from finereel.evaluation.intervals import Interval, mean_interval
+from finereel.evaluation.intervals import PERCENT, Interval, mean_interval
 from finereel.evaluation.significance import holm, paired_test
 
 CUTS = (1, 5, 10)
@@ -18,7 +18,7 @@ CUTS = (1, 5, 10)
 class Line:
     """One row of one direction. Percent, over Q queries of which every seed ranked all.
 
-    recall: R@1, R@5, R@10, each the mean over seeds; median_rank: mean of the seeds' medians; interval: 95 % bootstrap
+    recall: R@1, R@5, R@10, each the mean over seeds; median_rank: mean of the seeds' medians; interval: 95 % interval
     of R@1 over queries; spread: standard deviation of R@1 over seeds, None for one seed; difference: R@1 minus the
     reference row's, with its interval; p: Holm-corrected over the table (None in the reference row).
     """
@@ -49,7 +49,7 @@ Ranks = Mapping[str, Sequence[np.ndarray]]
 def table(ranks: Ranks, reference: str, clusters: np.ndarray | None = None) -> tuple[Line, ...]:
     """One line per variant, in order.
 
-    clusters: (Q,) labels; queries of one label (captions of one video) are resampled together.
+    clusters: (Q,) labels; queries of one label (captions of one video) that answer alike count as one.
     Raises DataError when the reference or a rank is missing.
 
     >>> perfect, poor = np.ones(40), np.full(40, 3.0)
@@ -60,7 +60,7 @@ def table(ranks: Ranks, reference: str, clusters: np.ndarray | None = None) -> t
         raise DataError(f"a table needs its reference {reference!r} and the same queries in every row: {sorted(ranks)}")
     hits = {name: _hits(seeds, 1) for name, seeds in ranks.items()}
     others = [name for name in ranks if name != reference]
-    compared = {name: paired_test(hits[name], hits[reference], clusters) for name in others}
+    compared = {name: paired_test(hits[name], hits[reference], clusters, PERCENT) for name in others}
     corrected = dict(zip(others, holm([found.p_value for found in compared.values()]), strict=True))
     lines = []
     for name, seeds in ranks.items():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from finereel.evaluation.intervals import mean_interval
+from finereel.evaluation.intervals import PERCENT, SHARE, Scale, mean_interval
 from finereel.evaluation.retrieval import FUSED
 from finereel.experiments.fine_page import reciprocal_ranks
 from finereel.experiments.fine_run import FineResult
@@ -15,17 +15,17 @@ Point = tuple[float, float, float]
 
 
 def recall(seeds: Sequence[FineResult]) -> Point:
-    """R@1, text to video, in percent; mean over seeds, bootstrap over videos."""
+    """R@1, text to video, in percent; mean over seeds, interval by video."""
     found = [seed.coarse.queries["text_to_video"] for seed in seeds]
     hits = np.mean([100.0 * (queries.ranks[FUSED].expected == 1) for queries in found], axis=0)
     _, videos = np.unique(found[0].videos, return_inverse=True)
-    return _point(hits, videos)
+    return _point(hits, videos, PERCENT)
 
 
 def reciprocal(seeds: Sequence[FineResult], name: str) -> Point:
     """MRR on the test set called `name`."""
     values, videos = reciprocal_ranks([seed.fine[name] for seed in seeds])
-    return _point(values, videos)
+    return _point(values, videos, SHARE)
 
 
 def draw_trade_off(rows: Mapping[str, Sequence[FineResult]], path: Path) -> None:
@@ -57,8 +57,8 @@ def draw_trade_off(rows: Mapping[str, Sequence[FineResult]], path: Path) -> None
     figure.savefig(path, dpi=110)
 
 
-def _point(values: np.ndarray, videos: np.ndarray) -> Point:
-    interval = mean_interval(values, videos)
+def _point(values: np.ndarray, videos: np.ndarray, scale: Scale) -> Point:
+    interval = mean_interval(values, videos, scale)
     return float(values.mean()), interval.low, interval.high
 
 

@@ -25,7 +25,7 @@ from finereel.training.settings import TrainingSettings
 from finereel.training.trainer import Progress, train
 
 OnStep = Callable[[Progress], None]
-_NO_INTERVALS = EvaluationSettings(bootstrap=None)
+_NO_INTERVALS = EvaluationSettings(confidence=None)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from jaxtyping import Float32, Float64
 from finereel.disk import sync_folder
 from finereel.errors import DamagedLibraryError, LibraryError
 from finereel.features import VideoFeatures
+from finereel.foreign_files import parse_json_object, read_npz
 from finereel.index.durable import replace_file
 from finereel.index.head import mark_normalized, read_head
 from finereel.index.ports import SearchModel
@@ -126,11 +127,13 @@ class Bank:
         if content[-TRAILER:-4] == MAGIC and content[-TRAILER:] != _trailer(content[:-TRAILER]):
             raise _damaged(path, "its checksum differs")
         try:
-            # From memory: numpy leaves a damaged file open.
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                described = json.loads(str(arrays["described"]))
-                normalizers = per_granularity_from_dict(described["normalizers"])
-                return cls(tuple(described["captions"]), normalizers, arrays["clip_ids"], arrays["biases"])
+            arrays = read_npz(content)
+            described = parse_json_object(str(arrays["described"]))
+            normalizers = per_granularity_from_dict(described["normalizers"])
+            clip_ids, biases = arrays["clip_ids"], arrays["biases"]
+            if biases.shape != (len(clip_ids), len(normalizers.parts)) or not np.isfinite(biases).all():
+                raise ValueError(f"expected a finite bias per clip and granularity, got the shape {biases.shape}")
+            return cls(tuple(map(str, described["captions"])), normalizers, clip_ids, biases)
         except Exception as error:  # whatever numpy and zipfile make of it
             raise _damaged(path, str(error)) from error
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from finereel.disk import first_line
 from finereel.errors import DamagedLibraryError, FinereelError
-from finereel.index.faults import first_line, storage_errors
+from finereel.index.faults import storage_errors
 
 _SYSTEM = re.compile(r"\(os error (\d+)\)")
 

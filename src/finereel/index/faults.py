@@ -1,11 +1,28 @@
-"""Storage failures as typed errors."""
+"""Storage failures of a library as LibraryError: path, cause in words, and what to do."""
 
+import errno
+import functools
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
 
+from finereel.disk import CAUSES, cause_of, first_line, refusal, sharing
 from finereel.errors import FinereelError, LibraryError
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+@runtime_checkable
+class HasPath(Protocol):
+    """An object for a folder, such as a library."""
+
+    path: Path
+
+
+Owner = TypeVar("Owner", bound=HasPath)
 
 
 @contextmanager
@@ -18,12 +35,54 @@ def storage_errors(folder: Path, done: str) -> Iterator[None]:
     except FinereelError:
         raise
     except (OSError, RuntimeError, ValueError) as error:
-        raise LibraryError(
-            f"the library in {folder} could not be {done} ({first_line(error)}); what was committed before is safe. "
-            "Check free disk space and permissions, then run the same command again"
-        ) from error
+        raise _typed(folder, done, error) from error
 
 
-def first_line(error: BaseException) -> str:
-    """The beginning of a message that may run over many lines."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+def typed_storage(
+    done: str,
+) -> Callable[[Callable[Concatenate[Owner, Parameters], Result]], Callable[Concatenate[Owner, Parameters], Result]]:
+    """Wrap a method of an object with a `path`, so that no failure of the disk leaves it as a bare OSError.
+
+    A method that only reads (`done` is "read") counts as a reader meanwhile, so that no writer drops what it reads.
+    Errors that do not come from the operating system pass unchanged.
+    """
+
+    def decorate(
+        method: Callable[Concatenate[Owner, Parameters], Result],
+    ) -> Callable[Concatenate[Owner, Parameters], Result]:
+        @functools.wraps(method)
+        def wrapped(self: Owner, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+            try:
+                with sharing(self.path) if done == "read" else nullcontext():
+                    return method(self, *args, **kwargs)
+            except (FinereelError, BrokenPipeError):
+                raise
+            except Exception as error:
+                if cause_of(error) is None:
+                    raise
+                raise _typed(self.path, done, error) from error
+
+        return wrapped
+
+    return decorate
+
+
+def unreadable(folder: Path, error: Exception) -> LibraryError:
+    """A clip table that does not open: lost or damaged, or only out of reach for now."""
+    cause = cause_of(error)
+    if cause is not None and cause != CAUSES[errno.ENOENT]:
+        return _typed(folder, "read", error)
+    return LibraryError(
+        f"the clip table in {folder} cannot be read ({first_line(error)}); restore the folder from a backup, "
+        "or index the videos again into a new library"
+    )
+
+
+def _typed(folder: Path, done: str, error: Exception) -> LibraryError:
+    cause = cause_of(error)
+    if cause is not None:
+        return LibraryError(f"the library {refusal(folder, done, cause, error)}; what was committed before is safe")
+    return LibraryError(
+        f"the library in {folder} could not be {done} ({first_line(error)}); what was committed before is safe. "
+        "Check free disk space and permissions, then run the same command again"
+    )

@@ -5,7 +5,9 @@ a commit that nobody was told of, and a version that vanishes later is missed: t
 """
 
 import base64
+import errno
 import json
+import os
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -81,10 +83,18 @@ def seal(folder: Path) -> None:
         return
     version = parse_manifest(content)
     fresh = version.files - (set() if head is None else head.table().files)
+    _require_whole(table, {name: size for name, size in version.data.items() if name in fresh})
     sync_version(table, fresh, newest[1])
     known = {} if head is None else head.files
     files = {name: known[name] if name in known else file_checksum(table / name) for name in _unrowed(table, version)}
     write_head(folder, Head(newest[0], content, files, head is not None and head.normalized))
+
+
+def _require_whole(table: Path, sizes: dict[str, int]) -> None:
+    """Lance may lose the error of its last write to a file, and commit a file that was cut short."""
+    for name, size in sizes.items():
+        if size and (table / name).stat().st_size != size:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(table / name))
 
 
 def sync_version(table: Path, fresh: set[str], manifest: Path) -> None:

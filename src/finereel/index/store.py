@@ -1,17 +1,22 @@
 """The clip table on disk: every change is one atomic LanceDB commit, every read one committed snapshot.
 
-A writer holds `finereel.index.lock.writer_lock`. Readers take no lock: a `Snapshot` is pinned to a version, and old
-versions are kept for KEEP_OLD, longer than any search takes. A commit counts once `head.json` names it, which is after
-its files are forced to disk (`finereel.index.head`): so all that writes goes through `_committing`.
+A writer holds `finereel.index.lock.writer_lock`. Readers do not wait for it: a `Snapshot` is pinned to a version, and
+old versions are kept for KEEP_OLD, longer than any search takes, or at least while a reader is counted
+(`finereel.disk.sharing`). A commit counts once `head.json` names it, which is after its files are forced to disk
+(`finereel.index.head`): so all that writes goes through `_committing`.
 """
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 
+from finereel.disk import has_hard_links, sole_use
 from finereel.index.damage import damaged_library, reading
 from finereel.index.faults import storage_errors
 from finereel.index.head import changed_files, seal
@@ -26,6 +31,9 @@ KEEP_OLD = timedelta(minutes=10)
 KEEP_ALL = timedelta(days=36_500)
 SMALL_FRAGMENTS = 32
 ROWS_PER_FRAGMENT = 2_000
+WASTE = 1.5
+"""A table that takes up this many times what its clips need is made smaller at the end of a run."""
+SLACK_BYTES = 8192
 
 
 class ClipStore:
@@ -42,11 +50,11 @@ class ClipStore:
     @classmethod
     def create(cls, folder: Path, manifest: Manifest) -> "ClipStore":
         """An empty table in `folder`; what a crash left there before its first commit is overwritten."""
-        folder.mkdir(parents=True, exist_ok=True)
         schema = clip_schema(manifest.model, {METADATA_KEY: manifest.to_json()})
         with storage_errors(folder, "made"):
+            folder.mkdir(parents=True, exist_ok=True)
             settle(folder)
-            table = lancedb.connect(folder).create_table(TABLE, schema=schema, mode="overwrite")
+            table = lancedb.connect(commit_address(folder)).create_table(TABLE, schema=schema, mode="overwrite")
             seal(folder)
         return cls(folder, table, manifest)
 
@@ -101,7 +109,7 @@ class ClipStore:
         with storage_errors(self.folder, "written"):
             roll_back(self.folder)
             with reading(self.folder):
-                self._table = lancedb.connect(self.folder).open_table(TABLE)
+                self._table = lancedb.connect(commit_address(self.folder)).open_table(TABLE)
             seal(self.folder)
         self.upgrade()
 
@@ -153,10 +161,28 @@ class ClipStore:
                 self._table.drop_index(index.name)
 
     def tidy(self, force: bool = False) -> None:
-        """Merge small fragments and drop versions older than KEEP_OLD, once they are worth the copying."""
-        stats = self._table.stats()["fragment_stats"]
-        if force or stats["num_small_fragments"] > SMALL_FRAGMENTS + self._table.count_rows() // ROWS_PER_FRAGMENT:
+        """Merge small fragments and drop old versions, once they are worth the copying.
+
+        Versions younger than KEEP_OLD go only where the table takes up much more than its clips need (WASTE), and
+        only while nobody reads the library.
+        """
+        with storage_errors(self.folder, "compacted"):
+            self._table.checkout_latest()
+            stats = self._table.stats()
+            crowd = SMALL_FRAGMENTS + stats["num_rows"] // ROWS_PER_FRAGMENT
+            wasteful = _bytes_below(self.folder / f"{TABLE}.lance") > WASTE * _bytes_needed(stats) + SLACK_BYTES
+        if force or wasteful or stats["fragment_stats"]["num_small_fragments"] > crowd:
             self._optimize("compacted")
+        if wasteful:
+            self._drop_unread()
+
+    def _drop_unread(self) -> None:
+        """Drop every version but the newest, and what killed writers left, unless somebody reads."""
+        with sole_use(self.folder.parent) as alone, self._committing("compacted"):
+            if alone:
+                self._table.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
+                for staged in (self.folder / f"{TABLE}.lance").rglob("*#[0-9]*"):
+                    staged.unlink(missing_ok=True)
 
     def refresh_ann(self, threshold: int) -> None:
         """Make the approximate index once the table has `threshold` rows, and take in new rows when they are many."""
@@ -184,6 +210,31 @@ class ClipStore:
             self._table.optimize(cleanup_older_than=KEEP_ALL)
         with self._committing(done):
             self._table.optimize(cleanup_older_than=KEEP_OLD)
+
+
+def _bytes_below(folder: Path) -> int:
+    found = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            found += path.stat().st_size if path.is_file() else 0
+    return found
+
+
+def _bytes_needed(stats: dict[str, Any]) -> float:
+    """What the clips of the newest version take up, without rows that are deleted but still in their files."""
+    fragments = stats["fragment_stats"]
+    written = fragments["num_fragments"] * fragments["lengths"]["mean"]
+    return float(stats["total_bytes"] * stats["num_rows"] / max(1, written))
+
+
+def commit_address(folder: Path) -> Path | str:
+    """How a writer names `folder` to Lance.
+
+    Lance commits by giving the new version's file its name only where that is free, by a hard link. Without hard links
+    (exFAT, FAT, some network shares) it renames, as it does at addresses of this form; that another writer takes the
+    same version meanwhile is what the library's own lock forbids.
+    """
+    return folder if has_hard_links(folder) else "file+uring://" + quote(os.fsencode(folder))
 
 
 def _any_of(file_ids: Sequence[str]) -> str:

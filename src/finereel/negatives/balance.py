@@ -1,19 +1,20 @@
-"""Fewer negatives, of which a reader without eyes can say nothing: what is true and what is false change places.
+"""Fewer negatives, of which a text-only reader can say nothing: what is true and what is false change places.
 
-Three rules, all of them only leave rows out.
-1. Plausible: the language model's preference for the caption (the gap, in nats) is small either way.
-2. Mirrored: for two words a and b, and for equal preference for the sentence with a over that with b, a is the truth as
-   often as b. Preferred by two readers at once: the language model, which sees three words, and a classifier that has
-   learned from candidates of other videos which words go with the rest of the sentence (`blind.context`). This refines
-   by the gap as SugarCrepe does (Hsieh et al. 2023) and keeps both directions of every swap, so that neither reader
-   nor a list of words that tend to be false gains anything.
-3. Any rank: among captions with n negatives, the caption's rank by the model is 1, 2, ... n + 1 equally often. Without
-   it a caption could be told by standing always in the middle, or always at one of the ends.
+Four rules, all of them only leave rows out.
+1. Familiar: the words around the change stand in captions of other videos too. Of a word that no other video has nobody
+   can say here what it goes with, but a reader of more captions can.
+2. Plausible: the preference for the caption is small either way.
+3. Mirrored: for two words a and b, and for equal preference for the sentence with a over that with b, a is the truth as
+   often as b. The preference is that of three readers together: language models of three words, forward and backward,
+   and the association of the changed word with all other words of the sentence (`blind.association`). This refines
+   as SugarCrepe does (Hsieh et al. 2023) and keeps both directions of every swap, so that no list of words that
+   tend to be false gains anything.
+4. Any rank: among captions with n negatives, the caption's rank by the preference is 1, 2, ... n + 1 equally often.
+   Without it a caption could be told by standing always in the middle, or always at one of the ends.
 
-The readers that refine have read one third of the videos, which is neither that of the row nor the one that judges it.
-A model of other videos still prefers the caption a little more than the refining one shows: its errors are its own. So
-the rows are chosen to seem worse to it by a handicap, found per part of speech with a model of the rest of the row's
-own third.
+The readers have read a third of the videos and the other half of the row's own third. Readers of other captions still
+prefer the true caption: what they know and these do not is on its side. So the rows are chosen to seem worse to these
+by a handicap, as large as the difference between two readers who have read different videos.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -25,31 +26,33 @@ from jaxtyping import Bool, Float64, Int64
 
 from finereel.errors import ConfigError, DataError
 from finereel.negatives.blind import NGrams, score_pairs
-from finereel.negatives.blind.context import Numbers, context_differences, joined, margins
-from finereel.negatives.blind.learned import Differences
-from finereel.negatives.blind.others import PARTS, REFINED, part_of, parts_of, refining_part
+from finereel.negatives.blind.association import Association
+from finereel.negatives.blind.others import PARTS, REFINED, part_of, refining_part
+from finereel.negatives.blind.words import words
 from finereel.negatives.ranks import any_rank
 from finereel.negatives.types import CHANGES, CaptionRow, Negative
 
-HANDICAPS = tuple(step / 4 for step in range(17))
-# Between a model that read none of what refined and one that read all of it, to which kept captions seem worse.
-PREFERRED = 0.525
+_SHARES = {"preposition": (0.35, 0.35, 0.3)}
+_OTHER_SHARES = (0.25, 0.25, 0.5)
+"""Of the forward model, the backward model and the association; a preposition is decided by its neighbours."""
+_MOST = (6.0, 6.0, 8.0)  # nats above which each says no more
+_BEYOND = 1.2
+_SAMPLED = 4  # one row of so many is read by two readers apart
 _CHUNK = 20_000
 
 
 @dataclass(frozen=True)
 class BalanceSettings:
-    """size: at most so many negatives for a caption and a part of speech. limit: the largest gap in nats. width,
-    margin_width: gaps in nats, and the margins in logits, that are this near count as equal. handicap: nats by which
-    captions shall seem worse than their negatives, None: found for each part of speech. margin_handicap: the same in
-    logits, for the classifier. rounds: how often rules 2 and 3 take turns before 2 has the last word. seed: of the draw
-    among equals."""
+    """size: at most so many negatives for a caption and a part of speech. unfamiliar: the most that the other words of
+    a caption may lack of being known, in words that no other video has. limit: the largest preference in nats. width:
+    preferences in nats that are this near count as equal. handicap: nats by which captions shall seem worse than their
+    negatives, None: as much as readers of different videos differ. rounds: how often rules 3 and 4 take turns before 3
+    has the last word. seed: of the draw among equals."""
 
     size: int = 20
-    limit: float = 7.0
-    width: float = 1.0
-    margin_width: float = 1.0
-    margin_handicap: float = 0.25
+    unfamiliar: float = 1.0
+    limit: float = 6.0
+    width: float = 0.75
     handicap: float | None = None
     rounds: int = 3
     seed: int = 0
@@ -57,24 +60,25 @@ class BalanceSettings:
     def __post_init__(self) -> None:
         if self.size < 1 or self.rounds < 1:
             raise ConfigError(f"balancing needs size and rounds of at least 1, got {self.size} and {self.rounds}")
-        if min(self.limit, self.width, self.margin_width) <= 0:
+        if min(self.limit, self.width, self.unfamiliar) <= 0:
             raise ConfigError(
-                f"balancing needs a limit and widths above 0, got {self.limit}, {self.width} and {self.margin_width}"
+                "balancing needs a limit, a width and unfamiliar words above 0, got "
+                f"{self.limit}, {self.width} and {self.unfamiliar}"
             )
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which of R rows stay, in the order they came, and what the refining model said of each.
+    """Which of R rows stay, in the order they came, and what the refining readers said of each.
 
-    gap: how much it prefers the caption to the negative, in nats. counts: per part of speech rows and captions before
-    and after. handicap: by how many nats the captions of a part of speech had to seem worse.
+    gap: how much they prefer the caption to the negative, in nats. counts: per part of speech rows and captions before
+    and after. handicap: by how many nats the captions had to seem worse.
     """
 
     keep: Bool[np.ndarray, " R"]
     gap: Float64[np.ndarray, " R"]
     counts: dict[str, dict[str, int]]
-    handicap: dict[str, float]
+    handicap: float
 
     def kept(self, rows: Iterable[Negative]) -> Iterator[Negative]:
         """The rows that stay, each with its gap among its scores. `rows`: the same as were balanced, once more."""
@@ -85,18 +89,18 @@ class Selection:
 
 @dataclass(frozen=True)
 class _Table:
-    """What balancing needs of R rows. pair: the two words. forward: the truth is the first of them. group: caption
-    and part of speech. kind: part of speech. part: of the video. check: the gap by the model that finds the handicap.
-    margin: how much the classifier prefers the caption, in logits."""
+    """What balancing needs of R rows. gap: the preference for the caption. apart: by how
+    much two readers differ, NaN where they were not asked. unfamiliar: how much of the other words no
+    other video knows. pair: the two words. forward: the truth is the first of them. group: caption and part of speech.
+    kind: part of speech."""
 
     gap: np.ndarray
-    check: np.ndarray
-    margin: np.ndarray
+    apart: np.ndarray
+    unfamiliar: np.ndarray
     pair: np.ndarray
     forward: np.ndarray
     group: np.ndarray
     kind: np.ndarray
-    part: np.ndarray
 
 
 def balance(
@@ -113,16 +117,16 @@ def balance(
     """
     chosen = settings or BalanceSettings()
     table = _read(rows, captions, on_progress)
-    handicap = _handicaps(table, chosen)
+    handicap = _handicap(table) if chosen.handicap is None else chosen.handicap
     random = np.random.default_rng(chosen.seed)
-    gap = table.gap + handicap[table.kind]
-    keep = np.abs(table.gap) <= chosen.limit
+    gap = table.gap + handicap
+    keep = (np.abs(table.gap) <= chosen.limit) & (table.unfamiliar <= chosen.unfamiliar)
     for _ in range(chosen.rounds):
         order = _mirrored(table, gap, keep, chosen, random)
         keep = any_rank(table.group, table.kind, gap < 0, order, chosen.size)
     keep = _mirrored(table, gap, keep, chosen, random) >= 0
     counts = _counts(table, keep)
-    return Selection(keep, table.gap, counts, {name: float(handicap[CHANGES.index(name)]) for name in counts})
+    return Selection(keep, table.gap, counts, handicap)
 
 
 def require_parts(captions: Sequence[CaptionRow]) -> None:
@@ -136,41 +140,25 @@ def require_parts(captions: Sequence[CaptionRow]) -> None:
         )
 
 
-def _handicaps(table: _Table, settings: BalanceSettings) -> Float64[np.ndarray, " K"]:
-    """For every part of speech, the least handicap that leaves the checking model with hardly a preference."""
-    if settings.handicap is not None:
-        return np.full(len(CHANGES), settings.handicap)
-    found = np.full(len(CHANGES), HANDICAPS[-1])
-    open_kinds = set(np.unique(table.kind).tolist())
-    for handicap in HANDICAPS:
-        random = np.random.default_rng(settings.seed)
-        plausible = np.abs(table.gap) <= settings.limit
-        keep = _mirrored(table, table.gap + handicap, plausible, settings, random) >= 0
-        for kind in sorted(open_kinds):
-            check = table.check[keep & (table.kind == kind)]
-            if not len(check) or (check > 0).mean() + (check == 0).mean() / 2 <= PREFERRED:
-                found[kind] = handicap
-                open_kinds.discard(kind)
-        if not open_kinds:
-            break
-    return found
+def _handicap(table: _Table) -> float:
+    """By how many nats two readers of different videos differ, on average, and a fifth more: those that judge may have
+    read many times as much."""
+    asked = table.apart[~np.isnan(table.apart)]
+    return _BEYOND * float(asked.mean()) if len(asked) else 0.0
 
 
 def _mirrored(
     table: _Table, gap: np.ndarray, keep: np.ndarray, settings: BalanceSettings, random: np.random.Generator
 ) -> Float64[np.ndarray, " R"]:
-    """Rule 2. A row that stays has a random order from 0 to 1, the same as a row that mirrors it; others have -1."""
+    """Rule 3. A row that stays has a random order from 0 to 1, the same as a row that mirrors it; others have -1."""
     result = np.full(len(gap), -1.0)
     rows = random.permutation(np.flatnonzero(keep))
     if not len(rows):
         return result
     forward = table.forward[rows]
-    cell = table.pair[rows]
-    margin = table.margin + settings.margin_handicap
-    for opinion, width in ((gap, settings.width), (margin, settings.margin_width)):
-        preference = np.floor(np.where(forward, opinion[rows], -opinion[rows]) / width).astype(np.int64)
-        cell = cell * (int(np.ptp(preference)) + 1) + preference - preference.min()
-        _, cell = np.unique(cell, return_inverse=True)
+    preference = np.floor(np.where(forward, gap[rows], -gap[rows]) / settings.width).astype(np.int64)
+    cell = table.pair[rows] * (int(np.ptp(preference)) + 1) + preference - preference.min()
+    _, cell = np.unique(cell, return_inverse=True)
     place = _place_within(cell * 2 + forward)
     count = np.bincount(cell * 2 + forward, minlength=2 * (int(cell.max()) + 1)).reshape(-1, 2).min(axis=1)
     stays = place < count[cell]
@@ -192,83 +180,122 @@ def _place_within(keys: Int64[np.ndarray, " N"]) -> Int64[np.ndarray, " N"]:
 
 
 def _read(rows: Iterable[Negative], captions: Sequence[CaptionRow], on_progress: Callable[[int], None]) -> _Table:
-    models = _Models(captions)
-    numbering = _Numbering({}, {}, {})
+    models, familiar = _Models(captions), _Familiar(captions)
+    numbering = _Numbering({}, {})
     stream, done = iter(rows), 0
     pieces: list[_Table] = []
-    contexts: list[Differences] = []
     while chunk := list(islice(stream, _CHUNK)):
-        pieces.append(_piece(chunk, models, numbering))
-        texts = [row.caption for row in chunk], [row.negative for row in chunk]
-        contexts.append(context_differences(*texts, numbering.features))
+        pieces.append(_piece(chunk, models, familiar, numbering))
         done += len(chunk)
         on_progress(done)
-    pieces = pieces or [_piece([], models, numbering)]
-    table = _Table(*(np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(_Table)))
-    return replace(table, margin=_margins(table, joined(contexts)))
+    pieces = pieces or [_piece([], models, familiar, numbering)]
+    return _Table(*(np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(_Table)))
 
 
 @dataclass(frozen=True)
 class _Numbering:
-    """Numbers of what has been seen: pairs of words, groups of rows, features of the classifier."""
+    """Numbers of what has been seen: pairs of words, groups of rows."""
 
     pairs: dict[Hashable, int]
     groups: dict[Hashable, int]
-    features: Numbers
 
 
-def _piece(rows: Sequence[Negative], models: "_Models", numbering: _Numbering) -> _Table:
-    """The table of some rows, yet without margins; words and captions that are new get the next number."""
-    words = [(row.source.lower(), row.replacement.lower()) for row in rows]
-    keys = [(row.pos, *sorted(two)) for row, two in zip(rows, words, strict=True)]
+def _piece(rows: Sequence[Negative], models: "_Models", familiar: "_Familiar", numbering: _Numbering) -> _Table:
+    """The table of some rows; words and captions that are new get the next number."""
+    changed = [(row.source.lower(), row.replacement.lower()) for row in rows]
+    keys = [(row.pos, *sorted(two)) for row, two in zip(rows, changed, strict=True)]
     pairs, groups = numbering.pairs, numbering.groups
     return _Table(
-        gap=models.gaps(rows, models.refining),
-        check=models.gaps(rows, models.checking),
-        margin=np.zeros(len(rows)),
+        gap=models.gaps(rows),
+        apart=models.apart(rows),
+        unfamiliar=np.array([familiar.lack(row) for row in rows], np.float64),
         pair=np.array([pairs.setdefault(key, len(pairs)) for key in keys], np.int64),
-        forward=np.array([source < other for source, other in words], np.bool_),
+        forward=np.array([source < other for source, other in changed], np.bool_),
         group=np.array(
             [groups.setdefault((row.video_id, row.caption_id, row.pos), len(groups)) for row in rows], np.int64
         ),
         kind=np.array([CHANGES.index(row.pos) for row in rows], np.int64),
-        part=parts_of([row.video_id for row in rows], PARTS),
     )
 
 
-def _margins(table: _Table, contexts: Differences) -> Float64[np.ndarray, " R"]:
-    """What classifiers of candidates of the refining part say, one for each part of speech."""
-    found = np.zeros(len(table.gap))
-    teachers = [refining_part(part) for part in range(PARTS)]
-    for kind in np.unique(table.kind):
-        here = table.kind == kind
-        found[here] = margins(contexts.of(here), table.gap[here], table.part[here], teachers)
-    return found
+class _Familiar:
+    """In how many videos every word stands."""
+
+    def __init__(self, captions: Sequence[CaptionRow]) -> None:
+        self._videos: dict[str, set[str]] = {}
+        for caption in captions:
+            for word in words(caption.caption):
+                self._videos.setdefault(word, set()).add(caption.video_id)
+
+    def lack(self, row: Negative) -> float:
+        """Over the words that caption and negative share: 1 for one that no other video has, 1/2 where one has it."""
+        shared = set(words(row.caption)) & set(words(row.negative))
+        found = [self._videos.get(word, set()) for word in shared]
+        return sum(1 / (1 + len(videos) - (row.video_id in videos)) for videos in found)
+
+
+class _Readers:
+    """Three readers of the same captions."""
+
+    def __init__(self, captions: Sequence[str]) -> None:
+        self._forward = NGrams(captions)
+        self._backward = NGrams(map(_backward, captions))
+        self._association = Association(captions)
+
+    def gaps(self, rows: Sequence[Negative]) -> Float64[np.ndarray, " R"]:
+        """How much they together prefer the captions."""
+        turned = [replace(row, caption=_backward(row.caption), negative=_backward(row.negative)) for row in rows]
+        found = (
+            score_pairs(self._forward, rows).gap,
+            score_pairs(self._backward, turned).gap,
+            self._association.gaps([row.caption for row in rows], [row.negative for row in rows]),
+        )
+        shares = np.array([_SHARES.get(row.pos, _OTHER_SHARES) for row in rows]).reshape(-1, len(_MOST)).T
+        clipped = [np.clip(gap, -most, most) for gap, most in zip(found, _MOST, strict=True)]
+        return np.asarray((shares * np.stack(clipped)).sum(axis=0))
 
 
 class _Models:
-    """Language models by the place of a video: a third and a half of it. refining: have read another third.
-    checking: the other half of the video's own third."""
+    """Readers by the place of a video (a third of all, and a half of it). together: of another third and of the other
+    half of the own one, so that no row is judged by captions of its own video. first, second: of one of these each."""
 
     def __init__(self, captions: Sequence[CaptionRow]) -> None:
         require_parts(captions)
         texts: list[list[str]] = [[] for _ in range(2 * PARTS)]
         for caption in captions:
             texts[_place(caption.video_id)].append(caption.caption)
+        places = range(2 * PARTS)
+        others = [refining_part(place % PARTS) for place in places]
+        halves = [texts[(place + PARTS) % (2 * PARTS)] for place in places]
         thirds = [[*texts[part], *texts[part + PARTS]] for part in range(PARTS)]
-        models = [NGrams(found) for found in thirds]
-        halves = [NGrams(found) for found in texts]
-        self.refining = [models[refining_part(place % PARTS)] for place in range(2 * PARTS)]
-        self.checking = [halves[(place + PARTS) % (2 * PARTS)] for place in range(2 * PARTS)]
+        self._together = [_Readers([*thirds[others[place]], *halves[place]]) for place in places]
+        readers = [_Readers(third) for third in thirds]
+        self._first = [readers[other] for other in others]
+        self._second = [_Readers(half) for half in halves]
 
-    def gaps(self, rows: Sequence[Negative], models: Sequence[NGrams]) -> Float64[np.ndarray, " R"]:
-        """How much the model of a row's place prefers its caption."""
-        gaps = np.zeros(len(rows))
-        places = np.array([_place(row.video_id) for row in rows], np.int64)
-        for place in np.unique(places):
-            chosen = np.flatnonzero(places == place)
-            gaps[chosen] = score_pairs(models[place], [rows[int(index)] for index in chosen]).gap
-        return gaps
+    def gaps(self, rows: Sequence[Negative]) -> Float64[np.ndarray, " R"]:
+        """How much the readers of a row's place prefer its caption."""
+        return _by_place(rows, self._together)
+
+    def apart(self, rows: Sequence[Negative]) -> Float64[np.ndarray, " R"]:
+        """By how much the first and the second reader differ on some of the rows, NaN for the others."""
+        found = np.full(len(rows), np.nan)
+        asked = rows[::_SAMPLED]
+        found[::_SAMPLED] = np.abs(_by_place(asked, self._first) - _by_place(asked, self._second))
+        return found
+
+
+def _by_place(rows: Sequence[Negative], readers: Sequence[_Readers]) -> Float64[np.ndarray, " R"]:
+    gaps = np.zeros(len(rows))
+    places = np.array([_place(row.video_id) for row in rows], np.int64)
+    for place in np.unique(places):
+        chosen = np.flatnonzero(places == place)
+        gaps[chosen] = readers[place].gaps([rows[int(index)] for index in chosen])
+    return gaps
+
+
+def _backward(text: str) -> str:
+    return " ".join(reversed(words(text)))
 
 
 def _place(video_id: str) -> int:

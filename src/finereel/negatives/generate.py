@@ -20,6 +20,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO
 
+from finereel.disk import storage_errors, writes
 from finereel.errors import ConfigError, DataError, FinereelError
 from finereel.negatives.balance import BalanceSettings, balance
 from finereel.negatives.context import Context
@@ -75,7 +76,6 @@ def generate(
         raise ConfigError(f"workers: expected 1 or more, got {workers}")
     check_target(out)
     context, digest = _survey(captions(), on_progress)
-    out.parent.mkdir(parents=True, exist_ok=True)
     prepared = prepare(context, settings)
     part, state = _open_part(out, f"{VERSION} {digest} {_print_of(settings)}")
     summary = state.summary
@@ -89,8 +89,9 @@ def generate(
         _put(part, out)
     else:
         summary = finish(part, out)
-        part.unlink()
-    state.path.unlink()
+    with storage_errors(out):
+        part.unlink(missing_ok=True)
+        state.path.unlink()
     return summary
 
 
@@ -133,6 +134,7 @@ class _State:
     written: int
     summary: Summary
 
+    @writes("self.path")
     def append(self, file: IO[bytes], captions: int, batch: Batch) -> None:
         """Add a batch and note it, in that order: after a crash, bytes past `written` are cut off."""
         lines, rows, covered = batch
@@ -169,6 +171,7 @@ def balance_file(part: Path, out: Path, captions: Sequence[CaptionRow], settings
     return summary
 
 
+@writes("out")
 def _put(part: Path, out: Path) -> None:
     """Give the whole file its name."""
     with part.open("rb") as file:
@@ -176,8 +179,10 @@ def _put(part: Path, out: Path) -> None:
     part.replace(out)
 
 
+@writes("out")
 def _open_part(out: Path, key: str) -> tuple[Path, _State]:
     """Where to go on: what an earlier run with the same key left, cut to what is certain; else an empty file."""
+    out.parent.mkdir(parents=True, exist_ok=True)
     part, path = out.with_name(out.name + ".part"), out.with_name(out.name + ".state")
     state = _State(path, key, 0, Summary())
     try:

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from finereel.errors import CheckpointError, ConfigError, unknown_name
+from finereel.errors import CheckpointError, ConfigError, FinereelError, unknown_name
 from finereel.model import RetrievalModel
 from finereel.normalization import published_sinkhorn
 from finereel.official import clip4clip, drl, geometry, names, ts2net, ucofia, xclip
@@ -24,6 +24,7 @@ from finereel.official.checkpoint import read_state
 from finereel.official.options import Options
 from finereel.official.plan import ImportReport, Plan, carry_out
 from finereel.text import Tokenizer
+from finereel.weights import refusals
 
 __all__ = [
     "KINDS",
@@ -95,8 +96,15 @@ def load(kind: str, state: Mapping[str, Tensor], **options: Any) -> OfficialMode
     kind: a key of KINDS; options: see `Options` (max_words, max_frames, variant, temporal, interaction, allow).
     Raises CheckpointError for tensors missing, unexpected or of another shape, ConfigError for unknown names.
     """
-    plan, chosen, plain = _planner(kind), _options(options), names.without_shift_wrapper(state)
-    return OfficialModel(*carry_out(plan(plain, chosen), plain, chosen))
+    plan, chosen = _planner(kind), _options(options)
+    origin = f"the official {kind} state dict"
+    with refusals(origin, FinereelError):
+        if not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()):
+            raise CheckpointError("expected tensors by name: the official state dict and nothing else")
+        plain = names.without_shift_wrapper(state)
+        planned = plan(plain, chosen)
+        with refusals(origin):
+            return OfficialModel(*carry_out(planned, plain, chosen))
 
 
 def sinkhorn(matrix: Matrix, n_iters: int = 4) -> tuple[Matrix, Matrix]:

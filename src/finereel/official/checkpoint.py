@@ -1,5 +1,6 @@
 """A published file -> tensors, without ever running what is pickled in it."""
 
+import math
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from finereel.errors import CheckpointError, ModelNotFoundError
 from finereel.official import unpickle
+from finereel.official.pickled import require_tensors
+from finereel.weights import read_header, refusals, require_memory
 
 _TIMEOUT_SECONDS = 2 * unpickle.SECONDS
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PATH": ""}
@@ -26,6 +29,8 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         raise ModelNotFoundError(f"no checkpoint at {source}: expected a .safetensors, .pt or .bin file")
     if source.suffix == ".safetensors":
         return _read_safetensors(source, source)
+    with refusals(source, CheckpointError):
+        require_tensors(source)
     with tempfile.TemporaryDirectory(prefix="finereel-import-") as folder:
         converted = Path(folder) / "state.safetensors"
         _convert(source.resolve(), converted)
@@ -57,8 +62,10 @@ def _convert(source: Path, converted: Path) -> None:
 
 
 def _read_safetensors(path: Path, origin: Path) -> dict[str, Tensor]:
+    header = read_header(path)
+    require_memory(sum(map(math.prod, header.shapes.values())), origin)
     try:
         tensors: dict[str, Tensor] = load_file(path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"{origin} does not read as safetensors ({error}); copy the checkpoint again") from error
     return tensors

@@ -26,17 +26,14 @@ _HEAD_WIDTH = 64
 
 def clip_values(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """A `transformers` CLIP config of the towers' geometry, read from shapes; heads are 64 wide."""
-    vocab_size, text_width = names.require(state, "clip.token_embedding.weight").shape
-    patches = names.require(state, "clip.visual.conv1.weight")
-    if patches.ndim != 4:
-        raise CheckpointError(f"expected 2d patches, clip.visual.conv1.weight of 4 axes, got {patches.ndim}")
-    vision_width, _, _, patch_size = patches.shape
-    grid = math.isqrt(len(names.require(state, "clip.visual.positional_embedding")) - 1)
-    dim = names.require(state, "clip.text_projection").shape[1]
+    vocab_size, text_width = names.require(state, "clip.token_embedding.weight", 2).shape
+    vision_width, _, _, patch_size = names.require(state, "clip.visual.conv1.weight", 4).shape
+    grid = math.isqrt(len(names.require(state, "clip.visual.positional_embedding", 2)) - 1)
+    dim = names.require(state, "clip.text_projection", 2).shape[1]
     text = {
         **_tower(text_width, names.count_blocks(state, "clip.transformer.resblocks"), dim),
         "vocab_size": vocab_size,
-        "max_position_embeddings": len(names.require(state, "clip.positional_embedding")),
+        "max_position_embeddings": len(names.require(state, "clip.positional_embedding", 2)),
         "bos_token_id": vocab_size - 2,
         "eos_token_id": vocab_size - 1,
         "pad_token_id": 0,
@@ -98,7 +95,7 @@ def free_sizes(state: Mapping[str, Tensor], options: Options) -> dict[str, int]:
 
     CheckpointError where the text tower has fewer positions than words.
     """
-    positions = len(names.require(state, "clip.positional_embedding"))
+    positions = len(names.require(state, "clip.positional_embedding", 2))
     max_words = options.max_words or min(32, positions)
     if max_words > positions:
         raise CheckpointError(f"max_words={max_words} was asked for, the text tower has {positions} positions")
@@ -107,7 +104,7 @@ def free_sizes(state: Mapping[str, Tensor], options: Options) -> dict[str, int]:
 
 def scorer_kind(state: Mapping[str, Tensor], dim: int) -> Any:
     """Which patch scorer the checkpoint has, by the width of its first tensor."""
-    width = len(names.require(state, next(iter(SELECTOR))))
+    width = len(names.require(state, next(iter(SELECTOR)), 1))
     kinds = {dim: "token", 2 * dim: "frame_video"}
     if width not in kinds:
         raise CheckpointError(f"the patch scorer takes vectors of {width}: expected {dim} (A) or {2 * dim} (B)")

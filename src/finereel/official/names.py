@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from finereel.errors import CheckpointError
+from finereel.foreign_files import brief
 
 _SHIFT_WRAPPER = re.compile(r"(\.resblocks\.\d+\.attn)\.net\.")
 _BLOCK = {
@@ -41,6 +42,8 @@ _CLIP = {
     "clip.visual.ln_post.weight": "vision_model.post_layernorm.weight",
     "clip.visual.ln_post.bias": "vision_model.post_layernorm.bias",
 }
+MOST_BLOCKS = 128
+_DIGITS = 9
 LSTM_TENSORS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 CLIP_TRANSPOSED = {
     "clip.text_projection": "text_projection.weight",
@@ -102,20 +105,29 @@ def without_shift_wrapper(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def count_blocks(names: Iterable[str], prefix: str) -> int:
-    """One more than the highest block index under `prefix`, 0 without any.
+    """One more than the highest block index under `prefix`, 0 without any; CheckpointError for more than MOST_BLOCKS.
 
     >>> count_blocks(["a.resblocks.0.x", "a.resblocks.11.x"], "a.resblocks")
     12
     """
-    found = re.compile(rf"{re.escape(prefix)}\.(\d+)\.")
-    return 1 + max((int(match[1]) for name in names if (match := found.match(name))), default=-1)
+    found = re.compile(rf"{re.escape(prefix)}\.([0-9]+)\.")
+    indexes = {match[1] for name in names if (match := found.match(name))}
+    count = 1 + max((int(index[:_DIGITS]) for index in indexes), default=-1)
+    if count > MOST_BLOCKS:
+        raise CheckpointError(
+            f"a block of {prefix} has a number above {MOST_BLOCKS - 1}: no published model has so many"
+        )
+    return count
 
 
-def require(state: Mapping[str, Tensor], name: str) -> Tensor:
-    """The tensor called `name`; CheckpointError when there is none."""
+def require(state: Mapping[str, Tensor], name: str, axes: int | None = None) -> Tensor:
+    """The tensor called `name`; CheckpointError when there is none, or one that does not have so many `axes`."""
     if name not in state:
         raise CheckpointError(f"the state has no tensor {name}: expected the official state dict, whole")
-    return state[name]
+    tensor = state[name]
+    if axes is not None and (tensor.ndim != axes or not tensor.numel()):
+        raise CheckpointError(f"{name} has shape {tuple(tensor.shape)}, expected {axes} axes and numbers in them")
+    return tensor
 
 
 @dataclass(frozen=True)
@@ -161,7 +173,12 @@ def match(state: Mapping[str, Tensor], table: Table, never_used: Iterable[str], 
 
 
 def translate(state: Mapping[str, Tensor], table: Table) -> dict[str, Tensor]:
-    """Our state dict, float32, of the official tensors in the table."""
+    """Our state dict, float32, of the official tensors in the table. CheckpointError for whole numbers."""
+    whole = [name for name in table if not state[name].is_floating_point()]
+    if whole:
+        raise CheckpointError(
+            f"{_listed('quantised tensors:', tuple(whole))} are not read; export the checkpoint in float16 or float32"
+        )
     return {target.name: target.change(state[name].float()) for name, targets in table.items() for target in targets}
 
 
@@ -179,4 +196,7 @@ def _transposed(matrix: Tensor) -> Tensor:
 
 def _listed(word: str, names: tuple[str, ...], shown: int = 5) -> str:
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return f"{word} {', '.join(names[:shown])}{more}"
+    plain = [
+        name if name.isascii() and name.isprintable() and len(name) < 100 else brief(name) for name in names[:shown]
+    ]
+    return f"{word} {', '.join(plain)}{more}"

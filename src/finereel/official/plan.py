@@ -9,11 +9,12 @@ from torch import Tensor
 
 from finereel.config import ModelConfig
 from finereel.encoders.clip import ClipEncoder, clip_from_config
+from finereel.encoders.fit import require_fit
 from finereel.model import RetrievalModel
 from finereel.official import names
 from finereel.official.geometry import clip_values
 from finereel.official.options import Options
-from finereel.weights import load_strictly
+from finereel.weights import load_strictly, sketched
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,19 @@ def carry_out(plan: Plan, state: Mapping[str, Tensor], options: Options) -> tupl
     match = names.match(state, table, plan.never_used, options.allow)
     match.check(plan.kind)
     weights = names.translate(state, {name: table[name] for name in match.mapped})
+    origin = f"the official {plan.kind} state dict"
+
+    def make() -> RetrievalModel:
+        encoder = ClipEncoder(clip_from_config(towers), plan.config.shifted_blocks, plan.config.mask_padding)
+        return RetrievalModel(encoder, plan.config, name=f"official {plan.kind}", card={"note": plan.note}, seed=None)
+
+    given = {name: tuple(tensor.shape) for name, tensor in (weights | dict(plan.replaced)).items()}
+    sketched(make, given, origin, match.untrained(table))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # tensors that may be missing start the same every time
-        encoder = ClipEncoder(clip_from_config(towers), plan.config.shifted_blocks, plan.config.mask_padding)
-        model = RetrievalModel(encoder, plan.config, name=f"official {plan.kind}", card={"note": plan.note}, seed=None)
+        model = make()
     weights |= {name: tensor for name, tensor in model.state_dict().items() if name in match.untrained(table)}
-    load_strictly(model, weights | dict(plan.replaced), f"the official {plan.kind} state dict")
+    load_strictly(model, weights | dict(plan.replaced), origin)
     report = ImportReport(
         kind=plan.kind,
         mapped={name: tuple(target.name for target in table[name]) for name in match.mapped},
@@ -68,7 +76,7 @@ def carry_out(plan: Plan, state: Mapping[str, Tensor], options: Options) -> tupl
         scorer=plan.config.patch_scorer if model.patches is not None else "",
         geometry=_geometry(towers, plan.config),
     )
-    return model.eval(), report
+    return require_fit(model.eval()), report
 
 
 def _geometry(towers: Mapping[str, Any], config: ModelConfig) -> dict[str, Any]:

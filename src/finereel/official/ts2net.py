@@ -31,7 +31,7 @@ def plan(state: Mapping[str, Tensor], options: Options) -> Plan:
         patch_scorer=geometry.scorer_kind(state, geometry.clip_values(state)["projection_dim"]),
         mask_padding=False,
     )
-    positions = len(names.require(state, next(iter(geometry.FRAME_POSITIONS))))
+    positions = len(names.require(state, next(iter(geometry.FRAME_POSITIONS)), 2))
     if config.num_patches > positions:
         raise CheckpointError(
             f"max_frames={config.max_frames} makes {config.num_patches} tokens, the checkpoint has {positions} "

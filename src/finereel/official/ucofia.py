@@ -47,14 +47,18 @@ def plan(state: Mapping[str, Tensor], options: Options) -> Plan:
     )
     table = names.plain_table(MATRICES) | names.plain_table(geometry.SELECTOR)
     table |= geometry.temporal_table(config.temporal, config.temporal_layers)
+    if names.require(state, "local_mat_weight1", 2).shape != (dim, dim):
+        raise CheckpointError(f"local_mat_weight1 is no {dim} x {dim} matrix, as text_projection promises")
     replaced = {"head.patch_projection": torch.eye(dim)} if options.variant == "eval" else {}
     return Plan("ucofia", config, table, NOTE, NEVER_USED, replaced)
 
 
 def _sizes(state: Mapping[str, Tensor], options: Options) -> dict[str, Any]:
-    max_words = geometry.tied_size("max_words", options.max_words, len(names.require(state, "word_mat_weight")))
-    max_frames = geometry.tied_size("max_frames", options.max_frames, len(names.require(state, "frame_logit_weight")))
-    num_patches = len(names.require(state, "pixel_mat_weight"))
+    max_words = geometry.tied_size("max_words", options.max_words, len(names.require(state, "word_mat_weight", 2)))
+    max_frames = geometry.tied_size(
+        "max_frames", options.max_frames, len(names.require(state, "frame_logit_weight", 2))
+    )
+    num_patches = len(names.require(state, "pixel_mat_weight", 2))
     if num_patches % max_frames or num_patches < 2 * max_frames:
         raise CheckpointError(f"pixel_mat_weight is for {num_patches} patches: no whole number for {max_frames} frames")
     return {

@@ -1,8 +1,9 @@
 """A program of its own: `official/unpickle.py IN OUT` rewrites a pickled state dict as safetensors and dies.
 
-A pickle is a program, so it never runs in the process that asked. torch's restricted unpickler (`weights_only`) refuses
-everything but tensors; should it fail us, this process has no network, no children, no further modules, one file to
-write, and limits on memory, time and file size. It imports nothing of finereel.
+A pickle is a program, so it never runs in the process that asked, which has looked at its instructions before (see
+`official/pickled.py`). torch's restricted unpickler (`weights_only`) refuses everything but tensors; should it fail us,
+this process has no network, no children, no further modules, one file to write, and limits on memory, time and file
+size. It imports nothing of finereel.
 """
 
 import os
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 MIB = 1 << 20
-MEMORY_BASE_MIB = 2048  # torch itself
+MEMORY_BASE_MIB = 256  # beside what torch itself takes and the tensors
+TORCH_MIB = 2048  # what it takes at most, where the system does not say
 GROWTH = 4  # memory and output, relative to the file
 SECONDS = 300
 NEW_NETWORK, NEW_USER = 0x40000000, 0x10000000  # CLONE_NEWNET, CLONE_NEWUSER of Linux
@@ -31,6 +33,15 @@ def leave_network() -> None:
             kernel.unshare(NEW_NETWORK | NEW_USER)
 
 
+def memory_in_use() -> int:
+    """Bytes of data that this process has by now."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmData:"))
+    except (OSError, StopIteration, ValueError):
+        return TORCH_MIB * MIB
+
+
 def limit_resources(size: int) -> None:
     """Cap memory, processor time and written bytes of this process for an input of `size` bytes (POSIX only)."""
     try:
@@ -38,7 +49,7 @@ def limit_resources(size: int) -> None:
     except ImportError:
         return
     limits = {
-        resource.RLIMIT_DATA: MEMORY_BASE_MIB * MIB + GROWTH * size,
+        resource.RLIMIT_DATA: memory_in_use() + MEMORY_BASE_MIB * MIB + GROWTH * size,
         resource.RLIMIT_FSIZE: 64 * MIB + GROWTH * size,
         resource.RLIMIT_CPU: SECONDS,
         resource.RLIMIT_CORE: 0,
@@ -79,7 +90,21 @@ def main(source: str, output: str) -> None:
     state = torch.load(source, map_location="cpu", weights_only=True)
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         sys.exit("it holds something else than a dictionary of tensors")
-    save_file({str(name): tensor.contiguous().clone() for name, tensor in state.items()}, output)
+    check_tensors(state, Path(source).stat().st_size)
+    save_file({name: tensor.detach().contiguous().clone() for name, tensor in state.items()}, output)
+
+
+def check_tensors(state: dict[Any, Any], size: int) -> None:
+    """End the process unless these are plain tensors that together fit a file of `size` bytes."""
+    total = 0
+    for name, tensor in state.items():
+        plain = str(tensor.layout) == "torch.strided" and tensor.device.type == "cpu" and not tensor.is_quantized
+        if not isinstance(name, str) or not plain:
+            sys.exit("it holds something else than a dictionary of tensors by name: sparse, quantised or empty ones")
+        wanted = tensor.numel() * tensor.element_size()
+        total += wanted
+        if wanted > tensor.untyped_storage().nbytes() or total > GROWTH * size:
+            sys.exit(f"its tensors would take {total:,} bytes of memory, the file has {size:,}")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ NOTE = (
 
 def plan(state: Mapping[str, Tensor], options: Options) -> Plan:
     """X-CLIP as published; its matrices are tied to max_words and max_frames."""
-    words, frames = (len(names.require(state, f"{side}_logit_weight")) for side in ("word", "frame"))
+    words, frames = (len(names.require(state, f"{side}_logit_weight", 2)) for side in ("word", "frame"))
     config = head_config(
         "xclip",
         max_words=geometry.tied_size("max_words", options.max_words, words),

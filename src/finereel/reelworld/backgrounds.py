@@ -3,26 +3,40 @@
 A background is a function of (kind, seed) in frame widths; the size only decides how finely it is drawn.
 """
 
-import colorsys
 import math
 import random
 from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from finereel.reelworld.factors import dice
 from finereel.reelworld.palette import Rgb, mix
-
-Grid = NDArray[np.floating]
+from finereel.reelworld.periodic import Grid, fraction, odd, turn
 
 
 def rgb(hue: float, lightness: float, saturation: float) -> Rgb:
-    """A colour by hue, lightness and saturation in [0, 1]."""
-    red, green, blue = colorsys.hls_to_rgb(hue, lightness, saturation)
-    return round(red * 255), round(green * 255), round(blue * 255)
+    """A colour by hue, lightness and saturation in [0, 1]: `colorsys.hls_to_rgb`, which takes remainders.
+
+    >>> rgb(0.0, 0.5, 1.0), rgb(1 / 3, 0.25, 1.0)
+    ((255, 0, 0), (0, 128, 0))
+    """
+    high = lightness * (1 + saturation) if lightness <= 0.5 else lightness + saturation - lightness * saturation
+    low = 2 * lightness - high
+
+    def channel(place: float) -> int:
+        if place < 1 / 6:
+            share = low + (high - low) * place * 6
+        elif place < 0.5:
+            share = high
+        elif place < 2 / 3:
+            share = low + (high - low) * (2 / 3 - place) * 6
+        else:
+            share = low
+        return round(share * 255)
+
+    return channel(turn(hue + 1 / 3)), channel(turn(hue)), channel(turn(hue - 1 / 3))
 
 
 def pale(rng: random.Random, lightness: float = 0.74) -> Rgb:
@@ -51,26 +65,26 @@ def waves(x: Grid, y: Grid) -> Grid:
 
 
 def weave(x: Grid, y: Grid) -> Grid:
-    over = (np.floor(x * 10) + np.floor(y * 10)) % 2 > 0
+    over = odd(np.floor(x * 10) + np.floor(y * 10)) > 0
     return 0.8 * np.sin(2 * np.pi * 30 * np.where(over, x, y))
 
 
 def tiles(x: Grid, y: Grid) -> Grid:
     row = np.floor(y * 8)
-    along = x * 5 + 0.5 * (row % 2)
-    joints = ((y * 8) % 1 < 0.12) | (along % 1 < 0.08)
+    along = x * 5 + 0.5 * odd(row)
+    joints = (fraction(y * 8) < 0.12) | (fraction(along) < 0.08)
     return np.where(joints, -1.3, 0.25 * np.sin(37.0 * row + 91.0 * np.floor(along)))
 
 
 def grain(x: Grid, y: Grid) -> Grid:
     board = np.floor(y * 5)
     lines = np.sin(2 * np.pi * (y * 26 + 0.5 * np.sin(5 * x + 3 * board) + 0.2 * np.sin(13 * x)))
-    return np.where((y * 5) % 1 < 0.06, -1.6, 0.6 * lines + 0.4 * np.sin(41 * board))
+    return np.where(fraction(y * 5) < 0.06, -1.6, 0.6 * lines + 0.4 * np.sin(41 * board))
 
 
 def dots(x: Grid, y: Grid) -> Grid:
-    shifted = x * 11 + 0.5 * (np.floor(y * 11) % 2)
-    return np.where(np.hypot(shifted % 1 - 0.5, (y * 11) % 1 - 0.5) < 0.25, 1.0, -0.4)
+    shifted = x * 11 + 0.5 * odd(np.floor(y * 11))
+    return np.where(np.hypot(fraction(shifted) - 0.5, fraction(y * 11) - 0.5) < 0.25, 1.0, -0.4)
 
 
 TEXTURES: tuple[Callable[[Grid, Grid], Grid], ...] = (waves, weave, tiles, grain, dots)

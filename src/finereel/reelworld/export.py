@@ -12,6 +12,7 @@ import av
 import numpy as np
 from jaxtyping import UInt8
 
+from finereel.disk import writes
 from finereel.errors import ConfigError
 from finereel.reelworld.captions import captions
 from finereel.reelworld.factors import SECONDS, Scene, check_split
@@ -51,6 +52,7 @@ def clip_times(fps: int) -> list[float]:
 DEFAULT_FORMAT = VideoFormat()
 
 
+@writes("path")
 def write_video(path: Path, frames: UInt8[np.ndarray, "F H W 3"], fps: int) -> None:
     """Frames as an H.264 mp4 (yuv420p); a file under this name is always complete, for it is renamed into place."""
     partial = path.with_name(f".{path.name}.part")
@@ -70,6 +72,7 @@ def write_video(path: Path, frames: UInt8[np.ndarray, "F H W 3"], fps: int) -> N
         partial.unlink(missing_ok=True)
 
 
+@writes("path")
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     partial = path.with_name(f".{path.name}.part")
@@ -115,6 +118,7 @@ def check_target(out: Path) -> None:
         raise ConfigError(f"expected a new or empty folder, {out} is neither: choose another OUT or empty this one")
 
 
+@writes("out")
 def write(
     out: Path,
     clips: int,

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from finereel.reelworld import vocabulary as words
 from finereel.reelworld.factors import SECONDS, Scene, dice
+from finereel.reelworld.periodic import turn
 
 MAIN_SIZE = {"small": 0.21, "big": 0.42}
 NORMAL_SIZE = 0.31
@@ -90,8 +91,8 @@ def progress(adverb: str | None, t: float) -> float:
     if adverb == "smoothly":
         return ease(t / WHOLE)
     if adverb == "jerkily":
-        step, within = divmod(min(max(t, 0.0), SECONDS - 1e-9) / SECONDS * JERKS, 1.0)
-        return (step + ease((within - 0.64) / 0.22)) / JERKS
+        done = min(max(t, 0.0), SECONDS - 1e-9) / SECONDS * JERKS
+        return (math.floor(done) + ease((turn(done) - 0.64) / 0.22)) / JERKS
     return min(max((t - 0.3) / USUAL, 0.0), 1.0)
 
 
@@ -232,7 +233,7 @@ def blinks(scene: Scene, t: float, rest: Pose) -> Pose:
         hidden = 1.25 <= t < 1.75
     else:
         period = {"slowly": 1.5, "quickly": 0.5}.get(scene.adverb or "", 1.0)
-        hidden = (t % period) >= period / 2
+        hidden = turn(t / period) >= 0.5
     return Pose(rest.x, rest.y, rest.size, 0.0, 0.0 if hidden else 1.0, rest.mirrored, rest.in_front)
 
 

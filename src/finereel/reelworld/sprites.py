@@ -12,6 +12,7 @@ from PIL import Image, ImageChops, ImageFilter
 
 from finereel.reelworld import palette
 from finereel.reelworld.drawing import DRAWINGS, Sheet
+from finereel.reelworld.periodic import fraction, odd
 
 SUPERSAMPLING = 4
 MARGIN = 1 / 8
@@ -28,9 +29,9 @@ def pattern_mask(pattern: str | None, pixels: int) -> Image.Image | None:
         marks = np.sin(2 * np.pi * (x + 0.35 * y) * 3.5) > 0.1
     elif pattern == "spotted":
         row = np.floor(y * 4.5)
-        marks = np.hypot((x * 4.5 + 0.5 * (row % 2)) % 1 - 0.5, (y * 4.5) % 1 - 0.5) < 0.30
+        marks = np.hypot(fraction(x * 4.5 + 0.5 * odd(row)) - 0.5, fraction(y * 4.5) - 0.5) < 0.30
     elif pattern == "checkered":
-        marks = (np.floor(x * 5) + np.floor(y * 5)) % 2 == 0
+        marks = odd(np.floor(x * 5) + np.floor(y * 5)) == 0
     else:
         return None
     return Image.fromarray((marks * 255).astype(np.uint8))

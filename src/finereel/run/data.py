@@ -9,6 +9,8 @@ import numpy as np
 from finereel import datasets
 from finereel.config import fingerprint
 from finereel.datasets.base import ClipSource, Dataset, Split
+from finereel.datasets.frames import FrameStore
+from finereel.datasets.leaks import same_file
 from finereel.errors import DataError
 from finereel.negatives.files import iter_negatives
 from finereel.recipes.base import HoldOut, PairRecipe
@@ -102,6 +104,8 @@ def prepare(recipe: PairRecipe, source: ClipSource, options: RunOptions, shard: 
             f"{len(missing)} of {len(wanted)} videos of train and val cannot be read, more than the "
             f"{recipe.most_missing:.0%} that may be missing: {_examples(missing)}. Mend them, or allow missing videos"
         )
+    if shard.first and isinstance(source, FrameStore):
+        _report_leaks(whole, source, on_event)
     tested = {video: reason for video, reason in broken.items() if video not in missing}
     for reasons, what in ((missing, "left out of training and validation"), (tested, "of test cannot be read")):
         if reasons:
@@ -114,6 +118,16 @@ def prepare(recipe: PairRecipe, source: ClipSource, options: RunOptions, shard: 
             raise DataError(f"no video of {name} with a caption can be read: {_examples(missing)}")
     negatives = None if options.negatives is None else _negatives(options.negatives, readable["train"], on_event)
     return Material(replace(whole, splits={**whole.splits, **readable}), source, missing, negatives)
+
+
+def _report_leaks(data: Dataset, source: FrameStore, on_event: OnEvent) -> None:
+    """Say which videos of two splits are one: what is measured on them was trained on, or chosen by."""
+    videos = [video for split in data.splits.values() for video in split.videos]
+    leaks = [found for found in same_file(data, source.files(videos)) if found.leak]
+    for found in leaks[:_NAMED]:
+        on_event(Note(f"the result will be too good: {found}"))
+    if len(leaks) > _NAMED:
+        on_event(Note(f"the result will be too good: {len(leaks) - _NAMED} more such pairs; `data check` lists them"))
 
 
 def _negatives(path: Path, train: Split, on_event: OnEvent) -> NegativeTexts:

@@ -33,7 +33,7 @@ from finereel.training.trainer import Progress, train
 
 _TEXT_POSITIONS = 77
 _KS = (1, 5, 10)
-_NO_INTERVALS = EvaluationSettings(bootstrap=None)
+_NO_INTERVALS = EvaluationSettings(confidence=None)
 
 
 def run_pairs(recipe: PairRecipe, out: Path, options: RunOptions, shard: Shard, on_event: OnEvent) -> Outcome | None:

@@ -111,7 +111,7 @@ class _Judge:
         self._latest: WorldResult | None = None
 
     def __call__(self, model: RetrievalModel) -> Validation:
-        self._latest = evaluate_world(model, self.world, EvaluationSettings(bootstrap=None))
+        self._latest = evaluate_world(model, self.world, EvaluationSettings(confidence=None))
         retrieval = self._latest.retrieval.text_to_video["fused"].metrics.r1
         twin = self._latest.twins["all"].text.percent
         return Validation((retrieval + twin) / 2, {"text_to_video R@1": retrieval, "twins": twin})

@@ -4,23 +4,28 @@ Rules of a row of W tokens (UCoFiA, CLIP4Clip and peers): `<|startoftext|>`, BPE
 W - 1 entries in all, `<|endoftext|>`, then zeros. Token 0 is a real one ("!"), so only the mask tells padding.
 """
 
-import json
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tokenizers
 from jaxtyping import Bool, Int64
 from tokenizers import models, normalizers, pre_tokenizers
 
+from finereel.disk import writes
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
+from finereel.foreign_files import MIB, ForeignFileError, brief, read_json_object, read_text
 from finereel.text.bpe import Pair, learn_merges
 from finereel.text.clean import CleanText, clean
 
+_MOST_BYTES = 16 * MIB  # CLIP's own vocabulary has 4
+_MOST_IDS = 1 << 19
+_SHOWN = 100
 START, END, WORD_END = "<|startoftext|>", "<|endoftext|>", "</w>"
 _PIECES = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 _SPECIAL = re.compile(r"<\|(?:startoftext|endoftext)\|>", re.IGNORECASE)
@@ -65,7 +70,13 @@ class Tokenizer:
             )
         self.start_id, self.end_id = vocab[START], vocab[END]
         self.vocab_size = max(vocab.values()) + 1
-        self._bpe = _pipeline(vocab, merges)
+        try:
+            self._bpe = _pipeline(vocab, merges)
+        except Exception as error:  # the tokenizers library raises no class of its own
+            raise CheckpointError(
+                f"a vocabulary of {len(vocab)} tokens with {len(merges)} merges makes no byte-level BPE "
+                f"({' '.join(str(error).split())[:_SHOWN]}); copy the tokenizer again"
+            ) from error
 
     @classmethod
     def load(cls, directory: str | Path) -> "Tokenizer":
@@ -81,7 +92,7 @@ class Tokenizer:
                 f"no tokenizer in {folder}: expected tokenizer.json, or vocab.json and merges.txt; copy them from "
                 "where the model came from"
             ) from None
-        except (ValueError, KeyError, TypeError) as error:
+        except ForeignFileError as error:
             raise CheckpointError(
                 f"the tokenizer in {folder} does not read as byte-level BPE ({error}); expected CLIP's"
             ) from error
@@ -93,6 +104,7 @@ class Tokenizer:
         described: str = self._bpe.to_str()
         return described
 
+    @writes("directory")
     def save(self, directory: str | Path) -> None:
         """Write `tokenizer.json`, readable by `load` and by the tokenizers library."""
         folder = Path(directory)
@@ -201,23 +213,42 @@ def _pipeline(vocab: dict[str, int], merges: Sequence[Pair]) -> tokenizers.Token
 def _read_vocabulary(folder: Path) -> tuple[dict[str, int], list[Pair]]:
     packed = folder / "tokenizer.json"
     if packed.exists():
-        stored = json.loads(packed.read_text(encoding="utf-8"))
-        if stored["model"].get("end_of_word_suffix") != WORD_END:
+        stored = read_json_object(packed, _MOST_BYTES)
+        model = stored.get("model")
+        if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
+            raise ForeignFileError(f"{packed} describes no BPE model")
+        if model.get("end_of_word_suffix") != WORD_END:
             raise CheckpointError(
                 f"{packed} is not CLIP's byte-level BPE: words must end in {WORD_END}, "
-                f"got {stored['model'].get('end_of_word_suffix')!r}; give a CLIP-architecture model"
+                f"got {brief(model.get('end_of_word_suffix'))}; give a CLIP-architecture model"
             )
-        vocab = dict(stored["model"]["vocab"])
-        vocab.update({added["content"]: added["id"] for added in stored.get("added_tokens", [])})
-        return vocab, [_pair(entry) for entry in stored["model"]["merges"]]
-    vocab = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
-    lines = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()
-    return vocab, [_pair(line) for line in lines if line and not line.startswith("#version")]
+        return _vocabulary(model.get("vocab"), stored.get("added_tokens")), _merges(model.get("merges"))
+    vocab = read_json_object(folder / "vocab.json", _MOST_BYTES)
+    lines = read_text(folder / "merges.txt", _MOST_BYTES).splitlines()
+    return _vocabulary(vocab, None), _merges([line for line in lines if line and not line.startswith("#version")])
 
 
-def _pair(entry: str | list[str]) -> Pair:
-    left, right = entry.split() if isinstance(entry, str) else entry
-    return left, right
+def _vocabulary(vocab: Any, added: Any) -> dict[str, int]:
+    """Tokens and their ids, those that were added later among them."""
+    if not isinstance(vocab, dict) or not isinstance(added or [], list):
+        raise ForeignFileError(f"expected a vocabulary {{token: id}}, got {brief(vocab)}")
+    later = [entry if isinstance(entry, dict) else {} for entry in added or []]
+    ids = vocab | {entry.get("content"): entry.get("id") for entry in later}
+    for token, number in ids.items():
+        if not isinstance(token, str) or type(number) is not int or not 0 <= number < _MOST_IDS:
+            raise ForeignFileError(f"token {brief(token)} has the id {brief(number)}, expected 0 to {_MOST_IDS - 1}")
+    return ids
+
+
+def _merges(entries: Any) -> list[Pair]:
+    """Pairs of tokens, written `a b` or as a list."""
+    if not isinstance(entries, list) or len(entries) > _MOST_IDS:
+        raise ForeignFileError(f"expected a list of at most {_MOST_IDS} merges, got {brief(entries)}")
+    pairs = [entry.split() if isinstance(entry, str) else entry for entry in entries]
+    for pair in pairs:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
+            raise ForeignFileError(f"expected merges of two tokens, got {brief(pair)}")
+    return [(left, right) for left, right in pairs]
 
 
 def _special_matches(text: str) -> list[re.Match[str]]:

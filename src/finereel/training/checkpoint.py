@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from finereel.disk import sync_folder
-from finereel.errors import CheckpointError, ConfigError, TrainingError
+from finereel.disk import storage_errors, sync_folder
+from finereel.errors import CheckpointError, ConfigError, StorageError, TrainingError
 from finereel.training.health import Validation
 
 Parts = Mapping[str, Any]
@@ -106,16 +106,20 @@ class Checkpoint:
 
     def _refuse_other(self, saved: Settings) -> None:
         names = sorted({*saved, *self.settings})
+        names = [name for name in names if saved.get(name) != self.settings.get(name)]
+        if not names:
+            return
         differing = [
-            f"{name} was {saved.get(name, 'not set')} and is {self.settings.get(name, 'not set')}"
-            for name in names
-            if saved.get(name) != self.settings.get(name)
+            f"{name} was {saved.get(name, 'not set')} and is {self.settings.get(name, 'not set')}" for name in names
         ]
-        if differing:
-            raise ConfigError(
-                f"the run in {self.path.parent} has other settings: {'; '.join(differing)}. "
-                "Give the same settings to go on with it, or train into another folder"
-            )
+        length = (
+            "The learning rates follow the number of steps, so a run keeps its length. " if "steps" in names else ""
+        )
+        raise ConfigError(
+            f"the run in {self.path.parent} has other settings: {'; '.join(differing)}. {length}"
+            "Give the same settings to go on with it, or train into another folder, which may start from the model of "
+            f"this one ({self.path.with_name('best')})"
+        )
 
 
 def _state_from(values: dict[str, Any]) -> RunState:
@@ -141,8 +145,9 @@ def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
 
 def recover_folder(folder: Path) -> None:
     """After a crash in `replace_folder`: the old folder back where there is no new one."""
-    if not folder.exists() and _aside(folder).exists():
-        _aside(folder).rename(folder)
+    with storage_errors(folder, "put back", TrainingError):
+        if not folder.exists() and _aside(folder).exists():
+            _aside(folder).rename(folder)
 
 
 def _partial(folder: Path) -> Path:
@@ -158,7 +163,7 @@ def _writing(partial: Path, keeps: str) -> Iterator[None]:
     """What cannot be written, on a full disk say, is removed, and a TrainingError says what is kept."""
     try:
         yield
-    except (OSError, RuntimeError, SafetensorError) as error:
+    except (OSError, RuntimeError, SafetensorError, StorageError) as error:
         with suppress(OSError):
             shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
         raise TrainingError(

@@ -34,27 +34,35 @@ class RunLog:
         if self.path is None:
             return
         line = {"kind": kind, "step": step} | {name: _finite(value) for name, value in values.items()}
-        try:
+        with _logging(self.path):
             with self.path.open("ab", buffering=0) as file:
                 file.write((json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n").encode())
-        except OSError as error:
-            raise TrainingError(
-                f"{self.path} could not be written to ({error}); the last checkpoint beside it is kept: make room "
-                "there, then give the same command again"
-            ) from error
-        if self.writer is not None:
-            for name, value in _numbers(line):
-                self.writer.add_scalar(f"{kind}/{name}", value, step)
+            if self.writer is not None:
+                for name, value in _numbers(line):
+                    self.writer.add_scalar(f"{kind}/{name}", value, step)
 
     def synced(self) -> int:
         """Force everything to disk; the length of the log in bytes, for the checkpoint."""
         if self.path is None or not self.path.exists():
             return 0
-        if self.writer is not None:
-            self.writer.flush()
-        with self.path.open("ab") as file:
-            os.fsync(file.fileno())
-            return file.tell()
+        with _logging(self.path):
+            if self.writer is not None:
+                self.writer.flush()
+            with self.path.open("ab") as file:
+                os.fsync(file.fileno())
+                return file.tell()
+
+
+@contextmanager
+def _logging(path: Path) -> Iterator[None]:
+    """What cannot be written, on a full disk say, is a TrainingError that says what is kept."""
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            f"{path} could not be written to ({error}); the last checkpoint beside it is kept: make room "
+            "there, then give the same command again"
+        ) from error
 
 
 @contextmanager
@@ -63,16 +71,18 @@ def open_log(folder: Path, length: int, step: int, enabled: bool = True) -> Iter
     if not enabled:
         yield RunLog(None)
         return
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOG_FILE
-    with path.open("ab") as file:
-        file.truncate(min(length, file.tell()))
-    writer = _tensorboard(folder / "tensorboard", step)
+    with _logging(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.truncate(min(length, file.tell()))
+        writer = _tensorboard(folder / "tensorboard", step)
     try:
         yield RunLog(path, writer)
     finally:
         if writer is not None:
-            writer.close()
+            with _logging(path):
+                writer.close()
 
 
 def _tensorboard(folder: Path, step: int) -> Any:

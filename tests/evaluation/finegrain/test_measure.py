@@ -17,10 +17,7 @@ from finereel.evaluation.finegrain.record import FineRecord
 from finereel.evaluation.finegrain.record_files import described_fine_record, load_fine_record, save_fine_record
 from finereel.evaluation.finegrain.tables import COLUMNS, fine_facts, fine_markdown, fine_rows
 from finereel.evaluation.finegrain.towers import TowerScorer
-from finereel.evaluation.intervals import Bootstrap, bootstrap_intervals, bootstrap_means
 from finereel.negatives.types import CaptionRow
-
-FEW = Bootstrap(samples=50)
 
 
 def truth(groups: tuple[Group, ...]) -> dict[tuple[str, str], float]:
@@ -29,7 +26,7 @@ def truth(groups: tuple[Group, ...]) -> dict[tuple[str, str], float]:
 
 
 def settings(**changes: object) -> FineSettings:
-    return replace(FineSettings(name="mine", negatives="toy", bootstrap=FEW), **changes)  # type: ignore[arg-type]
+    return replace(FineSettings(name="mine", negatives="toy"), **changes)  # type: ignore[arg-type]
 
 
 def test_a_model_that_sees_is_right_and_another_video_tells_it_nothing() -> None:
@@ -53,7 +50,7 @@ def test_a_caption_in_several_groups_counts_once_and_few_videos_are_said_to_be_f
     assert row["captions"] == 6
     facts = fine_facts(record)
     assert any(line.startswith("all: 6 captions in 12 groups") for line in facts)
-    assert "adverb, noun, all: with fewer than 30 videos the intervals are narrower than they should be" in facts
+    assert "adverb, noun, all: with fewer than 30 videos the intervals say little" in facts
     many = replace(record, results={"noun": {**record.results["noun"], "videos": 30}})
     assert not any("fewer than" in line for line in fine_facts(many))
 
@@ -147,15 +144,6 @@ def test_the_order_of_rows_in_the_file_does_not_change_baselines() -> None:
         texts = [text for found in groups for text in found.candidates.texts]
         known = dict(zip(texts, scores.tolist(), strict=True))
         assert known["v0 noun 1"] > known["v0 noun 2"]
-
-
-def test_means_have_the_intervals_of_the_general_bootstrap() -> None:
-    rng = np.random.default_rng(1)
-    table, clusters = rng.standard_normal((60, 3)), rng.integers(0, 20, 60)
-    found = bootstrap_means(table, clusters, FEW)
-    for column, interval in zip(table.T, found, strict=True):
-        [expected] = bootstrap_intervals(column, lambda drawn: np.array([drawn.mean()]), clusters, FEW)
-        assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from finereel.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.evaluation.finegrain.groups import Group, groups_of
 from finereel.evaluation.finegrain.measure import FineSettings, measure
 from finereel.evaluation.finegrain.towers import TowerScorer
-from finereel.evaluation.intervals import Bootstrap
+from finereel.evaluation.intervals import DEFAULT_CONFIDENCE
 from finereel.model import RetrievalModel
 from finereel.negatives.files import read_negatives
 from finereel.negatives.files.base import Known
@@ -63,7 +63,7 @@ def feature_model(head: str) -> RetrievalModel:
 
 @pytest.mark.parametrize("head", HEADS)
 def test_any_head_ranks_all_21_candidates(head: str, groups: tuple[Group, ...]) -> None:
-    settings = FineSettings(bootstrap=Bootstrap(samples=20))
+    settings = FineSettings(confidence=DEFAULT_CONFIDENCE)
     record = measure(TowerScorer(feature_model(head), store()), groups, settings)
     row = record.results["adverb"]
     assert (row["captions"], row["candidates"]) == (12, 21.0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from finereel.disk import writes
 from finereel.errors import DataError
 from finereel.evaluation.record import RunRecord
 from finereel.evaluation.tables import TableRow, table
@@ -46,6 +47,7 @@ class Axis:
         return _LABELS + (percent - self.low) / (self.high - self.low) * (_WIDTH - _LABELS - _RIGHT)
 
 
+@writes("path")
 def draw_picture(records: Sequence[RunRecord], path: Path) -> None:
     """Write a PNG; protocol and coverage stand beside every run. Raises DataError without records."""
     rows = table(records)

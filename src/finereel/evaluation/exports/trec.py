@@ -12,12 +12,14 @@ from urllib.parse import quote
 
 import numpy as np
 
+from finereel.disk import writes
 from finereel.errors import DataError
 from finereel.evaluation.record import GalleryScores, RunRecord
 
 DEPTH = 1000
 
 
+@writes("folder")
 def write_trec(record: RunRecord, folder: Path, depth: int = DEPTH) -> list[Path]:
     """`<direction>.run` and `<direction>.qrels` of a record; the best `depth` items of every query.
 

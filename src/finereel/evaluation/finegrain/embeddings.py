@@ -19,6 +19,7 @@ from finereel.evaluation.finegrain.groups import Candidates
 from finereel.evaluation.finegrain.scorer import ClipNeeds, Opening, PairScores, distinct_chunks
 from finereel.evaluation.gallery import OnProgress, ScoredSplit, covered, silent
 from finereel.evaluation.record import ModelFacts
+from finereel.foreign_files import read_npz
 
 PART = "video_sentence"
 _WEIGHTS = {PART: 1.0}
@@ -203,9 +204,9 @@ def read_vectors(path: Path) -> dict[str, np.ndarray]:
     """An npz of `texts` (T,) strings, `text_vectors` (T, D), `videos` (V,) strings, `video_vectors` (V, D) or
     (V, F, D); F frames are averaged as unit vectors. DataError says what does not fit; pickles are refused."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("texts", "text_vectors", "videos", "video_vectors")}
-    except (OSError, ValueError, EOFError, KeyError) as error:
+        file = read_npz(path)
+        arrays = {name: file[name] for name in ("texts", "text_vectors", "videos", "video_vectors")}
+    except (OSError, ValueError, KeyError) as error:
         raise DataError(
             f"{path} does not read as an npz of texts, text_vectors, videos and video_vectors without pickles ({error})"
         ) from error

@@ -18,7 +18,7 @@ from finereel.evaluation.finegrain.results import FineScores, result_rows
 from finereel.evaluation.finegrain.scorer import PairScores, Scorer
 from finereel.evaluation.finegrain.twins import TwinPair, twin_rows
 from finereel.evaluation.gallery import OnProgress, silent
-from finereel.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap
+from finereel.evaluation.intervals import DEFAULT_CONFIDENCE, Confidence
 from finereel.evaluation.provenance import environment
 from finereel.evaluation.retrieval import FUSED, EvaluationSettings, evaluate_scores
 
@@ -43,7 +43,7 @@ class FineSettings:
     positives: Mapping[str, Sequence[str]] = field(default_factory=dict)
     coarse: Split | None = None
     twins: tuple[TwinPair, ...] = ()
-    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
+    confidence: Confidence = DEFAULT_CONFIDENCE
     seed: int = 0
     reload_verified: bool = False
     device: str = "cpu"
@@ -64,15 +64,15 @@ def measure(
     videos = list(dict.fromkeys(group.video_id for group in groups))
     coverage = readable(groups, scorer.problems(videos))
     scores = score_groups(scorer, coverage.groups, settings, on_progress)
-    coarse = None if settings.coarse is None else _coarse(scorer, settings.coarse, settings.bootstrap, on_progress)
+    coarse = None if settings.coarse is None else _coarse(scorer, settings.coarse, settings.confidence, on_progress)
     return FineRecord(
         name=settings.name or scorer.facts.name,
         negatives=NegativesFacts.of(settings.negatives, groups, coverage),
         model=scorer.facts,
         source=dict(scorer.description),
-        seeds={"bootstrap": settings.bootstrap.seed, WRONG_VIDEO: settings.seed},
+        seeds={WRONG_VIDEO: settings.seed},
         baselines={name: _how(name, settings) for name in scores.baselines},
-        results=result_rows(scores, settings.bootstrap),
+        results=result_rows(scores, settings.confidence),
         coarse=coarse,
         twins=twin_rows(scorer, settings.twins, on_progress) if settings.twins else None,
         environment=environment(torch.device(settings.device)),
@@ -149,9 +149,9 @@ def _triples(groups: Sequence[Group], scored: PairScores, where: Mapping[tuple[s
     return Triples(original, negative, positive, caption.astype(np.int64))
 
 
-def _coarse(scorer: Scorer, split: Split, bootstrap: Bootstrap, on_progress: OnProgress) -> CoarseFacts:
+def _coarse(scorer: Scorer, split: Split, confidence: Confidence, on_progress: OnProgress) -> CoarseFacts:
     scored = scorer.score_split(split, on_progress)
-    settings = EvaluationSettings(bootstrap=bootstrap, weights=scored.weights)
+    settings = EvaluationSettings(confidence=confidence, weights=scored.weights)
     results: dict[str, Any] = evaluate_scores(scored.scores, scored.relation, settings).as_dict()
     return CoarseFacts(
         split.name, scored.coverage.split_hash, str(scored.coverage), len(scored.split.captions), results

@@ -18,7 +18,16 @@ from finereel.evaluation.finegrain.metrics import (
     point_metrics,
     triple_metrics,
 )
-from finereel.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap, Interval, bootstrap_means
+from finereel.evaluation.intervals import (
+    DEFAULT_CONFIDENCE,
+    PERCENT,
+    SHARE,
+    Confidence,
+    Interval,
+    Scale,
+    difference_interval,
+    mean_interval,
+)
 from finereel.evaluation.metrics import Ranks
 from finereel.evaluation.retrieval import FUSED
 
@@ -50,7 +59,7 @@ class FineScores:
         return np.array([1 + len(group.negatives) for group in self.groups], dtype=np.int64)
 
 
-def result_rows(scores: FineScores, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> dict[str, dict[str, Any]]:
+def result_rows(scores: FineScores, confidence: Confidence = DEFAULT_CONFIDENCE) -> dict[str, dict[str, Any]]:
     """One row per part of speech, in alphabetical order, and one over `all` where there are several; JSON values.
 
     Rows hold captions, groups (a caption with its negatives of one part of speech, what is ranked; in `all` a caption
@@ -61,7 +70,7 @@ def result_rows(scores: FineScores, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) ->
     """
     ranks = {name: group_ranks(column, scores.sizes) for name, column in scores.granularities.items()}
     blind = {name: group_ranks(column, scores.sizes) for name, column in scores.baselines.items()}
-    return {name: _row(scores, ranks, blind, chosen, bootstrap) for name, chosen in selections(scores.groups).items()}
+    return {name: _row(scores, ranks, blind, chosen, confidence) for name, chosen in selections(scores.groups).items()}
 
 
 def selections(groups: Sequence[Group]) -> dict[str, Bool[np.ndarray, " G"]]:
@@ -76,7 +85,7 @@ def _row(
     ranks: Mapping[str, Ranks],
     blind: Mapping[str, Ranks],
     chosen: Bool[np.ndarray, " G"],
-    bootstrap: Bootstrap,
+    confidence: Confidence,
 ) -> dict[str, Any]:
     videos = np.array([group.video_id for group in scores.groups])[chosen]
     sizes = scores.sizes[chosen]
@@ -84,11 +93,10 @@ def _row(
     same = int(scores.same[np.repeat(chosen, scores.sizes)].sum()) - len(sizes)
     systems = {name: _chosen(found, chosen) for name, found in {**ranks, **blind}.items()}
     columns = {name: per_caption(found, sizes) for name, found in systems.items()}
-    for name in blind:
-        columns[f"{FUSED} - {name}"] = {key: columns[FUSED][key] - columns[name][key] for key in METRICS}
-    intervals = _intervals(columns, videos, bootstrap)
+    scales = {"R@1": PERCENT, "MRR": SHARE, "MnR": Scale(1.0, float(sizes.max())), "pair_accuracy": PERCENT}
     rows = {
-        name: {**point_metrics(found, sizes), "intervals": _pairs(intervals[name])} for name, found in systems.items()
+        name: {**point_metrics(found, sizes), "intervals": _intervals(columns[name], videos, scales, confidence)}
+        for name, found in systems.items()
     }
     return {
         "captions": _captions(scores.groups, np.flatnonzero(chosen)),
@@ -100,8 +108,8 @@ def _row(
         "chance": chance(sizes),
         "granularities": {name: rows[name] for name in ranks},
         "baselines": {name: rows[name] for name in blind},
-        "gain": {name: _gain(columns[f"{FUSED} - {name}"], intervals[f"{FUSED} - {name}"]) for name in blind},
-        "brittleness": _brittleness(scores, chosen, bootstrap),
+        "gain": {name: _gain(columns[FUSED], columns[name], videos, scales, confidence) for name in blind},
+        "brittleness": _brittleness(scores, chosen, confidence),
     }
 
 
@@ -115,34 +123,47 @@ def _chosen(found: Ranks, chosen: Bool[np.ndarray, " G"]) -> Ranks:
 
 
 def _intervals(
-    columns: Mapping[str, Mapping[str, Float64[np.ndarray, " G"]]], videos: np.ndarray, bootstrap: Bootstrap
-) -> dict[str, dict[str, Interval]]:
-    """Of every column of every system, all from the same resamples of videos."""
-    table = np.stack([column for named in columns.values() for column in named.values()], axis=1)
-    found = iter(bootstrap_means(table, videos, bootstrap))
-    return {name: {metric: next(found) for metric in named} for name, named in columns.items()}
+    columns: Mapping[str, Float64[np.ndarray, " G"]],
+    videos: np.ndarray,
+    scales: Mapping[str, Scale],
+    confidence: Confidence,
+) -> dict[str, list[float]]:
+    """Of the mean of every column, by video."""
+    found = {name: mean_interval(column, videos, scales[name], confidence) for name, column in columns.items()}
+    return {name: _pair(interval) for name, interval in found.items()}
 
 
-def _pairs(intervals: Mapping[str, Interval]) -> dict[str, list[float]]:
-    return {name: [interval.low, interval.high] for name, interval in intervals.items()}
+def _pair(interval: Interval) -> list[float]:
+    return [interval.low, interval.high]
 
 
-def _gain(differences: Mapping[str, np.ndarray], intervals: Mapping[str, Interval]) -> dict[str, Any]:
-    found = {name: float(column.mean()) for name, column in differences.items()}
-    return {**found, "intervals": _pairs(intervals)}
+def _gain(
+    own: Mapping[str, np.ndarray],
+    other: Mapping[str, np.ndarray],
+    videos: np.ndarray,
+    scales: Mapping[str, Scale],
+    confidence: Confidence,
+) -> dict[str, Any]:
+    """Mean paired differences of the metrics, with their intervals."""
+    differences = {name: own[name] - other[name] for name in METRICS}
+    intervals = {
+        name: _pair(difference_interval(column, videos, scales[name].high - scales[name].low, confidence))
+        for name, column in differences.items()
+    }
+    return {**{name: float(column.mean()) for name, column in differences.items()}, "intervals": intervals}
 
 
-def _brittleness(scores: FineScores, chosen: Bool[np.ndarray, " G"], bootstrap: Bootstrap) -> dict[str, Any] | None:
+def _brittleness(scores: FineScores, chosen: Bool[np.ndarray, " G"], confidence: Confidence) -> dict[str, Any] | None:
     """Over the captions of the chosen groups that have hard positives."""
     triples = scores.triples
     kept = np.zeros(0, dtype=bool) if triples is None else chosen[triples.caption]
     if triples is None or not kept.any():
         return None
     part = Triples(triples.original[kept], triples.negative[kept], triples.positive[kept], triples.caption[kept])
-    columns = {"fused": triple_metrics(part)}
+    columns = triple_metrics(part)
     here = np.unique(part.caption)
     videos = np.array([scores.groups[number].video_id for number in here])
-    intervals = _intervals(columns, videos, bootstrap)["fused"]
-    means = {name: float(column.mean()) for name, column in columns["fused"].items()}
+    intervals = _intervals(columns, videos, dict.fromkeys(columns, PERCENT), confidence)
+    means = {name: float(column.mean()) for name, column in columns.items()}
     captions = _captions(scores.groups, here)
-    return {"captions": captions, "triples": len(part.caption), **means, "intervals": _pairs(intervals)}
+    return {"captions": captions, "triples": len(part.caption), **means, "intervals": intervals}

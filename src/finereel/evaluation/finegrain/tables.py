@@ -12,7 +12,7 @@ COLUMNS = ("part of speech", "score", "R@1", "95 %", "MRR", "95 %", "MnR", "pair
 TEXT_COLUMNS = 2
 """The first columns are text, the others numbers."""
 FEW = 30
-"""Videos below which a percentile bootstrap is no help: what is right on all four videos is so in every resample."""
+"""Videos below which a result is of little use, whatever its interval."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def fine_facts(record: FineRecord) -> list[str]:
                 f"{brittle['both_right']:.1f} %, {brittle['captions']} captions with hard positives"
             )
     few = ", ".join(pos for pos, row in record.results.items() if row["videos"] < FEW)
-    lines += [f"{few}: with fewer than {FEW} videos the intervals are narrower than they should be"] if few else []
+    lines += [f"{few}: with fewer than {FEW} videos the intervals say little"] if few else []
     lines += [f"{name}: {how}" for name, how in record.baselines.items()]
     lines += _coarse_lines(record) + _twin_lines(record)
     if not asked.complete:

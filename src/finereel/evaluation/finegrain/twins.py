@@ -60,7 +60,7 @@ def twin_rows(scorer: Scorer, pairs: Sequence[TwinPair], on_progress: OnProgress
     """Accuracies of every granularity and of the fused score (see `finereel.evaluation.twins`), as JSON values.
 
     {"pairs": scored, "missing": pairs that cannot be read, "rows": {pos: {granularity: {"text": {"percent", "interval",
-    "tie_share"}, "video", "group"}}}}; intervals are bootstrapped by scene. Raises DataError when none can be read.
+    "tie_share"}, "video", "group"}}}}; intervals are by scene. Raises DataError when none can be read.
     """
     videos = list(dict.fromkeys(video for pair in pairs for video in (pair.video_id, pair.twin_id)))
     missing = scorer.problems(videos)

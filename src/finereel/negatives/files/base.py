@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from finereel.disk import writes
 from finereel.errors import ConfigError, DataError
 from finereel.negatives.types import CaptionRow, Change, Negative
 
@@ -86,6 +87,7 @@ def check_target(path: Path, *sources: Path | None) -> None:
         raise DataError(f"{path} cannot be written ({error.strerror}): name a file where you may write") from error
 
 
+@writes("path")
 def write_text(parts: Iterable[str], path: Path) -> None:
     """Write the parts of a text one after another, as `write_lines` does."""
     check_target(path)

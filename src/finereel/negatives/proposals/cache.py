@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from finereel.disk import writes
 from finereel.errors import DataError
 
 # A question is what JSON can hold.
@@ -47,6 +48,7 @@ class AnswerCache:
     Raises DataError where the file exists and is something else.
     """
 
+    @writes("path")
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)

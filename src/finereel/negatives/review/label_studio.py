@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
+from finereel.disk import writes
 from finereel.errors import DataError
 from finereel.negatives.review.items import Item
 from finereel.negatives.review.verdicts import VERDICTS, Judgement, rater_name
@@ -21,6 +22,7 @@ LOCAL_FILES = "/data/local-files/?d="
 """How Label Studio spells a file below its LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT."""
 
 
+@writes("out")
 def export_tasks(items: Iterable[Item], videos: Mapping[str, Path], out: Path) -> tuple[Path, Path]:
     """Write the tasks to `out` (JSON) and the labelling interface beside it (.xml); both paths come back.
 

@@ -5,12 +5,12 @@ import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from finereel.disk import locked
+from finereel.disk import locked, storage_errors, writes
 from finereel.errors import ConfigError, DataError
 
 VerdictName = Literal["valid", "also_true", "ungrammatical", "unsure"]
@@ -123,6 +123,7 @@ class VerdictLog:
                 self._known.add(event.event)
         return True
 
+    @writes("self.path")
     def _append(self, line: bytes) -> None:
         with self.path.open("ab+") as file:
             size = file.seek(0, os.SEEK_END)
@@ -149,7 +150,9 @@ def open_log(negatives: Path, rater: str) -> Iterator[VerdictLog]:
             "first, or take another name"
         )
 
-    with locked(path.with_name(f"{path.name}.lock"), taken):
+    with ExitStack() as held:
+        with storage_errors(path):
+            held.enter_context(locked(path.with_name(f"{path.name}.lock"), taken))
         yield VerdictLog(path, rater)
 
 
