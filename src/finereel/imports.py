@@ -7,8 +7,8 @@ import importlib
 import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 
 def postpone(name: str) -> None:
@@ -46,9 +46,7 @@ class _StandIns:
     def __init__(self, package: str) -> None:
         self._package = package
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         """As `sys.meta_path` asks."""
         ours = name == self._package or name.startswith(self._package + ".")
         return importlib.machinery.ModuleSpec(name, self, is_package=name == self._package) if ours else None  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ _SMALL_WORDS = {
     "French": "le la les un une des du de et est dans avec sur qui au aux sous ses leur deux sont elle ils une en par "
     "pendant devant derrière",
     "Spanish": "el la los las un una unos de en del por para que se está esta su sobre hacia al y mientras desde",
-    "Italian": "il lo la gli un una uno che di in nel nella sul sulla della delle dei del con è sono mentre",
+    "Italian": "il lo la gli un una uno che di nel nella sul sulla della delle dei del con è sono mentre",
     "Portuguese": "um uma os na nas da de em com para ao pela pelo não está que dos do seu sua enquanto",
     "Dutch": "een het de op met naar zijn wordt uit voor bij aan deze niet van en die",
     "Swedish": "en ett och på som med av är det inte jag hon sig över till från",
