@@ -127,7 +127,7 @@ def _unplug(library: Library, videos: Path) -> None:
 GROWTH: dict[str, Callable[[Library, Path, int], object]] = {
     "dates": lambda library, videos, turn: _dates(videos, turn),
     "unplugged": lambda library, videos, turn: _unplug(library, videos),
-    "removed": lambda library, videos, turn: library.remove([videos / "v0.toy", videos / "v1.toy"]),
+    "removed": lambda library, videos, turn: library.remove([videos / "v0.toy", videos / "v1.toy"], exclude=False),
 }
 
 
