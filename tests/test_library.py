@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from finereel.alignment import HEADS
+from finereel.config import ModelConfig
 from finereel.errors import (
     ConfigError,
     LibraryBusyError,
@@ -16,12 +17,14 @@ from finereel.errors import (
     LibraryNotFoundError,
     ModelMismatchError,
     NotAVideoError,
+    QueryError,
 )
 from finereel.index import events
 from finereel.index.events import AddReport, AddSettings
 from finereel.index.lock import writer_lock
 from finereel.index.store import ClipStore
 from finereel.library import Library
+from finereel.text import train_tokenizer
 from index.doubles import ToyModel, ToySource, word_frames, write_video
 from tiny_models import tiny_peer
 
@@ -145,16 +148,40 @@ def test_a_moved_folder_is_recognised_file_by_file(world: World) -> None:
     assert world.library.status().videos == 3
 
 
-def test_the_same_content_at_two_paths_is_encoded_once_and_listed_twice(world: World) -> None:
+def test_the_same_content_at_several_paths_is_encoded_once_and_one_result(world: World) -> None:
     shutil.copy(world.videos / "sky.toy", world.videos / "before.toy")
     report = world.add()
     shutil.copy(world.videos / "sky.toy", world.videos / "twin.toy")
     again = world.add()
     assert (report.indexed, report.copied, again.copied, again.indexed) == (3, 1, 1, 0)
     assert world.model.encoded == 6
-    hits = world.library.search("kite", 3)
-    assert [Path(hit.video).name for hit in hits] == ["before.toy", "sky.toy", "twin.toy"]
-    assert len({hit.clip_id for hit in hits}) == 3
+    hits = world.library.search("kite", 3, per_video=None)
+    assert Path(hits[0].video).name == "before.toy"
+    assert [Path(path).name for path in hits[0].copies] == ["sky.toy", "twin.toy"]
+    assert len({(hit.video, hit.start) for hit in hits}) == 3
+    assert all(Path(hit.video).name not in ("sky.toy", "twin.toy") for hit in hits)
+    (world.videos / "before.toy").unlink()
+    world.add()
+    again_found = world.library.search("kite", 1)[0]
+    assert (Path(again_found.video).name, len(again_found.copies)) == ("sky.toy", 1)
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\x00", "\u200b"])
+def test_a_query_that_asks_nothing_is_refused(world: World, text: str) -> None:
+    world.add()
+    with pytest.raises(QueryError):
+        world.library.search(text)
+    with pytest.raises(QueryError):
+        world.library.describe(world.videos / "sky.toy", ["a kite", text])
+
+
+def test_what_the_model_does_not_read_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.add()
+    world.model.tokenizer = train_tokenizer(["a kite"], 514)  # type: ignore[attr-defined]
+    world.model.config = ModelConfig(max_words=8)  # type: ignore[attr-defined]
+    world.library.search("a kite flies over the sea")
+    assert world.library.reading("a kite flies over the sea").cut == ("flies", "over", "the", "sea")
+    assert "over the sea" in caplog.text
 
 
 def test_a_rename_and_a_copy_in_one_run(world: World) -> None:
@@ -334,10 +361,11 @@ def test_a_bank_corrects_hubs_and_new_clips_get_theirs(world: World) -> None:
     world.write("late", "dog")
     shutil.copy(world.videos / "sky.toy", world.videos / "twin.toy")
     world.add()
-    late = {Path(hit.video).name: hit.score for hit in world.library.search("dog", 10)}
+    hits = world.library.search("dog", 10)
+    late = {Path(hit.video).name: hit.score for hit in hits}
     # The late clip is the dog clip of animals.toy once more, so its half-step bias is that clip's.
     assert late["late.toy"] == pytest.approx(late["animals.toy"], abs=0.05)
-    assert late["twin.toy"] == pytest.approx(late["sky.toy"], abs=1e-4)
+    assert [Path(path).name for hit in hits for path in hit.copies] == ["twin.toy"]
     world.library.remove_normalization()
     assert world.library.status().normalization == "none"
     assert world.library.search("dog", 1)[0].score == pytest.approx(100, abs=0.01)

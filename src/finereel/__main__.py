@@ -9,9 +9,12 @@ def main() -> None:
     """Entry point of the `finereel` command."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
-    from finereel.cli import main as run
+    try:
+        from finereel.cli import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        _stop()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -19,11 +22,15 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     del number
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
-            show_cursor = b"\x1b[?25h" if os.isatty(2) else b""
-            os.write(2, show_cursor + b"stopped\n")
-            os._exit(130)
+            _stop()
         frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def _stop() -> None:
+    show_cursor = b"\x1b[?25h" if os.isatty(2) else b""
+    os.write(2, show_cursor + b"stopped\n")
+    os._exit(130)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ FinereelError
 ├── TrainingError         training that cannot go on; its last checkpoint is kept
 ├── ProposalError         a language model for proposals that does not answer; what it answered is kept
 ├── DataError             annotations or captions that do not parse (names file and line)
+├── QueryError            a query that asks nothing: empty, only control characters, far too long
 └── ConfigError           a setting outside its range or an unknown name
 """
 
@@ -94,6 +95,10 @@ class ProposalError(FinereelError):
 
 class DataError(FinereelError):
     """Annotations or captions that do not parse; the message names the file and the line."""
+
+
+class QueryError(FinereelError):
+    """A query that asks nothing (empty, only control characters), is far too long, or is no text."""
 
 
 class ConfigError(FinereelError):

@@ -8,6 +8,7 @@ for hit in library.search("a dog jumps into the water"):
     print(hit.video, hit.start, hit.score)
 """
 
+import logging
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,22 +26,26 @@ from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
 from finereel.index.left_out import LeftOut
 from finereel.index.lock import writer_lock
-from finereel.index.manifest import Manifest, not_found
+from finereel.index.manifest import Manifest
 from finereel.index.opening import absolute, begin_library, open_store, prepare_writing
 from finereel.index.plan import Planner
 from finereel.index.ports import IndexedModel, SearchModel, VideoSource
+from finereel.index.presence import not_found
 from finereel.index.rebuild import begin_rebuild, drop_replaced, finish_rebuild
 from finereel.index.repair import RepairReport, find_damage, repair
-from finereel.index.search import Searcher, SearchSettings
+from finereel.index.search import Searcher, SearchSettings, reading_of
 from finereel.index.settings import LibrarySettings
 from finereel.index.source import DiskSource
 from finereel.index.status import LibraryStatus, find_problems, library_status
 from finereel.index.stop import stop_on_interrupt
 from finereel.index.store import ClipStore
 from finereel.index.writer import Writer
+from finereel.text.query import Reading, checked_query
 from finereel.types import CaptionHit, Hit, Problem
 from finereel.video.find import Found, nothing_found
 from finereel.video.plan import ClipPlan
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -128,10 +133,14 @@ class Library:
         """The clips that fit a text best, best first.
 
         candidates: clips that get the full score after the coarse look at all of them; None scores every clip.
-        per_video: at most so many hits of one video; None for no limit.
+        per_video: at most so many hits of one video; None for no limit. Files with the same content count as one
+            video: the hit names the first, `copies` the others.
+
+        What `reading` says is logged as a warning. Raises QueryError, LibraryNotFoundError, ModelMismatchError.
         """
         settings = SearchSettings(top, candidates, per_video)
-        self._existing()
+        for note in self.reading(text).notes():
+            _LOG.warning(note)
         model = self._load_model()
         try:
             return self._searcher().search(model, text, settings)
@@ -141,11 +150,19 @@ class Library:
             return self._searcher().search(model, text, settings)
 
     @typed_storage("read")
+    def reading(self, text: str) -> Reading:
+        """What the model does not take in of a query: words that are cut or unknown, another language."""
+        checked_query(text)
+        self._existing()
+        return reading_of(self._load_model(), text)
+
+    @typed_storage("read")
     def describe(self, video: str | Path, captions: Sequence[str]) -> list[CaptionHit]:
         """Captions ranked by how well they describe a video, best first.
 
         video: a file of the library, or any other video, which is then encoded on the fly and not kept.
         """
+        captions = [checked_query(caption) for caption in captions]
         path = absolute(video)
         store, model = self._existing(), self._load_model()
         record = store.files().get(str(path))

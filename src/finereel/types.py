@@ -56,6 +56,7 @@ class Hit:
     """One answer to a query: a clip of a video, its fused score and the score of every granularity.
 
     start, end, best_frame are seconds in the video. `parts` sum to `score` (weights and normalisation applied).
+    copies: other files of the library with the same content, by path.
     """
 
     video: str
@@ -66,6 +67,7 @@ class Hit:
     best_frame: float
     clip_id: str
     thumbnail: bytes = field(default=b"", repr=False)
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

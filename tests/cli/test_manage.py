@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from finereel.types import Problem
 
 
@@ -59,3 +61,24 @@ def test_normalize_fits_and_takes_off(run: Any, library: Any, tmp_path: Path) ->
     assert library.calls[-1] == ("remove_normalization", None)
     assert run("normalize").exit_code == 2
     assert run("normalize", "--off", "--captions", bank).exit_code == 2
+
+
+def test_removing_nothing_is_an_error(run: Any, library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "remove", lambda self, paths, exclude=True: 0)
+    result = run("remove", "/typo")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "nothing removed" in result.stderr
+    assert json.loads(run("remove", "/typo", "--json").stdout) == {"removed": 0}
+
+
+def test_a_small_bank_is_remarked(run: Any, library: Any, tmp_path: Path) -> None:
+    bank = tmp_path / "bank.txt"
+    bank.write_text("a dog\na cat\na dog\n", encoding="utf-8")
+    assert "2 different captions" in run("normalize", "--captions", bank).stderr
+    bank.write_text("\n".join(f"thing {number}" for number in range(100)), encoding="utf-8")
+    assert run("normalize", "--captions", bank).stderr == ""
+
+
+def test_doctor_names_each_path_once(run: Any, library: Any) -> None:
+    library.problems = [Problem("/v/bad.mp4", "/v/bad.mp4: no picture stream")]
+    assert run("doctor").stdout.count("/v/bad.mp4") == 1

@@ -21,7 +21,10 @@ def test_search_json_is_the_list_scripts_rely_on(run: Any, library: Any) -> None
 def test_search_table_shows_file_time_score_and_parts(run: Any, library: Any) -> None:
     lines = run("search", "a cat", env={"COLUMNS": "160"}).stdout.splitlines()
     assert all(name in lines[0] for name in ("video", "time", "score", "video-sentence", "patch-word"))
-    assert all(text in lines[2] for text in ("/v/clip [1].mp4", "0:10-0:20", "0.600", "████████  0.500", "-0.050"))
+    assert all(
+        text in lines[2]
+        for text in ("/v/clip [1].mp4", "0:10.0-0:20.0", "0:12.5", "0.600", "████████  0.500", "-0.050")
+    )
 
 
 def test_a_narrow_screen_gets_numbers_without_bars(run: Any, library: Any) -> None:
@@ -72,3 +75,39 @@ def test_picture_of_a_search(run: Any, library: Any, tmp_path: Path) -> None:
     result = run("search", "a cat", "--picture", tmp_path / "cat.png", "--json")
     assert len(json.loads(result.stdout)) == 3
     assert (tmp_path / "cat.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("suffix", "magic"), [("jpg", b"\xff\xd8"), ("JPEG", b"\xff\xd8"), ("webp", b"RIFF")])
+def test_a_picture_is_of_the_kind_its_name_says(
+    run: Any, library: Any, tmp_path: Path, suffix: str, magic: bytes
+) -> None:
+    assert run("search", "a cat", "--picture", tmp_path / f"cat.{suffix}").exit_code == 0
+    assert (tmp_path / f"cat.{suffix}").read_bytes().startswith(magic)
+
+
+@pytest.mark.parametrize("name", ["cat.xyz", "cat", "cat.mp4"])
+def test_a_picture_of_unknown_kind_is_refused_before_the_search(
+    run: Any, library: Any, tmp_path: Path, name: str
+) -> None:
+    result = run("search", "a cat", "--picture", tmp_path / name)
+    assert result.exit_code == 2
+    assert ".png" in result.stderr
+    assert library.calls == []
+
+
+def test_words_without_quotes_are_one_query(run: Any, library: Any) -> None:
+    run("search", "a", "dog", "runs", "--top", "3")
+    assert library.calls[-1] == ("search", ("a dog runs", 3))
+
+
+def test_a_query_that_begins_with_a_dash(run: Any, library: Any) -> None:
+    assert "search -- " in run("search", "-a dog").stderr
+    run("search", "--", "-a dog")
+    assert library.calls[-1] == ("search", ("-a dog", 10))
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\x07", "\u200b", "a" * 20_000, "x\udcff"])
+def test_a_query_that_asks_nothing_is_refused(run: Any, library: Any, text: str) -> None:
+    result = run("search", text, "--json")
+    assert (result.exit_code, result.stdout, library.calls) == (1, "", [])
+    assert json.loads(result.stderr)["error"]["type"] == "QueryError"

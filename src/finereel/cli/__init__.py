@@ -1,7 +1,7 @@
 """The command line: parse, one call of the library, print. A command imports what it needs when it runs.
 
 stdout carries results and nothing else, so `--json` output can be piped; progress and errors go to stderr.
-Exit status: 0 done, 1 an error with a message, 2 wrong usage, 130 interrupted.
+The exit statuses are those of `finereel.cli.guard`.
 """
 
 import sys
@@ -27,10 +27,11 @@ from finereel.cli import (
     search,
     train,
 )
-from finereel.cli.guard import Command
+from finereel.cli.guard import Command, Program
 
 app = typer.Typer(
     name="finereel",
+    cls=Program,
     help="Search video by what happens in it, down to the word.",
     epilog="Start here: finereel demo",
     no_args_is_help=True,

@@ -1,14 +1,25 @@
-"""Turns what a user can cause into one message and an exit status; programming errors keep their traceback."""
+"""Turns what a user can cause into one message and an exit status; programming errors keep their traceback.
+
+Exit status: 0 done; 1 an error, or nothing of what was asked could be done; 2 wrong usage; 130 interrupted by Ctrl-C
+(128 + the signal where another one stopped a training); 141 the reader of the output closed it, as for any Unix tool.
+"""
 
 import json
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
+from finereel.cli.interrupts import STATUS, discard_output, noted_interrupts
 from finereel.errors import FinereelError
+
+BROKEN_PIPE = 128 + signal.SIGPIPE
+_USAGE_ERROR: Any = typer.BadParameter.__mro__[2]
+"""Click's ClickException, wherever this version of Typer keeps it."""
 
 
 class Command(TyperCommand):
@@ -23,24 +34,87 @@ class Command(TyperCommand):
             return super().invoke(ctx)
 
 
+class Program(TyperGroup):
+    """All commands. Wrong usage is two lines, what is wrong and where to read on, and status 2."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Parse, run, and end the process with the status (standalone mode), as Click does."""
+        standalone = options.pop("standalone_mode", True)
+        quiet: dict[str, Any] = options | {"standalone_mode": False}
+        if not standalone:
+            return super().main(*arguments, **quiet)
+        try:
+            status = super().main(*arguments, **quiet)
+        except _USAGE_ERROR as error:
+            _report_usage(error)
+            sys.exit(error.exit_code)
+        except typer.Abort:
+            sys.exit(STATUS)
+        sys.exit(status if isinstance(status, int) else 0)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the arguments name; Ctrl-C before it has begun ends as `guarded` says."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _stop()
+
+
 @contextmanager
 def guarded(as_json: bool = False) -> Iterator[None]:
     """Ends `FinereelError`, `OSError` and Ctrl-C within the block as `Command` says, by typer.Exit."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except (FinereelError, OSError) as error:
-        _report(error, as_json)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        typer.echo("stopped", err=True)
-        raise typer.Exit(130) from None
+    with noted_interrupts() as interrupts:
+        try:
+            yield
+            sys.stdout.flush()
+        except BrokenPipeError:
+            discard_output()
+            raise typer.Exit(BROKEN_PIPE) from None
+        except KeyboardInterrupt:
+            _stop()
+        except Exception as error:
+            if interrupts.came and not isinstance(error, typer.Exit | FinereelError):
+                _stop()
+            if not isinstance(error, FinereelError | OSError):
+                raise
+            _report(error, as_json)
+            raise typer.Exit(1) from None
+
+
+def _stop() -> NoReturn:
+    typer.echo("stopped", err=True)
+    raise typer.Exit(STATUS) from None
 
 
 def _report(error: Exception, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"error": {"type": type(error).__name__, "message": str(error)}}), err=True)
         return
+    _say_error(str(error))
+
+
+def _report_usage(error: Any) -> None:
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError" or context is None:
+        error.show()
+        return
+    message = " ".join(error.format_message().split())
+    wanted = getattr(error, "option_name", "")
+    if wanted.startswith("-") and not getattr(error, "possibilities", None) and context.command.name == "search":
+        message += '. A text that begins with "-" goes after --, as in: finereel search -- "-text"'
+    _say_error(message)
+    typer.echo(f"usage: {context.command.get_usage(context).removeprefix('Usage: ')} (more: --help)", err=True)
+
+
+def _say_error(message: str) -> None:
     typer.secho("error: ", err=True, nl=False, fg="red", bold=True)
-    typer.echo(str(error), err=True)
+    typer.echo(printable(message), err=True)
+
+
+def printable(message: str) -> str:
+    """A message without what could steer a terminal; its line breaks stay.
+
+    >>> printable("no file a\\x1b[2J.mp4")
+    'no file a\\ufffd[2J.mp4'
+    """
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in message)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from finereel.cli.opening import check_model, check_sources, open_library
 from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption, ModelOption
 from finereel.cli.output import print_json, shown
 
@@ -51,6 +52,8 @@ def index(
     cannot be read are listed by doctor and stop nothing. It can be interrupted at any time, also in the middle of a
     film. What was taken out with remove stays out, unless PATH names it.
     """
+    check_model(model)
+    check_sources(paths, library)
     from finereel.cli.progress import IndexProgress
     from finereel.index.events import AddSettings
     from finereel.library import Library
@@ -72,10 +75,11 @@ def rebuild(
 
     The old features answer searches until the new ones are complete.
     """
+    check_model(model)
+    opening = open_library(library)
     from finereel.cli.progress import IndexProgress
-    from finereel.library import Library
 
-    with closing(Library.open(library)) as opened, IndexProgress() as progress:
+    with closing(opening) as opened, IndexProgress() as progress:
         report = opened.rebuild(model, on_event=progress)
     if report.unread:
         waiting = "the old index still answers: some videos could not be read this time"
@@ -94,7 +98,8 @@ def _finish(report: "AddReport", as_json: bool) -> None:
     if report.interrupted:
         typer.echo(f"stopped; nothing lost: {_committed(report)}; run the same command again to go on", err=True)
         raise typer.Exit(130)
-    if report.away:
+    reached = report.indexed + report.unchanged + report.renamed + report.copied
+    if report.away or (report.failed + report.known_bad and not reached):
         raise typer.Exit(1)
 
 

@@ -9,15 +9,16 @@ from rich.table import Table
 from rich.text import Text
 
 from finereel.cli.captions import read_captions
+from finereel.cli.opening import open_library
 from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption
 from finereel.cli.output import console, print_json, shown
+
+_ENOUGH_CAPTIONS = 100
 
 
 def status(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False) -> None:
     """Show what the library holds: videos, clips, failed files, size and model."""
-    from finereel.library import Library
-
-    report = Library.open(library).status()
+    report = open_library(library).status()
     if as_json:
         print_json(asdict(report))
         return
@@ -39,12 +40,10 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """List every file that could not be indexed, and why, and damage to the library itself."""
-    from finereel.library import Library
-
     if repair:
         _repair(library, as_json)
         return
-    opened = Library.open(library)
+    opened = open_library(library)
     problems = opened.doctor(verify=True) if verify else opened.doctor()
     if as_json:
         print_json([asdict(problem) for problem in problems])
@@ -56,14 +55,12 @@ def doctor(
     table.add_column("file", overflow="fold")
     table.add_column("error", overflow="fold")
     for problem in problems:
-        table.add_row(Text(shown(problem.path)), Text(shown(problem.error)))
+        table.add_row(Text(shown(problem.path)), Text(shown(problem.error.removeprefix(f"{problem.path}: "))))
     console().print(table)
 
 
 def _repair(library: Path, as_json: bool) -> None:
-    from finereel.library import Library
-
-    report = Library.open(library).repair()
+    report = open_library(library).repair()
     if as_json:
         print_json(asdict(report))
         return
@@ -93,14 +90,16 @@ def remove(
     `finereel index` of a folder above does not bring them back; `finereel index PATH` with the same PATH does, and
     `finereel status` lists what is left out.
     """
-    from finereel.library import Library
-
-    removed = Library.open(library).remove(paths, exclude=not once)
+    removed = open_library(library).remove(paths, exclude=not once)
     if as_json:
         print_json({"removed": removed})
+    if not removed:
+        typer.echo("nothing removed: the library holds no video at or below these paths", err=True)
+        raise typer.Exit(1)
+    if as_json:
         return
     typer.echo(f"removed {removed} video{'' if removed == 1 else 's'} from the library; the files are untouched")
-    if removed and not once:
+    if not once:
         typer.echo("index leaves them out from now on; to take them back, name them: finereel index PATH", err=True)
 
 
@@ -121,16 +120,21 @@ def normalize(
 
     Fitted once, kept with the library, used by every later search; clips added later are covered too.
     """
-    from finereel.library import Library
-
     if off == (captions is not None):
         raise typer.BadParameter("give either --captions FILE or --off")
-    opened = Library.open(library)
+    bank = [] if captions is None else read_captions(captions)
+    opened = open_library(library)
     if captions is None:
         opened.remove_normalization()
         protocol = "none"
     else:
-        protocol = opened.fit_normalization(read_captions(captions))
+        if len(set(bank)) < _ENOUGH_CAPTIONS:
+            typer.echo(
+                f"note: {len(set(bank))} different captions say little about which clips fit everything; some hundreds "
+                "are advised, and `finereel normalize --off` takes this back",
+                err=True,
+            )
+        protocol = opened.fit_normalization(bank)
     if as_json:
         print_json({"normalization": protocol})
         return

@@ -3,23 +3,23 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 _PIPE_WIDTH = 200
-_WIDE = 110
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def console() -> Console:
     """Where tables go: stdout; piped, it is plain and wide enough that paths stay in one piece."""
-    fits_a_screen = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(highlight=False, width=None if fits_a_screen else _PIPE_WIDTH)
+    return Console(highlight=False, width=None if fits_a_screen() else _PIPE_WIDTH)
+
+
+def fits_a_screen() -> bool:
+    """Whether somebody reads stdout on a screen, whose width then counts."""
+    return sys.stdout.isatty() or "COLUMNS" in os.environ
 
 
 def print_json(value: Any) -> None:
@@ -36,6 +36,16 @@ def clock(seconds: float) -> str:
     whole = int(seconds)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def moment(seconds: float) -> str:
+    """A time in a video to the nearest tenth of a second.
+
+    >>> moment(7.44), moment(0.96), moment(3723.96)
+    ('0:07.4', '0:01.0', '1:02:04.0')
+    """
+    tenths = round(seconds * 10)
+    return f"{clock(float(tenths // 10))}.{tenths % 10}"
 
 
 def bar(value: float, largest: float, width: int = 8) -> str:
@@ -66,36 +76,3 @@ def short_path(path: str, here: Path | None = None) -> str:
     """
     folder = here or Path.cwd()
     return str(Path(path).relative_to(folder)) if Path(path).is_relative_to(folder) else path
-
-
-class PartsTable:
-    """Rows of ranked results; every granularity has a column, on wide screens with bars on one common scale.
-
-    Bars compare within one table only: a score has no absolute meaning across queries.
-    """
-
-    def __init__(self, first_columns: Sequence[str], parts: Sequence[dict[str, float]]) -> None:
-        self._console = console()
-        self._largest = max((value for row in parts for value in row.values()), default=0.0)
-        self.table = Table(box=None, pad_edge=False, header_style="bold")
-        self.table.add_column("#", justify="right")
-        for name in first_columns:
-            self.table.add_column(name, overflow="fold")
-        self.table.add_column("score", justify="right")
-        for name in parts[0] if parts else ():
-            self.table.add_column(name.replace("_", "-"), no_wrap=True)
-
-    def add(self, cells: Sequence[str], score: float, parts: dict[str, float]) -> None:
-        """One result, best first."""
-        rank = str(self.table.row_count + 1)
-        self.table.add_row(
-            rank, *(Text(shown(cell)) for cell in cells), f"{score:.3f}", *map(self._part, parts.values())
-        )
-
-    def print(self) -> None:
-        """On stdout."""
-        self._console.print(self.table)
-
-    def _part(self, value: float) -> Text:
-        drawn = f"{bar(value, self._largest)} " if self._console.width >= _WIDE else ""
-        return Text(f"{drawn}{value:6.3f}")

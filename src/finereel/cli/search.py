@@ -1,24 +1,37 @@
 """`search`: words to clips. `describe`: a clip's video to the captions that fit it."""
 
-from contextlib import closing
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from finereel.cli.captions import read_captions
+from finereel.cli.guard import printable
+from finereel.cli.opening import open_library
 from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption
-from finereel.cli.output import PartsTable, clock, print_json, short_path
+from finereel.cli.output import moment, print_json, short_path
+from finereel.cli.results import Column, part_columns, print_results
+
+if TYPE_CHECKING:
+    from finereel.types import Hit
+
+_PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def search(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What happens in it, in plain English.")],
+    text: Annotated[
+        list[str], typer.Argument(metavar="TEXT", help="What happens in it, in plain English; quotes are optional.")
+    ],
     library: LibraryOption = DEFAULT_LIBRARY,
     top: Annotated[int, typer.Option("--top", min=1, help="How many results.")] = 10,
     per_video: Annotated[int, typer.Option("--per-video", min=1, help="At most so many results of one video.")] = 1,
     picture: Annotated[
-        Path | None, typer.Option("--picture", metavar="FILE", help="Also draw the best five as a PNG.")
+        Path | None,
+        typer.Option("--picture", metavar="FILE", help="Also draw the best five: FILE ends in .png, .jpg or .webp."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -26,26 +39,65 @@ def search(
 
     Example: finereel search "a man folds a paper plane" --top 5
 
-    Columns after the score are its parts: the whole clip against the sentence, the best frames against the sentence,
-    the best patches against single words. They add up to the score.
+    `best` is the moment that fits best. The columns after the score are its parts: the whole clip against the
+    sentence, the best frames against the sentence, the best patches against single words. They add up to the score.
     """
-    from finereel.library import Library
+    from finereel.text.query import checked_query
 
-    hits = Library.open(library).search(text, top=top, per_video=per_video)
+    query = checked_query(" ".join(text))
+    if picture is not None and picture.suffix.lower() not in _PICTURES:
+        known = ", ".join(_PICTURES)
+        raise typer.BadParameter(f"the file must end in one of {known}, got {str(picture)!r}", param_hint="--picture")
+    opened = open_library(library)
+    with _notes_on_stderr():
+        hits = opened.search(query, top=top, per_video=per_video)
     if picture is not None:
         from finereel.cli.sheet import SheetRow, draw_sheet
 
-        draw_sheet([SheetRow(text, hits)], picture)
+        draw_sheet([SheetRow(query, hits)], picture, kind=_PICTURES[picture.suffix.lower()])
     if as_json:
         print_json([{key: value for key, value in asdict(hit).items() if key != "thumbnail"} for hit in hits])
         return
     if not hits:
         typer.echo("nothing found: the library has no clips yet; add some with: finereel index PATH", err=True)
         return
-    table = PartsTable(["video", "time"], [hit.parts for hit in hits])
-    for hit in hits:
-        table.add([short_path(hit.video), f"{clock(hit.start)}-{clock(hit.end)}"], hit.score, hit.parts)
-    table.print()
+    _print_hits(hits)
+
+
+def _print_hits(hits: Sequence["Hit"]) -> None:
+    columns = [
+        Column("#", tuple(str(rank) for rank in range(1, len(hits) + 1)), right=True),
+        Column("video", tuple(short_path(hit.video) for hit in hits), shrinks=True),
+        Column("time", tuple(f"{moment(hit.start)}-{moment(hit.end)}" for hit in hits)),
+        Column("best", tuple(moment(hit.best_frame) for hit in hits), extra=True),
+        Column("score", tuple(f"{hit.score:.3f}" for hit in hits), right=True),
+        *part_columns([hit.parts for hit in hits]),
+    ]
+    print_results(columns, [_copies(hit) for hit in hits])
+
+
+def _copies(hit: "Hit") -> str:
+    """The other files with the content of a hit."""
+    if not hit.copies:
+        return ""
+    count = f"{len(hit.copies)} cop{'y' if len(hit.copies) == 1 else 'ies'}"
+    return f"and {count}: {', '.join(map(short_path, hit.copies))}"
+
+
+@contextmanager
+def _notes_on_stderr() -> Iterator[None]:
+    """What the library remarks about a query, one line each."""
+    logger, handler = logging.getLogger("finereel"), _Note()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Note(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.echo(f"note: {printable(record.getMessage())}", err=True)
 
 
 def describe(
@@ -65,15 +117,16 @@ def describe(
 
     Example: finereel describe holiday.mp4 --captions ideas.txt
     """
-    from finereel.library import Library
-
     choices = read_captions(captions)
-    with closing(Library.open(library)) as opened:
+    with closing(open_library(library)) as opened:
         hits = opened.describe(video, choices)
     if as_json:
         print_json([asdict(hit) for hit in hits])
         return
-    table = PartsTable(["caption"], [hit.parts for hit in hits])
-    for hit in hits:
-        table.add([hit.caption], hit.score, hit.parts)
-    table.print()
+    columns = [
+        Column("#", tuple(str(rank) for rank in range(1, len(hits) + 1)), right=True),
+        Column("caption", tuple(hit.caption for hit in hits), shrinks=True),
+        Column("score", tuple(f"{hit.score:.3f}" for hit in hits), right=True),
+        *part_columns([hit.parts for hit in hits]),
+    ]
+    print_results(columns)

@@ -30,8 +30,8 @@ class SheetRow:
 
 
 @writes("path")
-def draw_sheet(rows: Sequence[SheetRow], path: Path, columns: int = 5) -> None:
-    """Write the picture as PNG to `path`; every row shows its first `columns` hits.
+def draw_sheet(rows: Sequence[SheetRow], path: Path, columns: int = 5, kind: str = "PNG") -> None:
+    """Write the picture to `path` as a file of Pillow's format `kind`; every row shows its first `columns` hits.
 
     The still is the library's thumbnail; the strip below is read from the video, and left out where that is gone.
     """
@@ -46,7 +46,7 @@ def draw_sheet(rows: Sequence[SheetRow], path: Path, columns: int = 5) -> None:
                 _draw_hit(sheet, hit, corner, right=hit.video == row.right)
                 _draw_strip(sheet, _strip(reader, hit), (corner[0], corner[1] + _STILL + _FRAME_GAP))
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, "PNG", optimize=True)
+    sheet.save(path, kind, optimize=True)
 
 
 def _draw_query(sheet: Image.Image, row: SheetRow, top: int) -> None:

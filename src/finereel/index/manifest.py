@@ -15,12 +15,12 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from finereel.errors import LibraryError, LibraryNotFoundError
+from finereel.errors import LibraryError
 from finereel.index.durable import read_json_object, replace_file
 from finereel.index.ports import IndexedModel
+from finereel.index.presence import NAME
 
 FORMAT = 1
-NAME = "library.json"
 METADATA_KEY = b"finereel"
 
 
@@ -74,10 +74,3 @@ def index_folders(library: Path) -> list[Path]:
     """Index folders that hold a table, oldest first."""
     folders = [path.parent for path in library.glob("index-*/clips.lance")]
     return sorted(folders, key=lambda folder: folder.stat().st_ctime_ns)
-
-
-def not_found(library: Path) -> LibraryNotFoundError:
-    """The one wording for a folder without a library."""
-    return LibraryNotFoundError(
-        f"there is no library at {library}; make one with `finereel index VIDEOS --library {library}`"
-    )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from finereel.disk import sync_folder
 from finereel.errors import LibraryError
-from finereel.index.manifest import NAME, Manifest, index_folders, read_manifest, write_manifest
+from finereel.index.manifest import Manifest, index_folders, read_manifest, write_manifest
+from finereel.index.presence import NAME
 from finereel.index.settle import settle
 from finereel.index.store import ClipStore
 

@@ -8,7 +8,9 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
+from finereel.config import ModelConfig
 from finereel.features import Scores, TextFeatures, VideoFeatures
+from finereel.text import Tokenizer
 from finereel.types import Frames
 from finereel.video.find import Found
 from finereel.video.identity import FileState
@@ -38,6 +40,14 @@ class SearchModel(Protocol):
     def encode_video(self, clips: Sequence[Frames]) -> VideoFeatures: ...
     def score(self, text: TextFeatures, video: VideoFeatures, budget_mib: int = 256) -> Scores: ...
     def coarse_query(self, text: TextFeatures) -> Float[Tensor, "T D"]: ...
+
+
+@runtime_checkable
+class TextReader(Protocol):
+    """A model that tells how it reads texts; `finereel.model.RetrievalModel` is one."""
+
+    tokenizer: Tokenizer | None
+    config: ModelConfig
 
 
 @runtime_checkable

@@ -15,9 +15,10 @@ from finereel.index.durable import read_json_object
 from finereel.index.head import NAME as HEAD
 from finereel.index.head import TABLE_FOLDER, changed_files, head_is_damaged
 from finereel.index.lance_files import manifest_files, parse_manifest
-from finereel.index.manifest import NAME as MANIFEST
-from finereel.index.manifest import Manifest, index_folders, not_found, read_manifest, write_manifest
+from finereel.index.manifest import Manifest, index_folders, read_manifest, write_manifest
 from finereel.index.opening import BUILDING, begin_library
+from finereel.index.presence import NAME as MANIFEST
+from finereel.index.presence import not_found
 from finereel.index.quarantine import set_aside, set_aside_files
 from finereel.index.salvage import Salvage, salvage, sound_rows
 from finereel.index.schema import late_columns

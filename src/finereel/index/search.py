@@ -14,8 +14,9 @@ from finereel.errors import ConfigError
 from finereel.features import Scores, TextFeatures, VideoFeatures
 from finereel.index.bank import Bank
 from finereel.index.coarse import AnnCoarse, Coarse, ExactCoarse
-from finereel.index.ports import SearchModel
+from finereel.index.ports import SearchModel, TextReader
 from finereel.index.snapshot import Clips, Snapshot
+from finereel.text.query import Reading, read_query
 from finereel.types import Hit
 
 BLOCK = 1024
@@ -85,7 +86,15 @@ class Searcher:
 
     def _hits(self, chosen: list["ScoredClip"]) -> list[Hit]:
         thumbnails = self.snapshot.thumbnails([clip.clip_id for clip in chosen])
-        return [clip.hit(thumbnails.get(clip.clip_id, b"")) for clip in chosen]
+        paths = self.snapshot.paths_of([clip.video_id for clip in chosen])
+        return [clip.hit(thumbnails.get(clip.clip_id, b""), paths.get(clip.video_id, [])) for clip in chosen]
+
+
+def reading_of(model: SearchModel, text: str) -> Reading:
+    """What a model does not take in of a text; nothing is known of a model without a tokenizer."""
+    if not isinstance(model, TextReader) or model.tokenizer is None:
+        return Reading()
+    return read_query(text, model.tokenizer, model.config.max_words)
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,7 @@ class ScoredClip:
     """A clip and its score for one text; parts are contributions (weight and bias applied)."""
 
     clip_id: str
+    video_id: str
     path: str
     start: float
     end: float
@@ -104,9 +114,11 @@ class ScoredClip:
         """Best score first; equal scores by path and time, so that the order survives any rewrite of the table."""
         return (-self.score, self.path, self.start)
 
-    def hit(self, thumbnail: bytes) -> Hit:
-        """As the person who asked gets it."""
-        return Hit(self.path, self.start, self.end, self.score, self.parts, self.best_frame, self.clip_id, thumbnail)
+    def hit(self, thumbnail: bytes, paths: list[str]) -> Hit:
+        """As the person who asked gets it; paths: every file with this content."""
+        copies = tuple(path for path in paths if path != self.path)
+        place = (self.path, self.start, self.end)
+        return Hit(*place, self.score, self.parts, self.best_frame, self.clip_id, thumbnail, copies)
 
 
 def score_clips(model: SearchModel, query: TextFeatures, clips: Clips, bank: Bank | None) -> list[ScoredClip]:
@@ -117,10 +129,11 @@ def score_clips(model: SearchModel, query: TextFeatures, clips: Clips, bank: Ban
     fused = scores.fused[0].tolist()
     parts = {name: (part[0] * scores.weights[name]).tolist() for name, part in scores.parts.items()}
     best = best_frames(query, clips.features)
-    rows: list[dict[str, Any]] = clips.rows.select(["clip_id", "start", "end", "seconds"]).to_pylist()
+    rows: list[dict[str, Any]] = clips.rows.select(["clip_id", "video_id", "start", "end", "seconds"]).to_pylist()
     return [
         ScoredClip(
             row["clip_id"],
+            row["video_id"],
             clips.paths[index],
             row["start"],
             row["end"],
@@ -149,13 +162,15 @@ def best_frames(query: TextFeatures, video: VideoFeatures) -> list[int]:
 
 
 def best_per_video(ranked: list[ScoredClip], settings: SearchSettings) -> list[ScoredClip]:
-    """The first `top` clips, at most `per_video` of each video."""
-    if settings.per_video is None:
-        return ranked[: settings.top]
-    seen: Counter[str] = Counter()
+    """The first `top` clips, at most `per_video` of each video; a clip of several copies of a file counts once."""
+    clips: set[tuple[str, float, float]] = set()
+    videos: Counter[str] = Counter()
     chosen = []
     for clip in ranked:
-        seen[clip.path] += 1
-        if seen[clip.path] <= settings.per_video:
-            chosen.append(clip)
+        same = (clip.video_id, clip.start, clip.end)
+        if same in clips or (settings.per_video is not None and videos[clip.video_id] >= settings.per_video):
+            continue
+        clips.add(same)
+        videos[clip.video_id] += 1
+        chosen.append(clip)
     return chosen[: settings.top]

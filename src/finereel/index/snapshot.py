@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Float16, Int64
-from lancedb.table import LanceTable
 from torch import Tensor
 
 from finereel.features import VideoFeatures
@@ -18,10 +17,11 @@ from finereel.index.checksums import checksum_columns, damaged_rows
 from finereel.index.columns import CHECKSUM_COLUMNS, FILE_CHECKSUMS, FILE_COLUMNS
 from finereel.index.damage import damaged_library, reading
 from finereel.index.head import changed_files
+from finereel.index.lance import LanceTable
 from finereel.index.ports import IndexedModel
 from finereel.index.schema import FileRecord, decode_path, feature_columns, to_features, to_files, to_vectors
 
-ROW_COLUMNS = ["clip_id", "path", "start", "end", "seconds", "bias", "bank"]
+ROW_COLUMNS = ["clip_id", "video_id", "path", "start", "end", "seconds", "bias", "bank"]
 RowIds = Int64[np.ndarray, " N"]
 
 
@@ -162,6 +162,19 @@ class Snapshot:
         query = self.table.search().select([*columns, *self._checksums(columns)]).where(f"clip_id IN ({chosen})")
         rows = self.read(query.limit(None))
         return dict(zip(rows["clip_id"].to_pylist(), rows["thumbnail"].to_pylist(), strict=True))
+
+    def paths_of(self, video_ids: Sequence[str]) -> dict[str, list[str]]:
+        """The paths of all files that hold each content and are not missing, sorted."""
+        rows = self._contents.filter(pc.is_in(self._contents["video_id"], pa.array(video_ids, pa.string())))
+        found: dict[str, set[str]] = {}
+        for row in rows.to_pylist():
+            found.setdefault(row["video_id"], set()).add(decode_path(row["path"]))
+        return {video_id: sorted(paths) for video_id, paths in found.items()}
+
+    @cached_property
+    def _contents(self) -> pa.Table:
+        """Content and path of every clip that is not missing."""
+        return _present(self.rows(["video_id", "path", "missing"])).select(["video_id", "path"])
 
     def _of_file(self, file_id: str) -> RowIds:
         rows = self.rows(["file_id"])

@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import lancedb
 import pyarrow as pa
-from lancedb.index import IvfSq
-from lancedb.table import LanceTable
 
 from finereel.disk import has_hard_links, sole_use
 from finereel.index.damage import damaged_library, reading
 from finereel.index.faults import storage_errors
 from finereel.index.head import changed_files, seal
+from finereel.index.lance import IvfSq, LanceTable, lancedb
 from finereel.index.manifest import METADATA_KEY, Manifest
 from finereel.index.schema import FileRecord, clip_schema, file_changes, late_columns
 from finereel.index.settle import roll_back, settle

@@ -141,14 +141,17 @@ class Tokenizer:
         >>> tokenizer.words("don't!", max_words=32)[0]
         Word(text="don't", start=0, end=5, tokens=range(1, 6))
         """
-        starts, stops = self.encode([text], max_words).spans[0].T
+        spans = self.encode([text], max_words).spans[0]
+        places = np.flatnonzero(spans[:, 1] > spans[:, 0])
+        starts, stops = spans[places].T
         cleaned = clean(text)
         words = []
         for match in _WORD.finditer("".join(map(_character_class, cleaned.text))):
             start, end = cleaned.original_span(*match.span())
-            places = np.flatnonzero((starts >= start) & (stops <= end) & (stops > starts))
-            if len(places):
-                words.append(Word(text[start:end], start, end, range(int(places[0]), int(places[-1]) + 1)))
+            # Tokens stand in the order of the text, so a search finds them in a text of any length.
+            first, last = int(np.searchsorted(starts, start)), int(np.searchsorted(stops, end, side="right"))
+            if first < last:
+                words.append(Word(text[start:end], start, end, range(int(places[first]), int(places[last - 1]) + 1)))
         return words
 
     def _entries(self, text: str, official: bool) -> tuple[list[int], list[tuple[int, int]]]:

@@ -1,0 +1,68 @@
+"""What can be wrong before anything heavy is imported: no library, no such model, no such video. Errors are cheap.
+
+Where the library's module is loaded there is no import to save, and the library says the same by itself.
+"""
+
+import difflib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finereel.errors import ModelNotFoundError, NotAVideoError
+
+if TYPE_CHECKING:
+    from finereel.library import Library
+
+
+def open_library(library: Path) -> "Library":
+    """A library that exists; LibraryNotFoundError, without importing torch, where there is none."""
+    if "finereel.library" not in sys.modules:
+        from finereel.index.presence import require_library
+
+        require_library(_absolute(library))
+    from finereel.library import Library
+
+    return Library.open(library)
+
+
+def check_model(model: str | None) -> None:
+    """Raises ModelNotFoundError for a model named by a path where there is no folder; a hub id is left to the hub."""
+    if model is None or not _is_path(model) or _absolute(Path(model)).is_dir():
+        return
+    folder = _absolute(Path(model))
+    kind = "is a file, not a model directory" if folder.exists() else "does not exist"
+    beside = [child.name for child in sorted(folder.parent.iterdir()) if child.is_dir()] if _listable(folder) else []
+    near = difflib.get_close_matches(folder.name, beside, n=1)
+    hint = f"Did you mean {folder.parent / near[0]}? " if near else ""
+    raise ModelNotFoundError(
+        f"the model directory {folder} {kind}. {hint}Models that are here: `finereel models`. To bring one: "
+        "`hf download openai/clip-vit-base-patch32 --local-dir MODEL` on a machine with a network, then `--model MODEL`"
+    )
+
+
+def check_sources(paths: Iterable[Path], library: Path) -> None:
+    """Raises NotAVideoError for a path that does not exist, where no library could remember it."""
+    if "finereel.library" in sys.modules:
+        return
+    from finereel.index.presence import is_library
+
+    missing = [path for path in map(_absolute, paths) if not (path.exists() or path.is_symlink())]
+    if missing and not is_library(_absolute(library)):
+        raise NotAVideoError(f"{missing[0]}: there is no such file or folder; check the spelling")
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _is_path(model: str) -> bool:
+    """A hub id is `name` or `owner/name`; anything else with a slash, and what begins like a path, is one."""
+    return model.startswith((".", "/", "~")) or model.count("/") > 1 or model.endswith("/")
+
+
+def _listable(folder: Path) -> bool:
+    try:
+        return any(folder.parent.iterdir())
+    except OSError:
+        return False

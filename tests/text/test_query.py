@@ -1,0 +1,63 @@
+"""Which queries are refused, and what is said of words that a model does not read."""
+
+import time
+
+import pytest
+
+from finereel.errors import QueryError
+from finereel.text import train_tokenizer
+from finereel.text.query import LONGEST_QUERY, checked_query, read_query
+
+TOKENIZER = train_tokenizer(["a red car jumps over the big tree"] * 3, vocab_size=600)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "\n\t ", "\x00", "\x1b\x07", "\u200b\ufeff", "\u3000", "x\udcff", "a" * (LONGEST_QUERY + 1), None, 3],
+)
+def test_what_asks_nothing_is_refused(text: str) -> None:
+    with pytest.raises(QueryError, match="say what happens"):
+        checked_query(text)
+
+
+@pytest.mark.parametrize("text", ["a dog", "3", "?", "😀", "犬", "a\tdog\n", "-a dog", "a" * LONGEST_QUERY])
+def test_everything_that_can_be_read_is_taken(text: str) -> None:
+    assert checked_query(text) == text
+
+
+def test_hundred_megabytes_are_refused_at_once() -> None:
+    text = "dog " * 25_000_000
+    began = time.process_time()
+    with pytest.raises(QueryError, match="100,000,000 characters"):
+        checked_query(text)
+    assert time.process_time() - began < 0.1
+
+
+def test_words_past_the_window_are_named() -> None:
+    text = "a red car jumps over the big tree"
+    assert read_query(text, TOKENIZER, max_words=10).cut == ()
+    assert read_query(text, TOKENIZER, max_words=9).cut == ("tree",)
+    reading = read_query(text + "!", TOKENIZER, max_words=5)
+    assert reading.cut == ("jumps", "over", "the", "big", "tree", "!")
+    assert "jumps over the big tree !" in reading.notes()[0]
+
+
+def test_a_word_that_is_cut_in_its_middle_is_named() -> None:
+    assert read_query("a xyzzy", TOKENIZER, max_words=4).cut == ("xyzzy",)
+
+
+def test_many_cut_words_are_counted() -> None:
+    note = read_query("a red car " * 30, TOKENIZER, max_words=5).notes()[-1]
+    assert note.endswith("and 75 more")
+
+
+def test_the_longest_query_is_read_in_a_moment() -> None:
+    began = time.process_time()
+    assert len(read_query("a car " * (LONGEST_QUERY // 6), TOKENIZER, max_words=32).cut) > 3_000
+    assert time.process_time() - began < 3
+
+
+def test_words_a_small_vocabulary_never_saw_are_named_where_they_are_many() -> None:
+    assert read_query("a purple zebra", TOKENIZER, 32).unknown == ("purple", "zebra")
+    assert read_query("the red zebra jumps", TOKENIZER, 32).unknown == ()
+    assert read_query("a red car 3 !", TOKENIZER, 32).notes() == []
