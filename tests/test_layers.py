@@ -15,8 +15,13 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "finereel"
 
 # From the ground up. `finereel` itself (the public names, imported lazily) stands on top of everything.
 LAYERS: tuple[frozenset[str], ...] = (
+<<<<<<< HEAD
     frozenset({"types", "errors"}),
     frozenset({"disk", "features", "finite", "foreign_files", "rows"}),
+=======
+    frozenset({"types", "errors", "imports"}),
+    frozenset({"disk", "features", "foreign_files", "rows"}),
+>>>>>>> cli
     frozenset({"config", "hub", "preprocessing", "weights"}),
     frozenset({"video", "text", "encoders", "alignment", "normalization", "ranking"})
     | {"evaluation.metrics", "evaluation.intervals"},

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finereel.errors import ModelNotFoundError, NotAVideoError
+from finereel.imports import postpone
 
 if TYPE_CHECKING:
     from finereel.library import Library
@@ -21,6 +22,8 @@ def open_library(library: Path) -> "Library":
         from finereel.index.presence import require_library
 
         require_library(_absolute(library))
+        # Kernels for torch's compiler, a quarter of torch's start; nothing that a library does asks for them.
+        postpone("torch._meta_registrations")
     from finereel.library import Library
 
     return Library.open(library)

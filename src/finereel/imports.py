@@ -1,0 +1,88 @@
+"""Modules of other packages that an import drags in and this project hardly ever needs: they wait until they are used.
+
+A shell command pays for every import. Measured together for `finereel search`: 5.0 CPU seconds become 3.4.
+"""
+
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+
+def postpone(name: str) -> None:
+    """Let a module run when one of its names is first asked for; the modules below a package import as ever.
+
+    Nothing happens where the module is absent, or imported already.
+    """
+    spec = None if name in sys.modules else _spec(name)
+    if spec is None or spec.loader is None:
+        return
+    module, loader = importlib.util.module_from_spec(spec), spec.loader
+
+    def find(attribute: str) -> object:
+        if attribute.startswith("__") or not vars(module).pop("__getattr__", None):
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
+        loader.exec_module(module)
+        return getattr(module, attribute)
+
+    vars(module)["__getattr__"] = find
+    sys.modules[name] = module
+
+
+def postpone_classes(package: str) -> None:
+    """Give stand-ins for the classes of a package and its modules; the first one that is called imports them all.
+
+    For classes that other modules name in annotations. Nothing happens where the package is absent or imported already.
+    """
+    if package not in sys.modules and _spec(package) is not None:
+        sys.meta_path.insert(0, _StandIns(package))
+
+
+class _StandIns:
+    """Finds the modules of one package as empty ones, in which every name is a stand-in for a class."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """As `sys.meta_path` asks."""
+        ours = name == self._package or name.startswith(self._package + ".")
+        return importlib.machinery.ModuleSpec(name, self, is_package=name == self._package) if ours else None  # type: ignore[arg-type]
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """A module in which every name is a stand-in."""
+        module = ModuleType(spec.name)
+        vars(module)["__getattr__"] = lambda name: self._stand_in(spec.name, name)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """There is nothing to run."""
+
+    def _stand_in(self, module: str, name: str) -> type:
+        if name.startswith("__"):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+        def make(_: type, *arguments: object, **named: object) -> object:
+            self._withdraw()
+            return getattr(importlib.import_module(module), name)(*arguments, **named)
+
+        return type(name, (), {"__new__": make, "__module__": module})
+
+    def _withdraw(self) -> None:
+        """From now on the package is imported as it is."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+            for name in [name for name in sys.modules if (name + ".").startswith(self._package + ".")]:
+                del sys.modules[name]
+
+
+def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
+    """Where a module is, without importing what it belongs to."""
+    parent = _spec(name.rpartition(".")[0]) if "." in name else None
+    if "." in name and parent is None:
+        return None
+    return importlib.machinery.PathFinder.find_spec(name, parent.submodule_search_locations if parent else None)

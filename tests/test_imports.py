@@ -1,0 +1,52 @@
+"""Modules that wait until they are used."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from finereel.alignment import HEADS
+from finereel.imports import postpone, postpone_classes
+from tiny_models import tiny_peer
+
+
+def test_a_module_runs_when_one_of_its_names_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "waiting_module.py").write_text("import sys\nsys.waiting_module_ran = True\nvalue = 3\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    postpone("waiting_module")
+    import waiting_module  # type: ignore[import-not-found]
+
+    assert not hasattr(sys, "waiting_module_ran")
+    assert waiting_module.value == 3
+    assert hasattr(sys, "waiting_module_ran")
+    assert not hasattr(waiting_module, "other")
+
+
+def test_what_is_absent_is_left_alone() -> None:
+    before = list(sys.meta_path)
+    postpone("no_such_package")
+    postpone("no_such_package.part")
+    postpone_classes("no_such_package")
+    assert "no_such_package" not in sys.modules
+    assert sys.meta_path == before
+
+
+def test_models_of_every_head_load_and_score_as_ever(tmp_path: Path) -> None:
+    """In a process whose torch came without its Python kernels for tensors without data."""
+    for head in HEADS:
+        tiny_peer(head).save(tmp_path / head)
+    code = f"""
+import sys
+from finereel.imports import postpone
+postpone("torch._meta_registrations")
+import numpy as np
+from finereel.model import load
+from finereel.types import Frames
+for head in {list(HEADS)}:
+    model = load({str(tmp_path)!r} + "/" + head)
+    video = model.encode_video([Frames(np.zeros((2, 40, 40, 3), np.uint8), np.arange(2.0))])
+    assert model.score(model.encode_text(["a red car"]), video).fused.isfinite().all()
+assert "torch._decomp" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
