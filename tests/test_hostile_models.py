@@ -22,7 +22,7 @@ from finereel.errors import CheckpointError, ModelError
 from finereel.frozen import cache_tokens
 from finereel.model import RetrievalModel
 from finereel.types import Frames
-from tiny_models import FRAMES, tiny_config, tiny_model, tiny_tokenizer, tiny_towers
+from tiny_models import FRAMES, tiny_config, tiny_model, tiny_tokenizer, tiny_towers, transformers_clip
 
 Change = Callable[[Path], object]
 
@@ -33,7 +33,7 @@ def own(folder: Path) -> Path:
 
 
 def plain_clip(folder: Path) -> Path:
-    tiny_towers(vocab_size=tiny_tokenizer().vocab_size).save_pretrained(folder / "clip")
+    transformers_clip(tiny_towers(vocab_size=tiny_tokenizer().vocab_size)).save_pretrained(folder / "clip")
     tiny_tokenizer().save(folder / "clip")
     return folder / "clip"
 

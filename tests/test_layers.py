@@ -16,7 +16,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "finereel"
 # From the ground up. `finereel` itself (the public names, imported lazily) stands on top of everything.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "imports"}),
-    frozenset({"disk", "features", "foreign_files", "rows"}),
+    frozenset({"disk", "features", "finite", "foreign_files", "rows"}),
     frozenset({"config", "hub", "preprocessing", "weights"}),
     frozenset({"video", "text", "encoders", "alignment", "normalization", "ranking"})
     | {"evaluation.metrics", "evaluation.intervals"},
@@ -29,21 +29,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
 )
 TORCH_FREE = (
-    *(
-        "cli",
-        "types",
-        "errors",
-        "disk",
-        "rows",
-        "config",
-        "preprocessing",
-        "video",
-        "text",
-        "reelworld",
-        "normalization",
-        "ranking",
-    ),
-    *("foreign_files", "negatives", "evaluation.metrics"),
+    *("cli", "types", "errors", "disk", "rows", "config", "preprocessing", "video", "text", "reelworld"),
+    *("normalization", "ranking", "foreign_files", "negatives", "evaluation.metrics"),
 )
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 500, 60, 6
 

@@ -34,7 +34,8 @@ def attack(scratch: Path, count: int, seed: int) -> list[Result]:
     """About `count` hostile models: the list of `cases`, then seeded random changes of the same kinds."""
     failures = []
     with Server() as server:
-        server.try_out("bases", scratch / "bases")
+        made = server.try_out("bases", scratch / "bases")
+        assert made.kind == "loaded", made
         bases = {name: scratch / "bases" / name for name in BASES}
         chosen = cases(count, random.Random(seed), bases)
         for name in BASES:

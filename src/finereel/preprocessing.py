@@ -3,7 +3,6 @@
 The arithmetic is that of `transformers`' image processors on PIL, picture by picture. Without torch.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from finereel.errors import CheckpointError
+from finereel.foreign_files import ForeignFileError, read_json_object
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -155,14 +155,14 @@ def _stated(folder: Path) -> dict[str, Any] | None:
     """The image processor's settings: newer files keep them inside the whole processor's, which then count."""
     for name in _FILES:
         path = folder / name
-        if not path.is_file():
+        if not (path.exists() or path.is_symlink()):
             continue
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            values: Any = read_json_object(path)
+        except (OSError, ForeignFileError) as error:
             raise CheckpointError(f"{path} does not read as JSON ({error}); copy it again") from error
         if name == _FILES[0]:
-            values = values.get("image_processor") if isinstance(values, dict) else values
+            values = values.get("image_processor")
             if values is None:
                 continue
         if not isinstance(values, dict):

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from finereel.errors import CheckpointError, FinereelError, ModelError
-from finereel.features import Scores
+from finereel.finite import is_finite
 from finereel.foreign_files import MIB, ForeignFileError, brief, brief_list, open_regular, parse_json_object
 
 Shape = tuple[int, ...]
-Features = TypeVar("Features")
 Module = TypeVar("Module", bound=nn.Module)
 
 _HEADER_LIMIT = 4 * MIB  # 150 bytes a tensor; the largest published CLIP has 1,300 tensors
@@ -172,40 +171,11 @@ def require_memory(numbers: int, origin: object) -> None:
 def require_finite(tensors: Iterable[tuple[str, Tensor]], origin: str) -> None:
     """CheckpointError that names the first tensor with a number that is not finite (NaN or infinite)."""
     for name, tensor in tensors:
-        if not _finite(tensor):
+        if not is_finite(tensor):
             raise CheckpointError(
                 f"{origin}: {brief(name)} holds numbers that are not finite, so nothing it makes could be compared; "
                 "copy the model again, or take another one"
             )
-
-
-def require_finite_features(features: Features, name: str) -> Features:
-    """The features as they are; ModelError where the model called `name` made numbers of them that are not finite."""
-    for field in fields(features):  # type: ignore[arg-type]
-        tensor = getattr(features, field.name)
-        if isinstance(tensor, Tensor) and not _finite(tensor):
-            raise ModelError(
-                f"model {name} makes {field.name} features that are not finite numbers: its weights are too large or "
-                "damaged; copy the model again, or take another one"
-            )
-    return features
-
-
-def require_finite_scores(scores: Scores, name: str) -> Scores:
-    """The scores as they are; ModelError where the head of the model called `name` made some that are not finite."""
-    for part, matrix in scores.parts.items():
-        if not _finite(matrix):
-            raise ModelError(
-                f"model {name} gives {part} scores that are not finite numbers: the weights of its head are too large "
-                "or damaged; copy the model again, or take another one"
-            )
-    return scores
-
-
-def _finite(tensor: Tensor) -> bool:
-    if not tensor.is_floating_point():
-        return True
-    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())  # the sum alone may overflow
 
 
 def load_strictly(module: nn.Module, weights: dict[str, Tensor], origin: str, ignored: tuple[str, ...] = ()) -> None:

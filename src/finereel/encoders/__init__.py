@@ -9,7 +9,7 @@ from typing import Any
 from finereel.config import ModelConfig, from_dict
 from finereel.encoders.clip import ClipEncoder, Stated, clip_from_config
 from finereel.encoders.features import FeatureEncoder, FeatureGeometry
-from finereel.errors import CheckpointError
+from finereel.errors import ConfigError
 
 Encoder = ClipEncoder | FeatureEncoder
 
@@ -27,8 +27,8 @@ ENCODERS: dict[str, Callable[[Mapping[str, Any], ModelConfig], Encoder]] = {"cli
 
 
 def encoder_from_description(described: Mapping[str, Any], config: ModelConfig) -> Encoder:
-    """The untrained encoder that `describe` described; CheckpointError when none of ENCODERS is described."""
+    """The untrained encoder that `describe` described; ConfigError when none of ENCODERS is described."""
     for kind, build in ENCODERS.items():
         if isinstance(described.get(kind), dict):
             return build(described[kind], config)
-    raise CheckpointError(f"config.json describes no encoder: expected one of {', '.join(ENCODERS)}; copy it again")
+    raise ConfigError(f"config.json describes no encoder: expected one of {', '.join(ENCODERS)}; copy it again")

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
+from finereel.config import ModelConfig
 from finereel.errors import unknown_name
 
 
@@ -152,3 +153,8 @@ class PatchSelector(nn.Module):
             chosen = perturbed_topk(scores, noise.to(scores), self.k, self.perturbation.sigma) @ patches
         by_frame = chosen.reshape(*tokens.shape[:2], self.k, tokens.shape[-1])
         return torch.cat([tokens[:, :, :1], by_frame], 2).flatten(1, 2)
+
+
+def make_selector(config: ModelConfig, dim: int) -> PatchSelector:
+    """The choice of patches that `config` describes, for tokens of D numbers."""
+    return PatchSelector(make_scorer(config.patch_scorer, dim, config.mask_padding), config.patches_per_frame)

@@ -1,11 +1,11 @@
 """What a CLIP directory says of its tokenizer besides the vocabulary: `tokenizer_config.json`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from finereel.errors import CheckpointError
-from finereel.text.tokenize import END, START
+from finereel.foreign_files import ForeignFileError, read_json_object
+from finereel.text.tokenize import END, MOST_BYTES, START
 
 _NO_LIMIT = 1 << 30
 _CLIP_CLASSES = ("CLIPTokenizer", "CLIPTokenizerFast")
@@ -46,11 +46,8 @@ def _lowers(normalizer: Any) -> bool:
 def _object(path: Path) -> dict[str, Any]:
     """What a JSON file holds; nothing where there is no file."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        return read_json_object(path, MOST_BYTES)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
+    except ForeignFileError as error:
         raise CheckpointError(f"{path} does not read as JSON ({error}); copy it again") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} must hold an object, got {type(values).__name__}; copy it again")
-    return values

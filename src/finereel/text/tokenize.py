@@ -23,7 +23,7 @@ from finereel.foreign_files import MIB, ForeignFileError, brief, read_json_objec
 from finereel.text.bpe import Pair, learn_merges
 from finereel.text.clean import CleanText, clean
 
-_MOST_BYTES = 16 * MIB  # CLIP's own vocabulary has 4
+MOST_BYTES = 16 * MIB  # CLIP's own vocabulary has 4
 _MOST_IDS = 1 << 19
 _SHOWN = 100
 START, END, WORD_END = "<|startoftext|>", "<|endoftext|>", "</w>"
@@ -213,7 +213,7 @@ def _pipeline(vocab: dict[str, int], merges: Sequence[Pair]) -> tokenizers.Token
 def _read_vocabulary(folder: Path) -> tuple[dict[str, int], list[Pair]]:
     packed = folder / "tokenizer.json"
     if packed.exists():
-        stored = read_json_object(packed, _MOST_BYTES)
+        stored = read_json_object(packed, MOST_BYTES)
         model = stored.get("model")
         if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
             raise ForeignFileError(f"{packed} describes no BPE model")
@@ -223,8 +223,8 @@ def _read_vocabulary(folder: Path) -> tuple[dict[str, int], list[Pair]]:
                 f"got {brief(model.get('end_of_word_suffix'))}; give a CLIP-architecture model"
             )
         return _vocabulary(model.get("vocab"), stored.get("added_tokens")), _merges(model.get("merges"))
-    vocab = read_json_object(folder / "vocab.json", _MOST_BYTES)
-    lines = read_text(folder / "merges.txt", _MOST_BYTES).splitlines()
+    vocab = read_json_object(folder / "vocab.json", MOST_BYTES)
+    lines = read_text(folder / "merges.txt", MOST_BYTES).splitlines()
     return _vocabulary(vocab, None), _merges([line for line in lines if line and not line.startswith("#version")])
 
 
