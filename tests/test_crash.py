@@ -52,14 +52,16 @@ def _index(started: Connection, library: Path, videos: Path, real: bool) -> None
     opened.add([videos], settings=AddSettings(commit_clips=1))
 
 
-def _run_and_kill(library: Path, videos: Path, delay: float, real: bool = False) -> bool:
-    """Index in a child, kill it after `delay` seconds; whether the kill came in time."""
+def _run_and_kill(library: Path, videos: Path, delay: float = 0.0, real: bool = False, commits: int = 0) -> bool:
+    """Index in a child, kill it after `delay` seconds and so many commits; whether the kill came in time."""
     receiver, sender = FORK.Pipe(duplex=False)
     child = FORK.Process(target=_index, args=(sender, library, videos, real))
     child.start()
     assert receiver.poll(600)  # a busy machine may take long to start a process
     receiver.recv()
     time.sleep(delay)
+    while child.is_alive() and len(list(library.glob("index-*/clips.lance/_versions/*"))) < commits:
+        time.sleep(0.002)
     child.kill()
     child.join()
     return child.exitcode == -signal.SIGKILL
@@ -166,14 +168,12 @@ def test_kill_in_the_middle_of_a_real_film(tmp_path: Path) -> None:
     videos.mkdir()
     make_video(videos / "film.mp4", Recipe(frames=800, fps=2, options={"g": "20"}))
     reference = Library.open(tmp_path / "reference", SlowModel(), DiskSource())
-    began = time.monotonic()
     reference.add([videos])
-    duration = time.monotonic() - began
     reference.close()
     begun = 0
-    for number, share in enumerate((0.3, 0.6, 0.9)):
+    for number, commits in enumerate((3, 12, 30)):
         folder = tmp_path / f"library{number}"
-        _run_and_kill(folder, videos, share * duration, real=True)
+        _run_and_kill(folder, videos, real=True, commits=commits)
         before = _committed(folder) if any(folder.glob("index-*/clips.lance/_versions/*")) else {}
         begun += 0 < len(before) < 40
         model = SlowModel()

@@ -11,7 +11,7 @@ import torch
 from finereel.datasets.base import ClipSource
 from finereel.datasets.frames import FrameSettings, FrameStore, default_cache
 from finereel.encoders.pixels import to_pixels, to_squares
-from finereel.errors import ConfigError, DataError
+from finereel.errors import ConfigError, DataError, StorageError
 from support.media import GREEN, RED, Recipe, level, make_video
 
 SMALL = FrameSettings(num_frames=3, image_size=32)
@@ -173,7 +173,7 @@ def test_a_full_disk_leaves_no_half_entry(videos: Path, tmp_path: Path, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(StorageError, match="No space"):
             store(videos, tmp_path).problems(["red"])
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert store(videos, tmp_path).problems(["red"]) == {}

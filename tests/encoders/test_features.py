@@ -10,7 +10,7 @@ import torch
 
 from finereel.encoders import ENCODERS, encoder_from_description
 from finereel.encoders.features import FeatureEncoder, FeatureGeometry, drop_patches
-from finereel.errors import CheckpointError, ModelError
+from finereel.errors import ConfigError, ModelError
 from finereel.model import RetrievalModel, load
 from finereel.types import Frames
 from tiny_models import tiny_config, tiny_tokenizer
@@ -111,5 +111,5 @@ def test_pixels_are_refused_with_the_name_of_the_backbone() -> None:
 
 def test_a_description_without_a_known_encoder_is_refused() -> None:
     assert set(ENCODERS) == {"clip", "features"}
-    with pytest.raises(CheckpointError, match="expected one of clip, features"):
+    with pytest.raises(ConfigError, match="expected one of clip, features"):
         encoder_from_description({"model": {}}, tiny_config())

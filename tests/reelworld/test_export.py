@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from finereel.errors import ConfigError
+from finereel.errors import ConfigError, StorageError
 from finereel.reelworld import Scene, backgrounds, captions, export, render, sample_scene, sprites, twins
 from finereel.reelworld.export import SEED_STRIDE, VideoFormat, clip_times, write, write_text
 from support.registers import HAS_MMX, occupied
@@ -156,14 +156,14 @@ def test_captions_appear_only_when_everything_is_there(tmp_path: Path, monkeypat
         raise OSError("disk full")
 
     monkeypatch.setattr(export, "write_video", failing)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StorageError, match="disk full"):
         write(tmp_path / "out", 1, 0, "train", SMALL)
     assert not (tmp_path / "out" / "captions.jsonl").exists()
 
 
 def test_a_broken_video_leaves_nothing_behind(tmp_path: Path) -> None:
     odd = np.zeros((2, 33, 33, 3), np.uint8)
-    with pytest.raises(av.FFmpegError):
+    with pytest.raises(StorageError, match="libx264"):
         export.write_video(tmp_path / "odd.mp4", odd, 2)
     assert list(tmp_path.iterdir()) == []
 

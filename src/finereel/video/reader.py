@@ -27,7 +27,8 @@ from finereel.video.plan import Clip, ClipPlan, Limits, VideoInfo
 from finereel.video.worker import Worker
 
 _ERRORS: dict[str, type[VideoError]] = {
-    name: getattr(errors, name) for name in ("VideoError", "NotAVideoError", "BrokenVideoError", "VideoLimitError")
+    name: getattr(errors, name)
+    for name in ("VideoError", "NotAVideoError", "BrokenVideoError", "VideoLimitError", "StalledVideoError")
 }
 
 

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from finereel.errors import ConfigError, FinereelError, VideoError
+from finereel.errors import ConfigError, FinereelError, StorageError, VideoError
 from finereel.negatives.review.frames import stills
 from finereel.negatives.review.items import Item
 from finereel.negatives.review.page import Page, PageSettings, make_page, media_key
@@ -59,8 +59,8 @@ class Desk:
             if rater not in self._logs:
                 try:
                     self._logs[rater] = self._held.enter_context(open_log(self._negatives, rater))
-                except OSError as error:
-                    raise ConfigError(f"no verdicts can be kept beside {self._negatives} ({error.strerror})") from error
+                except StorageError as error:
+                    raise ConfigError(f"no verdicts can be kept beside {self._negatives}: {error}") from error
             return self._logs[rater]
 
     def close(self) -> None:
