@@ -53,7 +53,7 @@ def _index(started: Connection, library: Path, videos: Path, real: bool) -> None
 
 
 def _run_and_kill(library: Path, videos: Path, delay: float = 0.0, real: bool = False, commits: int = 0) -> bool:
-    """Index in a child, kill it after `delay` seconds, once the table has had so many commits; whether that was in time."""
+    """Index in a child; kill it after `delay` seconds, or once the table has had `commits`. Whether it came in time."""
     receiver, sender = FORK.Pipe(duplex=False)
     child = FORK.Process(target=_index, args=(sender, library, videos, real))
     child.start()
