@@ -1,6 +1,6 @@
-"""Rewrite the README's map from the first sentence of every module's docstring.
+"""Rewrite docs/map.md from the first sentence of every module's docstring.
 
-python docs/update_map.py            rewrite README.md
+python docs/update_map.py            rewrite docs/map.md
 python docs/update_map.py --check    exit 1 if it is stale
 """
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "finereel"
-README = ROOT / "README.md"
-BEGIN, END = "<!-- map: python docs/update_map.py -->", "<!-- end of map -->"
+MAP = ROOT / "docs" / "map.md"
+HEAD = "# Map of the files\n\nThe first sentence of every module, written by `python docs/update_map.py`.\n\n"
 
 
 def first_sentence(path: Path) -> str:
@@ -35,19 +35,13 @@ def map_lines() -> list[str]:
     return lines[1:]
 
 
-def updated(text: str) -> str:
-    """The README with a fresh map between the markers."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return before + BEGIN + "\n" + "\n".join(map_lines()) + "\n" + END + after
-
-
 def main() -> None:
-    text = README.read_text(encoding="utf-8")
-    fresh = updated(text)
+    fresh = HEAD + "\n".join(map_lines()) + "\n"
     if "--check" in sys.argv:
-        sys.exit(None if text == fresh else "README.md: the map is stale; run python docs/update_map.py")
-    README.write_text(fresh, encoding="utf-8")
+        sys.exit(
+            None if MAP.read_text(encoding="utf-8") == fresh else "docs/map.md is stale; run python docs/update_map.py"
+        )
+    MAP.write_text(fresh, encoding="utf-8")
 
 
 if __name__ == "__main__":

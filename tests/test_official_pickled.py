@@ -75,7 +75,7 @@ def smaller(content: bytes) -> bytes:
         (archive({"m/data.pkl": EMPTY, "m/data/0": bytes(9 << 20)}, zipfile.ZIP_DEFLATED), "would grow to"),
         (smaller(archive({"m/data/0": bytes(10**5), "m/data.pkl": EMPTY}, 8)), "damaged|another size"),
         (archive({"m/data.pkl": EMPTY, "../evil": b"x"}), "leads elsewhere"),
-        (archive({"m/data.pkl": EMPTY, "/tmp/evil": b"x"}), "leads elsewhere"),
+        (archive({"m/data.pkl": EMPTY, "/evil": b"x"}), "leads elsewhere"),
         (archive({"m/data.pkl": EMPTY, "m\\evil": b"x"}), "leads elsewhere"),
         (archive({"m/data.pkl": EMPTY, "n/data.pkl": PROGRAM}), "no single data.pkl"),
         (archive({"m/data.pkl": EMPTY, "m/dbtb.pkl": PROGRAM}).replace(b"dbtb", b"data"), "same name"),

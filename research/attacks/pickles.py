@@ -73,7 +73,7 @@ def patterns() -> Iterator[tuple[str, Maker]]:
     yield "an archive in an archive", lambda canary: archive(archive(reduce(canary)))
     yield "two pickles of one name", lambda canary: _twice(reduce(canary))
     yield "a pickle in a second folder", lambda canary: archive(b"\x80\x02}.", {"n/data.pkl": reduce(canary)})
-    for name in ("../evil", "/tmp/evil", "m/../../evil", "m\\..\\evil", "m/\x00evil", "m/" + "x" * 5000):
+    for name in ("../evil", "/evil", "m/../../evil", "m\\..\\evil", "m/\x00evil", "m/" + "x" * 5000):
         yield f"an entry called {name[:20]!r}", _with_entry(name)
     yield "a bomb of zeros", lambda canary: archive(tensors(), {"m/data/0": bytes(400 << 20)}, zipfile.ZIP_DEFLATED)
     yield "a bomb in its pickle", lambda canary: archive(b"\x80\x02" + b"N0" * 50_000_000 + b"}.", None, 8)

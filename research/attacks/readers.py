@@ -22,7 +22,7 @@ NEVER = "an answer that mixes two states, or an error"
 
 @dataclass
 class _Seen:
-    """What the readers met."""
+    """The answers that readers got, and the errors they met."""
 
     answers: int = 0
     torn: list[str] = field(default_factory=list)

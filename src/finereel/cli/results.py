@@ -19,7 +19,7 @@ _SMALLEST = 6
 
 @dataclass(frozen=True)
 class Column:
-    """A column of cells. `part`: of the score, which goes first; `extra`: goes next; `shrinks`: takes what is left."""
+    """A column. `part`: shows a part of the score, dropped first; `extra`: dropped next; `shrinks`: takes the rest."""
 
     name: str
     cells: tuple[str, ...]

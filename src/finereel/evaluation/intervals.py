@@ -179,7 +179,7 @@ def paired_difference(
     """Compare two systems on the same N queries by their per-query difference, see `difference_interval`.
 
     first, second: (N,), one value per query in the same order, for instance 100.0 where the rank is 1, else 0.0.
-    scale: of the values, None where they have no bounds.
+    scale: largest possible value, None where values have no bounds.
 
     >>> paired_difference(np.ones(40), np.zeros(40)).distinguishable
     True

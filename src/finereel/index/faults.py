@@ -1,6 +1,5 @@
 """Storage failures of a library as LibraryError: path, cause in words, and what to do."""
 
-import errno
 import functools
 import warnings
 from collections.abc import Callable, Iterator
@@ -8,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
 
-from finereel.disk import CAUSES, cause_of, first_line, refusal, sharing
+from finereel.disk import cause_of, first_line, refusal, sharing
 from finereel.errors import FinereelError, LibraryError
 
 Parameters = ParamSpec("Parameters")
@@ -65,17 +64,6 @@ def typed_storage(
         return wrapped
 
     return decorate
-
-
-def unreadable(folder: Path, error: Exception) -> LibraryError:
-    """A clip table that does not open: lost or damaged, or only out of reach for now."""
-    cause = cause_of(error)
-    if cause is not None and cause != CAUSES[errno.ENOENT]:
-        return _typed(folder, "read", error)
-    return LibraryError(
-        f"the clip table in {folder} cannot be read ({first_line(error)}); restore the folder from a backup, "
-        "or index the videos again into a new library"
-    )
 
 
 def _typed(folder: Path, done: str, error: Exception) -> LibraryError:

@@ -54,7 +54,7 @@ class Encoded:
     """Clips of one file in half precision: clip number `first` and those after it. ending: None while others follow.
 
     The last clips of a file come with its ending; of a file that was begun before there may be none (features None).
-    duration: of the file in seconds, None where it does not say.
+    duration: length of the file in seconds, None where the file does not say.
     """
 
     job: EncodeJob
@@ -144,7 +144,7 @@ class _FileEncoder:
     """Features of one file, part by part.
 
     The newest clip always waits for the next one, so that the ending of a file comes together with a clip. Parts begin
-    at multiples of `batch_clips`, so that a film that is gone on with is batched as one that was never interrupted.
+    at multiples of `batch_clips`, so that a film that is resumed is batched as one that was never interrupted.
     """
 
     def __init__(self, job: EncodeJob, model: SearchModel, batch_clips: int) -> None:
