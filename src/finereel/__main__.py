@@ -1,5 +1,6 @@
 """`finereel` and `python -m finereel`, the latter for launchers: torchrun --nproc-per-node 2 -m finereel train ..."""
 
+import gc
 import os
 import signal
 from types import FrameType
@@ -7,6 +8,9 @@ from types import FrameType
 
 def main() -> None:
     """Entry point of the `finereel` command."""
+    gc.set_threshold(
+        50_000
+    )  # Importing makes objects and hardly any garbage: by default a sixth of a search goes here.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
     try:

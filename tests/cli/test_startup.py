@@ -15,7 +15,7 @@ from finereel.library import Library
 from support.media import Recipe, make_video
 
 COMMAND = [sys.executable, "-m", "finereel"]
-SEARCH_SECONDS, ERROR_SECONDS = 8.0, 1.5
+SEARCH_SECONDS, ERROR_SECONDS = 6.0, 1.5
 """CPU seconds, several times what a quiet machine needs: other work on the same core makes instructions slower."""
 
 

@@ -54,7 +54,7 @@ class ClipStore:
         with storage_errors(folder, "made"):
             folder.mkdir(parents=True, exist_ok=True)
             settle(folder)
-            table = lancedb.connect(commit_address(folder)).create_table(TABLE, schema=schema, mode="overwrite")
+            table = _overwritten(folder, schema.empty_table(), schema)
             seal(folder)
         return cls(folder, table, manifest)
 
@@ -109,7 +109,7 @@ class ClipStore:
         with storage_errors(self.folder, "written"):
             roll_back(self.folder)
             with reading(self.folder):
-                self._table = lancedb.connect(commit_address(self.folder)).open_table(TABLE)
+                self._table = LanceTable(lancedb.connect(self.folder), TABLE, location=commit_address(self.folder))
             seal(self.folder)
         self.upgrade()
 
@@ -152,7 +152,7 @@ class ClipStore:
         """Put these rows in the place of all rows, in one commit; former versions keep theirs."""
         with self._committing("written"):
             reader = pa.RecordBatchReader.from_batches(schema, rows)
-            self._table = lancedb.connect(self.folder).create_table(TABLE, reader, mode="overwrite")
+            self._table = _overwritten(self.folder, reader, schema)
 
     def drop_indices(self) -> None:
         """Search exactly until `refresh_ann` makes the approximate index again."""
@@ -227,14 +227,22 @@ def _bytes_needed(stats: dict[str, Any]) -> float:
     return float(stats["total_bytes"] * stats["num_rows"] / max(1, written))
 
 
-def commit_address(folder: Path) -> Path | str:
-    """How a writer names `folder` to Lance.
+def _overwritten(folder: Path, rows: pa.Table | pa.RecordBatchReader, schema: pa.Schema) -> LanceTable:
+    """The table of `folder`, holding these rows alone."""
+    place = commit_address(folder)
+    return LanceTable.create(lancedb.connect(folder), TABLE, rows, schema, mode="overwrite", location=place)
+
+
+def commit_address(folder: Path) -> str | None:
+    """How a writer names the table in `folder` to Lance, or None for the name that Lance gives it.
 
     Lance commits by giving the new version's file its name only where that is free, by a hard link. Without hard links
     (exFAT, FAT, some network shares) it renames, as it does at addresses of this form; that another writer takes the
     same version meanwhile is what the library's own lock forbids.
     """
-    return folder if has_hard_links(folder) else "file+uring://" + quote(os.fsencode(folder))
+    if has_hard_links(folder):
+        return None
+    return "file+uring://" + quote(os.fsencode((folder / f"{TABLE}.lance").absolute()))
 
 
 def _any_of(file_ids: Sequence[str]) -> str:
