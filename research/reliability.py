@@ -1,4 +1,4 @@
-"""Runs every attack and prints the scoreboard: `python research/reliability.py [--short] [--only NAME ...]`."""
+"""Runs every attack and prints the scoreboard: `python -m research.reliability [--short] [--only NAME ...]`."""
 
 import argparse
 import sys
@@ -7,13 +7,13 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attacks import media, models, pickles
-from attacks.base import Attack, Result
-from attacks.bit_flips import bit_flips
-from attacks.disk_errors import disk_errors
-from attacks.kill_points import kill_points
-from attacks.power_cuts import power_cuts
-from attacks.readers import readers
+from research.attacks import media, models, pickles
+from research.attacks.base import Attack, Result
+from research.attacks.bit_flips import bit_flips
+from research.attacks.disk_errors import disk_errors
+from research.attacks.kill_points import kill_points
+from research.attacks.power_cuts import power_cuts
+from research.attacks.readers import readers
 
 ATTACKS: dict[str, tuple[Attack, int, int]] = {
     "bit_flips": (bit_flips, 700, 40),
@@ -46,7 +46,7 @@ def main() -> int:
     board = scoreboard(results)
     print(board)
     if options.out:
-        command = "python research/reliability.py" + (" --short" if options.short else "")
+        command = "python -m research.reliability" + (" --short" if options.short else "")
         title = f"# Reliability\n\n`{command}` on {datetime.now(UTC):%Y-%m-%d}:\n\n"
         options.out.write_text(title + board + "\n", encoding="utf-8")
     return int(any(result.failed for result in results))

@@ -1,6 +1,7 @@
 """Rows of negatives made by hand."""
 
-from finereel.negatives.types import CaptionRow, Change, Negative
+from finereel.data.base import Caption
+from finereel.finegrain.types import Change, Negative
 
 
 def swap(
@@ -15,6 +16,6 @@ def swap(
     )
 
 
-def told(*texts: str) -> list[CaptionRow]:
+def told(*texts: str) -> list[Caption]:
     """A caption each for the videos t0, t1, ..."""
-    return [CaptionRow(f"t{number}#0", f"t{number}", text) for number, text in enumerate(texts)]
+    return [Caption(f"t{number}#0", f"t{number}", text) for number, text in enumerate(texts)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from finereel.alignment import head_config, make_head
+from finereel.models.heads import head_config, make_head
 from tiny_models import DIM, FRAMES, WORDS, jitter, random_text, random_video
 
 SCALE = 20.0

@@ -12,7 +12,12 @@ from finereel.cli import COMMANDS, app
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "finereel"
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 FILES = [path.relative_to(SOURCE).as_posix() for path in sorted(SOURCE.rglob("*.py")) if path.name != "__init__.py"]
 
 
@@ -22,8 +27,8 @@ def text_of(document: Path) -> str:
 
 @pytest.mark.parametrize("file", FILES)
 def test_the_map_names_every_file(file: str) -> None:
-    assert re.search(rf"(?<![\w/]){re.escape(file)}(?!\w)", text_of(ROOT / "docs" / "map.md")), (
-        f"run docs/update_map.py: {file}"
+    assert re.search(rf"(?<![\w/]){re.escape(file)}(?!\w)", text_of(ROOT / "docs" / "dev" / "map.md")), (
+        f"run docs/dev/update_map.py: {file}"
     )
 
 
@@ -53,8 +58,9 @@ def test_mentioned_commands_and_options_exist(document: Path) -> None:
         assert not unknown, f"{document.name}: finereel {name} has no {unknown}"
 
 
-def test_the_readme_shows_every_command() -> None:
-    shown = {name for name, _ in commands_in(text_of(ROOT / "README.md"))}
+def test_readme_and_guides_show_every_command() -> None:
+    pages = [ROOT / "README.md", ROOT / "docs" / "quickstart.md", *(ROOT / "docs" / "guide").glob("*.md")]
+    shown = {name for page in pages for name, _ in commands_in(text_of(page))}
     assert set(COMMANDS) <= shown
 
 

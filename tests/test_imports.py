@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from finereel.alignment import HEADS
 from finereel.imports import postpone, postpone_classes
+from finereel.models.heads import HEADS
 from tiny_models import tiny_peer
 
 
@@ -41,7 +41,7 @@ import sys
 from finereel.imports import postpone
 postpone("torch._meta_registrations")
 import numpy as np
-from finereel.model import load
+from finereel.models.retrieval import load
 from finereel.types import Frames
 for head in {list(HEADS)}:
     model = load({str(tmp_path)!r} + "/" + head)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from finereel.alignment import HEADS
 from finereel.config import ModelConfig
 from finereel.errors import (
     ConfigError,
@@ -24,6 +23,7 @@ from finereel.index.events import AddReport, AddSettings
 from finereel.index.lock import writer_lock
 from finereel.index.store import ClipStore
 from finereel.library import Library
+from finereel.models.heads import HEADS
 from finereel.text import train_tokenizer
 from index.doubles import ToyModel, ToySource, word_frames, write_video
 from tiny_models import tiny_peer

@@ -17,12 +17,12 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from finereel import recipes
 from finereel.config import FineConfig, ModelConfig
 from finereel.errors import FinereelError
-from finereel.model import RetrievalModel, keep_patches, load
-from finereel.negatives.files import write_negatives
-from finereel.negatives.types import Negative
+from finereel.finegrain.files import write_negatives
+from finereel.finegrain.types import Negative
+from finereel.models.retrieval import RetrievalModel, keep_patches, load
 from finereel.recipes.base import PairRecipe
-from finereel.recipes.changes import Changes, changed, with_values
-from finereel.run.pairs import clip_model
+from finereel.recipes.overrides import Changes, changed, with_values
+from finereel.recipes.run_dataset import clip_model
 from finereel.types import Frames
 from support.media import BLUE, GREEN, RED, Recipe, make_video
 from tiny_models import tiny_model, tiny_tokenizer
@@ -147,7 +147,7 @@ def test_untrained_parts_start_the_same_whatever_was_drawn_before(here: Path, te
 
 @pytest.mark.slow
 def test_a_hundred_loads_in_ten_processes_give_one_fingerprint(here: Path) -> None:
-    program = "from finereel.model import load\nfor _ in range(10): print(load('clip').fingerprint)"
+    program = "from finereel.models.retrieval import load\nfor _ in range(10): print(load('clip').fingerprint)"
     found = []
     for number in range(10):
         environment = {**os.environ, "PYTHONHASHSEED": str(number)}

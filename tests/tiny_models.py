@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from finereel.alignment import head_config
 from finereel.config import ModelConfig
-from finereel.encoders.clip import ClipEncoder, clip_from_config
-from finereel.encoders.tiny import tiny_clip_values
-from finereel.features import TextFeatures, VideoFeatures
-from finereel.model import RetrievalModel
+from finereel.models.encoders.clip import ClipEncoder, clip_from_config
+from finereel.models.encoders.tiny import tiny_clip_values
+from finereel.models.features import TextFeatures, VideoFeatures
+from finereel.models.heads import head_config
+from finereel.models.retrieval import RetrievalModel
 from finereel.text.tokenize import Tokenizer, train_tokenizer
 
 CORPUS = ["a red car jumps over the house", "a small blue fish swims slowly", "a man is cooking"]

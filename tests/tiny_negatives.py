@@ -2,13 +2,13 @@
 
 import json
 
-from finereel.negatives.files.base import Known
-from finereel.negatives.types import CaptionRow
+from finereel.data.base import Caption
+from finereel.finegrain.files.base import Known
 
 CAPTIONS = {
-    "video7#0": CaptionRow("video7#0", "video7", "a man walks slowly, near an apple"),
-    "-b##*##1": CaptionRow("-b##*##1", "-b", "A dog runs away"),
-    "yt_1_000002_000012#3": CaptionRow("yt_1_000002_000012#3", "yt_1_000002_000012", "=1+1 <b>quickly</b>"),
+    "video7#0": Caption("video7#0", "video7", "a man walks slowly, near an apple"),
+    "-b##*##1": Caption("-b##*##1", "-b", "A dog runs away"),
+    "yt_1_000002_000012#3": Caption("yt_1_000002_000012#3", "yt_1_000002_000012", "=1+1 <b>quickly</b>"),
 }
 KNOWN = Known(CAPTIONS)
 

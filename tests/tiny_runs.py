@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from finereel.encoders.patches import Perturbation
-from finereel.model import RetrievalModel
+from finereel.models.encoders.patches import Perturbation
+from finereel.models.retrieval import RetrievalModel
 from finereel.training.batch import Batch
 from finereel.training.health import Validation
 from finereel.training.optim import OptimSettings

@@ -8,8 +8,9 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from attacks.base import Result
-from attacks.toy_library import CAPTIONS, VIDEOS, Answer, answers, opened, same_answers, settings, write_videos
+from research.attacks.base import Result
+from research.attacks.toy_library import CAPTIONS, VIDEOS, Answer, answers, opened, same_answers, settings, write_videos
+
 from finereel.errors import FinereelError
 
 QUERIES = ("dog1", "cat2 dog5", "yak")

@@ -3,9 +3,9 @@
 import errno
 from pathlib import Path
 
-from attacks.base import Result
-from attacks.library_scenarios import SCENARIOS
-from attacks.write_points import COUNT, FAIL_ALL, FAIL_ONE, Job, build, running, sample
+from research.attacks.base import Result
+from research.attacks.library_scenarios import SCENARIOS
+from research.attacks.write_points import COUNT, FAIL_ALL, FAIL_ONE, Job, build, running, sample
 
 ERRORS = (
     *(errno.ENOSPC, errno.EIO, errno.EROFS, errno.EMFILE, errno.EACCES, errno.EDQUOT),

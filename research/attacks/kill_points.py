@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from attacks.base import Result
-from attacks.library_scenarios import SCENARIOS
-from attacks.write_points import COUNT, KILL_AFTER, KILL_BEFORE, KILL_LATER, Job, build, running, sample
+from research.attacks.base import Result
+from research.attacks.library_scenarios import SCENARIOS
+from research.attacks.write_points import COUNT, KILL_AFTER, KILL_BEFORE, KILL_LATER, Job, build, running, sample
 
 NEVER = (
     "a committed clip lost or doubled, doctor incomplete, answers that are neither old nor new, or reopening over 2 s"

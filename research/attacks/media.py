@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+from research.attacks.base import Result
+from research.attacks.media_files import CANARY, flipped, hostile, make, odd_names, truncated, valid_files
 
-from attacks.base import Result
-from attacks.media_files import CANARY, flipped, hostile, make, odd_names, truncated, valid_files
 from finereel.errors import VideoError
 from finereel.video import ClipPlan, VideoReader
 
@@ -117,8 +117,8 @@ def _peak_mib(pid: int) -> int:
 def _tried(name: str, paths: list[Path], *options: str) -> Result:
     """Judge files in a process of their own, whose death fails them all."""
     names = json.dumps([str(path) for path in paths])
-    command = [sys.executable, "-m", "attacks.media", *options]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[1])])}
+    command = [sys.executable, "-m", "research.attacks.media", *options]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])}
     done = subprocess.run(command, input=names, capture_output=True, text=True, check=False, env=environment)
     try:
         failures = json.loads(done.stdout) if done.returncode == 0 else None

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from attacks.base import Result
-from attacks.server import Outcome, Server
+from research.attacks.base import Result
+from research.attacks.server import Outcome, Server
 
 Change = Callable[[Path], None]
 Case = tuple[str, str, Change]

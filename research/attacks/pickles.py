@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from attacks.base import Result
-from attacks.server import Outcome, Server
+from research.attacks.base import Result
+from research.attacks.server import Outcome, Server
 
 NEVER = "the canary's payload runs, an untyped error, a hang, more than 1 GiB"
 _PAST = 6  # one in so many is also tried on the guarded process alone, which takes seconds to start

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from attacks.base import Result
-from attacks.toy_library import CAPTIONS, Answer, answers, opened, same_answers, settings, write_videos
+from research.attacks.base import Result
+from research.attacks.toy_library import CAPTIONS, Answer, answers, opened, same_answers, settings, write_videos
+
 from finereel.errors import LibraryNotFoundError
 from finereel.index.events import FileIndexed
 from finereel.index.lock import writer_lock

@@ -9,8 +9,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attacks.base import Result
-from attacks.library_scenarios import ToyModel, ToySource, write_video
+from research.attacks.base import Result
+from research.attacks.library_scenarios import ToyModel, ToySource, write_video
+
 from finereel.errors import FinereelError
 from finereel.library import Library
 
@@ -43,8 +44,8 @@ def readers(scratch: Path, count: int, seed: int) -> list[Result]:
     library.add([place / f"group{group}" for group in range(GROUPS)])
     expected = {hit.clip_id: hit.score for hit in _search(library) if "group0" in hit.video}
     seen, lock = _Seen(), threading.Lock()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])}
-    command = [sys.executable, "-m", "attacks.readers", str(place)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[2]), *sys.path])}
+    command = [sys.executable, "-m", "research.attacks.readers", str(place)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as writer:
         try:
             threads = [

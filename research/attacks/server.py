@@ -65,7 +65,7 @@ def load_and_encode(path: Path, settings: dict[str, Any]) -> str:
     """Load a model directory, and encode and score with it."""
     import numpy as np
 
-    from finereel.model import load
+    from finereel.models.retrieval import load
     from finereel.types import Frames
 
     model = load(path)
@@ -89,7 +89,7 @@ def _some_tokens(model: Any) -> tuple[Any, Any]:
 
 def import_checkpoint(path: Path, settings: dict[str, Any]) -> str:
     """Import a published checkpoint as every kind it may be."""
-    from finereel import official
+    from finereel.models import published as official
 
     official.import_checkpoint(path, Path(f"{path}.model"), settings.get("kind", "ucofia"))
     return "loaded"
@@ -97,7 +97,7 @@ def import_checkpoint(path: Path, settings: dict[str, Any]) -> str:
 
 def unpickle(path: Path, settings: dict[str, Any]) -> str:
     """Hand a file to the guarded process as if nobody had looked at it before."""
-    from finereel.official import checkpoint
+    from finereel.models.published import checkpoint
 
     checkpoint._convert(path, Path(f"{path}.safetensors"))
     return "loaded"
@@ -108,12 +108,12 @@ def make_bases(folder: Path, settings: dict[str, Any]) -> str:
     import torch
     from safetensors.torch import save_file
 
-    from finereel.alignment import head_config
     from finereel.config import ModelConfig
-    from finereel.encoders.clip import ClipEncoder, clip_from_config
-    from finereel.encoders.features import FeatureEncoder, FeatureGeometry
-    from finereel.encoders.tiny import tiny_clip_values
-    from finereel.model import RetrievalModel
+    from finereel.models.encoders.clip import ClipEncoder, clip_from_config
+    from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
+    from finereel.models.encoders.tiny import tiny_clip_values
+    from finereel.models.heads import head_config
+    from finereel.models.retrieval import RetrievalModel
     from finereel.text import train_tokenizer
 
     torch.manual_seed(0)
@@ -160,8 +160,8 @@ def serve() -> None:
     """Answer every line of stdin with one line on stdout."""
     import torch
 
-    import finereel.official
-    from finereel.model import load
+    import finereel.models.published
+    from finereel.models.retrieval import load
 
     torch.set_num_threads(1)
     load("reelworld-tiny").encode_text(["warm"])  # what libraries load when first used is no cost of a hostile file

@@ -78,8 +78,8 @@ class Runner:
 def running(library: Path, scratch: Path) -> Iterator[Runner]:
     """A forking process with the compiled `library` preloaded, ended at the end of the block."""
     environment = {**os.environ, "LD_PRELOAD": str(library), "OMP_NUM_THREADS": "1", "LANCE_LOG": "error"}
-    environment["PYTHONPATH"] = os.pathsep.join([str(SOURCE.parents[1]), *sys.path])
-    command = [sys.executable, "-m", "attacks.write_points", str(scratch)]
+    environment["PYTHONPATH"] = os.pathsep.join([str(SOURCE.resolve().parents[2]), *sys.path])
+    command = [sys.executable, "-m", "research.attacks.write_points", str(scratch)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -101,7 +101,7 @@ def sample(jobs: list[Job], count: int, seed: int) -> list[Job]:
 
 def serve(scratch: Path) -> None:
     """Answer jobs on stdin until it ends."""
-    from attacks.library_scenarios import fill
+    from research.attacks.library_scenarios import fill
 
     warnings.simplefilter("ignore")  # lancedb warns of every fork
     _in_child(lambda: fill(scratch / "place"), scratch)
@@ -128,7 +128,7 @@ def _disturbed(job: Job, known: dict[str, Any], scratch: Path) -> dict[str, Any]
 
 def _placed(scenario: str, scratch: Path) -> Path:
     # Always at the same place, since paths of videos are in the library.
-    from attacks.library_scenarios import SCENARIOS
+    from research.attacks.library_scenarios import SCENARIOS
 
     place = scratch / "place"
     shutil.rmtree(place, ignore_errors=True)
@@ -138,7 +138,7 @@ def _placed(scenario: str, scratch: Path) -> Path:
 
 
 def _undisturbed(scenario: str, scratch: Path) -> dict[str, Any]:
-    from attacks.library_scenarios import SCENARIOS, as_json, state
+    from research.attacks.library_scenarios import SCENARIOS, as_json, state
 
     place = _placed(scenario, scratch)
     before = state(place)
@@ -153,7 +153,8 @@ def _undisturbed(scenario: str, scratch: Path) -> dict[str, Any]:
 
 
 def _act(job: Job, place: Path) -> dict[str, Any]:
-    from attacks.library_scenarios import SCENARIOS
+    from research.attacks.library_scenarios import SCENARIOS
+
     from finereel.errors import FinereelError
 
     if job.mode != KILL_LATER:
@@ -168,7 +169,7 @@ def _act(job: Job, place: Path) -> dict[str, Any]:
 
 
 def _judge(scenario: str, place: Path, known: dict[str, Any]) -> dict[str, Any]:
-    from attacks.library_scenarios import SCENARIOS, from_json, verdict
+    from research.attacks.library_scenarios import SCENARIOS, from_json, verdict
 
     after = from_json(known["after"])
     assert after is not None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from finereel.errors import ConfigError
-from finereel.foreign_files import brief, brief_list
+from finereel.io.foreign_files import brief, brief_list
 
 Config = TypeVar("Config")
 _MOST_BLOCKS = 128
@@ -60,7 +60,7 @@ class ModelConfig:
     """Everything about a retrieval model except its weights and its CLIP towers' geometry.
 
     Defaults are UCoFiA's for MSR-VTT (32 words, 12 frames, 3 patches + CLS per frame, token shift in blocks 10 and 11);
-    those of another head come from `finereel.alignment.head_config`. Settings that only some heads know: aggregation
+    those of another head come from `finereel.models.heads.head_config`. Settings that only some heads know: aggregation
     (ucofia, xclip), patch_units (ucofia), interaction and scaled_evaluation (drl).
 
     >>> ModelConfig(max_frames=8).num_patches

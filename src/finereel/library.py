@@ -29,8 +29,8 @@ from finereel.index.lock import writer_lock
 from finereel.index.manifest import Manifest
 from finereel.index.opening import absolute, begin_library, open_store, prepare_writing
 from finereel.index.plan import Planner
-from finereel.index.ports import IndexedModel, SearchModel, VideoSource
 from finereel.index.presence import not_found
+from finereel.index.protocols import IndexedModel, SearchModel, VideoSource
 from finereel.index.rebuild import begin_rebuild, drop_replaced, finish_rebuild
 from finereel.index.repair import RepairReport, find_damage, repair
 from finereel.index.search import Searcher, SearchSettings, reading_of
@@ -79,7 +79,7 @@ class Library:
         """The library in the folder `path`; nothing is read or made yet, the first `add` makes the folder.
 
         model: a model, its directory, bundled name or hub id. None means the one the library was made with, or for a
-            new library `finereel.model.DEFAULT_MODEL`. It is loaded when first needed.
+            new library `finereel.models.retrieval.DEFAULT_MODEL`. It is loaded when first needed.
         source: where videos are read from; the file system by default.
         """
         return cls(absolute(path), model, source or DiskSource())
@@ -390,7 +390,7 @@ def _silent(event: AddEvent) -> None:
 def _load(wanted: str | Path | SearchModel | None) -> SearchModel:
     if wanted is not None and not isinstance(wanted, str | Path):
         return wanted
-    from finereel.model import DEFAULT_MODEL, load
+    from finereel.models.retrieval import DEFAULT_MODEL, load
 
     return load(DEFAULT_MODEL if wanted is None else wanted)
 

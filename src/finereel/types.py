@@ -2,9 +2,10 @@
 
     T texts   V videos (clips)   W words   F frames   P patches per video   N tokens per frame   D dimensions
 
-Tensor nouns (TextFeatures, VideoFeatures, Scores) live in `finereel.features`, so that decoding never imports torch.
+Tensor nouns (TextFeatures, VideoFeatures, Scores) live in `finereel.models.features`, so that decoding never imports torch.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -86,3 +87,11 @@ class Problem:
 
     path: str
     error: str
+
+
+OnProgress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is."""
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """Default progress callback: does nothing."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from finereel.cli import GROUPS
-from finereel.datasets import DATASETS
+from finereel.data import DATASETS
 from support.media import Recipe, make_video
 from tiny_annotations import SIZES, write_annotations
 

@@ -114,7 +114,7 @@ def test_models_lists_bundled_and_default(run: Any, tmp_path: Path, monkeypatch:
     assert "reelworld-tiny" in entries
     assert [name for name, entry in entries.items() if entry["default"]] == ["openai/clip-vit-base-patch32"]
     assert "(default)" in run("models", env={"COLUMNS": "200"}).stdout
-    assert "finereel.model" in sys.modules
+    assert "finereel.models.retrieval" in sys.modules
 
 
 def test_demo(run: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from finereel.datasets import VIRTUAL, worlds
+from finereel.data import VIRTUAL
+from finereel.data import reelworld as worlds
 from finereel.evaluation.record_files import load_record
 from tiny_models import FRAMES, IMAGE, tiny_model
 

@@ -9,7 +9,7 @@ import pytest
 
 from finereel.index.events import AddReport
 
-TABLE = Path(__file__).resolve().parents[2] / "docs" / "exit-codes.md"
+TABLE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "exit-codes.md"
 
 
 def documented() -> dict[str, str]:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from finereel.datasets import VIRTUAL, worlds
-from finereel.evaluation.finegrain.record_files import load_fine_record
-from finereel.negatives.files import write_negatives
-from finereel.negatives.types import Negative
+from finereel.data import VIRTUAL
+from finereel.data import reelworld as worlds
+from finereel.finegrain.evaluate.record_files import load_fine_record
+from finereel.finegrain.files import write_negatives
+from finereel.finegrain.types import Negative
 from finereel.reelworld import sample_scene, twins
 from tiny_models import tiny_model
 

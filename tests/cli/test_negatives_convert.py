@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from finereel.negatives.files import FORMATS
+from finereel.finegrain.files import FORMATS
 from tiny_annotations import write_annotations
 from tiny_negatives import CAPTIONS, FILES
 

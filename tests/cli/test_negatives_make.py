@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from finereel.datasets import VIRTUAL, worlds
-from finereel.negatives.files import read_negatives
+from finereel.data import VIRTUAL
+from finereel.data import reelworld as worlds
+from finereel.finegrain.files import read_negatives
 
 CAPTIONS = "id,video_id,caption\n" + "".join(
     f"v{i}#{j},v{i},{text}\n"

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from finereel.negatives.files import write_negatives
-from finereel.negatives.review.items import Choice, Item, review_items
-from finereel.negatives.review.verdicts import (
+from finereel.finegrain.files import write_negatives
+from finereel.finegrain.review.items import Item, Sampling, review_items
+from finereel.finegrain.review.verdicts import (
     Judgement,
     VerdictLog,
     VerdictName,
@@ -21,7 +21,7 @@ from finereel.negatives.review.verdicts import (
     read_verdicts,
     verdict_path,
 )
-from finereel.negatives.types import PARTS_OF_SPEECH, Negative
+from finereel.finegrain.types import PARTS_OF_SPEECH, Negative
 from support.media import Recipe, make_video
 
 Run = Callable[..., Any]
@@ -44,7 +44,7 @@ def file(tmp_path: Path, rows: list[Negative]) -> Path:
 
 @pytest.fixture
 def items(rows: list[Negative]) -> tuple[Item, ...]:
-    return review_items(rows, Choice())
+    return review_items(rows, Sampling())
 
 
 def judge(file: Path, items: tuple[Item, ...], rater: str, verdicts: list[VerdictName]) -> None:

@@ -15,9 +15,9 @@ import pytest
 from rich.console import Console
 
 from finereel.cli.training_view import TrainingView
-from finereel.run import Note, RunOptions, StageProgress, Working
+from finereel.io.signals import Stopped
+from finereel.recipes.run import Note, RunOptions, StageProgress, Working
 from finereel.training.health import Validation
-from finereel.training.signals import Stopped
 from finereel.training.trainer import Progress
 
 
@@ -25,7 +25,7 @@ from finereel.training.trainer import Progress
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What the command asked to run; nothing is run, as in a process that is not the first."""
     calls: list[Any] = []
-    monkeypatch.setattr("finereel.run.run", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr("finereel.recipes.run.run", lambda *arguments: calls.append(arguments))
     return calls
 
 
@@ -72,7 +72,7 @@ def test_a_stop_says_how_to_go_on(run: Any, monkeypatch: pytest.MonkeyPatch, sig
     def stopped(*arguments: object) -> None:
         raise Stopped(7, signum)
 
-    monkeypatch.setattr("finereel.run.run", stopped)
+    monkeypatch.setattr("finereel.recipes.run.run", stopped)
     result = run("train", "--recipe", "debug", "--out", "o")
     assert result.exit_code == status
     assert "after step 7; the same command goes on" in result.stderr

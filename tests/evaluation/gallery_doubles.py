@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from finereel.config import ModelConfig
-from finereel.datasets.base import Caption, ClipArrays, Split
-from finereel.features import Scores, TextFeatures, VideoFeatures
+from finereel.data.base import Caption, ClipArrays, Split
+from finereel.models.features import Scores, TextFeatures, VideoFeatures
 
 DIM = 8
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from finereel.datasets.base import Caption, Dataset, Split
+from finereel.data.base import Caption, Dataset, Split
 from finereel.evaluation.gallery import Coverage, ScoredSplit
-from finereel.evaluation.intervals import DEFAULT_CONFIDENCE
 from finereel.evaluation.provenance import Environment
 from finereel.evaluation.record import DatasetFacts, ModelFacts, RunRecord, gallery_scores, query_ranks
 from finereel.evaluation.retrieval import FUSED, EvaluationSettings, corrected_scores, evaluate_scores
 from finereel.normalization import DIRECTIONS
+from finereel.statistics.intervals import DEFAULT_CONFIDENCE
 
 
 def make_split(videos: int, captions: int = 1) -> Split:

@@ -8,8 +8,8 @@ from records import make_record, make_split, random_scores, renamed
 
 from finereel.errors import ConfigError, DataError
 from finereel.evaluation.compare import BETTER, SAME, WORSE, CompareSettings, compare, distinct_names
-from finereel.evaluation.intervals import DEFAULT_CONFIDENCE
-from finereel.evaluation.significance import Flips, holm
+from finereel.statistics.intervals import DEFAULT_CONFIDENCE
+from finereel.statistics.significance import Flips, holm
 
 QUICK = CompareSettings(confidence=DEFAULT_CONFIDENCE, flips=Flips(500))
 WEAK = make_record(random_scores(80, 80, 0, 0.5), "weak")

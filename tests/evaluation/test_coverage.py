@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from finereel.evaluation.intervals import (
+from finereel.statistics.intervals import (
     PERCENT,
     RANK,
     SHARE,

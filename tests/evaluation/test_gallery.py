@@ -8,7 +8,7 @@ import pytest
 import torch
 from gallery_doubles import ToyModel, ToySource, make_split
 
-from finereel.datasets.base import Caption, ClipArrays, Split
+from finereel.data.base import Caption, ClipArrays, Split
 from finereel.errors import DataError
 from finereel.evaluation.feature_cache import FeatureCache
 from finereel.evaluation.gallery import covered, encode_split, score_split

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from gallery_doubles import ToyModel, ToySource, make_split
 
-from finereel.datasets.base import Caption, Dataset, Split
+from finereel.data.base import Caption, Dataset, Split
 from finereel.errors import ConfigError, DataError
 from finereel.evaluation.gallery import Coverage, ScoredSplit, encode_split, score_encoded
 from finereel.evaluation.normalizing import (
     NORMALIZATIONS,
     RAW,
     BankSettings,
-    Choice,
     FittedNormalization,
     Fitter,
+    NormalizationChoice,
     choose,
     fitting_data,
     method_of,
@@ -116,7 +116,7 @@ def test_what_cannot_help_stays_off(name: str) -> None:
     method = method_of(name)
     assert method is not None
     bank = {"video_sentence": hubby(40, 12, 1, False)} if method.needs_bank else None
-    assert choose(method, "text_to_video", bank, perfect) == Choice(
+    assert choose(method, "text_to_video", bank, perfect) == NormalizationChoice(
         None, 100.0, None, "off: no setting raised validation R@1"
     )
 

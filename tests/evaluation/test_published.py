@@ -1,20 +1,19 @@
 """The published metrics, exactly, and how far ties move them from ours."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from finereel.errors import DataError
-from finereel.evaluation.metrics import ranks, retrieval_metrics
 from finereel.evaluation.published import (
     PublishedMetrics,
     published_metrics,
     published_multi_caption_metrics,
     published_ranks,
 )
+from finereel.statistics.metrics import ranks, retrieval_metrics
+from places import GOLDEN
 
-GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "metrics.npz")
+GOLDEN = np.load(GOLDEN / "metrics.npz")
 
 
 def numbers(metrics: PublishedMetrics) -> list[float]:

@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 from gallery_doubles import ToyModel, ToySource, make_split
 
-from finereel.datasets.base import Dataset
+from finereel.data.base import Dataset
 from finereel.errors import DataError
-from finereel.evaluation.benchmark import BenchmarkSettings, benchmark
-from finereel.evaluation.intervals import DEFAULT_CONFIDENCE
+from finereel.evaluation.evaluate import BenchmarkSettings, evaluate
 from finereel.evaluation.record import GalleryScores, RunRecord
 from finereel.evaluation.record_files import RANKS, RECORD, SCORES, load_record, save_record
+from finereel.statistics.intervals import DEFAULT_CONFIDENCE
 
 DATASET = Dataset("toy", {"test": make_split("test", 12, 2)}, selection=None)
 
 
 def make() -> RunRecord:
     settings = BenchmarkSettings(confidence=DEFAULT_CONFIDENCE)
-    return benchmark(ToyModel(spread=2.0), DATASET, ToySource({"test-1": "broken"}), settings)
+    return evaluate(ToyModel(spread=2.0), DATASET, ToySource({"test-1": "broken"}), settings)
 
 
 @pytest.fixture

@@ -1,16 +1,12 @@
 """Both directions, every granularity, the multi-caption protocol, normalisation and its label."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from finereel.errors import ConfigError, DataError
-from finereel.evaluation.intervals import DEFAULT_CONFIDENCE
-from finereel.evaluation.metrics import retrieval_metrics
-from finereel.evaluation.pooling import pool_captions
 from finereel.evaluation.published import published_multi_caption_metrics
 from finereel.evaluation.retrieval import (
     EvaluationSettings,
@@ -19,10 +15,14 @@ from finereel.evaluation.retrieval import (
     rank_texts,
     rank_videos,
 )
-from finereel.features import Scores
+from finereel.models.features import Scores
 from finereel.normalization import per_granularity
+from finereel.statistics.intervals import DEFAULT_CONFIDENCE
+from finereel.statistics.metrics import retrieval_metrics
+from finereel.statistics.pooling import pool_captions
+from places import GOLDEN
 
-GOLDEN = np.load(Path(__file__).resolve().parents[1] / "golden" / "metrics.npz")
+GOLDEN = np.load(GOLDEN / "metrics.npz")
 QUICK = EvaluationSettings(confidence=DEFAULT_CONFIDENCE)
 RNG = np.random.default_rng(0)
 PARTS = {"video_sentence": RNG.standard_normal((8, 8)), "patch_word": RNG.standard_normal((8, 8))}

@@ -1,6 +1,6 @@
 """Derive sinkhorn.npz and metrics.npz from the fixtures of the published code, in the sibling folder shared/golden.
 
-    python tests/golden/derive_numbers.py
+    FINEREEL_FIXTURES=DIR python tests/golden/derive_numbers.py
 
 sinkhorn.npz: `<case>/x`, and `<case>/it<n>_row`, `_column` where the published result is finite;
 `epoch/<granularity>_bank`, `_test`, `_bias` and `epoch/fused`: the published text-to-video evaluation.
@@ -8,12 +8,13 @@ metrics.npz: matrices with the published ranks and metrics [R@1, R@5, R@10, MdR,
 multi-caption protocol.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
-FIXTURES = HERE.parents[1].parent / "shared" / "golden"
+FIXTURES = Path(os.environ["FINEREEL_FIXTURES"])
 GRANULARITIES = ("video_sentence", "frame_sentence", "patch_word")
 
 

@@ -1,23 +1,23 @@
-"""Derive {clip4clip,xclip,ts2net,drl}_head.npz from the fixtures of the published code, in the sibling folder
-shared/golden.
+"""Derive {clip4clip,xclip,ts2net,drl}_head.npz from the fixtures of the published code, in FINEREEL_FIXTURES.
 
-    python tests/golden/derive_peers.py
+    FINEREEL_FIXTURES=DIR python tests/golden/derive_peers.py
 
 Features of 5 texts and 4 clips, the weights of the head under their official names, and the published scores. Of
 CLIP4Clip the LSTM goes with them. The published arrays hold no video vector of X-CLIP and no contextual frames of
 TS2-Net: those two come from our temporal encoder with the published weights.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from finereel import official
+from finereel.models import published as official
 
 HERE = Path(__file__).resolve().parent
-FIXTURES = HERE.parents[1].parent / "shared" / "golden"
+FIXTURES = Path(os.environ["FINEREEL_FIXTURES"])
 SIZES = {"max_words": 12, "max_frames": 6}
 
 

@@ -1,6 +1,6 @@
 """Derive bertadam.npz and ucofia_training.npz from the fixtures of the published code, in the sibling shared/golden.
 
-    python tests/golden/derive_training.py
+    FINEREEL_FIXTURES=DIR python tests/golden/derive_training.py
 
 bertadam.npz: a copy: one tensor, six gradients, and the weights the published optimizer makes of them.
 ucofia_training.npz: published loss, its halves, scores and gradients of the head, the logit scale and the text
@@ -8,16 +8,17 @@ projection, with the head's weights and the features they were computed from (`f
 reproduces the published ones, since the fixture does not hold them).
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from finereel import official
+from finereel.models import published as official
 
 HERE = Path(__file__).resolve().parent
-FIXTURES = HERE.parents[1].parent / "shared" / "golden"
+FIXTURES = Path(os.environ["FINEREEL_FIXTURES"])
 WEIGHTS = (*official.ucofia.MATRICES, "clip.logit_scale", "clip.text_projection")
 PUBLISHED = ("loss", "loss_t2v", "loss_v2t", "sim_matrix")
 

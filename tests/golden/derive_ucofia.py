@@ -1,6 +1,6 @@
 """Derive ucofia_*.npz from the fixtures of the published code, in the sibling folder shared/golden.
 
-    python tests/golden/derive_ucofia.py
+    FINEREEL_FIXTURES=DIR python tests/golden/derive_ucofia.py
 
 ucofia_head_{train,eval}.npz: features of 5 texts and 4 clips, the head's matrices under their official names, and the
 published scores of every granularity (`<noise>/...` where the patches came from the stochastic selection).
@@ -8,13 +8,14 @@ ucofia_selection_{train,eval}.npz: all tokens of one clip with padded frames, th
 in eval), the published scores and choices; for A also the noise of two frames and the mixture it gives.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
 
 HERE = Path(__file__).resolve().parent
-FIXTURES = HERE.parents[1].parent / "shared" / "golden"
+FIXTURES = Path(os.environ["FINEREEL_FIXTURES"])
 CASES = {"train": ("ucofia_train_soft", ("0.0", "0.05")), "eval": ("ucofia_eval_t2v_soft", ("0.0",))}
 BY_DIFFERENCE = {"video_sentence": "vs", "frame_sentence": "fs", "patch_word": "pw"}
 SELECTOR = "visual_token_selector.score_predictor."

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from finereel.errors import BrokenVideoError, NotAVideoError
-from finereel.features import Scores, TextFeatures, VideoFeatures, concatenate
+from finereel.models.features import Scores, TextFeatures, VideoFeatures, concatenate
 from finereel.types import Frames, Window
 from finereel.video.find import Found
 from finereel.video.identity import FileState, content_hash, file_state

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from attacks.library_scenarios import SCENARIOS, State, compare, fill, opened, same, state
+from research.attacks.library_scenarios import SCENARIOS, State, compare, fill, opened, same, state
 
-from finereel.disk import sharing
 from finereel.errors import LibraryError
 from finereel.index import lock, rebuild, store
 from finereel.index.store import ClipStore
+from finereel.io.atomic import sharing
 from finereel.library import Library
 from index.doubles import ToyModel, ToySource, write_video
 from support.failing_disk import failing_disk

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from finereel.errors import DataError, LibraryBusyError
-from finereel.features import VideoFeatures
 from finereel.index.journal import Failure, Journal
 from finereel.index.lock import writer_lock
 from finereel.index.manifest import Manifest
-from finereel.index.ports import IndexedModel
+from finereel.index.protocols import IndexedModel
 from finereel.index.schema import (
     ClipBias,
     ClipRecord,
@@ -31,6 +30,7 @@ from finereel.index.schema import (
     to_rows,
 )
 from finereel.index.store import ClipStore
+from finereel.models.features import VideoFeatures
 from finereel.types import Window
 from finereel.video.identity import FileState
 from index.doubles import ToyModel, word_frames

@@ -2,7 +2,7 @@
 
 python tests/mutants/run.py                 # all; exit status 1 if one survives
 python tests/mutants/run.py shift sinkhorn  # those whose file or description contains a word
-python tests/mutants/run.py --write         # all, and write docs/mutants.md
+python tests/mutants/run.py --write         # all, and write docs/dev/mutants.md
 """
 
 import importlib
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENT = ROOT / "docs" / "mutants.md"
+DOCUMENT = ROOT / "docs" / "dev" / "mutants.md"
 LIBRARIES = ("torch", "transformers.models.clip.modeling_clip", "PIL.Image", "safetensors.torch")
 # transformers has loaded a library that is also a plugin of pytest's, which would like to have been first.
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--tb=no", "-W", "ignore::pytest.PytestAssertRewriteWarning")
@@ -53,9 +53,14 @@ def load_mutants() -> list[Mutant]:
 
 
 def copy_project(target: Path) -> None:
-    for name in ("src", "tests"):
+    for name in ("src", "research", "tests"):
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", target)
+
+
+def place_of(mutant: Mutant, project: Path) -> Path:
+    """The file that a mutant changes, in a checkout or a copy of one."""
+    return (project if mutant.file.startswith("research/") else project / "src" / "finereel") / mutant.file
 
 
 def mutated(source: str, mutant: Mutant) -> str:
@@ -93,7 +98,7 @@ def _pytest_here(project: Path, tests: list[str], log: Path) -> None:
 
 def survives(mutant: Mutant, project: Path) -> str:
     """Empty when the mutant's test fails on it, else what was seen instead; the copy is clean again afterwards."""
-    file, log = project / "src" / "finereel" / mutant.file, project / "log"
+    file, log = place_of(mutant, project), project / "log"
     clean = file.read_text(encoding="utf-8")
     file.write_text(mutated(clean, mutant), encoding="utf-8")
     try:

@@ -13,7 +13,7 @@ MANY = 20
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.breaks)
 def test_a_mutant_has_its_place(mutant: Mutant) -> None:
-    source = (run.ROOT / "src" / "finereel" / mutant.file).read_text(encoding="utf-8")
+    source = run.place_of(mutant, run.ROOT).read_text(encoding="utf-8")
     compile(run.mutated(source, mutant), mutant.file, "exec")
     file, test = mutant.test.split("::")
     assert f"def {test}(" in (run.ROOT / file).read_text(encoding="utf-8")

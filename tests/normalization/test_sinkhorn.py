@@ -1,7 +1,5 @@
 """Sinkhorn: the published numbers, finiteness, uniform marginals, new items."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -10,11 +8,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from finereel.errors import ConfigError, DataError
-from finereel.evaluation.metrics import retrieval_metrics
 from finereel.normalization import Sinkhorn, create, published_sinkhorn
+from finereel.statistics.metrics import retrieval_metrics
+from places import DATA, GOLDEN
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "sinkhorn.npz"
-REAL_MATRIX = Path(__file__).resolve().parents[2].parent / "shared/data/similarity/msrvtt_titles_matrix.npy"
+GOLDEN = GOLDEN / "sinkhorn.npz"
+REAL_MATRIX = DATA / "similarity/msrvtt_titles_matrix.npy"
 
 MATRICES = hnp.arrays(
     np.float64,

@@ -4,9 +4,9 @@ from itertools import combinations
 
 import pytest
 
+from finereel.data.base import Caption
 from finereel.errors import ConfigError
-from finereel.negatives.reelworld import scene_negatives
-from finereel.negatives.types import CaptionRow
+from finereel.finegrain.make.reelworld import scene_negatives
 from finereel.reelworld import captions, sample_scene
 from finereel.reelworld.contrasts import LEVELS, PHRASES, contrasts, side_of
 from finereel.reelworld.twins import twins
@@ -70,7 +70,7 @@ def test_a_phrase_changes_two_words_or_more_and_a_word_one() -> None:
 def test_rows_say_where_the_change_stands() -> None:
     for scene, template in zip(SCENES, [0, 1, 2, 3, 4, 5] * 20, strict=True):
         caption = captions(scene)[template]
-        rows = scene_negatives(CaptionRow("c", "v", caption), scene, template)
+        rows = scene_negatives(Caption("c", "v", caption), scene, template)
         assert len({row.negative for row in rows}) == len(rows) > 0
         assert len({row.id for row in rows}) == len(rows)
         for row in rows:
@@ -82,7 +82,7 @@ def test_unknown_names_and_strange_captions_are_refused() -> None:
     with pytest.raises(ConfigError, match="level"):
         contrasts(SCENES[0], levels=("sentence",))
     with pytest.raises(ValueError, match="is not the caption"):
-        scene_negatives(CaptionRow("c", "v", "a"), SCENES[0])
+        scene_negatives(Caption("c", "v", "a"), SCENES[0])
 
 
 def test_levels_are_told_apart() -> None:

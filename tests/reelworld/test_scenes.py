@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from finereel.errors import ConfigError
 from finereel.reelworld import SPLITS, Scene, captions, sample_scene, twins
 from finereel.reelworld import vocabulary as words
-from finereel.reelworld.factors import dice, pick, pick_weighted
+from finereel.reelworld.factors import pick, pick_weighted, rng_of
 from finereel.reelworld.motion import REFERENCE_SIZE, main_size, pose, scene_layout
 from finereel.reelworld.scenes import DISTRACTOR_SIZE, SWEEP
 
@@ -148,8 +148,8 @@ def test_wrong_requests_are_refused_with_the_known_names() -> None:
 
 
 def test_dice_depend_on_their_key_only() -> None:
-    assert dice("a", 1).random() == dice("a", 1).random() != dice("a", 2).random()
-    drawn = Counter(pick(dice("pick", key), "abc") for key in range(600))
+    assert rng_of("a", 1).random() == rng_of("a", 1).random() != rng_of("a", 2).random()
+    drawn = Counter(pick(rng_of("pick", key), "abc") for key in range(600))
     assert min(drawn[letter] for letter in "abc") > 140
-    heavy = Counter(pick_weighted(dice("weighted", key), "ab", (3.0, 1.0)) for key in range(600))
+    heavy = Counter(pick_weighted(rng_of("weighted", key), "ab", (3.0, 1.0)) for key in range(600))
     assert 400 < heavy["a"] < 500

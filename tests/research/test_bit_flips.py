@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from attacks import bit_flips as attack
-from attacks.toy_library import answers, opened, same_answers, settings, write_videos
+from research.attacks import bit_flips as attack
+from research.attacks.toy_library import answers, opened, same_answers, settings, write_videos
 
 
 def test_no_changed_byte_changes_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from attacks import disk_errors
-from attacks.library_scenarios import SCENARIOS
+from research.attacks import disk_errors
+from research.attacks.library_scenarios import SCENARIOS
 
 
 @pytest.mark.slow

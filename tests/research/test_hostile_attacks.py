@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attacks import models, pickles, server
-from attacks.server import Outcome
+from research.attacks import models, pickles, server
+from research.attacks.server import Outcome
 
 
 class Here:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from attacks import kill_points
-from attacks.library_scenarios import SCENARIOS
-from attacks.write_points import COUNT, FAIL_ONE, KILL_BEFORE, Job, build, running, sample
+from research.attacks import kill_points
+from research.attacks.library_scenarios import SCENARIOS
+from research.attacks.write_points import COUNT, FAIL_ONE, KILL_BEFORE, Job, build, running, sample
 
 UNSAFE = """
 from finereel.index import durable

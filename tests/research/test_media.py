@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from attacks import media
-from attacks.media_files import CANARY, flipped, make, odd_names, truncated
+from research.attacks import media
+from research.attacks.media_files import CANARY, flipped, make, odd_names, truncated
 
 from finereel.video import reader as reader_module
 

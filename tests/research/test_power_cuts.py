@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from attacks.power_cuts import power_cuts
+from research.attacks.power_cuts import power_cuts
 
 
 def test_no_power_cut_loses_what_was_announced(tmp_path: Path) -> None:

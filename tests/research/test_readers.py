@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from attacks import readers
+from research.attacks import readers
 
 
 @pytest.mark.slow

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from finereel.training.bert_adam import BertAdam, BertAdamSettings
 from finereel.training.optim import OptimSettings, schedule_factor
+from places import FIXTURES, GOLDEN
 
-DERIVED = Path(__file__).resolve().parents[1] / "golden" / "bertadam.npz"
-FIXTURES = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
+DERIVED = GOLDEN / "bertadam.npz"
 PUBLISHED = OptimSettings(lr=1e-3, weight_decay=0.2, warmup=0.3, kind="bertadam", schedule="published")
 
 
@@ -40,7 +40,7 @@ def test_it_walks_as_published() -> None:
         assert np.abs(weights.numpy() - published[step]).max() < 1e-5 * np.abs(published[step]).max(), step
 
 
-@pytest.mark.skipif(not FIXTURES.is_dir(), reason="the fixtures of the published code are not here")
+@pytest.mark.fixtures
 def test_our_copy_is_the_fixture() -> None:
     ours, fixture = np.load(DERIVED), np.load(FIXTURES / "bertadam_standalone.npz")
     assert set(ours) == set(fixture)

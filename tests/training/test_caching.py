@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from finereel.encoders.features import FeatureEncoder, FeatureGeometry
-from finereel.encoders.patches import Perturbation
-from finereel.features import TextFeatures, VideoFeatures, concatenate
-from finereel.model import RetrievalModel
+from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
+from finereel.models.encoders.patches import Perturbation
+from finereel.models.features import TextFeatures, VideoFeatures, concatenate
+from finereel.models.retrieval import RetrievalModel
 from finereel.training.caching import MIB, Rows, cached_backward, chunk_for
 from finereel.training.loss import symmetric_infonce
 from finereel.training.precision import Precision

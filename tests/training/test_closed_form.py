@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from finereel.alignment import head_config
-from finereel.datasets.base import Caption, ClipArrays, Split
-from finereel.encoders.features import FeatureEncoder, FeatureGeometry
+from finereel.data.base import Caption, ClipArrays, Split
 from finereel.errors import ConfigError, TrainingError
-from finereel.evaluation.metrics import retrieval_metrics
-from finereel.model import RetrievalModel, load
+from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
+from finereel.models.heads import head_config
+from finereel.models.retrieval import RetrievalModel, load
+from finereel.statistics.metrics import retrieval_metrics
 from finereel.text import train_tokenizer
 from finereel.training import closed_form
 from finereel.training.closed_form import ClosedForm, Moments, canonical, fit_towers
@@ -115,7 +115,7 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     fit_towers(whole, TRAIN, Pictures(TRAIN), ClosedForm())
     monkeypatch.setattr(closed_form, "_CHUNK", 7)
     told: list[tuple[int, int]] = []
-    fit_towers(pieces, TRAIN, Pictures(TRAIN), ClosedForm(), lambda done, total: told.append((done, total)))
+    fit_towers(pieces, TRAIN, Pictures(TRAIN), ClosedForm(), lambda what, done, total: told.append((done, total)))
     assert told[0] == (7, 120)
     assert told[-1] == (120, 120)
     first, second = (recall_scores(started) for started in (whole, pieces))

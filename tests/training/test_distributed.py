@@ -15,8 +15,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from finereel.errors import ConfigError
-from finereel.features import TextFeatures, VideoFeatures
-from finereel.model import RetrievalModel
+from finereel.models.features import TextFeatures, VideoFeatures
+from finereel.models.retrieval import RetrievalModel
 from finereel.training import distributed
 from finereel.training.caching import Rows, cached_backward
 from finereel.training.distributed import Shard, anywhere, average_gradients, broadcast, from_first, gather, start

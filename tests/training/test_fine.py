@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from finereel.config import FineConfig
-from finereel.datasets.base import Caption, ClipArrays, Split
-from finereel.encoders.clip import ClipEncoder
-from finereel.encoders.patches import Perturbation
+from finereel.data.base import Caption, ClipArrays, Split
 from finereel.errors import ConfigError, DataError
-from finereel.model import RetrievalModel
-from finereel.negatives.types import Negative
-from finereel.training.batch import Batch, Candidates
+from finereel.finegrain.types import Negative
+from finereel.models.encoders.clip import ClipEncoder
+from finereel.models.encoders.patches import Perturbation
+from finereel.models.retrieval import RetrievalModel
+from finereel.training.batch import Batch, CandidateCaptions
 from finereel.training.distributed import Shard
 from finereel.training.fine import FineLoss, fine_loss, texts_of
 from finereel.training.learner import Learner
@@ -92,7 +92,7 @@ def batch_of(rows: slice = slice(0, ROWS)) -> Batch:
     shorter[:, -1] = 529
     return Batch(
         frames[rows], frame_mask[rows], shorter, every[rows, 0, :narrow],
-        candidates=Candidates(ids[rows], every[rows], real[rows]),
+        candidates=CandidateCaptions(ids[rows], every[rows], real[rows]),
     )  # fmt: skip
 
 

@@ -1,9 +1,8 @@
 """The published training step: loss, scores and gradients, from arrays that travel with the project.
 
-The whole network against the fixtures is `tests/test_official.py`; here the head, the loss and what follows them.
+The whole network against the fixtures is `tests/models/published/test_published.py`; here the head, the loss and what follows them.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,16 +11,16 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from finereel import official
-from finereel.alignment import make_head
 from finereel.config import ModelConfig
-from finereel.features import TextFeatures, VideoFeatures
+from finereel.models import published as official
+from finereel.models.features import TextFeatures, VideoFeatures
+from finereel.models.heads import make_head
 from finereel.training.caching import Rows, cached_backward
 from finereel.training.loss import symmetric_infonce
+from places import FIXTURES, GOLDEN
 
-DERIVED = Path(__file__).resolve().parents[1] / "golden" / "ucofia_training.npz"
-FIXTURES = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
-needs_fixtures = pytest.mark.skipif(not FIXTURES.is_dir(), reason="the fixtures of the published code are not here")
+DERIVED = GOLDEN / "ucofia_training.npz"
+needs_fixtures = pytest.mark.fixtures
 
 
 def gap(found: Tensor, published: Any) -> float:

@@ -18,8 +18,8 @@ IN_A_GROUP = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from finereel.datasets.reelworld import prefetched
-from finereel.training.signals import Stopped
+from finereel.reelworld.batches import prefetched
+from finereel.io.signals import Stopped
 from finereel.training.trainer import train
 from tiny_models import tiny_model
 from tiny_runs import SETTINGS, batch_at, rising

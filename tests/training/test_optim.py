@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from finereel import official
-from finereel.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.errors import ConfigError
-from finereel.model import RetrievalModel
+from finereel.models import published as official
+from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
+from finereel.models.retrieval import RetrievalModel
 from finereel.training.bert_adam import BertAdam, BertAdamSettings
 from finereel.training.optim import (
     OptimSettings,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from finereel.datasets.base import Caption, ClipArrays, Split
+from finereel.data.base import Caption, ClipArrays, Split
 from finereel.errors import ConfigError
 from finereel.training.pairs import PairBatches, PairSettings
 from tiny_models import tiny_tokenizer

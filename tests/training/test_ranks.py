@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from finereel.model import RetrievalModel
+from finereel.io.signals import Stopped
+from finereel.models.retrieval import RetrievalModel
 from finereel.training.batch import Batch
 from finereel.training.distributed import Shard
 from finereel.training.health import Validation
 from finereel.training.settings import TrainingSettings
-from finereel.training.signals import Stopped
 from finereel.training.trainer import BatchAt, Progress, train
 from processes import run
 from tiny_models import tiny_model

@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from finereel.errors import ConfigError, TrainingError
-from finereel.features import Scores
-from finereel.model import RetrievalModel, load
+from finereel.io.signals import Stopped
+from finereel.models.features import Scores
+from finereel.models.retrieval import RetrievalModel, load
 from finereel.training.batch import Batch
 from finereel.training.health import Validation
 from finereel.training.learner import contrastive_loss
 from finereel.training.loss import symmetric_infonce
-from finereel.training.signals import Stopped
 from finereel.training.trainer import Progress, train
 from tiny_models import tiny_model
 from tiny_runs import SETTINGS, batch_at, loss_on_step_99, rising, same, scores, weights

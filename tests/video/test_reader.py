@@ -26,10 +26,11 @@ from finereel.video import reader as reader_module
 from finereel.video.plan import ClipPlan, Limits
 from finereel.video.probe import probe
 from finereel.video.reader import ClipStream, VideoReader, read_clips
+from places import DATA
 from support.broken_videos import CLIPS, BadFile, broken_videos
 from support.media import RED, Recipe, level, make_video, repeat_video
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "videos"
+SHARED = DATA / "videos"
 LONG = Recipe(frames=1500, width=256, height=256)
 """A minute of video: six clips of 2.4 MB, more than a pipe holds, so the child waits in the middle."""
 

@@ -1,7 +1,6 @@
 """Which frames stand for a window: our centres, and the published protocol number for number."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +9,9 @@ from hypothesis import strategies as st
 
 from finereel.types import Window
 from finereel.video.sample import SAMPLERS, frame_times, spread, whole_seconds
+from places import GOLDEN
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "frame_sampling.json").read_text())
+GOLDEN = json.loads((GOLDEN / "frame_sampling.json").read_text())
 
 
 @pytest.mark.parametrize(("case", "indices"), GOLDEN["linspace_frame_indices"].items())

@@ -13,7 +13,7 @@ from finereel.cli.options import JsonOption
 from finereel.cli.output import console, print_json, shown
 
 if TYPE_CHECKING:
-    from finereel.datasets.check import CheckReport
+    from finereel.data.check import CheckReport
 
 LISTED = 10
 
@@ -58,13 +58,13 @@ COMMANDS: dict[str, Callable[..., None]] = {"check": check, "tokens": tokens.tok
 
 def _check_with_progress(name: str, annotations: Path | None, videos: Path | None) -> "CheckReport":
     from finereel.cli.progress import bar
-    from finereel.datasets.check import check as check_dataset
+    from finereel.data.check import check as check_dataset
 
     with bar() as progress:
         task = progress.add_task("reading videos", total=None, note="", visible=False)
 
-        def draw(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total, visible=True)
+        def draw(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total, visible=True)
 
         return check_dataset(name, annotations, videos, draw)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from rich.text import Text
 
-from finereel.cli.findings import Clip, Finding, Pair, ask, ask_pair, count_by_pos, read_clips, tell_tale
+from finereel.cli.contact_sheet import SheetRow, draw_sheet
+from finereel.cli.demo_results import DemoClip, DemoPair, Finding, ask, ask_pair, count_by_pos, read_clips, tell_tale
 from finereel.cli.index import summary
 from finereel.cli.output import console
 from finereel.cli.progress import IndexProgress
 from finereel.cli.reelworld import render
-from finereel.cli.sheet import SheetRow, draw_sheet
 from finereel.errors import ConfigError
 from finereel.library import Library
 
@@ -42,7 +42,7 @@ def demonstrate(folder: Path, scenes: int) -> None:
     _say_what_next(folder, clips[0], time.perf_counter() - began)
 
 
-def _render(videos: Path, scenes: int) -> list[Clip]:
+def _render(videos: Path, scenes: int) -> list[DemoClip]:
     """The clips of the demo, rendered unless an earlier run did."""
     if videos.exists():
         clips = read_clips(videos)
@@ -78,7 +78,7 @@ def _show_searches(found: Sequence[Finding]) -> None:
             _line(f"       a miss: {finding.right}, which it describes, came {finding.rank or 'nowhere'}")
 
 
-def _show_pairs(pairs: Sequence[Pair]) -> None:
+def _show_pairs(pairs: Sequence[DemoPair]) -> None:
     _heading("one word", "each clip against its twin: does each caption put its own video first?")
     pair = tell_tale(pairs)
     if pair is None:
@@ -92,7 +92,7 @@ def _show_pairs(pairs: Sequence[Pair]) -> None:
         _line(f"  {pos:<12} {flipped} of {total} pairs told apart both ways")
 
 
-def _sheet_rows(found: Sequence[Finding], pairs: Sequence[Pair]) -> list[SheetRow]:
+def _sheet_rows(found: Sequence[Finding], pairs: Sequence[DemoPair]) -> list[SheetRow]:
     pair = tell_tale(pairs)
     plain = [finding for finding in found if pair is None or finding.right_path != pair.clip.right_path]
     rows = [SheetRow(finding.query, finding.hits, finding.right_path) for finding in plain[:2]]
@@ -102,7 +102,7 @@ def _sheet_rows(found: Sequence[Finding], pairs: Sequence[Pair]) -> list[SheetRo
     return rows
 
 
-def _say_what_next(folder: Path, clip: Clip, seconds: float) -> None:
+def _say_what_next(folder: Path, clip: DemoClip, seconds: float) -> None:
     # `make demo` runs a command that is not on the path: name it as it was called.
     command = "finereel" if shutil.which("finereel") else sys.argv[0]
     library = folder / "library"

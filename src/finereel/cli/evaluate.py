@@ -11,10 +11,10 @@ from finereel.cli.options import JsonOption
 from finereel.cli.output import console, print_json, shown
 
 if TYPE_CHECKING:
-    from finereel.datasets.base import ClipSource
+    from finereel.data.base import ClipSource
+    from finereel.data.sources import SourceOptions
     from finereel.evaluation.record import RunRecord
-    from finereel.model import RetrievalModel
-    from finereel.sources import SourceOptions
+    from finereel.models.retrieval import RetrievalModel
 
 
 def evaluate(
@@ -49,9 +49,9 @@ def evaluate(
     Every row has a 95 % interval, what its normalisation has seen, and the coverage: videos that cannot be read are
     left out with their captions, and the result is then not one of the benchmark.
     """
-    from finereel.evaluation.benchmark import BenchmarkSettings
+    from finereel.data.sources import SourceOptions
+    from finereel.evaluation.evaluate import BenchmarkSettings
     from finereel.evaluation.record_files import described_record, save_record
-    from finereel.sources import SourceOptions
 
     settings = BenchmarkSettings(split=split, normalization=normalization, name=name, cache=cache, reload_verified=True)
     where = SourceOptions(annotations=annotations, videos=videos, features=features)
@@ -66,17 +66,17 @@ def evaluate(
 
 
 def _measure(model_name: str, data: str, where: "SourceOptions", settings: Any, device: str) -> "RunRecord":
-    from finereel.cli.progress import StageProgress
-    from finereel.datasets import load as load_dataset
-    from finereel.evaluation.benchmark import benchmark
-    from finereel.model import load as load_model
+    from finereel.cli.progress import StageBars
+    from finereel.data import load as load_dataset
+    from finereel.evaluation.evaluate import evaluate as evaluate_model
+    from finereel.models.retrieval import load as load_model
 
     dataset = load_dataset(data, where.annotations)
     dataset.split(settings.split)
     model = load_model(model_name).to(torch_device(device))
-    with StageProgress() as progress:
+    with StageBars() as progress:
         source = _source(model, data, where, progress)
-        return benchmark(model, dataset, source, settings, progress)
+        return evaluate_model(model, dataset, source, settings, progress)
 
 
 def _source(model: "RetrievalModel", data: str, where: "SourceOptions", progress: Any) -> "ClipSource":
@@ -84,9 +84,9 @@ def _source(model: "RetrievalModel", data: str, where: "SourceOptions", progress
     (`finereel data tokens`); ModelError for a model of another backbone's tokens without them."""
     from dataclasses import replace
 
-    from finereel.encoders.features import FeatureEncoder
+    from finereel.data.sources import open_source
     from finereel.errors import ModelError
-    from finereel.sources import open_source
+    from finereel.models.encoders.features import FeatureEncoder
 
     if isinstance(model.encoder, FeatureEncoder) and where.features is None:
         raise ModelError(f"model {model.name} takes precomputed tokens: give --features DIR")
@@ -94,7 +94,7 @@ def _source(model: "RetrievalModel", data: str, where: "SourceOptions", progress
     if not isinstance(model.encoder, FeatureEncoder):
         shown = model.encoder.stated.preprocessing
         fitting = replace(fitting, image_size=model.encoder.image_size, preprocessing=shown)
-    return open_source(data, fitting, lambda done, total: progress("decoding", done, total))
+    return open_source(data, fitting, progress)
 
 
 def torch_device(name: str) -> Any:

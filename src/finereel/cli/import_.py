@@ -13,7 +13,7 @@ from finereel.cli.options import JsonOption
 from finereel.cli.output import console, print_json, shown
 
 if TYPE_CHECKING:
-    from finereel.official import ImportReport
+    from finereel.models.published import ImportReport
 
 _SHOWN = 12
 
@@ -45,7 +45,7 @@ def import_(
     Pickled files are read by a guarded process; nothing in them is executed. A tensor that is missing or unknown is an
     error that names it, unless --allow names it too.
     """
-    from finereel import official
+    from finereel.models import published as official
 
     options = {"max_words": max_words, "max_frames": max_frames, "temporal": temporal, "variant": variant}
     settings = options | {"interaction": interaction, "allow": tuple(allow or ())}

@@ -61,7 +61,7 @@ class View:
         self._bar.stop()
 
 
-class StageProgress(View):
+class StageBars(View):
     """Takes (what, done, total) and draws a bar per kind of work."""
 
     def __init__(self, console: Console | None = None) -> None:

@@ -52,7 +52,7 @@ def search(
     with _notes_on_stderr():
         hits = opened.search(query, top=top, per_video=per_video)
     if picture is not None:
-        from finereel.cli.sheet import SheetRow, draw_sheet
+        from finereel.cli.contact_sheet import SheetRow, draw_sheet
 
         draw_sheet([SheetRow(query, hits)], picture, kind=_PICTURES[picture.suffix.lower()])
     if as_json:
@@ -87,7 +87,7 @@ def _copies(hit: "Hit") -> str:
 @contextmanager
 def _notes_on_stderr() -> Iterator[None]:
     """What the library remarks about a query, one line each."""
-    logger, handler = logging.getLogger("finereel"), _Note()
+    logger, handler = logging.getLogger("finereel"), _NoteHandler()
     logger.addHandler(handler)
     try:
         yield
@@ -95,7 +95,7 @@ def _notes_on_stderr() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-class _Note(logging.Handler):
+class _NoteHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         typer.echo(f"note: {printable(record.getMessage())}", err=True)
 

@@ -20,13 +20,13 @@ def tokens(
 
     finereel train --recipe NAME --model DIR_OR_ID --features OUT --out RUN
     """
-    from finereel.cli.progress import StageProgress
-    from finereel.datasets import load as load_dataset
-    from finereel.encoders.clip import ClipEncoder
+    from finereel.cli.progress import StageBars
+    from finereel.data import load as load_dataset
+    from finereel.data.sources import SourceOptions, open_source
+    from finereel.data.token_cache import cache_tokens
     from finereel.errors import ModelError
-    from finereel.frozen import cache_tokens
-    from finereel.model import load as load_model
-    from finereel.sources import SourceOptions, open_source
+    from finereel.models.encoders.clip import ClipEncoder
+    from finereel.models.retrieval import load as load_model
 
     towers = load_model(model)
     if not isinstance(towers.encoder, ClipEncoder):
@@ -40,9 +40,9 @@ def tokens(
         image_size=towers.encoder.image_size,
         preprocessing=towers.encoder.stated.preprocessing,
     )
-    with StageProgress() as progress:
-        source = open_source(name, where, lambda done, total: progress("decoding", done, total))
+    with StageBars() as progress:
+        source = open_source(name, where, progress)
         problems = source.problems(wanted)
         readable = [video for video in wanted if video not in problems]
-        cache_tokens(towers, readable, source, out, lambda done, total: progress("encoding", done, total))
+        cache_tokens(towers, readable, source, out, progress)
     typer.echo(f"tokens of {len(readable)} clips in {out}; {len(problems)} could not be read", err=True)

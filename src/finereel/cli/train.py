@@ -9,8 +9,8 @@ from finereel.cli.options import JsonOption
 from finereel.cli.output import print_json
 
 if TYPE_CHECKING:
-    from finereel.recipes.changes import Changes
-    from finereel.run import Outcome, RunOptions
+    from finereel.recipes.overrides import Changes
+    from finereel.recipes.run import FinishedRun, RunOptions
 
 
 def train(
@@ -47,8 +47,8 @@ def train(
     With --negatives every caption is also told from its own negatives (loss weight --set training.fine.weight=0.2,
     --set pairs.negatives=15 a caption); --set visual_prompts=1 adds the prompt with a head of its own.
     """
-    from finereel.recipes.changes import Changes
-    from finereel.run import RunOptions
+    from finereel.recipes.overrides import Changes
+    from finereel.recipes.run import RunOptions
 
     options = RunOptions(annotations, videos, features, cache, model, negatives, allow_missing, device)
     changes = Changes(data, head, steps, batch, seed, _pairs(settings or []))
@@ -68,12 +68,12 @@ def _pairs(settings: list[str]) -> dict[str, str]:
     return named
 
 
-def _run(recipe_name: str, changes: "Changes", out: Path, options: "RunOptions") -> "Outcome | None":
+def _run(recipe_name: str, changes: "Changes", out: Path, options: "RunOptions") -> "FinishedRun | None":
     from finereel.cli.training_view import TrainingView
+    from finereel.io.signals import Stopped
     from finereel.recipes import recipe
-    from finereel.recipes.changes import changed
-    from finereel.run import run
-    from finereel.training.signals import Stopped
+    from finereel.recipes.overrides import changed
+    from finereel.recipes.run import run
 
     chosen = changed(recipe(recipe_name), changes)
     try:
@@ -84,7 +84,7 @@ def _run(recipe_name: str, changes: "Changes", out: Path, options: "RunOptions")
         raise typer.Exit(128 + stopped.signum) from None
 
 
-def _finish(outcome: "Outcome", as_json: bool) -> None:
+def _finish(outcome: "FinishedRun", as_json: bool) -> None:
     from finereel.cli.evaluate import print_record
     from finereel.evaluation.record_files import described_record
 

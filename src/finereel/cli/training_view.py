@@ -7,13 +7,13 @@ from rich.text import Text
 
 from finereel.cli.output import shown
 from finereel.cli.progress import View
-from finereel.run.events import Event, Note, StageProgress, Working
+from finereel.recipes.events import Event, Note, StageProgress, Working
 
 _SMOOTHING = 0.1
 
 
 class TrainingView(View):
-    """Takes the events of `finereel.run.run` and draws them; where stderr is no terminal, validations are lines."""
+    """Takes the events of `finereel.recipes.run.run` and draws them; where stderr is no terminal, validations are lines."""
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__(console)

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from finereel.disk import writes
 from finereel.errors import DataError
-from finereel.foreign_files import ForeignFileError, read_npz
+from finereel.io.atomic import writes
+from finereel.io.foreign_files import ForeignFileError, read_npz
 
 RECORD = "record.json"
 _MAX_JSON_BYTES = 64 << 20

@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from finereel.errors import ConfigError, DataError
-from finereel.evaluation.intervals import DEFAULT_CONFIDENCE, PERCENT, Confidence, Interval
 from finereel.evaluation.record import RunRecord
 from finereel.evaluation.retrieval import FUSED
-from finereel.evaluation.significance import DEFAULT_FLIPS, Flips, holm, paired_test
 from finereel.normalization import DIRECTIONS
+from finereel.statistics.intervals import DEFAULT_CONFIDENCE, PERCENT, Confidence, Interval
+from finereel.statistics.significance import DEFAULT_FLIPS, Flips, holm, paired_test
 
 BETTER, WORSE, SAME = "better", "worse", "not distinguishable"
 

@@ -10,16 +10,18 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
-from finereel.disk import writes
-from finereel.features import PromptedText, PromptedVideo, TextFeatures, VideoFeatures
+from finereel.io.atomic import writes
+from finereel.models.features import TextFeatures, VideoFeatures, from_tensors, tensors_of
+
+FORMAT = 2
+"""Part of every entry's name, so that entries in another form are not read."""
 
 
 @dataclass(frozen=True)
@@ -34,29 +36,28 @@ class FeatureCache:
     @property
     def path(self) -> Path:
         """The file of this entry."""
-        named = json.dumps([self.model, self.split, dict(self.source)], sort_keys=True)
+        named = json.dumps([FORMAT, self.model, self.split, dict(self.source)], sort_keys=True)
         return self.folder / f"{hashlib.blake2b(named.encode(), digest_size=8).hexdigest()}.safetensors"
 
     def read(self, device: torch.device) -> tuple[TextFeatures, VideoFeatures] | None:
         """The features on `device`, None where they are not kept."""
         try:
             kept = {name: tensor.to(device) for name, tensor in load_file(self.path).items()}
-            text = PromptedText if "text/fine_sentence" in kept else TextFeatures
-            video = PromptedVideo if "video/fine_video" in kept else VideoFeatures
-            return (
-                text(*(kept[f"text/{field.name}"] for field in fields(text))),
-                video(*(kept[f"video/{field.name}"] for field in fields(video))),
+            text, video = (
+                {name.removeprefix(side): tensor for name, tensor in kept.items() if name.startswith(side)}
+                for side in ("text/", "video/")
             )
+            return from_tensors(TextFeatures, text), from_tensors(VideoFeatures, video)
         except (OSError, SafetensorError, LookupError, ValueError, TypeError, RuntimeError):
             return None
 
     @writes("self.folder")
     def write(self, text: TextFeatures, video: VideoFeatures) -> None:
         """Keep the features."""
-        kept: dict[str, Tensor] = {}
-        for side, features in (("text", text), ("video", video)):
-            for field in fields(features):
-                kept[f"{side}/{field.name}"] = getattr(features, field.name).detach().cpu().contiguous()
+        sides = (("text/", tensors_of(text)), ("video/", tensors_of(video)))
+        kept = {
+            side + name: tensor.detach().cpu().contiguous() for side, part in sides for name, tensor in part.items()
+        }
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")
         save_file(kept, partial)

@@ -8,7 +8,7 @@ Peak memory, with 4-byte floats: captions x W x D for words, videos x (2F + P) x
 patches: 150 kB a clip), and captions x videos for every granularity.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -17,25 +17,19 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int64, Shaped
 
-from finereel.datasets.base import ClipSource, Split
+from finereel.data.base import ClipSource, Split
 from finereel.errors import DataError
 from finereel.evaluation.feature_cache import FeatureCache
-from finereel.features import Scores, TextFeatures, VideoFeatures, concatenate
-
-OnProgress = Callable[[str, int, int], None]
-"""What is being done (`clips`, `captions`, `scores`), how many are done, how many there are."""
+from finereel.models.features import Scores, TextFeatures, VideoFeatures, concatenate
+from finereel.types import OnProgress, no_progress
 
 _CLIPS_AT_A_TIME = 16
 _TEXTS_AT_A_TIME = 256
 
 
-def silent(what: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
-
-
 @runtime_checkable
 class GalleryModel(Protocol):
-    """What is measured: `finereel.model.RetrievalModel`, or anything that encodes and scores like it."""
+    """What is measured: `finereel.models.retrieval.RetrievalModel`, or anything that encodes and scores like it."""
 
     @property
     def fingerprint(self) -> str:
@@ -107,7 +101,7 @@ def score_split(
     model: GalleryModel,
     split: Split,
     source: ClipSource,
-    on_progress: OnProgress = silent,
+    on_progress: OnProgress = no_progress,
     cache: Path | None = None,
 ) -> ScoredSplit:
     """Scores of every caption against every readable clip of a split; memory and coverage as in the module.
@@ -122,7 +116,7 @@ def encode_split(
     model: GalleryModel,
     split: Split,
     source: ClipSource,
-    on_progress: OnProgress = silent,
+    on_progress: OnProgress = no_progress,
     cache: Path | None = None,
 ) -> EncodedSplit:
     """The first half of `score_split`."""
@@ -151,7 +145,7 @@ def covered(split: Split, source: ClipSource) -> tuple[Split, Coverage]:
     return readable, Coverage(split.hash, len(split.videos), len(split.captions), missing, left_out)
 
 
-def encode_texts(model: GalleryModel, texts: Sequence[str], on_progress: OnProgress = silent) -> TextFeatures:
+def encode_texts(model: GalleryModel, texts: Sequence[str], on_progress: OnProgress = no_progress) -> TextFeatures:
     """Features of texts, in order."""
     batches = []
     for start in range(0, max(1, len(texts)), _TEXTS_AT_A_TIME):
@@ -161,7 +155,7 @@ def encode_texts(model: GalleryModel, texts: Sequence[str], on_progress: OnProgr
 
 
 def encode_videos(
-    model: GalleryModel, videos: Sequence[str], source: ClipSource, on_progress: OnProgress = silent
+    model: GalleryModel, videos: Sequence[str], source: ClipSource, on_progress: OnProgress = no_progress
 ) -> VideoFeatures:
     """Features of the clips called `videos` (at least one), in order; 16 are read at a time."""
     batches = []
@@ -172,7 +166,7 @@ def encode_videos(
     return concatenate(batches)
 
 
-def score_encoded(model: GalleryModel, encoded: EncodedSplit, on_progress: OnProgress = silent) -> ScoredSplit:
+def score_encoded(model: GalleryModel, encoded: EncodedSplit, on_progress: OnProgress = no_progress) -> ScoredSplit:
     """The second half of `score_split`."""
     scores, weights = score_pairs(model, encoded.text, encoded.video, on_progress)
     return ScoredSplit(encoded.split, scores, weights, encoded.coverage)
@@ -180,7 +174,7 @@ def score_encoded(model: GalleryModel, encoded: EncodedSplit, on_progress: OnPro
 
 @torch.no_grad()
 def score_pairs(
-    model: GalleryModel, text: TextFeatures, video: VideoFeatures, on_progress: OnProgress = silent
+    model: GalleryModel, text: TextFeatures, video: VideoFeatures, on_progress: OnProgress = no_progress
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Float32 (T, V) per granularity, and the weights; a band of texts at a time, by the model's own score."""
     bands: dict[str, list[np.ndarray]] = {}

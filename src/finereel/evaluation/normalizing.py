@@ -18,24 +18,23 @@ from typing import Any
 
 import numpy as np
 
-from finereel.datasets.base import ClipSource, Dataset, Split
+from finereel.data.base import ClipSource, Dataset, Split
 from finereel.errors import ConfigError, DataError, unknown_name
 from finereel.evaluation.gallery import (
     EncodedSplit,
     GalleryModel,
-    OnProgress,
     ScoredSplit,
     encode_split,
     encode_texts,
     encode_videos,
     score_encoded,
     score_pairs,
-    silent,
 )
-from finereel.evaluation.metrics import recall_at
 from finereel.evaluation.retrieval import FUSED, EvaluationSettings, corrected_scores, rank_texts, rank_videos
-from finereel.features import TextFeatures, VideoFeatures
+from finereel.models.features import TextFeatures, VideoFeatures
 from finereel.normalization import DIRECTIONS, PerGranularity, per_granularity, per_granularity_from_dict
+from finereel.statistics.metrics import recall_at
+from finereel.types import OnProgress, no_progress
 
 Parts = Mapping[str, np.ndarray]
 """One (T, V) matrix per granularity."""
@@ -106,7 +105,7 @@ class FittingData:
 
 
 @dataclass(frozen=True)
-class Choice:
+class NormalizationChoice:
     """What was chosen for one direction: settings (None: off), validation R@1 without and with them, and why."""
 
     settings: Mapping[str, Any] | None
@@ -127,7 +126,7 @@ class FittedNormalization:
 
     name: str
     normalizers: Mapping[str, PerGranularity]
-    choices: Mapping[str, Choice]
+    choices: Mapping[str, NormalizationChoice]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values: name, protocol and choice per direction."""
@@ -187,7 +186,7 @@ def fitting_data(dataset: Dataset, evaluated: str, settings: BankSettings) -> Fi
     )
 
 
-def choose(method: Method, direction: str, bank: Parts | None, validation: ScoredSplit) -> Choice:
+def choose(method: Method, direction: str, bank: Parts | None, validation: ScoredSplit) -> NormalizationChoice:
     """The settings with the best validation R@1 of `direction`, the weaker of two equals, or off.
 
     bank: bank queries against the validation gallery, None for methods without a bank.
@@ -203,8 +202,8 @@ def choose(method: Method, direction: str, bank: Parts | None, validation: Score
         if found > (without if best is None else best[0]):
             best = found, settings
     if best is None:
-        return Choice(None, without, None, "off: no setting raised validation R@1")
-    return Choice(best[1], without, best[0], "best validation R@1")
+        return NormalizationChoice(None, without, None, "off: no setting raised validation R@1")
+    return NormalizationChoice(best[1], without, best[0], "best validation R@1")
 
 
 @dataclass(frozen=True)
@@ -217,7 +216,7 @@ class Fitter:
     model: GalleryModel
     source: ClipSource
     data: FittingData | None
-    on_progress: OnProgress = silent
+    on_progress: OnProgress = no_progress
 
     def fit(self, name: str, gallery: EncodedSplit) -> FittedNormalization:
         """The normalisation called `name` for an encoded test split. Its scores are not looked at.
@@ -239,7 +238,9 @@ class Fitter:
         for direction in DIRECTIONS:
             bank = self._bank(direction) if method.needs_bank else None
             if method.needs_bank and bank is None:
-                choices[direction] = Choice(None, None, None, "off: too few training videos can be read for a bank")
+                choices[direction] = NormalizationChoice(
+                    None, None, None, "off: too few training videos can be read for a bank"
+                )
                 continue
             choice = choose(method, direction, None if bank is None else bank.against(self.model, encoded), validation)
             choices[direction] = choice
@@ -249,26 +250,26 @@ class Fitter:
                 normalizers[direction] = fitted
         return FittedNormalization(name, normalizers, choices)
 
-    def _bank(self, direction: str) -> "Bank | None":
+    def _bank(self, direction: str) -> "BankQueries | None":
         assert self.data is not None
         if direction == "text_to_video":
             texts = self.data.texts
             encoded = encode_texts(self.model, [caption.text for caption in texts.captions], self.on_progress)
-            return Bank(texts.hash, encoded)
+            return BankQueries(texts.hash, encoded)
         broken = self.source.problems(self.data.videos.videos)
         readable = self.data.videos.only([video for video in self.data.videos.videos if video not in broken])
         if len(readable.videos) < 2:
             return None
-        return Bank(readable.hash, encode_videos(self.model, readable.videos, self.source, self.on_progress))
+        return BankQueries(readable.hash, encode_videos(self.model, readable.videos, self.source, self.on_progress))
 
     def _published(self, name: str, method: Method, granularities: list[str]) -> FittedNormalization:
-        choice = Choice({}, None, None, "published settings: there is no validation split")
+        choice = NormalizationChoice({}, None, None, "published settings: there is no validation split")
         normalizers = {way: method.build(way, granularities, {}) for way in DIRECTIONS}
         return FittedNormalization(name, normalizers, dict.fromkeys(DIRECTIONS, choice))
 
 
 @dataclass(frozen=True)
-class Bank:
+class BankQueries:
     """Encoded bank queries: texts for text_to_video, videos for video_to_text; `name` is a hash of what they are."""
 
     name: str

@@ -1,6 +1,6 @@
 """The metrics as the published CLIP4Clip-family code computes them, for comparison with published numbers only.
 
-Use `finereel.evaluation.metrics` for results: here a query whose right answer is tied is counted once *per tied
+Use `finereel.statistics.metrics` for results: here a query whose right answer is tied is counted once *per tied
 candidate*, so 50 queries can become 214 and R@1 falls (spec of `metrics.py` in ArrowLuo/CLIP4Clip and its successors).
 """
 
@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from finereel.errors import DataError
-from finereel.evaluation.metrics import checked_scores, ranks, recall_at
-from finereel.evaluation.pooling import pool_captions
+from finereel.statistics.metrics import checked_scores, ranks, recall_at
+from finereel.statistics.pooling import pool_captions
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from finereel.datasets.base import Dataset
+from finereel.data.base import Dataset
 from finereel.errors import DataError
 from finereel.evaluation.gallery import ScoredSplit
-from finereel.evaluation.metrics import Ranks
-from finereel.evaluation.pooling import pool_captions
 from finereel.evaluation.provenance import Environment
 from finereel.evaluation.retrieval import FUSED, RetrievalResult
+from finereel.statistics.metrics import Ranks
+from finereel.statistics.pooling import pool_captions
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from finereel.config import from_dict, to_dict
-from finereel.disk import writes
 from finereel.errors import DataError
 from finereel.evaluation.archive import RECORD, ArchiveFormat, packed, read_archive, read_packed, write_archive
-from finereel.evaluation.metrics import Ranks, summarise
 from finereel.evaluation.provenance import Environment
 from finereel.evaluation.record import DatasetFacts, GalleryScores, ModelFacts, QueryRanks, RunFacts, RunRecord
+from finereel.io.atomic import writes
 from finereel.normalization import DIRECTIONS
+from finereel.statistics.metrics import Ranks, summarise
 
 FORMAT = ArchiveFormat("finereel-run", version=1, maker="finereel evaluate --out")
 RANKS, SCORES = "ranks.npz", "scores.npz"

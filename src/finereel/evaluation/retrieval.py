@@ -12,7 +12,10 @@ import numpy as np
 from jaxtyping import Int64, Shaped
 
 from finereel.errors import ConfigError, DataError
-from finereel.evaluation.intervals import (
+from finereel.models.features import Scores
+from finereel.normalization import PerGranularity
+from finereel.ranking import fuse
+from finereel.statistics.intervals import (
     DEFAULT_CONFIDENCE,
     PERCENT,
     RANK,
@@ -21,11 +24,8 @@ from finereel.evaluation.intervals import (
     mean_interval,
     median_interval,
 )
-from finereel.evaluation.metrics import Ranks, RetrievalMetrics, ranks, summarise
-from finereel.evaluation.pooling import pool_captions
-from finereel.features import Scores
-from finereel.normalization import PerGranularity
-from finereel.ranking import fuse
+from finereel.statistics.metrics import Ranks, RetrievalMetrics, ranks, summarise
+from finereel.statistics.pooling import pool_captions
 
 FUSED = "fused"
 

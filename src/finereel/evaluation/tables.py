@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from finereel.evaluation.compare import distinct_names
-from finereel.evaluation.intervals import Interval
 from finereel.evaluation.record import RunRecord
 from finereel.normalization import DIRECTIONS
+from finereel.statistics.intervals import Interval
 
 METRICS = ("R@1", "R@5", "R@10", "MdR", "MnR", "mean_recall")
 _FACTS = ("R@1 interval", "ties %", "protocol", "coverage", "queries", "split hash")

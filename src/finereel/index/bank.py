@@ -16,14 +16,14 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32, Float64
 
-from finereel.disk import sync_folder
 from finereel.errors import DamagedLibraryError, LibraryError
-from finereel.features import VideoFeatures
-from finereel.foreign_files import parse_json_object, read_npz
 from finereel.index.durable import replace_file
 from finereel.index.head import mark_normalized, read_head
-from finereel.index.ports import SearchModel
+from finereel.index.protocols import SearchModel
 from finereel.index.schema import ClipBias
+from finereel.io.atomic import sync_folder
+from finereel.io.foreign_files import parse_json_object, read_npz
+from finereel.models.features import VideoFeatures
 from finereel.normalization import Sinkhorn, per_granularity, per_granularity_from_dict
 from finereel.normalization.granularities import PerGranularity
 

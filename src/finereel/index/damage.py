@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from finereel.disk import first_line
 from finereel.errors import DamagedLibraryError, FinereelError
 from finereel.index.faults import storage_errors
+from finereel.io.atomic import first_line
 
 _SYSTEM = re.compile(r"\(os error (\d+)\)")
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from finereel.errors import ConfigError
-from finereel.features import VideoFeatures
-from finereel.index.ports import SearchModel
+from finereel.index.protocols import SearchModel
+from finereel.models.features import VideoFeatures
 from finereel.ranking import top_k
 from finereel.types import CaptionHit
 

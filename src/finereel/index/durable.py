@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from finereel.disk import sync_folder
+from finereel.io.atomic import sync_folder
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -7,8 +7,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
 
-from finereel.disk import cause_of, first_line, refusal, sharing
 from finereel.errors import FinereelError, LibraryError
+from finereel.io.atomic import cause_of, first_line, refusal, sharing
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

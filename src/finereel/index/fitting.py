@@ -4,7 +4,7 @@ import numpy as np
 
 from finereel.errors import ConfigError
 from finereel.index.bank import Bank
-from finereel.index.ports import SearchModel
+from finereel.index.protocols import SearchModel
 from finereel.index.search import BLOCK
 from finereel.index.snapshot import Snapshot
 

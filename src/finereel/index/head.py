@@ -12,16 +12,16 @@ import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from finereel.disk import sync_file, sync_folder
 from finereel.index.durable import read_json_object, replace_file
 from finereel.index.lance_files import TableVersion, manifest_files, parse_manifest
+from finereel.io.atomic import sync_file, sync_folder
 
 NAME = "head.json"
 TABLE_FOLDER = "clips.lance"
 
 
 @dataclass(frozen=True)
-class Head:
+class CommitHead:
     """version: the newest that counts. manifest: the bytes of its manifest. files: the CRC-32 of every file with
     deleted rows and of every index file, by path below the table. normalized: whether there is a bank of captions."""
 
@@ -45,12 +45,12 @@ class Head:
         return json.dumps(body | {"checksum": _checksum(body)}, indent=1).encode()
 
 
-def read_head(folder: Path) -> Head | None:
+def read_head(folder: Path) -> CommitHead | None:
     """The head of an index folder; None when it is absent (a former version made the index) or damaged."""
     body = read_json_object(folder / NAME)
     if body is None or body.pop("checksum", None) != _checksum(body):
         return None
-    return Head(**body | {"manifest": base64.b64decode(body["manifest"])})
+    return CommitHead(**body | {"manifest": base64.b64decode(body["manifest"])})
 
 
 def head_is_damaged(folder: Path) -> bool:
@@ -58,7 +58,7 @@ def head_is_damaged(folder: Path) -> bool:
     return (folder / NAME).exists() and read_head(folder) is None
 
 
-def write_head(folder: Path, head: Head) -> None:
+def write_head(folder: Path, head: CommitHead) -> None:
     """Make `head` the state that counts."""
     replace_file(folder / NAME, head.to_json())
 
@@ -87,7 +87,7 @@ def seal(folder: Path) -> None:
     sync_version(table, fresh, newest[1])
     known = {} if head is None else head.files
     files = {name: known[name] if name in known else file_checksum(table / name) for name in _unrowed(table, version)}
-    write_head(folder, Head(newest[0], content, files, head is not None and head.normalized))
+    write_head(folder, CommitHead(newest[0], content, files, head is not None and head.normalized))
 
 
 def _require_whole(table: Path, sizes: dict[str, int]) -> None:

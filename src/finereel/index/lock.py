@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from finereel.disk import CAUSES, locked
 from finereel.errors import LibraryBusyError, LibraryError
 from finereel.index.faults import storage_errors
+from finereel.io.atomic import CAUSES, locked
 
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 

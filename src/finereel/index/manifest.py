@@ -17,8 +17,8 @@ from pathlib import Path
 
 from finereel.errors import LibraryError
 from finereel.index.durable import read_json_object, replace_file
-from finereel.index.ports import IndexedModel
 from finereel.index.presence import NAME
+from finereel.index.protocols import IndexedModel
 
 FORMAT = 1
 METADATA_KEY = b"finereel"

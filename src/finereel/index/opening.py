@@ -4,12 +4,12 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from finereel.disk import sync_folder
 from finereel.errors import LibraryError
 from finereel.index.manifest import Manifest, index_folders, read_manifest, write_manifest
 from finereel.index.presence import NAME
 from finereel.index.settle import settle
 from finereel.index.store import ClipStore
+from finereel.io.atomic import sync_folder
 
 BUILDING = "building"
 """A file that marks an index folder which is not complete enough to answer (a rebuild under way)."""

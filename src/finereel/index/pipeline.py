@@ -14,12 +14,12 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from finereel.errors import NotAVideoError, VideoError
-from finereel.features import VideoFeatures
 from finereel.index.events import CLIP_SECONDS, AddSettings
 from finereel.index.plan import CONTENT, EncodeJob, describe, is_passing
-from finereel.index.ports import ClipStream, SearchModel, VideoSource
+from finereel.index.protocols import DecodedClips, SearchModel, VideoSource
 from finereel.index.schema import PARTLY, ClipRecord
 from finereel.index.stop import StopFlag
+from finereel.models.features import VideoFeatures
 from finereel.video.files import shown
 from finereel.video.plan import Clip, ClipPlan
 
@@ -241,7 +241,7 @@ class _Decoder:
             return Failed(job, trouble)
         return _Finished(job, video_id, stream.decode_seconds, partial, stream.note)
 
-    def _read(self, job: EncodeJob, video_id: str, stream: ClipStream) -> str:
+    def _read(self, job: EncodeJob, video_id: str, stream: DecodedClips) -> str:
         """Put a file's clips; returns why only a part was read, if so.
 
         A film keeps the clips that came before a limit was reached.

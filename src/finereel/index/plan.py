@@ -10,7 +10,7 @@ from pathlib import Path
 from finereel.errors import BrokenVideoError, DataError, NotAVideoError, StalledVideoError, VideoError, VideoLimitError
 from finereel.index.folders import is_below, vanished
 from finereel.index.journal import Failure, Journal
-from finereel.index.ports import VideoSource
+from finereel.index.protocols import VideoSource
 from finereel.index.schema import FileRecord
 from finereel.video.files import shown
 from finereel.video.identity import FileState

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from finereel.disk import sync_folder
+from finereel.io.atomic import sync_folder
 
 FOLDER = "quarantine"
 

@@ -11,7 +11,7 @@ from finereel.index.bank import remove_bank
 from finereel.index.journal import NAME as JOURNAL
 from finereel.index.manifest import Manifest, index_folders, read_manifest, write_manifest
 from finereel.index.opening import BUILDING
-from finereel.index.ports import IndexedModel
+from finereel.index.protocols import IndexedModel
 from finereel.index.store import ClipStore
 
 REPLACED = "replaced-"

@@ -33,13 +33,13 @@ class Salvage:
 
 
 @dataclass(frozen=True)
-class _Row:
+class _ReadRow:
     row_id: int
     file_id: str | None
     path: str
 
 
-_UNKNOWN = _Row(-1, None, "")
+_UNKNOWN = _ReadRow(-1, None, "")
 """Stands for rows of which nothing can be known."""
 
 
@@ -50,14 +50,14 @@ def salvage(snapshot: Snapshot, version: TableVersion) -> Salvage:
     say whose it is, that may be the file of the row before or after it.
     """
     result = Salvage()
-    rows: list[_Row] = []
+    rows: list[_ReadRow] = []
     hidden = {fragment_of(name) for name in changed_files(snapshot.folder, "_deletions")}
     for fragment in sorted(version.fragments):
         ids = (fragment << 32) + np.arange(version.rows[fragment], dtype=np.int64)
         found = _read_fragment(snapshot, ids, result)
         if fragment in hidden:
             # Nobody knows which of these rows were deleted, and which are hidden now.
-            found = [_UNKNOWN, *(_Row(row.row_id, None, row.path) for row in found), _UNKNOWN]
+            found = [_UNKNOWN, *(_ReadRow(row.row_id, None, row.path) for row in found), _UNKNOWN]
         if any(row.file_id is None for row in found):
             result.files += version.fragments[fragment]
         rows += found
@@ -75,7 +75,7 @@ def sound_rows(snapshot: Snapshot, row_ids: list[int]) -> Iterator[pa.Table]:
         yield snapshot.take_rows(np.array(row_ids[start : start + BLOCK]), snapshot.own_columns)
 
 
-def _files_that_lost_a_clip(rows: list[_Row]) -> set[str]:
+def _files_that_lost_a_clip(rows: list[_ReadRow]) -> set[str]:
     lost: set[str] = set()
     for place, row in enumerate(rows):
         if row.file_id is None and not row.path:
@@ -86,25 +86,25 @@ def _files_that_lost_a_clip(rows: list[_Row]) -> set[str]:
     return lost | {row.file_id for row in rows if row.file_id and row.path in damaged}
 
 
-def _read_fragment(snapshot: Snapshot, ids: RowIds, result: Salvage) -> list[_Row]:
-    found: list[_Row] = []
+def _read_fragment(snapshot: Snapshot, ids: RowIds, result: Salvage) -> list[_ReadRow]:
+    found: list[_ReadRow] = []
     for start in range(0, len(ids), BLOCK):
         found += _read(snapshot, ids[start : start + BLOCK], result)
     return found
 
 
-def _read(snapshot: Snapshot, ids: RowIds, result: Salvage) -> list[_Row]:
+def _read(snapshot: Snapshot, ids: RowIds, result: Salvage) -> list[_ReadRow]:
     """These rows, a damaged one without its file id; halves of a block that does not read are read by themselves."""
     try:
         rows = snapshot.take_rows(ids, snapshot.own_columns, with_row_id=True)
     except DamagedLibraryError:
         if len(ids) == 1:
-            return [_Row(int(ids[0]), None, _path(snapshot, ids))]
+            return [_ReadRow(int(ids[0]), None, _path(snapshot, ids))]
         middle = len(ids) // 2
         return _read(snapshot, ids[:middle], result) + _read(snapshot, ids[middle:], result)
     result.unchecked += rows["checksums"].null_count if "checksums" in rows.schema.names else len(rows)
     named = zip(rows["_rowid"].to_pylist(), rows["file_id"].to_pylist(), rows["path"].to_pylist(), strict=True)
-    return [_Row(*values) for values in named]
+    return [_ReadRow(*values) for values in named]
 
 
 def _path(snapshot: Snapshot, ids: RowIds) -> str:

@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from finereel.errors import DataError
-from finereel.features import VideoFeatures
 from finereel.index.checksums import as_lists, checksums_of, clip_columns, with_checksums
 from finereel.index.columns import CHECKSUM_COLUMNS, CHECKSUMS, FILE_CHECKSUMS, FILE_COLUMNS
-from finereel.index.ports import IndexedModel
+from finereel.index.protocols import IndexedModel
+from finereel.models.features import VideoFeatures
 from finereel.types import Window
 from finereel.video.identity import FileState
 

@@ -11,11 +11,11 @@ import torch
 from torch.nn.functional import normalize
 
 from finereel.errors import ConfigError
-from finereel.features import Scores, TextFeatures, VideoFeatures
 from finereel.index.bank import Bank
 from finereel.index.coarse import AnnCoarse, Coarse, ExactCoarse
-from finereel.index.ports import SearchModel, TextReader
+from finereel.index.protocols import SearchModel, TextReader
 from finereel.index.snapshot import Clips, Snapshot
+from finereel.models.features import Scores, TextFeatures, VideoFeatures
 from finereel.text.query import Reading, read_query
 from finereel.types import Hit
 

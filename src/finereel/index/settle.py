@@ -10,12 +10,12 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from finereel.disk import sync_folder
 from finereel.errors import DamagedLibraryError
 from finereel.index.durable import replace_file
-from finereel.index.head import TABLE_FOLDER, Head, read_head
+from finereel.index.head import TABLE_FOLDER, CommitHead, read_head
 from finereel.index.lance_files import TableVersion, manifest_files, manifest_name, parse_manifest
 from finereel.index.quarantine import FOLDER, set_aside
+from finereel.io.atomic import sync_folder
 
 
 def settle(folder: Path) -> int | None:
@@ -88,7 +88,7 @@ def _has_size(path: Path, size: int) -> bool:
         return False
 
 
-def _restored_head(folder: Path) -> Head | None:
+def _restored_head(folder: Path) -> CommitHead | None:
     """The head, its manifest in place."""
     while (head := read_head(folder)) is not None:
         table = folder / TABLE_FOLDER

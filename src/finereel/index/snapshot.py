@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 from jaxtyping import Float16, Int64
 from torch import Tensor
 
-from finereel.features import VideoFeatures
 from finereel.index.checksums import checksum_columns, damaged_rows
 from finereel.index.columns import CHECKSUM_COLUMNS, FILE_CHECKSUMS, FILE_COLUMNS
 from finereel.index.damage import damaged_library, reading
 from finereel.index.head import changed_files
 from finereel.index.lance import LanceTable
-from finereel.index.ports import IndexedModel
+from finereel.index.protocols import IndexedModel
 from finereel.index.schema import FileRecord, decode_path, feature_columns, to_features, to_files, to_vectors
+from finereel.models.features import VideoFeatures
 
 ROW_COLUMNS = ["clip_id", "video_id", "path", "start", "end", "seconds", "bias", "bank"]
 RowIds = Int64[np.ndarray, " N"]

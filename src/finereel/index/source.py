@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from finereel.index.ports import ClipStream
+from finereel.index.protocols import DecodedClips
 from finereel.video.find import Found, search_folders
 from finereel.video.identity import FileState, content_hash, file_state
 from finereel.video.plan import ClipPlan, Limits
@@ -28,7 +28,7 @@ class DiskSource:
         """See `finereel.video.identity.content_hash`."""
         return content_hash(path)
 
-    def clips(self, path: Path, plan: ClipPlan) -> ClipStream:
+    def clips(self, path: Path, plan: ClipPlan) -> DecodedClips:
         """The clips of a file; one file at a time."""
         return self._reader.read(path, plan)
 

@@ -21,7 +21,7 @@ from finereel.index.folders import Away, is_below, why_away
 from finereel.index.journal import Failure, Journal
 from finereel.index.pipeline import Began, Encoded, Failed, encode_files
 from finereel.index.plan import AddPlan, CopyJob, EncodeJob, failure_of, is_passing, new_file_id
-from finereel.index.ports import SearchModel, VideoSource
+from finereel.index.protocols import SearchModel, VideoSource
 from finereel.index.schema import ClipBias, FileRecord, clip_ids, copy_rows, to_rows
 from finereel.index.stop import StopFlag
 from finereel.index.store import ClipStore

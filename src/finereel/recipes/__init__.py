@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from finereel.errors import unknown_name
 from finereel.recipes.base import PairRecipe, Recipe, Stage, WorldRecipe
-from finereel.recipes.pairs import PAIR_RECIPES
-from finereel.recipes.worlds import debug, debug_fine, reelworld_fine, reelworld_tiny
+from finereel.recipes.dataset_recipes import PAIR_RECIPES
+from finereel.recipes.reelworld_recipes import debug, debug_fine, reelworld_fine, reelworld_tiny
 
 __all__ = ["RECIPES", "PairRecipe", "Recipe", "Stage", "WorldRecipe", "recipe"]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from finereel.config import ModelConfig
-from finereel.datasets.reelworld import SceneBatches
 from finereel.errors import ConfigError
+from finereel.reelworld.batches import SceneBatches
 from finereel.training.closed_form import ClosedForm
 from finereel.training.pairs import PairSettings
 from finereel.training.settings import TrainingSettings
@@ -52,7 +52,7 @@ class HoldOut:
 
 @dataclass(frozen=True)
 class TokenTowers:
-    """Sizes of a model on precomputed tokens, see `finereel.encoders.features.FeatureGeometry`; its vocabulary of
+    """Sizes of a model on precomputed tokens, see `finereel.models.encoders.features.FeatureGeometry`; its vocabulary of
     `vocab_size` is learned from so many of the training captions at most, spread evenly."""
 
     dim: int = 128
@@ -79,7 +79,7 @@ class WarmUp:
 class PairRecipe:
     """A model trained on the (caption, clip) pairs of a data set.
 
-    data: a key of `finereel.datasets.DATASETS`. start: `clip` trains a pretrained CLIP model on pixels, `tokens` a
+    data: a key of `finereel.data.DATASETS`. start: `clip` trains a pretrained CLIP model on pixels, `tokens` a
     small model on precomputed tokens. model: settings of everything behind the towers. shift_last: with `clip`, the
     token shift is in so many last blocks, whatever the tower's depth. passes: over all captions; None where
     `training.steps` counts. validations: how many, evenly over the run. hold_out: for splits the data set lacks.

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw
 
-from finereel.reelworld.factors import dice
+from finereel.reelworld.factors import rng_of
 from finereel.reelworld.palette import Rgb, mix
 from finereel.reelworld.periodic import Grid, fraction, odd, turn
 
@@ -159,4 +159,4 @@ KINDS: dict[str, Callable[[random.Random, int], Image.Image]] = {
 @lru_cache(maxsize=1024)
 def background(kind: str, seed: int, size: int) -> Image.Image:
     """The RGB background number `seed` of a kind. Shared: copy before drawing on it."""
-    return KINDS[kind](dice("background", kind, seed), size)
+    return KINDS[kind](rng_of("background", kind, seed), size)

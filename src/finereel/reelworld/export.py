@@ -12,8 +12,8 @@ import av
 import numpy as np
 from jaxtyping import UInt8
 
-from finereel.disk import writes
 from finereel.errors import ConfigError
+from finereel.io.atomic import writes
 from finereel.reelworld.captions import captions
 from finereel.reelworld.factors import SECONDS, Scene, check_split
 from finereel.reelworld.renderer import SMALLEST, render

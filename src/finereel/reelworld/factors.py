@@ -58,7 +58,7 @@ def check_split(split: str) -> None:
         raise unknown_name("split", split, words.SPLITS)
 
 
-def dice(*key: object) -> random.Random:
+def rng_of(*key: object) -> random.Random:
     """A generator that depends on VERSION and `key` only; `random()` is stable across Python versions."""
     return random.Random(":".join(map(str, (words.VERSION, *key))))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from finereel.reelworld import vocabulary as words
-from finereel.reelworld.factors import SECONDS, Scene, dice
+from finereel.reelworld.factors import SECONDS, Scene, rng_of
 from finereel.reelworld.periodic import turn
 
 MAIN_SIZE = {"small": 0.21, "big": 0.42}
@@ -54,7 +54,7 @@ class Layout:
 @lru_cache(maxsize=4096)
 def layout(layout_seed: int, travels: bool) -> Layout:
     """The reference's place and all unnamed choices. `heading` is the direction of approach in radians."""
-    rng = dice("layout", layout_seed)
+    rng = rng_of("layout", layout_seed)
     heading = (rng.random() - 0.5) * 0.9 + (math.pi if rng.random() < 0.5 else 0.0)
     jitter_x, jitter_y = (rng.random() - 0.5) * 0.08, (rng.random() - 0.5) * 0.08
     turn, corner = (1 if rng.random() < 0.5 else -1), (1 if rng.random() < 0.5 else -1)

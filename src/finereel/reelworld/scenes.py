@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from finereel.errors import ConfigError
 from finereel.reelworld import vocabulary as words
-from finereel.reelworld.factors import SECONDS, Scene, Thing, check_split, dice, pick, pick_weighted
+from finereel.reelworld.factors import SECONDS, Scene, Thing, check_split, pick, pick_weighted, rng_of
 from finereel.reelworld.motion import REFERENCE_SIZE, pose, scene_layout
 from finereel.reelworld.twins import changed_scenes, noun_contrasts, verb_contrasts
 
@@ -92,7 +92,7 @@ def sample_scene(seed: int, split: str) -> Scene:
     check_split(split)
     if seed < 0:
         raise ConfigError(f"a scene's seed is 0 or more, got {seed}")
-    rng = dice("scene", split, seed)
+    rng = rng_of("scene", split, seed)
     noun, colour, verb = draw_main(rng, split)
     look = None if rng.random() < NO_LOOK else pick(rng, words.LOOKS)
     if not words.verb_fits(noun, look, verb, None):

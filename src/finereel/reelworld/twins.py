@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from finereel.errors import ConfigError
 from finereel.reelworld import vocabulary as words
 from finereel.reelworld.captions import captions
-from finereel.reelworld.factors import Scene, check_split, dice
+from finereel.reelworld.factors import Scene, check_split, rng_of
 
 PARTS_OF_SPEECH = ("noun", "adjective", "verb", "adverb", "preposition")
 
@@ -75,7 +75,7 @@ def look_contrasts(scene: Scene) -> list[str]:
 
 def changed_scenes(scene: Scene, split: str) -> dict[str, Scene]:
     """The twin scene for every part of speech that has one, in the order of PARTS_OF_SPEECH."""
-    rng = dice("twins", scene.split, scene.seed)
+    rng = rng_of("twins", scene.split, scene.seed)
     rolls = {pos: rng.random() for pos in PARTS_OF_SPEECH}
     by_look = scene.look is not None and rng.random() < 0.5
     options: dict[str, list[Scene]] = {

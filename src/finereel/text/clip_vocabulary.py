@@ -2,13 +2,13 @@
 
 import gzip
 from functools import cache
-from pathlib import Path
 
 from tokenizers import pre_tokenizers
 
+from finereel.io.assets import ASSETS
 from finereel.text.tokenize import END, START, WORD_END, Tokenizer
 
-ASSET = Path(__file__).resolve().parents[1] / "assets" / "clip-bpe" / "merges.txt.gz"
+ASSET = ASSETS / "clip-bpe" / "merges.txt.gz"
 
 
 @cache

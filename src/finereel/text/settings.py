@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from finereel.errors import CheckpointError
-from finereel.foreign_files import ForeignFileError, read_json_object
+from finereel.io.foreign_files import ForeignFileError, read_json_object
 from finereel.text.tokenize import END, MOST_BYTES, START
 
 _NO_LIMIT = 1 << 30

@@ -17,9 +17,9 @@ import tokenizers
 from jaxtyping import Bool, Int64
 from tokenizers import models, normalizers, pre_tokenizers
 
-from finereel.disk import writes
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
-from finereel.foreign_files import MIB, ForeignFileError, brief, read_json_object, read_text
+from finereel.io.atomic import writes
+from finereel.io.foreign_files import MIB, ForeignFileError, brief, read_json_object, read_text
 from finereel.text.bpe import Pair, learn_merges
 from finereel.text.clean import CleanText, clean
 

@@ -22,7 +22,7 @@ class Batch:
     text_mask: Bool[Tensor, "T W"]
     video_factors: Int64[Tensor, "B K"] | None = None
     text_factors: Int64[Tensor, "T K"] | None = None
-    candidates: "Candidates | None" = None
+    candidates: "CandidateCaptions | None" = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -34,7 +34,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Candidates:
+class CandidateCaptions:
     """N captions for each of B clips: slot 0 is the clip's own, whole; the others are its negatives.
 
     real: False where a caption has too few negatives; what stands there counts for nothing.
@@ -44,9 +44,9 @@ class Candidates:
     text_mask: Bool[Tensor, "B N W"]
     real: Bool[Tensor, "B N"]
 
-    def to(self, device: torch.device) -> "Candidates":
+    def to(self, device: torch.device) -> "CandidateCaptions":
         """The same candidates on a device."""
-        return Candidates(self.input_ids.to(device), self.text_mask.to(device), self.real.to(device))
+        return CandidateCaptions(self.input_ids.to(device), self.text_mask.to(device), self.real.to(device))
 
 
 def without_repeated_texts(batch: Batch) -> Batch:

@@ -8,14 +8,14 @@ under Memory Limited Setup" (GradCache).
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from finereel.features import TextFeatures, VideoFeatures, concatenate
+from finereel.models.features import TextFeatures, VideoFeatures, concatenate, tensors_of
 
 MIB = 1 << 20
 Features = TypeVar("Features", TextFeatures, VideoFeatures)
@@ -82,7 +82,8 @@ def _second_pass(side: Rows[Features], passes: list[_Pass[Features]], leaves: Fe
     for one in passes:
         _set_random_state(one.random)
         made = side.encode(one.rows)
-        pairs = [(getattr(made, field.name), getattr(leaves, field.name).grad) for field in fields(made)]
+        stops = tensors_of(leaves)
+        pairs = [(tensor, stops[name].grad) for name, tensor in tensors_of(made).items()]
         reached = [(tensor, grad[one.rows]) for tensor, grad in pairs if grad is not None and tensor.requires_grad]
         if reached:
             torch.autograd.backward([tensor for tensor, _ in reached], [grad for _, grad in reached])
@@ -91,8 +92,7 @@ def _second_pass(side: Rows[Features], passes: list[_Pass[Features]], leaves: Fe
 def _leaves(chunks: list[Features]) -> Features:
     """The features of all chunks as one batch, at which gradients stop."""
     joined = concatenate(chunks)
-    for field in fields(joined):
-        tensor = getattr(joined, field.name)
+    for tensor in tensors_of(joined).values():
         if tensor.is_floating_point():
             tensor.requires_grad_()
     return joined

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from finereel.disk import storage_errors, sync_folder
 from finereel.errors import CheckpointError, ConfigError, StorageError, TrainingError
+from finereel.io.atomic import storage_errors, sync_folder
 from finereel.training.health import Validation
 
 Parts = Mapping[str, Any]

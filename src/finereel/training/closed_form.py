@@ -9,7 +9,7 @@ Source: Hotelling 1936, ridge as in Hardoon, Szedmak and Shawe-Taylor 2004; powe
 Gong et al., "A multi-view embedding space", IJCV 2014.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +17,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from finereel.datasets.base import ClipSource, Split
-from finereel.encoders.bag_of_words import BagOfWords, token_weights
-from finereel.encoders.features import FeatureEncoder
+from finereel.data.base import ClipSource, Split
 from finereel.errors import ConfigError, TrainingError
-from finereel.model import RetrievalModel
+from finereel.models.encoders.bag_of_words import BagOfWords, token_weights
+from finereel.models.encoders.features import FeatureEncoder
+from finereel.models.retrieval import RetrievalModel
+from finereel.types import OnProgress, no_progress
 
 _CHUNK = 256  # clips
 _NOTHING = 1e-3  # a correlation that rounding can make: its directions are noise, blown up
@@ -73,7 +74,7 @@ def fit_towers(
     split: Split,
     source: ClipSource,
     settings: ClosedForm,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = no_progress,
 ) -> Float[Tensor, " R"]:
     """Give the towers of a model the canonical directions of a training split; returns the correlations.
 
@@ -95,7 +96,7 @@ def fit_towers(
             f"lower"
         )
     with torch.no_grad():
-        moments = _moments(encoder, tokens, _Words(weights, kept), _Clips(split, source, on_progress))
+        moments = _moments(encoder, tokens, _WordBags(weights, kept), _TrainingClips(split, source, on_progress))
         if min(float(moments.xx.diagonal().sum()), float(moments.yy.diagonal().sum())) <= 0:
             raise TrainingError("closed form: all training clips, or all their captions, are alike")
         found = canonical(moments, settings.ridge_words, settings.ridge_clips, encoder.dim)
@@ -138,7 +139,7 @@ def rarity(tokens: Sequence[Int64[Tensor, "C W"]], vocab_size: int, rarest: int)
 
 
 @dataclass(frozen=True)
-class _Words:
+class _WordBags:
     weights: Tensor
     kept: Tensor
 
@@ -151,10 +152,10 @@ class _Words:
 
 
 @dataclass(frozen=True)
-class _Clips:
+class _TrainingClips:
     split: Split
     source: ClipSource
-    on_progress: Callable[[int, int], None]
+    on_progress: OnProgress
 
 
 def _captions_by_video(split: Split) -> list[list[str]]:
@@ -164,7 +165,7 @@ def _captions_by_video(split: Split) -> list[list[str]]:
     return [captions for captions in texts.values() if captions]
 
 
-def _moments(encoder: FeatureEncoder, tokens: Sequence[Tensor], words: _Words, clips: _Clips) -> Moments:
+def _moments(encoder: FeatureEncoder, tokens: Sequence[Tensor], words: _WordBags, clips: _TrainingClips) -> Moments:
     """Sums over clips in chunks; memory holds one chunk and an N x N matrix of the kept tokens."""
     captioned = {caption.video_id for caption in clips.split.captions}
     videos = [video for video in clips.split.videos if video in captioned]
@@ -178,7 +179,7 @@ def _moments(encoder: FeatureEncoder, tokens: Sequence[Tensor], words: _Words, c
         xx.addmm_(x.T, x)
         xy.addmm_(x.T, y)
         yy.addmm_(y.T, y)
-        clips.on_progress(min(start + _CHUNK, len(videos)), len(videos))
+        clips.on_progress("closed form", min(start + _CHUNK, len(videos)), len(videos))
     count = len(videos)
     mean_x, mean_y = sum_x / count, sum_y / count
     xx.div_(count).addr_(mean_x, mean_x, alpha=-1)

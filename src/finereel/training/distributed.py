@@ -14,7 +14,7 @@ there encoders learn 1 / world as fast, while the head does not, and the mix dep
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from finereel.errors import ConfigError
-from finereel.features import TextFeatures, VideoFeatures
+from finereel.models.features import TextFeatures, VideoFeatures, from_tensors, tensors_of
 
 Gathered = TypeVar("Gathered", TextFeatures, VideoFeatures, Tensor)
 
@@ -127,8 +127,9 @@ def gather(features: Gathered, shard: Shard) -> Gathered:
         return features
     if isinstance(features, Tensor):
         return _gathered([features], shard)[0]
-    tensors = [getattr(features, field.name) for field in fields(features)]
-    return type(features)(*_gathered(tensors, shard))
+    tensors = tensors_of(features)
+    gathered = _gathered(list(tensors.values()), shard)
+    return from_tensors(type(features), dict(zip(tensors, gathered, strict=True)))
 
 
 def _gathered(tensors: list[Tensor], shard: Shard) -> list[Tensor]:

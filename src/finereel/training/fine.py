@@ -17,9 +17,9 @@ from torch import Tensor
 
 from finereel.config import fingerprint
 from finereel.errors import ConfigError, DataError
-from finereel.negatives.types import Negative
+from finereel.finegrain.types import Negative
 from finereel.text import Tokenizer
-from finereel.training.batch import Candidates
+from finereel.training.batch import CandidateCaptions
 
 NegativesOf = Callable[[str, str], Sequence[str]]
 """The negatives of a caption, by video id and text."""
@@ -99,7 +99,7 @@ def candidates(
     tokenizer: Tokenizer,
     max_words: int,
     rng: np.random.Generator,
-) -> Candidates:
+) -> CandidateCaptions:
     """Each caption and `count` of its negatives, drawn without repetition; cut to the longest text."""
     texts: list[str] = []
     real = np.zeros((len(captions), count + 1), dtype=bool)
@@ -113,4 +113,4 @@ def candidates(
     shape = (len(captions), count + 1, longest)
     ids, mask, told = ids.reshape(shape), mask.reshape(shape), torch.from_numpy(real)
     told[:, 1:] &= (ids[:, 1:] != ids[:, :1]).any(2)  # the change may lie behind the last word that is read
-    return Candidates(ids, mask, told)
+    return CandidateCaptions(ids, mask, told)

@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from finereel.features import Scores, TextFeatures, VideoFeatures
-from finereel.model import RetrievalModel
+from finereel.models.features import Scores, TextFeatures, VideoFeatures
+from finereel.models.retrieval import RetrievalModel
 from finereel.training.batch import Batch, without_repeated_texts
 from finereel.training.caching import Rows, cached_backward
 from finereel.training.distributed import Shard, average_gradients, gather

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int64
 
-from finereel.datasets.base import Caption, ClipSource, Split
+from finereel.data.base import Caption, ClipSource, Split
 from finereel.errors import ConfigError, unknown_name
 from finereel.text import Tokenizer
-from finereel.training.batch import Batch, Candidates
+from finereel.training.batch import Batch, CandidateCaptions
 from finereel.training.fine import NegativesOf, candidates
 
 UNITS = ("videos", "captions")
@@ -109,7 +109,7 @@ class PairBatches:
             candidates=self._candidates(chosen, step),
         )
 
-    def _candidates(self, chosen: Sequence[Caption], step: int) -> Candidates | None:
+    def _candidates(self, chosen: Sequence[Caption], step: int) -> CandidateCaptions | None:
         """The captions with their negatives, None where nobody knows negatives."""
         if self.negatives is None or not self.settings.negatives:
             return None

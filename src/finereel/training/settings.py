@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from finereel.config import LATER, to_dict
-from finereel.encoders.patches import Perturbation
 from finereel.errors import ConfigError, unknown_name
+from finereel.models.encoders.patches import Perturbation
 from finereel.training.fine import FineLoss
 from finereel.training.optim import OptimSettings
 from finereel.training.precision import PRECISIONS

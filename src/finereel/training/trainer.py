@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 
 from finereel.config import to_dict
-from finereel.model import RetrievalModel
+from finereel.io.signals import Stopped, StopRequest, stop_requests
+from finereel.models.retrieval import RetrievalModel
 from finereel.training.batch import Batch
 from finereel.training.checkpoint import Checkpoint, Parts, RunState, recover_folder, replace_folder
 from finereel.training.distributed import Shard, anywhere, broadcast, from_first, joined
@@ -22,7 +23,6 @@ from finereel.training.log import WITHOUT_TENSORBOARD, RunLog, open_log
 from finereel.training.optim import make_optimizer, schedule_factor
 from finereel.training.precision import Precision
 from finereel.training.settings import TrainingSettings, run_identity
-from finereel.training.signals import Stopped, StopRequest, stop_requests
 
 _SKIPPED = "batch skipped: its gradients are not finite"
 _OVERFLOW = "float16 overflow: step left out, loss scale lowered"

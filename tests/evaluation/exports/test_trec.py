@@ -10,7 +10,7 @@ import pytest
 from ir_measures import RR, Success
 from records import make_record, make_split, random_scores
 
-from finereel.datasets.base import Split
+from finereel.data.base import Split
 from finereel.errors import DataError
 from finereel.evaluation.exports.trec import run_text, trec_id, write_trec
 from finereel.evaluation.record import RunRecord

@@ -12,7 +12,7 @@ from finereel.cli.options import JsonOption
 from finereel.cli.output import console, print_json, shown
 
 if TYPE_CHECKING:
-    from finereel.evaluation.finegrain.record import FineRecord
+    from finereel.finegrain.evaluate.record import FineRecord
 
 
 def evaluate(
@@ -52,17 +52,17 @@ def evaluate(
     the video, and what the same model reaches on another video. A released file holds negatives alone: its captions
     come from --data or --captions. With --data reelworld and no negatives, the twins are scored: text, video, group.
     """
-    from finereel.cli.finegrain.request import How, Request, Texts, measured
-    from finereel.evaluation.finegrain.record_files import described_fine_record, save_fine_record
-    from finereel.negatives.files.base import check_target
-    from finereel.sources import SourceOptions
+    from finereel.cli.finegrain.request import EvaluationRequest, How, Texts, measured
+    from finereel.data.sources import SourceOptions
+    from finereel.finegrain.evaluate.record_files import described_fine_record, save_fine_record
+    from finereel.finegrain.files.base import check_target
 
     if out is not None:
         check_target(out / "record.json")
     where = SourceOptions(annotations=annotations, videos=videos, features=features)
     texts = Texts(negatives, form, captions, captions_format, positives)
     how = How(_names(blind), split, not coarse_head, wrong_video, name, device)
-    record = measured(Request(model, scorer, texts, data, where, how))
+    record = measured(EvaluationRequest(model, scorer, texts, data, where, how))
     if out is not None:
         save_fine_record(record, out)
         typer.echo(f"record in {out}", err=True)
@@ -79,7 +79,7 @@ def _names(listed: str) -> tuple[str, ...]:
 
 def print_fine_record(record: "FineRecord") -> None:
     """The table of a record and the facts below it, on stdout."""
-    from finereel.evaluation.finegrain.tables import COLUMNS, TEXT_COLUMNS, fine_facts, fine_rows
+    from finereel.finegrain.evaluate.tables import COLUMNS, TEXT_COLUMNS, fine_facts, fine_rows
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(COLUMNS):

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from finereel.cli.evaluate import torch_device
 from finereel.cli.negatives.sources import known_captions
-from finereel.cli.progress import StageProgress
+from finereel.cli.progress import StageBars
 from finereel.errors import ConfigError, ModelError, unknown_name
 
 if TYPE_CHECKING:
-    from finereel.datasets.base import ClipSource, Dataset, Split
-    from finereel.evaluation.finegrain.groups import Group
-    from finereel.evaluation.finegrain.measure import FineSettings
-    from finereel.evaluation.finegrain.record import FineRecord
-    from finereel.evaluation.finegrain.scorer import ClipNeeds, Scorer
-    from finereel.negatives.types import CaptionRow, Negative
-    from finereel.sources import SourceOptions
+    from finereel.data.base import Caption, ClipSource, Dataset, Split
+    from finereel.data.sources import SourceOptions
+    from finereel.finegrain.evaluate.groups import Group
+    from finereel.finegrain.evaluate.measure import FineSettings
+    from finereel.finegrain.evaluate.record import FineRecord
+    from finereel.finegrain.evaluate.scorer import ClipNeeds, Scorer
+    from finereel.finegrain.types import Negative
 
 TWINS = "reelworld twins"
 
@@ -47,7 +47,7 @@ class How:
 
 
 @dataclass(frozen=True)
-class Request:
+class EvaluationRequest:
     """Everything that was asked. data: the name of a data set, None for none."""
 
     model: str
@@ -58,19 +58,19 @@ class Request:
     how: How
 
 
-def measured(request: Request) -> "FineRecord":
+def measured(request: EvaluationRequest) -> "FineRecord":
     """Carry the request out. Raises ConfigError for options that do not fit each other."""
-    from finereel.evaluation.finegrain.measure import measure
+    from finereel.finegrain.evaluate.measure import measure
 
     dataset = _dataset(request)
     groups, settings = _what(request, dataset)
-    with StageProgress() as progress:
+    with StageBars() as progress:
         scorer = _scorer(request, progress)
         return measure(scorer, groups, settings, progress)
 
 
-def _dataset(request: Request) -> "Dataset | None":
-    from finereel.datasets import load
+def _dataset(request: EvaluationRequest) -> "Dataset | None":
+    from finereel.data import load
 
     return None if request.data is None else load(request.data, request.where.annotations)
 
@@ -85,11 +85,11 @@ def _coarse(asked: str | None, dataset: "Dataset | None") -> "Split | None":
     return dataset.split(name)
 
 
-def _what(request: Request, dataset: "Dataset | None") -> "tuple[tuple[Group, ...], FineSettings]":
-    from finereel.evaluation.finegrain.blind import blind_baselines
-    from finereel.evaluation.finegrain.groups import groups_of
-    from finereel.evaluation.finegrain.measure import FineSettings
-    from finereel.evaluation.finegrain.twins import twin_groups, twin_pairs
+def _what(request: EvaluationRequest, dataset: "Dataset | None") -> "tuple[tuple[Group, ...], FineSettings]":
+    from finereel.finegrain.evaluate.blind import blind_baselines
+    from finereel.finegrain.evaluate.groups import groups_of
+    from finereel.finegrain.evaluate.measure import FineSettings
+    from finereel.finegrain.evaluate.twins import twin_groups, twin_pairs
 
     how = request.how
     coarse = _coarse(how.split, dataset)
@@ -112,7 +112,7 @@ def _what(request: Request, dataset: "Dataset | None") -> "tuple[tuple[Group, ..
     return groups_of(rows), replace(settings, blind=blind, positives=_positives(request.texts.positives))
 
 
-def _captions(request: Request) -> "dict[str, CaptionRow]":
+def _captions(request: EvaluationRequest) -> "dict[str, Caption]":
     """All captions that were named, else those of the data set, by id."""
     texts = request.texts
     if texts.captions is None and texts.captions_format == "captions" and request.data is not None:
@@ -120,16 +120,16 @@ def _captions(request: Request) -> "dict[str, CaptionRow]":
     return dict(known_captions(texts.captions, texts.captions_format).captions)
 
 
-def _rows(path: Path, form: str | None, captions: "dict[str, CaptionRow]") -> "list[Negative]":
-    from finereel.negatives.files import read_negatives
-    from finereel.negatives.files.base import Known
+def _rows(path: Path, form: str | None, captions: "dict[str, Caption]") -> "list[Negative]":
+    from finereel.finegrain.files import read_negatives
+    from finereel.finegrain.files.base import Known
 
     return read_negatives(path, form, Known(captions))
 
 
 def _positives(path: Path | None) -> dict[str, list[str]]:
     """Hard positives by caption id, from a JSONL of at least `caption_id` and `positive`."""
-    from finereel.rows import read_jsonl
+    from finereel.io.tables import read_jsonl
 
     found: dict[str, list[str]] = {}
     for row in () if path is None else read_jsonl(path):
@@ -137,9 +137,9 @@ def _positives(path: Path | None) -> dict[str, list[str]]:
     return found
 
 
-def _scorer(request: Request, progress: StageProgress) -> "Scorer":
-    from finereel.evaluation.finegrain.scorer import Opening
-    from finereel.evaluation.finegrain.scorers import open_scorer
+def _scorer(request: EvaluationRequest, progress: StageBars) -> "Scorer":
+    from finereel.finegrain.evaluate.scorer import Opening
+    from finereel.finegrain.evaluate.scorers import open_scorer
 
     def clips(needs: "ClipNeeds") -> "ClipSource":
         return _clips(request, needs, progress)
@@ -148,11 +148,11 @@ def _scorer(request: Request, progress: StageProgress) -> "Scorer":
     return open_scorer(request.scorer, request.model, Opening(clips, device, request.how.fine))
 
 
-def _clips(request: Request, needs: "ClipNeeds", progress: StageProgress) -> "ClipSource":
-    from finereel.sources import open_source
+def _clips(request: EvaluationRequest, needs: "ClipNeeds", progress: StageBars) -> "ClipSource":
+    from finereel.data.sources import open_source
 
     if needs.tokens_only and request.where.features is None:
         raise ModelError(f"model {request.model} takes precomputed tokens: give --features DIR")
     where, shown = request.where, needs.preprocessing
     fitting = replace(where, num_frames=needs.num_frames, image_size=needs.image_size, preprocessing=shown)
-    return open_source(request.data or "folder", fitting, lambda done, total: progress("decoding", done, total))
+    return open_source(request.data or "folder", fitting, progress)

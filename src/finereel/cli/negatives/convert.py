@@ -14,7 +14,7 @@ from finereel.cli.options import JsonOption
 from finereel.cli.output import console, print_json, shown
 
 if TYPE_CHECKING:
-    from finereel.negatives.types import Change, Negative
+    from finereel.finegrain.types import Change, Negative
 
 _STEP = 1000
 
@@ -51,8 +51,8 @@ def convert(
     Released files hold no captions: name these as well. What a form says besides its texts is kept in the native form,
     so that going there and back gives the same file. JSON has from, to, negatives, captions, videos and pos.
     """
-    from finereel.negatives.files import iter_negatives, recognise, write_negatives
-    from finereel.negatives.files.base import check_target
+    from finereel.finegrain.files import iter_negatives, recognise, write_negatives
+    from finereel.finegrain.files.base import check_target
 
     check_target(out, source, captions)
     known = known_captions(captions, captions_format, _change(read_as))
@@ -117,7 +117,7 @@ def _lines(path: Path) -> int | None:
 
 def _change(name: str | None) -> "Change | None":
     from finereel.errors import unknown_name
-    from finereel.negatives.types import CHANGES
+    from finereel.finegrain.types import CHANGES
 
     if name is not None and name not in CHANGES:
         raise unknown_name("part of speech", name, CHANGES)

@@ -14,10 +14,11 @@ from finereel.cli.options import JsonOption
 from finereel.cli.output import console, print_json, shown
 
 if TYPE_CHECKING:
-    from finereel.cli.progress import StageProgress
-    from finereel.negatives.generate import Summary
-    from finereel.negatives.settings import GeneratorSettings
-    from finereel.negatives.types import CaptionRow, PartOfSpeech
+    from finereel.cli.progress import StageBars
+    from finereel.data.base import Caption
+    from finereel.finegrain.make.generate import Summary
+    from finereel.finegrain.make.settings import GeneratorSettings
+    from finereel.finegrain.types import PartOfSpeech
 
 ALL_PARTS = "noun,verb,adjective,adverb,preposition"
 OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="A JSONL file, one negative per line.")]
@@ -70,9 +71,9 @@ def make(
     The same captions and settings give the same file. A run that was stopped goes on where it was when the same command
     is given again. JSON has captions, negatives, and for each part of speech negatives and captions.
     """
-    from finereel.cli.progress import StageProgress
-    from finereel.negatives.files.base import check_target
-    from finereel.negatives.settings import GeneratorSettings
+    from finereel.cli.progress import StageBars
+    from finereel.finegrain.files.base import check_target
+    from finereel.finegrain.make.settings import GeneratorSettings
 
     check_target(out, captions)
     settings = GeneratorSettings(
@@ -85,7 +86,7 @@ def make(
         propose=propose,
         propose_cache=propose_cache,
     )
-    with StageProgress() as progress:
+    with StageBars() as progress:
         summary = _make(lambda: caption_rows(captions, form), out, settings, _count(workers), balance, progress)
     if not summary.negatives:
         typer.echo(f"no negatives in {out}: too few captions to balance, or no word with a safe replacement", err=True)
@@ -96,15 +97,15 @@ def make(
 
 
 def _make(
-    read: "Callable[[], Iterable[CaptionRow]]",
+    read: "Callable[[], Iterable[Caption]]",
     out: Path,
     settings: "GeneratorSettings",
     workers: int,
     balanced: bool,
-    progress: "StageProgress",
+    progress: "StageBars",
 ) -> "Summary":
-    from finereel.negatives.balance import BalanceSettings, require_parts
-    from finereel.negatives.generate import balance_file, generate
+    from finereel.finegrain.blind.balance import BalanceSettings, require_parts
+    from finereel.finegrain.make.generate import balance_file, generate
 
     if not balanced:
         return generate(read, out, settings, workers, progress)
@@ -127,7 +128,7 @@ def _count(workers: int) -> int:
 
 def _parts(names: str) -> "tuple[PartOfSpeech, ...]":
     from finereel.errors import unknown_name
-    from finereel.negatives.types import PARTS_OF_SPEECH
+    from finereel.finegrain.types import PARTS_OF_SPEECH
 
     wanted = [name.strip() for name in names.split(",")]
     for name in wanted:

@@ -11,7 +11,8 @@ from finereel.cli.options import JsonOption
 from finereel.cli.output import print_json, shown
 
 if TYPE_CHECKING:
-    from finereel.negatives.types import CaptionRow, Negative
+    from finereel.data.base import Caption
+    from finereel.finegrain.types import Negative
 
 
 def positives(
@@ -24,10 +25,10 @@ def positives(
 
     Example: finereel negatives positives captions.csv positives.jsonl
 
-    The words come from a list that was read in captions (docs/negatives.md). JSON has captions and positives.
+    The words come from a list that was read in captions (docs/guide/negatives.md). JSON has captions and positives.
     """
-    from finereel.negatives.files.base import check_target
-    from finereel.negatives.positives import write_positives
+    from finereel.finegrain.files.base import check_target
+    from finereel.finegrain.make.positives import write_positives
 
     check_target(out, captions)
     rows = list(caption_rows(captions, form))
@@ -41,16 +42,16 @@ def positives(
         typer.echo(f"{len(found)} positives of {len(rows)} captions in {shown(str(out))}", err=True)
 
 
-def _made(rows: "list[CaptionRow]") -> "Iterator[Negative]":
+def _made(rows: "list[Caption]") -> "Iterator[Negative]":
     """Those of all captions, under a bar."""
     from finereel.cli.progress import bar
-    from finereel.negatives.lexicon import Lexicon
-    from finereel.negatives.positives import PositiveMaker
-    from finereel.negatives.tagging import Agreement
+    from finereel.finegrain.make.positives import PositiveMaker
+    from finereel.finegrain.words.lexicon import Lexicon
+    from finereel.finegrain.words.tagging import AgreeingTaggers
 
-    maker, agreement = PositiveMaker(Lexicon.load()), Agreement()
+    maker, agreement = PositiveMaker(Lexicon.load()), AgreeingTaggers()
     with bar() as progress:
         task = progress.add_task("captions", total=len(rows), note="")
         for row in rows:
-            yield from maker.positives(row, agreement(row.caption))
+            yield from maker.positives(row, agreement(row.text))
             progress.advance(task)

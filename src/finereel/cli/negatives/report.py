@@ -12,7 +12,7 @@ from finereel.cli.options import JsonOption
 from finereel.cli.output import console, print_json
 
 if TYPE_CHECKING:
-    from finereel.negatives.report import Report, ReportSettings
+    from finereel.finegrain.report import Report, ReportSettings
 
 
 def report(
@@ -43,9 +43,9 @@ def report(
     videos, coverage, per_caption, blind_mrr, chance_mrr, blind_r1, chance_r1, blind_auc, learned, context, wrong_pos,
     nonword, truncated, grammar, blind and methods of every part of speech.
     """
-    from finereel.negatives.files import read_negatives
-    from finereel.negatives.files.base import check_target, write_text
-    from finereel.negatives.report import as_html, as_markdown
+    from finereel.finegrain.files import read_negatives
+    from finereel.finegrain.files.base import check_target, write_text
+    from finereel.finegrain.report import as_html, as_markdown
 
     settings = _settings(max_words, tokenizer, grammar)
     for target in filter(None, (html, markdown)):
@@ -65,9 +65,9 @@ def report(
 
 def _settings(max_words: int, tokenizer: Path | None, grammar: int) -> "ReportSettings":
     from finereel.errors import ConfigError
-    from finereel.negatives.lexicon import Lexicon
-    from finereel.negatives.report import ReportSettings
-    from finereel.negatives.report.grammar import find_grammar
+    from finereel.finegrain.report import ReportSettings
+    from finereel.finegrain.report.grammar import find_grammar
+    from finereel.finegrain.words.lexicon import Lexicon
 
     if grammar < 0:
         raise ConfigError(f"--grammar: expected a number of rows, or 0 for none, got {grammar}")
@@ -85,15 +85,15 @@ def _settings(max_words: int, tokenizer: Path | None, grammar: int) -> "ReportSe
 
 
 def _measured(rows: list, captions: list, settings: "ReportSettings", name: str) -> "Report":  # type: ignore[type-arg]
-    from finereel.cli.progress import StageProgress
-    from finereel.negatives.report import report as make_report
+    from finereel.cli.progress import StageBars
+    from finereel.finegrain.report import report as make_report
 
-    with StageProgress() as progress:
-        return make_report(rows, captions, settings, name, lambda done, total: progress("parts of speech", done, total))
+    with StageBars() as progress:
+        return make_report(rows, captions, settings, name, progress)
 
 
 def _print(found: "Report") -> None:
-    from finereel.negatives.report.markdown import cells, columns, notes
+    from finereel.finegrain.report.markdown import cells, columns, notes
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("part of speech")

@@ -15,9 +15,9 @@ from finereel.cli.options import JsonOption
 from finereel.cli.output import print_json, shown
 
 if TYPE_CHECKING:
-    from finereel.negatives.files.base import Known
-    from finereel.negatives.review.items import Choice, Item
-    from finereel.negatives.review.verdicts import Judgement
+    from finereel.finegrain.files.base import Known
+    from finereel.finegrain.review.items import Item, Sampling
+    from finereel.finegrain.review.verdicts import Judgement
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def review(
     command goes on where it was left. Raters do not see each other's verdicts. --export writes the page to one file
     instead, which keeps verdicts in the browser and offers them for download.
     """
-    from finereel.negatives.review.items import Choice
+    from finereel.finegrain.review.items import Sampling
 
     instead = {"--export": export, "--import": import_, "--export-label-studio": export_label_studio}
     _one_at_most({**instead, "--agreement": agreement, "--summary": summary})
@@ -86,7 +86,7 @@ def review(
         _summarise(file, summary, as_json)
         return
     _check_target(export or export_label_studio, file, captions)
-    items = _items(file, form, known_captions(captions, captions_format), Choice(sample, seed))
+    items = _items(file, form, known_captions(captions, captions_format), Sampling(sample, seed))
     found = _Review(file, items, _videos(videos, items), rater, as_json)
     if export is not None:
         _export(found, export, frames)
@@ -107,15 +107,15 @@ def _one_at_most(options: Mapping[str, object]) -> None:
 
 
 def _check_target(target: Path | None, *sources: Path | None) -> None:
-    from finereel.negatives.files.base import check_target
+    from finereel.finegrain.files.base import check_target
 
     if target is not None:
         check_target(target, *sources)
 
 
-def _items(file: Path, form: str | None, known: "Known", choice: "Choice") -> "tuple[Item, ...]":
-    from finereel.negatives.files import iter_negatives
-    from finereel.negatives.review.items import review_items
+def _items(file: Path, form: str | None, known: "Known", choice: "Sampling") -> "tuple[Item, ...]":
+    from finereel.finegrain.files import iter_negatives
+    from finereel.finegrain.review.items import review_items
 
     count = 0
 
@@ -132,7 +132,7 @@ def _items(file: Path, form: str | None, known: "Known", choice: "Choice") -> "t
 
 
 def _videos(folder: Path | None, items: "tuple[Item, ...]") -> dict[str, Path]:
-    from finereel.datasets.videos import find_videos
+    from finereel.data.videos import find_videos
 
     if folder is None:
         return {}
@@ -145,32 +145,35 @@ def _videos(folder: Path | None, items: "tuple[Item, ...]") -> dict[str, Path]:
 
 
 def _serve(found: _Review, port: int) -> None:
-    from finereel.negatives.review.server import HOST, Desk, make_server
+    from finereel.finegrain.review.server import HOST, ReviewSession, make_server
 
-    with closing(Desk(found.items, found.videos, found.file, found.rater)) as desk, make_server(desk, port) as server:
+    with (
+        closing(ReviewSession(found.items, found.videos, found.file, found.rater)) as session,
+        make_server(session, port) as server,
+    ):
         url = f"http://{HOST}:{server.server_address[1]}/"
         found.tell({"url": url, "items": len(found.items)}, f"read at {url}; Ctrl-C stops, nothing is lost")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            for rater, count in desk.judged().items():
+            for rater, count in session.judged().items():
                 typer.echo(
-                    f"{rater}: {count} of {len(found.items)} judged, in {shown(str(desk.log(rater).path))}", err=True
+                    f"{rater}: {count} of {len(found.items)} judged, in {shown(str(session.log(rater).path))}", err=True
                 )
 
 
 def _export(found: _Review, out: Path, frames: int) -> None:
-    from finereel.cli.progress import StageProgress
+    from finereel.cli.progress import StageBars
     from finereel.errors import ConfigError
-    from finereel.negatives.files.base import write_text
-    from finereel.negatives.review.frames import stills
-    from finereel.negatives.review.page import PageSettings, make_page, media_key
-    from finereel.negatives.review.verdicts import rater_name
+    from finereel.finegrain.files.base import write_text
+    from finereel.finegrain.review.frames import stills
+    from finereel.finegrain.review.page import PageSettings, make_page, media_key
+    from finereel.finegrain.review.verdicts import rater_name
 
     if frames < 1:
         raise ConfigError(f"frames must be at least 1, got {frames}")
     media: dict[str, tuple[str, ...]] = {}
-    with StageProgress() as progress:
+    with StageBars() as progress:
         for done, (video, path) in enumerate(found.videos.items(), 1):
             taken = stills(path, frames)
             if taken:
@@ -184,7 +187,7 @@ def _export(found: _Review, out: Path, frames: int) -> None:
 
 
 def _export_tasks(found: _Review, out: Path) -> None:
-    from finereel.negatives.review.label_studio import export_tasks
+    from finereel.finegrain.review.label_studio import export_tasks
 
     root = _common_folder(found.videos)
     below = {video: path.resolve().relative_to(root) for video, path in found.videos.items()}
@@ -204,8 +207,8 @@ def _common_folder(videos: Mapping[str, Path]) -> Path:
 
 def _import(found: _Review, source: Path) -> None:
     from finereel.errors import ConfigError
-    from finereel.negatives.review.label_studio import read_annotations
-    from finereel.negatives.review.verdicts import current
+    from finereel.finegrain.review.label_studio import read_annotations
+    from finereel.finegrain.review.verdicts import current
 
     given = read_annotations(source, found.items)
     if found.rater and len(given) > 1:
@@ -221,7 +224,7 @@ def _keep(file: Path, rater: str, steps: "list[Judgement]") -> Any:
     """The rater's verdict file with the steps it did not hold yet."""
     from dataclasses import replace
 
-    from finereel.negatives.review.verdicts import open_log
+    from finereel.finegrain.review.verdicts import open_log
 
     with open_log(file, rater) as log:
         for step in steps:
@@ -231,13 +234,13 @@ def _keep(file: Path, rater: str, steps: "list[Judgement]") -> Any:
 
 def _verdicts(file: Path, who: str) -> "dict[str, Judgement]":
     """Of a verdict file, or of a rater by name."""
-    from finereel.negatives.review.verdicts import read_verdicts, verdict_path
+    from finereel.finegrain.review.verdicts import read_verdicts, verdict_path
 
     return read_verdicts(Path(who) if Path(who).is_file() else verdict_path(file, who))
 
 
 def _compare(file: Path, raters: tuple[str, str], as_json: bool) -> None:
-    from finereel.negatives.review.agreement import agreements, disagreements, shares
+    from finereel.finegrain.review.agreement import agreements, disagreements, shares
 
     first, second = (_verdicts(file, who) for who in raters)
     found = agreements(first, second)
@@ -258,7 +261,7 @@ def _compare(file: Path, raters: tuple[str, str], as_json: bool) -> None:
 
 def _summarise(file: Path, who: str, as_json: bool) -> None:
     from finereel.errors import DataError
-    from finereel.negatives.review.agreement import shares
+    from finereel.finegrain.review.agreement import shares
 
     said = shares(_verdicts(file, who).values())
     if not said:

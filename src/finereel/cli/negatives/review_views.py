@@ -9,15 +9,15 @@ from rich.text import Text
 from finereel.cli.output import console, shown
 
 if TYPE_CHECKING:
-    from finereel.negatives.review.agreement import Agreement, Share
+    from finereel.finegrain.review.agreement import RaterAgreement, Share
 
 Said = Mapping[str, "Mapping[str, Share]"]
 
 
-def print_agreement(found: "Mapping[str, Agreement]", said: Mapping[str, Said], differing: int) -> None:
+def print_agreement(found: "Mapping[str, RaterAgreement]", said: Mapping[str, Said], differing: int) -> None:
     """Kappa per part of speech, the confusion over all of them, and what each rater said."""
-    from finereel.negatives.review.agreement import ALL
-    from finereel.negatives.review.verdicts import VERDICTS
+    from finereel.finegrain.review.agreement import ALL
+    from finereel.finegrain.review.verdicts import VERDICTS
 
     out = console()
     table = _table("part of speech", ("items", "agreed", "95 % interval", "kappa"))
@@ -46,7 +46,7 @@ def print_agreement(found: "Mapping[str, Agreement]", said: Mapping[str, Said], 
 
 def print_summary(who: str, said: Said) -> None:
     """How often a rater gave each verdict, with 95 % intervals, per part of speech."""
-    from finereel.negatives.review.verdicts import VERDICTS
+    from finereel.finegrain.review.verdicts import VERDICTS
 
     out = console()
     out.print(Text(shown(f"{who}: share of each verdict, 95 % interval")))

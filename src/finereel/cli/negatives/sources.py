@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from finereel.negatives.files.base import Known
-    from finereel.negatives.types import CaptionRow, Change
+    from finereel.data.base import Caption
+    from finereel.finegrain.files.base import Known
+    from finereel.finegrain.types import Change
 
 NO_FILES = Path("-")
 CaptionsArgument = Annotated[
@@ -41,21 +42,21 @@ CaptionsFormatOption = Annotated[
 
 def known_captions(path: Path | None, form: str = "captions", pos: "Change | None" = None) -> "Known":
     """What a reader of negatives is told: the captions, read where some are named, and the part of speech."""
-    from finereel.negatives.captions import captions_by_id
-    from finereel.negatives.files.base import Known
+    from finereel.data.caption_files import captions_by_id
+    from finereel.finegrain.files.base import Known
 
     if path is None and form == "captions":
         return Known({}, pos)
-    from finereel.sources import captions_of
+    from finereel.data.sources import captions_of
 
     return Known(captions_by_id(captions_of(path, form)), pos)
 
 
-def caption_rows(captions: Path, form: str, split: str | None = None) -> "Iterator[CaptionRow]":
+def caption_rows(captions: Path, form: str, split: str | None = None) -> "Iterator[Caption]":
     """The captions that CAPTIONS and --format name, in order. Raises ConfigError for `-` in the wrong place."""
-    from finereel.datasets import VIRTUAL
+    from finereel.data import VIRTUAL
+    from finereel.data.sources import captions_of
     from finereel.errors import ConfigError
-    from finereel.sources import captions_of
 
     if captions == NO_FILES:
         if form not in VIRTUAL:

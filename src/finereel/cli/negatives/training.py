@@ -12,8 +12,9 @@ from finereel.cli.options import JsonOption
 from finereel.cli.output import print_json, shown
 
 if TYPE_CHECKING:
-    from finereel.negatives.training import TrainingNegatives
-    from finereel.negatives.types import CaptionRow, Negative
+    from finereel.data.base import Caption
+    from finereel.finegrain.make.training import TrainingNegatives
+    from finereel.finegrain.types import Negative
 
 _SIDES = ("training", "test", "all")
 
@@ -36,12 +37,12 @@ def training(
     Example: finereel negatives training captions.csv training.jsonl
 
     They share no word with negatives kept by the other side: `finereel negatives training --side test`, and any test
-    set filtered with `finereel.negatives.disjoint.only(rows, "test")`. JSON has captions, negatives, and how many of
+    set filtered with `finereel.finegrain.make.vocabulary_split.only(rows, "test")`. JSON has captions, negatives, and how many of
     each method.
     """
     from finereel.errors import unknown_name
-    from finereel.negatives.files.base import check_target
-    from finereel.negatives.training import TrainingNegatives
+    from finereel.finegrain.files.base import check_target
+    from finereel.finegrain.make.training import TrainingNegatives
 
     check_target(out, captions)
     if side not in _SIDES:
@@ -60,11 +61,11 @@ def training(
         typer.echo(f"{methods.total()} negatives of {len(rows)} captions in {shown(str(out))}", err=True)
 
 
-def _write(rows: "list[CaptionRow]", settings: "TrainingNegatives", out: Path) -> "Counter[str]":
+def _write(rows: "list[Caption]", settings: "TrainingNegatives", out: Path) -> "Counter[str]":
     """Write them under a bar; how many of each method."""
     from finereel.cli.progress import bar
-    from finereel.negatives.files import write_negatives
-    from finereel.negatives.training import training_negatives
+    from finereel.finegrain.files import write_negatives
+    from finereel.finegrain.make.training import training_negatives
 
     methods: Counter[str] = Counter()
     place = {row.id: number for number, row in enumerate(rows)}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from finereel.disk import writes
 from finereel.errors import DataError
 from finereel.evaluation.record import RunRecord
 from finereel.evaluation.tables import TableRow, table
+from finereel.io.atomic import writes
 
 _INK, _PALE, _PAPER, _EDGE = "#1c2330", "#6b7688", "#ffffff", "#dfe3e9"
 _COLOURS = {"text_to_video": "#1f6feb", "video_to_text": "#c2410c"}

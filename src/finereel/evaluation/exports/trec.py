@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from finereel.disk import writes
 from finereel.errors import DataError
 from finereel.evaluation.record import GalleryScores, RunRecord
+from finereel.io.atomic import writes
 
 DEPTH = 1000
 

@@ -1,0 +1,174 @@
+"""How long a search takes in a library of N clips, and what a clip costs on disk. Synthetic features, real store.
+
+    python research/benchmarks/query_latency.py --clips 1000 10000
+    python research/benchmarks/query_latency.py --clips 100000 --folder /big/disk     # about 7 GB while it runs
+
+Reported per size: clips per second into the table, bytes per clip, and milliseconds (median and 95th percentile over
+`--queries` searches) for the coarse candidates, for reading their features, for the model's score, and for the whole
+search; then the ratio of the whole to the smallest size of the same run. The score is UCoFiA's head with its usual
+sizes: 512 dimensions, 12 frames, 48 patches, 32 words.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import normalize
+
+from finereel.config import ModelConfig
+from finereel.index.events import AddSettings
+from finereel.index.manifest import Manifest
+from finereel.index.protocols import IndexedModel
+from finereel.index.schema import ClipRecord, FileRecord, to_rows
+from finereel.index.search import Searcher, SearchSettings, score_clips
+from finereel.index.store import ClipStore
+from finereel.models.features import Scores, TextFeatures, VideoFeatures
+from finereel.models.heads import make_head
+from finereel.types import Frames, Window
+from finereel.video.identity import FileState
+
+DIM, FRAMES, PATCHES, WORDS = 512, 12, 48, 32
+CLIPS_PER_FILE = 50
+FILES_PER_COMMIT = 20
+
+
+class SyntheticModel:
+    """Random texts, the real head."""
+
+    name, fingerprint = "synthetic", "0" * 16
+    dim, num_frames, num_patches, num_contextual = DIM, FRAMES, PATCHES, 0
+
+    def __init__(self) -> None:
+        self._head = make_head(ModelConfig(), DIM).eval()
+        self._scale = torch.tensor(100.0)
+
+    def encode_text(self, texts: list[str]) -> TextFeatures:
+        generator = torch.Generator().manual_seed(zlib.crc32(texts[0].encode()))
+        words = torch.randn(len(texts), WORDS, DIM, generator=generator)
+        return TextFeatures(words[:, 0], words, torch.ones(len(texts), WORDS, dtype=torch.bool))
+
+    def encode_video(self, clips: list[Frames]) -> VideoFeatures:
+        raise NotImplementedError("the benchmark writes features, it encodes no video")
+
+    @torch.no_grad()
+    def score(self, text: TextFeatures, video: VideoFeatures, budget_mib: int = 256) -> Scores:
+        return self._head.score(text, video, self._scale, budget_mib)
+
+    @torch.no_grad()
+    def coarse_query(self, text: TextFeatures) -> torch.Tensor:
+        return self._scale * self._head.coarse_query(text)
+
+
+def random_clips(count: int, seed: int) -> VideoFeatures:
+    """Features of one file."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def noise(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    every = torch.ones(count, FRAMES, dtype=torch.bool), torch.ones(count, PATCHES, dtype=torch.bool)
+    video = normalize(noise(count, DIM), dim=-1)
+    return VideoFeatures(video, noise(count, FRAMES, DIM), noise(count, PATCHES, DIM), *every)
+
+
+def build(folder: Path, clips: int) -> tuple[ClipStore, float]:
+    """A store of `clips` clips, and the seconds that writing took (making the features not counted)."""
+    store = ClipStore.create(folder, Manifest(IndexedModel.of(SyntheticModel())))
+    seconds, rows = 0.0, []
+    for number in range(clips // CLIPS_PER_FILE):
+        record = FileRecord(f"{number:016x}", f"{number:032x}", f"/videos/{number}.mp4", FileState(1, 1))
+        records = [
+            ClipRecord(Window(10 * i, 10 * i + 10), 10 * i + np.arange(12.0), b"") for i in range(CLIPS_PER_FILE)
+        ]
+        features = random_clips(CLIPS_PER_FILE, number)
+        began = time.perf_counter()
+        rows.append(to_rows(record, records, features, None, store.schema))
+        if len(rows) == FILES_PER_COMMIT or number == clips // CLIPS_PER_FILE - 1:
+            store.commit(rows)
+            rows = []
+        seconds += time.perf_counter() - began
+    began = time.perf_counter()
+    store.refresh_ann(AddSettings().ann_threshold)
+    return store, seconds + time.perf_counter() - began
+
+
+def measure(store: ClipStore, queries: int) -> dict[str, list[float]]:
+    """Milliseconds of every step for every query; the first two queries warm up."""
+    model, settings = SyntheticModel(), SearchSettings(per_video=None)
+    searcher = Searcher.of(store.snapshot(), None)
+    steps: dict[str, list[float]] = {"coarse": [], "read": [], "score": [], "search": []}
+    for number in range(queries + 2):
+        text = model.encode_text([f"query {number}"])
+        clock = Stopwatch()
+        found = searcher.coarse.candidates(model.coarse_query(text)[0], settings.candidates or 0)
+        coarse = clock.lap()
+        clips = searcher.snapshot.take(found)
+        read = clock.lap()
+        score_clips(model, text, clips, None)
+        score = clock.lap()
+        searcher.search(model, f"again {number}", settings)
+        laps = {"coarse": coarse, "read": read, "score": score, "search": clock.lap()}
+        if number >= 2:
+            for step, lap in laps.items():
+                steps[step].append(lap)
+    return steps
+
+
+class Stopwatch:
+    """Milliseconds since the last lap."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def lap(self) -> float:
+        now = time.perf_counter()
+        elapsed, self._last = 1e3 * (now - self._last), now
+        return elapsed
+
+
+def report(store: ClipStore, clips: int, seconds: float, queries: int) -> dict[str, object]:
+    """One line of the result."""
+    size = sum(path.stat().st_size for path in store.folder.rglob("*") if path.is_file())
+    began = time.perf_counter()
+    Searcher.of(store.snapshot(), None)
+    opened = 1e3 * (time.perf_counter() - began)
+    line: dict[str, object] = {
+        "clips": clips,
+        "written_clips_per_s": round(clips / seconds),
+        "bytes_per_clip": round(size / clips),
+        "first_open_ms": round(opened, 1),
+    }
+    for step, laps in measure(store, queries).items():
+        p95 = statistics.quantiles(laps, n=20)[-1]
+        line[step] = {"p50_ms": round(statistics.median(laps), 2), "p95_ms": round(p95, 2)}
+    return line
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, nargs="+", default=[1000, 10_000])
+    parser.add_argument("--queries", type=int, default=30)
+    parser.add_argument("--folder", type=Path, default=None, help="where the temporary libraries go")
+    arguments = parser.parse_args()
+    first = None
+    for clips in arguments.clips:
+        folder = Path(tempfile.mkdtemp(prefix="query-latency-", dir=arguments.folder))
+        try:
+            store, seconds = build(folder, clips)
+            line = report(store, clips, seconds, arguments.queries)
+        finally:
+            shutil.rmtree(folder)
+        total = line["search"]["p50_ms"]  # type: ignore[index]
+        first = first or total
+        print(json.dumps({**line, "times_the_first": round(total / first, 2)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Run one of the papers' experiments on a benchmark and write its table.
+
+python -m research.scripts.experiment granularity --benchmark reelworld-tokens --out docs/results
+python -m research.scripts.experiment peers --benchmark msrvtt-features --features DIR --annotations DIR --out docs/results
+python -m research.scripts.experiment peers --benchmark reelworld-tokens --debug      # seconds, meaningless numbers
+"""
+
+from research import EXPERIMENTS, ExperimentRequest, run_experiment
+from research.options import benchmark_options, benchmark_parser, carry_out, typed_command
+
+
+def main() -> None:
+    given = benchmark_parser(__doc__, "experiment", tuple(EXPERIMENTS)).parse_args()
+    request = ExperimentRequest(
+        given.experiment,
+        given.benchmark,
+        benchmark_options(given),
+        tuple(given.seeds),
+        given.processes,
+        typed_command("research.scripts.experiment", given.experiment, given),
+    )
+    carry_out(
+        given.experiment,
+        given.out,
+        f"{given.experiment}-{given.benchmark}",
+        lambda on_done: run_experiment(request, on_done),
+    )
+
+
+if __name__ == "__main__":
+    main()

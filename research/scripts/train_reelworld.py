@@ -1,0 +1,14 @@
+"""Train the bundled model again: `finereel train` with the recipe it was made by; the result is OUT/model.
+
+    python -m research.scripts.train_reelworld --out runs/out/reelworld-tiny
+
+Takes every option of `finereel train`. Killed at any moment, the same command goes on from the last checkpoint.
+"""
+
+import sys
+
+from finereel.cli import app
+
+if __name__ == "__main__":
+    recipe = () if "--recipe" in sys.argv else ("--recipe", "reelworld-tiny")
+    app(["train", *recipe, *sys.argv[1:]])

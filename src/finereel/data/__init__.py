@@ -1,0 +1,55 @@
+"""WHO BELONGS WITH WHOM: texts and the clips they describe, one module per data set. No torch, no decoding."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from finereel.data import activitynet, didemo, folder, lsmdc, msrvtt, msvd, vatex, vln
+from finereel.data import reelworld as worlds
+from finereel.data.base import Dataset, SplitSize
+from finereel.errors import ConfigError, unknown_name
+
+DATASETS: dict[str, Callable[[Path], Dataset]] = {
+    "msrvtt": msrvtt.load,
+    "msvd": msvd.load,
+    "didemo": didemo.load,
+    "activitynet": activitynet.load,
+    "vatex": vatex.load,
+    "lsmdc": lsmdc.load,
+    "vln_uvo": vln.load_uvo,
+    "vln_oops": vln.load_oops,
+    "folder": folder.load,
+    "reelworld": worlds.load,
+}
+VIRTUAL: dict[str, Callable[[], Dataset]] = {"reelworld": worlds.virtual}
+"""Those that need no annotations."""
+PUBLISHED: dict[str, Mapping[str, SplitSize]] = {
+    "msrvtt": msrvtt.PUBLISHED,
+    "msvd": msvd.PUBLISHED,
+    "didemo": didemo.PUBLISHED,
+    "activitynet": activitynet.PUBLISHED,
+    "vatex": vatex.PUBLISHED,
+    "lsmdc": lsmdc.PUBLISHED,
+    "vln_uvo": vln.PUBLISHED_UVO,
+    "vln_oops": vln.PUBLISHED_OOPS,
+    "folder": folder.PUBLISHED,
+    "reelworld": worlds.PUBLISHED,
+}
+"""Split sizes in the papers; a user may hold fewer, and `finereel data check` says so."""
+
+
+def load(name: str, annotations: Path | None = None) -> Dataset:
+    """The data set called `name` from the folder (or, for "folder", the file) of its annotations.
+
+    Raises ConfigError for an unknown name or a missing folder name, DataError for annotations that do not parse.
+
+    >>> load("msvd")
+    Traceback (most recent call last):
+    finereel.errors.ConfigError: msvd needs the folder of its annotations
+    """
+    if name not in DATASETS:
+        raise unknown_name("data set", name, DATASETS)
+    if annotations is not None:
+        return DATASETS[name](annotations)
+    if name not in VIRTUAL:
+        raise ConfigError(f"{name} needs the folder of its annotations")
+    return VIRTUAL[name]()

@@ -1,0 +1,121 @@
+"""A model on a split of a data set, from encoding to the finished record: what `evaluate` and training both run."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from finereel.config import ModelConfig
+from finereel.data.base import ClipSource, Dataset
+from finereel.evaluation.gallery import GalleryModel, encode_split, score_encoded
+from finereel.evaluation.normalizing import (
+    DEFAULT_BANKS,
+    RAW,
+    BankSettings,
+    Fitter,
+    FittingData,
+    fitting_data,
+    method_of,
+    training_splits,
+)
+from finereel.evaluation.provenance import environment
+from finereel.evaluation.record import DatasetFacts, ModelFacts, RunRecord, gallery_scores, query_ranks
+from finereel.evaluation.retrieval import FUSED, EvaluationSettings, corrected_scores, evaluate_scores
+from finereel.normalization import DIRECTIONS
+from finereel.statistics.intervals import DEFAULT_CONFIDENCE, Confidence
+from finereel.types import OnProgress, no_progress
+
+
+@runtime_checkable
+class BenchmarkModel(GalleryModel, Protocol):
+    """A model that can also say who it is: `finereel.models.retrieval.RetrievalModel`."""
+
+    name: str
+    config: ModelConfig
+    card: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class BenchmarkSettings:
+    """What to evaluate and how.
+
+    split: its name; normalization: a name of `normalizing.NORMALIZATIONS`; cache: folder for encoded features; name: of
+    the run in tables, the model's where empty; training_seed: of the model, where known; reload_verified: the model was
+    read from its files; keep_scores: the record holds the ranked scores (4 bytes per pair and direction).
+    """
+
+    split: str = "test"
+    normalization: str = "none"
+    banks: BankSettings = DEFAULT_BANKS
+    confidence: Confidence = DEFAULT_CONFIDENCE
+    cache: Path | None = None
+    name: str = ""
+    training_seed: int | None = None
+    reload_verified: bool = False
+    keep_scores: bool = True
+
+
+DEFAULT_BENCHMARK = BenchmarkSettings()
+
+
+def evaluate(
+    model: BenchmarkModel,
+    dataset: Dataset,
+    source: ClipSource,
+    settings: BenchmarkSettings = DEFAULT_BENCHMARK,
+    on_progress: OnProgress = no_progress,
+) -> RunRecord:
+    """Evaluate and describe. Raises ConfigError for unknown names, DataError when nothing of the split can be read."""
+    started = time.monotonic()
+    method_of(settings.normalization)
+    split = dataset.split(settings.split)
+    encoded = encode_split(model, split, source, on_progress, settings.cache)
+    scored = score_encoded(model, encoded, on_progress)
+    fitted = RAW
+    if settings.normalization != "none":
+        data = _data(dataset, settings)
+        fitted = Fitter(model, source, data, on_progress).fit(settings.normalization, encoded)
+    evaluation = EvaluationSettings(fitted.normalizers, settings.confidence, scored.weights)
+    result = evaluate_scores(scored.scores, scored.relation, evaluation)
+    fused = {way: corrected_scores(scored.scores, way, evaluation)[FUSED] for way in DIRECTIONS}
+    return RunRecord(
+        name=settings.name or model.name,
+        dataset=DatasetFacts.of(dataset, scored),
+        model=model_facts(model, scored.weights),
+        source=dict(source.description),
+        normalization=fitted.as_dict(),
+        seeds=_seeds(settings),
+        results=result.as_dict(),
+        queries=query_ranks(scored, result),
+        environment=environment(encoded.video.video.device),
+        seconds=round(time.monotonic() - started, 3),
+        reload_verified=settings.reload_verified,
+        scores=gallery_scores(scored, fused) if settings.keep_scores else None,
+    )
+
+
+def _data(dataset: Dataset, settings: BenchmarkSettings) -> FittingData | None:
+    """What banks and settings come from; None where a method without a bank has to do without."""
+    method = method_of(settings.normalization)
+    if method is not None and not method.needs_bank and not training_splits(dataset, settings.split):
+        return None
+    return fitting_data(dataset, settings.split, settings.banks)
+
+
+def model_facts(model: BenchmarkModel, weights: Mapping[str, float]) -> ModelFacts:
+    """Who the model is; weights: of the granularities that its scores had."""
+    return ModelFacts(
+        name=model.name,
+        fingerprint=model.fingerprint,
+        head=model.config.head,
+        words=model.config.max_words,
+        frames=model.config.max_frames,
+        weights=dict(weights),
+        card=dict(model.card),
+    )
+
+
+def _seeds(settings: BenchmarkSettings) -> dict[str, int]:
+    seeds = {"bank": settings.banks.seed}
+    return seeds if settings.training_seed is None else {"training": settings.training_seed, **seeds}

@@ -1,0 +1,161 @@
+"""A model on groups of candidates: from encoding to the finished record."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from finereel.data.base import Split
+from finereel.errors import DataError
+from finereel.evaluation.provenance import environment
+from finereel.evaluation.retrieval import FUSED, EvaluationSettings, evaluate_scores
+from finereel.finegrain.evaluate.blind import Baseline
+from finereel.finegrain.evaluate.groups import Candidates, Group, readable
+from finereel.finegrain.evaluate.metrics import Triples
+from finereel.finegrain.evaluate.record import CoarseFacts, FineRecord, NegativesFacts
+from finereel.finegrain.evaluate.results import FineScores, result_rows
+from finereel.finegrain.evaluate.scorer import PairScores, Scorer
+from finereel.finegrain.evaluate.twins import TwinPair, twin_rows
+from finereel.statistics.intervals import DEFAULT_CONFIDENCE, Confidence
+from finereel.types import OnProgress, no_progress
+
+WRONG_VIDEO = "wrong_video"
+"""The baseline that scores the same candidates by the same model against another clip of the set."""
+
+
+@dataclass(frozen=True)
+class FineSettings:
+    """How to measure.
+
+    name: of the run in tables, the model's where empty; negatives: what the set is called; blind: baselines by name;
+    wrong_video: score every candidate against another clip as well (no clip is encoded for it); positives: hard
+    positives by caption id; coarse: a split for retrieval by the same model; twins: pairs of clips that differ in one
+    word; seed: of the other clips; reload_verified: the model was read from its files; device: what scores.
+    """
+
+    name: str = ""
+    negatives: str = ""
+    blind: Mapping[str, Baseline] = field(default_factory=dict)
+    wrong_video: bool = True
+    positives: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    coarse: Split | None = None
+    twins: tuple[TwinPair, ...] = ()
+    confidence: Confidence = DEFAULT_CONFIDENCE
+    seed: int = 0
+    reload_verified: bool = False
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if WRONG_VIDEO in self.blind:
+            raise DataError(f"{WRONG_VIDEO!r} is the name of a baseline of its own")
+
+
+DEFAULT_FINE = FineSettings()
+
+
+def measure(
+    scorer: Scorer,
+    groups: Sequence[Group],
+    settings: FineSettings = DEFAULT_FINE,
+    on_progress: OnProgress = no_progress,
+) -> FineRecord:
+    """Score every candidate and describe. Raises DataError when no clip can be read."""
+    started = time.monotonic()
+    videos = list(dict.fromkeys(group.video_id for group in groups))
+    coverage = readable(groups, scorer.problems(videos))
+    scores = score_groups(scorer, coverage.groups, settings, on_progress)
+    coarse = None if settings.coarse is None else _coarse(scorer, settings.coarse, settings.confidence, on_progress)
+    return FineRecord(
+        name=settings.name or scorer.facts.name,
+        negatives=NegativesFacts.of(settings.negatives, groups, coverage),
+        model=scorer.facts,
+        source=dict(scorer.description),
+        seeds={WRONG_VIDEO: settings.seed},
+        baselines={name: _how(name, settings) for name in scores.baselines},
+        results=result_rows(scores, settings.confidence),
+        coarse=coarse,
+        twins=twin_rows(scorer, settings.twins, on_progress) if settings.twins else None,
+        environment=environment(torch.device(settings.device)),
+        seconds=round(time.monotonic() - started, 3),
+        reload_verified=settings.reload_verified,
+        scores=scores,
+    )
+
+
+def score_groups(
+    scorer: Scorer, groups: tuple[Group, ...], settings: FineSettings, on_progress: OnProgress = no_progress
+) -> FineScores:
+    """All candidates of all groups, by the model and by the baselines. Every clip of `groups` must be readable."""
+    others = _other_videos(groups, settings.seed)
+    place = {video: number for number, video in enumerate(others)}
+    order = sorted(range(len(groups)), key=lambda number: place[groups[number].video_id])
+    asked: list[Candidates] = []
+    owner: list[tuple[str, int]] = []
+    for number in order:
+        for kind, candidates in _asked(groups[number], others, settings):
+            asked.append(candidates)
+            owner.append((kind, number))
+    scored = scorer.score(asked, on_progress)
+    where = dict(zip(owner, _slices(asked), strict=True))
+    own = _take(where, "own", len(groups))
+    found = {**{name: part[own] for name, part in scored.parts.items()}, FUSED: scored.fused[own]}
+    baselines = {name: blind.of(groups) for name, blind in settings.blind.items()}
+    if ("wrong", 0) in where:
+        baselines[WRONG_VIDEO] = scored.fused[_take(where, "wrong", len(groups))]
+    return FineScores(groups, found, baselines, scored.as_first[own], _triples(groups, scored, where))
+
+
+def _other_videos(groups: Sequence[Group], seed: int) -> dict[str, str]:
+    """Another video for every video: the next one in a random order, in which they are also scored."""
+    videos = sorted({group.video_id for group in groups})
+    shuffled = [videos[number] for number in np.random.default_rng(seed).permutation(len(videos))]
+    return dict(zip(shuffled, [*shuffled[1:], shuffled[0]], strict=True))
+
+
+def _asked(group: Group, others: Mapping[str, str], settings: FineSettings) -> list[tuple[str, Candidates]]:
+    """Everything that is scored for a group; it stands together, so that its texts are encoded once."""
+    asked = [("own", group.candidates)]
+    if settings.wrong_video and len(others) > 1:
+        asked.append(("wrong", Candidates(others[group.video_id], group.candidates.texts)))
+    positives = tuple(settings.positives.get(group.caption_id, ()))
+    return asked + ([("positives", Candidates(group.video_id, positives))] if positives else [])
+
+
+def _slices(asked: Sequence[Candidates]) -> list[slice]:
+    ends = np.cumsum([len(candidates.texts) for candidates in asked]).tolist()
+    return [slice(end - len(candidates.texts), end) for end, candidates in zip(ends, asked, strict=True)]
+
+
+def _take(where: Mapping[tuple[str, int], slice], kind: str, groups: int) -> np.ndarray:
+    """Places of one kind of scores, group by group."""
+    return np.concatenate([np.arange(where[kind, number].start, where[kind, number].stop) for number in range(groups)])
+
+
+def _how(name: str, settings: FineSettings) -> str:
+    return settings.blind[name].how if name in settings.blind else "the same model and texts, another clip of the set"
+
+
+def _triples(groups: Sequence[Group], scored: PairScores, where: Mapping[tuple[str, int], slice]) -> Triples | None:
+    """Every negative of a group with every hard positive of its caption."""
+    fused, rows = scored.fused, []
+    for number in range(len(groups)):
+        if ("positives", number) in where:
+            own, positives = fused[where["own", number]], fused[where["positives", number]]
+            negative, positive = (side.reshape(-1) for side in np.meshgrid(own[1:], positives))
+            rows.append((np.full(negative.shape, own[0]), negative, positive, np.full(negative.shape, number)))
+    if not rows:
+        return None
+    original, negative, positive, caption = (np.concatenate(column) for column in zip(*rows, strict=True))
+    return Triples(original, negative, positive, caption.astype(np.int64))
+
+
+def _coarse(scorer: Scorer, split: Split, confidence: Confidence, on_progress: OnProgress) -> CoarseFacts:
+    scored = scorer.score_split(split, on_progress)
+    settings = EvaluationSettings(confidence=confidence, weights=scored.weights)
+    results: dict[str, Any] = evaluate_scores(scored.scores, scored.relation, settings).as_dict()
+    return CoarseFacts(
+        split.name, scored.coverage.split_hash, str(scored.coverage), len(scored.split.captions), results
+    )

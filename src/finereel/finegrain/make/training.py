@@ -1,0 +1,138 @@
+"""The generator of training negatives: words of the captions themselves, of the same tag, drawn as often as they occur.
+
+Its rule is not that of any test generator (no lexicon, no word sets), and with `side` its words are not theirs either,
+see `disjoint`. A word that any caption of the video says is never drawn. Drawing by frequency makes every word as often
+a lie as it is a truth, as far as one can without eyes.
+"""
+
+from bisect import bisect
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from random import Random
+
+from finereel.data.base import Caption
+from finereel.errors import ConfigError, DataError, unknown_name
+from finereel.finegrain.make.phrases import WordForm, drawn_negatives, phrases, single_words
+from finereel.finegrain.make.vocabulary_split import Side, side_of
+from finereel.finegrain.types import Negative
+from finereel.finegrain.words.tagging.words import Token
+
+LEVELS = {"word": single_words, "phrase": phrases}
+GENERATOR = "caption-words 1"
+Tag = Callable[[str], Sequence[Token]]
+_DRAWS = 8
+
+
+@dataclass(frozen=True)
+class TrainingNegatives:
+    """levels: of LEVELS. per_caption: at most, of each level. side: of `disjoint`, None for all words. least: how often
+    a word must occur in the captions to be written into others. seed: with captions and tagger it decides everything.
+    """
+
+    levels: tuple[str, ...] = ("word", "phrase")
+    per_caption: int = 20
+    side: Side | None = "training"
+    least: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for level in self.levels:
+            if level not in LEVELS:
+                raise unknown_name("level", level, LEVELS)
+        if not self.levels or self.per_caption < 1 or self.least < 1:
+            raise ConfigError(
+                f"expected a level, per_caption >= 1 and least >= 1, got {self.levels}, {self.per_caption} and "
+                f"{self.least}"
+            )
+
+
+class CaptionWords:
+    """Every word form of the captions by class and tag with its count, and the lemmas said of each video.
+
+    Built in one pass; it keeps counts and sets of words, not the captions.
+    """
+
+    def __init__(self, tagged: Iterable[tuple[Caption, Sequence[Token]]]) -> None:
+        counts: dict[tuple[str, str], Counter[tuple[str, str]]] = {}
+        self._said: dict[str, set[str]] = {}
+        for row, tokens in tagged:
+            said = self._said.setdefault(row.video_id, set())
+            for token in tokens:
+                said.update((token.lemma, token.text.lower()))
+                if token.sure and token.pos != "other" and token.text.isalpha():
+                    form = (token.text.lower(), token.lemma)
+                    counts.setdefault((token.pos, token.tag), Counter())[form] += 1
+        self._counts = counts
+
+    def said_of(self, video_id: str) -> set[str]:
+        """Lemmas and forms that captions of a video hold."""
+        return self._said.get(video_id, set())
+
+    def forms(self, pos: str, tag: str, least: int) -> tuple[list[WordForm], list[int]]:
+        """Words of a class and tag that occur `least` times, with running totals of their counts; in a fixed order."""
+        known = sorted(item for item in self._counts.get((pos, tag), Counter()).items() if item[1] >= least)
+        return [WordForm(*form) for form, _ in known], list(accumulate(count for _, count in known))
+
+
+class Drawing:
+    """What may replace a token of one video: a word of the same class and tag, drawn by how often it occurs."""
+
+    def __init__(self, words: CaptionWords, settings: TrainingNegatives) -> None:
+        self._words, self._settings = words, settings
+        self._forms: dict[tuple[str, str], tuple[list[WordForm], list[int]]] = {}
+
+    def candidates(self, token: Token, video_id: str, rng: Random) -> list[WordForm]:
+        """Up to a handful; empty where no word fits."""
+        key = (token.pos, token.tag)
+        if key not in self._forms:
+            self._forms[key] = self._words.forms(*key, self._settings.least)
+        forms, totals = self._forms[key]
+        said = self._words.said_of(video_id)
+        drawn = [forms[bisect(totals, rng.random() * totals[-1])] for _ in range(_DRAWS)] if forms else []
+        return [one for one in drawn if one.lemma not in said and one.form not in said and self._fits(token, one)]
+
+    def _fits(self, token: Token, one: WordForm) -> bool:
+        side = self._settings.side
+        return side is None or side_of(token.lemma, one.lemma, token.pos) == side
+
+
+def training_negatives(
+    rows: Sequence[Caption], settings: TrainingNegatives, tag: Tag | None = None
+) -> Iterator[Negative]:
+    """Negatives of every caption in order; captions are tagged twice, once to collect the words.
+
+    tag: the tagger, the default one of `tagging` where none is given. Raises DataError for no captions.
+    """
+    if not rows:
+        raise DataError("expected at least one caption, got none")
+    tagger = tag or _default_tagger()
+    drawing = Drawing(CaptionWords((row, tagger(row.text)) for row in rows), settings)
+    for row in rows:
+        yield from _of_caption(row, tagger(row.text), drawing, settings)
+
+
+def _of_caption(
+    row: Caption, tokens: Sequence[Token], drawing: Drawing, settings: TrainingNegatives
+) -> Iterator[Negative]:
+    rng = Random(f"{settings.seed}/{row.id}/{row.text}")
+    number = 0
+    for level in settings.levels:
+        made = drawn_negatives(
+            row,
+            LEVELS[level](tokens),
+            lambda token: drawing.candidates(token, row.video_id, rng),
+            rng,
+            settings.per_caption,
+        )
+        for negative in made:
+            method = f"training:{negative.method}"
+            yield replace(negative, id=f"{row.id}/t{number}", method=method, seed=settings.seed, generator=GENERATOR)
+            number += 1
+
+
+def _default_tagger() -> Tag:
+    from finereel.finegrain.words.tagging import AgreeingTaggers
+
+    return AgreeingTaggers()

@@ -1,0 +1,7 @@
+"""WHAT NEGATIVES ARE WORTH: counts, wrong words, lost edits and what a reader without eyes makes of them."""
+
+from finereel.finegrain.report.markdown import as_markdown
+from finereel.finegrain.report.measure import Report, ReportSettings, report
+from finereel.finegrain.report.page import as_html
+
+__all__ = ["Report", "ReportSettings", "as_html", "as_markdown", "report"]

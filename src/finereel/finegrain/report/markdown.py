@@ -1,0 +1,107 @@
+"""A report as Markdown: one table to compare, then the swaps and a few rows to read."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from finereel.finegrain.report.marks import first, in_markdown, last
+from finereel.finegrain.report.measure import Report
+from finereel.finegrain.types import Negative
+
+COLUMNS = {
+    "count": "negatives",
+    "captions": "captions",
+    "videos": "videos",
+    "coverage": "coverage",
+    "blind_mrr": "blind MRR",
+    "chance_mrr": "chance",
+    "blind_r1": "blind R@1",
+    "blind_auc": "blind AUC",
+    "learned": "learned AUC",
+    "context": "context AUC",
+    "wrong_pos": "wrong part",
+    "nonword": "no word",
+    "truncated": "cut off",
+    "grammar": "grammar",
+}
+"""The columns of every table, by their names in JSON."""
+SHARES = frozenset({"coverage", "blind_r1", "wrong_pos", "nonword", "truncated", "grammar"})
+PROTOCOLS = {
+    "others": "the captions of all videos without negatives",
+    "folds": "the captions of the other four of five parts of the videos",
+    "unrefined": "the captions of the third of the videos that had no say in choosing the row, nor is its own",
+}
+
+
+def cell(name: str, value: int | float | None) -> str:
+    """A number as the tables show it.
+
+    >>> cell("count", 4720), cell("wrong_pos", 0.452), cell("blind_mrr", 0.7373), cell("grammar", None)
+    ('4,720', '45.2 %', '0.737', '')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{100 * value:.1f} %" if name in SHARES else f"{value:.3f}"
+
+
+def columns(report: Report) -> dict[str, str]:
+    """The columns in which something was measured."""
+    numbers = [part.as_dict() for part in report.parts.values()]
+    return {key: title for key, title in COLUMNS.items() if any(part[key] is not None for part in numbers)}
+
+
+def cells(report: Report) -> dict[str, list[str]]:
+    """What stands in these columns, by part of speech."""
+    keys = columns(report)
+    return {name: [cell(key, part.as_dict()[key]) for key in keys] for name, part in report.parts.items()}
+
+
+def notes(report: Report) -> list[str]:
+    """How to read the numbers, a sentence or two each."""
+    learnt = "; ".join(PROTOCOLS[name] for name in report.protocols)
+    return [
+        "Blind: a trigram model that sees no video ranks the caption among its negatives. It has read "
+        f"{learnt}. Chance is what a random order reaches with as many negatives.",
+        "Learned and context AUC: logistic regression trained on the negatives of other videos, on the words and "
+        "neighbours that differ, and on every changed word with each other word of its caption. What they reach can be "
+        "memorised without looking.",
+        "Wrong part: the replacement cannot be of its part of speech. No word: it is in no dictionary. "
+        f"Cut off: nothing is left of the edit in {report.settings.max_words} tokens.",
+        *([] if report.settings.grammar is None else [report.settings.grammar.note]),
+    ]
+
+
+def as_markdown(report: Report) -> str:
+    """The report as a Markdown document."""
+    title = f"# Negatives: {in_markdown(report.name)}" if report.name else "# Negatives"
+    blind = {
+        name: [f"{result.auc:.3f}, {result.mrr:.3f}" for result in part.blind.values()]
+        for name, part in report.parts.items()
+    }
+    scorers = list(next(iter(report.parts.values())).blind)
+    lines = [title, "", *(f"* {note}" for note in notes(report)), ""]
+    lines += _table(columns(report).values(), cells(report))
+    lines += ["", "Every blind scorer, as AUC of pairs and MRR:", "", *_table(scorers, blind)]
+    for name, part in report.parts.items():
+        swaps = ", ".join(f"{in_markdown(a)} to {in_markdown(b)} ({count:,})" for a, b, count in part.swaps)
+        methods = ", ".join(f"{in_markdown(method)} {count:,}" for method, count in part.methods.items())
+        lines += ["", f"## {name}", "", f"Rules: {methods}.", "", f"Most frequent: {swaps}.", ""]
+        lines += [f"* {'<br>'.join(map(in_markdown, _excerpts(row)))}" for row in part.examples]
+    return "\n".join(lines) + "\n"
+
+
+def _excerpts(row: Negative) -> tuple[str, str]:
+    """Caption and negative; of long ones, what is around the change."""
+    texts = row.caption, row.negative
+    if all(first(text) == text for text in texts):
+        return texts
+    after = first(row.caption[row.end :])
+    start = max(0, len(row.negative) - len(row.caption) + row.end - len(row.replacement))
+    old, new = first(row.source), first(row.replacement)
+    return last(row.caption[: row.start]) + old + after, last(row.negative[:start]) + new + after
+
+
+def _table(head: Iterable[str], rows: Mapping[str, Sequence[str]]) -> list[str]:
+    names = ["part of speech", *head]
+    body = [[name, *values] for name, values in rows.items()]
+    return [f"| {' | '.join(line)} |" for line in (names, ["---", *["---:"] * (len(names) - 1)], *body)]

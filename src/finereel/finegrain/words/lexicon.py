@@ -1,0 +1,176 @@
+"""What words mean to one another: synonyms, opposites, sister terms, and why two words do not exclude each other.
+
+Built on the shipped WordNet 3.0 (`finereel.finegrain.words.wordnet`). Lemmas are lower case; underscores join the words of a
+collocation, as in WordNet. Prepositions have no senses there: they are a closed list.
+"""
+
+from functools import lru_cache
+
+from finereel.finegrain.types import PARTS_OF_SPEECH, PartOfSpeech
+from finereel.finegrain.words.function_words import FUNCTION_WORDS, PREPOSITIONS
+from finereel.finegrain.words.wordnet import Sense, Synset, WordNet
+
+_UP, _DOWN = ("@", "@i"), ("~", "~i")
+_PARTS = ("#m", "#s", "#p", "%m", "%s", "%p")
+_DETACHED: dict[PartOfSpeech, tuple[tuple[str, str], ...]] = {
+    "noun": (
+        *(("s", ""), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man")),
+        ("ies", "y"),
+    ),
+    "verb": (("s", ""), ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")),
+    "adjective": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
+}
+_RELATIONS_TO_NAME: tuple[tuple[tuple[str, ...], str], ...] = (
+    (_UP, "hypernym"),
+    (_DOWN, "hyponym"),
+    (_PARTS, "part"),
+    (("*", ">"), "entailment"),
+    (("$",), "verb group"),
+    (("&",), "similar"),
+    (("^",), "see also"),
+    (("=",), "attribute"),
+)
+
+
+class Lexicon:
+    """Questions about words. Answers are remembered, so one instance serves a whole run.
+
+    >>> words = Lexicon.load()
+    >>> sorted(words.antonyms("hot", "adjective"))
+    ['cold']
+    >>> words.related("dog", "animal", "noun"), words.related("dog", "cat", "noun")
+    ('hypernym', None)
+    """
+
+    def __init__(self, net: WordNet) -> None:
+        self.net = net
+        self.related = lru_cache(maxsize=1 << 18)(self._related)
+        self.sisters = lru_cache(maxsize=1 << 14)(self._sisters)
+        self.has_pos = lru_cache(maxsize=1 << 16)(self._has_pos)
+        self._closure = lru_cache(maxsize=1 << 16)(self._climb)
+
+    @staticmethod
+    def load() -> "Lexicon":
+        """The lexicon of the package; the same instance every time."""
+        return _shipped()
+
+    def lemmas_of(self, form: str, pos: PartOfSpeech) -> tuple[str, ...]:
+        """Base forms WordNet knows for an inflected form, after morphy(7WN): exceptions, then endings.
+
+        >>> Lexicon.load().lemmas_of("geese", "noun"), Lexicon.load().lemmas_of("running", "verb")
+        (('goose',), ('run',))
+        """
+        word = form.lower().replace(" ", "_")
+        found = [*self.net.exceptions(word, pos), word]
+        found += [word[: -len(end)] + base for end, base in _DETACHED.get(pos, ()) if end and word.endswith(end)]
+        return tuple(lemma for lemma in dict.fromkeys(found) if self.net.senses(lemma, pos))
+
+    def is_word(self, form: str) -> bool:
+        """Whether some base form of it, as any part of speech, is an English word: in WordNet or a function word."""
+        return any(self.has_pos(form, pos) for pos in PARTS_OF_SPEECH) or form.lower() in FUNCTION_WORDS
+
+    def _has_pos(self, form: str, pos: PartOfSpeech) -> bool:
+        """Whether a form (inflected or not) can be this part of speech."""
+        word = form.lower().replace("_", " ")
+        return word in PREPOSITIONS if pos == "preposition" else bool(self.lemmas_of(form, pos))
+
+    def senses(self, lemma: str, pos: PartOfSpeech) -> tuple[Sense, ...]:
+        """Its meanings, the most frequent first."""
+        return self.net.senses(lemma, pos)
+
+    def dominant(self, lemma: str, pos: PartOfSpeech) -> Synset | None:
+        """Its most frequent meaning; None for an unknown word."""
+        senses = self.senses(lemma, pos)
+        return senses[0].synset if senses else None
+
+    def dominance(self, lemma: str, pos: PartOfSpeech) -> float:
+        """Share of its first meaning among all that were counted (add-one): 1 for a word of one meaning."""
+        counts = [sense.count + 1 for sense in self.senses(lemma, pos)]
+        return counts[0] / sum(counts) if counts else 0.0
+
+    def frequency(self, lemma: str, pos: PartOfSpeech) -> int:
+        """How often SemCor has the lemma as this part of speech."""
+        return sum(sense.count for sense in self.senses(lemma, pos))
+
+    def lexname(self, lemma: str, pos: PartOfSpeech = "noun") -> str | None:
+        """Lexicographer file of its most frequent meaning, such as "noun.animal"."""
+        synset = self.dominant(lemma, pos)
+        return synset.lexname if synset else None
+
+    def position(self, lemma: str) -> str:
+        """Where an adjective must stand: "p" predicate, "a" before the noun, "ip" after it, "" anywhere."""
+        synset = self.dominant(lemma, "adjective")
+        return synset.positions.get(lemma, "") if synset else ""
+
+    def synonyms(self, lemma: str, pos: PartOfSpeech, dominant_only: bool = False) -> frozenset[str]:
+        """Words that share a meaning with it; for adjectives also those WordNet calls similar."""
+        senses = self.senses(lemma, pos)[: 1 if dominant_only else None]
+        found = {other for sense in senses for other in sense.synset.lemmas}
+        if pos == "adjective":
+            near = (self.net.synset(n) for sense in senses for n in sense.synset.targets("&"))
+            found |= {other for synset in near for other in synset.lemmas}
+        return frozenset(found - {lemma})
+
+    def antonyms(self, lemma: str, pos: PartOfSpeech, dominant_only: bool = False) -> tuple[str, ...]:
+        """Opposites of the word itself, in order of its meanings (antonymy holds between words, not meanings)."""
+        found: dict[str, None] = {}
+        for sense in self.senses(lemma, pos)[: 1 if dominant_only else None]:
+            for words, target in sense.synset.relations.get("!", ()):
+                mine, other = (int(number) - 1 for number in words.split("."))
+                if sense.synset.lemmas[mine] == lemma:
+                    found[self.net.synset(target).lemmas[other]] = None
+        return tuple(found)
+
+    def _sisters(self, lemma: str, pos: PartOfSpeech, dominant_only: bool = True) -> tuple[str, ...]:
+        """Words below the same hypernym as it (its own synset left out), in the order of WordNet."""
+        found: dict[str, None] = {}
+        for sense in self.senses(lemma, pos)[: 1 if dominant_only else None]:
+            for above in sense.synset.targets(*_UP):
+                for number in self.net.synset(above).targets(*_DOWN):
+                    if number != sense.synset.number:
+                        found |= dict.fromkeys(self.net.synset(number).lemmas)
+        return tuple(word for word in found if word != lemma)
+
+    def _climb(self, number: int) -> frozenset[int]:
+        """All synsets above one, itself included."""
+        seen, waiting = {number}, [number]
+        while waiting:
+            for above in self.net.synset(waiting.pop()).targets(*_UP):
+                if above not in seen:
+                    seen.add(above)
+                    waiting.append(above)
+        return frozenset(seen)
+
+    def hypernyms(self, lemma: str, pos: PartOfSpeech, dominant_only: bool = True) -> frozenset[str]:
+        """Every word for something more general than it."""
+        senses = self.senses(lemma, pos)[: 1 if dominant_only else None]
+        numbers = {above for sense in senses for above in self._closure(sense.synset.number) - {sense.synset.number}}
+        return frozenset(word for number in numbers for word in self.net.synset(number).lemmas)
+
+    def _related(self, first: str, second: str, pos: PartOfSpeech, senses: int = 4) -> str | None:
+        """Why two lemmas may both be true of one thing; None where WordNet knows no reason.
+
+        Looks at the first `senses` meanings of each: same, synonym, hypernym (`second` is the more general one),
+        hyponym, part, entailment, verb group, similar, see also, attribute.
+        """
+        if first == second:
+            return "same"
+        mine = [sense.synset for sense in self.senses(first, pos)[:senses]]
+        others = [sense.synset for sense in self.senses(second, pos)[:senses]]
+        numbers = {synset.number for synset in others}
+        if any(synset.number in numbers for synset in mine):
+            return "synonym"
+        if any(numbers & self._closure(synset.number) for synset in mine):
+            return "hypernym"
+        if any(synset.number in self._closure(other.number) for synset in mine for other in others):
+            return "hyponym"
+        for symbols, name in _RELATIONS_TO_NAME:
+            back = any(synset.number in other.targets(*symbols) for synset in mine for other in others)
+            if back or any(numbers & set(synset.targets(*symbols)) for synset in mine):
+                return name
+        return None
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Lexicon:
+    return Lexicon(WordNet.open())

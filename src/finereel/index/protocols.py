@@ -1,0 +1,121 @@
+"""What the index asks of its neighbours, a model and a source of clips: structural types, so tests bring doubles."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from finereel.config import ModelConfig
+from finereel.models.features import Scores, TextFeatures, VideoFeatures
+from finereel.text import Tokenizer
+from finereel.types import Frames
+from finereel.video.find import Found
+from finereel.video.identity import FileState
+from finereel.video.plan import Clip, ClipPlan, VideoInfo
+
+
+@runtime_checkable
+class SearchModel(Protocol):
+    """The part of `finereel.models.retrieval.RetrievalModel` that indexing and searching use."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def num_frames(self) -> int: ...
+    @property
+    def picture_size(self) -> int: ...
+    @property
+    def num_patches(self) -> int: ...
+    @property
+    def num_contextual(self) -> int: ...
+
+    def encode_text(self, texts: Sequence[str]) -> TextFeatures: ...
+    def encode_video(self, clips: Sequence[Frames]) -> VideoFeatures: ...
+    def score(self, text: TextFeatures, video: VideoFeatures, budget_mib: int = 256) -> Scores: ...
+    def coarse_query(self, text: TextFeatures) -> Float[Tensor, "T D"]: ...
+
+
+@runtime_checkable
+class TextReader(Protocol):
+    """A model that tells how it reads texts; `finereel.models.retrieval.RetrievalModel` is one."""
+
+    tokenizer: Tokenizer | None
+    config: ModelConfig
+
+
+@runtime_checkable
+class DecodedClips(Protocol):
+    """The clips of one file in time order, decoded as they are asked for; `finereel.video.reader.ClipStream` is one.
+
+    `info`: what the file is, known from the first clip on. After the last clip, `warning` says why a damaged file gave
+    only some of its clips (empty for a sound file), `note` how a sound one was read other than planned (mostly empty)
+    and `decode_seconds` what decoding took.
+    """
+
+    @property
+    def info(self) -> VideoInfo | None: ...
+    @property
+    def warning(self) -> str: ...
+    @property
+    def note(self) -> str: ...
+    @property
+    def decode_seconds(self) -> float: ...
+
+    def __iter__(self) -> Iterator[Clip]: ...
+    def __next__(self) -> Clip: ...
+    def close(self) -> None:
+        """Give up early."""
+        ...
+
+
+@runtime_checkable
+class VideoSource(Protocol):
+    """Where videos come from. A file that cannot give frames raises `finereel.errors.VideoError` or `OSError`."""
+
+    def find(self, paths: Iterable[Path]) -> Found:
+        """The video files at and below `paths`, and what was left out."""
+        ...
+
+    def state(self, path: Path) -> FileState:
+        """Size and modification time."""
+        ...
+
+    def content_hash(self, path: Path) -> str:
+        """What a rename keeps."""
+        ...
+
+    def clips(self, path: Path, plan: ClipPlan) -> DecodedClips:
+        """The clips of a file."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the decoding child, if there is one."""
+        ...
+
+
+@dataclass(frozen=True)
+class IndexedModel:
+    """The model a library was made with: name for messages, fingerprint for the test, sizes for the table.
+
+    patches, contextual: 0 where the model's head reads none; the table then has no column for them.
+    """
+
+    name: str
+    fingerprint: str
+    frames: int
+    patches: int
+    dim: int
+    contextual: int = 0
+
+    @classmethod
+    def of(cls, model: SearchModel) -> "IndexedModel":
+        """What is kept of a model."""
+        sizes = (model.num_frames, model.num_patches, model.dim, model.num_contextual)
+        return cls(model.name, model.fingerprint, *sizes)

@@ -1,0 +1,1 @@
+"""Files and processes: atomic replacement, tables, signals."""

@@ -1,0 +1,1 @@
+"""Retrieval models: features, encoders, heads, published checkpoints."""

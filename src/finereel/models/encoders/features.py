@@ -1,0 +1,211 @@
+"""PRECOMPUTED TOKENS -> FEATURES: any backbone's frame and patch tokens through a small adapter, beside a text tower.
+
+For people who have features and no GPU: the backbone ran once, somewhere; what trains here is the text tower, the
+adapter, the temporal encoder and the head.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+from finereel.config import require_between, to_dict
+from finereel.errors import ConfigError
+from finereel.models.encoders.bag_of_words import BagOfWords
+from finereel.models.encoders.geometry import TextGeometry
+from finereel.models.encoders.prompts import Prompts, pool_by_query
+from finereel.models.encoders.text_tower import encode_tokens
+from finereel.models.encoders.towers import TextTower
+
+_HEAD_WIDTH = 64
+
+
+@dataclass(frozen=True)
+class FeatureGeometry:
+    """Sizes of a model on precomputed tokens.
+
+    dim: D of the shared space; token_dim: width of the given tokens; tokens_per_frame: N, the frame's own token
+    included; hidden: width of the adapter's hidden layer (0: linear); backbone: what made the tokens, which is part of
+    the model's identity; dropout: of single numbers; patch_dropout: of whole patches, in what a frame's own token
+    averages; both in training only; text_*: the text tower; bag_of_words: a vector per token beside it, without order.
+    """
+
+    dim: int
+    token_dim: int
+    tokens_per_frame: int
+    vocab_size: int
+    backbone: str = "unnamed"
+    hidden: int = 0
+    dropout: float = 0.0
+    patch_dropout: float = 0.0
+    text_width: int = 128
+    text_blocks: int = 2
+    text_positions: int = 77
+    bag_of_words: bool = False
+
+    def __post_init__(self) -> None:
+        widths = dict.fromkeys(("dim", "token_dim", "text_width", "tokens_per_frame"), (1, 16_384))
+        sizes = {"vocab_size": (3, 1 << 20), "hidden": (0, 65_536), "text_blocks": (0, 128)}
+        require_between(self, widths | sizes | {"text_positions": (2, 16_384)})
+        require_between(self, dict.fromkeys(("dropout", "patch_dropout"), (0.0, 0.99)))
+        if self.text_width % _heads(self.text_width):
+            raise ConfigError(
+                f"text_width {self.text_width} does not divide among its {_heads(self.text_width)} attention heads: "
+                "take a multiple of 64"
+            )
+
+
+class FeatureEncoder(nn.Module):
+    """A text tower and an adapter of precomputed tokens; what `ClipEncoder` offers, for frames that are tokens already.
+
+    Args: geometry. Tokens pass LayerNorm, dropout and a linear map to D, plus a hidden layer where asked.
+    """
+
+    kind = "features"
+
+    def __init__(self, geometry: FeatureGeometry) -> None:
+        super().__init__()
+        self.geometry = geometry
+        self.text_model = TextTower(_text_geometry(geometry))
+        self.text_projection = nn.Linear(geometry.text_width, geometry.dim, bias=False)
+        self.bag_of_words = BagOfWords(geometry.vocab_size, geometry.dim) if geometry.bag_of_words else None
+        self.adapter = TokenAdapter(geometry)
+        self.logit_scale = nn.Parameter(torch.tensor(2.6592))  # ln(1 / 0.07), as CLIP starts
+
+    @property
+    def dim(self) -> int:
+        """D, the width of the shared space."""
+        return self.geometry.dim
+
+    @property
+    def max_words(self) -> int:
+        """The most tokens the text tower has positions for."""
+        return self.geometry.text_positions
+
+    @property
+    def scale(self) -> Float[Tensor, ""]:
+        """s = exp(logit_scale)."""
+        scale: Tensor = self.logit_scale.exp()
+        return scale
+
+    @property
+    def text_tower(self) -> Any:
+        """The text transformer."""
+        return self.text_model
+
+    def describe(self) -> dict[str, Any]:
+        """Geometry as JSON values; `encoder_from_description` builds the same encoder again."""
+        return to_dict(self.geometry)
+
+    def prepare_training(self) -> None:
+        """Nothing to prepare."""
+
+    def finish_training(self) -> None:
+        """Nothing to undo."""
+
+    def to_input(self, frames: Float[Tensor, "V F N E"]) -> Float[Tensor, "V F N E"]:
+        """Tokens are taken as they come."""
+        return frames
+
+    @property
+    def visual_width(self) -> int:
+        """Width of a visual prompt: there is no tower to pass, so it asks the adapted tokens."""
+        return self.dim
+
+    def encode_tokens(
+        self, input_ids: Int64[Tensor, "T W"], prompts: Float[Tensor, "n E"] | None = None
+    ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
+        """Sentence and words, see `finereel.models.encoders.text_tower`; those of the bag of words are added."""
+        sentence, words = encode_tokens(self.text_model, self.text_projection, input_ids, prompts)
+        if self.bag_of_words is None:
+            return sentence, words
+        plain_sentence, plain_words = self.bag_of_words(input_ids)
+        return sentence + plain_sentence, words + plain_words
+
+    def encode_frames(
+        self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"]
+    ) -> Float[Tensor, "V F N D"]:
+        """All N tokens of every frame in the shared space, the frame's own token first; padded frames become zeros."""
+        given = torch.where(frame_mask[..., None, None], tokens, 0.0)
+        if self.training and self.geometry.patch_dropout:
+            given = drop_patches(given, self.geometry.patch_dropout)
+        adapted: Tensor = self.adapter(given)
+        return adapted
+
+    def mean_frame(self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"]) -> Float[Tensor, "V E"]:
+        """The mean of a clip's frame tokens as the adapter's linear map gets them."""
+        own: Tensor = self.adapter.norm(torch.where(frame_mask[..., None], tokens[:, :, 0], 0.0))
+        return (own * frame_mask[..., None]).sum(1) / frame_mask.sum(1, keepdim=True).clamp_min(1)
+
+    def encode_prompted(
+        self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"], prompts: Prompts
+    ) -> tuple[Float[Tensor, "V F N D"], Float[Tensor, "V F D"]]:
+        """The tokens of `encode_frames`, and a frame vector that the visual prompts, as queries, make of them.
+
+        Raises ConfigError for settings that speak of the inside of a vision tower.
+        """
+        assert prompts.visual is not None
+        if prompts.config.attention != "one_way":
+            raise ConfigError(
+                "precomputed tokens have passed their tower, prompts can only read: set attention=one_way"
+            )
+        adapted = self.encode_frames(tokens, frame_mask)
+        return adapted, pool_by_query(adapted, prompts.visual)
+
+
+def drop_patches(tokens: Float[Tensor, "V F N E"], share: float) -> Float[Tensor, "V F N E"]:
+    """The frame's own token moved as if a random share of its patches were not there; the patches stay.
+
+    A frame token that is the mean of its patches becomes the mean of those that are left.
+
+    >>> frame = torch.tensor([[[[2.0], [1.0], [3.0]]]])
+    >>> float(drop_patches(frame, 0.5)[0, 0, 0, 0]) in (1.0, 2.0, 3.0)
+    True
+    """
+    own, patches = tokens[:, :, :1], tokens[:, :, 1:]
+    left = (torch.rand(*patches.shape[:3], 1, device=tokens.device) >= share).to(tokens.dtype)
+    left = torch.where(left.sum(2, keepdim=True) > 0, left, 1.0)
+    kept_mean = (patches * left).sum(2, keepdim=True) / left.sum(2, keepdim=True)
+    return torch.cat([own + kept_mean - patches.mean(2, keepdim=True), patches], 2)
+
+
+class TokenAdapter(nn.Module):
+    """LayerNorm, dropout, linear; plus a residual hidden layer where `geometry.hidden` asks for one."""
+
+    def __init__(self, geometry: FeatureGeometry) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(geometry.token_dim)
+        self.dropout = nn.Dropout(geometry.dropout)
+        self.linear = nn.Linear(geometry.token_dim, geometry.dim)
+        self.widen = nn.Linear(geometry.token_dim, geometry.hidden) if geometry.hidden else None
+        self.narrow = nn.Linear(geometry.hidden, geometry.dim, bias=False) if geometry.hidden else None
+
+    def forward(self, tokens: Float[Tensor, "V F N E"]) -> Float[Tensor, "V F N D"]:
+        hidden = self.dropout(self.norm(tokens))
+        adapted: Tensor = self.linear(hidden)
+        if self.widen is None or self.narrow is None:
+            return adapted
+        wide: Tensor = self.narrow(self.dropout(gelu(self.widen(hidden))))
+        return adapted + wide
+
+
+def _heads(width: int) -> int:
+    return max(1, width // _HEAD_WIDTH)
+
+
+def _text_geometry(geometry: FeatureGeometry) -> TextGeometry:
+    return TextGeometry(
+        hidden_size=geometry.text_width,
+        intermediate_size=4 * geometry.text_width,
+        num_attention_heads=_heads(geometry.text_width),
+        num_hidden_layers=geometry.text_blocks,
+        projection_dim=geometry.dim,
+        vocab_size=geometry.vocab_size,
+        max_position_embeddings=geometry.text_positions,
+        bos_token_id=geometry.vocab_size - 2,
+        eos_token_id=geometry.vocab_size - 1,
+        pad_token_id=0,
+    )

@@ -1,0 +1,137 @@
+"""UCoFiA's head: video-sentence, frame-sentence and patch-word scores (ICCV 2023, section 3).
+
+With l2-normalised words w, sentence t, frames f, unit video v and selected patches p:
+
+    video_sentence[t,v] = s · (t·G) · (v·G₁)
+    frame_sentence[t,v] = s · ISA over frames of t·f
+    patch_word[t,v]     = c · (A + B) / 2 on m = (w·L) · (p·L₁), Bi-ISA:
+        A = ISA over patches of ISA over words of m,  B = ISA over words of ISA over patches of m
+
+`patch_units="cosine"` (default) normalises patches and sets c = s, so that the three speak one unit;
+`"inner_product"` is the published form: raw patches and c = 1, one third of a score on another scale.
+`mask_padding=False` is published too: padded words, frames and patches take part.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from finereel.config import ModelConfig
+from finereel.models.features import TextFeatures, VideoFeatures
+from finereel.models.heads.base import Head
+from finereel.models.heads.weighting import make_aggregation
+
+GRANULARITIES = ("video_sentence", "frame_sentence", "patch_word")
+_WORKING_COPIES = 4  # similarities, powers of two, mixed weights, and one product in the making
+
+
+class UcofiaHead(Head):
+    """Args: config: sizes, aggregation, weights per granularity, units and masking; dim = D."""
+
+    parts = GRANULARITIES
+    inputs: ClassVar[Mapping[str, str]] = {"frame_sentence": "frames", "patch_word": "patches"}
+
+    def __init__(self, config: ModelConfig, dim: int) -> None:
+        super().__init__(config)
+        self.cosine_patches = config.patch_units == "cosine"
+        if "video_sentence" in self.weights:
+            self.sentence_projection = _identity(dim)
+            self.video_projection = _identity(dim)
+        if "frame_sentence" in self.weights:
+            self.over_frames = make_aggregation(config.aggregation, config.max_frames)
+        if "patch_word" in self.weights:
+            self.word_projection = _identity(dim)
+            self.patch_projection = _identity(dim)
+            self.over_words = make_aggregation(config.aggregation, config.max_words)
+            self.over_patches = make_aggregation(config.aggregation, config.num_patches)
+            self.over_word_patches = make_aggregation(config.aggregation, config.num_patches)
+            self.over_patch_words = make_aggregation(config.aggregation, config.max_words)
+
+    def prepare_text(self, text: TextFeatures) -> TextFeatures:
+        """Unit sentences, and unit words with both projections: (w·L)·(p·L₁) = (w·L·L₁ᵀ)·p costs W vectors, not P.
+
+        Words keep their shape but lie word by word in memory, as `_patch_word` reads them.
+        """
+        words = normalize(self._without_poison(text.words, text.word_mask).transpose(0, 1), dim=-1)
+        if "patch_word" in self.weights:
+            words = words @ self.word_projection @ self.patch_projection.T
+        return replace(text, sentence=normalize(text.sentence, dim=-1), words=words.transpose(0, 1))
+
+    def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
+        """Video vectors with both projections (v·G₁·Gᵀ), unit frames and, in cosine units, unit patches."""
+        vector = video.video
+        frames = self._without_poison(video.frames, video.frame_mask)
+        patches = self._without_poison(video.patches, video.patch_mask)
+        if "video_sentence" in self.weights:
+            vector = vector @ self.video_projection @ self.sentence_projection.T
+        if self.cosine_patches:
+            patches = normalize(patches, dim=-1)
+        return replace(video, video=vector, frames=normalize(frames, dim=-1), patches=patches)
+
+    def _without_poison(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Zeros under the mask: once here, where it costs nothing, instead of in every similarity."""
+        return features.masked_fill(~mask[..., None], 0.0) if self.mask_padding else features
+
+    def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:
+        """The three unscaled matrices, of prepared features."""
+        makers = {
+            "video_sentence": self._video_sentence,
+            "frame_sentence": self._frame_sentence,
+            "patch_word": self._patch_word,
+        }
+        return {name: makers[name](text, video) for name in self.weights}
+
+    def _video_sentence(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
+        return text.sentence @ video.video.T
+
+    def _frame_sentence(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
+        V, F, D = video.frames.shape
+        sim_VFT = (video.frames.reshape(V * F, D) @ text.sentence.T).view(V, F, len(text))
+        frames = self.mask(video.frame_mask)
+        by_frame_VT: Tensor = self.over_frames(sim_VFT.transpose(1, 2), None if frames is None else frames[:, None])
+        return by_frame_VT.T
+
+    def _patch_word(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
+        # Texts stand last in memory: both aggregated axes then have long contiguous runs beside them, so that neither
+        # needs a turned copy.
+        (T, W, D), (V, P, _) = text.words.shape, video.patches.shape
+        words_DWT = text.words.transpose(0, 1).reshape(W * T, D).T
+        sim_VPWT = (video.patches.reshape(V * P, D) @ words_DWT).view(V, P, W, T)
+        words, patches = self.mask(text.word_mask), self.mask(video.patch_mask)
+        patches = None if patches is None else patches[:, None]
+        by_word_VWT = self.over_patches(sim_VPWT.permute(0, 2, 3, 1), None if patches is None else patches[:, None])
+        by_patch_VPT = self.over_words(sim_VPWT.transpose(2, 3), words)
+        of_words: Tensor = self.over_patch_words(by_word_VWT.transpose(1, 2), words)
+        of_patches: Tensor = self.over_word_patches(by_patch_VPT.transpose(1, 2), patches)
+        return (of_words + of_patches).T / 2
+
+    def coarse_query(self, text: TextFeatures) -> Float[Tensor, "T D"]:
+        """t·G·G₁ᵀ; without a video_sentence granularity, the unit sentence (an approximation)."""
+        sentence = normalize(text.sentence, dim=-1)
+        if "video_sentence" not in self.weights:
+            return sentence
+        return sentence @ self.sentence_projection @ self.video_projection.T
+
+    def scales(self, scale: Tensor) -> dict[str, Tensor]:
+        """s for all; 1 for patch_word in its published units."""
+        scales = super().scales(scale)
+        if "patch_word" in scales and not self.cosine_patches:
+            scales["patch_word"] = torch.ones_like(scale)
+        return scales
+
+    def pair_bytes(self, text: TextFeatures, video: VideoFeatures) -> int:
+        """The W x P similarities dominate where patch_word counts, else the F frame similarities."""
+        if "patch_word" in self.weights:
+            entries = text.words.shape[1] * video.patches.shape[1]
+        else:
+            entries = video.frames.shape[1]
+        return entries * _WORKING_COPIES * text.sentence.element_size()
+
+
+def _identity(dim: int) -> nn.Parameter:
+    return nn.Parameter(torch.eye(dim))

@@ -1,0 +1,111 @@
+"""What every official checkpoint has: CLIP towers and a temporal encoder; their sizes are read from shapes."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from finereel.errors import CheckpointError
+from finereel.models.published import names
+from finereel.models.published.options import Options
+
+SHIFTED_BLOCKS = (10, 11)  # of TS2-Net and UCoFiA
+SELECTOR = {
+    "visual_token_selector.score_predictor.in_conv.0.weight": "patches.scorer.norm.weight",
+    "visual_token_selector.score_predictor.in_conv.0.bias": "patches.scorer.norm.bias",
+    "visual_token_selector.score_predictor.in_conv.1.weight": "patches.scorer.hidden.weight",
+    "visual_token_selector.score_predictor.out_conv.0.weight": "patches.scorer.context.weight",
+    "visual_token_selector.score_predictor.out_conv.2.weight": "patches.scorer.output.weight",
+}
+FRAME_POSITIONS = {"frame_position_embeddings.weight": "temporal.positions.weight"}
+_TEMPORAL_BLOCKS = "transformerClip.resblocks"
+_LSTM = {f"lstm_visual.{name}_l0": f"temporal.lstm.{name}_l0" for name in names.LSTM_TENSORS}
+_HEAD_WIDTH = 64
+
+
+def clip_values(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """A `transformers` CLIP config of the towers' geometry, read from shapes; heads are 64 wide."""
+    vocab_size, text_width = names.require(state, "clip.token_embedding.weight", 2).shape
+    vision_width, _, _, patch_size = names.require(state, "clip.visual.conv1.weight", 4).shape
+    grid = math.isqrt(len(names.require(state, "clip.visual.positional_embedding", 2)) - 1)
+    dim = names.require(state, "clip.text_projection", 2).shape[1]
+    text = {
+        **_tower(text_width, names.count_blocks(state, "clip.transformer.resblocks"), dim),
+        "vocab_size": vocab_size,
+        "max_position_embeddings": len(names.require(state, "clip.positional_embedding", 2)),
+        "bos_token_id": vocab_size - 2,
+        "eos_token_id": vocab_size - 1,
+        "pad_token_id": 0,
+    }
+    vision = {
+        **_tower(vision_width, names.count_blocks(state, "clip.visual.transformer.resblocks"), dim),
+        "patch_size": patch_size,
+        "image_size": patch_size * grid,
+    }
+    return {"projection_dim": dim, "text_config": text, "vision_config": vision}
+
+
+def _tower(width: int, blocks: int, dim: int) -> dict[str, Any]:
+    return {
+        "hidden_size": width,
+        "intermediate_size": 4 * width,
+        "num_attention_heads": max(1, width // _HEAD_WIDTH),
+        "num_hidden_layers": blocks,
+        "hidden_act": "quick_gelu",
+        "projection_dim": dim,
+    }
+
+
+def shifted_blocks(state: Mapping[str, Tensor]) -> tuple[int, ...]:
+    """The vision blocks that TS2-Net's token shift reaches; a shallower tower silently has fewer."""
+    count = names.count_blocks(state, "clip.visual.transformer.resblocks")
+    return tuple(block for block in SHIFTED_BLOCKS if block < count)
+
+
+def temporal_settings(state: Mapping[str, Tensor], options: Options, usual: str = "seqTransf") -> dict[str, Any]:
+    """`temporal` and `temporal_layers` that the state holds; where it holds none, what is asked for, or `usual`."""
+    layers = names.count_blocks(state, _TEMPORAL_BLOCKS)
+    if layers:
+        return {"temporal": "seqTransf", "temporal_layers": layers}
+    if any(name in state for name in _LSTM):
+        return {"temporal": "seqLSTM", "temporal_layers": 1}
+    return {"temporal": options.temporal or usual, "temporal_layers": 1}
+
+
+def temporal_table(temporal: str, layers: int) -> names.Table:
+    """The tensors of a temporal encoder."""
+    if temporal == "meanP":
+        return {}
+    if temporal == "seqLSTM":
+        return names.plain_table(_LSTM)
+    blocks = names.block_table(_TEMPORAL_BLOCKS, "temporal.blocks", layers)
+    return names.plain_table(FRAME_POSITIONS) | blocks
+
+
+def tied_size(setting: str, asked: int | None, stored: int) -> int:
+    """A size that matrices of the checkpoint are tied to; CheckpointError when another one is asked for."""
+    if asked is not None and asked != stored:
+        raise CheckpointError(f"{setting}={asked} was asked for, the checkpoint's matrices are for {stored}: pass that")
+    return stored
+
+
+def free_sizes(state: Mapping[str, Tensor], options: Options) -> dict[str, int]:
+    """max_words and max_frames where no matrix is tied to them: as asked for, else the published 32 and 12.
+
+    CheckpointError where the text tower has fewer positions than words.
+    """
+    positions = len(names.require(state, "clip.positional_embedding", 2))
+    max_words = options.max_words or min(32, positions)
+    if max_words > positions:
+        raise CheckpointError(f"max_words={max_words} was asked for, the text tower has {positions} positions")
+    return {"max_words": max_words, "max_frames": options.max_frames or 12}
+
+
+def scorer_kind(state: Mapping[str, Tensor], dim: int) -> Any:
+    """Which patch scorer the checkpoint has, by the width of its first tensor."""
+    width = len(names.require(state, next(iter(SELECTOR)), 1))
+    kinds = {dim: "token", 2 * dim: "frame_video"}
+    if width not in kinds:
+        raise CheckpointError(f"the patch scorer takes vectors of {width}: expected {dim} (A) or {2 * dim} (B)")
+    return kinds[width]

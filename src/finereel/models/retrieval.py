@@ -1,0 +1,408 @@
+"""RetrievalModel = CLIP towers + temporal encoder + patch selection + head; and the directory it is saved as.
+
+A model directory describes itself: `config.json` (this project's settings, the towers' geometry, the card),
+`model.safetensors`, `tokenizer.json`. A plain CLIP directory or hub id loads too: its head is untrained, so only the
+granularities that need no training count.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64, Shaped
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from finereel.config import ModelConfig, fingerprint, from_dict, to_dict
+from finereel.errors import CheckpointError, ModelError
+from finereel.io.assets import ASSETS
+from finereel.io.atomic import writes
+from finereel.io.foreign_files import brief, is_folder, read_json_object
+from finereel.models.encoders import Encoder, encoder_from_description
+from finereel.models.encoders.clip import ClipEncoder, Stated, clip_from_config
+from finereel.models.encoders.drawing import drawn
+from finereel.models.encoders.fit import require_fit
+from finereel.models.encoders.patches import Perturbation, make_selector
+from finereel.models.encoders.prompts import make_prompts
+from finereel.models.encoders.temporal import SequentialTransformer, make_temporal, pool_frames
+from finereel.models.features import (
+    Scores,
+    TextFeatures,
+    VideoFeatures,
+    concatenate,
+    widened,
+)
+from finereel.models.finite import require_finite_features, require_finite_scores
+from finereel.models.heads import make_head
+from finereel.models.heads.base import DEFAULT_BUDGET_MIB, Head
+from finereel.models.hub import from_hub
+from finereel.models.preprocessing import DECODED_SIDE, read_preprocessing
+from finereel.models.weights import load_strictly, read_header, read_weights, refusals, sketched
+from finereel.text import Tokenizer
+from finereel.text.settings import most_tokens
+from finereel.types import Frames
+
+FORMAT = "finereel-model"
+FORMAT_VERSION = 1
+DEFAULT_MODEL = "openai/clip-vit-base-patch32"
+BUNDLED = {"reelworld-tiny": ASSETS / "reelworld-tiny"}
+
+# An untrained head on pretrained towers: video and frames align already, patches do not.
+UNTRAINED = ModelConfig(
+    temporal="meanP", shifted_blocks=(), weights={"video_sentence": 0.5, "frame_sentence": 0.5}, aggregation="max"
+)
+_UNTRAINED_CARD = {
+    "trained": False,
+    "note": "CLIP towers with an untrained head: video_sentence (mean of frames) and frame_sentence (best frame) "
+    "count. patch_word joins where a model was trained for it: CLIP's patches are not aligned with words.",
+}
+_TEXTS_PER_BATCH = 64
+_VOCABULARIES = ("tokenizer.json", "vocab.json")
+
+
+class RetrievalModel(nn.Module):
+    """Encodes texts and clips, and scores one against the other. Axis legend in `finereel.types`.
+
+    Args: encoder: the towers; config: everything else; tokenizer; name: what the user called it; card: what it was
+    trained on and what that makes of each granularity; seed: of the parts that start at random, each by itself and
+    whatever else was drawn before, so that equal models start equal in every process; None draws them from torch's
+    current state.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        config: ModelConfig,
+        tokenizer: Tokenizer | None = None,
+        name: str = "unnamed",
+        card: dict[str, Any] | None = None,
+        seed: int | None = 0,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.tokenizer = tokenizer
+        self.name = name
+        self.card = card or {}
+        self.encoder = encoder
+        with drawn("head", seed):
+            head = make_head(config, encoder.dim)
+        with drawn("temporal", seed):
+            self.temporal = make_temporal(config, encoder.dim, encoder.max_words)
+        chosen = self.temporal.over_patches or "patches" in head.reads
+        with drawn("patches", seed):
+            self.patches = make_selector(config, encoder.dim) if chosen else None
+        self.head: Head = head
+        with drawn("prompts", seed):
+            self.prompts = make_prompts(config.fine, encoder)
+        with drawn("fine head", seed):
+            self.fine_head: Head | None = make_head(config, encoder.dim) if config.fine.enabled else None
+        self.reads = head.reads
+        self._hashed: tuple[object, str] | None = None
+
+    @property
+    def dim(self) -> int:
+        """D, the width of every stored vector."""
+        return self.encoder.dim
+
+    @property
+    def num_frames(self) -> int:
+        """F, frames per clip."""
+        return self.config.max_frames
+
+    @property
+    def picture_size(self) -> int:
+        """Shorter side in pixels of the pictures to decode."""
+        return self.encoder.picture_size if isinstance(self.encoder, ClipEncoder) else DECODED_SIDE
+
+    @property
+    def num_patches(self) -> int:
+        """P, patch vectors per clip: 0 where the head reads none."""
+        return self.config.num_patches if "patches" in self.reads else 0
+
+    @property
+    def num_contextual(self) -> int:
+        """C, frames per clip as the temporal encoder leaves them: 0 where the head does not read them."""
+        return self.config.max_frames if "contextual" in self.reads else 0
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex characters over settings, geometry, vocabulary and weights: features compare only where they agree.
+
+        Hashed once per state of the weights (600 MB take half a second).
+        """
+        state = tuple((tensor.data_ptr(), tensor._version) for tensor in self.state_dict().values())
+        if self._hashed is None or self._hashed[0] != state:
+            self._hashed = (state, self._hash())
+        return self._hashed[1]
+
+    def _hash(self) -> str:
+        tensors = (tensor.detach().cpu().contiguous() for _, tensor in sorted(self.state_dict().items()))
+        weights = (tensor.reshape(-1).view(torch.uint8).numpy().tobytes() for tensor in tensors)
+        vocabulary = "" if self.tokenizer is None else self.tokenizer.description
+        return fingerprint(self._description(), vocabulary, *weights)
+
+    def text_features(self, input_ids: Int64[Tensor, "T W"], mask: Bool[Tensor, "T W"]) -> TextFeatures:
+        """Differentiable text features of token ids."""
+        sentence, words = self.encoder.encode_tokens(input_ids)
+        if self.prompts is None or self.prompts.text is None:
+            return TextFeatures(sentence, words, mask)
+        fine = TextFeatures(*self.encoder.encode_tokens(input_ids, self.prompts.text), mask)
+        return TextFeatures(sentence, words, mask, fine=fine)
+
+    def video_features(
+        self,
+        frames: Float[Tensor, "V F ..."],
+        frame_mask: Bool[Tensor, "V F"],
+        noise: Float[Tensor, "B S M"] | None = None,
+    ) -> VideoFeatures:
+        """Differentiable clip features of what `encoder.to_input` gives: normalised pixels, or precomputed tokens.
+
+        `noise` forces the perturbed patch choice (parity).
+        """
+        if self.prompts is None or self.prompts.visual is None:
+            tokens, prompted = self.encoder.encode_frames(frames, frame_mask), None
+        else:
+            tokens, prompted = self.encoder.encode_prompted(frames, frame_mask, self.prompts)
+        cls = tokens[:, :, 0]
+        patches = cls[:, :0] if self.patches is None else self.patches(tokens, frame_mask, noise)
+        coarse = self._clips(cls, patches, frame_mask)
+        if prompted is None:
+            return coarse
+        chosen = patches.unflatten(1, (cls.shape[1], -1))
+        chosen = torch.cat([prompted[:, :, None], chosen[:, :, 1:]], 2) if patches.shape[1] else chosen
+        return replace(coarse, fine=self._clips(prompted, chosen.flatten(1, 2), frame_mask))
+
+    def _clips(self, own: Tensor, patches: Tensor, frame_mask: Tensor) -> VideoFeatures:
+        """Clip features of each frame's own vector and its chosen tokens, that vector first."""
+        contextual = self.temporal(patches if self.temporal.over_patches else own, frame_mask)
+        patch_mask = frame_mask.repeat_interleave(self.config.patches_per_frame + 1, dim=1)
+        return VideoFeatures(
+            video=pool_frames(contextual, frame_mask),
+            frames=own,
+            patches=patches[:, : self.num_patches],
+            frame_mask=frame_mask,
+            patch_mask=patch_mask[:, : self.num_patches],
+            contextual=contextual[:, : self.num_contextual],
+        )
+
+    def score(self, text: TextFeatures, video: VideoFeatures, budget_mib: int = DEFAULT_BUDGET_MIB) -> Scores:
+        """T x V scores per granularity, in blocks within `budget_mib` of working memory: the one scoring function.
+
+        Gradients flow in training mode only.
+        """
+        with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
+            return self._sound(
+                self.head.score(replace(text, fine=None), replace(video, fine=None), self.encoder.scale, budget_mib)
+            )
+
+    def score_fine(self, text: TextFeatures, video: VideoFeatures, budget_mib: int = DEFAULT_BUDGET_MIB) -> Scores:
+        """T x V fine-grained scores, by the prompts and their own head; those of `score` where there are no prompts."""
+        head, text, video = self._fine(text, video)
+        with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
+            return self._sound(head.score(text, video, self.encoder.scale, budget_mib))
+
+    def score_groups(self, text: TextFeatures, video: VideoFeatures) -> Scores:
+        """V x n fine-grained scores of n texts for each clip: text v * n + k against clip v and no other."""
+        head, text, video = self._fine(text, video)
+        with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
+            return self._sound(head.score_groups(text, video, self.encoder.scale))
+
+    def _sound(self, scores: Scores) -> Scores:
+        """The scores; ModelError where they are not finite. Training looks at its loss instead."""
+        return scores if self.training else require_finite_scores(scores, self.name)
+
+    def _fine(self, text: TextFeatures, video: VideoFeatures) -> tuple[Head, TextFeatures, VideoFeatures]:
+        """The head of the fine-grained score and what it reads."""
+        missing = self.config.fine.visual_prompts and video.fine is None
+        if missing or (self.config.fine.text_prompts and text.fine is None):
+            raise ModelError(
+                f"model {self.name} scores by prompts, these features have none: encode them with it again"
+            )
+        return self.fine_head or self.head, text.fine or text, video.fine or video
+
+    @torch.no_grad()
+    def coarse_query(self, text: TextFeatures) -> Float[Tensor, "T D"]:
+        """Vectors whose products with `VideoFeatures.video` are the video_sentence scores."""
+        return self.encoder.scale * self.head.coarse_query(text)
+
+    @torch.no_grad()
+    def encode_text(self, texts: Sequence[str]) -> TextFeatures:
+        """Features of texts, cut to the model's `max_words` tokens.
+
+        An empty list gives T = 0.
+        """
+        if self.tokenizer is None:
+            raise CheckpointError(f"model {self.name} has no tokenizer: encode token ids with text_features instead")
+        self.eval()
+        tokens = self.tokenizer.encode(texts, self.config.max_words)
+        device = self.encoder.scale.device
+        ids, mask = torch.from_numpy(tokens.ids).to(device), torch.from_numpy(tokens.mask).to(device)
+        starts = range(0, max(1, len(texts)), _TEXTS_PER_BATCH)
+        batches = [self._cropped_text(ids[s : s + _TEXTS_PER_BATCH], mask[s : s + _TEXTS_PER_BATCH]) for s in starts]
+        return require_finite_features(concatenate(batches), self.name)
+
+    def _cropped_text(self, ids: Tensor, mask: Tensor) -> TextFeatures:
+        """Features without computing columns that are padding in every row (attention is causal: nothing changes).
+
+        Published mode scores padded words too, so there they are computed.
+        """
+        if not self.config.mask_padding:
+            return self.text_features(ids, mask)
+        longest = max(1, int(mask.sum(1).max())) if len(mask) else 1
+        text = self.text_features(ids[:, :longest], mask[:, :longest])
+        return widened(text, ids.shape[1])
+
+    @torch.no_grad()
+    def encode_video(self, clips: Sequence[Frames]) -> VideoFeatures:
+        """Features of clips, one at a time so that a clip's bytes do not depend on its neighbours.
+
+        More than F frames are thinned evenly, fewer are padded and masked.
+        """
+        if not clips:
+            raise ValueError("encode_video needs at least one clip, got an empty list")
+        self.eval()
+        return self._joined([self.video_features(*self._clip_input(clip)) for clip in clips])
+
+    @torch.no_grad()
+    def encode_clips(self, frames: Shaped[np.ndarray, "V F ..."], frame_mask: Bool[np.ndarray, "V F"]) -> VideoFeatures:
+        """Features of what a `datasets.base.ClipSource` reads (pixels of the model's size, or tokens), one at a time.
+
+        Fewer than F frames are padded and masked, more are refused.
+        """
+        self.eval()
+        device, missing = self.encoder.scale.device, self.num_frames - frames.shape[1]
+        if missing < 0:
+            raise ModelError(f"model {self.name} takes {self.num_frames} frames, got {frames.shape[1]}: sample fewer")
+        padding = [(0, 0), (0, missing)] + [(0, 0)] * (frames.ndim - 2)
+        given = torch.from_numpy(np.pad(frames, padding)).to(device)
+        mask = torch.from_numpy(np.pad(frame_mask, padding[:2])).to(device)
+        each = [slice(number, number + 1) for number in range(len(given))]
+        return self._joined([self.video_features(self.encoder.to_input(given[one]), mask[one]) for one in each])
+
+    def _joined(self, clips: list[VideoFeatures]) -> VideoFeatures:
+        return require_finite_features(concatenate(clips), self.name)
+
+    def _clip_input(self, clip: Frames) -> tuple[Tensor, Tensor]:
+        if not isinstance(self.encoder, ClipEncoder):
+            raise ModelError(
+                f"model {self.name} takes precomputed tokens of {self.encoder.geometry.backbone!r}, not pixels: "
+                "evaluate it on a features data set, or take a CLIP model to search videos"
+            )
+        count = min(len(clip), self.num_frames)
+        kept = clip.pixels[np.linspace(0, len(clip) - 1, count).round().astype(int)]
+        size = self.encoder.image_size
+        pixels = torch.zeros(1, self.num_frames, 3, size, size)
+        pixels[0, :count] = self.encoder.to_pixels(kept)
+        mask = (torch.arange(self.num_frames) < count)[None]
+        device = self.encoder.scale.device
+        return pixels.to(device), mask.to(device)
+
+    def set_perturbation(self, perturbation: Perturbation) -> None:
+        """Noise samples and deviation of the differentiable patch choice (training mode only)."""
+        if self.patches is not None:
+            self.patches.perturbation = perturbation
+
+    def start_from_towers(self) -> None:
+        """Initialise the temporal encoder from CLIP's text tower, as published, where the widths agree."""
+        if isinstance(self.temporal, SequentialTransformer):
+            self.temporal.copy_from_text_tower(self.encoder.text_tower)
+
+    def _description(self) -> dict[str, Any]:
+        return {"model": to_dict(self.config), self.encoder.kind: self.encoder.describe()}
+
+    @writes("directory")
+    def save(self, directory: str | Path, dtype: torch.dtype = torch.float32) -> None:
+        """Write a model directory; `dtype` is the precision of the stored weights (loading gives float32)."""
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in self.state_dict().items()}
+        _replace_file(folder / "model.safetensors", lambda path: save_file(weights, path))
+        if self.tokenizer is not None:
+            self.tokenizer.save(folder)
+        described = {"format": FORMAT, "version": FORMAT_VERSION, **self._description(), "card": self.card}
+        text = json.dumps(described, indent=2) + "\n"
+        _replace_file(folder / "config.json", lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def _replace_file(path: Path, write: Any) -> None:
+    partial = path.with_name(path.name + ".partial")
+    write(partial)
+    partial.chmod(0o644)  # safetensors writes for the owner alone
+    partial.replace(path)
+
+
+def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:
+    """A model directory, a bundled name (`reelworld-tiny`), a plain CLIP directory or a hub id (cache first).
+
+    Raises ModelNotFoundError when it cannot be had, CheckpointError when it does not fit. No pickle is ever read.
+    """
+    name = str(path_or_id)
+    folder = BUNDLED.get(name, Path(path_or_id))
+    if not is_folder(folder):
+        folder = from_hub(name, BUNDLED)
+    with refusals(f"{folder}/config.json"):
+        described = read_json_object(folder / "config.json")
+    with refusals(folder):
+        loader = _load_own if described.get("format") == FORMAT else _load_clip
+        return require_fit(loader(folder, name, described).eval())
+
+
+def keep_patches(model: RetrievalModel) -> None:
+    """Let the model choose patches although none of its granularities reads them.
+
+    Version 0.1 saved such models with their patch scorer, and libraries made with them store patches.
+    """
+    model.patches = make_selector(model.config, model.dim)
+    model.reads |= {"patches"}
+
+
+def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
+    if described.get("version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder} is a model of format version {brief(described.get('version'))}, this program reads "
+            f"{FORMAT_VERSION}; update finereel, or export the model again"
+        )
+    if "model" not in described:
+        raise CheckpointError(f"{folder}/config.json lacks 'model'; copy the model again")
+    if not isinstance(described.get("card") or {}, dict):
+        raise CheckpointError(f"{folder}/config.json: 'card' must be an object; copy the model again")
+    config = from_dict(ModelConfig, described["model"])
+    # An imported checkpoint brings no vocabulary; such a model encodes token ids, and its card says so.
+    tokenizer = Tokenizer.load(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
+    header = read_header(folder / "model.safetensors")
+
+    def make() -> RetrievalModel:
+        encoder = encoder_from_description(described, config)
+        model = RetrievalModel(encoder, config, tokenizer, name, described.get("card"))
+        if model.patches is None and any(tensor.startswith("patches.") for tensor in header.shapes):
+            keep_patches(model)
+        return model
+
+    model: RetrievalModel = sketched(make, header.shapes, str(folder))
+    load_strictly(model, read_weights(header), str(folder))
+    return model
+
+
+def _load_clip(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
+    if described.get("model_type") != "clip":
+        raise CheckpointError(
+            f"{folder} holds a model of type {brief(described.get('model_type'))}: expected a finereel model directory "
+            "or a CLIP-architecture one (model_type 'clip')"
+        )
+    if not (folder / "model.safetensors").exists():
+        raise CheckpointError(
+            f"{folder} has no model.safetensors; convert its weights first "
+            "(CLIPModel.from_pretrained(...).save_pretrained(...)): pickled weights are not loaded"
+        )
+    header, ignored = read_header(folder / "model.safetensors"), ("position_ids",)
+    clip = sketched(lambda: clip_from_config(described), header.shapes, str(folder), ignored)
+    load_strictly(clip, read_weights(header, ignored), str(folder), ignored)
+    tokenizer, text = Tokenizer.load(folder), clip.config.text_config
+    words = min(most_tokens(folder), text.max_position_embeddings)
+    stated = Stated(read_preprocessing(folder, clip.config.vision_config.image_size), text.sentence_end)
+    encoder = ClipEncoder(clip, stated=stated)
+    return RetrievalModel(encoder, replace(UNTRAINED, max_words=words), tokenizer, name, dict(_UNTRAINED_CARD))

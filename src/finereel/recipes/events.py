@@ -1,0 +1,73 @@
+"""What a run tells while it works, and what it leaves behind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from finereel.evaluation.record import RunRecord
+from finereel.evaluation.reelworld import WorldResult
+from finereel.models.retrieval import RetrievalModel
+from finereel.training.trainer import Progress
+
+
+@dataclass(frozen=True)
+class Working:
+    """Something other than a training step: `decoding`, `clips`, `captions`, `scores`; done of total."""
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence for whoever watches."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class StageProgress:
+    """Progress of one step, and which stage it belongs to (1-based); result: of a validation on a world."""
+
+    stage: int
+    stages: int
+    progress: Progress
+    result: WorldResult | None = None
+
+
+Event = Working | Note | StageProgress
+OnEvent = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where things are on this machine.
+
+    annotations, videos, features, cache: folders, see `finereel.data.sources.SourceOptions`. start: the CLIP model to start
+    from, a directory, hub id or bundled name. negatives: a file of fine-grained negatives of the training captions, in
+    any form of `finereel.finegrain.files`. allow_missing: go on however many videos cannot be read. device: `auto`
+    takes CUDA where there is one.
+    """
+
+    annotations: Path | None = None
+    videos: Path | None = None
+    features: Path | None = None
+    cache: Path | None = None
+    start: str | None = None
+    negatives: Path | None = None
+    allow_missing: bool = False
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A finished run: the model in `folder`, and the one evaluation of the test split."""
+
+    model: RetrievalModel
+    folder: Path
+    record: RunRecord

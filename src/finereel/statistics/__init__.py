@@ -1,0 +1,1 @@
+"""Ranks, intervals and significance: numpy only."""

@@ -1,0 +1,66 @@
+"""The page as text: captions are data whatever they hold, and the policy lets nothing else run."""
+
+import base64
+import hashlib
+import json
+import re
+from typing import Any, Literal
+
+import pytest
+
+from finereel.finegrain.review.items import review_items
+from finereel.finegrain.review.page import PageSettings, make_page, media_key
+from finereel.finegrain.types import Negative
+
+KINDS: tuple[Literal["served", "static"], ...] = ("served", "static")
+
+
+def data_of(html: str) -> Any:
+    return json.loads(html.split('<script type="application/json" id="data">')[1].split("</script>")[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hostile_captions_stay_in_the_data(hostile: list[Negative], kind: Literal["served", "static"]) -> None:
+    items = review_items(hostile)
+    html = make_page(items, {}, PageSettings(kind, '</script>"x')).html.decode("ascii")
+    assert html.count("</script>") == 2
+    assert html.count("<script") == 2
+    assert "<img" not in html
+    found = {"".join(text for text, _ in item["caption"]) for item in data_of(html)["items"]}
+    assert found == {row.caption for row in hostile}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_policy_names_the_only_script_and_style(kind: Literal["served", "static"]) -> None:
+    page = make_page((), {}, PageSettings(kind, "n"))
+    html = page.html.decode("ascii")
+    assert f'content="{page.policy}"' in html
+    for tag in ("script", "style"):
+        [text] = re.findall(f"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+        hashed = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{hashed}'" in page.policy
+    assert "default-src 'none'" in page.policy
+    assert "unsafe" not in page.policy
+    assert ("connect-src" in page.policy) == (kind == "served")
+
+
+def test_nothing_is_loaded_from_elsewhere() -> None:
+    html = make_page((), {}, PageSettings("static", "n")).html.decode("ascii")
+    assert not re.findall(r"""(?:src|href)=["']?(?!data:,)\w""", html)
+    assert "http:" not in html
+    assert "https:" not in html
+    assert "innerHTML" not in html
+    assert "@@" not in html
+
+
+def test_stills_stand_once_under_a_name_that_tells_nothing(hostile: list[Negative]) -> None:
+    key = media_key("secret/../video id")
+    assert "secret" not in key
+    html = make_page(review_items(hostile), {key: ["data:image/jpeg;base64,AAAA"]}, PageSettings("static", "n")).html
+    assert html.count(b"data:image/jpeg;base64,AAAA") == 1
+
+
+def test_a_broken_text_does_not_break_the_page() -> None:
+    row = Negative("n", "v\ud800", "c", "a \ud800 dog", "a \ud800 cat", "noun", 4, 7, "dog", "cat", "test")
+    [item] = data_of(make_page(review_items([row]), {}, PageSettings("static", "n")).html.decode("ascii"))["items"]
+    assert item["caption"][0][0] == "a \ud800 "
