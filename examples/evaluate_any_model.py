@@ -1,6 +1,8 @@
-"""Does a model of yours see the one word that changed? Any object that turns texts and pictures into vectors will do.
+"""Does a model of yours see the one word that changed? Any object that turns texts and pictures
+into vectors will do.
 
-Without a model of yours, this one looks at mean colours: it should know adjectives of colour and little else.
+Without a model of yours, this one looks at mean colours: it should know adjectives of colour and
+little else.
 
 python examples/evaluate_any_model.py --scenes 20
 """
@@ -17,15 +19,25 @@ from finereel.finegrain.evaluate.measure import FineSettings, measure
 from finereel.finegrain.evaluate.tables import fine_markdown
 from finereel.finegrain.evaluate.twins import twin_groups, twin_pairs
 
-COLOURS = {"red": (1, -1, -1), "green": (-1, 1, -1), "blue": (-1, -1, 1), "yellow": (1, 1, -1), "white": (1, 1, 1)}
+COLOURS = {
+    "red": (1, -1, -1),
+    "green": (-1, 1, -1),
+    "blue": (-1, -1, 1),
+    "yellow": (1, 1, -1),
+    "white": (1, 1, 1),
+}
 
 
 class MeanColour:
-    """A vector of three numbers: the mean colour of a picture, or the sum of the colours that a text names."""
+    """A vector of three numbers: the mean colour of a picture, or the sum of the colours that a
+    text names.
+    """
 
     def encode(self, inputs: list[Any]) -> np.ndarray:
         """One vector per text or picture, (N, 3)."""
-        return np.array([self._picture(it) if isinstance(it, Image.Image) else self._text(it) for it in inputs])
+        return np.array(
+            [self._picture(it) if isinstance(it, Image.Image) else self._text(it) for it in inputs]
+        )
 
     def _picture(self, picture: Image.Image) -> np.ndarray:
         pixels = np.asarray(picture, dtype=np.float32).reshape(-1, 3)
@@ -44,7 +56,13 @@ def main() -> None:
     data = virtual({"test": given.scenes}, with_twins=True).split("test")
     pairs = twin_pairs(data)
     scorer = CosineScorer(EncodedVectors(MeanColour(), WorldSource(image_size=64), "mean colour"))
-    print(fine_markdown(measure(scorer, twin_groups(pairs), FineSettings("mean colour", "drawn twins", twins=pairs))))
+    print(
+        fine_markdown(
+            measure(
+                scorer, twin_groups(pairs), FineSettings("mean colour", "drawn twins", twins=pairs)
+            )
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,10 @@ def main() -> None:
     given = parser.parse_args()
     library = finereel.Library.open(given.library, model=given.model)
     report = library.add([given.folder])
-    print(f"{report.indexed} videos are new, {report.unchanged} were here, {report.failed} cannot be read")
+    print(
+        f"{report.indexed} videos are new, {report.unchanged} were here, {report.failed} cannot be "
+        "read"
+    )
     for hit in library.search(given.text, top=3):
         parts = ", ".join(f"{name} {value:.2f}" for name, value in hit.parts.items())
         print(f"{hit.score:6.2f}  {Path(hit.video).name} at {hit.best_frame:.1f} s  ({parts})")

@@ -1,7 +1,7 @@
 """Train a head on precomputed tokens of your videos, and see how it retrieves.
 
-The folder FEATURES holds .npz files with `ids` (N,) and `tokens` (N, F, P, E), patch tokens of any backbone; CAPTIONS is
-a CSV with the columns `video,caption`, where `video` is an id.
+The folder FEATURES holds .npz files with `ids` (N,) and `tokens` (N, F, P, E), patch tokens of any
+backbone; CAPTIONS is a CSV with the columns `video,caption`, where `video` is an id.
 
 python examples/train_on_features.py FEATURES CAPTIONS.csv runs/mine
 """
@@ -28,7 +28,10 @@ def main() -> None:
     finished = run(plan, given.out, RunOptions(annotations=given.captions, features=given.features))
     assert finished is not None  # of several processes, only the first one has the result
     recall = finished.record.results["text_to_video"]["fused"]["R@1"]
-    print(f"{given.head}: text-to-video R@1 {recall:.1f} on {finished.record.dataset.captions} test captions")
+    print(
+        f"{given.head}: text-to-video R@1 {recall:.1f} on {finished.record.dataset.captions} test "
+        "captions"
+    )
     print(f"the model is in {finished.folder}")
 
 

@@ -1,8 +1,10 @@
-"""Write a head of your own: the sentence against its best frame, in thirty lines, and let the contract look at it.
+"""Write a head of your own: the sentence against its best frame, in thirty lines, and let the
+contract look at it.
 
 python examples/write_a_head.py
 
-A head that should be there for every command is the same class in `finereel/models/heads/`, with one line in `HEADS`.
+A head that should be there for every command is the same class in `finereel/models/heads/`, with
+one line in `HEADS`.
 """
 
 from dataclasses import replace
@@ -52,7 +54,9 @@ def main() -> None:
     head = make_head(head_config("best_frame"), 8)
     random = torch.Generator().manual_seed(0)
     text = TextFeatures(
-        torch.randn(3, 8, generator=random), torch.randn(3, 5, 8, generator=random), torch.ones(3, 5, dtype=torch.bool)
+        torch.randn(3, 8, generator=random),
+        torch.randn(3, 5, 8, generator=random),
+        torch.ones(3, 5, dtype=torch.bool),
     )
     frames = torch.randn(2, 4, 8, generator=random)
     mask = torch.tensor([[True, True, True, True], [True, True, False, False]])

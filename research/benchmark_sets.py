@@ -1,7 +1,8 @@
 """Benchmarks: a data set with everything an experiment needs to train heads in minutes.
 
-On precomputed tokens the vision side is frozen (its tokens are the input); text tower, adapter, temporal encoder and
-head train, from towers of each seed's own. On pixels everything trains, on from a whole model.
+On precomputed tokens the vision side is frozen (its tokens are the input); text tower, adapter,
+temporal encoder and head train, from towers of each seed's own. On pixels everything trains, on
+from a whole model.
 """
 
 import json
@@ -40,10 +41,12 @@ class Benchmark:
 
     Attributes:
         data: The splits train, val and test, and their clips.
-        recipe: What every variant is trained by; a variant is this recipe with other model settings. Its warm-up trains
-            the towers that all variants of a seed share; without one, training goes on from a whole model.
+        recipe: What every variant is trained by; a variant is this recipe with other model
+            settings. Its warm-up trains the towers that all variants of a seed share; without one,
+            training goes on from a whole model.
         make: Makes the untrained model of a recipe.
-        validation: Groups of captions and negatives whose pair accuracy counts half when a model is chosen.
+        validation: Groups of captions and negatives whose pair accuracy counts half when a model is
+        chosen.
         other_captions: Captions of another domain, for the robustness of banks.
     """
 
@@ -61,9 +64,10 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class BenchmarkOptions:
-    """Where things are. features: folder of tokens; annotations: folder of annotation files; work: where a benchmark may keep
-    what it computes; debug: tiny and meaningless, to see that everything runs; negatives: files to test fine-grained
-    models on, by name."""
+    """Where things are. features: folder of tokens; annotations: folder of annotation files; work:
+    where a benchmark may keep what it computes; debug: tiny and meaningless, to see that everything
+    runs; negatives: files to test fine-grained models on, by name.
+    """
 
     work: Path
     features: Path | None = None
@@ -73,13 +77,15 @@ class BenchmarkOptions:
 
 
 def msrvtt_features(options: BenchmarkOptions) -> Benchmark:
-    """Real videos: precomputed tokens of MSR-VTT, all captions of the training videos, 1k-A test captions.
+    """Real videos: precomputed tokens of MSR-VTT, all captions of the training videos, 1k-A test
+    captions.
 
     `split.json` beside the tokens lists the videos of train, val and test that have tokens.
     """
     if options.features is None or options.annotations is None:
         raise DataError(
-            "the benchmark msrvtt-features needs --features (tokens and split.json) and --annotations (MSRVTT)"
+            "the benchmark msrvtt-features needs --features (tokens and split.json) and "
+            "--annotations (MSRVTT)"
         )
     store = FeatureStore(options.features)
     videos = json.loads((options.features / "split.json").read_text(encoding="utf-8"))
@@ -89,22 +95,29 @@ def msrvtt_features(options: BenchmarkOptions) -> Benchmark:
     test = data.split("test").only(videos["test"])
     tokenizer = _vocabulary(train, options.work / f"vocabulary-{train.hash}")
     dataset = Dataset("msrvtt-features", {"train": train, "val": val, "test": test}, data.protocol)
-    recipe = _on_tokens(24, WarmUp(steps=420, batch_size=512, lr=2e-3), steps=240, batch_size=128, dropout=0.3)
+    recipe = _on_tokens(
+        24, WarmUp(steps=420, batch_size=512, lr=2e-3), steps=240, batch_size=128, dropout=0.3
+    )
     return _shrunk(options.debug, _of_tokens(dataset, store, tokenizer, recipe))
 
 
 def reelworld_tokens(options: BenchmarkOptions) -> Benchmark:
     """Drawn videos: tokens of the bundled model's vision tower, unseen combinations in the test.
 
-    Every scene comes with its twins, which differ in one word: without them every head finds every clip.
+    Every scene comes with its twins, which differ in one word: without them every head finds every
+    clip.
     """
     data, model = _scenes(options), load(_BUNDLED)
     videos = [video for split in data.splits.values() for video in split.videos]
-    drawn = worlds.WorldSource(num_frames=model.num_frames)  # at the size the bundled model was trained for
+    drawn = worlds.WorldSource(
+        num_frames=model.num_frames
+    )  # at the size the bundled model was trained for
     store = cache_tokens(model, videos, drawn, options.work / f"reelworld-tokens-{len(videos)}")
     if model.tokenizer is None:
         raise DataError("the bundled model has no tokenizer; install the package again")
-    recipe = _on_tokens(32, WarmUp(steps=240, batch_size=256, lr=2e-3), steps=120, batch_size=64, dropout=0.0)
+    recipe = _on_tokens(
+        32, WarmUp(steps=240, batch_size=256, lr=2e-3), steps=120, batch_size=64, dropout=0.0
+    )
     made = _of_tokens(replace(data, name="reelworld-tokens"), store, model.tokenizer, recipe)
     return _shrunk(options.debug, replace(made, other_captions=_real_captions(options)))
 
@@ -153,7 +166,11 @@ def open_benchmark(name: str, options: BenchmarkOptions) -> Benchmark:
 
 def _scenes(options: BenchmarkOptions) -> Dataset:
     """Drawn scenes with their twins."""
-    sizes = {"train": 8, "val": 2, "test": 2} if options.debug else {"train": 600, "val": 50, "test": 100}
+    sizes = (
+        {"train": 8, "val": 2, "test": 2}
+        if options.debug
+        else {"train": 600, "val": 50, "test": 100}
+    )
     return worlds.virtual(sizes, with_twins=True)
 
 
@@ -170,7 +187,9 @@ def _vocabulary(train: Split, folder: Path) -> Tokenizer:
 def _real_captions(options: BenchmarkOptions) -> tuple[str, ...]:
     if options.annotations is None:
         return ()
-    return tuple(caption.text for caption in msrvtt.load(options.annotations).split("test").captions)
+    return tuple(
+        caption.text for caption in msrvtt.load(options.annotations).split("test").captions
+    )
 
 
 def _training(steps: int, lr: float) -> TrainingSettings:
@@ -178,8 +197,12 @@ def _training(steps: int, lr: float) -> TrainingSettings:
     return TrainingSettings(steps=steps, optim=optim, perturbation=Perturbation(samples=16))
 
 
-def _on_tokens(max_words: int, warm_up: WarmUp, steps: int, batch_size: int, dropout: float) -> PairRecipe:
-    """Towers of each seed's own, then a head on top of them; dropout: the share of words and frames left out."""
+def _on_tokens(
+    max_words: int, warm_up: WarmUp, steps: int, batch_size: int, dropout: float
+) -> PairRecipe:
+    """Towers of each seed's own, then a head on top of them; dropout: the share of words and frames
+    left out.
+    """
     return PairRecipe(
         name="tokens",
         data="msrvtt",
@@ -193,9 +216,15 @@ def _on_tokens(max_words: int, warm_up: WarmUp, steps: int, batch_size: int, dro
     )
 
 
-def _of_tokens(dataset: Dataset, store: FeatureStore, tokenizer: Tokenizer, recipe: PairRecipe) -> Benchmark:
-    recipe = replace(recipe, name=dataset.name, model=replace(recipe.model, max_frames=store.num_frames))
-    make = partial(token_model, geometry=token_geometry(recipe, store, tokenizer), tokenizer=tokenizer)
+def _of_tokens(
+    dataset: Dataset, store: FeatureStore, tokenizer: Tokenizer, recipe: PairRecipe
+) -> Benchmark:
+    recipe = replace(
+        recipe, name=dataset.name, model=replace(recipe.model, max_frames=store.num_frames)
+    )
+    make = partial(
+        token_model, geometry=token_geometry(recipe, store, tokenizer), tokenizer=tokenizer
+    )
     return Benchmark(TrainingData(dataset, store, {}), recipe, make)
 
 
@@ -203,7 +232,10 @@ def _shrunk(debug: bool, made: Benchmark) -> Benchmark:
     """The same benchmark with a handful of videos and steps."""
     if not debug:
         return made
-    few = {name: split.only(split.videos[:40]).first_captions(1) for name, split in made.dataset.splits.items()}
+    few = {
+        name: split.only(split.videos[:40]).first_captions(1)
+        for name, split in made.dataset.splits.items()
+    }
     recipe = replace(
         made.recipe,
         training=replace(made.recipe.training, steps=2),
@@ -211,4 +243,6 @@ def _shrunk(debug: bool, made: Benchmark) -> Benchmark:
         warm_up=made.recipe.warm_up and WarmUp(steps=2, batch_size=8, lr=1e-3),
         validations=1,
     )
-    return replace(made, data=replace(made.data, dataset=replace(made.dataset, splits=few)), recipe=recipe)
+    return replace(
+        made, data=replace(made.data, dataset=replace(made.dataset, splits=few)), recipe=recipe
+    )

@@ -10,7 +10,9 @@ _AVERAGED = 64
 
 
 class Remembered:
-    """A clip source that keeps in memory what it has read: for clips that are slow to make and come again."""
+    """A clip source that keeps in memory what it has read: for clips that are slow to make and come
+    again.
+    """
 
     def __init__(self, source: ClipSource) -> None:
         self._source = source
@@ -29,7 +31,9 @@ class Remembered:
         """The clips; only those that are new are read from the source."""
         new = [video for video in dict.fromkeys(videos) if video not in self._kept]
         clips = self._source.read(new)
-        self._kept |= {video: (clips.frames[row], clips.frame_mask[row]) for row, video in enumerate(new)}
+        self._kept |= {
+            video: (clips.frames[row], clips.frame_mask[row]) for row, video in enumerate(new)
+        }
         if not videos:
             return clips
         frames, masks = zip(*(self._kept[video] for video in videos), strict=True)
@@ -37,10 +41,11 @@ class Remembered:
 
 
 class OneClip:
-    """The average clip in place of every clip: whoever trains and is tested on it learns from texts alone.
+    """The average clip in place of every clip: whoever trains and is tested on it learns from texts
+    alone.
 
-    Args: source of tokens (V, F, N, E) or pictures (V, F, H, H, 3); videos: whose first 64 are averaged, over the real
-    frames of each place; a place that no clip fills is padding.
+    Args: source of tokens (V, F, N, E) or pictures (V, F, H, H, 3); videos: whose first 64 are
+    averaged, over the real frames of each place; a place that no clip fills is padding.
     """
 
     def __init__(self, source: ClipSource, videos: Sequence[str]) -> None:

@@ -1,7 +1,9 @@
-"""Carry out the fine-grained experiment: train every row of a head's table with every seed, test, write the page.
+"""Carry out the fine-grained experiment: train every row of a head's table with every seed, test,
+write the page.
 
-Three questions. Does training with negatives help on negatives it has not seen? Is it seen or memorised: how far does
-the same model get with the same texts against another clip? What does it cost in retrieval?
+Three questions. Does training with negatives help on negatives it has not seen? Is it seen or
+memorised: how far does the same model get with the same texts against another clip? What does it
+cost in retrieval?
 """
 
 from collections.abc import Callable, Mapping
@@ -33,8 +35,10 @@ OnDone = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class FineRequest:
-    """Which head and rows, where, with which seeds, in how many processes, and the command to print on the page.
-    weights: of the fine-grained loss, each a row more, see `fine_variants`."""
+    """Which head and rows, where, with which seeds, in how many processes, and the command to print
+    on the page.
+    weights: of the fine-grained loss, each a row more, see `fine_variants`.
+    """
 
     head: str
     benchmark: str
@@ -59,10 +63,17 @@ def run_fine(request: FineRequest, on_done: OnDone = lambda done, total: None) -
     rows = fine_results(request, on_done)
     fine = {row: [result.fine for result in found] for row, found in rows.items()}
     coarse = {row: [result.coarse for result in found] for row, found in rows.items()}
-    return fine_page(f"Fine-grained training of {request.head}: {request.benchmark}", request.command, fine, coarse)
+    return fine_page(
+        f"Fine-grained training of {request.head}: {request.benchmark}",
+        request.command,
+        fine,
+        coarse,
+    )
 
 
-def fine_results(request: FineRequest, on_done: OnDone = lambda done, total: None) -> dict[str, list[FineResult]]:
+def fine_results(
+    request: FineRequest, on_done: OnDone = lambda done, total: None
+) -> dict[str, list[FineResult]]:
     """Every row's results, a seed each; what is finished is read."""
     made = open_benchmark(request.benchmark, request.options)
     prepare_sets(made, request.options)
@@ -93,7 +104,8 @@ def result_of(job: Job) -> FineResult:
         towers_of(job)
         _measure(job, with_one_clip(made) if job.variant.blind else made, sets)
     return FineResult(
-        {name: load_fine_record(place) for name, place in places.items()}, load_record(folder / "test-coarse")
+        {name: load_fine_record(place) for name, place in places.items()},
+        load_record(folder / "test-coarse"),
     )
 
 
@@ -124,10 +136,15 @@ def _measure(job: Job, made: Benchmark, sets: Mapping[str, tuple[Group, ...]]) -
     model = train_variant(trained, job.variant, job.seed, work, towers)
     source, folder = source_for(made, model), folder_of(work, made, job.variant.name, job.seed)
     for name, groups in sets.items():
-        twins = twin_pairs(made.dataset.split("test")) if made.dataset.name.startswith("reelworld") else ()
+        twins = (
+            twin_pairs(made.dataset.split("test"))
+            if made.dataset.name.startswith("reelworld")
+            else ()
+        )
         settings = FineSettings(job.variant.name, name, twins=twins, reload_verified=True)
         save_fine_record(
-            measure(TowerScorer(model, source), groups, settings), folder / f"fine-{name.replace(' ', '-')}"
+            measure(TowerScorer(model, source), groups, settings),
+            folder / f"fine-{name.replace(' ', '-')}",
         )
     coarse = BenchmarkSettings(name=job.variant.name, training_seed=job.seed, reload_verified=True)
     save_record(evaluate(model, made.dataset, source, coarse), folder / "test-coarse")

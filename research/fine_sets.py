@@ -1,10 +1,12 @@
-"""Negatives of the fine-grained experiment: to train with, to choose by, and to test with, kept apart.
+"""Negatives of the fine-grained experiment: to train with, to choose by, and to test with, kept
+apart.
 
-Training and validation take the `training` side. A model is tested on the same side (`same generator`), on the other
-side, of which it has seen no pair (`disjoint generator`), and on the files that are named. On drawn scenes the two
-sides divide the vocabulary (`finereel.reelworld.contrasts`), on real captions all words
-(`finereel.finegrain.make.vocabulary_split`); there both sides are drawn from the captions by one rule, so that a file of another
-generator is the harder test.
+Training and validation take the `training` side. A model is tested on the same side (`same
+generator`), on the other side, of which it has seen no pair (`disjoint generator`), and on the
+files that are named. On drawn scenes the two sides divide the vocabulary
+(`finereel.reelworld.contrasts`), on real captions all words
+(`finereel.finegrain.make.vocabulary_split`); there both sides are drawn from the captions by one
+rule, so that a file of another generator is the harder test.
 """
 
 import os
@@ -45,19 +47,30 @@ def prepare_sets(benchmark: Benchmark, options: BenchmarkOptions) -> None:
                     _of_captions(benchmark.dataset.split(split), side, options)
 
 
-def with_negatives(benchmark: Benchmark, options: BenchmarkOptions, levels: tuple[str, ...]) -> Benchmark:
-    """The benchmark with training negatives of these levels (none: without), and groups to choose by."""
+def with_negatives(
+    benchmark: Benchmark, options: BenchmarkOptions, levels: tuple[str, ...]
+) -> Benchmark:
+    """The benchmark with training negatives of these levels (none: without), and groups to choose
+    by.
+    """
     negatives = None
     if levels:
         rows = _rows(benchmark, "train", "training", options)
         negatives = texts_of(row for row in rows if _level(row) in levels)
-        negatives.require((caption.video_id, caption.text) for caption in benchmark.dataset.split("train").captions)
+        negatives.require(
+            (caption.video_id, caption.text)
+            for caption in benchmark.dataset.split("train").captions
+        )
     validation = fine_groups(_rows(benchmark, "val", "training", options), _VALIDATION_CAPTIONS)
-    return replace(benchmark, data=replace(benchmark.data, negatives=negatives), validation=validation)
+    return replace(
+        benchmark, data=replace(benchmark.data, negatives=negatives), validation=validation
+    )
 
 
 def test_sets(benchmark: Benchmark, options: BenchmarkOptions) -> dict[str, tuple[Group, ...]]:
-    """What the models are tested on, by name. Raises DataError for a file that speaks of no test clip."""
+    """What the models are tested on, by name. Raises DataError for a file that speaks of no test
+    clip.
+    """
     found = {
         name: fine_groups(_rows(benchmark, "test", side, options))
         for name, side in ((SAME, _SIDES[0]), (DISJOINT, _SIDES[1]))
@@ -67,7 +80,10 @@ def test_sets(benchmark: Benchmark, options: BenchmarkOptions) -> dict[str, tupl
     for name, path in options.negatives:
         rows = [row for row in read_negatives(path, None, known) if row.video_id in videos]
         if not rows:
-            raise DataError(f"{path} has no negatives of the {len(videos)} test clips of {benchmark.dataset.name}")
+            raise DataError(
+                f"{path} has no negatives of the {len(videos)} test clips of "
+                f"{benchmark.dataset.name}"
+            )
         found[name] = groups_of(rows)
     return found
 
@@ -80,13 +96,16 @@ def _captions(benchmark: Benchmark, options: BenchmarkOptions) -> dict[str, Capt
 
 
 def fine_groups(rows: Iterable[Negative], most_captions: int | None = None) -> tuple[Group, ...]:
-    """Groups of one word's negatives, at most so many of a caption and part of speech, drawn; phrases are left out.
+    """Groups of one word's negatives, at most so many of a caption and part of speech, drawn;
+    phrases are left out.
 
     most_captions: an even share of the groups, where there are more.
     """
     words = [row for row in rows if _level(row) == "word"]
     groups = [
-        replace(group, negatives=tuple(Random(group.caption_id).sample(group.negatives, _PER_CAPTION)))
+        replace(
+            group, negatives=tuple(Random(group.caption_id).sample(group.negatives, _PER_CAPTION))
+        )
         if len(group.negatives) > _PER_CAPTION
         else group
         for group in groups_of(words)
@@ -100,7 +119,9 @@ def _level(row: Negative) -> str:
     return "phrase" if "+" in row.method else "word"
 
 
-def _rows(benchmark: Benchmark, split: str, side: Side, options: BenchmarkOptions) -> Iterator[Negative]:
+def _rows(
+    benchmark: Benchmark, split: str, side: Side, options: BenchmarkOptions
+) -> Iterator[Negative]:
     if _drawn(benchmark):
         return _of_scenes(benchmark.dataset.split(split), side)
     return _of_captions(benchmark.dataset.split(split), side, options)
@@ -114,7 +135,9 @@ def _of_scenes(split: Split, side: Side) -> Iterator[Negative]:
     for caption in _caption_rows(split):
         scene = scene_of(caption.video_id)
         if scene is None or captions(scene)[0] != caption.text:
-            raise DataError(f"{caption.video_id!r} is no drawn scene with the caption {caption.text!r}")
+            raise DataError(
+                f"{caption.video_id!r} is no drawn scene with the caption {caption.text!r}"
+            )
         yield from scene_negatives(caption, scene, side=side)
 
 

@@ -1,5 +1,6 @@
-"""What the fine-grained experiment compares: no negatives, negatives of words, of phrases, a prompt, all of it, and
-negatives without the video."""
+"""What the fine-grained experiment compares: no negatives, negatives of words, of phrases, a
+prompt, all of it, and negatives without the video.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -12,9 +13,10 @@ from research.variants import Variant
 
 @dataclass(frozen=True)
 class FineVariant(Variant):
-    """levels: of the training negatives, none for none. blind: with the average clip in place of every clip, in
-    training and in the test, so that all it can learn about negatives is which words they are made of. weight: of the
-    fine-grained loss."""
+    """levels: of the training negatives, none for none. blind: with the average clip in place of
+    every clip, in training and in the test, so that all it can learn about negatives is which words
+    they are made of. weight: of the fine-grained loss.
+    """
 
     levels: tuple[str, ...] = ()
     blind: bool = False
@@ -32,15 +34,22 @@ ROWS: dict[str, tuple[tuple[str, ...], FineConfig]] = {
     "+ textual prompt": (("word", "phrase"), FineConfig(text_prompts=4)),
     TEXT_ALONE: (("word",), FineConfig()),
 }
-"""Levels of the negatives, and what the fine score has of its own. `+ prompt` is the published method: a prompt without
-negatives has nothing to learn from. `text alone` is `+ word` without eyes: what of its gain can be memorised?"""
+"""Levels of the negatives, and what the fine score has of its own. `+ prompt` is the published
+method: a prompt without negatives has nothing to learn from. `text alone` is `+ word` without eyes:
+what of its gain can be memorised?
+"""
 HEADS = ("ucofia", "xclip", "clip4clip", "ts2net")
 
 
 def fine_variants(
-    benchmark: Benchmark, head: str, rows: tuple[str, ...] = tuple(ROWS), weights: tuple[float, ...] = ()
+    benchmark: Benchmark,
+    head: str,
+    rows: tuple[str, ...] = tuple(ROWS),
+    weights: tuple[float, ...] = (),
 ) -> dict[str, FineVariant]:
-    """The rows of one head's table. weights: `+ word` once more with each of these weights of the fine-grained loss."""
+    """The rows of one head's table. weights: `+ word` once more with each of these weights of the
+    fine-grained loss.
+    """
     named = {
         row: FineVariant(
             f"fine-{head}-{row.replace('+ ', '').replace(' ', '-')}",
@@ -51,10 +60,16 @@ def fine_variants(
         for row, (levels, fine) in ROWS.items()
         if row in rows
     }
-    return named | {f"{WORD}, weight {weight:g}": _weighted(benchmark, head, weight) for weight in weights}
+    return named | {
+        f"{WORD}, weight {weight:g}": _weighted(benchmark, head, weight) for weight in weights
+    }
 
 
 def _weighted(benchmark: Benchmark, head: str, weight: float) -> FineVariant:
     """The published weight is the row `+ word` itself, trained once."""
     (word,) = fine_variants(benchmark, head, (WORD,)).values()
-    return word if weight == word.weight else replace(word, name=f"{word.name}-{weight:g}", weight=weight)
+    return (
+        word
+        if weight == word.weight
+        else replace(word, name=f"{word.name}-{weight:g}", weight=weight)
+    )

@@ -23,7 +23,9 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Job:
-    """One variant of one seed on one benchmark, evaluated with one normalisation (or with learned weights)."""
+    """One variant of one seed on one benchmark, evaluated with one normalisation (or with learned
+    weights).
+    """
 
     benchmark: str
     options: BenchmarkOptions
@@ -46,12 +48,14 @@ def _benchmark(name: str, options: BenchmarkOptions) -> Benchmark:
 
 
 def record_of(job: Job) -> RunRecord:
-    """The record of a job: read where it exists, else the model is trained and evaluated on the test split."""
+    """The record of a job: read where it exists, else the model is trained and evaluated on the
+    test split.
+    """
     torch.set_num_threads(1)
     made = job.opened()
-    folder = folder_of(job.options.work, made, job.variant.name, job.seed) / f"test-{job.normalization}".replace(
-        " ", "-"
-    )
+    folder = folder_of(
+        job.options.work, made, job.variant.name, job.seed
+    ) / f"test-{job.normalization}".replace(" ", "-")
     if folder.exists():
         return load_record(folder)
     model, normalization = job.model(), job.normalization
@@ -75,8 +79,11 @@ def towers_of(job: Job) -> None:
     shared_towers(job.opened(), job.seed, job.options.work)
 
 
-def in_processes(work: Callable[[Job], Made], jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Made]]:
-    """`work` of every job as it is finished, each process on one thread; with one process, here and in order.
+def in_processes(
+    work: Callable[[Job], Made], jobs: Sequence[Job], processes: int
+) -> Iterator[tuple[Job, Made]]:
+    """`work` of every job as it is finished, each process on one thread; with one process, here and
+    in order.
 
     What ends one of them, or the caller, ends all: the others are asked to stop and save.
     """

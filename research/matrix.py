@@ -1,8 +1,9 @@
-"""(c) on a similarity matrix of a published model: normalisations where nothing is known but the scores.
+"""(c) on a similarity matrix of a published model: normalisations where nothing is known but the
+scores.
 
-Queries are split into halves. Each half is evaluated with settings and a bank from the other half only: a quarter is
-the bank and a quarter the validation while settings are chosen, then both are the bank. Transductive rows see all
-queries at their published settings.
+Queries are split into halves. Each half is evaluated with settings and a bank from the other half
+only: a quarter is the bank and a quarter the validation while settings are chosen, then both are
+the bank. Transductive rows see all queries at their published settings.
 """
 
 from collections.abc import Mapping
@@ -25,10 +26,14 @@ _SEED = 0
 
 
 def matrix_rows(scores: np.ndarray) -> dict[str, dict[str, QueryRanks]]:
-    """Ranks of every normalisation in both directions, of an (N, N) matrix in score units (cosines times 100) whose
-    diagonal is right. Raises DataError for another shape."""
+    """Ranks of every normalisation in both directions, of an (N, N) matrix in score units (cosines
+    times 100) whose diagonal is right. Raises DataError for another shape.
+    """
     if scores.ndim != 2 or scores.shape[0] != scores.shape[1] or len(scores) < 8:
-        raise DataError(f"expected a square matrix of at least 8 queries whose diagonal is right, got {scores.shape}")
+        raise DataError(
+            "expected a square matrix of at least 8 queries whose diagonal is right, got "
+            f"{scores.shape}"
+        )
     matrix = np.asarray(scores, dtype=np.float64)
     ways = {"text_to_video": _corrected(matrix), "video_to_text": _corrected(matrix.T)}
     names = ways["text_to_video"]
@@ -43,7 +48,9 @@ def _corrected(matrix: Float64[np.ndarray, "Q Q"]) -> dict[str, Float64[np.ndarr
         if method.needs_bank:
             rows[name] = _cross_fitted(matrix, method)
         else:
-            rows[name] = create(method.normalizer, direction=_DIRECTION, **method.fixed).apply(matrix)
+            rows[name] = create(method.normalizer, direction=_DIRECTION, **method.fixed).apply(
+                matrix
+            )
     return rows
 
 

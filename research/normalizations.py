@@ -1,5 +1,7 @@
-"""(c) and (d): what each normalisation gives the full model, and how robust a bank is to queries and videos it did not
-come from. Nothing is trained here but three weights; settings are chosen on validation."""
+"""(c) and (d): what each normalisation gives the full model, and how robust a bank is to queries
+and videos it did not come from. Nothing is trained here but three weights; settings are chosen on
+validation.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from finereel.evaluation.gallery import ScoredSplit, encode_split, encode_texts, score_encoded, score_pairs
+from finereel.evaluation.gallery import (
+    ScoredSplit,
+    encode_split,
+    encode_texts,
+    score_encoded,
+    score_pairs,
+)
 from finereel.evaluation.normalizing import NORMALIZATIONS, BankSettings, choose, fitting_data
 from finereel.evaluation.record import QueryRanks, query_ranks
 from finereel.evaluation.retrieval import EvaluationSettings, evaluate_scores
@@ -27,12 +35,15 @@ Parts = Mapping[str, np.ndarray]
 
 
 def learned_weights(validation: ScoredSplit, steps: int = 300) -> dict[str, float]:
-    """Weights of the granularities that minimise the contrastive loss (text to video) on a validation split.
+    """Weights of the granularities that minimise the contrastive loss (text to video) on a
+    validation split.
 
     The scale of the fused score is learned along and then divided out: the weights sum to one.
     """
     names = list(validation.scores)
-    parts = torch.stack([torch.from_numpy(np.asarray(validation.scores[name], dtype=np.float32)) for name in names])
+    parts = torch.stack(
+        [torch.from_numpy(np.asarray(validation.scores[name], dtype=np.float32)) for name in names]
+    )
     right = torch.from_numpy(validation.relation)
     logits = torch.tensor([validation.weights[name] for name in names]).log().requires_grad_()
     optimizer = torch.optim.Adam([logits], lr=0.05)
@@ -51,14 +62,19 @@ def with_learned_weights(model: RetrievalModel, benchmark: Benchmark) -> Retriev
     return model
 
 
-def robustness(model: RetrievalModel, benchmark: Benchmark, other: Sequence[str]) -> dict[str, dict[str, QueryRanks]]:
+def robustness(
+    model: RetrievalModel, benchmark: Benchmark, other: Sequence[str]
+) -> dict[str, dict[str, QueryRanks]]:
     """Text-to-video ranks under banks that fit more and less; other: captions of another domain.
 
-    `published`: strength 1 and temperature 1, nothing chosen; `fitted`: both chosen on validation, with that same bank.
-    `half the videos new`: the bank was fitted on half of the gallery, the others joined by one half-step each.
+    `published`: strength 1 and temperature 1, nothing chosen; `fitted`: both chosen on validation,
+    with that same bank. `half the videos new`: the bank was fitted on half of the gallery, the
+    others joined by one half-step each.
     """
     source = source_for(benchmark, model)
-    test, val = (encode_split(model, benchmark.dataset.split(name), source) for name in ("test", "val"))
+    test, val = (
+        encode_split(model, benchmark.dataset.split(name), source) for name in ("test", "val")
+    )
     scored, validation = score_encoded(model, test), score_encoded(model, val)
     own = [caption.text for caption in fitting_data(benchmark.dataset, "test", BANK).texts.captions]
     rows: dict[str, Parts] = {"none": scored.scores}
@@ -71,13 +87,17 @@ def robustness(model: RetrievalModel, benchmark: Benchmark, other: Sequence[str]
         rows[f"{name}, published"] = _Bias({}).of(on_test, scored.scores)
         rows[f"{name}, fitted"] = _Bias(chosen).of(on_test, scored.scores)
         if texts is own:
-            rows[f"{name}, fitted, half the videos new"] = _Bias(chosen, new_share=0.5).of(on_test, scored.scores)
+            rows[f"{name}, fitted, half the videos new"] = _Bias(chosen, new_share=0.5).of(
+                on_test, scored.scores
+            )
     return {name: _ranks(scored, parts) for name, parts in rows.items()}
 
 
 @dataclass(frozen=True)
 class _Bias:
-    """A Sinkhorn bias per granularity. new_share: the last of the gallery, which joined after the bank was fitted."""
+    """A Sinkhorn bias per granularity. new_share: the last of the gallery, which joined after the
+    bank was fitted.
+    """
 
     settings: Mapping[str, Any]
     new_share: float = 0.0
@@ -89,11 +109,17 @@ class _Bias:
         old = round(bank.shape[1] * (1 - self.new_share))
         fitted = Sinkhorn(**self.settings).fit(bank[:, :old])
         assert fitted.bias_ is not None
-        bias = np.concatenate([fitted.bias_, fitted.extend(bank[:, old:])]) if old < bank.shape[1] else fitted.bias_
+        bias = (
+            np.concatenate([fitted.bias_, fitted.extend(bank[:, old:])])
+            if old < bank.shape[1]
+            else fitted.bias_
+        )
         return np.asarray(fitted.strength * bias)
 
 
 def _ranks(scored: ScoredSplit, parts: Parts) -> dict[str, QueryRanks]:
     corrected = ScoredSplit(scored.split, parts, scored.weights, scored.coverage)
-    result = evaluate_scores(parts, scored.relation, EvaluationSettings(confidence=None, weights=scored.weights))
+    result = evaluate_scores(
+        parts, scored.relation, EvaluationSettings(confidence=None, weights=scored.weights)
+    )
     return {_DIRECTION: query_ranks(corrected, result)[_DIRECTION]}

@@ -1,4 +1,6 @@
-"""What the scripts in runs/ that carry out experiments share: options, the command on the page, and how they end."""
+"""What the scripts in runs/ that carry out experiments share: options, the command on the page, and
+how they end.
+"""
 
 import argparse
 import signal
@@ -21,16 +23,23 @@ OnDone = Callable[[int, int], None]
 
 
 def benchmark_parser(about: str, subject: str, choices: tuple[str, ...]) -> argparse.ArgumentParser:
-    """Options of every experiment. about: the script's docstring; subject: what is chosen first, among `choices`."""
+    """Options of every experiment. about: the script's docstring; subject: what is chosen first,
+    among `choices`.
+    """
     from research.benchmark_sets import BENCHMARKS
 
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(subject, choices=choices)
     parser.add_argument("--benchmark", choices=BENCHMARKS, default="reelworld-tokens")
     parser.add_argument("--features", type=Path, help="folder with tokens and split.json")
     parser.add_argument("--annotations", type=Path, help="folder with annotation files")
     parser.add_argument(
-        "--work", type=Path, default=Path("runs/out/experiments"), help="models and records of every run"
+        "--work",
+        type=Path,
+        default=Path("runs/out/experiments"),
+        help="models and records of every run",
     )
     parser.add_argument("--out", type=Path, help="folder for the page; printed where not given")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
@@ -39,21 +48,28 @@ def benchmark_parser(about: str, subject: str, choices: tuple[str, ...]) -> argp
     return parser
 
 
-def benchmark_options(given: argparse.Namespace, negatives: tuple[tuple[str, Path], ...] = ()) -> "BenchmarkOptions":
+def benchmark_options(
+    given: argparse.Namespace, negatives: tuple[tuple[str, Path], ...] = ()
+) -> "BenchmarkOptions":
     """The part of the options that the benchmark takes."""
     from research.benchmark_sets import BenchmarkOptions
 
     return BenchmarkOptions(given.work, given.features, given.annotations, given.debug, negatives)
 
 
-def typed_command(module: str, subject: str, given: argparse.Namespace, own: tuple[str, ...] = ()) -> str:
-    """What a reader types; folders stand by the names of their options. own: options of this script alone.
+def typed_command(
+    module: str, subject: str, given: argparse.Namespace, own: tuple[str, ...] = ()
+) -> str:
+    """What a reader types; folders stand by the names of their options. own: options of this script
+    alone.
 
-    >>> given = argparse.Namespace(benchmark="msrvtt-features", features=Path("x"), annotations=None, seeds=[1, 2])
+    >>> given = argparse.Namespace(benchmark="tokens", features=Path("x"), annotations=None, seeds=[1, 2])
     >>> typed_command("research.scripts.experiment", "peers", given)
-    'python -m research.scripts.experiment peers --benchmark msrvtt-features --features FEATURES --seeds 1 2 --out docs/results'
+    'python -m research.scripts.experiment peers --benchmark tokens --features FEATURES --seeds 1 2 --out docs/results'
     """
-    folders = [f"--{name} {name.upper()}" for name in ("features", "annotations") if getattr(given, name)]
+    folders = [
+        f"--{name} {name.upper()}" for name in ("features", "annotations") if getattr(given, name)
+    ]
     seeds = " ".join(map(str, given.seeds))
     return " ".join(
         [
@@ -70,10 +86,11 @@ def typed_command(module: str, subject: str, given: argparse.Namespace, own: tup
 
 
 def carry_out(title: str, out: Path | None, name: str, work: Callable[[OnDone], str]) -> None:
-    """Run an experiment under a bar; its page goes to `out`/`name`.md, or to stdout without a folder.
+    """Run an experiment under a bar; its page goes to `out`/`name`.md, or to stdout without a
+    folder.
 
-    Ends the process where it is stopped (128 + the signal's number) or where a user's mistake ends it (1), with one
-    message.
+    Ends the process where it is stopped (128 + the signal's number) or where a user's mistake ends
+    it (1), with one message.
     """
     from finereel.io.signals import Stopped
 

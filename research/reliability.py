@@ -1,4 +1,6 @@
-"""Runs every attack and prints the scoreboard: `python -m research.reliability [--short] [--only NAME ...]`."""
+"""Runs every attack and prints the scoreboard: `python -m research.reliability [--short] [--only
+NAME ...]`.
+"""
 
 import argparse
 import sys
@@ -31,8 +33,12 @@ ATTACKS: dict[str, tuple[Attack, int, int]] = {
 def main() -> int:
     """Run the attacks; the exit status is 1 when anything happened that must never happen."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true", help="a small number of inputs of every kind, in minutes")
-    parser.add_argument("--only", nargs="+", choices=sorted(ATTACKS), default=sorted(ATTACKS), metavar="NAME")
+    parser.add_argument(
+        "--short", action="store_true", help="a small number of inputs of every kind, in minutes"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=sorted(ATTACKS), default=sorted(ATTACKS), metavar="NAME"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="also write the scoreboard to this Markdown file")
     options = parser.parse_args()
@@ -61,7 +67,9 @@ def scoreboard(results: list[Result]) -> str:
     | kill -9 at a write of add | 100 | committed clips lost | 0 |
     """
     lines = ["| tried | number | must never happen | happened |", "|---|---:|---|---:|"]
-    lines += [f"| {line.name} | {line.tried:,} | {line.never} | {line.failed:,} |" for line in results]
+    lines += [
+        f"| {line.name} | {line.tried:,} | {line.never} | {line.failed:,} |" for line in results
+    ]
     lines += [f"\n{line.name}: {', '.join(line.failures)}" for line in results if line.failures]
     return "\n".join(lines)
 

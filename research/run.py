@@ -1,4 +1,6 @@
-"""Carry out an experiment: towers first, then every variant and seed, then the page. What is finished is not redone."""
+"""Carry out an experiment: towers first, then every variant and seed, then the page. What is
+finished is not redone.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +21,9 @@ _OTHER_CAPTIONS = 1500
 
 @dataclass(frozen=True)
 class ExperimentRequest:
-    """Which experiment, where, with which seeds, in how many processes, and the command to print on the page."""
+    """Which experiment, where, with which seeds, in how many processes, and the command to print on
+    the page.
+    """
 
     experiment: str
     benchmark: str
@@ -30,22 +34,32 @@ class ExperimentRequest:
 
     def jobs(self, variants: Sequence[Variant], normalization: str = "none") -> list[Job]:
         """Every variant of every seed."""
-        return [Job(self.benchmark, self.options, v, seed, normalization) for v in variants for seed in self.seeds]
+        return [
+            Job(self.benchmark, self.options, v, seed, normalization)
+            for v in variants
+            for seed in self.seeds
+        ]
 
 
 def run_experiment(request: ExperimentRequest, on_done: OnDone = lambda done, total: None) -> str:
     """The experiment's page as Markdown; on_done(runs finished, runs in all)."""
     if request.experiment not in EXPERIMENTS:
         raise unknown_name("experiment", request.experiment, EXPERIMENTS)
-    return EXPERIMENTS[request.experiment](request, open_benchmark(request.benchmark, request.options), on_done)
+    return EXPERIMENTS[request.experiment](
+        request, open_benchmark(request.benchmark, request.options), on_done
+    )
 
 
 def _trained(request: ExperimentRequest, made: Benchmark, on_done: OnDone) -> str:
     """An experiment of trained variants: one row each."""
     plan = TRAINED[request.experiment](made)
     records = _records(request, made, request.jobs(plan.variants), on_done)
-    about = About(f"{plan.title}: {made.dataset.name}", plan.question, request.command, plan.reference)
-    return _page(about, {v.name: [records[job] for job in request.jobs([v])] for v in plan.variants})
+    about = About(
+        f"{plan.title}: {made.dataset.name}", plan.question, request.command, plan.reference
+    )
+    return _page(
+        about, {v.name: [records[job] for job in request.jobs([v])] for v in plan.variants}
+    )
 
 
 def _normalization(request: ExperimentRequest, made: Benchmark, on_done: OnDone) -> str:
@@ -53,9 +67,12 @@ def _normalization(request: ExperimentRequest, made: Benchmark, on_done: OnDone)
     jobs = {name: request.jobs([reference(made)], name) for name in (*NAMES, LEARNED)}
     records = _records(request, made, [job for found in jobs.values() for job in found], on_done)
     question = (
-        "What does each normalisation give, settings chosen on validation? `transductive` and `dsl` see the other "
+        "What does each normalisation give, settings chosen on validation? `transductive` "
+        "and `dsl` see the other "
     )
-    about = About(f"Normalisation: {made.dataset.name}", question + "test queries.", request.command, "none")
+    about = About(
+        f"Normalisation: {made.dataset.name}", question + "test queries.", request.command, "none"
+    )
     return _page(about, {name: [records[job] for job in found] for name, found in jobs.items()})
 
 
@@ -67,7 +84,10 @@ def _robustness(request: ExperimentRequest, made: Benchmark, on_done: OnDone) ->
     for job in jobs:
         for name, found in robustness(job.model(), made, _other_captions(made)).items():
             rows.setdefault(name, []).append(found)
-    question = "Does a Sinkhorn bank survive captions of another domain, and videos that came after it was fitted?"
+    question = (
+        "Does a Sinkhorn bank survive captions of another domain, and videos that came "
+        "after it was fitted?"
+    )
     about = About(f"Robustness of the bank: {made.dataset.name}", question, request.command, "none")
     protocols = ("none", "bank of the captions that a row names")
     return page(about, rows, run_card([records[job] for job in jobs], protocols))
@@ -80,9 +100,12 @@ EXPERIMENTS: dict[str, Callable[[ExperimentRequest, Benchmark, OnDone], str]] = 
 }
 
 
-def _records(request: ExperimentRequest, made: Benchmark, jobs: Sequence[Job], on_done: OnDone) -> dict[Job, RunRecord]:
-    """The record of every job. Towers come first, and raw scores before normalised ones, so that no two processes train
-    the same model."""
+def _records(
+    request: ExperimentRequest, made: Benchmark, jobs: Sequence[Job], on_done: OnDone
+) -> dict[Job, RunRecord]:
+    """The record of every job. Towers come first, and raw scores before normalised ones, so that no
+    two processes train the same model.
+    """
     for _ in in_processes(towers_of, request.jobs([reference(made)]), request.processes):
         pass
     raw = [job for job in jobs if job.normalization == "none"]
@@ -100,9 +123,13 @@ def _page(about: About, records: dict[str, list[RunRecord]]) -> str:
 
 
 def _other_captions(made: Benchmark) -> list[str]:
-    """Captions of another domain: of drawn scenes for real videos, of real videos for drawn ones."""
+    """Captions of another domain: of drawn scenes for real videos, of real videos for drawn
+    ones.
+    """
     if made.other_captions:
         return list(made.other_captions[:_OTHER_CAPTIONS])
     if made.dataset.name.startswith("reelworld"):
-        raise DataError("the robustness of drawn videos needs captions of real ones: give --annotations")
+        raise DataError(
+            "the robustness of drawn videos needs captions of real ones: give --annotations"
+        )
     return [captions(sample_scene(number, "train"))[0] for number in range(_OTHER_CAPTIONS)]

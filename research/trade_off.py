@@ -1,4 +1,6 @@
-"""What fine-grained training gives and what it costs, as a picture: one point per weight of its loss."""
+"""What fine-grained training gives and what it costs, as a picture: one point per weight of its
+loss.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,12 +31,16 @@ def reciprocal(seeds: Sequence[FineResult], name: str) -> Point:
 
 
 def draw_trade_off(rows: Mapping[str, Sequence[FineResult]], path: Path) -> None:
-    """MRR of every test set against R@1, a cross with its intervals for every row, joined in the order of the rows."""
+    """MRR of every test set against R@1, a cross with its intervals for every row, joined in the
+    order of the rows.
+    """
     from matplotlib.figure import Figure
 
     sets = list(next(iter(rows.values()))[0].fine)
     figure = Figure(figsize=(5.2 * len(sets), 4.4))
-    for axes, name in zip(figure.subplots(1, len(sets), sharex=True, squeeze=False)[0], sets, strict=True):
+    for axes, name in zip(
+        figure.subplots(1, len(sets), sharex=True, squeeze=False)[0], sets, strict=True
+    ):
         across = [recall(seeds) for seeds in rows.values()]
         up = [reciprocal(seeds, name) for seeds in rows.values()]
         axes.errorbar(
@@ -48,7 +54,13 @@ def draw_trade_off(rows: Mapping[str, Sequence[FineResult]], path: Path) -> None
         )
         for number, (row, (x, _, _), (y, _, _)) in enumerate(zip(rows, across, up, strict=True)):
             place = (5, 5 if number % 2 else -11)  # neighbours on the curve may lie close together
-            axes.annotate(row.removeprefix("+ word, "), (x, y), textcoords="offset points", xytext=place, fontsize=8)
+            axes.annotate(
+                row.removeprefix("+ word, "),
+                (x, y),
+                textcoords="offset points",
+                xytext=place,
+                fontsize=8,
+            )
         axes.set_title(name)
         axes.set_xlabel("R@1, text to video (%)")
         axes.set_ylabel("MRR of the caption among its negatives")

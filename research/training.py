@@ -1,4 +1,6 @@
-"""Train one variant on a benchmark from the towers of its seed: the benchmark's recipe with the variant's model settings."""
+"""Train one variant on a benchmark from the towers of its seed: the benchmark's recipe with the
+variant's model settings.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,17 +27,26 @@ OnStep = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class FineValidator:
-    """Selection score of fine-grained training: the mean of retrieval's and of the pair accuracy on `groups`."""
+    """Selection score of fine-grained training: the mean of retrieval's and of the pair accuracy on
+    `groups`.
+    """
 
     retrieval: RetrievalValidator
     groups: tuple[Group, ...]
 
     def __call__(self, model: RetrievalModel) -> Validation:
         coarse = self.retrieval(model)
-        scores = score_groups(TowerScorer(model, self.retrieval.source), self.groups, FineSettings(wrong_video=False))
+        scores = score_groups(
+            TowerScorer(model, self.retrieval.source), self.groups, FineSettings(wrong_video=False)
+        )
         found = point_metrics(group_ranks(scores.granularities[FUSED], scores.sizes), scores.sizes)
         accuracy = found["pair_accuracy"]
-        return Validation((coarse.score + accuracy) / 2, {**coarse.metrics, "pair accuracy": accuracy}, None, "val")
+        return Validation(
+            (coarse.score + accuracy) / 2,
+            {**coarse.metrics, "pair accuracy": accuracy},
+            None,
+            "val",
+        )
 
 
 def source_for(benchmark: Benchmark, model: RetrievalModel) -> ClipSource:
@@ -54,7 +65,13 @@ def shared_towers(
         return None
     phase = _phase(benchmark, Variant("towers", benchmark.recipe.model), seed)
     torch.manual_seed(seed)
-    return train_towers(phase, phase.make(phase.recipe), folder_of(work, benchmark, "towers", seed), Shard(), on_step)
+    return train_towers(
+        phase,
+        phase.make(phase.recipe),
+        folder_of(work, benchmark, "towers", seed),
+        Shard(),
+        on_step,
+    )
 
 
 def train_variant(
@@ -64,14 +81,18 @@ def train_variant(
     work: Path,
     towers: RetrievalModel | None = None,
 ) -> RetrievalModel:
-    """A variant trained from the seed's towers; the best model by validation. Goes on where it was stopped."""
+    """A variant trained from the seed's towers; the best model by validation. Goes on where it was
+    stopped.
+    """
     towers = towers or shared_towers(benchmark, seed, work)
     phase = _phase(benchmark, variant, seed)
     torch.manual_seed(seed)
     model = phase.make(phase.recipe)
     if towers is not None:
         start_from(model, towers)
-    return phase.train(model, folder_of(work, benchmark, variant.name, seed), Shard(), lambda progress: None)
+    return phase.train(
+        model, folder_of(work, benchmark, variant.name, seed), Shard(), lambda progress: None
+    )
 
 
 def folder_of(work: Path, benchmark: Benchmark, name: str, seed: int) -> Path:
@@ -90,5 +111,7 @@ def _phase(benchmark: Benchmark, variant: Variant, seed: int) -> TrainingPhase:
     )
     source = FewerFrames(benchmark.data.source, variant.config.max_frames)
     retrieval = RetrievalValidator(benchmark.dataset.split("val"), source)
-    validator = FineValidator(retrieval, benchmark.validation) if benchmark.validation else retrieval
+    validator = (
+        FineValidator(retrieval, benchmark.validation) if benchmark.validation else retrieval
+    )
     return TrainingPhase(recipe, replace(benchmark.data, source=source), validator, benchmark.make)

@@ -11,7 +11,9 @@ from research.benchmark_sets import Benchmark
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of a table. name: of the folder and the row; config: everything about the model but its towers."""
+    """One row of a table. name: of the folder and the row; config: everything about the model but
+    its towers.
+    """
 
     name: str
     config: ModelConfig = field(hash=False)
@@ -19,7 +21,9 @@ class Variant:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A table: its title, the question it answers, its variants, and the row the others are compared with."""
+    """A table: its title, the question it answers, its variants, and the row the others are
+    compared with.
+    """
 
     title: str
     question: str
@@ -28,8 +32,9 @@ class Experiment:
 
 
 REFERENCE = "ucofia"
-"""The full model: three granularities, ISA, 3 patches and CLS of every frame, temporal transformer. Its runs serve
-every experiment that contains it."""
+"""The full model: three granularities, ISA, 3 patches and CLS of every frame, temporal transformer.
+Its runs serve every experiment that contains it.
+"""
 
 _GRAINS = {
     "video-sentence": ("video_sentence",),
@@ -57,40 +62,62 @@ def reference(benchmark: Benchmark) -> Variant:
 def granularity(benchmark: Benchmark) -> Experiment:
     """(a) What each finer grain adds."""
     rows = tuple(
-        Variant(name, with_head(benchmark.recipe, "ucofia", weights={grain: 1 / len(grains) for grain in grains}))
+        Variant(
+            name,
+            with_head(
+                benchmark.recipe, "ucofia", weights={grain: 1 / len(grains) for grain in grains}
+            ),
+        )
         for name, grains in _GRAINS.items()
     )
-    return Experiment("Granularity", "Does each finer grain add to the coarser ones?", rows, "video-sentence")
+    return Experiment(
+        "Granularity", "Does each finer grain add to the coarser ones?", rows, "video-sentence"
+    )
 
 
 def aggregation(benchmark: Benchmark) -> Experiment:
     """(b) Interactive similarity aggregation against simpler ones."""
     rows = tuple(
-        Variant(f"agg-{name}", with_head(benchmark.recipe, "ucofia", aggregation=name)) for name in _AGGREGATIONS
+        Variant(f"agg-{name}", with_head(benchmark.recipe, "ucofia", aggregation=name))
+        for name in _AGGREGATIONS
     )
     return Experiment(
-        "Aggregation", "Is ISA better than mean, softmax, max or attention?", (*rows, reference(benchmark)), REFERENCE
+        "Aggregation",
+        "Is ISA better than mean, softmax, max or attention?",
+        (*rows, reference(benchmark)),
+        REFERENCE,
     )
 
 
 def peers(benchmark: Benchmark) -> Experiment:
     """(e) The published heads side by side, all with their bugs corrected."""
-    rows = tuple(Variant(name, with_head(benchmark.recipe, **settings)) for name, settings in _PEERS.items())
+    rows = tuple(
+        Variant(name, with_head(benchmark.recipe, **settings)) for name, settings in _PEERS.items()
+    )
     return Experiment(
-        "Peers", "Which head retrieves best on the same towers and pairs?", (*rows, reference(benchmark)), REFERENCE
+        "Peers",
+        "Which head retrieves best on the same towers and pairs?",
+        (*rows, reference(benchmark)),
+        REFERENCE,
     )
 
 
 def sizes(benchmark: Benchmark) -> Experiment:
     """(f) How many patches of a frame, and how many frames."""
     patches = tuple(
-        Variant(f"{k} patch{'es' * (k > 1)}", with_head(benchmark.recipe, "ucofia", patches_per_frame=k))
+        Variant(
+            f"{k} patch{'es' * (k > 1)}", with_head(benchmark.recipe, "ucofia", patches_per_frame=k)
+        )
         for k in (1, 6)
     )
     few = max(1, benchmark.recipe.model.max_frames // 3)
-    frames = Variant(f"{few} frame{'s' * (few > 1)}", with_head(benchmark.recipe, "ucofia", max_frames=few))
+    frames = Variant(
+        f"{few} frame{'s' * (few > 1)}", with_head(benchmark.recipe, "ucofia", max_frames=few)
+    )
     rows = (*patches, frames, reference(benchmark))
-    return Experiment("Patches and frames", "Do more patches and more frames help?", rows, REFERENCE)
+    return Experiment(
+        "Patches and frames", "Do more patches and more frames help?", rows, REFERENCE
+    )
 
 
 EXPERIMENTS: dict[str, Callable[[Benchmark], Experiment]] = {

@@ -1,4 +1,6 @@
-"""What every test shares: how long Hypothesis may think, which tests run where, and that no parity check is skipped."""
+"""What every test shares: how long Hypothesis may think, which tests run where, and that no parity
+check is skipped.
+"""
 
 import os
 import signal
@@ -10,18 +12,25 @@ from hypothesis import settings
 
 from places import FIXTURES
 
-# A shell that starts tests in the background has them ignore Ctrl-C, and so would every process they start.
+# A shell that starts tests in the background has them ignore Ctrl-C, and so would every process
+# they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Timings on a shared machine say nothing about the code.
 settings.register_profile("finereel", deadline=None)
 settings.load_profile("finereel")
 
-PARITY = ("tests/models/published/", "tests/training/test_golden.py", "tests/training/test_bert_adam.py")
+PARITY = (
+    "tests/models/published/",
+    "tests/training/test_golden.py",
+    "tests/training/test_bert_adam.py",
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Slow tests run when CI is set; checks of the full golden arrays are collected where those arrays are."""
+    """Slow tests run when CI is set; checks of the full golden arrays are collected where those
+    arrays are.
+    """
     if not FIXTURES.is_dir():
         absent = [item for item in items if item.get_closest_marker("fixtures")]
         items[:] = [item for item in items if item not in absent]
@@ -34,7 +43,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: Any
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A parity check that is skipped fails: it would be missed by nobody."""
     report = yield
     if report.skipped and item.nodeid.startswith(PARITY) and not item.get_closest_marker("slow"):

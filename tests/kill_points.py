@@ -1,4 +1,6 @@
-"""Processes that are killed (SIGKILL) at a chosen write of the library: before it, in its middle, or after it."""
+"""Processes that are killed (SIGKILL) at a chosen write of the library: before it, in its middle,
+or after it.
+"""
 
 import multiprocessing
 import os
@@ -12,8 +14,8 @@ from finereel.index.store import ClipStore
 from finereel.library import Library
 from index.doubles import ToyModel, ToySource
 
-# A server process imports everything once and forks a real process for every kill. It never opens a table itself, so no
-# operation of lancedb's threads can be in flight when it forks.
+# A server process imports everything once and forks a real process for every kill. It never opens a
+# table itself, so no operation of lancedb's threads can be in flight when it forks.
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(["finereel.library", "index.doubles", "kill_points"])
 
@@ -70,7 +72,9 @@ def _add(library: Path, videos: Path, fatal: int, out: Any) -> None:
 
 
 def add_and_kill(library: Path, videos: Path, fatal: int) -> int | None:
-    """Index in a process that is killed at its write point `fatal`; the number of points when it comes to its end."""
+    """Index in a process that is killed at its write point `fatal`; the number of points when it
+    comes to its end.
+    """
     receiver, sender = FORK.Pipe(duplex=False)
     child = FORK.Process(target=_add, args=(library, videos, fatal, sender))
     child.start()

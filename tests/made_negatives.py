@@ -5,14 +5,30 @@ from finereel.finegrain.types import Change, Negative
 
 
 def swap(
-    caption: str, source: str, replacement: str, *, video: str = "v", pos: Change = "noun", number: int = 0
+    caption: str,
+    source: str,
+    replacement: str,
+    *,
+    video: str = "v",
+    pos: Change = "noun",
+    number: int = 0,
 ) -> Negative:
     """The caption with the first `source` replaced; the caption's id is its video's."""
     start = caption.index(source)
     end = start + len(source)
     negative = caption[:start] + replacement + caption[end:]
     return Negative(
-        f"{video}/{pos}/{number}", video, f"{video}#0", caption, negative, pos, start, end, source, replacement, "hand"
+        f"{video}/{pos}/{number}",
+        video,
+        f"{video}#0",
+        caption,
+        negative,
+        pos,
+        start,
+        end,
+        source,
+        replacement,
+        "hand",
     )
 
 

@@ -1,7 +1,8 @@
-"""Where tests find things: this checkout, the small golden arrays in it, and the larger material that may lie beside it.
+"""Where tests find things: this checkout, the small golden arrays in it, and the larger material
+that may lie beside it.
 
-FINEREEL_FIXTURES names the folder of the full golden arrays, FINEREEL_DATA that of real videos and annotations. Without
-them the tests look beside the checkout, and skip what they do not find.
+FINEREEL_FIXTURES names the folder of the full golden arrays, FINEREEL_DATA that of real videos and
+annotations. Without them the tests look beside the checkout, and skip what they do not find.
 """
 
 import os

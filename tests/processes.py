@@ -1,4 +1,6 @@
-"""Work done by several gloo processes, forks of the one that asks: everything is loaded, so they cost little."""
+"""Work done by several gloo processes, forks of the one that asks: everything is loaded, so they
+cost little.
+"""
 
 import multiprocessing
 import os
@@ -18,9 +20,14 @@ Work = Callable[[Shard], Any]
 
 
 def run(world: int, work: Work, folder: Path) -> list[Any]:
-    """What `work` returns in each of `world` processes, by rank; the first failure is raised here."""
+    """What `work` returns in each of `world` processes, by rank; the first failure is
+    raised here.
+    """
     context = multiprocessing.get_context("fork")
-    children = [context.Process(target=_child, args=(Shard(rank, world), work, folder)) for rank in range(world)]
+    children = [
+        context.Process(target=_child, args=(Shard(rank, world), work, folder))
+        for rank in range(world)
+    ]
     for child in children:
         child.start()
     for child in children:

@@ -1,4 +1,6 @@
-"""For slow references of heads: one text and one clip at a time, in double precision, only the entries that exist."""
+"""For slow references of heads: one text and one clip at a time, in double precision, only the
+entries that exist.
+"""
 
 import math
 from collections.abc import Callable
@@ -31,14 +33,19 @@ def real(mask: np.ndarray, published: bool = False) -> list[int]:
     return [place for place in range(len(mask)) if published or mask[place]]
 
 
-def assert_head_agrees(name: str, reference: Reference, amount: float = 0.1, **settings: Any) -> None:
+def assert_head_agrees(
+    name: str, reference: Reference, amount: float = 0.1, **settings: Any
+) -> None:
     """Every granularity of a jittered head, for every pair of 5 texts and 4 clips."""
     head = make_head(head_config(name, max_words=WORDS, max_frames=FRAMES, **settings), DIM)
     jitter(head, amount=amount)
     head = head.double().eval()
     text, video = random_text(5).to(torch.float64), random_video(4).to(torch.float64)
     video = replace(
-        video, contextual=torch.randn(video.frames.shape, generator=torch.Generator().manual_seed(4)).double()
+        video,
+        contextual=torch.randn(
+            video.frames.shape, generator=torch.Generator().manual_seed(4)
+        ).double(),
     )
     with torch.no_grad():
         scores = head.score(text, video, torch.tensor(SCALE, dtype=torch.float64))
@@ -52,4 +59,6 @@ def assert_head_agrees(name: str, reference: Reference, amount: float = 0.1, **s
             wanted = reference(state, *sides)
             assert list(scores.parts) == list(wanted)
             for part, value in wanted.items():
-                assert scores.parts[part][t, v].item() == pytest.approx(value, rel=1e-8, abs=1e-10), (part, t, v)
+                assert scores.parts[part][t, v].item() == pytest.approx(
+                    value, rel=1e-8, abs=1e-10
+                ), (part, t, v)

@@ -1,4 +1,6 @@
-"""Settings travel as JSON and back; what does not fit is refused by name; fingerprints tell parts apart."""
+"""Settings travel as JSON and back; what does not fit is refused by name; fingerprints tell parts
+apart.
+"""
 
 import json
 from dataclasses import replace
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 from finereel.config import ModelConfig, fingerprint, from_dict, to_dict
 from finereel.errors import ConfigError
 
-# Drawn as plain values and built in the test: the type checks of the tests use `random`, which strategies may not.
+# Drawn as plain values and built in the test: the type checks of the tests use `random`, which
+# strategies may not.
 settings = st.fixed_dictionaries(
     {
         "max_words": st.integers(1, 100),
@@ -19,7 +22,9 @@ settings = st.fixed_dictionaries(
         "shifted_blocks": st.lists(st.integers(0, 30), max_size=4).map(tuple),
         "temporal": st.sampled_from(["meanP", "seqLSTM", "seqTransf", "tokenTransf"]),
         "patches_per_frame": st.integers(1, 9),
-        "weights": st.dictionaries(st.text(min_size=1, max_size=5), st.floats(0, 1), min_size=1, max_size=4),
+        "weights": st.dictionaries(
+            st.text(min_size=1, max_size=5), st.floats(0, 1), min_size=1, max_size=4
+        ),
         "mask_padding": st.booleans(),
         "interaction": st.sampled_from(["wti", "ti", "dp"]),
         "scaled_evaluation": st.booleans(),
@@ -50,7 +55,9 @@ def test_refusals_name_the_setting(values: dict[str, Any], message: str) -> None
 
 
 def test_later_settings_leave_old_fingerprints_alone() -> None:
-    """Models made before a setting existed keep their description; a value of it that matters is part of a new one."""
+    """Models made before a setting existed keep their description; a value of it that matters is
+    part of a new one.
+    """
     assert not {"interaction", "scaled_evaluation"} & set(to_dict(ModelConfig()))
     changed = [ModelConfig(interaction="ti"), ModelConfig(scaled_evaluation=False), ModelConfig()]
     assert len({fingerprint(to_dict(config)) for config in changed}) == 3
@@ -71,7 +78,9 @@ def test_fingerprint_changes_with_any_part(parts: list[bytes], place: int, other
 
 def test_fingerprint_knows_where_a_part_ends() -> None:
     assert fingerprint(b"ab", b"c") != fingerprint(b"a", b"bc")
-    assert fingerprint(to_dict(ModelConfig())) != fingerprint(to_dict(replace(ModelConfig(), aggregation="max")))
+    assert fingerprint(to_dict(ModelConfig())) != fingerprint(
+        to_dict(replace(ModelConfig(), aggregation="max"))
+    )
 
 
 def test_fingerprint_ignores_the_order_of_keys() -> None:

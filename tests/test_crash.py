@@ -1,4 +1,6 @@
-"""`kill -9` while indexing, and damaged files: committed clips stay, none doubles, no library is silently empty."""
+"""`kill -9` while indexing, and damaged files: committed clips stay, none doubles, no library is
+silently empty.
+"""
 
 import json
 import multiprocessing
@@ -25,8 +27,8 @@ KILLS = 20
 FILES = 24
 QUERIES = ("dog3", "cat11", "dog20 cat2", "nothing")
 
-# A server process imports everything once and forks a real process for every kill. It never opens a table itself, so no
-# operation of lancedb's threads can be in flight when it forks.
+# A server process imports everything once and forks a real process for every kill. It never opens a
+# table itself, so no operation of lancedb's threads can be in flight when it forks.
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(["finereel.library", "index.doubles"])
 
@@ -42,7 +44,9 @@ class SlowModel(ToyModel):
 
 
 def _small(pixels: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(pixels[:, :: max(1, pixels.shape[1] // 8), :: max(1, pixels.shape[2] // 8)][:, :8, :8])
+    return np.ascontiguousarray(
+        pixels[:, :: max(1, pixels.shape[1] // 8), :: max(1, pixels.shape[2] // 8)][:, :8, :8]
+    )
 
 
 def _index(started: Connection, library: Path, videos: Path, real: bool) -> None:
@@ -52,8 +56,12 @@ def _index(started: Connection, library: Path, videos: Path, real: bool) -> None
     opened.add([videos], settings=AddSettings(commit_clips=1))
 
 
-def _run_and_kill(library: Path, videos: Path, delay: float = 0.0, real: bool = False, commits: int = 0) -> bool:
-    """Index in a child; kill it after `delay` seconds, or once the table has had `commits`. Whether it came in time."""
+def _run_and_kill(
+    library: Path, videos: Path, delay: float = 0.0, real: bool = False, commits: int = 0
+) -> bool:
+    """Index in a child; kill it after `delay` seconds, or once the table has had `commits`. Whether
+    it came in time.
+    """
     receiver, sender = FORK.Pipe(duplex=False)
     child = FORK.Process(target=_index, args=(sender, library, videos, real))
     child.start()
@@ -69,13 +77,22 @@ def _run_and_kill(library: Path, videos: Path, delay: float = 0.0, real: bool = 
 
 def _answers(library: Library) -> list[Answer]:
     found = [library.search(text, 100, candidates=None, per_video=None) for text in QUERIES]
-    return [[(hit.clip_id, hit.video, hit.start, hit.end, hit.score) for hit in hits] for hits in found]
+    return [
+        [(hit.clip_id, hit.video, hit.start, hit.end, hit.score) for hit in hits] for hits in found
+    ]
 
 
 def _committed(library: Path) -> dict[str, object]:
     """When each committed clip was added, by clip id."""
     for folder in library.glob("index-*"):
-        rows = ClipStore.open(folder).snapshot().table.search().select(["clip_id", "added_at"]).limit(None).to_arrow()
+        rows = (
+            ClipStore.open(folder)
+            .snapshot()
+            .table.search()
+            .select(["clip_id", "added_at"])
+            .limit(None)
+            .to_arrow()
+        )
         assert len(set(rows["clip_id"].to_pylist())) == len(rows), "a clip is there twice"
         return dict(zip(rows["clip_id"].to_pylist(), rows["added_at"].to_pylist(), strict=True))
     return {}
@@ -91,8 +108,12 @@ def toy_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(toy_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Answer], float]:
-    """The answers of a run that nobody disturbs, and how long it takes from the moment it says it began."""
+def undisturbed(
+    toy_videos: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[Answer], float]:
+    """The answers of a run that nobody disturbs, and how long it takes from the moment it says it
+    began.
+    """
     folder = tmp_path_factory.mktemp("undisturbed")
     receiver, sender = FORK.Pipe(duplex=False)
     child = FORK.Process(target=_index, args=(sender, folder, toy_videos, False))
@@ -105,7 +126,9 @@ def undisturbed(toy_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> t
     return _answers(Library.open(folder, SlowModel(), ToySource())), duration
 
 
-def test_kill_at_random_moments(toy_videos: Path, undisturbed: tuple[list[Answer], float], tmp_path: Path) -> None:
+def test_kill_at_random_moments(
+    toy_videos: Path, undisturbed: tuple[list[Answer], float], tmp_path: Path
+) -> None:
     expected, duration = undisturbed
     moments = random.Random(20)
     in_time, partial = 0, 0
@@ -147,7 +170,9 @@ def test_kill_while_real_videos_are_decoded(tmp_path: Path) -> None:
     videos = tmp_path / "videos"
     videos.mkdir()
     for number in range(8):
-        make_video(videos / f"{number}.mp4", Recipe(frames=10, colour=(30 * number, 200 - 20 * number, 90)))
+        make_video(
+            videos / f"{number}.mp4", Recipe(frames=10, colour=(30 * number, 200 - 20 * number, 90))
+        )
     reference = Library.open(tmp_path / "reference", SlowModel(), DiskSource())
     began = time.monotonic()
     reference.add([videos])
@@ -194,7 +219,9 @@ def library(toy_videos: Path, tmp_path: Path) -> Library:
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"format": 1, "mod', b"\0" * 200, b"[]", None])
-def test_a_damaged_manifest_is_rebuilt_from_the_table(library: Library, toy_videos: Path, damage: bytes | None) -> None:
+def test_a_damaged_manifest_is_rebuilt_from_the_table(
+    library: Library, toy_videos: Path, damage: bytes | None
+) -> None:
     manifest = library.path / "library.json"
     sound = manifest.read_bytes()
     expected = _answers(library)
@@ -215,7 +242,9 @@ def test_a_manifest_of_the_future_is_refused(library: Library) -> None:
         Library.open(library.path, ToyModel()).status()
 
 
-def test_a_lost_or_damaged_table_is_an_error_never_an_empty_library(library: Library, toy_videos: Path) -> None:
+def test_a_lost_or_damaged_table_is_an_error_never_an_empty_library(
+    library: Library, toy_videos: Path
+) -> None:
     table = next(library.path.glob("index-*/clips.lance"))
     versions = sorted((table / "_versions").iterdir())
     away = table.with_name("away")
@@ -239,8 +268,12 @@ def test_torn_data_files_are_an_error_that_names_the_library(library: Library) -
         Library.open(library.path, ToyModel(), ToySource()).search("dog1")
 
 
-@pytest.mark.parametrize("tail", [b'{"path": "/x", "si', b"\0\0\0", b"[1]\n", b'{"path": 1}\n', b"\xff\xfe"])
-def test_a_torn_journal_costs_at_most_a_retry(library: Library, toy_videos: Path, tail: bytes) -> None:
+@pytest.mark.parametrize(
+    "tail", [b'{"path": "/x", "si', b"\0\0\0", b"[1]\n", b'{"path": 1}\n', b"\xff\xfe"]
+)
+def test_a_torn_journal_costs_at_most_a_retry(
+    library: Library, toy_videos: Path, tail: bytes
+) -> None:
     journal = next(library.path.glob("index-*/failures.jsonl"))
     with journal.open("ab") as stream:
         stream.write(tail)
@@ -265,7 +298,9 @@ def test_a_damaged_bank_is_an_error_that_says_what_to_do(library: Library, conte
     assert library.search("dog1")
 
 
-def test_a_folder_where_a_crash_came_before_the_first_commit(tmp_path: Path, toy_videos: Path) -> None:
+def test_a_folder_where_a_crash_came_before_the_first_commit(
+    tmp_path: Path, toy_videos: Path
+) -> None:
     library = Library.open(tmp_path / "library", ToyModel(), ToySource())
     (library.path / f"index-{ToyModel().fingerprint}" / "clips.lance" / "data").mkdir(parents=True)
     with pytest.raises(LibraryNotFoundError):
@@ -279,7 +314,9 @@ def test_a_manifest_without_a_table_is_an_error(tmp_path: Path, toy_videos: Path
         Library.open(tmp_path, ToyModel(), ToySource()).add([toy_videos])
 
 
-def test_interrupt_commits_what_is_finished_and_the_next_run_goes_on(tmp_path: Path, toy_videos: Path) -> None:
+def test_interrupt_commits_what_is_finished_and_the_next_run_goes_on(
+    tmp_path: Path, toy_videos: Path
+) -> None:
     library = Library.open(tmp_path / "library", SlowModel(), ToySource())
     began = []
 
@@ -297,7 +334,9 @@ def test_interrupt_commits_what_is_finished_and_the_next_run_goes_on(tmp_path: P
     assert library.add([toy_videos]).indexed == FILES - report.indexed
 
 
-def test_an_interrupted_rebuild_goes_on_while_the_old_index_answers(tmp_path: Path, toy_videos: Path) -> None:
+def test_an_interrupted_rebuild_goes_on_while_the_old_index_answers(
+    tmp_path: Path, toy_videos: Path
+) -> None:
     library = Library.open(tmp_path / "library", SlowModel(), ToySource())
     library.add([toy_videos])
     reader = Library.open(tmp_path / "library", SlowModel(), ToySource())
@@ -310,11 +349,17 @@ def test_an_interrupted_rebuild_goes_on_while_the_old_index_answers(tmp_path: Pa
             if len(began) == 9:
                 os.kill(os.getpid(), signal.SIGINT)
 
-    first = library.rebuild(SlowModel(seed=1), on_event=interrupt, settings=AddSettings(commit_clips=1))
+    first = library.rebuild(
+        SlowModel(seed=1), on_event=interrupt, settings=AddSettings(commit_clips=1)
+    )
     assert first.interrupted
     assert _answers(reader) == expected
     (reader.path / "library.json").write_bytes(b"")
     assert _answers(Library.open(reader.path, SlowModel(), ToySource())) == expected
     second = Library.open(reader.path, SlowModel(), ToySource()).rebuild(SlowModel(seed=1))
     assert first.indexed + second.indexed == FILES
-    assert Library.open(reader.path, SlowModel(seed=1), ToySource()).search("dog3", 1)[0].video.endswith("v03.toy")
+    assert (
+        Library.open(reader.path, SlowModel(seed=1), ToySource())
+        .search("dog3", 1)[0]
+        .video.endswith("v03.toy")
+    )

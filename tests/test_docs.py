@@ -1,4 +1,6 @@
-"""The documents against the code: the map names every file, and every command and file they mention exists."""
+"""The documents against the code: the map names every file, and every command and file they mention
+exists.
+"""
 
 import ast
 import re
@@ -18,7 +20,11 @@ DOCUMENTS = [
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-FILES = [path.relative_to(SOURCE).as_posix() for path in sorted(SOURCE.rglob("*.py")) if path.name != "__init__.py"]
+FILES = [
+    path.relative_to(SOURCE).as_posix()
+    for path in sorted(SOURCE.rglob("*.py"))
+    if path.name != "__init__.py"
+]
 
 
 def text_of(document: Path) -> str:
@@ -27,16 +33,18 @@ def text_of(document: Path) -> str:
 
 @pytest.mark.parametrize("file", FILES)
 def test_the_map_names_every_file(file: str) -> None:
-    assert re.search(rf"(?<![\w/]){re.escape(file)}(?!\w)", text_of(ROOT / "docs" / "dev" / "map.md")), (
-        f"run docs/dev/update_map.py: {file}"
-    )
+    assert re.search(
+        rf"(?<![\w/]){re.escape(file)}(?!\w)", text_of(ROOT / "docs" / "dev" / "map.md")
+    ), f"run docs/dev/update_map.py: {file}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_mentioned_files_exist(document: Path) -> None:
     for name in re.findall(r"(?<![\w/.-])[\w-]+(?:/[\w-]+)*\.py\b", text_of(document)):
         places = (ROOT / name, SOURCE / name, ROOT / "tests" / name, document.parent / name)
-        assert any(place.exists() for place in places), f"{document.name} mentions {name}, which does not exist"
+        assert any(place.exists() for place in places), (
+            f"{document.name} mentions {name}, which does not exist"
+        )
 
 
 def commands_in(text: str) -> list[tuple[str, str]]:
@@ -59,7 +67,11 @@ def test_mentioned_commands_and_options_exist(document: Path) -> None:
 
 
 def test_readme_and_guides_show_every_command() -> None:
-    pages = [ROOT / "README.md", ROOT / "docs" / "quickstart.md", *(ROOT / "docs" / "guide").glob("*.md")]
+    pages = [
+        ROOT / "README.md",
+        ROOT / "docs" / "quickstart.md",
+        *(ROOT / "docs" / "guide").glob("*.md"),
+    ]
     shown = {name for page in pages for name, _ in commands_in(text_of(page))}
     assert set(COMMANDS) <= shown
 

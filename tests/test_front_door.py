@@ -1,4 +1,6 @@
-"""What `import finereel` offers: every listed name, lazily, typed for a user of the installed wheel; old names warn."""
+"""What `import finereel` offers: every listed name, lazily, typed for a user of the installed
+wheel; old names warn.
+"""
 
 import importlib
 import subprocess
@@ -41,11 +43,14 @@ def test_old_module_names_warn_and_are_the_new_modules(old: str, new: str) -> No
 
 
 def test_a_module_in_a_package_that_moved() -> None:
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="is now finereel.models.encoders"):
         module = importlib.import_module("finereel.encoders.tiny")
     assert module is importlib.import_module("finereel.models.encoders.tiny")
 
 
 def test_the_parity_contract_imports_by_its_name() -> None:
-    code = "from finereel import official; official.sinkhorn, official.load, official.import_checkpoint"
+    code = (
+        "from finereel import official; official.sinkhorn, official.load, "
+        "official.import_checkpoint"
+    )
     assert subprocess.run([sys.executable, "-W", "error", "-c", code], check=False).returncode == 0

@@ -11,8 +11,12 @@ from finereel.models.heads import HEADS
 from tiny_models import tiny_peer
 
 
-def test_a_module_runs_when_one_of_its_names_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "waiting_module.py").write_text("import sys\nsys.waiting_module_ran = True\nvalue = 3\n")
+def test_a_module_runs_when_one_of_its_names_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "waiting_module.py").write_text(
+        "import sys\nsys.waiting_module_ran = True\nvalue = 3\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     postpone("waiting_module")
     import waiting_module  # type: ignore[import-not-found]

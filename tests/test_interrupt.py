@@ -1,4 +1,6 @@
-"""Ctrl-C while the command line is still loading: the process ends with a word, never with a traceback."""
+"""Ctrl-C while the command line is still loading: the process ends with a word, never with a
+traceback.
+"""
 
 import signal
 import subprocess
@@ -21,7 +23,9 @@ main()
 def test_ctrl_c_while_loading_gives_no_traceback(tmp_path: Path, delay: float) -> None:
     arguments = ["index", tmp_path, "--library", tmp_path / "library", "--model", "reelworld-tiny"]
     command = [sys.executable, "-c", START, *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         time.sleep(delay)

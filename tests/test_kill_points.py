@@ -1,4 +1,6 @@
-"""`kill -9` at every write of a run in which everything happens: doctor is right afterwards, and no clip doubles."""
+"""`kill -9` at every write of a run in which everything happens: doctor is right afterwards, and no
+clip doubles.
+"""
 
 import os
 import shutil
@@ -12,7 +14,14 @@ from finereel.library import Library
 from index.doubles import ToyModel, ToySource, write_video
 from kill_points import SMALL, add_and_kill
 
-FINALLY = {"still-bad.toy", "became-bad.toy", "new-bad.toy", "cut.toy", "new-cut.toy", "nowhere.toy"}
+FINALLY = {
+    "still-bad.toy",
+    "became-bad.toy",
+    "new-bad.toy",
+    "cut.toy",
+    "new-cut.toy",
+    "nowhere.toy",
+}
 
 
 def _first(videos: Path) -> None:
@@ -51,13 +60,18 @@ def _check_after_kill(library: Library) -> None:
     assert not set(listed) & {"good.toy", "renamed.toy", "z-copy.toy"}
     for path, record in files.items():
         state = os.stat(path) if Path(path).exists() else None  # noqa: PTH116
-        current = state is not None and (state.st_size, state.st_mtime_ns) == (record.state.size, record.state.mtime_ns)
+        current = state is not None and (state.st_size, state.st_mtime_ns) == (
+            record.state.size,
+            record.state.mtime_ns,
+        )
         if current and record.warning is None:
             assert Path(path).name not in listed, "a good file is listed"
         if current and record.warning is not None:
             assert listed[Path(path).name] == 1, "why a file was read in part got lost"
         if not record.finished:
-            assert listed[Path(path).name] == 1, "an unfinished film is not told from a complete one"
+            assert listed[Path(path).name] == 1, (
+                "an unfinished film is not told from a complete one"
+            )
 
 
 def _check_at_the_end(library: Library) -> None:

@@ -46,7 +46,9 @@ class World:
 
     def add(self, **settings: object) -> AddReport:
         self.events.clear()
-        return self.library.add([self.videos], on_event=self.events.append, settings=AddSettings(**settings))  # type: ignore[arg-type]
+        return self.library.add(
+            [self.videos], on_event=self.events.append, settings=AddSettings(**settings)
+        )  # type: ignore[arg-type]
 
     def best(self, word: str) -> str:
         return Path(self.library.search(word, 1)[0].video).name
@@ -100,7 +102,10 @@ def test_searching_every_candidate_equals_evaluating_every_row(world: World) -> 
     for text in ("dog", "a7 b9", "nothing like it"):
         scores = world.model.score(world.model.encode_text([text]), everything.features).fused[0]
         order = torch.sort(scores, descending=True, stable=True).indices.tolist()
-        expected = [(everything.paths[i], everything.rows["start"][i].as_py(), float(scores[i])) for i in order]
+        expected = [
+            (everything.paths[i], everything.rows["start"][i].as_py(), float(scores[i]))
+            for i in order
+        ]
         hits = world.library.search(text, 1000, candidates=None, per_video=None)
         assert [(hit.video, hit.start, hit.score) for hit in hits] == expected
 
@@ -135,7 +140,9 @@ def test_a_renamed_file_keeps_its_clips(world: World) -> None:
     (hit,) = world.library.search("kite", 1)
     assert Path(hit.video).name == "heaven.toy"
     assert hit.clip_id == before
-    assert next(e for e in world.events if isinstance(e, events.FileRenamed)).old_path.endswith("sky.toy")
+    assert next(e for e in world.events if isinstance(e, events.FileRenamed)).old_path.endswith(
+        "sky.toy"
+    )
 
 
 def test_a_moved_folder_is_recognised_file_by_file(world: World) -> None:
@@ -175,7 +182,9 @@ def test_a_query_that_asks_nothing_is_refused(world: World, text: str) -> None:
         world.library.describe(world.videos / "sky.toy", ["a kite", text])
 
 
-def test_what_the_model_does_not_read_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_model_does_not_read_is_logged(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     world.add()
     world.model.tokenizer = train_tokenizer(["a kite"], 514)  # type: ignore[attr-defined]
     world.model.config = ModelConfig(max_words=8)  # type: ignore[attr-defined]
@@ -299,7 +308,9 @@ def test_features_that_are_not_finite_fail_the_file_not_the_run(world: World) ->
     assert "not finite" in world.library.doctor()[0].error
 
 
-@pytest.mark.parametrize("name", ["a b", "it's", 'quo"te', "new\nline", "-dash", "日本", "x" * 200, "semi;--"])
+@pytest.mark.parametrize(
+    "name", ["a b", "it's", 'quo"te', "new\nline", "-dash", "日本", "x" * 200, "semi;--"]
+)
 def test_odd_names_are_found_renamed_and_removed(world: World, name: str) -> None:
     path = world.write(name, "gnu")
     world.add()
@@ -385,7 +396,9 @@ def test_another_model_is_refused_with_what_to_do(world: World) -> None:
     world.add()
     other = Library.open(world.path, ToyModel(seed=1), world.source)
     for use in (lambda: other.search("dog"), lambda: other.add([world.videos])):
-        with pytest.raises(ModelMismatchError, match=r"finereel rebuild --library .* --model toy-1"):
+        with pytest.raises(
+            ModelMismatchError, match=r"finereel rebuild --library .* --model toy-1"
+        ):
             use()
 
 
@@ -483,7 +496,9 @@ def test_a_bug_in_the_model_is_raised_not_journalled(world: World) -> None:
     assert world.add().indexed == 3
 
 
-def test_a_full_disk_is_a_typed_error_and_loses_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_a_typed_error_and_loses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.add()
     world.write("late", "gnu")
 
@@ -502,7 +517,9 @@ def test_a_full_disk_is_a_typed_error_and_loses_nothing(world: World, monkeypatc
 
 @pytest.mark.parametrize("head", HEADS)
 def test_a_library_of_any_head_searches(tmp_path: Path, head: str) -> None:
-    """Stored features give the scores of fresh ones, within half precision, whatever the head reads."""
+    """Stored features give the scores of fresh ones, within half precision, whatever the head
+    reads.
+    """
     model = tiny_peer(head)
     write_video(tmp_path / "videos" / "a.toy", "dog", "cat", "cow")
     write_video(tmp_path / "videos" / "b.toy", "car")

@@ -1,4 +1,6 @@
-"""Long films: searchable while they are read, gone on with after a stop, never doubled, never taken for complete."""
+"""Long films: searchable while they are read, gone on with after a stop, never doubled, never taken
+for complete.
+"""
 
 import os
 import shutil
@@ -31,7 +33,9 @@ class FilmSource(ToySource):
 
 
 class Film:
-    """A folder with one film of 11 clips and a short video, and a library that commits every two clips."""
+    """A folder with one film of 11 clips and a short video, and a library that commits every two
+    clips.
+    """
 
     def __init__(self, root: Path) -> None:
         self.videos = root / "videos"
@@ -47,7 +51,11 @@ class Film:
 
         def note(event: events.AddEvent) -> None:
             self.events.append(event)
-            if isinstance(event, events.FileAdvanced) and stop_at is not None and event.seconds >= stop_at:
+            if (
+                isinstance(event, events.FileAdvanced)
+                and stop_at is not None
+                and event.seconds >= stop_at
+            ):
                 os.kill(os.getpid(), signal.SIGINT)
 
         return self.library.add([self.videos], on_event=note, settings=SMALL)
@@ -57,7 +65,8 @@ class Film:
         snapshot = ClipStore.open(next(self.library.path.glob("index-*"))).snapshot()
         rows = snapshot.take(snapshot.row_ids())
         return [
-            (Path(path).name, start) for path, start in zip(rows.paths, rows.rows["start"].to_pylist(), strict=True)
+            (Path(path).name, start)
+            for path, start in zip(rows.paths, rows.rows["start"].to_pylist(), strict=True)
         ]
 
     def problems(self) -> dict[str, str]:
@@ -84,7 +93,11 @@ def test_a_film_is_searchable_while_it_is_read_and_the_bar_moves(film: Film) -> 
     def look(event: events.AddEvent) -> None:
         if isinstance(event, events.FileAdvanced):
             seen.append(
-                (event.seconds, event.duration, event.seconds > 4 and len(reader.search("x", 50, per_video=None)))
+                (
+                    event.seconds,
+                    event.duration,
+                    event.seconds > 4 and len(reader.search("x", 50, per_video=None)),
+                )
             )
 
     film.library.add([film.videos], on_event=look, settings=SMALL)
@@ -102,12 +115,17 @@ def test_ctrl_c_keeps_the_clips_and_the_next_run_encodes_the_rest_only(film: Fil
     before = film.model.encoded
     report = film.add()
     assert (report.indexed, report.clips, film.model.encoded - before) == (2, 6, 6)
-    assert [event.clips for event in film.events if isinstance(event, events.FileIndexed)] == [11, 1]
+    assert [event.clips for event in film.events if isinstance(event, events.FileIndexed)] == [
+        11,
+        1,
+    ]
     assert film.is_complete()
     assert film.add().unchanged == 2
 
 
-def test_the_clips_of_a_film_that_was_stopped_are_those_of_one_that_was_not(film: Film, tmp_path: Path) -> None:
+def test_the_clips_of_a_film_that_was_stopped_are_those_of_one_that_was_not(
+    film: Film, tmp_path: Path
+) -> None:
     for stop in (4, 8, 16):
         film.add(stop_at=stop)
     film.add()
@@ -151,7 +169,9 @@ def test_a_copy_of_an_unfinished_film_is_made_once_that_is_finished(film: Film, 
     assert film.is_complete(name)
 
 
-def test_an_unfinished_film_that_is_gone_and_comes_back_is_gone_on_with(film: Film, tmp_path: Path) -> None:
+def test_an_unfinished_film_that_is_gone_and_comes_back_is_gone_on_with(
+    film: Film, tmp_path: Path
+) -> None:
     film.add(stop_at=12)
     away = film.path.rename(tmp_path / "away.toy")
     assert film.add().missing == 1
@@ -171,7 +191,9 @@ def test_a_touched_unfinished_film_is_gone_on_with(film: Film) -> None:
     assert film.add().unchanged == 2
 
 
-def test_a_film_that_hits_a_limit_keeps_what_came_before(film: Film, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_film_that_hits_a_limit_keeps_what_came_before(
+    film: Film, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = ToyStream._read
 
     def limited(self: ToyStream):  # type: ignore[no-untyped-def]
@@ -208,7 +230,9 @@ def test_features_that_are_not_finite_leave_nothing_of_a_film(film: Film) -> Non
 
 
 def test_the_features_of_a_film_are_not_all_held(film: Film) -> None:
-    """Peak of clips that are decoded and not committed: a queue, a batch and a commit, whatever the length."""
+    """Peak of clips that are decoded and not committed: a queue, a batch and a commit, whatever the
+    length.
+    """
     write_video(film.videos / "long.toy", *["dog"] * 400)
     held = []
 
@@ -218,7 +242,9 @@ def test_the_features_of_a_film_are_not_all_held(film: Film) -> None:
             held.append(event.seconds / 2 - status.clips)
 
     Library.open(film.library.path, film.model, film.source).add(
-        [film.videos / "long.toy"], on_event=look, settings=AddSettings(commit_clips=40, batch_clips=20)
+        [film.videos / "long.toy"],
+        on_event=look,
+        settings=AddSettings(commit_clips=40, batch_clips=20),
     )
     assert max(held) <= 60
 

@@ -50,9 +50,14 @@ class Place:
         self.library = Library.open(root / "library", self.model, self.source)
 
     def add(
-        self, *paths: Path, on_event: Callable[[events.AddEvent], None] | None = None, **settings: object
+        self,
+        *paths: Path,
+        on_event: Callable[[events.AddEvent], None] | None = None,
+        **settings: object,
     ) -> AddReport:
-        return self.library.add(paths or [self.videos], on_event=on_event, settings=AddSettings(**settings))  # type: ignore[arg-type]
+        return self.library.add(
+            paths or [self.videos], on_event=on_event, settings=AddSettings(**settings)
+        )  # type: ignore[arg-type]
 
     def problems(self) -> dict[str, str]:
         return {Path(problem.path).name: problem.error for problem in self.library.doctor()}
@@ -66,7 +71,9 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-def _fail_at(monkeypatch: pytest.MonkeyPatch, place: Place, where: str, name: str, error: Exception) -> None:
+def _fail_at(
+    monkeypatch: pytest.MonkeyPatch, place: Place, where: str, name: str, error: Exception
+) -> None:
     """`error` comes up once, while the file `name` is looked at, hashed, opened or read."""
     if where == "reading":
         read = ToyStream._read
@@ -91,7 +98,16 @@ def _fail_at(monkeypatch: pytest.MonkeyPatch, place: Place, where: str, name: st
 
 @pytest.mark.parametrize("where", ["looking", "hashing", "opening", "reading"])
 @pytest.mark.parametrize(
-    "number", [errno.EACCES, errno.ENOENT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOMEM, errno.EMFILE]
+    "number",
+    [
+        errno.EACCES,
+        errno.ENOENT,
+        errno.EIO,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+        errno.ENOMEM,
+        errno.EMFILE,
+    ],
 )
 def test_trouble_that_passes_is_said_and_tried_again(
     place: Place, monkeypatch: pytest.MonkeyPatch, where: str, number: int
@@ -101,7 +117,9 @@ def test_trouble_that_passes_is_said_and_tried_again(
         report = place.add(batch_clips=1)
     assert (report.indexed, report.failed, report.unread) == (5, 0, 1)
     reason = os.strerror(number).lower()
-    assert place.problems() == {"v3.toy": f"could not be read this time: {reason}; it will be tried again"}
+    assert place.problems() == {
+        "v3.toy": f"could not be read this time: {reason}; it will be tried again"
+    }
     assert (place.library.status().failed, place.library.status().unread) == (0, 1)
     report = place.add()
     assert (report.indexed, report.known_bad, report.unchanged) == (1, 0, 5)
@@ -113,7 +131,11 @@ def test_the_reader_s_word_for_trouble_is_not_the_file_s_fault_either(
 ) -> None:
     with monkeypatch.context() as patch:
         _fail_at(
-            patch, place, "opening", "v3.toy", VideoError(f"{place.videos / 'v3.toy'}: cannot be read (it sleeps)")
+            patch,
+            place,
+            "opening",
+            "v3.toy",
+            VideoError(f"{place.videos / 'v3.toy'}: cannot be read (it sleeps)"),
         )
         assert place.add().unread == 1
     assert "cannot be read (it sleeps)" in place.problems()["v3.toy"]
@@ -125,14 +147,22 @@ def test_a_decoder_that_got_no_time_is_not_the_file_s_fault(
     place: Place, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     with monkeypatch.context() as patch:
-        _fail_at(patch, place, where, "v3.toy", StalledVideoError("no clip within 30 s: the machine is busy"))
+        _fail_at(
+            patch,
+            place,
+            where,
+            "v3.toy",
+            StalledVideoError("no clip within 30 s: the machine is busy"),
+        )
         report = place.add(batch_clips=1)
     assert (report.unread, report.failed) == (1, 0)
     assert "the machine is busy; it will be tried again" in place.problems()["v3.toy"]
     assert (place.add().indexed, place.problems()) == (1, {})
 
 
-def test_trouble_with_a_file_of_the_library_keeps_its_clips(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trouble_with_a_file_of_the_library_keeps_its_clips(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place.add()
     write_video(place.videos / "v3.toy", "a", "b")
     with monkeypatch.context() as patch:
@@ -174,7 +204,9 @@ def test_a_decoder_that_cannot_start_ends_the_run_and_fails_no_file(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        _fail_at(patch, place, "opening", "v3.toy", FinereelError("the decoding process does not start"))
+        _fail_at(
+            patch, place, "opening", "v3.toy", FinereelError("the decoding process does not start")
+        )
         with pytest.raises(FinereelError, match="does not start"):
             place.add(commit_seconds=1000.0)
     assert place.problems() == {}
@@ -197,7 +229,9 @@ def test_a_folder_that_goes_away_in_the_middle_of_a_run(place: Place, how: str) 
     assert (report.failed, report.unread, report.missing) == (0, 0, 0)
     assert report.indexed + report.left == 5
     assert report.left >= 2
-    assert str(report.away[0]).startswith(f"the folder {place.videos} is not here now ({report.left} videos): ")
+    assert str(report.away[0]).startswith(
+        f"the folder {place.videos} is not here now ({report.left} videos): "
+    )
     assert place.library.status().missing == 0
     assert set(place.problems()) == {"videos"}
     shutil.rmtree(place.videos, ignore_errors=True)
@@ -222,7 +256,9 @@ def test_a_folder_that_went_away_before_its_files_were_looked_at(place: Place) -
 
 
 @pytest.mark.parametrize("how", ["gone", "empty"])
-def test_an_unplugged_drive_is_not_here_now_and_costs_nothing_to_plug_in(place: Place, how: str) -> None:
+def test_an_unplugged_drive_is_not_here_now_and_costs_nothing_to_plug_in(
+    place: Place, how: str
+) -> None:
     other = write_video(place.root / "other" / "o.toy", "owl").parent
     place.add(place.videos, other)
     offline = place.videos.rename(place.root / "offline")
@@ -230,7 +266,9 @@ def test_an_unplugged_drive_is_not_here_now_and_costs_nothing_to_plug_in(place: 
         place.videos.mkdir()
     why = "it is empty" if how == "empty" else "no such file or directory"
     sentence = f"the folder {place.videos} is not here now (6 videos): {why}"
-    assert list(map(str, place.library.status().away)) == [sentence], "said before the next run of index, too"
+    assert list(map(str, place.library.status().away)) == [sentence], (
+        "said before the next run of index, too"
+    )
     for _ in range(2):
         report = place.add(place.videos, other)
         assert list(map(str, report.away)) == [sentence]
@@ -262,7 +300,9 @@ def test_a_drive_below_the_folder_that_is_indexed(place: Place) -> None:
     assert "the file is gone" in place.problems()["v0.toy"]
 
 
-def test_files_that_no_permission_lets_us_see_are_not_gone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_no_permission_lets_us_see_are_not_gone(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place.add()
     real = os.lstat
 
@@ -277,7 +317,9 @@ def test_files_that_no_permission_lets_us_see_are_not_gone(place: Place, monkeyp
         assert place.add().missing == 0
 
 
-def test_rebuild_keeps_the_old_index_while_videos_cannot_be_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rebuild_keeps_the_old_index_while_videos_cannot_be_read(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place.add()
     with monkeypatch.context() as patch:
         _fail_at(patch, place, "opening", "v3.toy", OSError(errno.EIO, "Input/output error"))
@@ -304,8 +346,15 @@ def test_what_was_removed_stays_out_until_it_is_named(place: Place) -> None:
     assert status.excluded == (str(place.videos / "private"), str(place.videos / "v0.toy"))
     write_video(place.videos / "private" / "new.toy", "cat1")
     assert place.add().indexed == 0
-    assert Library.open(place.library.path, place.model, place.source).add([place.videos / "v0.toy"]).indexed == 1
-    assert place.add(place.videos / "private" / "p0.toy").indexed == 1, "a file of a folder that is left out"
+    assert (
+        Library.open(place.library.path, place.model, place.source)
+        .add([place.videos / "v0.toy"])
+        .indexed
+        == 1
+    )
+    assert place.add(place.videos / "private" / "p0.toy").indexed == 1, (
+        "a file of a folder that is left out"
+    )
     assert place.add().indexed == 0
     assert place.names() == ["p0", "v0", "v1", "v2", "v3", "v4", "v5"]
     report = place.add(place.videos / "private")
@@ -360,7 +409,9 @@ def test_the_length_of_clips_belongs_to_the_library(place: Place) -> None:
     place.add(clip_seconds=4.0)
     assert place.library.status().clip_seconds == 4.0
     for wanted in (2.0, 10.0):
-        with pytest.raises(ConfigError, match=rf"clips of 4 s, got a length of {wanted:g} s.*--library NEW"):
+        with pytest.raises(
+            ConfigError, match=rf"clips of 4 s, got a length of {wanted:g} s.*--library NEW"
+        ):
             place.add(clip_seconds=wanted)
     write_video(place.videos / "late.toy", "owl")
     place.add()
@@ -380,7 +431,9 @@ def test_a_library_without_clips_takes_another_length(place: Place) -> None:
     assert place.library.status().clip_seconds == 2.0
 
 
-@pytest.mark.parametrize(("words", "wanted", "length"), [("ab", None, 2.0), ("a", None, 10.0), ("a", 3.0, 3.0)])
+@pytest.mark.parametrize(
+    ("words", "wanted", "length"), [("ab", None, 2.0), ("a", None, 10.0), ("a", 3.0, 3.0)]
+)
 def test_the_length_of_an_old_library_s_clips_is_read_from_them(
     place: Place, words: str, wanted: float | None, length: float
 ) -> None:
@@ -400,7 +453,12 @@ def test_a_length_that_is_none_is_refused(value: float) -> None:
 def test_settings_file_is_plain(place: Place) -> None:
     place.add()
     stored = json.loads((place.library.path / "settings.json").read_text())
-    assert stored == {"clip_seconds": 10.0, "folders": [str(place.videos)], "excluded": [], "included": []}
+    assert stored == {
+        "clip_seconds": 10.0,
+        "folders": [str(place.videos)],
+        "excluded": [],
+        "included": [],
+    }
     assert LibrarySettings.load(place.root / "nowhere") == LibrarySettings()
 
 

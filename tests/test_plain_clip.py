@@ -1,4 +1,6 @@
-"""A plain CLIP directory, as `transformers` saves it: every command in a process of its own, and one fingerprint."""
+"""A plain CLIP directory, as `transformers` saves it: every command in a process of its own, and
+one fingerprint.
+"""
 
 import json
 import os
@@ -33,7 +35,12 @@ def make_clip(folder: Path, **text: Any) -> Path:
     torch.manual_seed(0)
     tokenizer = tiny_tokenizer()
     size = tokenizer.vocab_size
-    shared = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2}
+    shared = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_attention_heads": 2,
+        "num_hidden_layers": 2,
+    }
     ends = {"vocab_size": size, "bos_token_id": size - 2, "eos_token_id": size - 1}
     config = CLIPConfig(
         text_config={**shared, **ends, **text},
@@ -47,7 +54,9 @@ def make_clip(folder: Path, **text: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the model `clip`, `videos/{red,blue}.mp4`, `later/green.mp4`, captions and negatives."""
+    """A folder with the model `clip`, `videos/{red,blue}.mp4`, `later/green.mp4`, captions and
+    negatives.
+    """
     folder = tmp_path_factory.mktemp("plain")
     make_clip(folder / "clip")
     for place, colour in (("videos/red", RED), ("videos/blue", BLUE), ("later/green", GREEN)):
@@ -56,7 +65,19 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "captions.txt").write_text("a red car\na small blue fish\na man is cooking\n")
     table = "video,caption,id,split\nred,a red car jumps,r,test\nblue,a small blue fish,b,test\n"
     (folder / "videos" / "captions.csv").write_text(table)
-    other = Negative("n", "red", "r", "a red car jumps", "a blue car jumps", "adjective", 2, 5, "red", "blue", "random")
+    other = Negative(
+        "n",
+        "red",
+        "r",
+        "a red car jumps",
+        "a blue car jumps",
+        "adjective",
+        2,
+        5,
+        "red",
+        "blue",
+        "random",
+    )
     write_negatives([other], folder / "negatives.jsonl")
     return folder
 
@@ -73,7 +94,10 @@ def test_every_command_on_a_library_in_a_process_of_its_own(here: Path) -> None:
     library = ("--library", "library")
 
     def search() -> list[tuple[str, float]]:
-        return [(Path(hit["video"]).stem, hit["score"]) for hit in finereel(here, "search", "a red car", *library)]
+        return [
+            (Path(hit["video"]).stem, hit["score"])
+            for hit in finereel(here, "search", "a red car", *library)
+        ]
 
     assert finereel(here, "index", "videos", "--model", "clip", *library)["indexed"] == 2
     two = search()
@@ -84,7 +108,9 @@ def test_every_command_on_a_library_in_a_process_of_its_own(here: Path) -> None:
     assert {name for name, _ in three} == {"red", "blue", "green"}
     assert dict(three).items() >= dict(two).items()
     described = finereel(here, "describe", "videos/red.mp4", "--captions", "captions.txt", *library)
-    assert next(hit["score"] for hit in described if hit["caption"] == "a red car") == pytest.approx(dict(three)["red"])
+    assert next(
+        hit["score"] for hit in described if hit["caption"] == "a red car"
+    ) == pytest.approx(dict(three)["red"])
     finereel(here, "rebuild", "--model", "clip", *library)
     assert search() == three
     finereel(here, "normalize", "--captions", "captions.txt", *library)
@@ -95,7 +121,16 @@ def test_every_command_on_a_library_in_a_process_of_its_own(here: Path) -> None:
 
 
 def test_evaluations_in_processes_of_their_own_share_a_cache(here: Path) -> None:
-    data = ("--data", "folder", "--annotations", "videos/captions.csv", "--videos", "videos", "--device", "cpu")
+    data = (
+        "--data",
+        "folder",
+        "--annotations",
+        "videos/captions.csv",
+        "--videos",
+        "videos",
+        "--device",
+        "cpu",
+    )
     runs, kept = [], []
     for _ in range(2):
         runs.append(finereel(here, "evaluate", "--model", "clip", *data, "--cache", "features"))
@@ -113,10 +148,16 @@ def test_a_plain_clip_makes_and_stores_no_patches(here: Path) -> None:
     assert (model.patches, model.num_patches, model.num_contextual) == (None, 0, 0)
 
 
-def test_the_fingerprint_is_the_same_wherever_the_directory_stands(here: Path, tmp_path: Path) -> None:
+def test_the_fingerprint_is_the_same_wherever_the_directory_stands(
+    here: Path, tmp_path: Path
+) -> None:
     shutil.copytree(here / "clip", tmp_path / "copy")
     torch.manual_seed(1)
-    found = {load(here / "clip").fingerprint, load(tmp_path / "copy").fingerprint, load(here / "clip").fingerprint}
+    found = {
+        load(here / "clip").fingerprint,
+        load(tmp_path / "copy").fingerprint,
+        load(here / "clip").fingerprint,
+    }
     assert len(found) == 1
 
 
@@ -134,9 +175,13 @@ def test_a_recipe_on_a_plain_clip_starts_the_same_whatever_was_drawn_before(here
 
 
 @pytest.mark.parametrize("temporal", ["seqLSTM", "seqTransf", "tokenTransf"])
-def test_untrained_parts_start_the_same_whatever_was_drawn_before(here: Path, temporal: str) -> None:
+def test_untrained_parts_start_the_same_whatever_was_drawn_before(
+    here: Path, temporal: str
+) -> None:
     encoder, fine = load(here / "clip").encoder, FineConfig(visual_prompts=1, text_prompts=1)
-    config = ModelConfig(max_words=6, shifted_blocks=(), temporal=temporal, temporal_layers=1, fine=fine)  # type: ignore[arg-type]
+    config = ModelConfig(
+        max_words=6, shifted_blocks=(), temporal=temporal, temporal_layers=1, fine=fine
+    )  # type: ignore[arg-type]
     states = [torch.random.get_rng_state()]
     first = RetrievalModel(encoder, config).fingerprint
     assert torch.equal(torch.random.get_rng_state(), states[0])
@@ -147,19 +192,26 @@ def test_untrained_parts_start_the_same_whatever_was_drawn_before(here: Path, te
 
 @pytest.mark.slow
 def test_a_hundred_loads_in_ten_processes_give_one_fingerprint(here: Path) -> None:
-    program = "from finereel.models.retrieval import load\nfor _ in range(10): print(load('clip').fingerprint)"
+    program = (
+        "from finereel.models.retrieval import load\nfor _ in range(10): "
+        "print(load('clip').fingerprint)"
+    )
     found = []
     for number in range(10):
         environment = {**os.environ, "PYTHONHASHSEED": str(number)}
         command = [sys.executable, "-c", program]
-        done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True, env=environment)
+        done = subprocess.run(
+            command, cwd=here, capture_output=True, text=True, check=True, env=environment
+        )
         found += done.stdout.split()
     assert len(found) == 100
     assert len(set(found)) == 1
 
 
 def test_models_saved_with_patches_that_nothing_reads_stay_as_they_are(tmp_path: Path) -> None:
-    """Version 0.1 saved the patch scorer of every ucofia model: its fingerprint and its libraries hold patches."""
+    """Version 0.1 saved the patch scorer of every ucofia model: its fingerprint and its libraries
+    hold patches.
+    """
     model = tiny_model(weights={"video_sentence": 1.0})
     assert (model.patches, model.num_patches) == (None, 0)
     keep_patches(model)
@@ -180,7 +232,10 @@ def theirs(folder: Path) -> Any:
 @torch.no_grad()
 def test_sentences_are_read_where_transformers_reads_them(tmp_path: Path, end: int) -> None:
     folder = make_clip(tmp_path / "clip", eos_token_id=end)
-    model, texts = load(folder), ["a red car jumps over the house", "fish", "a man, a man & a fish!"]
+    model, texts = (
+        load(folder),
+        ["a red car jumps over the house", "fish", "a man, a man & a fish!"],
+    )
     rows = CLIPTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
     wanted = theirs(folder).get_text_features(**rows).pooler_output
     torch.testing.assert_close(model.encode_text(texts).sentence, wanted, rtol=1e-5, atol=1e-5)
@@ -190,18 +245,28 @@ def test_sentences_are_read_where_transformers_reads_them(tmp_path: Path, end: i
     assert torch.equal(again.encode_text(texts).sentence, model.encode_text(texts).sentence)
 
 
-@pytest.mark.parametrize("act", ["gelu", "quick_gelu", "gelu_new", "gelu_10", "relu", "silu", "laplace", "relu2"])
+@pytest.mark.parametrize(
+    "act", ["gelu", "quick_gelu", "gelu_new", "gelu_10", "relu", "silu", "laplace", "relu2"]
+)
 @torch.no_grad()
 def test_activations_and_norms_are_those_of_the_directory(tmp_path: Path, act: str) -> None:
-    folder = make_clip(tmp_path / "clip", hidden_act=act, layer_norm_eps=1e-3, attention_dropout=0.1)
+    folder = make_clip(
+        tmp_path / "clip", hidden_act=act, layer_norm_eps=1e-3, attention_dropout=0.1
+    )
     texts = ["a red car jumps over the house"]
     rows = CLIPTokenizer.from_pretrained(folder)(texts, return_tensors="pt")
     wanted = theirs(folder).get_text_features(**rows).pooler_output
-    torch.testing.assert_close(load(folder).encode_text(texts).sentence, wanted, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        load(folder).encode_text(texts).sentence, wanted, rtol=1e-5, atol=1e-5
+    )
 
 
-@pytest.mark.parametrize("values", [{"hidden_act": "prelu"}, {"hidden_act": "nothing"}, {"eos_token_id": [5, 6]}])
-def test_what_is_not_supported_is_a_typed_error(here: Path, tmp_path: Path, values: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "values", [{"hidden_act": "prelu"}, {"hidden_act": "nothing"}, {"eos_token_id": [5, 6]}]
+)
+def test_what_is_not_supported_is_a_typed_error(
+    here: Path, tmp_path: Path, values: dict[str, Any]
+) -> None:
     shutil.copytree(here / "clip", tmp_path / "clip")
     described = json.loads((tmp_path / "clip" / "config.json").read_text())
     described["text_config"].update(values)
@@ -219,12 +284,19 @@ def test_what_is_not_supported_is_a_typed_error(here: Path, tmp_path: Path, valu
     ],
 )
 @torch.no_grad()
-def test_frames_are_those_of_the_directorys_processor(here: Path, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_frames_are_those_of_the_directorys_processor(
+    here: Path, tmp_path: Path, settings: dict[str, Any]
+) -> None:
     folder = tmp_path / "clip"
     shutil.copytree(here / "clip", folder)
     processor = CLIPImageProcessorPil(**{"size": 48, "crop_size": 48, **settings})
     processor.save_pretrained(folder)
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 9, 13, 3), dtype=np.uint8).repeat(13, 1).repeat(11, 2)
+    pixels = (
+        np.random.default_rng(0)
+        .integers(0, 256, (3, 9, 13, 3), dtype=np.uint8)
+        .repeat(13, 1)
+        .repeat(11, 2)
+    )
     inputs = processor(list(pixels), return_tensors="pt")["pixel_values"]
     wanted = theirs(folder).get_image_features(inputs).pooler_output
     model = load(folder)
@@ -238,5 +310,7 @@ def test_frames_are_those_of_the_directorys_processor(here: Path, tmp_path: Path
 
 def test_statistics_are_part_of_the_fingerprint(here: Path, tmp_path: Path) -> None:
     shutil.copytree(here / "clip", tmp_path / "clip")
-    CLIPImageProcessorPil(size=48, crop_size=48, image_mean=[0.5, 0.5, 0.5]).save_pretrained(tmp_path / "clip")
+    CLIPImageProcessorPil(size=48, crop_size=48, image_mean=[0.5, 0.5, 0.5]).save_pretrained(
+        tmp_path / "clip"
+    )
     assert load(tmp_path / "clip").fingerprint != load(here / "clip").fingerprint

@@ -35,7 +35,10 @@ def test_top_k_is_a_stable_sort(scores: list[int], k: int) -> None:
 
 def test_top_k_of_a_matrix_ranks_every_row() -> None:
     scores = [[0.0, 1.0, 1.0], [-np.inf, np.inf, 0.0]]
-    assert top_k(torch.tensor(scores, dtype=torch.bfloat16, requires_grad=True), 2).tolist() == [[1, 2], [1, 2]]
+    assert top_k(torch.tensor(scores, dtype=torch.bfloat16, requires_grad=True), 2).tolist() == [
+        [1, 2],
+        [1, 2],
+    ]
     assert top_k(np.array(scores), 9).tolist() == [[1, 2, 0], [1, 2, 0]]
     assert top_k(np.empty((0, 3)), 2).shape == (0, 2)
 

@@ -1,10 +1,13 @@
-"""The smallest valid annotations of every data set, as its authors write them, for tests that then break them."""
+"""The smallest valid annotations of every data set, as its authors write them, for tests that then
+break them.
+"""
 
 import json
 from pathlib import Path
 
 CAPTION = "a dog runs"
-"""The first caption of every data set here; it stands in each once, so that a test can replace it."""
+"""The first caption of every data set here; it stands in each once, so that a test can replace it.
+"""
 
 
 def _csv(*lines: str) -> str:
@@ -12,18 +15,31 @@ def _csv(*lines: str) -> str:
 
 
 def _msrvtt() -> dict[str, str]:
-    texts = [("video7", CAPTION), ("video7", "a cat, asleep"), ("video8", "rain"), ("video9", "snow")]
-    sentences = [{"caption": text, "video_id": video, "sen_id": n} for n, (video, text) in enumerate(texts)]
+    texts = [
+        ("video7", CAPTION),
+        ("video7", "a cat, asleep"),
+        ("video8", "rain"),
+        ("video9", "snow"),
+    ]
+    sentences = [
+        {"caption": text, "video_id": video, "sen_id": n} for n, (video, text) in enumerate(texts)
+    ]
     return {
         "MSRVTT_data.json": json.dumps({"videos": [], "sentences": sentences}),
         "MSRVTT_train.9k.csv": _csv("video_id", "video8", "video7"),
         "MSRVTT_train.7k.csv": _csv("video_id", "video7"),
-        "MSRVTT_JSFUSION_test.csv": _csv("key,vid_key,video_id,sentence", 'ret0,msr9,video9,"snow, much of it"'),
+        "MSRVTT_JSFUSION_test.csv": _csv(
+            "key,vid_key,video_id,sentence", 'ret0,msr9,video9,"snow, much of it"'
+        ),
     }
 
 
 def _lists(train: str, val: str, test: str) -> dict[str, str]:
-    return {"train_list.txt": train + "\n", "val_list.txt": val + "\n", "test_list.txt": test + "\n"}
+    return {
+        "train_list.txt": train + "\n",
+        "val_list.txt": val + "\n",
+        "test_list.txt": test + "\n",
+    }
 
 
 def _msvd() -> dict[str, str]:
@@ -42,17 +58,26 @@ def _didemo() -> dict[str, str]:
             'True,/x/y/7@N0_2.mov,tensor([[0]]),tensor([[31]]),"rain, then\n sun",/x.pth',
         ),
         "val_data.json": json.dumps([described("snow", "8.mp4", 1), described("ice.", "8.mp4", 2)]),
-        "test_data.json": json.dumps([described("fog", "9.mp4", 3), described("hail", "gone.mp4", 4)]),
+        "test_data.json": json.dumps(
+            [described("fog", "9.mp4", 3), described("hail", "gone.mp4", 4)]
+        ),
         "test_list.txt": "9.mp4\n",
     }
 
 
 def _activitynet() -> dict[str, str]:
     def facts(*sentences: str) -> dict[str, object]:
-        return {"duration": 9.5, "timestamps": [[0, 9]] * len(sentences), "sentences": list(sentences)}
+        return {
+            "duration": 9.5,
+            "timestamps": [[0, 9]] * len(sentences),
+            "sentences": list(sentences),
+        }
 
     train = {"v_abc": facts(CAPTION, "  It stops."), "v_abd": facts("rain")}
-    return {"train.json": json.dumps(train), "val_1.json": json.dumps({"v_abe": facts("snow", " ice")})}
+    return {
+        "train.json": json.dumps(train),
+        "val_1.json": json.dumps({"v_abe": facts("snow", " ice")}),
+    }
 
 
 def _vatex() -> dict[str, str]:
@@ -94,7 +119,10 @@ def _folder() -> dict[str, str]:
 
 
 def _reelworld() -> dict[str, str]:
-    rows = [{"video": f"00000{n}.mp4", "caption": text, "split": "train"} for n, text in enumerate([CAPTION, "rain"])]
+    rows = [
+        {"video": f"00000{n}.mp4", "caption": text, "split": "train"}
+        for n, text in enumerate([CAPTION, "rain"])
+    ]
     return {"captions.jsonl": "".join(json.dumps(row) + "\n" for row in rows)}
 
 

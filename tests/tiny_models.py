@@ -24,10 +24,19 @@ def tiny_tokenizer() -> Tokenizer:
 
 def tiny_towers(vocab_size: int = 530, seed: int = 0, **geometry: Any) -> Any:
     torch.manual_seed(seed)
-    values = {"dim": DIM, "image_size": IMAGE, "patch_size": 7, "vision_blocks": 2, "text_blocks": 2} | geometry
+    values = {
+        "dim": DIM,
+        "image_size": IMAGE,
+        "patch_size": 7,
+        "vision_blocks": 2,
+        "text_blocks": 2,
+    } | geometry
     clip = clip_from_config(tiny_clip_values(vocab_size, **values))
     with torch.no_grad():
-        for name, parameter in clip.named_parameters():  # CLIP's own start is nearly symmetric: 0.02-wide, biases 0
+        for (
+            name,
+            parameter,
+        ) in clip.named_parameters():  # CLIP's own start is nearly symmetric: 0.02-wide, biases 0
             if name != "logit_scale":
                 parameter.add_(torch.randn_like(parameter) * 0.08)
     return clip
@@ -43,7 +52,12 @@ def transformers_clip(towers: Any) -> Any:
 
 
 def tiny_config(**settings: Any) -> ModelConfig:
-    values = {"max_words": WORDS, "max_frames": FRAMES, "shifted_blocks": (1,), "temporal_layers": 1} | settings
+    values = {
+        "max_words": WORDS,
+        "max_frames": FRAMES,
+        "shifted_blocks": (1,),
+        "temporal_layers": 1,
+    } | settings
     return ModelConfig(**values)
 
 
@@ -86,7 +100,9 @@ def random_text(num: int, seed: int = 1, words: int = WORDS, dim: int = DIM) -> 
     )
 
 
-def random_video(num: int, seed: int = 2, frames: int = FRAMES, per_frame: int = 4, dim: int = DIM) -> VideoFeatures:
+def random_video(
+    num: int, seed: int = 2, frames: int = FRAMES, per_frame: int = 4, dim: int = DIM
+) -> VideoFeatures:
     """Clip i has 1 + i mod frames real frames."""
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.tensor([1 + i % frames for i in range(num)])
@@ -101,9 +117,15 @@ def random_video(num: int, seed: int = 2, frames: int = FRAMES, per_frame: int =
 
 
 def official_state(
-    vocab_size: int = 530, words: int = WORDS, frames: int = FRAMES, vision_blocks: int = 12, scorer: str = "A"
+    vocab_size: int = 530,
+    words: int = WORDS,
+    frames: int = FRAMES,
+    vision_blocks: int = 12,
+    scorer: str = "A",
 ) -> dict[str, Tensor]:
-    """A random UCoFiA state dict under the official names; both towers 64 wide, 3 x 3 patches of 4 pixels."""
+    """A random UCoFiA state dict under the official names; both towers 64 wide, 3 x 3 patches of 4
+    pixels.
+    """
     width, generator = 64, torch.Generator().manual_seed(3)
     shapes: dict[str, tuple[int, ...]] = {
         "clip.positional_embedding": (16, width), "clip.text_projection": (width, width), "clip.logit_scale": (),
@@ -115,17 +137,29 @@ def official_state(
         "frame_mat_weight2": (frames, frames), "pixel_mat_weight": (4 * frames, 4 * frames),
         "pixel_mat_weight2": (4 * frames, 4 * frames),
     }  # fmt: skip
-    shapes |= {f"clip.visual.ln_{place}.{kind}": (width,) for place in ("pre", "post") for kind in ("weight", "bias")}
-    shapes |= {f"word_{name}": (words, words) for name in ("logit_weight", "mat_weight", "mat_weight2")}
+    shapes |= {
+        f"clip.visual.ln_{place}.{kind}": (width,)
+        for place in ("pre", "post")
+        for kind in ("weight", "bias")
+    }
+    shapes |= {
+        f"word_{name}": (words, words) for name in ("logit_weight", "mat_weight", "mat_weight2")
+    }
     shapes["word_mat_weight_for_pixel"] = (words, words)
     matrices = ("global_mat_weight", "global_mat_weight_1", "local_mat_weight", "local_mat_weight1")
     shapes |= dict.fromkeys(matrices, (width, width))
     wide = width if scorer == "A" else 2 * width
     selector = "visual_token_selector.score_predictor."
     shapes |= {selector + "in_conv.0.weight": (wide,), selector + "in_conv.0.bias": (wide,)}
-    shapes |= {selector + f"{conv}.weight": (wide // 2, wide) for conv in ("in_conv.1", "out_conv.0")}
+    shapes |= {
+        selector + f"{conv}.weight": (wide // 2, wide) for conv in ("in_conv.1", "out_conv.0")
+    }
     shapes[selector + "out_conv.2.weight"] = (1, wide // 2)
-    for prefix, count in (("clip.transformer", 2), ("clip.visual.transformer", vision_blocks), ("transformerClip", 1)):
+    for prefix, count in (
+        ("clip.transformer", 2),
+        ("clip.visual.transformer", vision_blocks),
+        ("transformerClip", 1),
+    ):
         for block in range(count):
             wrapped = "net." if prefix == "clip.visual.transformer" and block in (10, 11) else ""
             shapes |= _block_shapes(f"{prefix}.resblocks.{block}.", width, wrapped)
@@ -133,12 +167,21 @@ def official_state(
 
 
 def official_peer_state(kind: str, temporal: str = "seqTransf") -> dict[str, Tensor]:
-    """A random state dict of a peer under the official names: the towers of `official_state` and what is its own."""
+    """A random state dict of a peer under the official names: the towers of `official_state` and
+    what is its own.
+    """
     width, generator = 64, torch.Generator().manual_seed(4)
-    clip = ("clip.", "transformerClip.", "frame_position_embeddings", *(["visual_token"] if kind == "ts2net" else []))
+    clip = (
+        "clip.",
+        "transformerClip.",
+        "frame_position_embeddings",
+        *(["visual_token"] if kind == "ts2net" else []),
+    )
     state = {name: tensor for name, tensor in official_state().items() if name.startswith(clip)}
     if temporal != "seqTransf":
-        state = {name: tensor for name, tensor in state.items() if not name.startswith("transformerClip")}
+        state = {
+            name: tensor for name, tensor in state.items() if not name.startswith("transformerClip")
+        }
     if temporal == "meanP":
         del state["frame_position_embeddings.weight"]
     if kind != "ts2net":  # no token shift there, so nothing wraps the attention
@@ -152,12 +195,20 @@ def official_peer_state(kind: str, temporal: str = "seqTransf") -> dict[str, Ten
         for name in ("logit_weight", "mat_weight", "mat_weight2"):
             shapes |= {f"word_{name}": (WORDS, WORDS), f"frame_{name}": (FRAMES, FRAMES)}
     if kind == "ts2net":
-        shapes |= {"text_token_selector.in.weight": (width,), "visual_prompt_encoder.conv1.weight": (width, 3, 4, 4)}
+        shapes |= {
+            "text_token_selector.in.weight": (width,),
+            "visual_prompt_encoder.conv1.weight": (width, 3, 4, 4),
+        }
     if kind == "drl":
         for side in ("text", "video"):
-            shapes |= {f"{side}_weight_fc.0.weight": (width, width), f"{side}_weight_fc.0.bias": (width,)}
+            shapes |= {
+                f"{side}_weight_fc.0.weight": (width, width),
+                f"{side}_weight_fc.0.bias": (width,),
+            }
             shapes |= {f"{side}_weight_fc.2.weight": (1, width), f"{side}_weight_fc.2.bias": (1,)}
-    return state | {name: 0.2 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    return state | {
+        name: 0.2 * torch.randn(shape, generator=generator) for name, shape in shapes.items()
+    }
 
 
 def _block_shapes(prefix: str, width: int, wrapped: str) -> dict[str, tuple[int, ...]]:

@@ -1,4 +1,6 @@
-"""One small file of every form, as its authors write it, and the captions that some of them leave out."""
+"""One small file of every form, as its authors write it, and the captions that some of them leave
+out.
+"""
 
 import json
 
@@ -8,7 +10,9 @@ from finereel.finegrain.files.base import Known
 CAPTIONS = {
     "video7#0": Caption("video7#0", "video7", "a man walks slowly, near an apple"),
     "-b##*##1": Caption("-b##*##1", "-b", "A dog runs away"),
-    "yt_1_000002_000012#3": Caption("yt_1_000002_000012#3", "yt_1_000002_000012", "=1+1 <b>quickly</b>"),
+    "yt_1_000002_000012#3": Caption(
+        "yt_1_000002_000012#3", "yt_1_000002_000012", "=1+1 <b>quickly</b>"
+    ),
 }
 KNOWN = Known(CAPTIONS)
 
@@ -52,12 +56,25 @@ _RELEASED = {
     "-b##*##1": {"0": "A dog runs back"},
     "yt_1_000002_000012#3": {"0": "=1+1 <b>slowly</b>", "7": "=1+1 <b>Quickly</b>"},
 }
-_THESIS = {"video7#0": [["a man walks fast, near an apple", "ADV"], ["a dog walks slowly , near an apple", "NOUN"]]}
+_THESIS = {
+    "video7#0": [
+        ["a man walks fast, near an apple", "ADV"],
+        ["a dog walks slowly , near an apple", "NOUN"],
+    ]
+}
 _SUGARCREPE = {
     "0": {"filename": "1.jpg", "caption": "A cat. ", "negative_caption": "A dog."},
     "2": {"filename": "1.jpg", "caption": "A cat. ", "negative_caption": "A big cat."},
 }
-_PP = [{"id": 5, "filename": "1.jpg", "caption": "A cat.", "caption2": "One cat.", "negative_caption": "A dog."}]
+_PP = [
+    {
+        "id": 5,
+        "filename": "1.jpg",
+        "caption": "A cat.",
+        "caption2": "One cat.",
+        "negative_caption": "A dog.",
+    }
+]
 _ARO = [
     {
         "image_id": 9,

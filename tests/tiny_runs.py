@@ -1,4 +1,6 @@
-"""A training run of milliseconds a step that several tests share: settings, batches and validations, all seeded."""
+"""A training run of milliseconds a step that several tests share: settings, batches and
+validations, all seeded.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -28,7 +30,9 @@ def batch_at(step: int, size: int = 4) -> Batch:
     ids[:, -1] = 529
     labels = torch.randint(-1, 3, (size, 1), generator=generator)
     return Batch(
-        torch.randint(0, 256, (size, FRAMES, IMAGE, IMAGE, 3), generator=generator, dtype=torch.uint8),
+        torch.randint(
+            0, 256, (size, FRAMES, IMAGE, IMAGE, 3), generator=generator, dtype=torch.uint8
+        ),
         torch.ones(size, FRAMES, dtype=torch.bool),
         ids,
         torch.ones(size, WORDS, dtype=torch.bool),
@@ -55,7 +59,9 @@ def loss_on_step_99(model: RetrievalModel) -> Validation:
     text = model.text_features(batch.input_ids, batch.text_mask)
     video = model.video_features(model.encoder.to_input(batch.frames), batch.frame_mask)
     fused = model.score(text, video).fused
-    return Validation(float(fused.diagonal().mean() - fused.mean()), {"largest": fused.max().item()})
+    return Validation(
+        float(fused.diagonal().mean() - fused.mean()), {"largest": fused.max().item()}
+    )
 
 
 def weights(model: RetrievalModel) -> dict[str, torch.Tensor]:
@@ -63,4 +69,6 @@ def weights(model: RetrievalModel) -> dict[str, torch.Tensor]:
 
 
 def same(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> bool:
-    return set(one) == set(other) and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+    return set(one) == set(other) and all(
+        torch.equal(tensor, other[name]) for name, tensor in one.items()
+    )

@@ -1,4 +1,6 @@
-"""Writes the command line reference from the commands themselves; `mkdocs.yml` names this file as a hook."""
+"""Writes the command line reference from the commands themselves; `mkdocs.yml` names this file as a
+hook.
+"""
 
 from typing import Any
 
@@ -33,12 +35,21 @@ def cli_reference() -> str:
 def _commands(command: Any, path: tuple[str, ...]) -> list[tuple[str, Any]]:
     if not hasattr(command, "commands"):
         return [("finereel " + " ".join(path), command)]
-    return [found for name, sub in command.commands.items() for found in _commands(sub, (*path, name))]
+    return [
+        found for name, sub in command.commands.items() for found in _commands(sub, (*path, name))
+    ]
 
 
 def _section(name: str, command: Any) -> list[str]:
     context = click.Context(command, info_name=name)
-    lines = [f"## `{name}`", "", (command.help or "").strip(), "", f"    {command.get_usage(context)}", ""]
+    lines = [
+        f"## `{name}`",
+        "",
+        (command.help or "").strip(),
+        "",
+        f"    {command.get_usage(context)}",
+        "",
+    ]
     rows = [record for parameter in command.params if (record := _row(parameter, context))]
     if rows:
         lines += ["| | |", "|---|---|", *(f"| `{given}` | {about} |" for given, about in rows), ""]

@@ -28,13 +28,24 @@ def first_sentence(path: Path) -> str:
 def map_lines() -> list[str]:
     """One table per folder: the folder's own line, then a row per file."""
     lines: list[str] = []
-    folders = [SOURCE, *sorted(path.parent for path in SOURCE.rglob("__init__.py") if path.parent != SOURCE)]
+    folders = [
+        SOURCE,
+        *sorted(path.parent for path in SOURCE.rglob("__init__.py") if path.parent != SOURCE),
+    ]
     for folder in folders:
         name = folder.relative_to(SOURCE).as_posix()
-        lines += ["", f"**`{'finereel' if name == '.' else name}/`** {first_sentence(folder / '__init__.py')}", ""]
+        lines += [
+            "",
+            f"**`{'finereel' if name == '.' else name}/`** "
+            f"{first_sentence(folder / '__init__.py')}",
+            "",
+        ]
         lines += ["| file | what is inside |", "|---|---|"]
         files = sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")
-        lines += [f"| `{path.relative_to(SOURCE).as_posix()}` | {first_sentence(path)} |" for path in files]
+        lines += [
+            f"| `{path.relative_to(SOURCE).as_posix()}` | {first_sentence(path)} |"
+            for path in files
+        ]
     return lines[1:]
 
 
@@ -42,7 +53,9 @@ def main() -> None:
     fresh = HEAD + "\n" + "\n".join(map_lines()) + "\n"
     if "--check" in sys.argv:
         sys.exit(
-            None if MAP.read_text(encoding="utf-8") == fresh else "docs/dev/map.md is stale; run docs/dev/update_map.py"
+            None
+            if MAP.read_text(encoding="utf-8") == fresh
+            else "docs/dev/map.md is stale; run docs/dev/update_map.py"
         )
     MAP.write_text(fresh, encoding="utf-8")
 

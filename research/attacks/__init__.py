@@ -1,1 +1,3 @@
-"""Attacks on Finereel, one file per kind; `python -m research.reliability` runs them all and prints the scoreboard."""
+"""Attacks on Finereel, one file per kind; `python -m research.reliability` runs them all and prints
+the scoreboard.
+"""

@@ -1,4 +1,6 @@
-"""What an attack reports: how many inputs were tried, and how many of them ended in what must never happen."""
+"""What an attack reports: how many inputs were tried, and how many of them ended in what must never
+happen.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,4 +27,6 @@ class Result:
 
 
 Attack = Callable[[Path, int, int], list[Result]]
-"""`attack(scratch, count, seed)`: an empty folder to work in, about how many inputs to try, and the random seed."""
+"""`attack(scratch, count, seed)`: an empty folder to work in, about how many inputs to try, and the
+random seed.
+"""

@@ -8,10 +8,18 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from research.attacks.base import Result
-from research.attacks.toy_library import CAPTIONS, VIDEOS, Answer, answers, opened, same_answers, settings, write_videos
-
 from finereel.errors import FinereelError
+from research.attacks.base import Result
+from research.attacks.toy_library import (
+    CAPTIONS,
+    VIDEOS,
+    Answer,
+    answers,
+    opened,
+    same_answers,
+    settings,
+    write_videos,
+)
 
 QUERIES = ("dog1", "cat2 dog5", "yak")
 APPROXIMATE_VIDEOS = 150
@@ -32,9 +40,14 @@ SHARES = {"data file": 4, "manifest": 2, "index of vectors": 2}
 
 
 def bit_flips(scratch: Path, count: int, seed: int) -> list[Result]:
-    """Flip a bit, or zero some bytes, of about `count` stored files, and compare all answers with those before."""
+    """Flip a bit, or zero some bytes, of about `count` stored files, and compare all answers with
+    those before.
+    """
     dice = random.Random(seed)
-    made = {approximate: _make(scratch / f"made-{approximate}", approximate) for approximate in (False, True)}
+    made = {
+        approximate: _make(scratch / f"made-{approximate}", approximate)
+        for approximate in (False, True)
+    }
     expected = {approximate: _ask(library, approximate) for approximate, library in made.items()}
     kinds = [kind for kind in KINDS for _ in range(SHARES.get(kind, 1))]
     tried: Counter[str] = Counter()
@@ -53,13 +66,21 @@ def bit_flips(scratch: Path, count: int, seed: int) -> list[Result]:
                 wrong[kind].append(f"{damage}: {outcome}")
     never = "a changed answer without a typed error"
     return [
-        Result(f"bits flipped or zeroed: {kind}", tried[kind], len(wrong[kind]), never, tuple(wrong[kind][:3]))
+        Result(
+            f"bits flipped or zeroed: {kind}",
+            tried[kind],
+            len(wrong[kind]),
+            never,
+            tuple(wrong[kind][:3]),
+        )
         for kind in KINDS
     ]
 
 
 def verdict(library: Path, approximate: bool, expected: list[Answer]) -> str:
-    """What is wrong with the answers of a damaged library; empty where they are right, or a typed error."""
+    """What is wrong with the answers of a damaged library; empty where they are right, or a typed
+    error.
+    """
     try:
         opened(library).status()
         return "" if same_answers(_ask(library, approximate), expected) else "another answer"
@@ -70,7 +91,9 @@ def verdict(library: Path, approximate: bool, expected: list[Answer]) -> str:
 
 
 class _Child:
-    """Runs verdicts in a child process: a library read from damaged files could take its process down."""
+    """Runs verdicts in a child process: a library read from damaged files could take its process
+    down.
+    """
 
     def __enter__(self) -> "_Child":
         self._start()
@@ -92,7 +115,9 @@ class _Child:
 
 
 def _make(place: Path, approximate: bool) -> Path:
-    """A library with a bank, a removed video and one that changed; with an approximate index, a larger one."""
+    """A library with a bank, a removed video and one that changed; with an approximate index, a
+    larger one.
+    """
     videos, library = place / "videos", place / "library"
     made = opened(library)
     write_videos(videos, APPROXIMATE_VIDEOS if approximate else VIDEOS)
@@ -108,11 +133,17 @@ def _make(place: Path, approximate: bool) -> Path:
 
 
 def _ask(library: Path, approximate: bool) -> list[Answer]:
-    return answers(library, QUERIES, 20) if approximate else answers(library, QUERIES) + answers(library, QUERIES, 5)
+    return (
+        answers(library, QUERIES, 20)
+        if approximate
+        else answers(library, QUERIES) + answers(library, QUERIES, 5)
+    )
 
 
 def _spoil(library: Path, kind: str, dice: random.Random) -> str:
-    files = sorted(path for path in library.glob(KINDS[kind]) if path.is_file() and path.stat().st_size)
+    files = sorted(
+        path for path in library.glob(KINDS[kind]) if path.is_file() and path.stat().st_size
+    )
     if kind == "manifest" and dice.random() < 0.5:
         files = files[:1]  # the newest, which every reader opens
     path = dice.choice(files)

@@ -1,4 +1,6 @@
-"""A full, broken, read-only or exhausted disk at every write of every command that changes a library."""
+"""A full, broken, read-only or exhausted disk at every write of every command that changes a
+library.
+"""
 
 import errno
 from pathlib import Path
@@ -11,7 +13,10 @@ ERRORS = (
     *(errno.ENOSPC, errno.EIO, errno.EROFS, errno.EMFILE, errno.EACCES, errno.EDQUOT),
     *(errno.ENAMETOOLONG, errno.ESTALE, errno.ETIMEDOUT),
 )
-NEVER = "an error without a type, path, cause or advice, or a state that is neither the one before nor the one after"
+NEVER = (
+    "an error without a type, path, cause or advice, or a state that is neither the one before "
+    "nor the one after"
+)
 
 
 def disk_errors(scratch: Path, count: int, seed: int) -> list[Result]:
@@ -35,12 +40,18 @@ def disk_errors(scratch: Path, count: int, seed: int) -> list[Result]:
                 tried += 1
                 if complaint := answer["wrong"] or untyped(answer["ended"], scratch):
                     wrong.append(f"{job}: {complaint[-500:]}")
-            results.append(Result(f"an error at a write of {scenario}", tried, len(wrong), NEVER, tuple(wrong[:5])))
+            results.append(
+                Result(
+                    f"an error at a write of {scenario}", tried, len(wrong), NEVER, tuple(wrong[:5])
+                )
+            )
     return results
 
 
 def untyped(ended: str, scratch: Path) -> str:
-    """What a person misses in how a run ended; empty for a run that went well or ended in a good message."""
+    """What a person misses in how a run ended; empty for a run that went well or ended in a good
+    message.
+    """
     if ended == "done":
         return ""
     if not ended.startswith("Library"):

@@ -4,13 +4,25 @@ from pathlib import Path
 
 from research.attacks.base import Result
 from research.attacks.library_scenarios import SCENARIOS
-from research.attacks.write_points import COUNT, KILL_AFTER, KILL_BEFORE, KILL_LATER, Job, build, running, sample
+from research.attacks.write_points import (
+    COUNT,
+    KILL_AFTER,
+    KILL_BEFORE,
+    KILL_LATER,
+    Job,
+    build,
+    running,
+    sample,
+)
 
 NEVER = (
-    "a committed clip lost or doubled, doctor incomplete, answers that are neither old nor new, or reopening over 2 s"
+    "a committed clip lost or doubled, doctor incomplete, answers that are neither old nor "
+    "new, or reopening over 2 s"
 )
 TIMED = 40
-"""Moments of a run at which it is killed by the clock, so that Lance's own threads are hit anywhere."""
+"""Moments of a run at which it is killed by the clock, so that Lance's own threads are hit
+anywhere.
+"""
 
 
 def kill_points(scratch: Path, count: int, seed: int) -> list[Result]:
@@ -22,7 +34,11 @@ def kill_points(scratch: Path, count: int, seed: int) -> list[Result]:
     with running(library, scratch) as runner:
         for number, scenario in enumerate(SCENARIOS):
             points = runner.ask(Job(scenario, COUNT, 0))["points"]
-            jobs = [Job(scenario, mode, nth) for nth in range(1, points + 1) for mode in (KILL_BEFORE, KILL_AFTER)]
+            jobs = [
+                Job(scenario, mode, nth)
+                for nth in range(1, points + 1)
+                for mode in (KILL_BEFORE, KILL_AFTER)
+            ]
             jobs += [Job(scenario, KILL_LATER, nth * 1000 // TIMED) for nth in range(TIMED)]
             tried, wrong = 0, []
             for job in sample(jobs, max(1, count // len(SCENARIOS)), seed + number):
@@ -30,5 +46,9 @@ def kill_points(scratch: Path, count: int, seed: int) -> list[Result]:
                 tried += 1
                 if answer["wrong"] or answer["ended"].startswith("Traceback"):
                     wrong.append(f"{job}: {answer['wrong'][-500:] or answer['ended'][-500:]}")
-            results.append(Result(f"kill -9 at a write of {scenario}", tried, len(wrong), NEVER, tuple(wrong[:5])))
+            results.append(
+                Result(
+                    f"kill -9 at a write of {scenario}", tried, len(wrong), NEVER, tuple(wrong[:5])
+                )
+            )
     return results

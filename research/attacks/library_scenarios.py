@@ -1,4 +1,6 @@
-"""What is done to a toy library while its disk fails or its process dies, and what must hold afterwards."""
+"""What is done to a toy library while its disk fails or its process dies, and what must hold
+afterwards.
+"""
 
 import os
 import shutil
@@ -23,13 +25,17 @@ QUERIES = ("dog1", "cat2 cow3", "yak1")
 SETTINGS = AddSettings(commit_clips=2)
 REOPEN_SECONDS = 2.0
 TOLERANCE = 1e-4
-"""Of a score of up to 100 in single precision, whose sums depend on how many clips were encoded together."""
+"""Of a score of up to 100 in single precision, whose sums depend on how many clips were encoded
+together.
+"""
 MODELS = {model.fingerprint: model for model in (ToyModel(), ToyModel(seed=1))}
 
 
 @dataclass(frozen=True)
 class State:
-    """What a library answers: its model, the score of every clip per query, and what `doctor` says."""
+    """What a library answers: its model, the score of every clip per query, and what
+    `doctor` says.
+    """
 
     model: str
     scores: dict[str, dict[str, float]]
@@ -112,7 +118,9 @@ def _no_preparation(place: Path) -> None:
 
 @dataclass(frozen=True)
 class Scenario:
-    """prepare: changes of the place before; act: what is disturbed; steps: whether it makes more than one commit."""
+    """prepare: changes of the place before; act: what is disturbed; steps: whether it makes more
+    than one commit.
+    """
 
     prepare: Callable[[Path], None]
     act: Callable[[Path], None]
@@ -122,7 +130,9 @@ class Scenario:
 SCENARIOS: dict[str, Scenario] = {
     "first add": Scenario(_nothing, _first, steps=True),
     "mixed add": Scenario(_change_videos, _mixed, steps=True),
-    "remove": Scenario(_no_preparation, _remove, steps=True),  # clips, then what is known of failed files
+    "remove": Scenario(
+        _no_preparation, _remove, steps=True
+    ),  # clips, then what is known of failed files
     "normalise": Scenario(_no_preparation, _normalise),
     "normalise off": Scenario(_no_preparation, _plain),
     "tidy": Scenario(_no_preparation, _tidy),
@@ -156,7 +166,9 @@ def from_json(value: Any) -> State | None:
 
 
 def verdict(place: Path, scenario: Scenario, before: State | None, after: State) -> str:
-    """What is wrong with the library after the disturbance, and after the same command ran again; empty for nothing."""
+    """What is wrong with the library after the disturbance, and after the same command ran again;
+    empty for nothing.
+    """
     began = time.process_time()  # not the clock, which also counts what else the machine does
     now = state(place)
     seconds = time.process_time() - began
@@ -165,20 +177,28 @@ def verdict(place: Path, scenario: Scenario, before: State | None, after: State)
         wrong = wrong or f"reopening took {seconds:.1f} s"
     scenario.act(place)
     again = state(place)
-    return wrong or ("" if same(again, after) else f"after the same command again: {difference(again, after)}")
+    return wrong or (
+        "" if same(again, after) else f"after the same command again: {difference(again, after)}"
+    )
 
 
 def compare(now: State | None, before: State | None, after: State, steps: bool) -> str:
     """How `now` differs from every state that the library may be in; empty when it does not.
 
-    What doctor says of the library's own files is true of the moment and goes with the next command.
+    What doctor says of the library's own files is true of the moment and goes with the next
+    command.
     """
     if now is not None:
-        now = replace(now, problems=tuple(problem for problem in now.problems if ".toy: " in problem))
+        now = replace(
+            now, problems=tuple(problem for problem in now.problems if ".toy: " in problem)
+        )
     if same(now, before) or same(now, after):
         return ""
     if not steps:
-        return f"neither the state before ({difference(now, before)}) nor after ({difference(now, after)})"
+        return (
+            f"neither the state before ({difference(now, before)}) nor after "
+            f"({difference(now, after)})"
+        )
     if now is None:
         return "the library is gone"
     if now.twice:
@@ -198,7 +218,11 @@ def compare(now: State | None, before: State | None, after: State, steps: bool) 
 
 def _odd_score(text: str, now: State, before: State | None, after: State) -> str:
     for clip, score in now.scores[text].items():
-        allowed = [known.scores[text][clip] for known in (before, after) if known and clip in known.scores[text]]
+        allowed = [
+            known.scores[text][clip]
+            for known in (before, after)
+            if known and clip in known.scores[text]
+        ]
         if not any(abs(score - value) < TOLERANCE for value in allowed):
             return f"{clip} scores {score:.6f}, expected one of {allowed}"
     return ""
@@ -218,5 +242,9 @@ def difference(one: State | None, other: State | None) -> str:
         return f"doctor: {sorted(set(one.problems) ^ set(other.problems))}"
     if one.clips != other.clips:
         return f"clips: {len(one.clips - other.clips)} more, {len(other.clips - one.clips)} fewer"
-    gaps = [abs(score - other.scores[text][clip]) for text in QUERIES for clip, score in one.scores[text].items()]
+    gaps = [
+        abs(score - other.scores[text][clip])
+        for text in QUERIES
+        for clip, score in one.scores[text].items()
+    ]
     return f"scores differ by {max(gaps):.6f}" if max(gaps, default=0.0) > TOLERANCE else ""

@@ -1,4 +1,6 @@
-"""The attack `media`: bad media files are read, each by the decoding child, and what must not happen is counted."""
+"""The attack `media`: bad media files are read, each by the decoding child, and what must not
+happen is counted.
+"""
 
 import json
 import os
@@ -10,11 +12,19 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-from research.attacks.base import Result
-from research.attacks.media_files import CANARY, flipped, hostile, make, odd_names, truncated, valid_files
 
 from finereel.errors import VideoError
 from finereel.video import ClipPlan, VideoReader
+from research.attacks.base import Result
+from research.attacks.media_files import (
+    CANARY,
+    flipped,
+    hostile,
+    make,
+    odd_names,
+    truncated,
+    valid_files,
+)
 
 SECONDS, MIB = 30.0, 1024
 NEVER = f"death, leaked child, untyped error, canary, over {SECONDS:.0f} s or {MIB} MiB"
@@ -32,7 +42,9 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 
 def attack(scratch: Path, count: int, seed: int) -> list[Result]:
-    """About `count` bad files: half of them cut, a third with flipped bits, the rest hostile, odd or changing."""
+    """About `count` bad files: half of them cut, a third with flipped bits, the rest hostile, odd
+    or changing.
+    """
     valid = valid_files(scratch / "valid")
     bad = scratch / "bad"
     bad.mkdir()
@@ -45,7 +57,11 @@ def attack(scratch: Path, count: int, seed: int) -> list[Result]:
             _tried("media files with flipped bits", list(flipped(bad, valid, count // 3, seed))),
             _tried("files that are no video, claim too much or name others", harm[few]),
             _tried("odd file names", list(odd_names(bad, valid))[few]),
-            _tried("files that change while they are read", changing_files(bad, max(8, count // 30)), "--change"),
+            _tried(
+                "files that change while they are read",
+                changing_files(bad, max(8, count // 30)),
+                "--change",
+            ),
         ]
         try:
             server.accept()
@@ -58,7 +74,12 @@ def changing_files(folder: Path, count: int) -> list[Path]:
     """Videos of 24 s, in several containers; their names say what will happen to them."""
     sources = {
         suffix: make(folder / f"change.{suffix}", codec, frames=600, size=(160, 120)).read_bytes()
-        for suffix, codec in (("mkv", "libx264"), ("mp4", "libx264"), ("avi", "mpeg4"), ("ts", "mpeg2video"))
+        for suffix, codec in (
+            ("mkv", "libx264"),
+            ("mp4", "libx264"),
+            ("avi", "mpeg4"),
+            ("ts", "mpeg2video"),
+        )
     }
     paths = []
     for number in range(count):
@@ -70,7 +91,9 @@ def changing_files(folder: Path, count: int) -> list[Path]:
 
 
 def judge(paths: Iterable[Path], change: bool = False) -> list[str]:
-    """Read every file; the names of those where something happened that must not, each with what."""
+    """Read every file; the names of those where something happened that must not, each with
+    what.
+    """
     failures, pids = [], set()
     with VideoReader() as reader:
         for path in paths:
@@ -85,7 +108,9 @@ def judge(paths: Iterable[Path], change: bool = False) -> list[str]:
                 reader.close()
             if wrong:
                 failures.append(f"{path.name!r}: {wrong}")
-    failures += [f"child {pid} is left" for pid in pids if pid is not None and Path(f"/proc/{pid}").exists()]
+    failures += [
+        f"child {pid} is left" for pid in pids if pid is not None and Path(f"/proc/{pid}").exists()
+    ]
     return failures
 
 
@@ -118,8 +143,13 @@ def _tried(name: str, paths: list[Path], *options: str) -> Result:
     """Judge files in a process of their own, whose death fails them all."""
     names = json.dumps([str(path) for path in paths])
     command = [sys.executable, "-m", "research.attacks.media", *options]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])}
-    done = subprocess.run(command, input=names, capture_output=True, text=True, check=False, env=environment)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[2])]),
+    }
+    done = subprocess.run(
+        command, input=names, capture_output=True, text=True, check=False, env=environment
+    )
     try:
         failures = json.loads(done.stdout) if done.returncode == 0 else None
     except ValueError:
@@ -127,10 +157,18 @@ def _tried(name: str, paths: list[Path], *options: str) -> Result:
     if failures is None:
         last = (done.stderr.splitlines() or ["nothing on stderr"])[-1]
         return Result(
-            name, len(paths), len(paths), NEVER, (f"the reading process ended with {done.returncode}: {last}",)
+            name,
+            len(paths),
+            len(paths),
+            NEVER,
+            (f"the reading process ended with {done.returncode}: {last}",),
         )
     return Result(name, len(paths), len(failures), NEVER, tuple(failures[:10]))
 
 
 if __name__ == "__main__":
-    print(json.dumps(judge([Path(name) for name in json.loads(sys.stdin.read())], "--change" in sys.argv)))
+    print(
+        json.dumps(
+            judge([Path(name) for name in json.loads(sys.stdin.read())], "--change" in sys.argv)
+        )
+    )

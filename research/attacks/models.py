@@ -1,7 +1,8 @@
-"""Hostile and broken model directories: settings, weights and tokenizers changed in every way that a file can be wrong.
+"""Hostile and broken model directories: settings, weights and tokenizers changed in every way that
+a file can be wrong.
 
-Whatever lies in a directory, loading it, encoding with it and scoring either works or ends in a typed error, within
-2 s of processor time and 1 GiB of memory after the imports.
+Whatever lies in a directory, loading it, encoding with it and scoring either works or ends in a
+typed error, within 2 s of processor time and 1 GiB of memory after the imports.
 """
 
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from research.attacks.base import Result
 from research.attacks.server import Outcome, Server
 
@@ -30,7 +32,9 @@ VALUES: tuple[Any, ...] = (
 
 
 def attack(scratch: Path, count: int, seed: int) -> list[Result]:
-    """About `count` hostile models: the list of `cases`, then seeded random changes of the same kinds."""
+    """About `count` hostile models: the list of `cases`, then seeded random changes of the same
+    kinds.
+    """
     failures = []
     with Server() as server:
         made = server.try_out("bases", scratch / "bases")
@@ -107,7 +111,9 @@ _CONTENTS: dict[str, Callable[[Path], object]] = {
     "5,000 digits": lambda path: path.write_bytes(b'{"a": ' + b"9" * 5000 + b"}"),
     "10 MiB of lists": lambda path: path.write_bytes(b'{"a": [' + b"[]," * 3_000_000 + b"[]]}"),
     "a key twice": lambda path: path.write_bytes(b'{"model_type": "clip", "model_type": "clip"}'),
-    "a pickle": lambda path: path.write_bytes(b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85R."),
+    "a pickle": lambda path: path.write_bytes(
+        b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85R."
+    ),
 }
 
 
@@ -118,10 +124,26 @@ def _files() -> Iterator[Case]:
     for content in ("nothing", "empty", "a folder", "a pipe", "1 GiB of zeros", "800 levels"):
         for name in ("config.json", "model.safetensors", "tokenizer.json"):
             yield f"{name} is {content}", "own", _replaced(name, _CONTENTS[content])
-    yield "config.json after a byte order mark", "own", _with_bytes("config.json", lambda data: b"\xef\xbb\xbf" + data)
-    yield "half of config.json", "own", _with_bytes("config.json", lambda data: data[: len(data) // 2])
-    yield "half of the weights", "own", _with_bytes("model.safetensors", lambda data: data[: len(data) // 2])
-    yield "weights and more", "clip", _with_bytes("model.safetensors", lambda data: data + bytes(100))
+    yield (
+        "config.json after a byte order mark",
+        "own",
+        _with_bytes("config.json", lambda data: b"\xef\xbb\xbf" + data),
+    )
+    yield (
+        "half of config.json",
+        "own",
+        _with_bytes("config.json", lambda data: data[: len(data) // 2]),
+    )
+    yield (
+        "half of the weights",
+        "own",
+        _with_bytes("model.safetensors", lambda data: data[: len(data) // 2]),
+    )
+    yield (
+        "weights and more",
+        "clip",
+        _with_bytes("model.safetensors", lambda data: data + bytes(100)),
+    )
 
 
 def _with_bytes(name: str, edit: Callable[[bytes], bytes]) -> Change:
@@ -143,7 +165,13 @@ def _with_json(name: str, edit: Callable[[Any], object]) -> Change:
 def _leaves(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     if place:
         yield place
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, each in inner:
         yield from _leaves(each, (*place, key))
 
@@ -200,13 +228,38 @@ def _settings(bases: dict[str, Path]) -> Iterator[Case]:
     prompts = {"visual_prompts": 1_000_000, "text_prompts": 1_000_000}
     yield "a million prompts", "own", _with_json("config.json", _set(("model", "fine"), prompts))
     picture = {"image_size": 1_000_000, "patch_size": 1}
-    yield "pictures of 1e6 x 1e6", "clip", _with_json("config.json", lambda v: v["vision_config"].update(picture))
-    yield "a kernel to fetch", "clip", _with_json("config.json", _set(("attn_implementation",), "kernels/evil"))
-    yield "code to load", "clip", _with_json("config.json", _set(("auto_map",), {"AutoModel": "evil.Model"}))
+    yield (
+        "pictures of 1e6 x 1e6",
+        "clip",
+        _with_json("config.json", lambda v: v["vision_config"].update(picture)),
+    )
+    yield (
+        "a kernel to fetch",
+        "clip",
+        _with_json("config.json", _set(("attn_implementation",), "kernels/evil")),
+    )
+    yield (
+        "code to load",
+        "clip",
+        _with_json("config.json", _set(("auto_map",), {"AutoModel": "evil.Model"})),
+    )
     for key in ("image_mean", "image_std", "size", "crop_size", "resample", "rescale_factor"):
-        for value in (0, -1, 10**9, float("nan"), "x", [], [0, 0, 0], {"height": 10**9, "width": 1}):
+        for value in (
+            0,
+            -1,
+            10**9,
+            float("nan"),
+            "x",
+            [],
+            [0, 0, 0],
+            {"height": 10**9, "width": 1},
+        ):
             edit = _set((key,), value)
-            yield f"preprocessor {key} = {value!r}", "clip", _with_json("preprocessor_config.json", edit)
+            yield (
+                f"preprocessor {key} = {value!r}",
+                "clip",
+                _with_json("preprocessor_config.json", edit),
+            )
 
 
 # Weights.
@@ -236,7 +289,14 @@ def _first(header: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
-_KINDS = {"float16": "F16", "float32": "F32", "float64": "F64", "uint16": "BF16", "int8": "I8", "bool": "BOOL"}
+_KINDS = {
+    "float16": "F16",
+    "float32": "F32",
+    "float64": "F64",
+    "uint16": "BF16",
+    "int8": "I8",
+    "bool": "BOOL",
+}
 
 
 def _with_tensors(edit: Callable[[dict[str, np.ndarray]], object]) -> Change:
@@ -246,7 +306,9 @@ def _with_tensors(edit: Callable[[dict[str, np.ndarray]], object]) -> Change:
         header, body = _split(data)
         places = {name: entry for name, entry in header.items() if name != "__metadata__"}
         tensors = {
-            name: np.frombuffer(body[slice(*entry["data_offsets"])], np.float32).reshape(entry["shape"]).copy()
+            name: np.frombuffer(body[slice(*entry["data_offsets"])], np.float32)
+            .reshape(entry["shape"])
+            .copy()
             for name, entry in places.items()
         }
         edit(tensors)
@@ -255,7 +317,11 @@ def _with_tensors(edit: Callable[[dict[str, np.ndarray]], object]) -> Change:
         for name, array in tensors.items():
             content = np.ascontiguousarray(array).tobytes()
             ends = [len(stored), len(stored) + len(content)]
-            made[name] = {"dtype": _KINDS[array.dtype.name], "shape": list(array.shape), "data_offsets": ends}
+            made[name] = {
+                "dtype": _KINDS[array.dtype.name],
+                "shape": list(array.shape),
+                "data_offsets": ends,
+            }
             stored += content
         return _join(made, stored)
 
@@ -277,7 +343,9 @@ def _headers() -> Iterator[Case]:
         "shape of floats": lambda entry: entry.update(shape=[1.5]),
         "shape of 10,000 axes": lambda entry: entry.update(shape=[1] * 10_000),
         "no shape": lambda entry: entry.pop("shape"),
-        "offsets overlap": lambda entry: entry.update(data_offsets=[0, entry["data_offsets"][1] + 4]),
+        "offsets overlap": lambda entry: entry.update(
+            data_offsets=[0, entry["data_offsets"][1] + 4]
+        ),
         "offsets beyond": lambda entry: entry.update(data_offsets=[2**50, 2**50 + 4]),
         "offsets backwards": lambda entry: entry.update(data_offsets=entry["data_offsets"][::-1]),
         "offsets of one": lambda entry: entry.update(data_offsets=[0]),
@@ -285,10 +353,22 @@ def _headers() -> Iterator[Case]:
     for name, edit in entries.items():
         yield name, "own", _with_header(lambda header, edit=edit: edit(_first(header)))  # type: ignore[misc]
     yield "a tensor twice", "own", _with_bytes("model.safetensors", _doubled)
-    yield "header a list", "own", _with_bytes("model.safetensors", lambda data: _join(b"[]", _split(data)[1]))
+    yield (
+        "header a list",
+        "own",
+        _with_bytes("model.safetensors", lambda data: _join(b"[]", _split(data)[1])),
+    )
     yield "no tensor", "clip", _with_bytes("model.safetensors", lambda data: _join({}, b""))
-    yield "100,000 tensors", "clip", _with_bytes("model.safetensors", lambda data: _join(_many(100_000), b""))
-    yield "10,000 blocks", "clip", _with_bytes("model.safetensors", lambda data: _join(_many(10_000), b""))
+    yield (
+        "100,000 tensors",
+        "clip",
+        _with_bytes("model.safetensors", lambda data: _join(_many(100_000), b"")),
+    )
+    yield (
+        "10,000 blocks",
+        "clip",
+        _with_bytes("model.safetensors", lambda data: _join(_many(10_000), b"")),
+    )
     for base in BASES:
         yield from ((name, base, _with_tensors(edit)) for name, edit in _tensor_changes().items())
 
@@ -306,18 +386,25 @@ def _doubled(data: bytes) -> bytes:
 
 def _many(count: int) -> dict[str, Any]:
     name = "vision_model.encoder.layers.{}.layer_norm1.weight"
-    return {name.format(number): {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for number in range(count)}
+    return {
+        name.format(number): {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+        for number in range(count)
+    }
 
 
 def _tensor_changes() -> dict[str, Callable[[dict[str, np.ndarray]], object]]:
     def every(change: Callable[[np.ndarray], Any]) -> Callable[[dict[str, np.ndarray]], object]:
-        return lambda tensors: tensors.update({name: change(array) for name, array in tensors.items()})
+        return lambda tensors: tensors.update(
+            {name: change(array) for name, array in tensors.items()}
+        )
 
     def one(change: Callable[[np.ndarray], Any]) -> Callable[[dict[str, np.ndarray]], object]:
         return lambda tensors: tensors.update({max(tensors): change(tensors[max(tensors)])})
 
     def scale(value: float) -> Callable[[dict[str, np.ndarray]], object]:
-        return lambda tensors: [array.fill(value) for name, array in tensors.items() if "logit_scale" in name]
+        return lambda tensors: [
+            array.fill(value) for name, array in tensors.items() if "logit_scale" in name
+        ]
 
     def filled(value: float) -> Callable[[np.ndarray], np.ndarray]:
         return lambda array: np.full(array.shape, value, np.float32)
@@ -326,11 +413,15 @@ def _tensor_changes() -> dict[str, Callable[[dict[str, np.ndarray]], object]]:
         "NaN in one": one(filled(float("nan"))),
         "infinity in one": one(filled(float("inf"))),
         "1e38 everywhere": every(filled(1e38)),
-        "1e20 times everywhere": every(lambda array: (array * np.float64(1e20)).clip(-3e38, 3e38).astype(np.float32)),
+        "1e20 times everywhere": every(
+            lambda array: (array * np.float64(1e20)).clip(-3e38, 3e38).astype(np.float32)
+        ),
         "zeros": every(filled(0.0)),
         "float64 beyond float32": every(lambda array: array.astype(np.float64) * 1e300),
         "bfloat16": every(
-            lambda array: (array.reshape(-1).view(np.uint32) >> 16).astype(np.uint16).reshape(array.shape)
+            lambda array: (
+                (array.reshape(-1).view(np.uint32) >> 16).astype(np.uint16).reshape(array.shape)
+            )
         ),
         "float16": every(lambda array: array.astype(np.float16)),
         "float64": every(lambda array: array.astype(np.float64)),
@@ -339,7 +430,9 @@ def _tensor_changes() -> dict[str, Callable[[dict[str, np.ndarray]], object]]:
         "logit_scale 1000": scale(1000.0),
         "logit_scale -1000": scale(-1000.0),
         "a tensor missing": lambda tensors: tensors.pop(max(tensors)),
-        "a tensor too many": lambda tensors: tensors.update({"evil\n\x1b[2Jname": np.zeros(1, np.float32)}),
+        "a tensor too many": lambda tensors: tensors.update(
+            {"evil\n\x1b[2Jname": np.zeros(1, np.float32)}
+        ),
         "a tensor with an axis more": one(lambda array: array[..., None]),
         "a tensor shorter": one(lambda array: array[:-1]),
         "a scalar": one(lambda array: np.zeros((), np.float32)),
@@ -369,10 +462,30 @@ def _tokenizers() -> Iterator[Case]:
         "letters missing": lambda vocab: [vocab.pop(letter) for letter in "abcdefgh"],
     }
     for name, edit in vocabulary.items():
-        yield f"vocabulary: {name}", "own", _with_json("tokenizer.json", lambda v, e=edit: e(v["model"]["vocab"]))
+        yield (
+            f"vocabulary: {name}",
+            "own",
+            _with_json("tokenizer.json", lambda v, e=edit: e(v["model"]["vocab"])),
+        )
         yield f"vocab.json: {name}", "clip", _unpacked(edit)
-    for value in (None, [], {}, "x", 7, [["a"]], [["a", "b", "c"]], ["a"], [1, 2], ["zz yy"], [["a", "zz"]] * 1000):
-        yield f"merges = {str(value)[:20]}", "own", _with_json("tokenizer.json", _set(("model", "merges"), value))
+    for value in (
+        None,
+        [],
+        {},
+        "x",
+        7,
+        [["a"]],
+        [["a", "b", "c"]],
+        ["a"],
+        [1, 2],
+        ["zz yy"],
+        [["a", "zz"]] * 1000,
+    ):
+        yield (
+            f"merges = {str(value)[:20]}",
+            "own",
+            _with_json("tokenizer.json", _set(("model", "merges"), value)),
+        )
     for place, value in (
         (("model", "vocab"), []), (("model", "vocab"), [["a", 0.5]]), (("model", "type"), "Unigram"),
         (("model", "type"), "WordPiece"), (("model", "type"), 7), (("model", "end_of_word_suffix"), None),
@@ -383,7 +496,11 @@ def _tokenizers() -> Iterator[Case]:
         (("pre_tokenizer",), {"type": "Split", "pattern": {"Regex": "(a|aa)+$"}, "behavior": "Isolated"}),
         (("normalizer",), 7), (("pre_tokenizer",), "x"), (("post_processor",), [1]), (("decoder",), {"type": "x"}),
     ):  # fmt: skip
-        yield f"tokenizer {place[-1]} = {value!r}"[:60], "own", _with_json("tokenizer.json", _set(place, value))
+        yield (
+            f"tokenizer {place[-1]} = {value!r}"[:60],
+            "own",
+            _with_json("tokenizer.json", _set(place, value)),
+        )
     wide = {f"t{number}": number for number in range(600_000)}
     yield "600,000 tokens", "own", _with_json("tokenizer.json", _set(("model", "vocab"), wide))
 
@@ -411,11 +528,17 @@ def _random_case(dice: random.Random, bases: dict[str, Path]) -> Case:
     kind = dice.randrange(3)
     if name == "model.safetensors" or kind == 0:
         seed = dice.random()
-        return f"bytes of {name} changed, {seed}", base, _with_bytes(name, lambda data: _damaged(data, seed))
+        return (
+            f"bytes of {name} changed, {seed}",
+            base,
+            _with_bytes(name, lambda data: _damaged(data, seed)),
+        )
     described = json.loads((bases[base] / name).read_text(encoding="utf-8"))
     places = list(_leaves(described))
     chosen = [(dice.choice(places), dice.choice(VALUES)) for _ in range(kind)]
-    named = ", ".join(f"{'.'.join(map(str, place))} = {str(value)[:30]!r}" for place, value in chosen)
+    named = ", ".join(
+        f"{'.'.join(map(str, place))} = {str(value)[:30]!r}" for place, value in chosen
+    )
 
     def edit(value: Any) -> None:
         for place, new in chosen:
@@ -428,7 +551,9 @@ def _random_case(dice: random.Random, bases: dict[str, Path]) -> Case:
 
 
 def _damaged(data: bytes, seed: float) -> bytes:
-    """A few bytes changed, most of them near the start, where a header stands; or a piece cut out or doubled."""
+    """A few bytes changed, most of them near the start, where a header stands; or a piece cut out
+    or doubled.
+    """
     dice, changed = random.Random(seed), bytearray(data)
     for _ in range(dice.choice((1, 3, 30))):
         changed[int(len(changed) * dice.random() ** dice.choice((1, 6)))] = dice.randrange(256)

@@ -1,8 +1,9 @@
-"""Hostile checkpoints: pickles that run something when read, archives that grow, tensors larger than their numbers.
+"""Hostile checkpoints: pickles that run something when read, archives that grow, tensors larger
+than their numbers.
 
-Every payload would leave a file, the canary. It must never appear, and every file must be refused with a typed error
-within 2 s of processor time and 1 GiB of memory. A part of them is also handed straight to the guarded process, as if
-the look at their instructions had let them pass.
+Every payload would leave a file, the canary. It must never appear, and every file must be refused
+with a typed error within 2 s of processor time and 1 GiB of memory. A part of them is also handed
+straight to the guarded process, as if the look at their instructions had let them pass.
 """
 
 import io
@@ -20,7 +21,11 @@ from research.attacks.server import Outcome, Server
 
 NEVER = "the canary's payload runs, an untyped error, a hang, more than 1 GiB"
 _PAST = 6  # one in so many is also tried on the guarded process alone, which takes seconds to start
-_LEGACY = (0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {}})
+_LEGACY = (
+    0x1950A86A20F9469CFC6C,
+    1001,
+    {"protocol_version": 1001, "little_endian": True, "type_sizes": {}},
+)
 Maker = Callable[[Path], bytes]
 """The bytes of a file, given where the canary would be."""
 
@@ -29,7 +34,10 @@ def attack(scratch: Path, count: int, seed: int) -> list[Result]:
     """About `count` files: one of every kind, then seeded random changes of them."""
     dice, canary = random.Random(seed), scratch / "canary"
     makers = list(patterns())
-    chosen = [makers[number * len(makers) // min(count, len(makers))] for number in range(min(count, len(makers)))]
+    chosen = [
+        makers[number * len(makers) // min(count, len(makers))]
+        for number in range(min(count, len(makers)))
+    ]
     failures: list[str] = []
     with Server() as server:
         for number in range(count):
@@ -43,7 +51,9 @@ def attack(scratch: Path, count: int, seed: int) -> list[Result]:
             failures += _failure(name, outcome, canary)
             if number % _PAST == 0:
                 outcome = server.try_out("unpickle", path, wall=120)
-                limited = Outcome("typed") if outcome.kind == "memory" else outcome  # which is what the process is for
+                limited = (
+                    Outcome("typed") if outcome.kind == "memory" else outcome
+                )  # which is what the process is for
                 failures += _failure(f"{name}, past the first look", limited, canary)
             path.unlink()
     return [Result("hostile checkpoints", count, len(failures), NEVER, tuple(failures[:10]))]
@@ -66,20 +76,56 @@ def patterns() -> Iterator[tuple[str, Maker]]:
     reduce = programs()["REDUCE os.system"]
     yield "a bare pickle", lambda canary: reduce(canary)
     yield "the first of the legacy pickles", lambda canary: reduce(canary) + legacy(b"\x80\x02}.")
-    yield "the system of the legacy pickles", lambda canary: legacy(b"\x80\x02}.", system=reduce(canary))
-    yield "the keys of the legacy pickles", lambda canary: legacy(b"\x80\x02}.", keys=reduce(canary))
+    yield (
+        "the system of the legacy pickles",
+        lambda canary: legacy(b"\x80\x02}.", system=reduce(canary)),
+    )
+    yield (
+        "the keys of the legacy pickles",
+        lambda canary: legacy(b"\x80\x02}.", keys=reduce(canary)),
+    )
     yield "a tar archive", lambda canary: _tar(reduce(canary))
-    yield "TorchScript", lambda canary: archive(reduce(canary), {"m/constants.pkl": reduce(canary), "m/code/m.py": b""})
+    yield (
+        "TorchScript",
+        lambda canary: archive(
+            reduce(canary), {"m/constants.pkl": reduce(canary), "m/code/m.py": b""}
+        ),
+    )
     yield "an archive in an archive", lambda canary: archive(archive(reduce(canary)))
     yield "two pickles of one name", lambda canary: _twice(reduce(canary))
-    yield "a pickle in a second folder", lambda canary: archive(b"\x80\x02}.", {"n/data.pkl": reduce(canary)})
-    for name in ("../evil", "/evil", "m/../../evil", "m\\..\\evil", "m/\x00evil", "m/" + "x" * 5000):
+    yield (
+        "a pickle in a second folder",
+        lambda canary: archive(b"\x80\x02}.", {"n/data.pkl": reduce(canary)}),
+    )
+    for name in (
+        "../evil",
+        "/evil",
+        "m/../../evil",
+        "m\\..\\evil",
+        "m/\x00evil",
+        "m/" + "x" * 5000,
+    ):
         yield f"an entry called {name[:20]!r}", _with_entry(name)
-    yield "a bomb of zeros", lambda canary: archive(tensors(), {"m/data/0": bytes(400 << 20)}, zipfile.ZIP_DEFLATED)
-    yield "a bomb in its pickle", lambda canary: archive(b"\x80\x02" + b"N0" * 50_000_000 + b"}.", None, 8)
-    yield "a bomb that hides its size", lambda canary: _smaller(archive(tensors(), {"m/data/0": bytes(1 << 24)}, 8))
-    yield "a bomb of entries", lambda canary: archive(tensors(), {f"m/data/{n}": b"" for n in range(20_000)})
-    yield "a bomb of overlapping entries", lambda canary: _overlapping(archive(tensors(), {"m/data/0": bytes(1 << 20)}))
+    yield (
+        "a bomb of zeros",
+        lambda canary: archive(tensors(), {"m/data/0": bytes(400 << 20)}, zipfile.ZIP_DEFLATED),
+    )
+    yield (
+        "a bomb in its pickle",
+        lambda canary: archive(b"\x80\x02" + b"N0" * 50_000_000 + b"}.", None, 8),
+    )
+    yield (
+        "a bomb that hides its size",
+        lambda canary: _smaller(archive(tensors(), {"m/data/0": bytes(1 << 24)}, 8)),
+    )
+    yield (
+        "a bomb of entries",
+        lambda canary: archive(tensors(), {f"m/data/{n}": b"" for n in range(20_000)}),
+    )
+    yield (
+        "a bomb of overlapping entries",
+        lambda canary: _overlapping(archive(tensors(), {"m/data/0": bytes(1 << 20)})),
+    )
     yield "a promise of 2**40 entries", lambda canary: _promising(archive(tensors()))
     for name, shape in (
         ("2**40 numbers", (1 << 40,)),
@@ -89,20 +135,43 @@ def patterns() -> Iterator[tuple[str, Maker]]:
         yield f"a tensor of {name}", _with_shape(shape, (0,) * len(shape))
         yield f"a tensor of {name} in steps", _with_shape(shape, (1,) * len(shape))
     yield "a tensor that starts behind its numbers", _with_shape((4,), (1,), offset=1 << 40)
-    yield "a storage larger than its numbers", lambda canary: archive(tensors(stored=1 << 40), {"m/data/0": b"\0" * 16})
-    yield "a storage smaller than its numbers", lambda canary: archive(tensors(stored=1), {"m/data/0": b"\0" * 16})
-    yield "SETITEM on a tensor", lambda canary: archive(tensors(after=b"h\x07K\x00K\x01s"), {"m/data/0": b"\0" * 16})
+    yield (
+        "a storage larger than its numbers",
+        lambda canary: archive(tensors(stored=1 << 40), {"m/data/0": b"\0" * 16}),
+    )
+    yield (
+        "a storage smaller than its numbers",
+        lambda canary: archive(tensors(stored=1), {"m/data/0": b"\0" * 16}),
+    )
+    yield (
+        "SETITEM on a tensor",
+        lambda canary: archive(tensors(after=b"h\x07K\x00K\x01s"), {"m/data/0": b"\0" * 16}),
+    )
     yield "SETITEMS on a list", lambda canary: archive(b"\x80\x02](K\x00K\x01u.")
     yield "a memo of 2**32", lambda canary: archive(b"\x80\x02}r\xff\xff\xff\xff.")
-    yield "marks without end", lambda canary: archive(b"\x80\x02" + b"(" * 1_000_000 + b"t" * 1_000_000 + b".")
+    yield (
+        "marks without end",
+        lambda canary: archive(b"\x80\x02" + b"(" * 1_000_000 + b"t" * 1_000_000 + b"."),
+    )
     yield (
         "half a million lists in one another",
         lambda canary: archive(b"\x80\x02" + b"]" * 250_000 + b"a" * 249_999 + b"."),
     )
-    yield "an integer of a million digits", lambda canary: archive(b"\x80\x02L" + b"9" * 1_000_000 + b"L\n.")
+    yield (
+        "an integer of a million digits",
+        lambda canary: archive(b"\x80\x02L" + b"9" * 1_000_000 + b"L\n."),
+    )
     yield "a string of 4 GiB", lambda canary: archive(b"\x80\x02X\xff\xff\xff\xff.")
     yield "an integer of 2 GiB", lambda canary: archive(b"\x80\x02\x8b\xff\xff\xff\x7f.")
-    for content in (b"", b"PK\x03\x04", b"\x80", b"\x80\x02.", b"\0" * 100_000, b"{}", b"PK\x05\x06" + bytes(18)):
+    for content in (
+        b"",
+        b"PK\x03\x04",
+        b"\x80",
+        b"\x80\x02.",
+        b"\0" * 100_000,
+        b"{}",
+        b"PK\x05\x06" + bytes(18),
+    ):
         yield f"the bytes {content[:6]!r}", lambda canary, content=content: content  # type: ignore[misc]
 
 
@@ -113,9 +182,14 @@ def programs() -> dict[str, Maker]:
     """Pickled programs by the way they run: each would create the canary."""
 
     def calling(module: str, name: str, how: str) -> Maker:
-        return lambda canary: b"\x80\x02" + _call(module, name, _text(f"touch {canary}"), how) + b"."
+        return lambda canary: (
+            b"\x80\x02" + _call(module, name, _text(f"touch {canary}"), how) + b"."
+        )
 
-    calls = {f"{how} os.system": calling("posix", "system", how) for how in ("REDUCE", "INST", "OBJ", "NEWOBJ")}
+    calls = {
+        f"{how} os.system": calling("posix", "system", how)
+        for how in ("REDUCE", "INST", "OBJ", "NEWOBJ")
+    }
     calls |= {
         f"REDUCE {module}.{name}": calling(module, name, "REDUCE")
         for module, name in (
@@ -182,7 +256,9 @@ def _call(module: str, name: str, argument: bytes, how: str) -> bytes:
 # Containers.
 
 
-def archive(program: bytes, more: dict[str, bytes] | None = None, method: int = zipfile.ZIP_STORED) -> bytes:
+def archive(
+    program: bytes, more: dict[str, bytes] | None = None, method: int = zipfile.ZIP_STORED
+) -> bytes:
     """A file as `torch.save` writes it, around a pickle."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", method) as packed:
@@ -198,12 +274,32 @@ def legacy(program: bytes, system: bytes | None = None, keys: bytes | None = Non
 
 
 def tensors(
-    size: tuple[int, ...] = (4,), stride: tuple[int, ...] = (1,), offset: int = 0, stored: int = 4, after: bytes = b""
+    size: tuple[int, ...] = (4,),
+    stride: tuple[int, ...] = (1,),
+    offset: int = 0,
+    stored: int = 4,
+    after: bytes = b"",
 ) -> bytes:
-    """The pickle of {"w": a float tensor} whose numbers are the entry `data/0`; `after`: instructions behind it."""
+    """The pickle of {"w": a float tensor} whose numbers are the entry `data/0`; `after`:
+    instructions behind it.
+    """
     program = b"\x80\x02}q\x00" + _text("w") + b"ctorch._utils\n_rebuild_tensor_v2\n(("
-    program += _text("storage") + b"ctorch\nFloatStorage\n" + _text("0") + _text("cpu") + _number(stored) + b"tQ"
-    program += _number(offset) + b"(" + b"".join(map(_number, size)) + b"t(" + b"".join(map(_number, stride)) + b"t"
+    program += (
+        _text("storage")
+        + b"ctorch\nFloatStorage\n"
+        + _text("0")
+        + _text("cpu")
+        + _number(stored)
+        + b"tQ"
+    )
+    program += (
+        _number(offset)
+        + b"("
+        + b"".join(map(_number, size))
+        + b"t("
+        + b"".join(map(_number, stride))
+        + b"t"
+    )
     return program + b"\x89ccollections\nOrderedDict\n)RtRq\x07" + after + b"s."
 
 

@@ -1,8 +1,9 @@
-"""Power cuts: everything that was not forced to disk is lost, torn or old, and what was announced is still there.
+"""Power cuts: everything that was not forced to disk is lost, torn or old, and what was announced
+is still there.
 
-Which writes a power cut keeps is known from the program's own calls of fsync: a file is as it was when it was last
-forced to disk, and its name is there if its folder was forced to disk after. Everything else may be anything: gone, of
-no bytes, cut short, zeroed, old, or as it was written.
+Which writes a power cut keeps is known from the program's own calls of fsync: a file is as it was
+when it was last forced to disk, and its name is there if its folder was forced to disk after.
+Everything else may be anything: gone, of no bytes, cut short, zeroed, old, or as it was written.
 """
 
 import os
@@ -14,18 +15,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from research.attacks.base import Result
-from research.attacks.toy_library import CAPTIONS, Answer, answers, opened, same_answers, settings, write_videos
-
 from finereel.errors import LibraryNotFoundError
 from finereel.index.events import FileIndexed
 from finereel.index.lock import writer_lock
 from finereel.index.opening import open_store
+from research.attacks.base import Result
+from research.attacks.toy_library import (
+    CAPTIONS,
+    Answer,
+    answers,
+    opened,
+    same_answers,
+    settings,
+    write_videos,
+)
 
 QUERIES = ("dog1", "cat2 dog5", "cow4")
 LOSSES = ("everything", "content", "tail", "blocks", "anything")
-"""What happens to the writes that were not forced to disk: all undone; names kept and contents lost; files cut short;
-zeroed; or each file something else."""
+"""What happens to the writes that were not forced to disk: all undone; names kept and contents
+lost; files cut short; zeroed; or each file something else.
+"""
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,9 @@ class Recorder:
     def cut(self) -> None:
         """Remember this moment."""
         names = {folder: dict(entries) for folder, entries in self._names.items()}
-        now = {str(path.relative_to(self.folder)): _content(path) for path in _files_below(self.folder)}
+        now = {
+            str(path.relative_to(self.folder)): _content(path) for path in _files_below(self.folder)
+        }
         self.cuts.append(Cut(self.stage, frozenset(self.announced), now, dict(self._files), names))
 
     def _sync(self, descriptor: int) -> None:
@@ -77,14 +88,19 @@ class Recorder:
             return
         self.cut()
         if path.is_dir():
-            entries = {entry.name: None if entry.is_dir() else entry.stat().st_ino for entry in path.iterdir()}
+            entries = {
+                entry.name: None if entry.is_dir() else entry.stat().st_ino
+                for entry in path.iterdir()
+            }
             self._names[str(path.relative_to(self.folder))] = entries
         else:
             self._files[path.stat().st_ino] = path.read_bytes()
 
 
 def power_cuts(scratch: Path, count: int, seed: int) -> list[Result]:
-    """Cut the power at about `count` moments of `index`, `normalize`, `remove`, compaction and `index` again."""
+    """Cut the power at about `count` moments of `index`, `normalize`, `remove`, compaction and
+    `index` again.
+    """
     dice = random.Random(seed)
     library, videos = scratch / "library", scratch / "videos"
     recorder = Recorder(library)
@@ -98,13 +114,21 @@ def power_cuts(scratch: Path, count: int, seed: int) -> list[Result]:
         restore(cut, loss, library, dice)
         problem = verdict(library, cut, act, final)
         if problem:
-            wrong.append(f"stage {cut.stage}, {len(cut.announced)} videos announced, {loss}: {problem}")
+            wrong.append(
+                f"stage {cut.stage}, {len(cut.announced)} videos announced, {loss}: {problem}"
+            )
     never = "an announced video lost, or a library that does not open"
-    return [Result("power cut with unsynced writes lost", len(chosen), len(wrong), never, tuple(wrong[:5]))]
+    return [
+        Result(
+            "power cut with unsynced writes lost", len(chosen), len(wrong), never, tuple(wrong[:5])
+        )
+    ]
 
 
 def verdict(library: Path, cut: Cut, act: Callable[[], None], final: list[Answer]) -> str:
-    """What is wrong with a library after a power cut, and after the interrupted commands ran again."""
+    """What is wrong with a library after a power cut, and after the interrupted commands
+    ran again.
+    """
     try:
         videos = _indexed(library)
         if lost := cut.announced - videos:
@@ -138,7 +162,11 @@ def _after(cut: Cut, loss: str, name: str, old: int | None, dice: random.Random)
         loss = dice.choice([*LOSSES[:-1], "nothing"])
     if loss == "everything" or written is None:
         # A removal that was not forced to disk may be undone as well.
-        return None if old is None or (written is None and loss != "everything") else cut.files.get(old, b"")
+        return (
+            None
+            if old is None or (written is None and loss != "everything")
+            else cut.files.get(old, b"")
+        )
     inode, content = written
     if loss == "nothing" or cut.files.get(inode) == content:
         return content

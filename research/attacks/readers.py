@@ -1,4 +1,6 @@
-"""Many readers while one process adds, removes and normalises: every answer must be that of one committed state."""
+"""Many readers while one process adds, removes and normalises: every answer must be that of one
+committed state.
+"""
 
 import os
 import subprocess
@@ -9,11 +11,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from research.attacks.base import Result
-from research.attacks.library_scenarios import ToyModel, ToySource, write_video
-
 from finereel.errors import FinereelError
 from finereel.library import Library
+from research.attacks.base import Result
+from research.attacks.library_scenarios import ToyModel, ToySource, write_video
 
 THREADS = 20
 GROUPS = 4
@@ -32,8 +33,8 @@ class _Seen:
 def readers(scratch: Path, count: int, seed: int) -> list[Result]:
     """About `count` searches by THREADS threads while another process commits.
 
-    The videos come in groups that are removed and added again as a whole, in one commit each, so an answer that holds
-    a part of a group is torn. One group never goes away: its scores must stay.
+    The videos come in groups that are removed and added again as a whole, in one commit each, so an
+    answer that holds a part of a group is torn. One group never goes away: its scores must stay.
     """
     del seed
     place = scratch / "readers"
@@ -44,12 +45,16 @@ def readers(scratch: Path, count: int, seed: int) -> list[Result]:
     library.add([place / f"group{group}" for group in range(GROUPS)])
     expected = {hit.clip_id: hit.score for hit in _search(library) if "group0" in hit.video}
     seen, lock = _Seen(), threading.Lock()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[2]), *sys.path])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[2]), *sys.path]),
+    }
     command = [sys.executable, "-m", "research.attacks.readers", str(place)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as writer:
         try:
             threads = [
-                threading.Thread(target=_read, args=(place, expected, count, seen, lock)) for _ in range(THREADS)
+                threading.Thread(target=_read, args=(place, expected, count, seen, lock))
+                for _ in range(THREADS)
             ]
             for thread in threads:
                 thread.start()
@@ -59,21 +64,34 @@ def readers(scratch: Path, count: int, seed: int) -> list[Result]:
             assert writer.stdin is not None
             writer.stdin.close()
     torn = tuple(f"{number} times: {what}" for what, number in Counter(seen.torn).most_common(5))
-    return [Result(f"searches by {THREADS} threads during commits", seen.answers, len(seen.torn), NEVER, torn)]
+    return [
+        Result(
+            f"searches by {THREADS} threads during commits",
+            seen.answers,
+            len(seen.torn),
+            NEVER,
+            torn,
+        )
+    ]
 
 
 def _search(library: Library):  # type: ignore[no-untyped-def]
     return library.search("dog01 dog12", 1000, candidates=None, per_video=None)
 
 
-def _read(place: Path, expected: dict[str, float], count: int, seen: _Seen, lock: threading.Lock) -> None:
+def _read(
+    place: Path, expected: dict[str, float], count: int, seen: _Seen, lock: threading.Lock
+) -> None:
     library = Library.open(place / "library", ToyModel(), ToySource())
     while seen.answers < count:
         try:
             hits = _search(library)
             wrong = torn(Counter(Path(hit.video).parent.name for hit in hits))
             kept = {hit.clip_id: hit.score for hit in hits if "group0" in hit.video}
-            if not wrong and (kept.keys() != expected.keys() or any(abs(kept[c] - expected[c]) > 1e-4 for c in kept)):
+            if not wrong and (
+                kept.keys() != expected.keys()
+                or any(abs(kept[c] - expected[c]) > 1e-4 for c in kept)
+            ):
                 wrong = "the scores of videos that nobody changed are others"
         except FinereelError as error:
             wrong = f"{type(error).__name__}: {error}"[:300]
@@ -89,7 +107,11 @@ def torn(found: Counter[str]) -> str:
     >>> torn(Counter({"group0": 5, "group1": 2}))
     'group1 has 2 of 5 clips'
     """
-    parts = [f"{group} has {number} of {PER_GROUP} clips" for group, number in found.items() if number != PER_GROUP]
+    parts = [
+        f"{group} has {number} of {PER_GROUP} clips"
+        for group, number in found.items()
+        if number != PER_GROUP
+    ]
     return ", ".join(sorted(parts))
 
 

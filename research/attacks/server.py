@@ -1,7 +1,8 @@
-"""A warm process that tries one hostile file after another, each in a forked child with limits on memory and time.
+"""A warm process that tries one hostile file after another, each in a forked child with limits on
+memory and time.
 
-`python research/attacks/server.py` reads a JSON object per line, {"do": "model", "path": ...}, and answers each with
-one, {"kind": "typed", "detail": ...}. `Server` is the other end of the two pipes.
+`python research/attacks/server.py` reads a JSON object per line, {"do": "model", "path": ...}, and
+answers each with one, {"kind": "typed", "detail": ...}. `Server` is the other end of the two pipes.
 """
 
 import json
@@ -20,13 +21,17 @@ from typing import Any
 MEMORY = 1 << 30
 """Bytes that a child may take beside what the imports took."""
 CPU_SECONDS = 2.0
-"""Processor time of the child, without imports: on a busy machine the clock on the wall says nothing."""
+"""Processor time of the child, without imports: on a busy machine the clock on the wall says
+nothing.
+"""
 WALL_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file. kind: `typed`, `loaded`, `untyped`, `hung`, `memory` or `not finite`."""
+    """What became of one file. kind: `typed`, `loaded`, `untyped`, `hung`, `memory` or `not
+    finite`.
+    """
 
     kind: str
     detail: str = ""
@@ -36,7 +41,10 @@ class Server:
     """A warm process to try files in; a context manager, which ends it."""
 
     def __init__(self) -> None:
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "OMP_NUM_THREADS": "1",
+        }
         command = [sys.executable, str(Path(__file__).resolve())]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -69,7 +77,11 @@ def load_and_encode(path: Path, settings: dict[str, Any]) -> str:
     from finereel.types import Frames
 
     model = load(path)
-    text = model.text_features(*_some_tokens(model)) if model.tokenizer is None else model.encode_text(["a red car"])
+    text = (
+        model.text_features(*_some_tokens(model))
+        if model.tokenizer is None
+        else model.encode_text(["a red car"])
+    )
     if hasattr(model.encoder, "geometry"):
         geometry = model.encoder.geometry
         tokens = np.ones((1, 2, geometry.tokens_per_frame, geometry.token_dim), np.float32)
@@ -104,7 +116,9 @@ def unpickle(path: Path, settings: dict[str, Any]) -> str:
 
 
 def make_bases(folder: Path, settings: dict[str, Any]) -> str:
-    """A small model of each kind that `load` knows: our own, a plain CLIP directory, one of precomputed tokens."""
+    """A small model of each kind that `load` knows: our own, a plain CLIP directory, one of
+    precomputed tokens.
+    """
     import torch
     from safetensors.torch import save_file
 
@@ -117,7 +131,9 @@ def make_bases(folder: Path, settings: dict[str, Any]) -> str:
     from finereel.text import train_tokenizer
 
     torch.manual_seed(0)
-    tokenizer = train_tokenizer(["a red car jumps over the house", "a small blue fish swims slowly"], 530)
+    tokenizer = train_tokenizer(
+        ["a red car jumps over the house", "a small blue fish swims slowly"], 530
+    )
     geometry = {"dim": 32, "image_size": 21, "patch_size": 7, "vision_blocks": 2, "text_blocks": 2}
     towers = clip_from_config(tiny_clip_values(tokenizer.vocab_size, **geometry))
     own = ModelConfig(max_words=6, max_frames=4, shifted_blocks=(1,), temporal_layers=1)
@@ -127,9 +143,19 @@ def make_bases(folder: Path, settings: dict[str, Any]) -> str:
     described = {"model_type": "clip"} | towers.config.describe()
     (folder / "clip" / "config.json").write_text(json.dumps(described), encoding="utf-8")
     tokenizer.save(folder / "clip")
-    preprocessor = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "size": 21, "crop_size": 21, "resample": 3}
-    (folder / "clip" / "preprocessor_config.json").write_text(json.dumps(preprocessor), encoding="utf-8")
-    sizes = FeatureGeometry(32, 8, 6, tokenizer.vocab_size, hidden=8, text_width=64, text_positions=16)
+    preprocessor = {
+        "image_mean": [0.5] * 3,
+        "image_std": [0.5] * 3,
+        "size": 21,
+        "crop_size": 21,
+        "resample": 3,
+    }
+    (folder / "clip" / "preprocessor_config.json").write_text(
+        json.dumps(preprocessor), encoding="utf-8"
+    )
+    sizes = FeatureGeometry(
+        32, 8, 6, tokenizer.vocab_size, hidden=8, text_width=64, text_positions=16
+    )
     features = head_config("drl", max_words=6, max_frames=4, temporal_layers=1)
     RetrievalModel(FeatureEncoder(sizes), features, tokenizer).save(folder / "features")
     return "loaded"
@@ -164,7 +190,9 @@ def serve() -> None:
     from finereel.models.retrieval import load
 
     torch.set_num_threads(1)
-    load("reelworld-tiny").encode_text(["warm"])  # what libraries load when first used is no cost of a hostile file
+    load("reelworld-tiny").encode_text(
+        ["warm"]
+    )  # what libraries load when first used is no cost of a hostile file
     del finereel
     for line in sys.stdin:
         request = json.loads(line)
@@ -209,7 +237,10 @@ def judged(request: dict[str, Any]) -> tuple[str, str]:
         kind, detail = TASKS[request["do"]](Path(request["path"]), request), ""
     except FinereelError as error:
         kind, detail = "typed", str(error)
-        if any(sign in detail for sign in ("MemoryError", "needs more memory than there is", "allocate memory")):
+        if any(
+            sign in detail
+            for sign in ("MemoryError", "needs more memory than there is", "allocate memory")
+        ):
             kind = "memory"
     except MemoryError as error:
         kind, detail = "memory", str(error)

@@ -14,7 +14,9 @@ from index.doubles import ToyModel, ToySource, write_video
 CAPTIONS = ["dog1", "cat2", "cow3 dog0", "yak"]
 VIDEOS = 9
 TOLERANCE = 1e-4
-"""Of a score of up to 100 in single precision, whose sums depend on how many clips are scored together."""
+"""Of a score of up to 100 in single precision, whose sums depend on how many clips are scored
+together.
+"""
 
 Answer = list[tuple[str, float, float, float, bytes, float]]
 
@@ -35,7 +37,10 @@ def opened(library: Path) -> Library:
 def answers(library: Path, queries: Iterable[str], candidates: int | None = None) -> list[Answer]:
     """Every field of every hit that a person sees."""
     found = opened(library)
-    return [[_seen(hit) for hit in found.search(text, 1000, candidates=candidates, per_video=None)] for text in queries]
+    return [
+        [_seen(hit) for hit in found.search(text, 1000, candidates=candidates, per_video=None)]
+        for text in queries
+    ]
 
 
 def same_answers(found: list[Answer], expected: list[Answer]) -> bool:

@@ -1,7 +1,9 @@
-"""Runs scenarios in child processes whose Nth change of the disk fails or kills them, by a small preloaded C library.
+"""Runs scenarios in child processes whose Nth change of the disk fails or kills them, by a small
+preloaded C library.
 
-`python -m attacks.write_points SCRATCH` is the process that forks them: it has imported everything, opens no table
-itself and reads one JSON job a line. Without a C compiler nothing is run; `build` then returns None.
+`python -m attacks.write_points SCRATCH` is the process that forks them: it has imported everything,
+opens no table itself and reads one JSON job a line. Without a C compiler nothing is run; `build`
+then returns None.
 """
 
 import ctypes
@@ -35,7 +37,9 @@ SOURCE = Path(__file__).with_suffix(".c")
 
 @dataclass(frozen=True)
 class Job:
-    """One disturbed run. nth: the call that fails or kills; for KILL_LATER the thousandths of an undisturbed run."""
+    """One disturbed run. nth: the call that fails or kills; for KILL_LATER the thousandths of an
+    undisturbed run.
+    """
 
     scenario: str
     mode: int
@@ -51,10 +55,15 @@ def build(folder: Path) -> Path | None:
     """The compiled library, or None (with a line on stderr) where there is no C compiler."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
-        print("no C compiler: calls of the operating system cannot be made to fail; skipped", file=sys.stderr)
+        print(
+            "no C compiler: calls of the operating system cannot be made to fail; skipped",
+            file=sys.stderr,
+        )
         return None
     made = folder / "write_points.so"
-    subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", str(made), str(SOURCE), "-ldl"], check=True)
+    subprocess.run(
+        [compiler, "-O2", "-shared", "-fPIC", "-o", str(made), str(SOURCE), "-ldl"], check=True
+    )
     return made
 
 
@@ -65,7 +74,9 @@ class Runner:
         self._process = process
 
     def ask(self, job: Job) -> dict[str, Any]:
-        """What came of a job: `points` of a COUNT job; `wrong` (empty for nothing) and `ended` of any other."""
+        """What came of a job: `points` of a COUNT job; `wrong` (empty for nothing) and `ended` of
+        any other.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asdict(job)) + "\n")
@@ -77,7 +88,12 @@ class Runner:
 @contextmanager
 def running(library: Path, scratch: Path) -> Iterator[Runner]:
     """A forking process with the compiled `library` preloaded, ended at the end of the block."""
-    environment = {**os.environ, "LD_PRELOAD": str(library), "OMP_NUM_THREADS": "1", "LANCE_LOG": "error"}
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": str(library),
+        "OMP_NUM_THREADS": "1",
+        "LANCE_LOG": "error",
+    }
     environment["PYTHONPATH"] = os.pathsep.join([str(SOURCE.resolve().parents[2]), *sys.path])
     command = [sys.executable, "-m", "research.attacks.write_points", str(scratch)]
     with subprocess.Popen(
@@ -91,7 +107,9 @@ def running(library: Path, scratch: Path) -> Iterator[Runner]:
 
 
 def sample(jobs: list[Job], count: int, seed: int) -> list[Job]:
-    """At most `count` of the jobs, from all of them alike, in a random order; repeated where there are fewer."""
+    """At most `count` of the jobs, from all of them alike, in a random order; repeated where there
+    are fewer.
+    """
     generator = random.Random(seed)
     chosen: list[Job] = []
     while jobs and len(chosen) < count:
@@ -123,7 +141,10 @@ def _disturbed(job: Job, known: dict[str, Any], scratch: Path) -> dict[str, Any]
     wait = known["seconds"] * job.nth / 1000 if job.mode == KILL_LATER else None
     ended = _in_child(partial(_act, job, place), scratch, wait)
     judged = _in_child(partial(_judge, job.scenario, place, known), scratch)
-    return {"wrong": judged.get("wrong", judged.get("crashed", "")), "ended": ended.get("ended", ended.get("crashed"))}
+    return {
+        "wrong": judged.get("wrong", judged.get("crashed", "")),
+        "ended": ended.get("ended", ended.get("crashed")),
+    }
 
 
 def _placed(scenario: str, scratch: Path) -> Path:
@@ -132,7 +153,9 @@ def _placed(scenario: str, scratch: Path) -> Path:
 
     place = scratch / "place"
     shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(scratch / "base", place)  # with modification times, so that the library finds its videos unchanged
+    shutil.copytree(
+        scratch / "base", place
+    )  # with modification times, so that the library finds its videos unchanged
     SCENARIOS[scenario].prepare(place)
     return place
 
@@ -149,16 +172,22 @@ def _undisturbed(scenario: str, scratch: Path) -> dict[str, Any]:
     points = int(shim.fault_count())
     shim.fault_arm(b"/nowhere", OFF, ctypes.c_long(0), 0)
     seconds = time.monotonic() - began
-    return {"before": as_json(before), "after": as_json(state(place)), "points": points, "seconds": seconds}
+    return {
+        "before": as_json(before),
+        "after": as_json(state(place)),
+        "points": points,
+        "seconds": seconds,
+    }
 
 
 def _act(job: Job, place: Path) -> dict[str, Any]:
+    from finereel.errors import FinereelError
     from research.attacks.library_scenarios import SCENARIOS
 
-    from finereel.errors import FinereelError
-
     if job.mode != KILL_LATER:
-        _shim().fault_arm(os.fsencode(place / "library"), job.mode, ctypes.c_long(job.nth), job.error)
+        _shim().fault_arm(
+            os.fsencode(place / "library"), job.mode, ctypes.c_long(job.nth), job.error
+        )
     try:
         SCENARIOS[job.scenario].act(place)
     except FinereelError as error:
@@ -182,8 +211,12 @@ def _shim() -> ctypes.CDLL:
     return shim
 
 
-def _in_child(work: Callable[[], dict[str, Any]], scratch: Path, kill_after: float | None = None) -> dict[str, Any]:
-    """The result of `work` in a forked process; else `{"crashed": traceback}` or `{"ended": "killed"}`."""
+def _in_child(
+    work: Callable[[], dict[str, Any]], scratch: Path, kill_after: float | None = None
+) -> dict[str, Any]:
+    """The result of `work` in a forked process; else `{"crashed": traceback}` or `{"ended":
+    "killed"}`.
+    """
     answer = scratch / "answer.json"
     answer.unlink(missing_ok=True)
     child = os.fork()

@@ -1,13 +1,15 @@
-"""Milliseconds per clip of 12 frames, by three ways to reach the frames, and what the child process costs on top.
+"""Milliseconds per clip of 12 frames, by three ways to reach the frames, and what the child process
+costs on top.
 
     python research/benchmarks/decode.py VIDEO... [--frames 12] [--length 10] [--each]
 
-All ways read the same windows of the same files in one run, one after the other for each file, in this process:
-  sequential   decode each window once and keep the wanted pictures (its cost is the 1.00 of the ratio column)
-  seek         jump to the keyframe before every wanted time and decode from there
-  keyframes    decode only the keyframes nearest to the wanted times
-  auto         what the library does
-Then the library's way again through a warm child process: clips per second, and the share of decoding and of transfer.
+All ways read the same windows of the same files in one run, one after the other for each file, in
+  this process: sequential   decode each window once and keep the wanted pictures (its cost is the
+  1.00 of the ratio column) seek         jump to the keyframe before every wanted time and decode
+  from there keyframes    decode only the keyframes nearest to the wanted times auto         what
+  the library does
+Then the library's way again through a warm child process: clips per second, and the share of
+decoding and of transfer.
 """
 
 import argparse
@@ -63,7 +65,9 @@ def read_by_seeking(path: Path, plan: ClipPlan) -> list[int]:
         for window in windows(source.duration, plan.length):
             count = 0
             for seconds in frame_times(window, plan.num_frames):
-                picture = next((shot for shot in source.pictures(float(seconds)) if shot.end > seconds), None)
+                picture = next(
+                    (shot for shot in source.pictures(float(seconds)) if shot.end > seconds), None
+                )
                 count += picture is not None and picture.rgb(plan.size) is not None
             counts.append(count)
     finally:
@@ -86,7 +90,9 @@ def compare(paths: list[Path], plan: ClipPlan) -> dict[str, Tally]:
                 tallies[way].add(*timed(lambda path=path: read_by_seeking(path, plan)))
             else:
                 chosen = replace(plan, mode=way)
-                tallies[way].add(*timed(lambda path=path, chosen=chosen: read_in_process(path, chosen)))
+                tallies[way].add(
+                    *timed(lambda path=path, chosen=chosen: read_in_process(path, chosen))
+                )
     return tallies
 
 
@@ -102,9 +108,12 @@ def through_child(paths: list[Path], plan: ClipPlan, each: bool, console: Consol
             decoding += stream.decode_seconds
             if each:
                 mode = stream.info.mode if stream.info else "?"
-                console.print(f"{path.name}: {len(frames) / seconds:.1f} clips/s, {mode}", highlight=False)
+                console.print(
+                    f"{path.name}: {len(frames) / seconds:.1f} clips/s, {mode}", highlight=False
+                )
     console.print(
-        f"child: {total.clips / total.seconds:.1f} clips per second; decoding {decoding / total.seconds:.0%}, transfer "
+        f"child: {total.clips / total.seconds:.1f} clips per second; decoding "
+        f"{decoding / total.seconds:.0%}, transfer "
         f"and waiting {1 - decoding / total.seconds:.0%}; starting it once {start * 1000:.0f} ms",
         highlight=False,
     )
@@ -112,11 +121,15 @@ def through_child(paths: list[Path], plan: ClipPlan, each: bool, console: Consol
 
 def main() -> None:
     """Print the table and the child's line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("videos", nargs="+", type=Path)
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--length", type=float, default=10.0)
-    parser.add_argument("--each", action="store_true", help="also print clips per second for each file")
+    parser.add_argument(
+        "--each", action="store_true", help="also print clips per second for each file"
+    )
     arguments = parser.parse_args()
     console = Console(width=120)
     paths = find_videos(arguments.videos)
@@ -125,7 +138,9 @@ def main() -> None:
     table = Table("way", "ms per clip", "ratio", "frames per clip", title=f"{len(paths)} files")
     for way, tally in tallies.items():
         ratio = tally.per_clip / tallies["sequential"].per_clip
-        table.add_row(way, f"{tally.per_clip * 1000:.1f}", f"{ratio:.2f}", f"{tally.frames / tally.clips:.1f}")
+        table.add_row(
+            way, f"{tally.per_clip * 1000:.1f}", f"{ratio:.2f}", f"{tally.frames / tally.clips:.1f}"
+        )
     console.print(table)
     through_child(paths, plan, arguments.each, console)
 

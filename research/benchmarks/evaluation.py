@@ -1,16 +1,19 @@
-"""Evaluation from cached features at full size: time per text-video pair and peak memory, one thread.
+"""Evaluation from cached features at full size: time per text-video pair and peak memory, one
+thread.
 
     python research/benchmarks/evaluation.py            # 200 texts x 200 videos
     python research/benchmarks/evaluation.py --full     # 1,000 x 1,000
 
-Synthetic features of a CLIP-like kind: 512-d, 12 frames, 48 patches, 32 words of which 12 on average are real (start
-and end tokens included; deviation 4), cosines around 0.2, learned matrices moved off the identity. Times are CPU time
-of this process, so that other work on the machine disturbs them less, though it still shares caches. Rows:
-  product alone      the words x patches matrix product of `published exact`, nothing else: the floor of exact scores
-  published exact    padding takes part, raw patches: the released arithmetic
-  masked             the default: padding masked and left out, cosine patches
-  max                masked, every aggregation replaced by the maximum
-The ratio column is against 224 µs per pair, the measured cost of the released evaluation loop on one thread.
+Synthetic features of a CLIP-like kind: 512-d, 12 frames, 48 patches, 32 words of which 12 on
+average are real (start and end tokens included; deviation 4), cosines around 0.2, learned matrices
+moved off the identity. Times are CPU time of this process, so that other work on the machine
+disturbs them less, though it still shares caches. Rows:
+  product alone      the words x patches matrix product of `published exact`, nothing else: the
+  floor of exact scores published exact    padding takes part, raw patches: the released arithmetic
+  masked             the default: padding masked and left out, cosine patches max
+  masked, every aggregation replaced by the maximum
+The ratio column is against 224 µs per pair, the measured cost of the released evaluation loop on
+one thread.
 """
 
 import argparse
@@ -39,7 +42,9 @@ MODES = {
 
 
 def make_features(num: int) -> tuple[TextFeatures, VideoFeatures]:
-    """`num` captions and clips that share one direction, as CLIP's features do; tokens of a clip are alike."""
+    """`num` captions and clips that share one direction, as CLIP's features do; tokens of a clip
+    are alike.
+    """
     generator, config = torch.Generator().manual_seed(0), ModelConfig()
 
     def noise(*shape: int) -> torch.Tensor:
@@ -102,16 +107,29 @@ def main() -> None:
     text, video = make_features(num)
     before = peak_mib()
     table = Table(
-        "scoring", "CPU s", "µs per pair", "ratio to 224", "peak MiB", "over features", title=f"{num} x {num}"
+        "scoring",
+        "CPU s",
+        "µs per pair",
+        "ratio to 224",
+        "peak MiB",
+        "over features",
+        title=f"{num} x {num}",
     )
     rows: dict[str, Callable[[], object]] = {"product alone": lambda: product(text, video)}
-    rows |= {name: partial(make_head(config).score, text, video, SCALE) for name, config in MODES.items()}
+    rows |= {
+        name: partial(make_head(config).score, text, video, SCALE) for name, config in MODES.items()
+    }
     for name, work in rows.items():
         cost = cpu_seconds(work, arguments.repeats)
         each = 1e6 * cost / num**2
         peak = peak_mib()
         table.add_row(
-            name, f"{cost:.1f}", f"{each:.1f}", f"{RELEASED / each:.1f}x", f"{peak:.0f}", f"{peak - before:.0f}"
+            name,
+            f"{cost:.1f}",
+            f"{each:.1f}",
+            f"{RELEASED / each:.1f}x",
+            f"{peak:.0f}",
+            f"{peak - before:.0f}",
         )
     Console().print(table)
 

@@ -1,11 +1,14 @@
-"""How long a search takes in a library of N clips, and what a clip costs on disk. Synthetic features, real store.
+"""How long a search takes in a library of N clips, and what a clip costs on disk. Synthetic
+features, real store.
 
-    python research/benchmarks/query_latency.py --clips 1000 10000
-    python research/benchmarks/query_latency.py --clips 100000 --folder /big/disk     # about 7 GB while it runs
+    python research/benchmarks/query_latency.py --clips 1000 10000 python
+    research/benchmarks/query_latency.py --clips 100000 --folder /big/disk     # about 7 GB while it
+    runs
 
-Reported per size: clips per second into the table, bytes per clip, and milliseconds (median and 95th percentile over
-`--queries` searches) for the coarse candidates, for reading their features, for the model's score, and for the whole
-search; then the ratio of the whole to the smallest size of the same run. The score is UCoFiA's head with its usual
+Reported per size: clips per second into the table, bytes per clip, and milliseconds (median and
+95th percentile over `--queries` searches) for the coarse candidates, for reading their features,
+for the model's score, and for the whole search; then the ratio of the whole to the smallest size of
+the same run. The score is UCoFiA's head with its usual
 sizes: 512 dimensions, 12 frames, 48 patches, 32 words.
 """
 
@@ -73,19 +76,27 @@ def random_clips(count: int, seed: int) -> VideoFeatures:
     def noise(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator)
 
-    every = torch.ones(count, FRAMES, dtype=torch.bool), torch.ones(count, PATCHES, dtype=torch.bool)
+    every = (
+        torch.ones(count, FRAMES, dtype=torch.bool),
+        torch.ones(count, PATCHES, dtype=torch.bool),
+    )
     video = normalize(noise(count, DIM), dim=-1)
     return VideoFeatures(video, noise(count, FRAMES, DIM), noise(count, PATCHES, DIM), *every)
 
 
 def build(folder: Path, clips: int) -> tuple[ClipStore, float]:
-    """A store of `clips` clips, and the seconds that writing took (making the features not counted)."""
+    """A store of `clips` clips, and the seconds that writing took (making the features not
+    counted).
+    """
     store = ClipStore.create(folder, Manifest(IndexedModel.of(SyntheticModel())))
     seconds, rows = 0.0, []
     for number in range(clips // CLIPS_PER_FILE):
-        record = FileRecord(f"{number:016x}", f"{number:032x}", f"/videos/{number}.mp4", FileState(1, 1))
+        record = FileRecord(
+            f"{number:016x}", f"{number:032x}", f"/videos/{number}.mp4", FileState(1, 1)
+        )
         records = [
-            ClipRecord(Window(10 * i, 10 * i + 10), 10 * i + np.arange(12.0), b"") for i in range(CLIPS_PER_FILE)
+            ClipRecord(Window(10 * i, 10 * i + 10), 10 * i + np.arange(12.0), b"")
+            for i in range(CLIPS_PER_FILE)
         ]
         features = random_clips(CLIPS_PER_FILE, number)
         began = time.perf_counter()
@@ -152,10 +163,14 @@ def report(store: ClipStore, clips: int, seconds: float, queries: int) -> dict[s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--clips", type=int, nargs="+", default=[1000, 10_000])
     parser.add_argument("--queries", type=int, default=30)
-    parser.add_argument("--folder", type=Path, default=None, help="where the temporary libraries go")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where the temporary libraries go"
+    )
     arguments = parser.parse_args()
     first = None
     for clips in arguments.clips:

@@ -1,14 +1,15 @@
-"""Microseconds per text-video pair, one thread, synthetic features: 512-d, 12 frames, 48 patches, 32 words.
+"""Microseconds per text-video pair, one thread, synthetic features: 512-d, 12 frames, 48 patches,
+32 words.
 
     python research/benchmarks/scoring.py [--texts 128] [--videos 128] [--candidates 200]
 
-Rows, all in one run on the same features:
-  published loop     the released evaluation loop's work per block of 32 x 32: temporal transformer again for every text
+Rows, all in one run on the same features: published loop     the released evaluation loop's work
+  per block of 32 x 32: temporal transformer again for every text
                      block, then the three scores (its cost is the 1.00 of the ratio column)
-  official mode      this project's exact published arithmetic (pads unmasked, raw patches), video side once
-  masked default     padding masked and cut, cosine patches
-  max aggregation    masked, ISA replaced by the maximum
-  cascade            coarse product over all videos, exact masked score of the best candidates only
+  official mode      this project's exact published arithmetic (pads unmasked, raw patches), video
+  side once masked default     padding masked and cut, cosine patches max aggregation    masked, ISA
+  replaced by the maximum cascade            coarse product over all videos, exact masked score of
+  the best candidates only
 """
 
 import argparse
@@ -30,12 +31,16 @@ BLOCK = 32
 SCALE = torch.tensor(100.0)
 
 
-def make_features(texts: int, videos: int, config: ModelConfig) -> tuple[TextFeatures, VideoFeatures]:
+def make_features(
+    texts: int, videos: int, config: ModelConfig
+) -> tuple[TextFeatures, VideoFeatures]:
     """Random features with caption-like lengths (8 to 20 tokens of 32) and full-length videos."""
     torch.manual_seed(0)
     lengths = torch.randint(8, 21, (texts, 1))
     text = TextFeatures(
-        torch.randn(texts, DIM), torch.randn(texts, config.max_words, DIM), torch.arange(config.max_words) < lengths
+        torch.randn(texts, DIM),
+        torch.randn(texts, config.max_words, DIM),
+        torch.arange(config.max_words) < lengths,
     )
     frames = torch.randn(videos, config.max_frames, DIM)
     frame_mask = torch.ones(videos, config.max_frames, dtype=torch.bool)
@@ -49,8 +54,12 @@ def make_features(texts: int, videos: int, config: ModelConfig) -> tuple[TextFea
     return text, video
 
 
-def published_loop(head: UcofiaHead, temporal: SequentialTransformer, text: TextFeatures, video: VideoFeatures) -> None:
-    """The released loop's order of work: for every text block and video block, temporal encoding and all scores."""
+def published_loop(
+    head: UcofiaHead, temporal: SequentialTransformer, text: TextFeatures, video: VideoFeatures
+) -> None:
+    """The released loop's order of work: for every text block and video block, temporal encoding
+    and all scores.
+    """
     for top in range(0, len(text), BLOCK):
         for left in range(0, len(video), BLOCK):
             block = video.rows(slice(left, left + BLOCK))
@@ -95,10 +104,17 @@ def main() -> None:
         "official mode": lambda: official.score(text, video, SCALE),
         "masked default": lambda: masked.score(text, video, SCALE),
         "max aggregation": lambda: plain_max.score(text, video, SCALE),
-        f"cascade, {arguments.candidates} candidates": lambda: cascade(masked, text, video, arguments.candidates),
+        f"cascade, {arguments.candidates} candidates": lambda: cascade(
+            masked, text, video, arguments.candidates
+        ),
     }
     pairs = arguments.texts * arguments.videos
-    table = Table("scoring", "µs per pair", "ratio", title=f"{arguments.texts} texts x {arguments.videos} videos")
+    table = Table(
+        "scoring",
+        "µs per pair",
+        "ratio",
+        title=f"{arguments.texts} texts x {arguments.videos} videos",
+    )
     with torch.no_grad():
         costs = {name: 1e6 * seconds(work) / pairs for name, work in rows.items()}  # type: ignore[arg-type]
     for name, cost in costs.items():

@@ -1,11 +1,13 @@
-"""What a whole training of every head on ReelWorld costs: the recipe `reelworld-tiny`, CPU seconds of its steps.
+"""What a whole training of every head on ReelWorld costs: the recipe `reelworld-tiny`, CPU seconds
+of its steps.
 
     python research/benchmarks/training.py [--heads ucofia xclip] [--steps 3]
 
-Each head trains a few steps of each stage of the recipe, at the recipe's own batch sizes, on a batch drawn beforehand;
-the least CPU time of a step (loss, gradients, optimizer; without validation) times the stage's steps is that stage.
-Drawing is a column of its own: in a run it is done by another process meanwhile. CPU time is used so that other work
-on the machine disturbs less; on two cores a run takes between half the sum and all of it.
+Each head trains a few steps of each stage of the recipe, at the recipe's own batch sizes, on a
+batch drawn beforehand; the least CPU time of a step (loss, gradients, optimizer; without
+validation) times the stage's steps is that stage. Drawing is a column of its own: in a run it is
+done by another process meanwhile. CPU time is used so that other work on the machine disturbs less;
+on two cores a run takes between half the sum and all of it.
 """
 
 import argparse
@@ -50,7 +52,9 @@ def step_times(world: WorldRecipe, stage: Stage, batch: Batch, steps: int) -> It
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--heads", nargs="+", choices=list(HEADS), default=list(HEADS))
     parser.add_argument("--steps", type=int, default=3)
     given = parser.parse_args()
@@ -62,14 +66,28 @@ def main() -> None:
         started = time.process_time()
         batches.append(to_batch(make_batch(stage.batches, 0), tokenizer, plain.model.max_words))
         drawing += (time.process_time() - started) * stage.training.steps
-    table = Table("head", "stage 1, s a step", "stage 2", "stage 3", "whole run, core hours", "and drawing, core hours")
+    table = Table(
+        "head",
+        "stage 1, s a step",
+        "stage 2",
+        "stage 3",
+        "whole run, core hours",
+        "and drawing, core hours",
+    )
     for head in given.heads:
         world = changed(plain, Changes(head=head))
         assert isinstance(world, WorldRecipe)
         stages = list(zip(world.stages, batches, strict=True))
         seconds = [min(step_times(world, stage, batch, given.steps + 1)) for stage, batch in stages]
-        whole = sum(cost * stage.training.steps for cost, (stage, _) in zip(seconds, stages, strict=True))
-        table.add_row(head, *(f"{cost:.2f}" for cost in seconds), f"{whole / HOUR:.2f}", f"{drawing / HOUR:.2f}")
+        whole = sum(
+            cost * stage.training.steps for cost, (stage, _) in zip(seconds, stages, strict=True)
+        )
+        table.add_row(
+            head,
+            *(f"{cost:.2f}" for cost in seconds),
+            f"{whole / HOUR:.2f}",
+            f"{drawing / HOUR:.2f}",
+        )
     Console().print(table)
 
 

@@ -3,11 +3,13 @@
 apt-get download wordnet-base && dpkg -x wordnet-base_*.deb wordnet
 python -m research.scripts.build_lexicon wordnet/usr/share/wordnet
 
-The file is UTF-8 text in gzip, the same bytes every time. First line: form and version. Then sections, each a line
-`== name count` and that many lines:
-* synsets: `letter offset lexname-number TAB lemma,lemma TAB symbol[i.j]target ...`, the target as line number of this
-  section. i and j number the words of source and target for relations between words (antonyms), from 1.
-* words: `lemma TAB letter line,line:count,count ...`: senses, most frequent first, with their counts in SemCor.
+The file is UTF-8 text in gzip, the same bytes every time. First line: form and version. Then
+sections, each a line `== name count` and that many lines:
+* synsets: `letter offset lexname-number TAB lemma,lemma TAB symbol[i.j]target ...`, the target as
+  line number of this section. i and j number the words of source and target for relations between
+  words (antonyms), from 1.
+* words: `lemma TAB letter line,line:count,count ...`: senses, most frequent first, with their
+  counts in SemCor.
 * exceptions: `letter form lemma ...`: irregular inflections.
 """
 
@@ -34,7 +36,9 @@ def read_lines(path: Path) -> Iterator[str]:
 
 
 def synset_of(line: str) -> tuple[str, list[str], list[tuple[str, str, Key]]]:
-    """One line of a data file: lexname number, lemmas, and (symbol, words, target) of the relations that are kept."""
+    """One line of a data file: lexname number, lemmas, and (symbol, words, target) of the relations
+    that are kept.
+    """
     fields = line.split("|")[0].split()
     count = int(fields[3], 16)
     lemmas = [fields[4 + 2 * index] for index in range(count)]
@@ -57,14 +61,19 @@ def synset_lines(folder: Path) -> tuple[list[str], dict[Key, int]]:
     place = {key: number for number, key in enumerate(read)}
     lines = []
     for (letter, offset), (lexname, lemmas, pointers) in read.items():
-        relations = " ".join(f"{symbol}{words}:{place[target]}" for symbol, words, target in pointers)
+        relations = " ".join(
+            f"{symbol}{words}:{place[target]}" for symbol, words, target in pointers
+        )
         lines.append(f"{letter} {offset} {lexname}\t{','.join(lemmas)}\t{relations}")
     return lines, place
 
 
 def sense_counts(folder: Path) -> dict[tuple[str, str], dict[int, int]]:
     """(letter, lemma) -> number of the sense -> how often it was tagged."""
-    letters, counts = dict(zip("12345", "nvara", strict=True)), defaultdict[Key, dict[int, int]](dict)
+    letters, counts = (
+        dict(zip("12345", "nvara", strict=True)),
+        defaultdict[Key, dict[int, int]](dict),
+    )
     for line in read_lines(folder / "cntlist.rev"):
         key, number, count = line.split()
         lemma, _, rest = key.partition("%")
@@ -80,7 +89,9 @@ def word_lines(folder: Path, place: dict[Key, int]) -> list[str]:
             fields = line.split()
             lemma, senses = fields[0], fields[-int(fields[2]) :]
             numbers = ",".join(str(place[letter, offset]) for offset in senses)
-            tagged = [str(counts[letter, lemma].get(number, 0)) for number in range(1, len(senses) + 1)]
+            tagged = [
+                str(counts[letter, lemma].get(number, 0)) for number in range(1, len(senses) + 1)
+            ]
             shown = re.sub(r"(,?0)+$", "", ",".join(tagged)) if set(tagged) != {"0"} else ""
             words[lemma].append(f"{letter} {numbers}" + (f":{shown}" if shown else ""))
     return ["\t".join((lemma, *entries)) for lemma, entries in sorted(words.items())]
@@ -88,12 +99,18 @@ def word_lines(folder: Path, place: dict[Key, int]) -> list[str]:
 
 def exception_lines(folder: Path) -> list[str]:
     """The section `exceptions`."""
-    return [f"{letter} {line.strip()}" for letter, name in FILES.items() for line in read_lines(folder / f"{name}.exc")]
+    return [
+        f"{letter} {line.strip()}"
+        for letter, name in FILES.items()
+        for line in read_lines(folder / f"{name}.exc")
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("wordnet", type=Path, help="the folder with data.noun, index.noun, noun.exc, cntlist.rev")
+    parser.add_argument(
+        "wordnet", type=Path, help="the folder with data.noun, index.noun, noun.exc, cntlist.rev"
+    )
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
     synsets, place = synset_lines(arguments.wordnet)

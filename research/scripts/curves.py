@@ -1,6 +1,7 @@
 """Draw the validation curves of an experiment's runs: one line per variant, the mean of its seeds.
 
-python -m research.scripts.curves runs/out/experiments/reelworld-tokens --out docs/results/curves-reelworld-tokens.png
+python -m research.scripts.curves runs/out/experiments/reelworld-tokens --out
+docs/results/curves-reelworld-tokens.png
 """
 
 import argparse
@@ -13,10 +14,16 @@ import numpy as np
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("benchmark", type=Path, help="the benchmark's folder in the experiments' work folder")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "benchmark", type=Path, help="the benchmark's folder in the experiments' work folder"
+    )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--only", nargs="*", default=(), help="draw these variants alone, beside the towers")
+    parser.add_argument(
+        "--only", nargs="*", default=(), help="draw these variants alone, beside the towers"
+    )
     given = parser.parse_args()
     figure, (towers, heads) = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True)
     heads.set_prop_cycle(color=plt.get_cmap("tab20").colors)
@@ -24,7 +31,9 @@ def main() -> None:
         if given.only and variant.name not in ("towers", *given.only):
             continue
         steps, mean = curve(variant)
-        (towers if variant.name == "towers" else heads).plot(steps, mean, marker="o", markersize=3, label=variant.name)
+        (towers if variant.name == "towers" else heads).plot(
+            steps, mean, marker="o", markersize=3, label=variant.name
+        )
     towers.set_title("towers, with the simplest head")
     heads.set_title("every head, from those towers")
     towers.set_ylabel("validation: mean of R@1, R@5, R@10 (%)")

@@ -1,9 +1,11 @@
-"""Measure a model on ReelWorld's test split: retrieval in a gallery of clips, and twins, for several rendering seeds.
+"""Measure a model on ReelWorld's test split: retrieval in a gallery of clips, and twins, for
+several rendering seeds.
 
     python -m research.scripts.evaluate_reelworld --model reelworld-tiny --out docs/results
 
-Clips are rendered at the model's size. `--files N` measures N more clips both so and through mp4 files that are decoded
-and sampled like any user's video. Writes OUT/<model>-<split>.json (everything) and .md (the tables).
+Clips are rendered at the model's size. `--files N` measures N more clips both so and through mp4
+files that are decoded and sampled like any user's video. Writes OUT/<model>-<split>.json
+(everything) and .md (the tables).
 """
 
 import argparse
@@ -56,7 +58,9 @@ def twin_table(results: dict[str, WorldResult], way: str) -> list[str]:
     lines.append("|---" * (1 + len(results)) + "|")
     rows = [result.as_dict()["twins"] for result in results.values()]
     for pos in rows[0]:
-        cells = [cell(row[pos][way]["percent"], row[pos][way]["interval"]) for row in rows if pos in row]
+        cells = [
+            cell(row[pos][way]["percent"], row[pos][way]["interval"]) for row in rows if pos in row
+        ]
         lines.append("| " + " | ".join([pos, *cells]) + " |")
     return lines
 
@@ -80,10 +84,14 @@ def main() -> None:
         for seed in track(arguments.seeds, description="worlds")
     }
     files = through_files(model, arguments.split, arguments.files) if arguments.files else {}
-    command = f"python -m research.scripts.evaluate_reelworld --model {arguments.model} --split {arguments.split}"
+    command = (
+        f"python -m research.scripts.evaluate_reelworld --model {arguments.model} --split "
+        f"{arguments.split}"
+    )
     card = {
         "command": command
-        + f" --clips {arguments.clips} --seeds {' '.join(map(str, arguments.seeds))} --files {arguments.files}",
+        + f" --clips {arguments.clips} --seeds {' '.join(map(str, arguments.seeds))} --files "
+        f"{arguments.files}",
         "model": Path(arguments.model).name,
         "fingerprint": model.fingerprint,
         "split": arguments.split,
@@ -91,17 +99,31 @@ def main() -> None:
         "protocol": "none",
         "frames": model.num_frames,
         "seconds": round(time.perf_counter() - started),
-        "versions": {"finereel": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": {
+            "finereel": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
     }
     name = f"{Path(arguments.model).name}-{arguments.split}"
     arguments.out.mkdir(parents=True, exist_ok=True)
-    record = {"card": card, "results": {name: result.as_dict() for name, result in {**results, **files}.items()}}
-    (arguments.out / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    record = {
+        "card": card,
+        "results": {name: result.as_dict() for name, result in {**results, **files}.items()},
+    }
+    (arguments.out / f"{name}.json").write_text(
+        json.dumps(record, indent=1) + "\n", encoding="utf-8"
+    )
     ways = ("text_to_video", "video_to_text")
     tables = [retrieval_table(results, way) for way in ways]
     tables += [twin_table(results, way) for way in ("text", "video", "group")]
     chance = f"R@1 {100 / arguments.clips:.1f}, text and video 50, group 16.7"
-    text = [f"# {model.name} on ReelWorld, split `{arguments.split}`", "", f"    {card['command']}", ""]
+    text = [
+        f"# {model.name} on ReelWorld, split `{arguments.split}`",
+        "",
+        f"    {card['command']}",
+        "",
+    ]
     text += [
         f"Gallery of {arguments.clips} clips; percent with 95 % intervals; no normalisation; model "
         f"`{model.fingerprint}`. Chance: {chance}.",
@@ -110,7 +132,10 @@ def main() -> None:
     for table in tables:
         text += [*table, ""]
     if files:
-        text += [f"The same model on {arguments.files} other clips, rendered and through mp4 files:", ""]
+        text += [
+            f"The same model on {arguments.files} other clips, rendered and through mp4 files:",
+            "",
+        ]
         text += [*retrieval_table(files, "text_to_video"), "", *twin_table(files, "text"), ""]
     (arguments.out / f"{name}.md").write_text("\n".join(text), encoding="utf-8")
 

@@ -1,10 +1,11 @@
 """Train one head with fine-grained negatives on a benchmark, and write what held.
 
-python -m research.scripts.finegrain ucofia --benchmark reelworld-tokens --out docs/results
-python -m research.scripts.finegrain ucofia --benchmark msrvtt-features --features DIR --annotations DIR \\
-    --negatives "clean=clean.jsonl" "released adverbs=adv_RE20.json" --out docs/results
-python -m research.scripts.finegrain clip4clip --rows baseline --weights 0.02 0.05 0.1 0.2 0.5 --out docs/results  # with a picture
-python -m research.scripts.finegrain ucofia --debug      # a minute, meaningless numbers
+python -m research.scripts.finegrain ucofia --benchmark reelworld-tokens --out docs/results python
+-m research.scripts.finegrain ucofia --benchmark msrvtt-features --features DIR --annotations DIR \\
+    --negatives "clean=clean.jsonl" "released adverbs=adv_RE20.json" --out docs/results python -m
+research.scripts.finegrain clip4clip --rows baseline --weights 0.02 0.05 0.1 0.2 0.5 --out
+docs/results  # with a picture python -m research.scripts.finegrain ucofia --debug      # a minute,
+meaningless numbers
 """
 
 import argparse
@@ -18,11 +19,17 @@ from research.trade_off import draw_trade_off
 
 def main() -> None:
     parser = benchmark_parser(__doc__, "head", tuple(HEADS))
-    parser.add_argument("--negatives", nargs="+", default=[], metavar="NAME=FILE", help="more test sets")
+    parser.add_argument(
+        "--negatives", nargs="+", default=[], metavar="NAME=FILE", help="more test sets"
+    )
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
-    parser.add_argument("--weights", type=float, nargs="+", default=[], help="+ word with these weights of its loss")
+    parser.add_argument(
+        "--weights", type=float, nargs="+", default=[], help="+ word with these weights of its loss"
+    )
     given = parser.parse_args()
-    files = tuple((name, Path(path)) for name, _, path in (text.partition("=") for text in given.negatives))
+    files = tuple(
+        (name, Path(path)) for name, _, path in (text.partition("=") for text in given.negatives)
+    )
     request = FineRequest(
         given.head,
         given.benchmark,

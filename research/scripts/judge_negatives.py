@@ -1,13 +1,15 @@
 """Do readers of another make, who read other videos, tell captions from balanced negatives?
 
-    python research/scripts/judge_negatives.py draw MSRVTT --captions 30000 --out mine.csv --others others.csv
-    finereel negatives make mine.csv mine.jsonl --balance
-    python research/scripts/judge_negatives.py judge mine.jsonl others.csv
+    python research/scripts/judge_negatives.py draw MSRVTT --captions 30000 --out mine.csv --others
+    others.csv finereel negatives make mine.csv mine.jsonl --balance python
+    research/scripts/judge_negatives.py judge mine.jsonl others.csv
 
-draw: videos at random until there are so many captions, and 100,000 captions of other videos for the judges.
-judge: per part of speech the share of pairs in which a judge prefers the true caption, with its 95 % interval by video.
-The judges share no code with balancing: interpolated Kneser-Ney models of four words forward and three backward, and
-naive Bayes over all words of the caption, with and without the frequency of the word itself.
+draw: videos at random until there are so many captions, and 100,000 captions of other videos for
+the judges.
+judge: per part of speech the share of pairs in which a judge prefers the true caption, with its 95
+% interval by video. The judges share no code with balancing: interpolated Kneser-Ney models of four
+words forward and three backward, and naive Bayes over all words of the caption, with and without
+the frequency of the word itself.
 """
 
 import argparse
@@ -31,7 +33,9 @@ Gap = Callable[[list[str], list[str]], float]
 
 
 class KneserNey:
-    """Log probability of a sentence under an interpolated Kneser-Ney model (Kneser and Ney 1995) of `order` words."""
+    """Log probability of a sentence under an interpolated Kneser-Ney model (Kneser and Ney 1995) of
+    `order` words.
+    """
 
     def __init__(self, sentences: Sequence[list[str]], order: int) -> None:
         self.order = order
@@ -54,7 +58,9 @@ class KneserNey:
 
     def score(self, sentence: list[str]) -> float:
         padded = self._padded(sentence)
-        grams = (tuple(padded[end - self.order : end]) for end in range(self.order, len(padded) + 1))
+        grams = (
+            tuple(padded[end - self.order : end]) for end in range(self.order, len(padded) + 1)
+        )
         return sum(math.log(self._probability(gram)) for gram in grams)
 
     def _probability(self, gram: tuple[str, ...]) -> float:
@@ -72,7 +78,9 @@ class KneserNey:
 
 
 class Bayes:
-    """How likely the changed words are given the bag of all others; `frequency`: whether their own frequency counts."""
+    """How likely the changed words are given the bag of all others; `frequency`: whether their own
+    frequency counts.
+    """
 
     def __init__(self, sentences: Sequence[list[str]]) -> None:
         self.seen: Counter[str] = Counter()
@@ -102,7 +110,10 @@ class Bayes:
 
 def judges(sentences: Sequence[list[str]]) -> dict[str, Gap]:
     """Judges that have read these sentences, by name."""
-    forward, backward = KneserNey(sentences, 4), KneserNey([sentence[::-1] for sentence in sentences], 3)
+    forward, backward = (
+        KneserNey(sentences, 4),
+        KneserNey([sentence[::-1] for sentence in sentences], 3),
+    )
     bayes = Bayes(sentences)
     return {
         "four words": lambda one, other: forward.score(one) - forward.score(other),
@@ -147,7 +158,9 @@ def judge(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(required=True)
     drawing = commands.add_parser("draw")
     drawing.add_argument("annotations", type=Path)

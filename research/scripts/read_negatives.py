@@ -1,12 +1,13 @@
 """Draw negatives to be read one by one, and count what the reading found.
 
-python -m research.scripts.read_negatives make OUT.jsonl --format msrvtt CAPTIONS --captions 6000 --seed 1
-python -m research.scripts.read_negatives draw OUT.jsonl NEGATIVES... --seed 1     # 100 of each part of speech
-python -m research.scripts.read_negatives count OUT.jsonl --rater NAME             # shares and Wilson intervals as Markdown
+python -m research.scripts.read_negatives make OUT.jsonl --format msrvtt CAPTIONS --captions 6000
+--seed 1 python -m research.scripts.read_negatives draw OUT.jsonl NEGATIVES... --seed 1     # 100 of
+each part of speech python -m research.scripts.read_negatives count OUT.jsonl --rater NAME
+# shares and Wilson intervals as Markdown
 
-`make` gives the negatives that `finereel negatives make` gives, of captions drawn at random and those alone: what the
-other captions say counts all the same. Verdicts lie beside the sample, in the form that
-`finereel negatives review OUT.jsonl` writes and shows.
+`make` gives the negatives that `finereel negatives make` gives, of captions drawn at random and
+those alone: what the other captions say counts all the same. Verdicts lie beside the sample, in the
+form that `finereel negatives review OUT.jsonl` writes and shows.
 """
 
 import argparse
@@ -29,10 +30,14 @@ from finereel.finegrain.words.tagging import AgreeingTaggers
 def make(out: Path, source: Path, asked: argparse.Namespace) -> None:
     """Write the negatives of captions drawn at random."""
     rows = list(captions_of(source, asked.format))
-    generator = CleanGenerator(Context(rows, Lexicon.load()), GeneratorSettings(parts_of_speech=tuple(asked.pos)))
+    generator = CleanGenerator(
+        Context(rows, Lexicon.load()), GeneratorSettings(parts_of_speech=tuple(asked.pos))
+    )
     drawn = random.Random(asked.seed).sample(rows, min(asked.captions, len(rows)))
     tag = AgreeingTaggers()
-    write_negatives((made for row in drawn for made in generator.negatives(row, tag(row.caption))), out)
+    write_negatives(
+        (made for row in drawn for made in generator.negatives(row, tag(row.caption))), out
+    )
 
 
 def draw(out: Path, files: list[Path], sample: int, seed: int) -> None:
@@ -44,7 +49,9 @@ def draw(out: Path, files: list[Path], sample: int, seed: int) -> None:
 
 
 def count(out: Path, rater: str) -> None:
-    """Print how often each verdict was given, with the 95 % Wilson interval of its share in per cent."""
+    """Print how often each verdict was given, with the 95 % Wilson interval of its share in per
+    cent.
+    """
     verdicts = read_verdicts(verdict_path(out, rater))
     print("| part of speech | read | " + " | ".join(VERDICTS) + " |")
     print("|---|---:|" + "---:|" * len(VERDICTS))
@@ -57,7 +64,9 @@ def count(out: Path, rater: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("action", choices=["make", "draw", "count"])
     parser.add_argument("out", type=Path)
     parser.add_argument("files", type=Path, nargs="*", help="captions for make, negatives for draw")

@@ -1,12 +1,13 @@
 """Draw hard positives to be read one by one, and count what the reading found.
 
-finereel negatives positives MSRVTT ms.jsonl --format msrvtt
-python -m research.scripts.read_positives draw OUT.jsonl --from ms.jsonl=100 --from uvo.jsonl=50 --seed 1
-python -m research.scripts.read_positives count OUT.jsonl          # shares and Wilson intervals as Markdown
+finereel negatives positives MSRVTT ms.jsonl --format msrvtt python -m
+research.scripts.read_positives draw OUT.jsonl --from ms.jsonl=100 --from uvo.jsonl=50 --seed 1
+python -m research.scripts.read_positives count OUT.jsonl          # shares and Wilson intervals as
+Markdown
 
-Captions are drawn, each with the same chance whatever the number of its positives, and of each caption one positive.
-A line of OUT is the row with `source_file` and an empty `verdict`, which the reader fills with one of VERDICTS, and
-`note`.
+Captions are drawn, each with the same chance whatever the number of its positives, and of each
+caption one positive. A line of OUT is the row with `source_file` and an empty `verdict`, which the
+reader fills with one of VERDICTS, and `note`.
 """
 
 import argparse
@@ -31,19 +32,26 @@ def draw(out: Path, files: dict[Path, int], seed: int) -> None:
             by_caption.setdefault(row["caption_id"], []).append(row)
         captions = chance.sample(sorted(by_caption), min(sample, len(by_caption)))
         rows = [chance.choice(by_caption[caption]) for caption in captions]
-        lines += [json.dumps({**row, "source_file": file.stem, "verdict": "", "note": ""}) for row in rows]
+        lines += [
+            json.dumps({**row, "source_file": file.stem, "verdict": "", "note": ""}) for row in rows
+        ]
         print(f"{len(rows)} of {len(by_caption)} captions with positives in {file}")
     out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def count(out: Path) -> None:
-    """Print how often each verdict was given, with the 95 % Wilson interval of its share in per cent."""
+    """Print how often each verdict was given, with the 95 % Wilson interval of its share in per
+    cent.
+    """
     given: dict[str, list[str]] = {}
     for number, line in enumerate(out.read_text(encoding="utf-8").split("\n")[:-1], 1):
         row = json.loads(line)
         verdict = row["verdict"]
         if verdict not in VERDICTS:
-            raise DataError(f"{out}, line {number}: expected a verdict of {', '.join(VERDICTS)}, got {verdict!r}")
+            raise DataError(
+                f"{out}, line {number}: expected a verdict of {', '.join(VERDICTS)}, got "
+                f"{verdict!r}"
+            )
         for group in (row["source_file"], "all"):
             given.setdefault(group, []).append(verdict)
     print("| captions of | read | " + " | ".join(VERDICTS) + " |")
@@ -64,10 +72,14 @@ def _file(told: str) -> tuple[Path, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("action", choices=["draw", "count"])
     parser.add_argument("out", type=Path)
-    parser.add_argument("--from", dest="files", type=_file, action="append", default=[], metavar="FILE=N")
+    parser.add_argument(
+        "--from", dest="files", type=_file, action="append", default=[], metavar="FILE=N"
+    )
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     if asked.action == "draw":

@@ -1,8 +1,10 @@
-"""Train the bundled model again: `finereel train` with the recipe it was made by; the result is OUT/model.
+"""Train the bundled model again: `finereel train` with the recipe it was made by; the result is
+OUT/model.
 
     python -m research.scripts.train_reelworld --out runs/out/reelworld-tiny
 
-Takes every option of `finereel train`. Killed at any moment, the same command goes on from the last checkpoint.
+Takes every option of `finereel train`. Killed at any moment, the same command goes on from the last
+checkpoint.
 """
 
 import sys

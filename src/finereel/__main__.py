@@ -1,4 +1,6 @@
-"""`finereel` and `python -m finereel`, the latter for launchers: torchrun --nproc-per-node 2 -m finereel train ..."""
+"""`finereel` and `python -m finereel`, the latter for launchers: torchrun --nproc-per-node 2 -m
+finereel train ...
+"""
 
 import gc
 import os
@@ -22,7 +24,9 @@ def main() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Ctrl-C. Inside an import it ends the process: extension modules crash when an exception comes up in them."""
+    """Ctrl-C. Inside an import it ends the process: extension modules crash when an exception comes
+    up in them.
+    """
     del number
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):

@@ -15,25 +15,32 @@ Config = TypeVar("Config")
 _MOST_BLOCKS = 128
 _LARGEST_WEIGHT = 1e6
 _LONGEST = 60
-LATER = {"later": True}  # a setting that models made before it do not have; their fingerprints must not move
+LATER = {
+    "later": True
+}  # a setting that models made before it do not have; their fingerprints must not move
 
 
 def require_between(config: Any, bounds: Mapping[str, tuple[int | float, int | float]]) -> None:
     """ConfigError that names the first setting of `config` outside its bounds, both included."""
     for name, (low, high) in bounds.items():
         if not low <= getattr(config, name) <= high:
-            raise ConfigError(f"{name} must be from {low} to {high}, got {brief(getattr(config, name))}")
+            raise ConfigError(
+                f"{name} must be from {low} to {high}, got {brief(getattr(config, name))}"
+            )
 
 
 @dataclass(frozen=True)
 class FineConfig:
-    """What the fine-grained score has of its own (Chen et al. 2024, arXiv 2410.12407); by default nothing.
+    """What the fine-grained score has of its own (Chen et al. 2024, arXiv 2410.12407); by default
+    nothing.
 
-    visual_prompts: learnable vectors beside CLS and patches, whose mean output is the frame in the fine score.
-    text_prompts: learnable vectors before the words, read in the fine score only. Either one comes with a head of its
-    own. attention: `one_way` (prompts see all tokens, no token sees them: coarse scores stay bit for bit) or `joint`
-    (as released: CLS and patches attend to the prompts too). legacy_index: read the first patch where the prompt
-    stands last, as the released code does; needs `joint`, without which that patch knows nothing of the prompt.
+    visual_prompts: learnable vectors beside CLS and patches, whose mean output is the frame in the
+    fine score.
+    text_prompts: learnable vectors before the words, read in the fine score only. Either one comes
+    with a head of its own. attention: `one_way` (prompts see all tokens, no token sees them: coarse
+    scores stay bit for bit) or `joint` (as released: CLS and patches attend to the prompts too).
+    legacy_index: read the first patch where the prompt stands last, as the released code does;
+    needs `joint`, without which that patch knows nothing of the prompt.
     """
 
     visual_prompts: int = 0
@@ -47,7 +54,10 @@ class FineConfig:
                 raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
             require_between(self, {name: (0, 1024)})
         if self.legacy_index and (self.attention != "joint" or not self.visual_prompts):
-            raise ConfigError("legacy_index reads a patch that saw the prompt: set visual_prompts and attention=joint")
+            raise ConfigError(
+                "legacy_index reads a patch that saw the prompt: set visual_prompts and "
+                "attention=joint"
+            )
 
     @property
     def enabled(self) -> bool:
@@ -59,9 +69,10 @@ class FineConfig:
 class ModelConfig:
     """Everything about a retrieval model except its weights and its CLIP towers' geometry.
 
-    Defaults are UCoFiA's for MSR-VTT (32 words, 12 frames, 3 patches + CLS per frame, token shift in blocks 10 and 11);
-    those of another head come from `finereel.models.heads.head_config`. Settings that only some heads know: aggregation
-    (ucofia, xclip), patch_units (ucofia), interaction and scaled_evaluation (drl).
+    Defaults are UCoFiA's for MSR-VTT (32 words, 12 frames, 3 patches + CLS per frame, token shift
+    in blocks 10 and 11); those of another head come from `finereel.models.heads.head_config`.
+    Settings that only some heads know: aggregation (ucofia, xclip), patch_units (ucofia),
+    interaction and scaled_evaluation (drl).
 
     >>> ModelConfig(max_frames=8).num_patches
     32
@@ -79,7 +90,11 @@ class ModelConfig:
     head: str = "ucofia"
     aggregation: str = "isa"
     weights: dict[str, float] = field(
-        default_factory=lambda: {"video_sentence": 1 / 3, "frame_sentence": 1 / 3, "patch_word": 1 / 3}
+        default_factory=lambda: {
+            "video_sentence": 1 / 3,
+            "frame_sentence": 1 / 3,
+            "patch_word": 1 / 3,
+        }
     )
     patch_units: Literal["cosine", "inner_product"] = "cosine"
     mask_padding: bool = True
@@ -96,13 +111,18 @@ class ModelConfig:
         require_between(self, sizes | {"temporal_layers": (0, 128)})
         if len(self.shifted_blocks) > _MOST_BLOCKS:
             raise ConfigError(
-                f"shifted_blocks names {len(self.shifted_blocks)} blocks, expected at most {_MOST_BLOCKS}"
+                f"shifted_blocks names {len(self.shifted_blocks)} blocks, expected at most "
+                f"{_MOST_BLOCKS}"
             )
         if not self.weights:
-            raise ConfigError("weights must name at least one granularity, for instance {'video_sentence': 1.0}")
+            raise ConfigError(
+                "weights must name at least one granularity, for instance {'video_sentence': 1.0}"
+            )
         for name, weight in self.weights.items():
             if not math.isfinite(weight) or abs(weight) > _LARGEST_WEIGHT:
-                raise ConfigError(f"the weight of {brief(name)} must be a finite number, got {brief(weight)}")
+                raise ConfigError(
+                    f"the weight of {brief(name)} must be a finite number, got {brief(weight)}"
+                )
 
     @property
     def num_patches(self) -> int:
@@ -127,16 +147,25 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(kind: type[Config], values: dict[str, Any]) -> Config:
-    """The inverse of `to_dict`; a key that is unknown or missing, or a value of another type or outside its choices is
-    a `ConfigError` that names it.
+    """The inverse of `to_dict`; a key that is unknown or missing, or a value of another type or
+    outside its choices is a `ConfigError` that names it.
     """
     if not isinstance(values, dict):
-        raise ConfigError(f"expected an object with the settings of {kind.__name__}, got {brief(values)}")
+        raise ConfigError(
+            f"expected an object with the settings of {kind.__name__}, got {brief(values)}"
+        )
     hints = get_type_hints(kind)
     unknown = [name for name in values if name not in hints]
     if unknown:
-        named = unknown[0] if len(unknown) == 1 and str(unknown[0]).isidentifier() else brief_list(sorted(unknown))
-        raise ConfigError(f"{kind.__name__} has no setting {named[:_LONGEST]}: expected {', '.join(sorted(hints))}")
+        named = (
+            unknown[0]
+            if len(unknown) == 1 and str(unknown[0]).isidentifier()
+            else brief_list(sorted(unknown))
+        )
+        raise ConfigError(
+            f"{kind.__name__} has no setting {named[:_LONGEST]}: expected "
+            f"{', '.join(sorted(hints))}"
+        )
     missing = [name for name in hints if name not in values and _is_required(kind, name)]
     if missing:
         raise ConfigError(f"{kind.__name__} needs the setting {', '.join(missing)}")
@@ -150,18 +179,30 @@ def _is_required(kind: Any, name: str) -> bool:
 
 def _coerce(name: str, hint: Any, value: Any) -> Any:
     origin, inner = get_origin(hint), get_args(hint)
-    if origin is Literal and not any(type(value) is type(known) and value == known for known in inner):
+    if origin is Literal and not any(
+        type(value) is type(known) and value == known for known in inner
+    ):
         raise ConfigError(f"{name} must be one of {', '.join(map(str, inner))}, got {brief(value)}")
     if origin is tuple:
-        return tuple(_coerce(name, inner[0], item) for item in _typed(name, "a list", list | tuple, value))
+        return tuple(
+            _coerce(name, inner[0], item) for item in _typed(name, "a list", list | tuple, value)
+        )
     if origin is dict:
         items = _typed(name, "an object", dict, value).items()
-        return {_coerce(name, inner[0], key): _coerce(f"{name}.{key}", inner[1], item) for key, item in items}
+        return {
+            _coerce(name, inner[0], key): _coerce(f"{name}.{key}", inner[1], item)
+            for key, item in items
+        }
     if dataclasses.is_dataclass(hint) and not isinstance(value, hint):  # type: ignore[arg-type]
         return from_dict(hint, _typed(name, "an object", dict, value))  # type: ignore[arg-type]
     if hint in (int, float, bool, str):
         kinds = (int, float) if hint is float else hint
-        return _typed(name, hint.__name__, kinds, None if hint is not bool and isinstance(value, bool) else value)
+        return _typed(
+            name,
+            hint.__name__,
+            kinds,
+            None if hint is not bool and isinstance(value, bool) else value,
+        )
     return value
 
 

@@ -1,18 +1,21 @@
-"""Modules of other packages that an import drags in and this project hardly ever needs: they wait until they are used.
+"""Modules of other packages that an import drags in and this project hardly ever needs: they wait
+until they are used.
 
-A shell command pays for every import. Measured together for `finereel search`: 5.0 CPU seconds become 3.4.
+A shell command pays for every import. Measured together for `finereel search`: 5.0 CPU seconds
+become 3.4.
 """
 
 import importlib
-import importlib.machinery
 import importlib.util
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
 
 def postpone(name: str) -> None:
-    """Let a module run when one of its names is first asked for; the modules below a package import as ever.
+    """Let a module run when one of its names is first asked for; the modules below a package import
+    as ever.
 
     Nothing happens where the module is absent, or imported already.
     """
@@ -32,26 +35,32 @@ def postpone(name: str) -> None:
 
 
 def postpone_classes(package: str) -> None:
-    """Give stand-ins for the classes of a package and its modules; the first one that is called imports them all.
+    """Give stand-ins for the classes of a package and its modules; the first one that is called
+    imports them all.
 
-    For classes that other modules name in annotations. Nothing happens where the package is absent or imported already.
+    For classes that other modules name in annotations. Nothing happens where the package is absent
+    or imported already.
     """
     if package not in sys.modules and _spec(package) is not None:
         sys.meta_path.insert(0, _StandIns(package))
 
 
 class _StandIns:
-    """Finds the modules of one package as empty ones, in which every name is a stand-in for a class."""
+    """Finds the modules of one package as empty ones, in which every name is a stand-in for a
+    class.
+    """
 
     def __init__(self, package: str) -> None:
         self._package = package
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """As `sys.meta_path` asks."""
         ours = name == self._package or name.startswith(self._package + ".")
-        return importlib.machinery.ModuleSpec(name, self, is_package=name == self._package) if ours else None  # type: ignore[arg-type]
+        if not ours:
+            return None
+        return ModuleSpec(name, self, is_package=name == self._package)  # type: ignore[arg-type]
 
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
         """A module in which every name is a stand-in."""
         module = ModuleType(spec.name)
         vars(module)["__getattr__"] = lambda name: self._stand_in(spec.name, name)
@@ -74,13 +83,17 @@ class _StandIns:
         """From now on the package is imported as it is."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
-            for name in [name for name in sys.modules if (name + ".").startswith(self._package + ".")]:
+            for name in [
+                name for name in sys.modules if (name + ".").startswith(self._package + ".")
+            ]:
                 del sys.modules[name]
 
 
-def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
+def _spec(name: str) -> ModuleSpec | None:
     """Where a module is, without importing what it belongs to."""
     parent = _spec(name.rpartition(".")[0]) if "." in name else None
     if "." in name and parent is None:
         return None
-    return importlib.machinery.PathFinder.find_spec(name, parent.submodule_search_locations if parent else None)
+    return importlib.machinery.PathFinder.find_spec(
+        name, parent.submodule_search_locations if parent else None
+    )

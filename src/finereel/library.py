@@ -62,7 +62,9 @@ class Library:
     Searching takes no lock and sees the last committed state, also while another process adds.
     """
 
-    def __init__(self, path: Path, model: str | Path | SearchModel | None, source: VideoSource) -> None:
+    def __init__(
+        self, path: Path, model: str | Path | SearchModel | None, source: VideoSource
+    ) -> None:
         self.path = path
         self._wanted = model
         self._model: SearchModel | None = None
@@ -76,10 +78,12 @@ class Library:
         model: str | Path | SearchModel | None = None,
         source: VideoSource | None = None,
     ) -> "Library":
-        """The library in the folder `path`; nothing is read or made yet, the first `add` makes the folder.
+        """The library in the folder `path`; nothing is read or made yet, the first `add` makes the
+        folder.
 
-        model: a model, its directory, bundled name or hub id. None means the one the library was made with, or for a
-            new library `finereel.models.retrieval.DEFAULT_MODEL`. It is loaded when first needed.
+        model: a model, its directory, bundled name or hub id. None means the one the library was
+            made with, or for a new library `finereel.models.retrieval.DEFAULT_MODEL`. It is loaded
+            when first needed.
         source: where videos are read from; the file system by default.
         """
         return cls(absolute(path), model, source or DiskSource())
@@ -98,17 +102,19 @@ class Library:
     ) -> AddReport:
         """Index the videos at `paths` (files and folders) and everything that changed there.
 
-        Unchanged files cost a look at their size and time; renamed ones are recognised by content; vanished ones are
-        hidden from search until they return; files that cannot be read are listed by `doctor` and stop nothing. What
-        `remove` took out stays out unless `paths` names it. A folder that is not here now (a drive that is unplugged)
-        is named in the report, and its files are hidden until it is back.
+        Unchanged files cost a look at their size and time; renamed ones are recognised by content;
+        vanished ones are hidden from search until they return; files that cannot be read are listed
+        by `doctor` and stop nothing. What `remove` took out stays out unless `paths` names it. A
+        folder that is not here now (a drive that is unplugged) is named in the report, and its
+        files are hidden until it is back.
 
-        Clips become searchable commit by commit, also in the middle of a film. Ctrl-C ends the current commit and
-        returns (`interrupted`); a killed process loses only what was not committed, and the same call goes on from
-        there.
+        Clips become searchable commit by commit, also in the middle of a film. Ctrl-C ends the
+        current commit and returns (`interrupted`); a killed process loses only what was not
+        committed, and the same call goes on from there.
 
-        Raises LibraryBusyError when another process writes, ModelMismatchError, ConfigError when the library's clips
-        have another length, NotAVideoError when there is nothing at `paths`, LibraryError when the disk refuses.
+        Raises LibraryBusyError when another process writes, ModelMismatchError, ConfigError when
+        the library's clips have another length, NotAVideoError when there is nothing at `paths`,
+        LibraryError when the disk refuses.
         """
         roots = [str(absolute(path)) for path in paths]
         model = self._load_model()
@@ -116,9 +122,13 @@ class Library:
             settings, known = settings or AddSettings(), LibrarySettings.load(self.path)
             own = known.cut(settings.clip_seconds, store.snapshot(), self.path).name(roots)
             groups = self._away(roots, store)
-            found = self._find([root for root in roots if root not in groups], store).without(own.excludes)
+            found = self._find([root for root in roots if root not in groups], store).without(
+                own.excludes
+            )
             left_out = LeftOut.of(found)
-            LeftOut.load(self.path).after([root for root in roots if root not in groups], left_out).save(self.path)
+            LeftOut.load(self.path).after(
+                [root for root in roots if root not in groups], left_out
+            ).save(self.path)
             own = own.remember(roots)
             if own != known:
                 own.save(self.path)
@@ -129,14 +139,19 @@ class Library:
         return replace(report, away=gone, unknown=left_out.unknown, unreadable=left_out.unreadable)
 
     @typed_storage("read")
-    def search(self, text: str, top: int = 10, *, candidates: int | None = 200, per_video: int | None = 1) -> list[Hit]:
+    def search(
+        self, text: str, top: int = 10, *, candidates: int | None = 200, per_video: int | None = 1
+    ) -> list[Hit]:
         """The clips that fit a text best, best first.
 
-        candidates: clips that get the full score after the coarse look at all of them; None scores every clip.
-        per_video: at most so many hits of one video; None for no limit. Files with the same content count as one
+        candidates: clips that get the full score after the coarse look at all of them; None scores
+        every clip.
+        per_video: at most so many hits of one video; None for no limit. Files with the same content
+        count as one
             video: the hit names the first, `copies` the others.
 
-        What `reading` says is logged as a warning. Raises QueryError, LibraryNotFoundError, ModelMismatchError.
+        What `reading` says is logged as a warning. Raises QueryError, LibraryNotFoundError,
+        ModelMismatchError.
         """
         settings = SearchSettings(top, candidates, per_video)
         for note in self.reading(text).notes():
@@ -145,13 +160,16 @@ class Library:
         try:
             return self._searcher().search(model, text, settings)
         except LibraryError:
-            # A writer replaced the bank or the whole index between two of our reads: look at the new state once.
+            # A writer replaced the bank or the whole index between two of our reads: look at the
+            # new state once.
             self._cached = None
             return self._searcher().search(model, text, settings)
 
     @typed_storage("read")
     def reading(self, text: str) -> Reading:
-        """What the model does not take in of a query: words that are cut or unknown, another language."""
+        """What the model does not take in of a query: words that are cut or unknown, another
+        language.
+        """
         checked_query(text)
         self._existing()
         return reading_of(self._load_model(), text)
@@ -160,7 +178,8 @@ class Library:
     def describe(self, video: str | Path, captions: Sequence[str]) -> list[CaptionHit]:
         """Captions ranked by how well they describe a video, best first.
 
-        video: a file of the library, or any other video, which is then encoded on the fly and not kept.
+        video: a file of the library, or any other video, which is then encoded on the fly and not
+        kept.
         """
         captions = [checked_query(caption) for caption in captions]
         path = absolute(video)
@@ -183,8 +202,8 @@ class Library:
 
     @typed_storage("read")
     def doctor(self, *, verify: bool = False) -> list[Problem]:
-        """Everything that is wrong: files that failed, are known in part or are gone, folders that are not here now,
-        and damage to the library.
+        """Everything that is wrong: files that failed, are known in part or are gone, folders that
+        are not here now, and damage to the library.
 
         verify: read every stored clip and compare it with its checksums.
         """
@@ -198,7 +217,8 @@ class Library:
 
     @typed_storage("written")
     def repair(self) -> RepairReport:
-        """Mend damage by bit rot or a power cut: every whole clip is kept, damaged files are set aside.
+        """Mend damage by bit rot or a power cut: every whole clip is kept, damaged files are set
+        aside.
 
         Raises LibraryBusyError when another process writes, LibraryError when nothing can be kept.
         """
@@ -209,10 +229,12 @@ class Library:
 
     @typed_storage("written")
     def remove(self, paths: Iterable[str | Path], *, exclude: bool = True) -> int:
-        """Forget videos, by file or by folder; returns how many. The video files stay where they are.
+        """Forget videos, by file or by folder; returns how many. The video files stay where they
+        are.
 
-        exclude: leave them out of every later `add` too, until one names the same path; otherwise the next `add` of a
-            folder above brings them back. A path that neither exists nor is known is not remembered.
+        exclude: leave them out of every later `add` too, until one names the same path; otherwise
+            the next `add` of a folder above brings them back. A path that neither exists nor is
+            known is not remembered.
         """
         roots = [str(absolute(path)) for path in paths]
         self._existing()
@@ -220,7 +242,11 @@ class Library:
             known = self._known(store)
             chosen = [path for path in known if any(is_below(path, root) for root in roots)]
             if exclude:
-                real = [root for root in roots if os.path.lexists(root) or any(is_below(path, root) for path in chosen)]
+                real = [
+                    root
+                    for root in roots
+                    if os.path.lexists(root) or any(is_below(path, root) for path in chosen)
+                ]
                 own = LibrarySettings.load(self.path)
                 if real and own.exclude(real) != own:
                     own.exclude(real).save(self.path)
@@ -229,12 +255,16 @@ class Library:
         return removed
 
     @typed_storage("written")
-    def fit_normalization(self, captions: Sequence[str], *, temperature: float = 1.0, strength: float = 1.0) -> str:
-        """Correct hubs (clips that fit everything) in every later search; returns the protocol, `bank:<hash>`.
+    def fit_normalization(
+        self, captions: Sequence[str], *, temperature: float = 1.0, strength: float = 1.0
+    ) -> str:
+        """Correct hubs (clips that fit everything) in every later search; returns the protocol,
+        `bank:<hash>`.
 
-        captions: a bank of texts that look like real queries; the more the better, some hundreds at least. A bias per
-        clip and granularity is fitted by Sinkhorn (see `finereel.normalization.Sinkhorn`) and kept; clips that are
-        added later get theirs by a half-step.
+        captions: a bank of texts that look like real queries; the more the better, some hundreds at
+        least. A bias per clip and granularity is fitted by Sinkhorn (see
+        `finereel.normalization.Sinkhorn`) and kept; clips that are added later get theirs by a
+        half-step.
         """
         self._existing()
         model = self._load_model()
@@ -260,9 +290,10 @@ class Library:
     ) -> AddReport:
         """Index every video of the library again with another model.
 
-        The old index answers until the new one is complete and then goes. When interrupted, the same call goes on. It
-        does so as well when videos could not be read this time (`unread`) or their folder is not here now (`away`).
-        A fitted normalisation is fitted again with the same captions.
+        The old index answers until the new one is complete and then goes. When interrupted, the
+        same call goes on. It does so as well when videos could not be read this time (`unread`) or
+        their folder is not here now (`away`). A fitted normalisation is fitted again with the same
+        captions.
         """
         self._existing()
         self._wanted, self._model = model, None
@@ -271,7 +302,9 @@ class Library:
         with writer_lock(self.path):
             old = self._existing()
             drop_replaced(self.path, old)
-            own = LibrarySettings.load(self.path).cut(settings.clip_seconds, old.snapshot(), self.path)
+            own = LibrarySettings.load(self.path).cut(
+                settings.clip_seconds, old.snapshot(), self.path
+            )
             own.save(self.path)
             store = begin_rebuild(self.path, old, _indexed(fresh))
             store.prepare()
@@ -279,7 +312,9 @@ class Library:
             if gone := folders_away(own.folders, [(path, vanished(path)) for path in known]):
                 return AddReport(left=len(known), away=away(gone))
             found = [Path(path) for path in known if not vanished(path)]
-            report = self._run(store, found, [], replace(settings, clip_seconds=own.clip_seconds), on_event)
+            report = self._run(
+                store, found, [], replace(settings, clip_seconds=own.clip_seconds), on_event
+            )
             if not report.interrupted and not report.away and not report.unread:
                 bank = refit(Bank.load(old.folder), store.snapshot(), fresh)
                 if bank is not None:
@@ -336,10 +371,14 @@ class Library:
         """The known files in those of `roots` that are not here now, by root."""
         known = self._known(store)
         files = store.files()
-        return folders_away([root for root in roots if root not in files], [(path, False) for path in known])
+        return folders_away(
+            [root for root in roots if root not in files], [(path, False) for path in known]
+        )
 
     def _find(self, roots: list[str], store: ClipStore) -> Found:
-        """The video files at `roots`. A root that is gone counts as vanished when the library knows files there."""
+        """The video files at `roots`. A root that is gone counts as vanished when the library knows
+        files there.
+        """
         known = self._known(store)
         forgotten = {root for root in roots if any(is_below(path, root) for path in known)}
         wanted = [Path(root) for root in roots if os.path.lexists(root) or root not in forgotten]
@@ -363,9 +402,15 @@ class Library:
     ) -> AddReport:
         journal = Journal(store.folder)
         with stop_on_interrupt() as stop:
-            plan = Planner(self._source, store.files(), journal, settings.retry_failed).plan(found, roots)
+            plan = Planner(self._source, store.files(), journal, settings.retry_failed).plan(
+                found, roots
+            )
             paths = [str(path) for path in found]
-            watched = [root for root in roots or LibrarySettings.load(self.path).folders if root not in paths]
+            watched = [
+                root
+                for root in roots or LibrarySettings.load(self.path).folders
+                if root not in paths
+            ]
             plan.folders = [root for root in watched if any(is_below(path, root) for path in paths)]
             gone = folders_away(plan.folders, [(path, False) for path in paths])
             if gone:  # since they were looked through: nothing is known about their files
@@ -377,7 +422,11 @@ class Library:
         store, model = self._existing(), self._load_model()
         _require_same_model(store, model, self.path)
         bank_file = store.folder / BANK
-        key = (store.manifest.folder, store.version(), bank_file.stat().st_mtime_ns if bank_file.exists() else 0)
+        key = (
+            store.manifest.folder,
+            store.version(),
+            bank_file.stat().st_mtime_ns if bank_file.exists() else 0,
+        )
         if self._cached is None or self._cached.key != key:
             self._cached = _Cached(key, Searcher.of(store.snapshot(), Bank.load(store.folder)))
         return self._cached.searcher
@@ -396,17 +445,25 @@ def _load(wanted: str | Path | SearchModel | None) -> SearchModel:
 
 
 def _indexed(model: SearchModel) -> IndexedModel:
-    """What is kept of a model; a directory by its absolute path, so that it is found from anywhere."""
+    """What is kept of a model; a directory by its absolute path, so that it is found from
+    anywhere.
+    """
     indexed = IndexedModel.of(model)
-    return replace(indexed, name=str(absolute(indexed.name))) if Path(indexed.name).is_dir() else indexed
+    return (
+        replace(indexed, name=str(absolute(indexed.name)))
+        if Path(indexed.name).is_dir()
+        else indexed
+    )
 
 
 def _require_same_model(store: ClipStore, model: SearchModel, library: Path) -> None:
     ours = store.manifest.model
     if model.fingerprint != ours.fingerprint:
         raise ModelMismatchError(
-            f"{library} was indexed with {ours.name} ({ours.fingerprint}), got {model.name} ({model.fingerprint}): "
-            "their features do not compare. Use the library's own model (leave --model out), index into another "
+            f"{library} was indexed with {ours.name} ({ours.fingerprint}), got {model.name} "
+            f"({model.fingerprint}): "
+            "their features do not compare. Use the library's own model (leave --model out), index "
+            "into another "
             f"library (`--library NEW --model {model.name}`), or change this one's model with "
             f"`finereel rebuild --library {library} --model {model.name}`"
         )

@@ -1,4 +1,6 @@
-"""Modules of version 0.1 by their names of then: they still import, with a DeprecationWarning, until version 0.3."""
+"""Modules of version 0.1 by their names of then: they still import, with a DeprecationWarning,
+until version 0.3.
+"""
 
 import sys
 import warnings
@@ -25,7 +27,9 @@ class _Moved(MetaPathFinder, Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """A spec for `fullname` where it, or the package it was in, has moved; None for every other name."""
+        """A spec for `fullname` where it, or the package it was in, has moved; None for every other
+        name.
+        """
         return None if new_name(fullname) is None else ModuleSpec(fullname, self)
 
     def exec_module(self, module: ModuleType) -> None:
@@ -51,4 +55,6 @@ def new_name(old: str) -> str | None:
 def install() -> None:
     """Let the names of version 0.1 import; a second call changes nothing."""
     if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Moved())  # before the finder that would read the new file under the old name
+        sys.meta_path.insert(
+            0, _Moved()
+        )  # before the finder that would read the new file under the old name

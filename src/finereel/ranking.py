@@ -1,4 +1,6 @@
-"""Scores to an order: fuse granularities, take the best k. The same input always gives the same order."""
+"""Scores to an order: fuse granularities, take the best k. The same input always gives the same
+order.
+"""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -13,7 +15,8 @@ Matrix = TypeVar("Matrix")
 
 
 def fuse(parts: Mapping[str, Matrix], weights: Mapping[str, float]) -> Matrix:
-    """Weighted sum over the granularities, in the order of `weights`; numpy or torch, any one shape.
+    """Weighted sum over the granularities, in the order of `weights`; numpy or torch, any one
+    shape.
 
     Raises ConfigError unless every part has exactly one weight.
 
@@ -22,7 +25,9 @@ def fuse(parts: Mapping[str, Matrix], weights: Mapping[str, float]) -> Matrix:
     array([1.5, 1. ])
     """
     if not parts or set(parts) != set(weights):
-        raise ConfigError(f"expected one weight per granularity: parts {sorted(parts)}, weights {sorted(weights)}")
+        raise ConfigError(
+            f"expected one weight per granularity: parts {sorted(parts)}, weights {sorted(weights)}"
+        )
     fused: Any = None
     for name, weight in weights.items():
         part: Any = parts[name]
@@ -31,7 +36,8 @@ def fuse(parts: Mapping[str, Matrix], weights: Mapping[str, float]) -> Matrix:
 
 
 def top_k(scores: object, k: int) -> Int64[np.ndarray, "... K"]:
-    """Indices of the k largest scores of the last axis, best first; equal scores keep their order (lower index first).
+    """Indices of the k largest scores of the last axis, best first; equal scores keep their order
+    (lower index first).
 
     scores: (V,) or (T, V), numpy or a CPU tensor. K = min(k, V). Raises DataError for NaN.
 
@@ -41,15 +47,23 @@ def top_k(scores: object, k: int) -> Int64[np.ndarray, "... K"]:
     if k < 0:
         raise ConfigError(f"k must be at least 0, got {k}")
     tensor: Any = scores
-    array = np.asarray(tensor.detach().cpu().double() if hasattr(tensor, "detach") else tensor, dtype=np.float64)
+    array = np.asarray(
+        tensor.detach().cpu().double() if hasattr(tensor, "detach") else tensor, dtype=np.float64
+    )
     if array.ndim not in (1, 2):
         raise DataError(f"expected scores of shape (V,) or (T, V), got {array.shape}")
     if np.isnan(array).any():
-        raise DataError("expected scores without NaN; leave out the clips whose features are broken")
+        raise DataError(
+            "expected scores without NaN; leave out the clips whose features are broken"
+        )
     k = min(k, array.shape[-1])
     if array.ndim == 1:
         return _top_k_row(array, k)
-    return np.stack([_top_k_row(row, k) for row in array]) if len(array) else np.empty((0, k), dtype=np.int64)
+    return (
+        np.stack([_top_k_row(row, k) for row in array])
+        if len(array)
+        else np.empty((0, k), dtype=np.int64)
+    )
 
 
 def _top_k_row(scores: Float64[np.ndarray, " V"], k: int) -> Int64[np.ndarray, " K"]:

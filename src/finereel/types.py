@@ -1,8 +1,10 @@
 """The nouns that travel between layers and need no tensors. Axis legend, used everywhere:
 
-    T texts   V videos (clips)   W words   F frames   P patches per video   N tokens per frame   D dimensions
+    T texts   V videos (clips)   W words   F frames   P patches per video   N tokens per frame   D
+    dimensions
 
-Tensor nouns (TextFeatures, VideoFeatures, Scores) live in `finereel.models.features`, so that decoding never imports torch.
+Tensor nouns (TextFeatures, VideoFeatures, Scores) live in `finereel.models.features`, so that
+decoding never imports torch.
 """
 
 from collections.abc import Callable
@@ -25,7 +27,10 @@ class Window:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.start) and np.isfinite(self.end) and 0 <= self.start < self.end):
-            raise ValueError(f"a window needs 0 <= start < end in seconds, got start={self.start}, end={self.end}")
+            raise ValueError(
+                f"a window needs 0 <= start < end in seconds, got start={self.start}, "
+                f"end={self.end}"
+            )
 
     @property
     def duration(self) -> float:
@@ -36,7 +41,8 @@ class Window:
 class Frames:
     """Decoded RGB frames of one clip, upright, in display order.
 
-    pixels: UInt8 (F, H, W, 3); seconds: Float64 (F,), the presentation time of each frame in the file's own time.
+    pixels: UInt8 (F, H, W, 3); seconds: Float64 (F,), the presentation time of each frame in the
+    file's own time.
     """
 
     pixels: UInt8[np.ndarray, "F H W 3"]
@@ -44,9 +50,14 @@ class Frames:
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 4 or self.pixels.shape[-1] != 3 or self.pixels.dtype != np.uint8:
-            raise ValueError(f"frames are UInt8 (F, H, W, 3), got {self.pixels.dtype} {self.pixels.shape}")
+            raise ValueError(
+                f"frames are UInt8 (F, H, W, 3), got {self.pixels.dtype} {self.pixels.shape}"
+            )
         if len(self.pixels) == 0 or self.seconds.shape != (len(self.pixels),):
-            raise ValueError(f"one time per frame and at least one frame: {self.pixels.shape=}, {self.seconds.shape=}")
+            raise ValueError(
+                f"one time per frame and at least one frame: {self.pixels.shape=}, "
+                f"{self.seconds.shape=}"
+            )
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -56,7 +67,8 @@ class Frames:
 class Hit:
     """One answer to a query: a clip of a video, its fused score and the score of every granularity.
 
-    start, end, best_frame are seconds in the video. `parts` sum to `score` (weights and normalisation applied).
+    start, end, best_frame are seconds in the video. `parts` sum to `score` (weights and
+    normalisation applied).
     copies: other files of the library with the same content, by path.
     """
 
@@ -73,7 +85,9 @@ class Hit:
 
 @dataclass(frozen=True)
 class CaptionHit:
-    """One caption ranked for a video: its place in the given list, its fused score and the parts of it."""
+    """One caption ranked for a video: its place in the given list, its fused score and the parts of
+    it.
+    """
 
     caption: str
     index: int

@@ -1,4 +1,6 @@
-"""A library double: what the commands need of `finereel.library.Library`, without a model or a disk."""
+"""A library double: what the commands need of `finereel.library.Library`, without a model or a
+disk.
+"""
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +14,15 @@ from typer.testing import CliRunner
 
 from finereel.cli import app
 from finereel.errors import LibraryNotFoundError
-from finereel.index.events import AddEvent, AddReport, AddSettings, FileFailed, FileIndexed, FileStarted, Planned
+from finereel.index.events import (
+    AddEvent,
+    AddReport,
+    AddSettings,
+    FileFailed,
+    FileIndexed,
+    FileStarted,
+    Planned,
+)
 from finereel.index.folders import Away
 from finereel.index.repair import RepairReport
 from finereel.types import CaptionHit, Hit, Problem
@@ -20,7 +30,9 @@ from finereel.types import CaptionHit, Hit, Problem
 
 @pytest.fixture(autouse=True)
 def _piped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables as wide as in a pipe, whatever terminal or test runner is around; a test may set its own width."""
+    """Tables as wide as in a pipe, whatever terminal or test runner is around; a test may set its
+    own width.
+    """
     monkeypatch.delenv("COLUMNS", raising=False)
 
 
@@ -50,10 +62,14 @@ class ToyLibrary:
     def open(cls, path: Path, model: str | None = None) -> "ToyLibrary":
         cls.calls.append(("open", (path, model)))
         if not cls.exists and model is None:
-            raise LibraryNotFoundError(f"no library at {path}: make one with finereel index PATH --library {path}")
+            raise LibraryNotFoundError(
+                f"no library at {path}: make one with finereel index PATH --library {path}"
+            )
         return cls()
 
-    def add(self, paths: Iterable[Path], *, on_event: Callable[[AddEvent], None], settings: AddSettings) -> AddReport:
+    def add(
+        self, paths: Iterable[Path], *, on_event: Callable[[AddEvent], None], settings: AddSettings
+    ) -> AddReport:
         self.calls.append(("add", (list(paths), settings)))
         on_event(Planned(to_encode=2, unchanged=1, known_bad=0, moved=0, copied=0, missing=0))
         on_event(FileStarted("/v/a.mp4", 1, 2))
@@ -82,16 +98,25 @@ class ToyLibrary:
     def describe(self, video: Path, captions: Sequence[str]) -> list[CaptionHit]:
         self.calls.append(("describe", (video, list(captions))))
         parts = {"video_sentence": 0.5}
-        return [CaptionHit(caption, number, 0.5, parts) for number, caption in reversed(list(enumerate(captions)))]
+        return [
+            CaptionHit(caption, number, 0.5, parts)
+            for number, caption in reversed(list(enumerate(captions)))
+        ]
 
     def status(self) -> ToyStatus:
         return ToyStatus(2, 5, 1, 2_500_000, "toy", 4.0, (Away("/media/x", 14, "it is empty"),), ())
 
     def doctor(self, verify: bool = False) -> list[Problem]:
-        return [*self.problems, Problem("/lib/data", "not what was written")] if verify else self.problems
+        return (
+            [*self.problems, Problem("/lib/data", "not what was written")]
+            if verify
+            else self.problems
+        )
 
     def repair(self) -> RepairReport:
-        return RepairReport(clips=5, dropped=2, videos=["/v/a.mp4"], set_aside=["/q/data"], mended=["it was mended"])
+        return RepairReport(
+            clips=5, dropped=2, videos=["/v/a.mp4"], set_aside=["/q/data"], mended=["it was mended"]
+        )
 
     def remove(self, paths: Iterable[Path], *, exclude: bool = True) -> int:
         self.calls.append(("remove", exclude))
@@ -102,7 +127,10 @@ class ToyLibrary:
 def library(monkeypatch: pytest.MonkeyPatch) -> type[ToyLibrary]:
     """The double in the library's place, fresh for every test."""
     parts = {"video_sentence": 0.5, "frame_sentence": 0.25, "patch_word": -0.05}
-    hits = [Hit(f"/v/clip [{n}].mp4", 10.0 * n, 10.0 * n + 10, 0.7 - n / 10, parts, 12.5, f"id{n}") for n in range(3)]
+    hits = [
+        Hit(f"/v/clip [{n}].mp4", 10.0 * n, 10.0 * n + 10, 0.7 - n / 10, parts, 12.5, f"id{n}")
+        for n in range(3)
+    ]
     fresh = type("FreshToyLibrary", (ToyLibrary,), {"calls": [], "hits": hits, "problems": []})
     module = ModuleType("finereel.library")
     module.Library = fresh  # type: ignore[attr-defined]
@@ -113,4 +141,6 @@ def library(monkeypatch: pytest.MonkeyPatch) -> type[ToyLibrary]:
 @pytest.fixture
 def run() -> Callable[..., Any]:
     """Run the command line in this process: `run("search", "a cat").stdout`."""
-    return lambda *arguments, **options: CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
+    return lambda *arguments, **options: CliRunner().invoke(
+        app, [str(argument) for argument in arguments], **options
+    )

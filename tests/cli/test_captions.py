@@ -44,7 +44,9 @@ def test_a_quoted_csv_caption_may_span_lines(tmp_path: Path) -> None:
         ("c.csv", b"", "column 'caption'"),
     ],
 )
-def test_bad_caption_files_name_the_place(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+def test_bad_caption_files_name_the_place(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DataError, match=message):

@@ -1,4 +1,6 @@
-"""The command line as a whole: help, version, wrong usage, errors, the rule that stdout is for results."""
+"""The command line as a whole: help, version, wrong usage, errors, the rule that stdout is for
+results.
+"""
 
 import json
 import subprocess
@@ -26,11 +28,16 @@ JSON_COMMANDS = [
 def test_help_names_every_command_and_needs_no_torch() -> None:
     code = (
         "import sys\nfrom finereel.cli import main\nsys.argv = ['finereel', '--help']\n"
-        "try: main()\nexcept SystemExit: print({'torch', 'numpy', 'lancedb', 'PIL'} & set(sys.modules))"
+        "try: main()\nexcept SystemExit: print({'torch', 'numpy', 'lancedb', 'PIL'} & "
+        "set(sys.modules))"
     )
     began = time.perf_counter()
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert time.perf_counter() - began < 5, "help must be instant; this bound is only for crowded machines"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert time.perf_counter() - began < 5, (
+        "help must be instant; this bound is only for crowded machines"
+    )
     assert result.stdout.splitlines()[-1] == "set()"
     assert all(command in result.stdout for command in COMMANDS)
 
@@ -77,7 +84,9 @@ def test_an_error_with_json_is_one_object_on_stderr(run: Run, library: Any) -> N
     assert "nowhere" in error["message"]
 
 
-def test_an_operating_system_error_is_a_message_too(run: Run, library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_operating_system_error_is_a_message_too(
+    run: Run, library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "/v")
 
@@ -87,7 +96,9 @@ def test_an_operating_system_error_is_a_message_too(run: Run, library: Any, monk
     assert "Permission denied" in result.stderr
 
 
-def test_our_own_mistakes_keep_their_traceback(run: Run, library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_own_mistakes_keep_their_traceback(
+    run: Run, library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stumble(*_: object) -> None:
         raise AssertionError("ours")
 

@@ -22,14 +22,24 @@ def test_the_table_says_which_is_better(run: Any, runs: list[Path]) -> None:
     assert result.exit_code == 0, result.stderr
     head, *rows = result.stdout.splitlines()
     assert all(word in head for word in ("R@1", "difference", "interval", "p (Holm)", "verdict"))
-    assert [row.split()[:2] for row in rows] == [["text_to_video", "strong"], ["video_to_text", "strong"]]
+    assert [row.split()[:2] for row in rows] == [
+        ["text_to_video", "strong"],
+        ["video_to_text", "strong"],
+    ]
     assert all(row.rstrip().endswith("better") for row in rows)
 
 
 def test_json_has_every_number(run: Any, runs: list[Path]) -> None:
     found = json.loads(run("compare", runs[0], runs[0], "--k", "5", "--json").stdout)
     assert [row["verdict"] for row in found["comparisons"]] == ["not distinguishable"] * 2
-    assert set(found["comparisons"][0]) >= {"R@5", "baseline_R@5", "difference", "interval", "p", "p_holm"}
+    assert set(found["comparisons"][0]) >= {
+        "R@5",
+        "baseline_R@5",
+        "difference",
+        "interval",
+        "p",
+        "p_holm",
+    }
     assert found["remarks"]
 
 

@@ -26,20 +26,32 @@ def test_shows_thumbnails_in_order_and_frames_the_right_one(tmp_path: Path) -> N
     draw_sheet(rows, tmp_path / "deep" / "sheet.png", columns=3)
     with Image.open(tmp_path / "deep" / "sheet.png") as sheet:
         picture = sheet.convert("RGB")
-    assert picture.size == (2 * 36 + 3 * 208 + 2 * 18, 2 * 36 + 2 * (44 + 208 + 4 + 49 + 30 + 18) - 18)
+    assert picture.size == (
+        2 * 36 + 3 * 208 + 2 * 18,
+        2 * 36 + 2 * (44 + 208 + 4 + 49 + 30 + 18) - 18,
+    )
     centres = [picture.getpixel((36 + column * 226 + 104, 36 + 44 + 104)) for column in range(3)]
     assert centres[0][0] > 180
     assert centres[1][2] > 180
     assert centres[2] == (0xC9, 0xD0, 0xDA)
     green = (0x1F, 0x9D, 0x55)
-    frames = [picture.getpixel((36 + column * 226 + 104, 36 + 44 - 4)) == green for column in range(3)]
+    frames = [
+        picture.getpixel((36 + column * 226 + 104, 36 + 44 - 4)) == green for column in range(3)
+    ]
     assert frames == [False, True, False]
 
 
 def test_the_strip_comes_from_the_clip(tmp_path: Path) -> None:
     video = make_video(tmp_path / "blue.mp4", Recipe(colour=BLUE))
     hit = Hit(str(video), 0.5, 1.5, 1.0, {}, 1.0, "blue", thumbnail("#c80000"))
-    draw_sheet([SheetRow("a query that is much too long for its line " * 5, [hit])], tmp_path / "sheet.png", columns=1)
+    draw_sheet(
+        [SheetRow("a query that is much too long for its line " * 5, [hit])],
+        tmp_path / "sheet.png",
+        columns=1,
+    )
     with Image.open(tmp_path / "sheet.png") as sheet:
-        frames = [sheet.convert("RGB").getpixel((36 + 24 + 53 * number, 36 + 44 + 208 + 28)) for number in range(4)]
+        frames = [
+            sheet.convert("RGB").getpixel((36 + 24 + 53 * number, 36 + 44 + 208 + 28))
+            for number in range(4)
+        ]
     assert all(blue > 180 and red < 80 for red, _, blue in frames)

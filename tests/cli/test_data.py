@@ -23,10 +23,14 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_json_for_every_data_set(run: Any, name: str, tmp_path: Path) -> None:
-    result = run("data", "check", name, "--annotations", write_annotations(name, tmp_path), "--json")
+    result = run(
+        "data", "check", name, "--annotations", write_annotations(name, tmp_path), "--json"
+    )
     assert result.exit_code == 0
     report = json.loads(result.stdout)
-    sizes = {split: (facts["videos"], facts["captions"]) for split, facts in report["splits"].items()}
+    sizes = {
+        split: (facts["videos"], facts["captions"]) for split, facts in report["splits"].items()
+    }
     assert sizes == SIZES[name]
     assert (report["missing"], report["unreadable"], report["videos_checked"]) == ([], [], False)
 
@@ -58,7 +62,9 @@ def test_people_see_a_table_and_what_is_wrong(run: Any, root: Path) -> None:
 
 
 def test_long_lists_are_cut(run: Any, tmp_path: Path) -> None:
-    (tmp_path / "captions.csv").write_text("video,caption\n" + "".join(f"v{n},x\n" for n in range(25)))
+    (tmp_path / "captions.csv").write_text(
+        "video,caption\n" + "".join(f"v{n},x\n" for n in range(25))
+    )
     shown = run("data", "check", "folder", "--root", tmp_path).stdout
     assert shown.count("missing v") == 10
     assert "missing: 25 in all" in shown

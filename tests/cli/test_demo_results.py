@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from finereel.cli.demo_results import DemoClip, DemoPair, DemoTwin, ask, ask_pair, count_by_pos, read_clips, tell_tale
+from finereel.cli.demo_results import (
+    DemoClip,
+    DemoPair,
+    DemoTwin,
+    ask,
+    ask_pair,
+    count_by_pos,
+    read_clips,
+    tell_tale,
+)
 from finereel.errors import DataError
 from finereel.types import Hit
 
@@ -14,7 +23,9 @@ CLIP = DemoClip("0.mp4", "a car jumps", (TWIN,))
 
 
 def hits(*names: str) -> list[Hit]:
-    return [Hit(f"/v/{name}", 0.0, 3.0, 1.0 - rank, {}, 1.5, name) for rank, name in enumerate(names)]
+    return [
+        Hit(f"/v/{name}", 0.0, 3.0, 1.0 - rank, {}, 1.5, name) for rank, name in enumerate(names)
+    ]
 
 
 def pair(first: list[str], second: list[str], pos: str = "verb") -> DemoPair:

@@ -45,7 +45,9 @@ def cli(run: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     return call
 
 
-def test_from_folder_to_answer(cli: Callable[..., Any], run: Any, videos: Path, model: Path, tmp_path: Path) -> None:
+def test_from_folder_to_answer(
+    cli: Callable[..., Any], run: Any, videos: Path, model: Path, tmp_path: Path
+) -> None:
     report = cli("index", videos, "--model", model)
     assert (report["indexed"], report["clips"], report["failed"]) == (3, 3, 2)
     again = cli("index", videos)
@@ -73,7 +75,9 @@ def test_from_folder_to_answer(cli: Callable[..., Any], run: Any, videos: Path, 
     assert cli("status")["normalization"].startswith("bank:")
     assert cli("normalize", "--off") == {"normalization": "none"}
 
-    table = run("search", "a red car", "--library", tmp_path / "library", env={"COLUMNS": "240"}).stdout
+    table = run(
+        "search", "a red car", "--library", tmp_path / "library", env={"COLUMNS": "240"}
+    ).stdout
     assert str(videos / "red.mp4") in table
 
     assert cli("remove", videos / "red.mp4") == {"removed": 1}
@@ -108,17 +112,23 @@ def test_nothing_to_index(run: Any, model: Path, tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_models_lists_bundled_and_default(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_lists_bundled_and_default(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     entries = {entry["name"]: entry for entry in json.loads(run("models", "--json").stdout)}
     assert "reelworld-tiny" in entries
-    assert [name for name, entry in entries.items() if entry["default"]] == ["openai/clip-vit-base-patch32"]
+    assert [name for name, entry in entries.items() if entry["default"]] == [
+        "openai/clip-vit-base-patch32"
+    ]
     assert "(default)" in run("models", env={"COLUMNS": "200"}).stdout
     assert "finereel.models.retrieval" in sys.modules
 
 
 def test_demo(run: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An untrained model finds little, and the demo says so; what it renders and draws is complete."""
+    """An untrained model finds little, and the demo says so; what it renders and draws is
+    complete.
+    """
     monkeypatch.setattr("finereel.cli.demonstration.MODEL", str(model))
     shown = run("demo", tmp_path / "demo", "--scenes", "3")
     assert shown.exit_code == 0, shown.output
@@ -137,7 +147,12 @@ def test_demo(run: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_reelworld_writes_clips_with_twins(run: Any, tmp_path: Path) -> None:
-    assert run("reelworld", tmp_path / "out", "--clips", "1", "--seed", "7", "--split", "test").exit_code == 0
+    assert (
+        run(
+            "reelworld", tmp_path / "out", "--clips", "1", "--seed", "7", "--split", "test"
+        ).exit_code
+        == 0
+    )
     lines = (tmp_path / "out" / "captions.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
     assert len(records) == 1

@@ -22,11 +22,15 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "model"
 
 
-def test_the_table_has_both_directions_intervals_protocol_and_coverage(run: Any, model: Path) -> None:
+def test_the_table_has_both_directions_intervals_protocol_and_coverage(
+    run: Any, model: Path
+) -> None:
     result = run("evaluate", "--model", model, "--data", "reelworld", "--device", "cpu")
     assert result.exit_code == 0, result.stderr
     head, *rows = result.stdout.splitlines()
-    assert all(column in head for column in ("R@1", "95 % interval", "R@5", "R@10", "MdR", "protocol"))
+    assert all(
+        column in head for column in ("R@1", "95 % interval", "R@5", "R@10", "MdR", "protocol")
+    )
     fused = [row for row in rows if " fused " in row]
     assert [row.split()[0] for row in fused] == ["text_to_video", "video_to_text"]
     assert all(" to " in row and "none" in row for row in fused)
@@ -36,7 +40,18 @@ def test_the_table_has_both_directions_intervals_protocol_and_coverage(run: Any,
 
 def test_json_is_the_record_that_is_kept(run: Any, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    result = run("evaluate", "--model", model, "--data", "reelworld", "--out", out, "--name", "mine", "--json")
+    result = run(
+        "evaluate",
+        "--model",
+        model,
+        "--data",
+        "reelworld",
+        "--out",
+        out,
+        "--name",
+        "mine",
+        "--json",
+    )
     described, kept = json.loads(result.stdout), load_record(out)
     assert described["results"] == json.loads(json.dumps(kept.results))
     assert (kept.name, kept.reload_verified, kept.dataset.coverage) == ("mine", True, "5/5")
@@ -62,7 +77,9 @@ def test_a_normalisation_is_told(run: Any, model: Path, tmp_path: Path) -> None:
         (("--data", "reelworld", "--device", "tpu"), "unknown device 'tpu'"),
     ],
 )
-def test_wrong_names_are_explained(run: Any, model: Path, options: tuple[str, ...], message: str) -> None:
+def test_wrong_names_are_explained(
+    run: Any, model: Path, options: tuple[str, ...], message: str
+) -> None:
     result = run("evaluate", "--model", model, *options)
     assert (result.exit_code, result.stdout) == (1, "")
     assert message in result.stderr
@@ -83,4 +100,7 @@ def test_partial_coverage_is_shouted(capsys: pytest.CaptureFixture[str]) -> None
     record = make_record(random_scores(6, 6, 0))
     facts = replace(record.dataset, coverage="6/8", missing={"v8": "no file", "v9": "no file"})
     print_record(replace(record, dataset=facts))
-    assert "NOT THE BENCHMARK: 2 videos could not be read, first v8: no file" in capsys.readouterr().out
+    assert (
+        "NOT THE BENCHMARK: 2 videos could not be read, first v8: no file"
+        in capsys.readouterr().out
+    )

@@ -14,7 +14,9 @@ TABLE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "exit-codes
 
 def documented() -> dict[str, str]:
     """Status and meaning, as the document has them."""
-    return dict(re.findall(r"^\| (\d+) \| (.+?) \|$", TABLE.read_text(encoding="utf-8"), re.MULTILINE))
+    return dict(
+        re.findall(r"^\| (\d+) \| (.+?) \|$", TABLE.read_text(encoding="utf-8"), re.MULTILINE)
+    )
 
 
 def test_the_document_has_every_status() -> None:
@@ -34,13 +36,17 @@ def test_the_document_has_every_status() -> None:
         (AddReport(failed=2, interrupted=True), 130),
     ],
 )
-def test_index(run: Any, library: Any, monkeypatch: pytest.MonkeyPatch, report: AddReport, status: int) -> None:
+def test_index(
+    run: Any, library: Any, monkeypatch: pytest.MonkeyPatch, report: AddReport, status: int
+) -> None:
     monkeypatch.setattr(library, "add", lambda self, paths, on_event, settings: report)
     assert run("index", "videos").exit_code == status
     assert run("index", "videos", "--json").exit_code == status
 
 
-def test_the_other_commands(run: Any, library: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_other_commands(
+    run: Any, library: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert run("search", "a cat").exit_code == 0
     assert run("search", " ").exit_code == 1
     assert run("search").exit_code == 2
@@ -55,7 +61,8 @@ def test_the_other_commands(run: Any, library: Any, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    "arguments", [["search", "--tpo", "3"], ["nonsense"], ["search"], ["index", "--clip-seconds", "x"]]
+    "arguments",
+    [["search", "--tpo", "3"], ["nonsense"], ["search"], ["index", "--clip-seconds", "x"]],
 )
 def test_wrong_usage_is_two_lines(run: Any, arguments: list[str]) -> None:
     result = run(*arguments)

@@ -49,9 +49,22 @@ def negatives(tmp_path: Path) -> Path:
     return tmp_path / "negatives.jsonl"
 
 
-def test_one_command_gives_the_record_and_keeps_it(run: Any, model: Path, negatives: Path, tmp_path: Path) -> None:
+def test_one_command_gives_the_record_and_keeps_it(
+    run: Any, model: Path, negatives: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
-    options = ("--model", model, "--negatives", negatives, "--data", "reelworld", "--out", out, "--device", "cpu")
+    options = (
+        "--model",
+        model,
+        "--negatives",
+        negatives,
+        "--data",
+        "reelworld",
+        "--out",
+        out,
+        "--device",
+        "cpu",
+    )
     result = run(*COMMAND, *options, "--name", "mine", "--json")
     assert result.exit_code == 0, result.stderr
     described, kept = json.loads(result.stdout), load_fine_record(out)
@@ -61,23 +74,56 @@ def test_one_command_gives_the_record_and_keeps_it(run: Any, model: Path, negati
     assert set(row["baselines"]) == {"trigram", "wrong_video"}
     assert (row["chance"]["pair_accuracy"], row["candidates"]) == (50.0, 2.0)
     assert kept.coarse is not None
-    assert (kept.name, kept.negatives.name, kept.negatives.coverage) == ("mine", "negatives.jsonl", "4/4")
+    assert (kept.name, kept.negatives.name, kept.negatives.coverage) == (
+        "mine",
+        "negatives.jsonl",
+        "4/4",
+    )
 
 
 def test_the_table_says_what_a_reader_must_know(run: Any, model: Path, negatives: Path) -> None:
-    options = ("--model", model, "--negatives", negatives, "--data", "reelworld", "--blind", "trigram,unigram")
+    options = (
+        "--model",
+        model,
+        "--negatives",
+        negatives,
+        "--data",
+        "reelworld",
+        "--blind",
+        "trigram,unigram",
+    )
     result = run(*COMMAND, *options, "--split", "none")
     assert result.exit_code == 0, result.stderr
-    for word in ("MRR", "95 %", "chance", "trigram", "unigram", "wrong_video", "gain", "videos 4/4"):
+    for word in (
+        "MRR",
+        "95 %",
+        "chance",
+        "trigram",
+        "unigram",
+        "wrong_video",
+        "gain",
+        "videos 4/4",
+    ):
         assert word in result.stdout, word
     assert "coarse" not in result.stdout
 
 
-def test_released_files_find_their_captions_in_the_data_set(run: Any, model: Path, tmp_path: Path) -> None:
+def test_released_files_find_their_captions_in_the_data_set(
+    run: Any, model: Path, tmp_path: Path
+) -> None:
     captions = worlds.virtual(SIZES).split("test").captions
-    listed = {caption.id: {str(k): caption.text.replace("a ", f"b{k} ", 1) for k in range(20)} for caption in captions}
+    listed = {
+        caption.id: {str(k): caption.text.replace("a ", f"b{k} ", 1) for k in range(20)}
+        for caption in captions
+    }
     (tmp_path / "world_adverb_RE20.json").write_text(json.dumps(listed))
-    options = ("--negatives", tmp_path / "world_adverb_RE20.json", "--data", "reelworld", "--no-wrong-video")
+    options = (
+        "--negatives",
+        tmp_path / "world_adverb_RE20.json",
+        "--data",
+        "reelworld",
+        "--no-wrong-video",
+    )
     result = run(*COMMAND, "--model", model, *options, "--json")
     assert result.exit_code == 0, result.stderr
     row = json.loads(result.stdout)["results"]["adverb"]
@@ -95,7 +141,9 @@ def test_twins_are_scored_without_a_file(run: Any, model: Path) -> None:
     assert row["granularities"]["fused"]["pair_accuracy"] == pytest.approx((text * 1.0), abs=1e-9)
 
 
-def test_own_videos_have_no_test_split_and_need_none(run: Any, tmp_path: Path, negatives: Path) -> None:
+def test_own_videos_have_no_test_split_and_need_none(
+    run: Any, tmp_path: Path, negatives: Path
+) -> None:
     split = worlds.virtual(SIZES).split("test")
     captions, vectors = tmp_path / "captions.csv", tmp_path / "vectors.npz"
     lines = [f"{caption.video_id},{caption.text},{caption.id}\n" for caption in split.captions]
@@ -123,12 +171,25 @@ def test_without_clips_it_asks_for_them(run: Any, tmp_path: Path, negatives: Pat
     assert "--features DIR" in result.stderr
 
 
-def test_hard_positives_give_brittleness(run: Any, model: Path, negatives: Path, tmp_path: Path) -> None:
+def test_hard_positives_give_brittleness(
+    run: Any, model: Path, negatives: Path, tmp_path: Path
+) -> None:
     row = world_negatives()[0]
-    line = json.dumps({"caption_id": row.caption_id, "positive": f"see: {row.caption}", "source": "not read"})
+    line = json.dumps(
+        {"caption_id": row.caption_id, "positive": f"see: {row.caption}", "source": "not read"}
+    )
     (tmp_path / "positives.jsonl").write_text(line + "\n")
-    options = ("--negatives", negatives, "--data", "reelworld", "--positives", tmp_path / "positives.jsonl")
-    result = run(*COMMAND, "--model", model, *options, "--split", "none", "--blind", "none", "--json")
+    options = (
+        "--negatives",
+        negatives,
+        "--data",
+        "reelworld",
+        "--positives",
+        tmp_path / "positives.jsonl",
+    )
+    result = run(
+        *COMMAND, "--model", model, *options, "--split", "none", "--blind", "none", "--json"
+    )
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["results"]["all"]["brittleness"]["captions"] >= 1
 
@@ -153,7 +214,14 @@ def test_embeddings_need_no_clips(run: Any, negatives: Path, tmp_path: Path) -> 
         videos=np.array(videos),
         video_vectors=rng.standard_normal((len(videos), 4)),
     )
-    options = ("--scorer", "embeddings", "--model", tmp_path / "vectors.npz", "--negatives", negatives)
+    options = (
+        "--scorer",
+        "embeddings",
+        "--model",
+        tmp_path / "vectors.npz",
+        "--negatives",
+        negatives,
+    )
     result = run(*COMMAND, *options, "--json")
     assert result.exit_code == 0, result.stderr
     described = json.loads(result.stdout)
@@ -173,7 +241,9 @@ def test_embeddings_need_no_clips(run: Any, negatives: Path, tmp_path: Path) -> 
         (("--data", "reelworld", "--device", "tpu"), "unknown device 'tpu'"),
     ],
 )
-def test_wrong_requests_are_explained(run: Any, model: Path, options: tuple[str, ...], message: str) -> None:
+def test_wrong_requests_are_explained(
+    run: Any, model: Path, options: tuple[str, ...], message: str
+) -> None:
     result = run(*COMMAND, "--model", model, *options)
     assert (result.exit_code, result.stdout) == (1, "")
     assert message in result.stderr
@@ -181,7 +251,9 @@ def test_wrong_requests_are_explained(run: Any, model: Path, options: tuple[str,
 
 def test_a_record_that_cannot_be_kept_is_said_first(run: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    result = run(*COMMAND, "--model", "none", "--negatives", "none.jsonl", "--out", tmp_path / "file")
+    result = run(
+        *COMMAND, "--model", "none", "--negatives", "none.jsonl", "--out", tmp_path / "file"
+    )
     assert result.exit_code == 1
     assert "record.json cannot be written" in result.stderr
 

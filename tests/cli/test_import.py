@@ -21,12 +21,17 @@ def checkpoint(tmp_path: Path) -> Path:
     return source
 
 
-def test_import_writes_a_model_and_says_what_became_of_the_tensors(run: Any, tmp_path: Path, checkpoint: Path) -> None:
+def test_import_writes_a_model_and_says_what_became_of_the_tensors(
+    run: Any, tmp_path: Path, checkpoint: Path
+) -> None:
     result = run("import", "ts2net", checkpoint, tmp_path / "model", *SIZES, "--json")
     assert result.exit_code == 0, result.stderr
     report = json.loads(result.stdout)
     assert (report["kind"], report["scorer"], report["missing"]) == ("ts2net", "token", [])
-    assert report["ignored"] == ["text_token_selector.in.weight", "visual_prompt_encoder.conv1.weight"]
+    assert report["ignored"] == [
+        "text_token_selector.in.weight",
+        "visual_prompt_encoder.conv1.weight",
+    ]
     assert report["mapped"]["clip.logit_scale"] == ["encoder.clip.logit_scale"]
     assert report["geometry"]["temporal"] == "tokenTransf"
     assert models.load(tmp_path / "model").fingerprint == report["fingerprint"]
@@ -52,7 +57,9 @@ def test_import_prints_geometry_scorer_and_what_was_left_out(run: Any, tmp_path:
 def test_a_wrong_tensor_is_an_error_until_it_is_allowed(run: Any, tmp_path: Path) -> None:
     source = tmp_path / "drl.safetensors"
     state = official_peer_state("drl") | {"extra.one": torch.zeros(1)}
-    save_file({name: tensor for name, tensor in state.items() if name != "text_weight_fc.2.bias"}, source)
+    save_file(
+        {name: tensor for name, tensor in state.items() if name != "text_weight_fc.2.bias"}, source
+    )
     command = ("import", "drl", source, tmp_path / "model", *SIZES)
     result = run(*command)
     assert result.exit_code == 1
@@ -65,7 +72,9 @@ def test_a_wrong_tensor_is_an_error_until_it_is_allowed(run: Any, tmp_path: Path
     assert models.load(tmp_path / "model").card["untrained"] == ["text_weight_fc.2.bias"]
 
 
-def test_unknown_kinds_and_missing_files_are_named(run: Any, tmp_path: Path, checkpoint: Path) -> None:
+def test_unknown_kinds_and_missing_files_are_named(
+    run: Any, tmp_path: Path, checkpoint: Path
+) -> None:
     result = run("import", "blip", checkpoint, tmp_path / "model")
     assert (result.exit_code, "clip4clip, drl, ts2net, ucofia, xclip" in result.stderr) == (1, True)
     result = run("import", "ucofia", tmp_path / "none.bin", tmp_path / "model")

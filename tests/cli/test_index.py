@@ -24,7 +24,18 @@ from finereel.index.folders import Away
 
 
 def test_passes_paths_model_and_settings(run: Any, library: Any) -> None:
-    run("index", "a", "b", "--library", "lib", "--model", "reelworld-tiny", "--clip-seconds", "4", "--retry")
+    run(
+        "index",
+        "a",
+        "b",
+        "--library",
+        "lib",
+        "--model",
+        "reelworld-tiny",
+        "--clip-seconds",
+        "4",
+        "--retry",
+    )
     assert library.calls == [
         ("open", (Path("lib"), "reelworld-tiny")),
         ("add", ([Path("a"), Path("b")], AddSettings(clip_seconds=4.0, retry_failed=True))),
@@ -41,7 +52,11 @@ def test_the_mode_of_decoding_is_passed_on(run: Any, library: Any, mode: str) ->
 
 def test_summary_names_what_was_left_out_and_what_was_read_coarsely() -> None:
     report = AddReport(
-        1, 3, coarse=1, unknown=("/v/a.xyz", "/v/b.XYZ", "/v/c"), unreadable=(("/v/p", "no permission"),)
+        1,
+        3,
+        coarse=1,
+        unknown=("/v/a.xyz", "/v/b.XYZ", "/v/c"),
+        unreadable=(("/v/p", "no permission"),),
     )
     assert summary(report).splitlines()[1:] == [
         "1 read by keyframes, because decoding every frame took too long: see finereel doctor",
@@ -53,7 +68,10 @@ def test_summary_names_what_was_left_out_and_what_was_read_coarsely() -> None:
 def test_says_what_was_done_and_what_failed(run: Any, library: Any) -> None:
     result = run("index", "a", "--library", "lib")
     assert result.exit_code == 0
-    assert "indexed 1 videos, 3 clips in 2.0 s (1.5 clips/s, decoding 25% of the work)" in result.stdout
+    assert (
+        "indexed 1 videos, 3 clips in 2.0 s (1.5 clips/s, decoding 25% of the work)"
+        in result.stdout
+    )
     assert "1 could not be read: see finereel doctor" in result.stdout
     assert "not a video" in result.stderr
     assert "\x1b" not in result.stderr, "a file name must not steer the terminal"
@@ -61,7 +79,12 @@ def test_says_what_was_done_and_what_failed(run: Any, library: Any) -> None:
 
 def test_json_holds_the_whole_report(run: Any, library: Any) -> None:
     report = json.loads(run("index", "a", "--json").stdout)
-    assert (report["indexed"], report["clips"], report["failed"], report["interrupted"]) == (1, 3, 1, False)
+    assert (report["indexed"], report["clips"], report["failed"], report["interrupted"]) == (
+        1,
+        3,
+        1,
+        False,
+    )
 
 
 def test_an_interrupted_run_says_that_nothing_is_lost(run: Any, library: Any) -> None:
@@ -72,7 +95,10 @@ def test_an_interrupted_run_says_that_nothing_is_lost(run: Any, library: Any) ->
 
 
 def test_summary_of_a_run_without_work() -> None:
-    assert summary(AddReport(unchanged=4, seconds=0.1)) == "indexed 0 videos, 0 clips in 0.1 s\n4 unchanged"
+    assert (
+        summary(AddReport(unchanged=4, seconds=0.1))
+        == "indexed 0 videos, 0 clips in 0.1 s\n4 unchanged"
+    )
 
 
 def test_summary_of_what_is_left_to_do() -> None:
@@ -88,7 +114,8 @@ def test_an_interrupted_film_is_said_to_be_kept(run: Any, library: Any) -> None:
     library.interrupted, library.more = True, {"unfinished": 1}
     stopped = run("index", "a").stderr.splitlines()[-1]
     assert stopped == (
-        "stopped; nothing lost: 1 video committed, and the first clips of one more; run the same command again to go on"
+        "stopped; nothing lost: 1 video committed, and the first clips of one more; run the same "
+        "command again to go on"
     )
 
 
@@ -97,10 +124,17 @@ def test_a_folder_that_is_not_here_is_named(run: Any, library: Any) -> None:
     result = run("index", "/media/x", "--json")
     assert result.exit_code == 1
     sentence = "the folder /media/x is not here now (14 videos): it is empty"
-    assert result.stderr.splitlines()[-1] == f"{sentence}; connect it and run the same command again"
-    assert json.loads(result.stdout)["away"] == [{"path": "/media/x", "videos": 14, "reason": "it is empty"}]
+    assert (
+        result.stderr.splitlines()[-1] == f"{sentence}; connect it and run the same command again"
+    )
+    assert json.loads(result.stdout)["away"] == [
+        {"path": "/media/x", "videos": 14, "reason": "it is empty"}
+    ]
     library.more |= {"left": 14}
-    assert f"{sentence}; stopped, nothing lost: 1 video committed; connect it" in run("index", "/media/x").stderr
+    assert (
+        f"{sentence}; stopped, nothing lost: 1 video committed; connect it"
+        in run("index", "/media/x").stderr
+    )
 
 
 def _film_events(progress: IndexProgress) -> None:
@@ -120,7 +154,9 @@ def test_the_bar_moves_inside_a_film() -> None:
     assert task.fields["note"] == "film.mp4, 10:00"
 
 
-def test_without_a_terminal_there_is_a_plain_line_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_there_is_a_plain_line_every_ten_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     seconds = iter(map(float, range(0, 100, 5)))
     monkeypatch.setattr("finereel.cli.progress.time.monotonic", lambda: next(seconds))
     out = io.StringIO()
@@ -155,7 +191,12 @@ def test_progress_draws_every_kind_of_event() -> None:
 
 
 def test_rebuild_names_the_new_model(run: Any, library: Any) -> None:
-    assert json.loads(run("rebuild", "--library", "lib", "--model", "other", "--json").stdout)["interrupted"] is False
+    assert (
+        json.loads(run("rebuild", "--library", "lib", "--model", "other", "--json").stdout)[
+            "interrupted"
+        ]
+        is False
+    )
     assert library.calls == [("open", (Path("lib"), None)), ("rebuild", "other"), ("close", None)]
     library.interrupted = True
     assert run("rebuild", "--library", "lib", "--model", "other").exit_code == 130

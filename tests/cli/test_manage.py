@@ -38,7 +38,12 @@ def test_doctor_without_problems(run: Any, library: Any) -> None:
 def test_doctor_reads_everything_and_repairs(run: Any, library: Any) -> None:
     assert json.loads(run("doctor", "--verify", "--json").stdout)[-1]["path"] == "/lib/data"
     shown = run("doctor", "--repair", "--library", "lib").stdout
-    for part in ("5 clips are whole and kept, 2 were dropped", "it was mended", "quarantine", "/v/a.mp4"):
+    for part in (
+        "5 clips are whole and kept, 2 were dropped",
+        "it was mended",
+        "quarantine",
+        "/v/a.mp4",
+    ):
         assert part in shown
     assert json.loads(run("doctor", "--repair", "--json").stdout)["videos"] == ["/v/a.mp4"]
 
@@ -56,14 +61,18 @@ def test_remove_counts(run: Any, library: Any) -> None:
 def test_normalize_fits_and_takes_off(run: Any, library: Any, tmp_path: Path) -> None:
     bank = tmp_path / "bank.txt"
     bank.write_text("a dog\na cat\n", encoding="utf-8")
-    assert json.loads(run("normalize", "--captions", bank, "--json").stdout) == {"normalization": "bank:2"}
+    assert json.loads(run("normalize", "--captions", bank, "--json").stdout) == {
+        "normalization": "bank:2"
+    }
     assert run("normalize", "--off").stdout == "normalization: none\n"
     assert library.calls[-1] == ("remove_normalization", None)
     assert run("normalize").exit_code == 2
     assert run("normalize", "--off", "--captions", bank).exit_code == 2
 
 
-def test_removing_nothing_is_an_error(run: Any, library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removing_nothing_is_an_error(
+    run: Any, library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(library, "remove", lambda self, paths, exclude=True: 0)
     result = run("remove", "/typo")
     assert (result.exit_code, result.stdout) == (1, "")

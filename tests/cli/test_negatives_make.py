@@ -13,7 +13,9 @@ from finereel.finegrain.files import read_negatives
 CAPTIONS = "id,video_id,caption\n" + "".join(
     f"v{i}#{j},v{i},{text}\n"
     for i in range(9)
-    for j, text in enumerate(("a man in a red shirt is sitting", "a woman in a blue shirt is standing")[i % 2 :])
+    for j, text in enumerate(
+        ("a man in a red shirt is sitting", "a woman in a blue shirt is standing")[i % 2 :]
+    )
 )
 
 
@@ -49,7 +51,18 @@ def test_a_file_is_made(run: Any, captions: Path, tmp_path: Path) -> None:
 
 def test_options_are_passed_on(run: Any, captions: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    options = ("--mode", "paper", "--pos", "verb, adjective", "--per-caption", 2, "--seed", 4, "--workers", 1)
+    options = (
+        "--mode",
+        "paper",
+        "--pos",
+        "verb, adjective",
+        "--per-caption",
+        2,
+        "--seed",
+        4,
+        "--workers",
+        1,
+    )
     result = run("negatives", "make", captions, out, *options)
     assert result.exit_code == 0, result.stderr
     rows = read_negatives(out)
@@ -61,8 +74,14 @@ def test_options_are_passed_on(run: Any, captions: Path, tmp_path: Path) -> None
 
 def test_balance(run: Any, tmp_path: Path) -> None:
     captions = tmp_path / "many.jsonl"
-    texts = [f"a man in a {('red', 'blue')[i % 2]} shirt is {('sitting', 'standing')[i // 2 % 2]}" for i in range(80)]
-    lines = [json.dumps({"id": f"{i}#0", "video_id": f"{i}", "caption": text}) for i, text in enumerate(texts)]
+    texts = [
+        f"a man in a {('red', 'blue')[i % 2]} shirt is {('sitting', 'standing')[i // 2 % 2]}"
+        for i in range(80)
+    ]
+    lines = [
+        json.dumps({"id": f"{i}#0", "video_id": f"{i}", "caption": text})
+        for i, text in enumerate(texts)
+    ]
     captions.write_text("\n".join(lines))
     plain, balanced = tmp_path / "plain.jsonl", tmp_path / "balanced.jsonl"
     assert run("negatives", "make", captions, plain, "--workers", 1).exit_code == 0
@@ -84,7 +103,9 @@ def test_balance(run: Any, tmp_path: Path) -> None:
         (("--format", "nothing"), "unknown form of captions"),
     ],
 )
-def test_wrong_options(run: Any, captions: Path, tmp_path: Path, options: tuple[Any, ...], complaint: str) -> None:
+def test_wrong_options(
+    run: Any, captions: Path, tmp_path: Path, options: tuple[Any, ...], complaint: str
+) -> None:
     result = run("negatives", "make", captions, tmp_path / "out.jsonl", "--workers", 1, *options)
     assert result.exit_code == 1
     assert complaint in result.stderr
@@ -100,18 +121,25 @@ def test_nothing_to_change_is_said(run: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["make", "training", "positives"])
-def test_captions_are_not_overwritten(run: Any, captions: Path, tmp_path: Path, command: str) -> None:
+def test_captions_are_not_overwritten(
+    run: Any, captions: Path, tmp_path: Path, command: str
+) -> None:
     (tmp_path / "same.csv").symlink_to(captions)
     for out in (captions, tmp_path / "same.csv"):
         result = run("negatives", command, captions, out, "--json")
         assert result.exit_code == 1
-        assert "is read, and writing would overwrite it" in json.loads(result.stderr)["error"]["message"]
+        assert (
+            "is read, and writing would overwrite it"
+            in json.loads(result.stderr)["error"]["message"]
+        )
     assert captions.read_text() == CAPTIONS
     assert sorted(path.name for path in tmp_path.iterdir()) == ["captions.csv", "same.csv"]
 
 
 @pytest.mark.parametrize("command", ["make", "training", "positives"])
-def test_a_place_that_takes_no_file_is_said_before_anything_is_read(run: Any, tmp_path: Path, command: str) -> None:
+def test_a_place_that_takes_no_file_is_said_before_anything_is_read(
+    run: Any, tmp_path: Path, command: str
+) -> None:
     for out, complaint in ((tmp_path, "is a folder"), ("/proc/out.jsonl", "cannot be written")):
         result = run("negatives", command, tmp_path / "gone.csv", out)
         assert result.exit_code == 1
@@ -129,7 +157,9 @@ def test_too_few_videos_to_balance_are_said_before_the_work(run: Any, tmp_path: 
 
 
 @pytest.mark.parametrize("command", ["make", "training", "positives"])
-def test_a_data_set_without_files(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+def test_a_data_set_without_files(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
     monkeypatch.setitem(VIRTUAL, "reelworld", lambda: worlds.virtual({"test": 4}))
     out = tmp_path / "out.jsonl"
     result = run("negatives", command, "-", out, "--format", "reelworld", "--json")

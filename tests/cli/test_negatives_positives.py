@@ -4,12 +4,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-CAPTIONS = ["a man sits on a couch", "a sofa and a couch", "<b>the sofa</b> is red, =SUM(1)", "the couch", "a sofa"]
+CAPTIONS = [
+    "a man sits on a couch",
+    "a sofa and a couch",
+    "<b>the sofa</b> is red, =SUM(1)",
+    "the couch",
+    "a sofa",
+]
 
 
 def test_one_word_becomes_another_of_the_same_meaning(run: Any, tmp_path: Path) -> None:
     source, out = tmp_path / "captions.jsonl", tmp_path / "positives.jsonl"
-    rows = [{"id": f"v{n}#0", "video_id": f"v{n}", "caption": caption} for n, caption in enumerate(CAPTIONS)]
+    rows = [
+        {"id": f"v{n}#0", "video_id": f"v{n}", "caption": caption}
+        for n, caption in enumerate(CAPTIONS)
+    ]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     result = run("negatives", "positives", source, out, "--json")
     assert result.exit_code == 0, result.stderr

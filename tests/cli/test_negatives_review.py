@@ -30,7 +30,19 @@ Run = Callable[..., Any]
 @pytest.fixture
 def rows() -> list[Negative]:
     return [
-        Negative(f"{pos}{word}", "v", "v#0", "a dog runs", f"a {word} runs", pos, 2, 5, "dog", word, "test")
+        Negative(
+            f"{pos}{word}",
+            "v",
+            "v#0",
+            "a dog runs",
+            f"a {word} runs",
+            pos,
+            2,
+            5,
+            "dog",
+            word,
+            "test",
+        )
         for pos in PARTS_OF_SPEECH
         for word in ("cat", "cow", "<b>", "=1+1")
     ]
@@ -56,7 +68,9 @@ def judge(file: Path, items: tuple[Item, ...], rater: str, verdicts: list[Verdic
 def test_the_page_is_written_with_stills(run: Run, file: Path, tmp_path: Path) -> None:
     make_video(tmp_path / "v.mp4", Recipe(frames=30))
     out = tmp_path / "out" / "page.html"
-    result = run("negatives", "review", file, "--videos", tmp_path, "--export", out, "--frames", 3, "--json")
+    result = run(
+        "negatives", "review", file, "--videos", tmp_path, "--export", out, "--frames", 3, "--json"
+    )
     assert result.exit_code == 0, result.stderr
     told = json.loads(result.stdout)
     assert (told["items"], told["videos"], told["bytes"]) == (20, 1, out.stat().st_size)
@@ -71,22 +85,41 @@ def test_the_negatives_are_not_overwritten(run: Run, file: Path, option: str) ->
     assert "would overwrite it" in result.stderr
 
 
-def test_a_sample_is_drawn_and_missing_videos_are_told(run: Run, file: Path, tmp_path: Path) -> None:
+def test_a_sample_is_drawn_and_missing_videos_are_told(
+    run: Run, file: Path, tmp_path: Path
+) -> None:
     make_video(tmp_path / "other.mp4", Recipe(frames=5))
-    result = run("negatives", "review", file, "--videos", tmp_path, "--sample", 2, "--export", tmp_path / "p.html")
+    result = run(
+        "negatives",
+        "review",
+        file,
+        "--videos",
+        tmp_path,
+        "--sample",
+        2,
+        "--export",
+        tmp_path / "p.html",
+    )
     assert "10 of 20 negatives, at most 2 per part of speech" in result.stderr
     assert "1 of 1 videos not found, first v" in result.stderr
 
 
 def test_agreement_of_two_names(run: Run, file: Path, items: tuple[Item, ...]) -> None:
     judge(
-        file, items, "anna", ["valid"] * 12 + ["also_true"] * 4 + ["ungrammatical", "ungrammatical", "unsure", "unsure"]
+        file,
+        items,
+        "anna",
+        ["valid"] * 12 + ["also_true"] * 4 + ["ungrammatical", "ungrammatical", "unsure", "unsure"],
     )
     judge(
         file,
         items,
         "bob",
-        ["valid"] * 10 + ["unsure"] * 2 + ["also_true"] * 4 + ["ungrammatical"] * 2 + ["also_true"] * 2,
+        ["valid"] * 10
+        + ["unsure"] * 2
+        + ["also_true"] * 4
+        + ["ungrammatical"] * 2
+        + ["also_true"] * 2,
     )
     result = run("negatives", "review", file, "--agreement", "anna", "bob", "--json")
     told = json.loads(result.stdout)
@@ -102,7 +135,9 @@ def test_agreement_of_two_names(run: Run, file: Path, items: tuple[Item, ...]) -
     assert all(pos in table.stdout for pos in PARTS_OF_SPEECH)
 
 
-def test_agreement_without_variety_is_called_undefined(run: Run, file: Path, items: tuple[Item, ...]) -> None:
+def test_agreement_without_variety_is_called_undefined(
+    run: Run, file: Path, items: tuple[Item, ...]
+) -> None:
     for rater in ("anna", "bob"):
         judge(file, items, rater, ["valid"] * 20)
     result = run("negatives", "review", file, "--agreement", "anna", "bob")
@@ -113,7 +148,9 @@ def test_summary_of_one_rater(run: Run, file: Path, items: tuple[Item, ...]) -> 
     judge(file, items, "anna", ["valid"] * 19 + ["also_true"])
     told = json.loads(run("negatives", "review", file, "--summary", "anna", "--json").stdout)
     assert told["all"]["valid"]["share"] == 0.95
-    assert "95.0% (76.4% to 99.1%)" in run("negatives", "review", file, "--summary", "anna").stdout  # Wilson 1927
+    assert (
+        "95.0% (76.4% to 99.1%)" in run("negatives", "review", file, "--summary", "anna").stdout
+    )  # Wilson 1927
 
 
 def test_to_label_studio_and_back(run: Run, file: Path, tmp_path: Path) -> None:
@@ -121,8 +158,14 @@ def test_to_label_studio_and_back(run: Run, file: Path, tmp_path: Path) -> None:
     assert run("negatives", "review", file, "--export-label-studio", tasks).exit_code == 0
     value = json.loads(tasks.read_text())
     for number, task in enumerate(value):
-        region = {"from_name": "verdict", "type": "choices", "value": {"choices": ["valid" if number else "unsure"]}}
-        task["annotations"] = [{"id": number, "completed_by": 5, "result": [region], "was_cancelled": False}]
+        region = {
+            "from_name": "verdict",
+            "type": "choices",
+            "value": {"choices": ["valid" if number else "unsure"]},
+        }
+        task["annotations"] = [
+            {"id": number, "completed_by": 5, "result": [region], "was_cancelled": False}
+        ]
     tasks.write_text(json.dumps(value))
     for _ in range(2):  # taken in again, it changes nothing
         result = run("negatives", "review", file, "--import", tasks, "--rater", "anna", "--json")
@@ -132,7 +175,10 @@ def test_to_label_studio_and_back(run: Run, file: Path, tmp_path: Path) -> None:
         result = run("negatives", "review", file, "--import", tasks, "--rater", "anna")
     assert result.exit_code == 1
     assert "are open in process" in result.stderr
-    assert sum(one.verdict == "unsure" for one in read_verdicts(verdict_path(file, "anna")).values()) == 1
+    assert (
+        sum(one.verdict == "unsure" for one in read_verdicts(verdict_path(file, "anna")).values())
+        == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,23 +186,42 @@ def test_to_label_studio_and_back(run: Run, file: Path, tmp_path: Path) -> None:
     [
         (("--agreement", "anna", "bob"), "no such verdict file"),
         (("--summary", "../nobody of that name"), "a rater's name"),
-        (("--export", "p.html", "--summary", "anna"), "one of these at a time, got --export and --summary"),
+        (
+            ("--export", "p.html", "--summary", "anna"),
+            "one of these at a time, got --export and --summary",
+        ),
         (("--sample", "-1"), "sample must be 0"),
         (("--rater", "a/b", "--export", "p.html"), "a rater's name"),
         (("--export", "p.html", "--frames", "0"), "frames must be at least 1"),
         (("--import", "nowhere.json"), "no such file"),
     ],
 )
-def test_what_cannot_be_done_is_told(run: Run, file: Path, options: tuple[str, ...], message: str) -> None:
+def test_what_cannot_be_done_is_told(
+    run: Run, file: Path, options: tuple[str, ...], message: str
+) -> None:
     result = run("negatives", "review", file, *options)
     assert result.exit_code == 1
     assert message in result.stderr
     assert result.stdout == ""
 
 
-def test_a_served_review_stops_and_says_where_it_stands(run: Run, file: Path, items: tuple[Item, ...]) -> None:
-    command = [sys.executable, "-m", "finereel", "negatives", "review", str(file), "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+def test_a_served_review_stops_and_says_where_it_stands(
+    run: Run, file: Path, items: tuple[Item, ...]
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "finereel",
+        "negatives",
+        "review",
+        str(file),
+        "--port",
+        "0",
+        "--json",
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         lines = "".join(iter(lambda: process.stdout.readline(), "}\n")) + "}"  # type: ignore[union-attr]
         url = json.loads(lines)["url"]

@@ -21,7 +21,11 @@ SENTENCES = [
 
 @pytest.fixture
 def captions(tmp_path: Path) -> Path:
-    lines = ["id,video_id,caption", *(f"c{n},v{n},{text}" for n, text in enumerate(SENTENCES)), "x,y,=HYPERLINK()"]
+    lines = [
+        "id,video_id,caption",
+        *(f"c{n},v{n},{text}" for n, text in enumerate(SENTENCES)),
+        "x,y,=HYPERLINK()",
+    ]
     path = tmp_path / "captions.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
@@ -29,7 +33,9 @@ def captions(tmp_path: Path) -> Path:
 
 def test_a_file_of_negatives_of_one_side(captions: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    result = RUN.invoke(app, ["negatives", "training", str(captions), str(out), "--per-caption", "5", "--json"])
+    result = RUN.invoke(
+        app, ["negatives", "training", str(captions), str(out), "--per-caption", "5", "--json"]
+    )
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     rows = read_negatives(out)
@@ -41,8 +47,12 @@ def test_a_file_of_negatives_of_one_side(captions: Path, tmp_path: Path) -> None
             assert "training" in {side_of(old, new, pos) for pos in ("noun", "preposition")}
 
 
-@pytest.mark.parametrize(("option", "value"), [("--side", "left"), ("--level", "sentence"), ("--per-caption", "0")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--side", "left"), ("--level", "sentence"), ("--per-caption", "0")]
+)
 def test_wrong_options_are_named(captions: Path, tmp_path: Path, option: str, value: str) -> None:
-    result = RUN.invoke(app, ["negatives", "training", str(captions), str(tmp_path / "o"), option, value])
+    result = RUN.invoke(
+        app, ["negatives", "training", str(captions), str(tmp_path / "o"), option, value]
+    )
     assert result.exit_code != 0
     assert not (tmp_path / "o").exists()

@@ -16,12 +16,16 @@ from finereel.evaluation.tables import table
 @pytest.fixture
 def runs(tmp_path: Path) -> list[Path]:
     for number in range(2):
-        save_record(make_record(random_scores(30, 30, number), f"run {number}"), tmp_path / str(number))
+        save_record(
+            make_record(random_scores(30, 30, number), f"run {number}"), tmp_path / str(number)
+        )
     return [tmp_path / "0", tmp_path / "1"]
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_stdout_and_file_hold_the_export(run: Any, runs: list[Path], tmp_path: Path, form: str) -> None:
+def test_stdout_and_file_hold_the_export(
+    run: Any, runs: list[Path], tmp_path: Path, form: str
+) -> None:
     expected = export([load_record(folder) for folder in runs], form).encode()
     assert run("report", *runs, "--format", form).stdout_bytes == expected
     result = run("report", *runs, "--format", form, "--out", tmp_path / "deep" / "table")
@@ -44,7 +48,9 @@ def test_unknown_formats_are_explained(run: Any, runs: list[Path]) -> None:
     assert "csv, json, latex, markdown" in result.stderr
 
 
-def test_the_picture_has_a_dot_per_row_where_its_value_is(run: Any, runs: list[Path], tmp_path: Path) -> None:
+def test_the_picture_has_a_dot_per_row_where_its_value_is(
+    run: Any, runs: list[Path], tmp_path: Path
+) -> None:
     assert run("report", *runs, "--picture", tmp_path / "p.png").exit_code == 0
     picture = Image.open(tmp_path / "p.png").convert("RGB")
     rows = table([load_record(folder) for folder in runs])

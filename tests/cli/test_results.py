@@ -59,7 +59,10 @@ def test_piped_output_is_not_shortened(run: Any, odd_hits: Any) -> None:
 
 
 def test_copies_are_one_line(run: Any, library: Any) -> None:
-    library.hits = [replace(library.hits[0], copies=("/v/b.mp4", "/v/c.mp4")), replace(library.hits[1], copies=("/d",))]
+    library.hits = [
+        replace(library.hits[0], copies=("/v/b.mp4", "/v/c.mp4")),
+        replace(library.hits[1], copies=("/d",)),
+    ]
     lines = run("search", "a cat", env={"COLUMNS": "80"}).stdout.splitlines()
     assert lines[2].strip() == "and 2 copies: /v/b.mp4, /v/c.mp4"
     assert lines[4].strip() == "and 1 copy: /d"
@@ -71,8 +74,15 @@ def test_a_screen_too_small_for_anything_still_gets_a_line_per_hit(run: Any, lib
 
 def test_parts_go_first_then_extras() -> None:
     name = Column("video", ("x" * 40,), shrinks=True)
-    others = [Column("best", ("0:01.0",), extra=True), Column("video-sentence", (" 0.500",), part=True)]
-    assert [column.name for column in fitted([name, *others], 70)] == ["video", "best", "video-sentence"]
+    others = [
+        Column("best", ("0:01.0",), extra=True),
+        Column("video-sentence", (" 0.500",), part=True),
+    ]
+    assert [column.name for column in fitted([name, *others], 70)] == [
+        "video",
+        "best",
+        "video-sentence",
+    ]
     assert [column.name for column in fitted([name, *others], 39)] == ["video", "best", "v-sent"]
     assert [column.name for column in fitted([name, *others], 32)] == ["video", "best"]
     assert [column.name for column in fitted([name, *others], 20)] == ["video"]

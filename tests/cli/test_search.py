@@ -20,10 +20,19 @@ def test_search_json_is_the_list_scripts_rely_on(run: Any, library: Any) -> None
 
 def test_search_table_shows_file_time_score_and_parts(run: Any, library: Any) -> None:
     lines = run("search", "a cat", env={"COLUMNS": "160"}).stdout.splitlines()
-    assert all(name in lines[0] for name in ("video", "time", "score", "video-sentence", "patch-word"))
+    assert all(
+        name in lines[0] for name in ("video", "time", "score", "video-sentence", "patch-word")
+    )
     assert all(
         text in lines[2]
-        for text in ("/v/clip [1].mp4", "0:10.0-0:20.0", "0:12.5", "0.600", "████████  0.500", "-0.050")
+        for text in (
+            "/v/clip [1].mp4",
+            "0:10.0-0:20.0",
+            "0:12.5",
+            "0.600",
+            "████████  0.500",
+            "-0.050",
+        )
     )
 
 
@@ -33,7 +42,9 @@ def test_a_narrow_screen_gets_numbers_without_bars(run: Any, library: Any) -> No
     assert "0.500" in lines[1]
 
 
-def test_piped_paths_stay_in_one_piece(run: Any, library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_piped_paths_stay_in_one_piece(
+    run: Any, library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     library.hits = [replace(library.hits[0], video="/v/" + "long " * 15 + ".mp4")]
     assert library.hits[0].video in run("search", "a cat").stdout
@@ -77,7 +88,9 @@ def test_picture_of_a_search(run: Any, library: Any, tmp_path: Path) -> None:
     assert (tmp_path / "cat.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize(("suffix", "magic"), [("jpg", b"\xff\xd8"), ("JPEG", b"\xff\xd8"), ("webp", b"RIFF")])
+@pytest.mark.parametrize(
+    ("suffix", "magic"), [("jpg", b"\xff\xd8"), ("JPEG", b"\xff\xd8"), ("webp", b"RIFF")]
+)
 def test_a_picture_is_of_the_kind_its_name_says(
     run: Any, library: Any, tmp_path: Path, suffix: str, magic: bytes
 ) -> None:

@@ -1,4 +1,6 @@
-"""What a command costs and how it ends, each in a process of its own: CPU seconds, Ctrl-C, a closed pipe."""
+"""What a command costs and how it ends, each in a process of its own: CPU seconds, Ctrl-C, a closed
+pipe.
+"""
 
 import os
 import resource
@@ -16,7 +18,9 @@ from support.media import Recipe, make_video
 
 COMMAND = [sys.executable, "-m", "finereel"]
 SEARCH_SECONDS, ERROR_SECONDS = 6.0, 1.5
-"""CPU seconds, several times what a quiet machine needs: other work on the same core makes instructions slower."""
+"""CPU seconds, several times what a quiet machine needs: other work on the same core makes
+instructions slower.
+"""
 
 
 def cpu_seconds(arguments: Sequence[str | Path], status: int) -> float:

@@ -31,9 +31,42 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_options_and_settings_reach_the_run(run: Any, asked: list[Any]) -> None:
     result = run(
-        *("train", "--recipe", "msrvtt", "--out", "o", "--annotations", "a", "--videos", "v", "--model", "m"),
-        *("--head", "xclip", "--steps", "9", "--batch", "8", "--seed", "3", "--set", "lr=0.5", "--set", "patience = 2"),
-        *("--allow-missing", "--device", "cpu", "--negatives", "n.jsonl", "--set", "visual_prompts=2"),
+        *(
+            "train",
+            "--recipe",
+            "msrvtt",
+            "--out",
+            "o",
+            "--annotations",
+            "a",
+            "--videos",
+            "v",
+            "--model",
+            "m",
+        ),
+        *(
+            "--head",
+            "xclip",
+            "--steps",
+            "9",
+            "--batch",
+            "8",
+            "--seed",
+            "3",
+            "--set",
+            "lr=0.5",
+            "--set",
+            "patience = 2",
+        ),
+        *(
+            "--allow-missing",
+            "--device",
+            "cpu",
+            "--negatives",
+            "n.jsonl",
+            "--set",
+            "visual_prompts=2",
+        ),
         *("--set", "training.fine.weight=0.5", "--set", "negatives=7"),
     )
     assert result.exit_code == 0, result.output
@@ -42,7 +75,11 @@ def test_options_and_settings_reach_the_run(run: Any, asked: list[Any]) -> None:
     assert options == RunOptions(
         Path("a"), Path("v"), start="m", negatives=Path("n.jsonl"), allow_missing=True, device="cpu"
     )
-    assert (recipe.model.fine.visual_prompts, recipe.training.fine.weight, recipe.pairs.negatives) == (2, 0.5, 7)
+    assert (
+        recipe.model.fine.visual_prompts,
+        recipe.training.fine.weight,
+        recipe.pairs.negatives,
+    ) == (2, 0.5, 7)
     assert (recipe.model.head, recipe.training.steps, recipe.pairs.batch_size) == ("xclip", 9, 8)
     assert (recipe.training.optim.lr, recipe.training.patience, recipe.training.seed) == (0.5, 2, 3)
 
@@ -68,7 +105,9 @@ def test_what_cannot_be_is_one_message(
 
 
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stop_says_how_to_go_on(run: Any, monkeypatch: pytest.MonkeyPatch, signum: int, status: int) -> None:
+def test_a_stop_says_how_to_go_on(
+    run: Any, monkeypatch: pytest.MonkeyPatch, signum: int, status: int
+) -> None:
     def stopped(*arguments: object) -> None:
         raise Stopped(7, signum)
 
@@ -94,7 +133,14 @@ def test_debug_prints_a_result_and_keeps_a_model(run: Any, tmp_path: Path) -> No
 
 
 def step(number: int, **changes: Any) -> Progress:
-    values = {"loss": 2.5, "grad_norm": 1.0, "finite": True, "samples": 8, "lr": 1e-3, "logit_scale": 4.0}
+    values = {
+        "loss": 2.5,
+        "grad_norm": 1.0,
+        "finite": True,
+        "samples": 8,
+        "lr": 1e-3,
+        "logit_scale": 4.0,
+    }
     return Progress(number, 10, **{**values, "seconds": 2.0, **changes})
 
 
@@ -108,7 +154,15 @@ def test_the_view_draws_every_kind_of_event() -> None:
         view(StageProgress(1, 1, step(2, validation=validation, notes=("an alarm",))))
         view(StageProgress(2, 2, step(3)))
     drawn = out.getvalue()
-    for expected in ("decoding", "2 videos left out", "loss 2.500", "R@1 31.2", "4.0 pairs/s", "an alarm", "2/10"):
+    for expected in (
+        "decoding",
+        "2 videos left out",
+        "loss 2.500",
+        "R@1 31.2",
+        "4.0 pairs/s",
+        "an alarm",
+        "2/10",
+    ):
         assert expected in drawn
     assert "training 2/2" in drawn
     assert "\x1b[31m\n" not in drawn, "a note must not steer the terminal"
@@ -117,7 +171,9 @@ def test_the_view_draws_every_kind_of_event() -> None:
 def launch(*arguments: object) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
@@ -129,13 +185,39 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_with_a_checkpoint_and_the_same_command_goes_on(tmp_path: Path, signum: int, status: int) -> None:
+def test_a_signal_ends_with_a_checkpoint_and_the_same_command_goes_on(
+    tmp_path: Path, signum: int, status: int
+) -> None:
     table = tmp_path / "captions.csv"
-    table.write_text("video,caption\n" + "".join(f"v{number},a clip {number}\n" for number in range(40)))
+    table.write_text(
+        "video,caption\n" + "".join(f"v{number},a clip {number}\n" for number in range(40))
+    )
     tokens = np.random.default_rng(0).standard_normal((40, 2, 3, 8)).astype(np.float32)
-    np.savez(tmp_path / "tokens.npz", tokens=tokens, ids=np.array([f"v{number}" for number in range(40)]))
-    command = ("-m", "finereel", "train", "--recipe", "features", "--annotations", table, "--features", tmp_path)
-    command = (*command, "--out", tmp_path / "out", "--batch", "4", "--set", "vocab_size=600", "--device", "cpu")
+    np.savez(
+        tmp_path / "tokens.npz", tokens=tokens, ids=np.array([f"v{number}" for number in range(40)])
+    )
+    command = (
+        "-m",
+        "finereel",
+        "train",
+        "--recipe",
+        "features",
+        "--annotations",
+        table,
+        "--features",
+        tmp_path,
+    )
+    command = (
+        *command,
+        "--out",
+        tmp_path / "out",
+        "--batch",
+        "4",
+        "--set",
+        "vocab_size=600",
+        "--device",
+        "cpu",
+    )
     first = launch(*command, "--steps", "3000", "--set", "validations=1")
     wait_for(tmp_path / "out" / "log.jsonl", first)
     first.send_signal(signum)

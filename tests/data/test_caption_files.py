@@ -45,13 +45,17 @@ def test_hostile_captions_are_carried_unharmed(path: Path, caption: str) -> None
 
 
 def test_order_and_ids(path: Path) -> None:
-    rows = [{"id": name, "video_id": "v", "caption": "same"} for name in ("b", "a", "video7#0", "-x##*##1")]
+    rows = [
+        {"id": name, "video_id": "v", "caption": "same"}
+        for name in ("b", "a", "video7#0", "-x##*##1")
+    ]
     written(path, rows)
     assert list(captions_by_id(read_captions(path))) == ["b", "a", "video7#0", "-x##*##1"]
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("id", ""), ("video_id", " "), ("caption", ""), ("caption", " \t"), ("id", "a\x07")]
+    ("name", "value"),
+    [("id", ""), ("video_id", " "), ("caption", ""), ("caption", " \t"), ("id", "a\x07")],
 )
 def test_what_is_empty_or_no_id_is_named_with_its_line(path: Path, name: str, value: str) -> None:
     good = {"id": "a", "video_id": "v", "caption": "a dog"}
@@ -63,12 +67,24 @@ def test_what_is_empty_or_no_id_is_named_with_its_line(path: Path, name: str, va
 def test_ids_that_stand_twice_name_both_lines(path: Path) -> None:
     rows = [{"id": "a", "video_id": "v", "caption": text} for text in ("a dog", "a cat")]
     first = 1 if path.suffix == ".jsonl" else 2
-    with pytest.raises(DataError, match=rf"line {first + 1}: 'a' stands there already \(line {first}\)"):
+    with pytest.raises(
+        DataError, match=rf"line {first + 1}: 'a' stands there already \(line {first}\)"
+    ):
         list(read_captions(written(path, rows)))
 
 
 @pytest.mark.parametrize(
-    "text", ["", "\n", "id,video_id\na,b\n", "id,video_id,caption\n", "a dog\n", "3\n", '{"id": 3}\n', "\0"]
+    "text",
+    [
+        "",
+        "\n",
+        "id,video_id\na,b\n",
+        "id,video_id,caption\n",
+        "a dog\n",
+        "3\n",
+        '{"id": 3}\n',
+        "\0",
+    ],
 )
 def test_broken_files(path: Path, text: str) -> None:
     path.write_text(text)

@@ -1,4 +1,6 @@
-"""The report on a data set: sizes against papers, videos without a file, videos without a frame, leaks."""
+"""The report on a data set: sizes against papers, videos without a file, videos without a frame,
+leaks.
+"""
 
 import json
 from pathlib import Path
@@ -17,7 +19,9 @@ def test_missing_and_unreadable_videos(tmp_path: Path) -> None:
     make_video(tmp_path / "-a_1_2.mp4", Recipe(frames=3))
     (tmp_path / "c_1_2.avi").write_bytes(b"no video")
     steps: list[tuple[int, int]] = []
-    report = check("msvd", tmp_path, tmp_path, lambda what, done, total: steps.append((done, total)))
+    report = check(
+        "msvd", tmp_path, tmp_path, lambda what, done, total: steps.append((done, total))
+    )
     assert report.missing == ("b_1_2",)
     assert list(report.unreadable or ()) == ["c_1_2"]
     assert steps == [(1, 2), (2, 2)]
@@ -25,14 +29,20 @@ def test_missing_and_unreadable_videos(tmp_path: Path) -> None:
     assert report.splits["train"] == SplitFacts(1, 2, split.hash)
     found = json.loads(json.dumps(report.as_json()))
     assert found["splits"]["train"] == {"videos": 1, "captions": 2, "hash": split.hash}
-    assert (found["missing"], found["unreadable"], found["videos_checked"]) == (["b_1_2"], ["c_1_2"], True)
+    assert (found["missing"], found["unreadable"], found["videos_checked"]) == (
+        ["b_1_2"],
+        ["c_1_2"],
+        True,
+    )
     assert found["reasons"]["c_1_2"]
 
 
 @pytest.mark.parametrize("name", SIZES)
 def test_annotations_alone(name: str, tmp_path: Path) -> None:
     report = check(name, write_annotations(name, tmp_path))
-    assert {split: (facts.videos, facts.captions) for split, facts in report.splits.items()} == SIZES[name]
+    assert {
+        split: (facts.videos, facts.captions) for split, facts in report.splits.items()
+    } == SIZES[name]
     assert (report.missing, report.unreadable) == (None, None)
     assert report.as_json()["videos_checked"] is False
     published = {split for split, size in PUBLISHED[name].items() if size.captions}
@@ -61,14 +71,17 @@ def test_two_videos_in_one_file_are_a_warning(tmp_path: Path) -> None:
 
 
 def test_a_copy_in_another_split_is_a_warning_that_names_both(tmp_path: Path) -> None:
-    (tmp_path / "captions.csv").write_text("video,caption,split\na.mp4,x,train\nb.mp4,y,train\nc.mp4,z,test\n")
+    (tmp_path / "captions.csv").write_text(
+        "video,caption,split\na.mp4,x,train\nb.mp4,y,train\nc.mp4,z,test\n"
+    )
     one = make_video(tmp_path / "a.mp4", Recipe(frames=3))
     make_video(tmp_path / "b.mp4", Recipe(frames=4))
     copy = tmp_path / "c.mp4"
     copy.write_bytes(one.read_bytes())
     [warning] = check("folder", tmp_path, tmp_path).warnings
     wanted = (
-        f"train 'a.mp4' and test 'c.mp4' have the same bytes ({one} and {copy}): give both one split, or remove one"
+        f"train 'a.mp4' and test 'c.mp4' have the same bytes ({one} and {copy}): give both "
+        "one split, or remove one"
     )
     assert warning == wanted
 

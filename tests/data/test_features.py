@@ -55,7 +55,9 @@ def test_safetensors_and_npz_give_the_same(tmp_path: Path) -> None:
     (tmp_path / "npz").mkdir()
     (tmp_path / "safe").mkdir()
     ids = given.pop("ids")
-    save_file(given, tmp_path / "safe" / "a.safetensors", metadata={"ids": json.dumps(ids.tolist())})
+    save_file(
+        given, tmp_path / "safe" / "a.safetensors", metadata={"ids": json.dumps(ids.tolist())}
+    )
     npz = FeatureStore(write(tmp_path / "npz", ids=ids, **given))
     safe = FeatureStore(tmp_path / "safe")
     np.testing.assert_array_equal(npz.read(ids.tolist()).frames, safe.read(ids.tolist()).frames)

@@ -1,4 +1,6 @@
-"""A folder of videos as a clip source: the frames and times taken, the cache and its damage, files that do not read."""
+"""A folder of videos as a clip source: the frames and times taken, the cache and its damage, files
+that do not read.
+"""
 
 import os
 import pickle
@@ -52,7 +54,9 @@ def test_pixels_come_in_the_order_asked_at_the_size_asked(videos: Path, tmp_path
 
 
 def test_the_published_times_are_taken(videos: Path, tmp_path: Path) -> None:
-    """Six seconds at 10 frames/s: whole seconds 0..5, of which 0, 2 and 5 are evenly spread with both ends."""
+    """Six seconds at 10 frames/s: whole seconds 0..5, of which 0, 2 and 5 are evenly spread with
+    both ends.
+    """
     clips = store(videos, tmp_path).read(["long"])
     seen = clips.frames[0].reshape(3, -1).mean(1)
     assert np.abs(seen - [level(number, 60) for number in (0, 20, 50)]).max() < 4
@@ -69,7 +73,9 @@ def test_cached_pixels_are_what_the_towers_would_see(videos: Path, tmp_path: Pat
     cached = torch.from_numpy(store(videos, tmp_path).read(["long"]).frames[0])
     large = torch.randint(0, 256, (2, 60, 80, 3), dtype=torch.uint8)
     assert torch.allclose(
-        to_pixels(to_squares(large, 32).round().byte().movedim(1, -1), 32), to_pixels(large, 32), atol=0.01
+        to_pixels(to_squares(large, 32).round().byte().movedim(1, -1), 32),
+        to_pixels(large, 32),
+        atol=0.01,
     )
     assert to_pixels(cached, 32).shape == (3, 3, 32, 32)
 
@@ -83,7 +89,9 @@ def test_a_second_reading_decodes_nothing_and_gives_the_same_bytes(
     assert np.array_equal(first.frames, again.frames)
 
 
-def test_problems_name_missing_and_broken_files_and_nothing_else(videos: Path, tmp_path: Path) -> None:
+def test_problems_name_missing_and_broken_files_and_nothing_else(
+    videos: Path, tmp_path: Path
+) -> None:
     source = store(videos, tmp_path)
     found = source.problems(["red", "broken", "nowhere", "green"])
     assert list(found) == ["broken", "nowhere"]
@@ -135,7 +143,9 @@ def flip_a_byte(entry: Path) -> None:
     ],
     ids=["a flipped byte", "cut off", "empty", "zeros"],
 )
-def test_a_damaged_entry_is_found_and_decoded_again(videos: Path, tmp_path: Path, damage: object) -> None:
+def test_a_damaged_entry_is_found_and_decoded_again(
+    videos: Path, tmp_path: Path, damage: object
+) -> None:
     whole = store(videos, tmp_path).read(["long"]).frames
     [entry] = entries(tmp_path)
     damage(entry)  # type: ignore[operator]
@@ -145,7 +155,9 @@ def test_a_damaged_entry_is_found_and_decoded_again(videos: Path, tmp_path: Path
 def test_other_settings_are_other_entries(videos: Path, tmp_path: Path) -> None:
     store(videos, tmp_path).read(["red"])
     store(videos, tmp_path, FrameSettings(num_frames=3, image_size=48)).read(["red"])
-    store(videos, tmp_path, FrameSettings(num_frames=3, image_size=32, sampling="centres")).read(["red"])
+    store(videos, tmp_path, FrameSettings(num_frames=3, image_size=32, sampling="centres")).read(
+        ["red"]
+    )
     assert len(entries(tmp_path)) == 3
 
 
@@ -159,13 +171,17 @@ def test_decoding_goes_on_where_it_was_stopped(videos: Path, tmp_path: Path) -> 
     kept = len(entries(tmp_path)) + len(entries(tmp_path, ".problem"))
     assert 1 <= kept <= 2
     calls: list[tuple[int, int]] = []
-    again = FrameStore(videos, tmp_path, SMALL, lambda what, done, total: calls.append((done, total)))
+    again = FrameStore(
+        videos, tmp_path, SMALL, lambda what, done, total: calls.append((done, total))
+    )
     assert set(again.problems(names)) == {"broken"}
     assert calls[-1] == (5 - kept, 5 - kept)
     assert not entries(tmp_path, ".partial")
 
 
-def test_a_full_disk_leaves_no_half_entry(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_half_entry(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(self: Path, data: bytes) -> int:
         with self.open("wb") as file:
             file.write(data[: len(data) // 2])

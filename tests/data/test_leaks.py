@@ -60,7 +60,9 @@ def test_twice_in_one_split_is_no_leak_and_a_leak_is_named_before_it(tmp_path: P
     first, second = same_file(dataset(test=("a", "b"), train=("c",)), files)
     assert (first.leak, str(first.second)) == (False, "test 'b'")
     assert (second.leak, str(second.first), str(second.second)) == (True, "test 'a'", "train 'c'")
-    assert not any(found.leak for found in same_file(dataset(train_7k=("a",), train_9k=("b",)), files))
+    assert not any(
+        found.leak for found in same_file(dataset(train_7k=("a",), train_9k=("b",)), files)
+    )
 
 
 def test_what_is_not_there_or_listed_twice_is_not_reported(tmp_path: Path) -> None:

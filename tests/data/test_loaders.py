@@ -1,4 +1,6 @@
-"""What every data set owes: it reads its authors' files, and says file and line of whatever is wrong with them."""
+"""What every data set owes: it reads its authors' files, and says file and line of whatever is
+wrong with them.
+"""
 
 import json
 import re
@@ -50,7 +52,9 @@ def doubled(name: str, text: bytes) -> bytes:
 
 # What is done to the first file of a data set. Each must end as a DataError that names the file.
 BROKEN: dict[str, Callable[[bytes], bytes]] = {
-    "an empty caption": lambda text: text.replace(CAPTION.encode(), b"  ").replace(b"   it stops", b" "),
+    "an empty caption": lambda text: text.replace(CAPTION.encode(), b"  ").replace(
+        b"   it stops", b" "
+    ),
     "not UTF-8": lambda text: text.replace(CAPTION.encode(), b"caf\xe9"),
     "UTF-16": lambda text: text.decode().encode("utf-16"),
     "a NUL byte": lambda text: text.replace(CAPTION.encode(), b"a\0b"),
@@ -76,9 +80,13 @@ BROKEN_JSON: dict[str, Callable[[bytes], bytes]] = {
 }
 BROKEN_CSV: dict[str, Callable[[bytes], bytes]] = {
     "a column gone": lambda text: text.replace(b"video", b"vidoe", 1),
-    "a field too many": lambda text: text.replace(CAPTION.encode(), CAPTION.encode() + b",more,of,it"),
+    "a field too many": lambda text: text.replace(
+        CAPTION.encode(), CAPTION.encode() + b",more,of,it"
+    ),
     "an open quote": lambda text: text.replace(CAPTION.encode(), b'"a dog runs'),
-    "a column twice": lambda text: text.replace(b"\r\n", b",video\r\n").replace(b"video", b"video,video", 1),
+    "a column twice": lambda text: text.replace(b"\r\n", b",video\r\n").replace(
+        b"video", b"video,video", 1
+    ),
     "only the header": lambda text: text.split(b"\r\n")[0],
 }
 CASES = [
@@ -96,7 +104,9 @@ def complaint(name: str, folder: Path) -> str:
     began = time.perf_counter()
     with pytest.raises(DataError) as caught:
         load(name, folder)
-    assert time.perf_counter() - began < 10, "a broken file fails at once; this bound is only for crowded machines"
+    assert time.perf_counter() - began < 10, (
+        "a broken file fails at once; this bound is only for crowded machines"
+    )
     message = str(caught.value)
     assert len(message) < LONGEST_MESSAGE
     assert message.isprintable()
@@ -112,15 +122,21 @@ def test_the_registries_name_the_same_data_sets() -> None:
 def test_loads_what_is_there(name: str, tmp_path: Path) -> None:
     dataset = load(name, write_annotations(name, tmp_path))
     assert dataset.name == name
-    assert {split.name: (len(split.videos), len(split.captions)) for split in dataset.splits.values()} == SIZES[name]
+    assert {
+        split.name: (len(split.videos), len(split.captions)) for split in dataset.splits.values()
+    } == SIZES[name]
     assert list(dataset.splits) == list(SIZES[name])
-    assert any(CAPTION in caption.text for split in dataset.splits.values() for caption in split.captions)
+    assert any(
+        CAPTION in caption.text for split in dataset.splits.values() for caption in split.captions
+    )
     assert dataset.selection in {None, "val"}
     assert (dataset.selection is None) == ("val" not in dataset.splits or name.startswith("vln"))
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_the_same_files_give_the_same_hash_and_another_caption_another(name: str, tmp_path: Path) -> None:
+def test_the_same_files_give_the_same_hash_and_another_caption_another(
+    name: str, tmp_path: Path
+) -> None:
     def hashes(folder: Path) -> list[str]:
         return [split.hash for split in load(name, folder).splits.values()]
 
@@ -224,7 +240,10 @@ def test_ten_megabytes_in_one_line(name: str, tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes().replace(CAPTION.encode(), b"x" * 10_000_000))
     began = time.perf_counter()
     dataset = load(name, tmp_path)
-    assert max(len(text.text) for split in dataset.splits.values() for text in split.captions) >= 10_000_000
+    assert (
+        max(len(text.text) for split in dataset.splits.values() for text in split.captions)
+        >= 10_000_000
+    )
     assert time.perf_counter() - began < 10, "under a second on a quiet machine"
 
 

@@ -33,7 +33,9 @@ HASHES = {
     "activitynet": {"train": "bb6f0b355fa0", "test": "f4eb94e6d9d2"},
     "vln_uvo": {"all": "37b0e3b50cfe"},
 }
-pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the published annotation files are not here")
+pytestmark = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="the published annotation files are not here"
+)
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name == "msrvtt" else ()) for name in FOLDERS]
 """The 200,000 captions of MSR-VTT take two seconds, and many more where every call is checked."""
 
@@ -55,8 +57,18 @@ def test_split_sizes_and_hashes(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_no_test_video_was_trained_on(name: str) -> None:
     splits = published(name).splits
-    trained = {video for split in splits.values() if split.name.startswith("train") for video in split.videos}
-    tested = {video for split in splits.values() if not split.name.startswith("train") for video in split.videos}
+    trained = {
+        video
+        for split in splits.values()
+        if split.name.startswith("train")
+        for video in split.videos
+    }
+    tested = {
+        video
+        for split in splits.values()
+        if not split.name.startswith("train")
+        for video in split.videos
+    }
     assert not trained & tested
 
 
@@ -64,7 +76,9 @@ def test_the_thousand_pairs_of_1ka_need_no_other_file(tmp_path: Path) -> None:
     file = "MSRVTT_JSFUSION_test.csv"
     (tmp_path / file).symlink_to(SHARED / "annotations" / "MSRVTT" / file)
     dataset = load("msrvtt", tmp_path)
-    assert {name: split.hash for name, split in dataset.splits.items()} == {"test": HASHES["msrvtt"]["test"]}
+    assert {name: split.hash for name, split in dataset.splits.items()} == {
+        "test": HASHES["msrvtt"]["test"]
+    }
     assert len(dataset.split("test").videos) == len(dataset.split("test").captions) == 1000
 
 
@@ -72,7 +86,11 @@ def test_the_thousand_pairs_of_1ka_need_no_other_file(tmp_path: Path) -> None:
 def test_msrvtt_has_twenty_captions_per_video_and_one_in_1ka() -> None:
     msrvtt = published("msrvtt")
     first = msrvtt.split("test").captions[0]
-    assert (first.id, first.video_id, first.text) == ("ret0", "video9770", "a person is connecting something to system")
+    assert (first.id, first.video_id, first.text) == (
+        "ret0",
+        "video9770",
+        "a person is connecting something to system",
+    )
     assert msrvtt.split("train_7k").videos[0] == "video0"
     assert len({caption.id for caption in msrvtt.split("train_9k").captions}) == 180_000
     assert set(msrvtt.split("test").videos) == set(msrvtt.split("test_20").videos)
@@ -88,7 +106,9 @@ def test_msrvtt_has_twenty_captions_per_video_and_one_in_1ka() -> None:
     ],
 )
 def test_the_published_hard_negatives_name_our_captions(name: str, split: str, file: str) -> None:
-    """A negative differs in one word from the caption with its id; with the caption next to it, it shares few."""
+    """A negative differs in one word from the caption with its id; with the caption next to it, it
+    shares few.
+    """
     texts = {caption.id: caption.text for caption in published(name).split(split).captions}
     negatives = json.loads((SHARED / "negatives" / file).read_text(encoding="utf-8"))
     assert negatives.keys() <= texts.keys()
@@ -109,14 +129,16 @@ def test_didemo_labels_and_descriptions_give_the_same_paragraphs(tmp_path: Path)
         described = load("didemo", tmp_path).split(name)
         assert len(described.videos) == videos
         texts = {caption.video_id: caption.text for caption in described.captions}
-        assert all(texts[caption.video_id] == caption.text for caption in labelled.split(name).captions)
+        assert all(
+            texts[caption.video_id] == caption.text for caption in labelled.split(name).captions
+        )
         (tmp_path / f"{name}_list.txt").write_text("\n".join(labelled.split(name).videos))
         assert load("didemo", tmp_path).split(name).hash == labelled.split(name).hash
 
 
 def test_a_folder_of_clips_with_captions() -> None:
     dataset = load("folder", SHARED / "videos")
-    assert {name: (len(split.videos), len(split.captions)) for name, split in dataset.splits.items()} == {
-        "all": (60, 60)
-    }
+    assert {
+        name: (len(split.videos), len(split.captions)) for name, split in dataset.splits.items()
+    } == {"all": (60, 60)}
     assert dataset.protocol.texts == "single"

@@ -54,7 +54,9 @@ def test_without_annotations_the_scenes_are_virtual() -> None:
 def test_an_exported_folder(tmp_path: Path) -> None:
     write(tmp_path / "out", clips=2, seed=0, split="val", video_format=VideoFormat(32, 2))
     split = load("reelworld", tmp_path / "out").split("val")
-    assert [text.text for text in split.captions] == [text.text for text in virtual({"val": 2}).split("val").captions]
+    assert [text.text for text in split.captions] == [
+        text.text for text in virtual({"val": 2}).split("val").captions
+    ]
     assert list(find_videos(tmp_path / "out", split.videos)) == list(split.videos)
 
 
@@ -74,7 +76,19 @@ def test_it_is_a_clip_source() -> None:
 
 
 @pytest.mark.parametrize(
-    "video", ["", "val", "val/", "val/x", "val/-1", "val/01", "val/1/2", "nonsense/1", "val/²", "val/" + "9" * 40]
+    "video",
+    [
+        "",
+        "val",
+        "val/",
+        "val/x",
+        "val/-1",
+        "val/01",
+        "val/1/2",
+        "nonsense/1",
+        "val/²",
+        "val/" + "9" * 40,
+    ],
 )
 def test_ids_that_name_no_scene(video: str) -> None:
     assert list(SOURCE.problems([video, "val/7"])) == [video]

@@ -17,7 +17,9 @@ from tiny_annotations import write_annotations
 
 
 def test_videos_become_frames_at_the_models_size(tmp_path: Path) -> None:
-    source = open_source("msrvtt", SourceOptions(videos=tmp_path, cache=tmp_path, num_frames=5, image_size=40))
+    source = open_source(
+        "msrvtt", SourceOptions(videos=tmp_path, cache=tmp_path, num_frames=5, image_size=40)
+    )
     assert isinstance(source, FrameStore)
     assert (source.settings.num_frames, source.settings.image_size) == (5, 40)
     assert source.settings.sampling == "seconds"
@@ -25,7 +27,9 @@ def test_videos_become_frames_at_the_models_size(tmp_path: Path) -> None:
 
 def test_features_win_over_videos(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", tokens=np.zeros((1, 2, 3, 4), np.float16), ids=np.array(["x"]))
-    assert isinstance(open_source("msrvtt", SourceOptions(videos=tmp_path, features=tmp_path)), FeatureStore)
+    assert isinstance(
+        open_source("msrvtt", SourceOptions(videos=tmp_path, features=tmp_path)), FeatureStore
+    )
 
 
 def test_reelworld_needs_no_files() -> None:
@@ -60,7 +64,9 @@ def test_captions_of_every_data_set(tmp_path: Path, name: str) -> None:
     assert len(rows) == len(found) == len({row.id for row in rows})
     assert found == {one for one in said if not (name == "msrvtt" and one[0] == "ret0")}
     one = next(iter(dataset.splits.values()))
-    assert [row.id for row in captions_of(annotations, name, one.name)] == [caption.id for caption in one.captions]
+    assert [row.id for row in captions_of(annotations, name, one.name)] == [
+        caption.id for caption in one.captions
+    ]
 
 
 def test_captions_of_a_file(tmp_path: Path) -> None:

@@ -28,7 +28,10 @@ class Noise:
     def read(self, videos: list[str]) -> ClipArrays:
         self.reads += videos
         seeds = [int(video[1:]) for video in videos]
-        frames = [np.random.default_rng(s).integers(0, 256, (FRAMES, IMAGE, IMAGE, 3)).astype(np.uint8) for s in seeds]
+        frames = [
+            np.random.default_rng(s).integers(0, 256, (FRAMES, IMAGE, IMAGE, 3)).astype(np.uint8)
+            for s in seeds
+        ]
         mask = np.array([[True] * (FRAMES - s % 2) + [False] * (s % 2) for s in seeds])
         return ClipArrays(np.stack(frames), mask)
 
@@ -44,23 +47,32 @@ def test_tokens_give_the_features_that_pixels_give(tmp_path: Path) -> None:
     torch.testing.assert_close(
         model.score(text, cached).fused, model.score(text, direct).fused, rtol=0.0, atol=2e-2
     )  # half precision
-    torch.testing.assert_close(cached.frames[direct.frame_mask], direct.frames[direct.frame_mask], rtol=0.0, atol=5e-3)
+    torch.testing.assert_close(
+        cached.frames[direct.frame_mask], direct.frames[direct.frame_mask], rtol=0.0, atol=5e-3
+    )
 
 
 def test_the_vision_tower_gets_no_gradient_and_the_rest_does(tmp_path: Path) -> None:
     model = tiny_model()
     clips = cache_tokens(model, VIDEOS, Noise(), tmp_path).read(VIDEOS)
     model.train()
-    ids = torch.from_numpy(model.tokenizer.encode(["a red car", "a fish", "a man", "a house", "slowly"], 6).ids)
+    ids = torch.from_numpy(
+        model.tokenizer.encode(["a red car", "a fish", "a man", "a house", "slowly"], 6).ids
+    )
     video = model.video_features(
         model.encoder.to_input(torch.from_numpy(clips.frames)), torch.from_numpy(clips.frame_mask)
     )
     scores = model.score(model.text_features(ids, ids > 0), video).fused
     (-torch.log_softmax(scores, 1).diagonal().mean()).backward()
-    with_gradient = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    with_gradient = {
+        name for name, parameter in model.named_parameters() if parameter.grad is not None
+    }
     assert not any("vision_model" in name or "visual_projection" in name for name in with_gradient)
     assert {"text_projection", "temporal", "patches", "head"} <= {
-        part for name in with_gradient for part in ("text_projection", "temporal", "patches", "head") if part in name
+        part
+        for name in with_gradient
+        for part in ("text_projection", "temporal", "patches", "head")
+        if part in name
     }
 
 
@@ -69,7 +81,9 @@ def test_a_second_call_encodes_nothing_and_a_damaged_run_goes_on(tmp_path: Path)
     first = cache_tokens(model, VIDEOS, source, tmp_path)
     source.reads.clear()
     seen: list[tuple[int, int]] = []
-    again = cache_tokens(model, VIDEOS, source, tmp_path, lambda what, done, total: seen.append((done, total)))
+    again = cache_tokens(
+        model, VIDEOS, source, tmp_path, lambda what, done, total: seen.append((done, total))
+    )
     assert source.reads == []
     assert seen == [(5, 5)]
     assert again.description == first.description

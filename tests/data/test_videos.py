@@ -20,7 +20,11 @@ FOUND = {
     "no ending at all": ("video0", ["video0"], "video0"),
     "an ending nobody knows": ("video0", ["video0.divx"], "video0.divx"),
     "a dash in front": ("-4wsuPCjDBc_5_15", ["-4wsuPCjDBc_5_15.avi"], "-4wsuPCjDBc_5_15.avi"),
-    "points inside": ("0017_P_00.23.28.872-00.23.34.843", ["0017_P_00.23.28.872-00.23.34.843.avi"], None),
+    "points inside": (
+        "0017_P_00.23.28.872-00.23.34.843",
+        ["0017_P_00.23.28.872-00.23.34.843.avi"],
+        None,
+    ),
     "upper case ending": ("v", ["v.MP4"], "v.MP4"),
     "fixed order of endings": ("v", ["v.avi", "v.mp4", "v.webm"], "v.mp4"),
     "fixed order of folders": ("v", ["b/v.mp4", "a/v.mp4"], "a/v.mp4"),
@@ -83,7 +87,9 @@ def test_unreadable_files_are_named_with_a_reason(tmp_path: Path) -> None:
     names = ["text", "good", "empty", "late", "cut", "folder", "gone"]
     paths = {name: tmp_path / f"{name}.mp4" for name in names} | {"late": late}
     steps: list[tuple[int, int]] = []
-    reasons = check_videos(paths, workers=2, on_progress=lambda what, done, total: steps.append((done, total)))
+    reasons = check_videos(
+        paths, workers=2, on_progress=lambda what, done, total: steps.append((done, total))
+    )
     assert list(reasons) == ["text", "empty", "cut", "folder", "gone"]
     assert all(reason and "\n" not in reason for reason in reasons.values())
     assert "empty" in reasons["empty"]

@@ -13,15 +13,21 @@ DIM = 8
 
 
 def make_split(name: str, videos: int, captions: int = 1) -> Split:
-    """`videos` videos with `captions` captions each; the text of caption k of video v is `<name> v k`."""
+    """`videos` videos with `captions` captions each; the text of caption k of video v is `<name> v
+    k`.
+    """
     ids = tuple(f"{name}-{number}" for number in range(videos))
-    texts = [Caption(f"{video}#{k}", video, f"{video} {k}") for video in ids for k in range(captions)]
+    texts = [
+        Caption(f"{video}#{k}", video, f"{video} {k}") for video in ids for k in range(captions)
+    ]
     return Split(name, ids, tuple(texts))
 
 
 def vector(name: str, spread: float) -> np.ndarray:
     """A unit vector that belongs to a video id, and noise that belongs to the whole name."""
-    own, whole = (np.random.default_rng(list(part.encode())) for part in (name.split(" ")[0], name + "?"))
+    own, whole = (
+        np.random.default_rng(list(part.encode())) for part in (name.split(" ")[0], name + "?")
+    )
     mixed = own.standard_normal(DIM) + spread * whole.standard_normal(DIM)
     return (mixed / np.linalg.norm(mixed)).astype(np.float32)
 

@@ -7,8 +7,19 @@ import numpy as np
 from finereel.data.base import Caption, Dataset, Split
 from finereel.evaluation.gallery import Coverage, ScoredSplit
 from finereel.evaluation.provenance import Environment
-from finereel.evaluation.record import DatasetFacts, ModelFacts, RunRecord, gallery_scores, query_ranks
-from finereel.evaluation.retrieval import FUSED, EvaluationSettings, corrected_scores, evaluate_scores
+from finereel.evaluation.record import (
+    DatasetFacts,
+    ModelFacts,
+    RunRecord,
+    gallery_scores,
+    query_ranks,
+)
+from finereel.evaluation.retrieval import (
+    FUSED,
+    EvaluationSettings,
+    corrected_scores,
+    evaluate_scores,
+)
 from finereel.normalization import DIRECTIONS
 from finereel.statistics.intervals import DEFAULT_CONFIDENCE
 
@@ -16,11 +27,19 @@ from finereel.statistics.intervals import DEFAULT_CONFIDENCE
 def make_split(videos: int, captions: int = 1) -> Split:
     ids = tuple(f"v{number}" for number in range(videos))
     return Split(
-        "test", ids, tuple(Caption(f"{video} #{k}", video, f"{video} {k}") for video in ids for k in range(captions))
+        "test",
+        ids,
+        tuple(
+            Caption(f"{video} #{k}", video, f"{video} {k}")
+            for video in ids
+            for k in range(captions)
+        ),
     )
 
 
-def make_record(scores: np.ndarray, name: str = "run", split: Split | None = None, protocol: str = "none") -> RunRecord:
+def make_record(
+    scores: np.ndarray, name: str = "run", split: Split | None = None, protocol: str = "none"
+) -> RunRecord:
     """The record of a (T, V) matrix; captions per video follow from its shape."""
     texts, videos = scores.shape
     split = split or make_split(videos, texts // videos)

@@ -7,7 +7,14 @@ import pytest
 from records import make_record, make_split, random_scores, renamed
 
 from finereel.errors import ConfigError, DataError
-from finereel.evaluation.compare import BETTER, SAME, WORSE, CompareSettings, compare, distinct_names
+from finereel.evaluation.compare import (
+    BETTER,
+    SAME,
+    WORSE,
+    CompareSettings,
+    compare,
+    distinct_names,
+)
 from finereel.statistics.intervals import DEFAULT_CONFIDENCE
 from finereel.statistics.significance import Flips, holm
 
@@ -29,7 +36,9 @@ def test_better_and_worse() -> None:
 
 def test_a_run_is_not_distinguishable_from_itself() -> None:
     found = compare([WEAK, renamed(WEAK, "again")], QUICK)
-    assert {(row.difference, row.p_value, row.verdict) for row in found.differences} == {(0.0, 1.0, SAME)}
+    assert {(row.difference, row.p_value, row.verdict) for row in found.differences} == {
+        (0.0, 1.0, SAME)
+    }
     assert any("same model" in remark for remark in found.remarks)
 
 
@@ -41,14 +50,18 @@ def test_equal_skill_is_mostly_not_distinguishable() -> None:
 
 
 def test_p_values_are_corrected_over_all_comparisons() -> None:
-    others = [make_record(random_scores(80, 80, seed, 1.0 + seed / 4), f"run {seed}") for seed in range(3)]
+    others = [
+        make_record(random_scores(80, 80, seed, 1.0 + seed / 4), f"run {seed}") for seed in range(3)
+    ]
     rows = compare([WEAK, *others], QUICK).differences
     assert [row.p_holm for row in rows] == holm([row.p_value for row in rows])
     assert len(rows) == 6
 
 
 def test_captions_of_one_video_count_once() -> None:
-    """The same answers, once by 60 videos and once by 6 videos with ten captions each: less is known."""
+    """The same answers, once by 60 videos and once by 6 videos with ten captions each: less is
+    known.
+    """
     few, many = make_split(6, 10), make_split(60, 1)
     rows = {}
     for split in (few, many):
@@ -70,8 +83,12 @@ def test_the_order_of_queries_changes_nothing() -> None:
     plain, shuffled = make_split(40), make_split(40)
     shuffled = replace(shuffled, captions=tuple(plain.captions[number] for number in order))
     first, second = random_scores(40, 40, 0), random_scores(40, 40, 1)
-    one = compare([make_record(first, "a", plain), make_record(second, "b", plain)], QUICK).differences[0]
-    two = compare([make_record(first[order], "a", shuffled), make_record(second[order], "b", shuffled)], QUICK)
+    one = compare(
+        [make_record(first, "a", plain), make_record(second, "b", plain)], QUICK
+    ).differences[0]
+    two = compare(
+        [make_record(first[order], "a", shuffled), make_record(second[order], "b", shuffled)], QUICK
+    )
     assert two.differences[0].difference == pytest.approx(one.difference)
     assert two.differences[0].p_value == pytest.approx(one.p_value, abs=0.06)
 
@@ -83,14 +100,20 @@ def test_other_splits_are_refused() -> None:
 
 
 def test_other_coverage_is_refused() -> None:
-    part = replace(WEAK, name="part", dataset=replace(WEAK.dataset, scored_hash="0" * 12, coverage="79/80"))
+    part = replace(
+        WEAK, name="part", dataset=replace(WEAK.dataset, scored_hash="0" * 12, coverage="79/80")
+    )
     with pytest.raises(DataError, match="80/80 videos and part 79/80"):
         compare([WEAK, part], QUICK)
 
 
 def test_other_queries_are_refused() -> None:
     asked = WEAK.queries["text_to_video"]
-    turned = replace(WEAK, name="x", queries={**WEAK.queries, "text_to_video": replace(asked, ids=asked.ids[::-1])})
+    turned = replace(
+        WEAK,
+        name="x",
+        queries={**WEAK.queries, "text_to_video": replace(asked, ids=asked.ids[::-1])},
+    )
     with pytest.raises(DataError, match="other queries"):
         compare([WEAK, turned], QUICK)
 
@@ -99,13 +122,16 @@ def test_other_protocols_are_said() -> None:
     seen = make_record(random_scores(80, 80, 3, 0.5), "seen", protocol="transductive")
     found = compare([WEAK, seen], QUICK)
     assert any("seen is transductive, weak is none" in remark for remark in found.remarks)
-    banks = [make_record(random_scores(80, 80, s, 0.5), str(s), protocol=f"bank:{s}") for s in range(2)]
+    banks = [
+        make_record(random_scores(80, 80, s, 0.5), str(s), protocol=f"bank:{s}") for s in range(2)
+    ]
     assert compare(banks, QUICK).remarks == ()
 
 
 def test_partial_coverage_is_said() -> None:
     part = [
-        replace(run, dataset=replace(run.dataset, coverage="80/99", missing={"x": "gone"})) for run in (WEAK, STRONG)
+        replace(run, dataset=replace(run.dataset, coverage="80/99", missing={"x": "gone"}))
+        for run in (WEAK, STRONG)
     ]
     assert any("coverage 80/99" in remark for remark in compare(part, QUICK).remarks)
 

@@ -1,4 +1,6 @@
-"""How often the 95 % intervals hold the truth, by simulation: small samples, extreme shares, captions of one video."""
+"""How often the 95 % intervals hold the truth, by simulation: small samples, extreme shares,
+captions of one video.
+"""
 
 from collections.abc import Callable
 from itertools import product
@@ -17,13 +19,17 @@ from finereel.statistics.intervals import (
 )
 
 
-def coverage(truth: float, samples: int, interval: Callable[[np.random.Generator], Interval], seed: int = 0) -> float:
+def coverage(
+    truth: float, samples: int, interval: Callable[[np.random.Generator], Interval], seed: int = 0
+) -> float:
     rng = np.random.default_rng(seed)
     found = [interval(rng) for _ in range(samples)]
     return float(np.mean([one.low - 1e-9 <= truth <= one.high + 1e-9 for one in found]))
 
 
-def hits(rng: np.random.Generator, clusters: int, size: int, share: float, alike: float) -> np.ndarray:
+def hits(
+    rng: np.random.Generator, clusters: int, size: int, share: float, alike: float
+) -> np.ndarray:
     """100 or 0 of every caption; alike: correlation within a cluster (beta-binomial)."""
     shares = np.full(clusters, share)
     if alike:
@@ -34,7 +40,9 @@ def hits(rng: np.random.Generator, clusters: int, size: int, share: float, alike
 def recall_coverage(clusters: int, size: int, share: float, alike: float, samples: int) -> float:
     labels = np.repeat(np.arange(clusters), size)
     return coverage(
-        100 * share, samples, lambda rng: mean_interval(hits(rng, clusters, size, share, alike), labels, PERCENT)
+        100 * share,
+        samples,
+        lambda rng: mean_interval(hits(rng, clusters, size, share, alike), labels, PERCENT),
     )
 
 
@@ -49,9 +57,14 @@ def test_captions_of_one_video() -> None:
 
 @pytest.mark.slow
 def test_recall_over_the_grid() -> None:
-    """92 to 98 % where queries are independent but for the steps of small counts; with clusters, never below 90 %."""
+    """92 to 98 % where queries are independent but for the steps of small counts; with clusters,
+    never below 90 %.
+    """
     shares = (0.03, 0.1, 0.3, 0.5, 0.9, 0.97)
-    single = {(n, p): recall_coverage(n, 1, p, 0.0, 1000) for n, p in product((8, 30, 50, 100, 300, 1000), shares)}
+    single = {
+        (n, p): recall_coverage(n, 1, p, 0.0, 1000)
+        for n, p in product((8, 30, 50, 100, 300, 1000), shares)
+    }
     assert min(single.values()) >= 0.905, single
     assert max(single.values()) <= 0.995, single
     assert 0.94 <= np.mean(list(single.values())) <= 0.96
@@ -74,13 +87,20 @@ TRUTH = heavy(np.random.default_rng(9), 2_000_000)
 
 @pytest.mark.parametrize(("count", "least"), [(100, 0.86), (300, 0.9)])
 def test_ranks(count: int, least: float) -> None:
-    assert coverage(TRUTH.mean(), 400, lambda rng: mean_interval(heavy(rng, count), scale=RANK)) >= least
+    assert (
+        coverage(TRUTH.mean(), 400, lambda rng: mean_interval(heavy(rng, count), scale=RANK))
+        >= least
+    )
     assert coverage(np.median(TRUTH), 400, lambda rng: median_interval(heavy(rng, count))) >= 0.92
-    mrr = coverage((1 / TRUTH).mean(), 400, lambda rng: mean_interval(1 / heavy(rng, count), scale=SHARE))
+    mrr = coverage(
+        (1 / TRUTH).mean(), 400, lambda rng: mean_interval(1 / heavy(rng, count), scale=SHARE)
+    )
     assert 0.92 <= mrr <= 0.98
 
 
-@pytest.mark.parametrize(("count", "up", "down"), [(30, 0.3, 0.1), (100, 0.1, 0.05), (1000, 0.02, 0.02)])
+@pytest.mark.parametrize(
+    ("count", "up", "down"), [(30, 0.3, 0.1), (100, 0.1, 0.05), (1000, 0.02, 0.02)]
+)
 def test_paired_differences(count: int, up: float, down: float) -> None:
     def drawn(rng: np.random.Generator) -> Interval:
         chance = rng.random(count)

@@ -15,9 +15,15 @@ from finereel.evaluation.retrieval import EvaluationSettings, evaluate_scores
 from finereel.statistics.intervals import DEFAULT_CONFIDENCE
 from finereel.statistics.metrics import ranks, retrieval_metrics
 
-SPLITS = {"train": make_split("train", 60, 2), "val": make_split("val", 40), "test": make_split("test", 30, 2)}
+SPLITS = {
+    "train": make_split("train", 60, 2),
+    "val": make_split("val", 40),
+    "test": make_split("test", 30, 2),
+}
 DATASET = Dataset("toy", SPLITS, CaptionProtocol(texts="multiple"))
-QUICK = BenchmarkSettings(confidence=DEFAULT_CONFIDENCE, banks=BankSettings(texts=50, videos=30, held_out=20))
+QUICK = BenchmarkSettings(
+    confidence=DEFAULT_CONFIDENCE, banks=BankSettings(texts=50, videos=30, held_out=20)
+)
 
 
 def settings(**changes: object) -> BenchmarkSettings:
@@ -33,10 +39,18 @@ def test_the_record_holds_the_results_of_the_scores() -> None:
     assert record.results == expected
     assert record.row("text_to_video")["queries"] == 60
     assert record.row("video_to_text")["queries"] == 30
-    assert (record.dataset.name, record.dataset.split, record.dataset.coverage) == ("toy", "test", "30/30")
+    assert (record.dataset.name, record.dataset.split, record.dataset.coverage) == (
+        "toy",
+        "test",
+        "30/30",
+    )
     assert record.dataset.split_hash == record.dataset.scored_hash == SPLITS["test"].hash
     assert record.model.weights == {"video_sentence": 0.75, "frame_sentence": 0.25}
-    assert (record.name, record.source, record.dataset.texts) == ("toy model", {"source": "toy"}, "multiple")
+    assert (record.name, record.source, record.dataset.texts) == (
+        "toy model",
+        {"source": "toy"},
+        "multiple",
+    )
 
 
 def test_ranks_are_kept_by_query() -> None:
@@ -44,7 +58,10 @@ def test_ranks_are_kept_by_query() -> None:
     asked = record.queries["text_to_video"]
     assert asked.ids == tuple(caption.id for caption in SPLITS["test"].captions)
     assert asked.videos == tuple(caption.video_id for caption in SPLITS["test"].captions)
-    assert 100 * float((asked.ranks["fused"].expected <= 1).mean()) == record.row("text_to_video")["R@1"]
+    assert (
+        100 * float((asked.ranks["fused"].expected <= 1).mean())
+        == record.row("text_to_video")["R@1"]
+    )
     assert record.queries["video_to_text"].ids == SPLITS["test"].videos
 
 
@@ -58,11 +75,15 @@ def test_kept_scores_are_those_that_were_ranked(name: str, captions: int) -> Non
         metrics = retrieval_metrics(kept.matrix, kept.right)
         assert metrics.as_dict().items() <= dict(record.row(direction)).items()
         found = ranks(kept.matrix, kept.right)
-        np.testing.assert_array_equal(found.expected, record.queries[direction].ranks["fused"].expected)
+        np.testing.assert_array_equal(
+            found.expected, record.queries[direction].ranks["fused"].expected
+        )
         assert kept.queries == record.queries[direction].ids
     by_video = captions > 1
     gallery = record.scores["video_to_text"].gallery
-    assert gallery == (SPLITS["test"].videos if by_video else tuple(f"test-{n}#0" for n in range(30)))
+    assert gallery == (
+        SPLITS["test"].videos if by_video else tuple(f"test-{n}#0" for n in range(30))
+    )
 
 
 def test_coverage_is_in_the_record() -> None:
@@ -76,7 +97,9 @@ def test_coverage_is_in_the_record() -> None:
 def test_the_protocol_stands_in_every_row(name: str) -> None:
     record = evaluate(ToyModel(spread=3.0), DATASET, ToySource(), settings(normalization=name))
     for direction, rows in record.results.items():
-        assert {row["protocol"] for row in rows.values()} == {record.normalization["protocols"][direction]}
+        assert {row["protocol"] for row in rows.values()} == {
+            record.normalization["protocols"][direction]
+        }
     seen = set(record.normalization["protocols"].values()) - {"none"}
     honest = "bank:" if name in ("bank", "inverted") else "transductive"
     assert all(protocol.startswith(honest) for protocol in seen)
@@ -84,7 +107,10 @@ def test_the_protocol_stands_in_every_row(name: str) -> None:
 
 def test_wrong_names_fail_before_any_encoding() -> None:
     model = ToyModel()
-    for changes, message in (({"normalization": "sk"}, "unknown normalization"), ({"split": "tset"}, "unknown split")):
+    for changes, message in (
+        ({"normalization": "sk"}, "unknown normalization"),
+        ({"split": "tset"}, "unknown split"),
+    ):
         with pytest.raises(ConfigError, match=message):
             evaluate(model, DATASET, ToySource(), settings(**changes))
     assert model.texts == []
@@ -92,13 +118,17 @@ def test_wrong_names_fail_before_any_encoding() -> None:
 
 def test_a_lone_test_split_can_be_normalised_without_a_bank(tmp_path: Path) -> None:
     dataset = Dataset("toy", {"test": SPLITS["test"]}, selection=None)
-    record = evaluate(ToyModel(), dataset, ToySource(), settings(normalization="dsl", cache=tmp_path))
+    record = evaluate(
+        ToyModel(), dataset, ToySource(), settings(normalization="dsl", cache=tmp_path)
+    )
     assert record.row("text_to_video")["protocol"] == "transductive"
     with pytest.raises(ConfigError, match="no training split"):
         evaluate(ToyModel(), dataset, ToySource(), settings(normalization="bank"))
 
 
 def test_seeds_and_settings_are_told() -> None:
-    record = evaluate(ToyModel(), DATASET, ToySource(), settings(name="run 3", training_seed=3, keep_scores=False))
+    record = evaluate(
+        ToyModel(), DATASET, ToySource(), settings(name="run 3", training_seed=3, keep_scores=False)
+    )
     assert record.seeds == {"training": 3, "bank": 0}
     assert (record.name, record.scores, record.reload_verified) == ("run 3", None, False)

@@ -61,7 +61,9 @@ def test_a_complete_split_stays_itself() -> None:
 
 def test_nothing_to_read_names_a_reason() -> None:
     with pytest.raises(DataError, match=r"0 of 2 videos can be read \(test-0: gone\)"):
-        score_split(ToyModel(), make_split("test", 2), ToySource({"test-0": "gone", "test-1": "gone"}))
+        score_split(
+            ToyModel(), make_split("test", 2), ToySource({"test-0": "gone", "test-1": "gone"})
+        )
 
 
 def test_clips_without_a_caption_stay_in_the_gallery() -> None:
@@ -72,7 +74,11 @@ def test_clips_without_a_caption_stay_in_the_gallery() -> None:
 def test_progress_ends_with_all_of_each() -> None:
     seen: list[tuple[str, int, int]] = []
     score_split(ToyModel(), SPLIT, ToySource(), lambda *step: seen.append(step))
-    assert {step[0]: step[1:] for step in seen} == {"captions": (120, 120), "clips": (40, 40), "scores": (120, 120)}
+    assert {step[0]: step[1:] for step in seen} == {
+        "captions": (120, 120),
+        "clips": (40, 40),
+        "scores": (120, 120),
+    }
 
 
 def test_cached_features_give_the_same_bytes_and_cost_no_encoding(tmp_path: Path) -> None:
@@ -81,7 +87,9 @@ def test_cached_features_give_the_same_bytes_and_cost_no_encoding(tmp_path: Path
     model.texts, source.reads = [], []
     again = score_split(model, SPLIT, source, cache=tmp_path)
     assert (model.texts, source.reads) == ([], [])
-    assert all(first.scores[name].tobytes() == again.scores[name].tobytes() for name in first.scores)
+    assert all(
+        first.scores[name].tobytes() == again.scores[name].tobytes() for name in first.scores
+    )
 
 
 def test_another_model_split_or_coverage_is_another_entry(tmp_path: Path) -> None:
@@ -116,7 +124,9 @@ class PixelSource(ToySource):
         rng = np.random.default_rng([sum(video.encode()) for video in videos])
         mask = np.ones((len(videos), FRAMES), dtype=bool)
         mask[::2, -1] = False
-        return ClipArrays(rng.integers(0, 256, (len(videos), FRAMES, IMAGE, IMAGE, 3), dtype=np.uint8), mask)
+        return ClipArrays(
+            rng.integers(0, 256, (len(videos), FRAMES, IMAGE, IMAGE, 3), dtype=np.uint8), mask
+        )
 
 
 def test_a_real_model_goes_through_the_cache_unchanged(tmp_path: Path) -> None:
@@ -125,7 +135,9 @@ def test_a_real_model_goes_through_the_cache_unchanged(tmp_path: Path) -> None:
     kept = encode_split(tiny_model(), split, ToySource(), cache=tmp_path)
     for side in ("text", "video"):
         for field in fields(getattr(fresh, side)):
-            assert torch.equal(*(getattr(getattr(encoded, side), field.name) for encoded in (fresh, kept)))
+            assert torch.equal(
+                *(getattr(getattr(encoded, side), field.name) for encoded in (fresh, kept))
+            )
 
 
 def test_a_cache_entry_is_none_of_another_place(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Normalisation in an evaluation: banks without test data, settings from validation alone, honest protocols."""
+"""Normalisation in an evaluation: banks without test data, settings from validation alone, honest
+protocols.
+"""
 
 from collections.abc import Sequence
 
@@ -32,7 +34,9 @@ FITTED = [name for name in NORMALIZATIONS if name != "none"]
 def scored(parts: dict[str, np.ndarray], captions: int = 1) -> ScoredSplit:
     split = make_split("val", len(next(iter(parts.values()))[0]), captions)
     weights = {name: 1.0 / len(parts) for name in parts}
-    return ScoredSplit(split, parts, weights, Coverage(split.hash, len(split.videos), len(split.captions), {}, 0))
+    return ScoredSplit(
+        split, parts, weights, Coverage(split.hash, len(split.videos), len(split.captions), {}, 0)
+    )
 
 
 def hubby(queries: int, videos: int, seed: int, right: bool) -> np.ndarray:
@@ -44,7 +48,9 @@ def hubby(queries: int, videos: int, seed: int, right: bool) -> np.ndarray:
     return matrix.astype(np.float32)
 
 
-def fit(name: str, model: ToyModel, dataset: Dataset = DATASET, source: ToySource | None = None) -> FittedNormalization:
+def fit(
+    name: str, model: ToyModel, dataset: Dataset = DATASET, source: ToySource | None = None
+) -> FittedNormalization:
     source = source or ToySource()
     encoded = encode_split(model, dataset.split("test"), source)
     return Fitter(model, source, fitting_data(dataset, "test", SMALL)).fit(name, encoded)
@@ -53,7 +59,9 @@ def fit(name: str, model: ToyModel, dataset: Dataset = DATASET, source: ToySourc
 def test_banks_hold_training_data_alone_and_repeat() -> None:
     data = fitting_data(DATASET, "test", SMALL)
     assert (len(data.texts.captions), len(data.videos.videos), data.validation) == (50, 30, VAL)
-    assert {caption.video_id for caption in data.texts.captions} | set(data.videos.videos) <= set(TRAIN.videos)
+    assert {caption.video_id for caption in data.texts.captions} | set(data.videos.videos) <= set(
+        TRAIN.videos
+    )
     again = fitting_data(DATASET, "test", SMALL)
     assert (data.texts.hash, data.videos.hash) == (again.texts.hash, again.videos.hash)
     other = fitting_data(DATASET, "test", BankSettings(texts=50, videos=30, held_out=20, seed=1))
@@ -66,7 +74,9 @@ def test_without_a_validation_split_training_videos_are_held_out_of_the_bank() -
     held_out = set(data.validation.videos)
     assert len(held_out) == 20
     assert held_out <= set(TRAIN.videos)
-    assert not held_out & ({caption.video_id for caption in data.texts.captions} | set(data.videos.videos))
+    assert not held_out & (
+        {caption.video_id for caption in data.texts.captions} | set(data.videos.videos)
+    )
 
 
 def test_evaluating_the_validation_split_does_not_fit_on_it() -> None:
@@ -81,10 +91,17 @@ def test_a_training_video_that_is_evaluated_is_refused() -> None:
 
 
 def test_captions_with_the_words_of_an_evaluated_one_stay_out_of_the_bank() -> None:
-    copies = (Caption("x", "train-0", TEST.captions[0].text), Caption("y", "train-0", VAL.captions[0].text))
+    copies = (
+        Caption("x", "train-0", TEST.captions[0].text),
+        Caption("y", "train-0", VAL.captions[0].text),
+    )
     train = Split("train", TRAIN.videos, (*TRAIN.captions, *copies))
-    data = fitting_data(Dataset("toy", {"train": train, "val": VAL, "test": TEST}), "test", BankSettings())
-    assert {caption.text for caption in data.texts.captions} == {caption.text for caption in TRAIN.captions}
+    data = fitting_data(
+        Dataset("toy", {"train": train, "val": VAL, "test": TEST}), "test", BankSettings()
+    )
+    assert {caption.text for caption in data.texts.captions} == {
+        caption.text for caption in TRAIN.captions
+    }
     assert data.dropped == 2
 
 
@@ -135,7 +152,12 @@ def test_of_equal_settings_the_weaker_wins() -> None:
             {"video_sentence": matrix},
             None,
             EvaluationSettings(
-                {"text_to_video": method.build("text_to_video", ["video_sentence"], settings).fit(bank)}, None
+                {
+                    "text_to_video": method.build(
+                        "text_to_video", ["video_sentence"], settings
+                    ).fit(bank)
+                },
+                None,
             ),
         )
         .text_to_video["fused"]
@@ -206,7 +228,9 @@ def test_without_anything_to_fit_on_the_published_settings_apply(name: str) -> N
     fitted = Fitter(model, ToySource(), None).fit(name, encoded)
     assert fitted.protocol("text_to_video") == fitted.protocol("video_to_text") == "transductive"
     scores = score_encoded(model, encoded)
-    result = evaluate_scores(scores.scores, scores.relation, EvaluationSettings(fitted.normalizers, None))
+    result = evaluate_scores(
+        scores.scores, scores.relation, EvaluationSettings(fitted.normalizers, None)
+    )
     assert result.text_to_video["fused"].protocol == "transductive"
 
 

@@ -36,5 +36,9 @@ def test_a_folder_that_is_no_checkout_has_no_commit(tmp_path: Path) -> None:
 
 def test_versions() -> None:
     found = environment(torch.device("cpu"))
-    assert (found.finereel, found.torch, found.numpy) == (finereel.__version__, torch.__version__, np.__version__)
+    assert (found.finereel, found.torch, found.numpy) == (
+        finereel.__version__,
+        torch.__version__,
+        np.__version__,
+    )
     assert found.device == "cpu"

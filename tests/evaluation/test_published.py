@@ -23,8 +23,12 @@ def numbers(metrics: PublishedMetrics) -> list[float]:
 @pytest.mark.parametrize("case", ["plain", "ties"])
 def test_published_numbers(case: str) -> None:
     matrix = GOLDEN[f"{case}/x"]
-    np.testing.assert_allclose(numbers(published_metrics(matrix)), GOLDEN[f"{case}/t2v"], rtol=1e-14)
-    np.testing.assert_allclose(numbers(published_metrics(matrix.T)), GOLDEN[f"{case}/v2t"], rtol=1e-14)
+    np.testing.assert_allclose(
+        numbers(published_metrics(matrix)), GOLDEN[f"{case}/t2v"], rtol=1e-14
+    )
+    np.testing.assert_allclose(
+        numbers(published_metrics(matrix.T)), GOLDEN[f"{case}/v2t"], rtol=1e-14
+    )
     assert published_ranks(matrix).tolist() == GOLDEN[f"{case}/ranks0"].tolist()
 
 

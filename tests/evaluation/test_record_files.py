@@ -42,12 +42,17 @@ def assert_same(first: RunRecord, second: RunRecord) -> None:
         assert (asked.ids, asked.videos) == (other.ids, other.videos)
         for name, found in asked.ranks.items():
             for bound in ("expected", "optimistic", "pessimistic"):
-                np.testing.assert_array_equal(getattr(found, bound), getattr(other.ranks[name], bound))
+                np.testing.assert_array_equal(
+                    getattr(found, bound), getattr(other.ranks[name], bound)
+                )
     assert (first.scores is None) == (second.scores is None)
     for direction, kept in (first.scores or {}).items():
         assert second.scores is not None
         assert kept.matrix.tobytes() == second.scores[direction].matrix.tobytes()
-        assert (kept.queries, kept.gallery) == (second.scores[direction].queries, second.scores[direction].gallery)
+        assert (kept.queries, kept.gallery) == (
+            second.scores[direction].queries,
+            second.scores[direction].gallery,
+        )
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -73,12 +78,16 @@ def edit(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
     return apply
 
 
-def swap(name: str, content: Callable[[bytes], bytes], rehash: bool = False) -> Callable[[Path], None]:
+def swap(
+    name: str, content: Callable[[bytes], bytes], rehash: bool = False
+) -> Callable[[Path], None]:
     def apply(folder: Path) -> None:
         data = content((folder / name).read_bytes())
         (folder / name).write_bytes(data)
         if rehash:
-            edit(lambda described: described["sha256"].update({name: sha256(data).hexdigest()}))(folder)
+            edit(lambda described: described["sha256"].update({name: sha256(data).hexdigest()}))(
+                folder
+            )
 
     return apply
 
@@ -103,7 +112,10 @@ def better(described: dict[str, Any]) -> None:
 
 def without_a_rank(data: bytes) -> bytes:
     with np.load(io.BytesIO(data)) as arrays:
-        kept = {name: array[..., :-1] if name.endswith("fused") else array for name, array in arrays.items()}
+        kept = {
+            name: array[..., :-1] if name.endswith("fused") else array
+            for name, array in arrays.items()
+        }
     stream = io.BytesIO()
     np.savez(stream, **kept)
     return stream.getvalue()
@@ -116,31 +128,60 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "not text": (lambda folder: (folder / RECORD).write_bytes(b"\xff{}"), "no UTF-8"),
     "a list": (lambda folder: (folder / RECORD).write_text("[]"), "must hold an object"),
     "deep": (lambda folder: (folder / RECORD).write_text("[" * 200_000), "does not read|no JSON"),
-    "another format": (edit(lambda described: described.update(format="other")), "expected finereel-run"),
+    "another format": (
+        edit(lambda described: described.update(format="other")),
+        "expected finereel-run",
+    ),
     "a later version": (edit(lambda described: described.update(version=2)), "of version 2"),
     "better R@1": (edit(better), "R@1 .* stated"),
-    "no protocol": (edit(lambda d: d["results"]["text_to_video"]["fused"].pop("protocol")), "lacks something"),
+    "no protocol": (
+        edit(lambda d: d["results"]["text_to_video"]["fused"].pop("protocol")),
+        "lacks something",
+    ),
     "an interval upside down": (
         edit(lambda d: d["results"]["text_to_video"]["fused"]["intervals"].update({"R@1": [9, 1]})),
         "low <= high",
     ),
     "an interval of three": (
-        edit(lambda d: d["results"]["text_to_video"]["fused"]["intervals"].update({"R@1": [1, 2, 3]})),
+        edit(
+            lambda d: d["results"]["text_to_video"]["fused"]["intervals"].update({"R@1": [1, 2, 3]})
+        ),
         "lacks something",
     ),
     "no dataset": (edit(lambda described: described.pop("dataset")), "lacks something"),
-    "a dataset that is text": (edit(lambda described: described.update(dataset="toy")), "lacks something"),
-    "an unknown fact": (edit(lambda described: described["model"].update(size=3)), "no setting size"),
+    "a dataset that is text": (
+        edit(lambda described: described.update(dataset="toy")),
+        "lacks something",
+    ),
+    "an unknown fact": (
+        edit(lambda described: described["model"].update(size=3)),
+        "no setting size",
+    ),
     "no hashes": (edit(lambda described: described.pop("sha256")), "lacks something"),
-    "a wrong hash": (edit(lambda described: described["sha256"].update({RANKS: "0" * 64})), "is not the file"),
-    "fewer granularities": (edit(lambda d: d["results"]["text_to_video"].pop("fused")), "other granularities"),
+    "a wrong hash": (
+        edit(lambda described: described["sha256"].update({RANKS: "0" * 64})),
+        "is not the file",
+    ),
+    "fewer granularities": (
+        edit(lambda d: d["results"]["text_to_video"].pop("fused")),
+        "other granularities",
+    ),
     "other ranks": (swap(RANKS, lambda data: data + b"\0"), "is not the file"),
     "half the ranks": (swap(RANKS, lambda data: data[: len(data) // 2]), "is not the file"),
-    "half the ranks, hashed": (swap(RANKS, lambda data: data[: len(data) // 2], rehash=True), "does not read as npz"),
+    "half the ranks, hashed": (
+        swap(RANKS, lambda data: data[: len(data) // 2], rehash=True),
+        "does not read as npz",
+    ),
     "empty ranks, hashed": (swap(RANKS, lambda data: b"", rehash=True), "does not read as npz"),
-    "a bare pickle, hashed": (swap(RANKS, lambda data: pickle.dumps(Canary()), rehash=True), "does not read as npz"),
+    "a bare pickle, hashed": (
+        swap(RANKS, lambda data: pickle.dumps(Canary()), rehash=True),
+        "does not read as npz",
+    ),
     "a pickle in the npz, hashed": (swap(RANKS, pickled, rehash=True), "without pickles"),
-    "a rank too few, hashed": (swap(RANKS, without_a_rank, rehash=True), "three ranks of 22 queries"),
+    "a rank too few, hashed": (
+        swap(RANKS, without_a_rank, rehash=True),
+        "three ranks of 22 queries",
+    ),
     "scores of another run": (swap(SCORES, lambda data: data[:-1]), "is not the file"),
 }
 
@@ -175,4 +216,9 @@ def test_nan_ranks_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize("right", [[-1, 0], [0, 3]])
 def test_right_answers_are_gallery_items(right: list[int]) -> None:
     with pytest.raises(DataError, match="right answers"):
-        GalleryScores(("a", "b"), ("x", "y", "z"), np.array(right, dtype=np.int64), np.zeros((2, 3), np.float32))
+        GalleryScores(
+            ("a", "b"),
+            ("x", "y", "z"),
+            np.array(right, dtype=np.int64),
+            np.zeros((2, 3), np.float32),
+        )

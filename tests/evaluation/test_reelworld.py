@@ -17,7 +17,9 @@ QUICK = EvaluationSettings(confidence=None)
 
 
 class Knower:
-    """A model that recognises clips by their pixels and texts by heart; `blind` gives every pair the same score."""
+    """A model that recognises clips by their pixels and texts by heart; `blind` gives every pair
+    the same score.
+    """
 
     def __init__(self, world: World, blind: bool = False) -> None:
         pairs = [
@@ -33,7 +35,9 @@ class Knower:
 
     def encode_text(self, texts: Sequence[str]) -> TextFeatures:
         sentence = self._one_hot(texts)
-        return TextFeatures(sentence, sentence[:, None], torch.ones(len(sentence), 1, dtype=torch.bool))
+        return TextFeatures(
+            sentence, sentence[:, None], torch.ones(len(sentence), 1, dtype=torch.bool)
+        )
 
     def encode_video(self, clips: Sequence[Frames]) -> VideoFeatures:
         video = self._one_hot([self.said[clip.pixels.tobytes()] for clip in clips])
@@ -77,5 +81,8 @@ def test_a_world_from_files_says_the_same_as_one_from_memory(tmp_path: Path) -> 
     assert stored.captions == drawn.captions
     assert stored.twin_captions == drawn.twin_captions
     assert stored.pos == drawn.pos
-    gaps = [np.abs(a.pixels.astype(int) - b.pixels).mean() for a, b in zip(stored.clips, drawn.clips, strict=True)]
+    gaps = [
+        np.abs(a.pixels.astype(int) - b.pixels).mean()
+        for a, b in zip(stored.clips, drawn.clips, strict=True)
+    ]
     assert max(gaps) < 12

@@ -30,7 +30,9 @@ PARTS = {"video_sentence": RNG.standard_normal((8, 8)), "patch_word": RNG.standa
 
 def test_scores_are_read_by_rows_and_by_columns() -> None:
     weights = {"video_sentence": 0.25, "patch_word": 0.75}
-    scores = Scores({name: torch.tensor(part, requires_grad=True) for name, part in PARTS.items()}, weights)
+    scores = Scores(
+        {name: torch.tensor(part, requires_grad=True) for name, part in PARTS.items()}, weights
+    )
     result = evaluate_scores(scores, settings=QUICK)
     fused = 0.25 * PARTS["video_sentence"] + 0.75 * PARTS["patch_word"]
     for name, matrix in {**PARTS, "fused": fused}.items():
@@ -43,7 +45,10 @@ def test_scores_are_read_by_rows_and_by_columns() -> None:
 def test_plain_matrices_fuse_with_equal_weights() -> None:
     result = evaluate_scores(PARTS, settings=QUICK)
     mean = (PARTS["video_sentence"] + PARTS["patch_word"]) / 2
-    assert result.text_to_video["fused"].ranks.optimistic.tolist() == rank_videos(mean).ranks.optimistic.tolist()
+    assert (
+        result.text_to_video["fused"].ranks.optimistic.tolist()
+        == rank_videos(mean).ranks.optimistic.tolist()
+    )
 
 
 def test_several_captions_per_video() -> None:
@@ -97,9 +102,14 @@ def test_intervals_hold_the_metrics_and_clusters_widen_them() -> None:
     row = evaluate_scores({"video_sentence": scores}, owners, QUICK).text_to_video["fused"]
     values = row.metrics.as_dict()
     assert list(row.intervals) == ["R@1", "R@5", "R@10", "MdR", "MnR"]
-    assert all(interval.low <= values[name] <= interval.high for name, interval in row.intervals.items())
+    assert all(
+        interval.low <= values[name] <= interval.high for name, interval in row.intervals.items()
+    )
     copies = retrieval_ranks_copied(scores)
-    plain, clustered = (metric_intervals(copies, clusters)["MnR"] for clusters in (None, np.repeat(np.arange(60), 4)))
+    plain, clustered = (
+        metric_intervals(copies, clusters)["MnR"]
+        for clusters in (None, np.repeat(np.arange(60), 4))
+    )
     assert clustered.high - clustered.low > 1.6 * (plain.high - plain.low)
 
 
@@ -123,7 +133,9 @@ def test_empty_and_misnamed_scores_are_refused() -> None:
 
 
 def test_pooling_takes_the_best_caption_and_refuses_odd_owners() -> None:
-    pooled = pool_captions(np.array([[1.0, 5.0, 0.0], [3.0, 2.0, 0.0], [0.0, 0.0, 7.0]]), np.array([2, 2, 0]))
+    pooled = pool_captions(
+        np.array([[1.0, 5.0, 0.0], [3.0, 2.0, 0.0], [0.0, 0.0, 7.0]]), np.array([2, 2, 0])
+    )
     assert pooled.videos.tolist() == [0, 2]
     assert pooled.scores.tolist() == [[0.0, 0.0, 7.0], [3.0, 5.0, 0.0]]
     with pytest.raises(DataError, match="one video number for each of 2 texts"):

@@ -37,12 +37,25 @@ def test_search_your_videos(tmp_path: Path) -> None:
 def test_train_on_features(tmp_path: Path) -> None:
     rng, names = np.random.default_rng(0), [f"v{number}" for number in range(60)]
     (tmp_path / "features").mkdir()
-    np.savez(tmp_path / "features" / "all.npz", ids=names, tokens=rng.normal(size=(60, 3, 4, 8)).astype(np.float32))
+    np.savez(
+        tmp_path / "features" / "all.npz",
+        ids=names,
+        tokens=rng.normal(size=(60, 3, 4, 8)).astype(np.float32),
+    )
     with (tmp_path / "captions.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["video", "caption"])
-        rows.writerows([name, f"thing {number % 7} does {number % 5}"] for number, name in enumerate(names))
-    said = run("train_on_features.py", tmp_path / "features", tmp_path / "captions.csv", tmp_path / "out", "--steps", 2)
+        rows.writerows(
+            [name, f"thing {number % 7} does {number % 5}"] for number, name in enumerate(names)
+        )
+    said = run(
+        "train_on_features.py",
+        tmp_path / "features",
+        tmp_path / "captions.csv",
+        tmp_path / "out",
+        "--steps",
+        2,
+    )
     assert "text-to-video R@1" in said
     assert (tmp_path / "out" / "model" / "config.json").exists()
 
@@ -59,10 +72,17 @@ def test_write_a_head() -> None:
 
 @pytest.mark.slow
 def test_the_installed_wheel_is_typed_and_runs_outside_the_checkout(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "build", "--wheel", "-o", tmp_path, ROOT], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "-o", tmp_path, ROOT],
+        check=True,
+        capture_output=True,
+    )
     (wheel,) = tmp_path.glob("*.whl")
     site, user = tmp_path / "site", tmp_path / "user.py"
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", site, wheel], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", site, wheel],
+        check=True,
+    )
     user.write_text(
         "import finereel\n"
         'hits: list[finereel.Hit] = finereel.Library.open("x").search("a dog")\n'
@@ -70,11 +90,29 @@ def test_the_installed_wheel_is_typed_and_runs_outside_the_checkout(tmp_path: Pa
         encoding="utf-8",
     )
     environment = {"PYTHONPATH": str(site), "MYPYPATH": str(site), "PATH": "/usr/bin:/bin"}
-    mypy = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--follow-imports=silent", str(user)]
-    done = subprocess.run(mypy, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+    mypy = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--no-incremental",
+        "--follow-imports=silent",
+        str(user),
+    ]
+    done = subprocess.run(
+        mypy, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+    )
     assert done.returncode == 0, done.stdout
-    code = "import finereel, sys; assert 'site' in finereel.__file__; print(finereel.load_model('reelworld-tiny').dim)"
+    code = (
+        "import finereel, sys; assert 'site' in finereel.__file__; "
+        "print(finereel.load_model('reelworld-tiny').dim)"
+    )
     ran = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=environment,
     )
     assert ran.returncode == 0, ran.stderr

@@ -1,11 +1,12 @@
-"""Derive sinkhorn.npz and metrics.npz from the fixtures of the published code, in the sibling folder shared/golden.
+"""Derive sinkhorn.npz and metrics.npz from the fixtures of the published code, in the sibling
+folder shared/golden.
 
     FINEREEL_FIXTURES=DIR python tests/golden/derive_numbers.py
 
 sinkhorn.npz: `<case>/x`, and `<case>/it<n>_row`, `_column` where the published result is finite;
-`epoch/<granularity>_bank`, `_test`, `_bias` and `epoch/fused`: the published text-to-video evaluation.
-metrics.npz: matrices with the published ranks and metrics [R@1, R@5, R@10, MdR, MnR], without and with ties, and the
-multi-caption protocol.
+`epoch/<granularity>_bank`, `_test`, `_bias` and `epoch/fused`: the published text-to-video
+evaluation. metrics.npz: matrices with the published ranks and metrics [R@1, R@5, R@10, MdR, MnR],
+without and with ties, and the multi-caption protocol.
 """
 
 import os

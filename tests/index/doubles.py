@@ -1,7 +1,7 @@
 """A toy model and a toy video source: deterministic, tiny, and fast enough for crash tests.
 
-A toy video is a text file of lines `seconds word`: each line is one clip whose pixels are made from the word, so a
-search for the word finds the clip.
+A toy video is a text file of lines `seconds word`: each line is one clip whose pixels are made from
+the word, so a search for the word finds the clip.
 """
 
 import hashlib
@@ -42,7 +42,9 @@ class ToyModel:
         generator = torch.Generator().manual_seed(seed)
         self._matrix = torch.randn(SIDE * SIDE * 3, dim, generator=generator)
         self.name = f"toy-{seed}"
-        self.fingerprint = hashlib.blake2b(f"{seed} {dim} {frames}".encode(), digest_size=8).hexdigest()
+        self.fingerprint = hashlib.blake2b(
+            f"{seed} {dim} {frames}".encode(), digest_size=8
+        ).hexdigest()
         self.dim = dim
         self.num_frames = frames
         self.picture_size = 256
@@ -60,7 +62,9 @@ class ToyModel:
         vectors = torch.zeros(len(texts), width, self.dim)
         mask = torch.zeros(len(texts), width, dtype=torch.bool)
         for row, group in enumerate(words):
-            vectors[row, : len(group)] = self._project(np.stack([word_pixels(word) for word in group]))
+            vectors[row, : len(group)] = self._project(
+                np.stack([word_pixels(word) for word in group])
+            )
             mask[row, : len(group)] = True
         sentence = (vectors * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         return TextFeatures(sentence, vectors, mask)
@@ -92,7 +96,8 @@ class ToyModel:
 
 
 class ToyStream:
-    """Clips of a toy file; a line `! reason` ends it early with a warning, and before any clip it is broken.
+    """Clips of a toy file; a line `! reason` ends it early with a warning, and before any clip it
+    is broken.
 
     A line `? note` says how it was read.
     """
@@ -140,7 +145,9 @@ class ToySource:
         self.decoded: list[str] = []
 
     def find(self, paths: Iterable[Path]) -> Found:
-        found = [video for path in paths for video in (path.rglob("*.toy") if path.is_dir() else [path])]
+        found = [
+            video for path in paths for video in (path.rglob("*.toy") if path.is_dir() else [path])
+        ]
         if not found or not all(path.exists() or path.is_symlink() for path in found):
             raise NotAVideoError("no video found")
         return Found(tuple(sorted(set(found))))

@@ -47,12 +47,16 @@ def changed(table: pa.Table, name: str) -> pa.Table:
     elif isinstance(first, str):
         first = "x" + first[1:]
     else:
-        first = type(first)(first + 1) if not hasattr(first, "replace") else first.replace(year=1999)
+        first = (
+            type(first)(first + 1) if not hasattr(first, "replace") else first.replace(year=1999)
+        )
     values = pa.concat_arrays([pa.array([first], column.type), column[1:]])
     return table.set_column(position, table.schema.field(position), values)
 
 
-@pytest.mark.parametrize("name", [name for name in SCHEMA.names if name not in (CHECKSUMS, FILE_CHECKSUMS)])
+@pytest.mark.parametrize(
+    "name", [name for name in SCHEMA.names if name not in (CHECKSUMS, FILE_CHECKSUMS)]
+)
 def test_another_value_in_any_column_is_noticed_in_its_row_alone(name: str) -> None:
     table = rows(FILE, "dog", "cat", "cow")
     assert not damaged_rows(table, SCHEMA.names).any()
@@ -65,12 +69,19 @@ def test_another_checksum_is_noticed(name: str) -> None:
     sums = table[name].to_pylist()
     sums[1][0] ^= 1
     position = table.schema.get_field_index(name)
-    spoilt = table.set_column(position, table.schema.field(position), pa.array(sums, table.schema.field(position).type))
+    spoilt = table.set_column(
+        position, table.schema.field(position), pa.array(sums, table.schema.field(position).type)
+    )
     assert damaged_rows(spoilt, SCHEMA.names).tolist() == [False, True]
 
 
-@given(st.lists(st.none() | st.lists(st.floats(width=32), max_size=3), min_size=1, max_size=6), st.integers(0, 5))
-def test_a_value_has_one_checksum_wherever_it_stands(values: list[list[float] | None], start: int) -> None:
+@given(
+    st.lists(st.none() | st.lists(st.floats(width=32), max_size=3), min_size=1, max_size=6),
+    st.integers(0, 5),
+)
+def test_a_value_has_one_checksum_wherever_it_stands(
+    values: list[list[float] | None], start: int
+) -> None:
     whole = pa.table({"bias": pa.array(values, pa.list_(pa.float32()))})
     alone = np.concatenate([checksums_of(whole.slice(row, 1)) for row in range(len(values))])
     assert np.array_equal(checksums_of(whole), alone)
@@ -79,14 +90,20 @@ def test_a_value_has_one_checksum_wherever_it_stands(values: list[list[float] | 
 
 def test_null_and_empty_differ() -> None:
     sums = checksums_of(
-        pa.table({"warning": pa.array([None, ""]), "bias": pa.array([None, []], pa.list_(pa.float32()))})
+        pa.table(
+            {"warning": pa.array([None, ""]), "bias": pa.array([None, []], pa.list_(pa.float32()))}
+        )
     )
     assert (sums[0] != sums[1]).all()
 
 
-def test_checksums_hold_after_a_copy_a_rename_a_missing_mark_and_compaction(store: ClipStore) -> None:
+def test_checksums_hold_after_a_copy_a_rename_a_missing_mark_and_compaction(
+    store: ClipStore,
+) -> None:
     original = rows(FILE, "dog", "cat")
-    store.commit([original, copy_rows(original, TWIN, ClipBias("bank:1", np.ones((2, 3), dtype=np.float32)))])
+    store.commit(
+        [original, copy_rows(original, TWIN, ClipBias("bank:1", np.ones((2, 3), dtype=np.float32)))]
+    )
     moved = FileRecord(FILE.file_id, FILE.video_id, "/caf\udce9.mp4", FileState(5, 6), missing=True)
     store.change([moved])
     store.tidy(force=True)
@@ -117,12 +134,16 @@ def old_library(library: Path, videos: Path) -> Library:
     table = stored(ClipStore.open(folder))
     kept = table.drop_columns([CHECKSUMS, FILE_CHECKSUMS, "warning"])
     described = {METADATA_KEY: ClipStore.open(folder).manifest.to_json()}
-    lancedb.connect(folder).create_table(TABLE, kept.replace_schema_metadata(described), mode="overwrite")
+    lancedb.connect(folder).create_table(
+        TABLE, kept.replace_schema_metadata(described), mode="overwrite"
+    )
     (folder / "head.json").unlink()
     return Library.open(library, ToyModel(), ToySource())
 
 
-def test_an_old_library_answers_without_checksums_and_gets_them_with_its_next_write(tmp_path: Path) -> None:
+def test_an_old_library_answers_without_checksums_and_gets_them_with_its_next_write(
+    tmp_path: Path,
+) -> None:
     videos = write_video(tmp_path / "videos" / "a.toy", "dog", "cat").parent
     library = old_library(tmp_path / "library", videos)
     folder = next((tmp_path / "library").glob("index-*"))

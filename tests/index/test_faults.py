@@ -1,4 +1,6 @@
-"""Places as people have them: full, read-only and strange disks, growth, and a rebuild that dies at its switch."""
+"""Places as people have them: full, read-only and strange disks, growth, and a rebuild that dies at
+its switch.
+"""
 
 import errno
 import os
@@ -41,7 +43,9 @@ def placed(base: Path, name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", ["first add", "remove", "normalise", "rebuild"])
-def test_a_failing_call_is_a_typed_error_and_the_state_is_that_of_before_or_after(base: Path, name: str) -> None:
+def test_a_failing_call_is_a_typed_error_and_the_state_is_that_of_before_or_after(
+    base: Path, name: str
+) -> None:
     place = placed(base, name)
     before = state(place)
     with failing_disk(place / "library") as counter:
@@ -64,7 +68,11 @@ def test_a_failing_call_is_a_typed_error_and_the_state_is_that_of_before_or_afte
 
 
 def _complaint(message: str, place: Path) -> str:
-    good = str(place) in message and "\n" not in message and ("same command again" in message or "read-only" in message)
+    good = (
+        str(place) in message
+        and "\n" not in message
+        and ("same command again" in message or "read-only" in message)
+    )
     return "" if good else message
 
 
@@ -98,7 +106,9 @@ def test_a_rebuild_that_dies_around_its_switch_answers_as_an_undisturbed_one(
     assert len(list((place / "library").glob("*index-*"))) == 1
 
 
-def test_the_next_writer_removes_what_a_killed_rebuild_left(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_writer_removes_what_a_killed_rebuild_left(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = placed(base, "rebuild")
     with monkeypatch.context() as patch:
         patch.setattr(rebuild, "_drop", _die)
@@ -127,14 +137,18 @@ def _unplug(library: Library, videos: Path) -> None:
 GROWTH: dict[str, Callable[[Library, Path, int], object]] = {
     "dates": lambda library, videos, turn: _dates(videos, turn),
     "unplugged": lambda library, videos, turn: _unplug(library, videos),
-    "removed": lambda library, videos, turn: library.remove([videos / "v0.toy", videos / "v1.toy"], exclude=False),
+    "removed": lambda library, videos, turn: library.remove(
+        [videos / "v0.toy", videos / "v1.toy"], exclude=False
+    ),
 }
 
 
 @pytest.mark.parametrize("name", GROWTH)
 def test_disk_use_stays_within_twice_the_content(tmp_path: Path, name: str) -> None:
     for number in range(4):
-        write_video(tmp_path / "videos" / f"v{number}.toy", *(f"dog{number}{clip}" for clip in range(4)))
+        write_video(
+            tmp_path / "videos" / f"v{number}.toy", *(f"dog{number}{clip}" for clip in range(4))
+        )
     library = Library.open(tmp_path / "library", ToyModel(dim=128, frames=8), ToySource())
     library.add([tmp_path / "videos"])
     fresh = _size(library.path)
@@ -161,13 +175,17 @@ def test_a_version_that_is_being_read_is_not_dropped(tmp_path: Path) -> None:
     assert _size(library.path) < fresh / 2
 
 
-def test_a_library_where_files_cannot_have_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_where_files_cannot_have_two_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = tmp_path / "usb é 100%#1"
     write_video(place / "videos" / "a.toy", "dog", "cat")
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", _refused(errno.EPERM))
         patch.setattr(store, "has_hard_links", lambda folder: False)
-        patch.chdir("/proc")  # No folder can be made here: nothing may be left where the person happens to be.
+        patch.chdir(
+            "/proc"
+        )  # No folder can be made here: nothing may be left where the person happens to be.
         library = opened(place)
         library.add([place / "videos"])
         os.utime(place / "videos" / "a.toy", (1, 1))
@@ -186,7 +204,9 @@ def _refused(number: int) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
-def test_a_library_that_can_only_be_read(base: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_a_library_that_can_only_be_read(
+    base: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     place = placed(base, "remove")
     monkeypatch.setattr(lock, "locked", _refused(number))
     library = opened(place)
@@ -211,7 +231,9 @@ def test_a_library_that_moved_keeps_working(base: Path) -> None:
     assert moved.add([place / "videos"]).indexed == 0
 
 
-@pytest.mark.parametrize("what", ["file", "dangling link", "link in a circle", "folder below a file"])
+@pytest.mark.parametrize(
+    "what", ["file", "dangling link", "link in a circle", "folder below a file"]
+)
 def test_a_place_that_can_be_no_library(tmp_path: Path, what: str) -> None:
     place = tmp_path / "place"
     write_video(tmp_path / "videos" / "a.toy", "dog")
@@ -243,11 +265,18 @@ def test_states_are_told_apart() -> None:
     scores = {text: {"a": 1.0, "b": 2.0} for text in ("dog1", "cat2 cow3", "yak1")}
     full = State("toy", scores, ("bad.toy: no video",), 0)
     assert compare(full, None, full, steps=True) == ""
-    assert compare(replace(full, problems=(*full.problems, "library.json: gone")), None, full, steps=True) == ""
+    assert (
+        compare(
+            replace(full, problems=(*full.problems, "library.json: gone")), None, full, steps=True
+        )
+        == ""
+    )
     lost = State("toy", {text: {"a": 1.0} for text in scores}, ("bad.toy: no video",), 0)
     assert "lost" in compare(lost, full, full, steps=True)
     assert "doubled" in compare(State("toy", lost.scores, (), 1), None, full, steps=True)
     shifted = State("toy", {text: {"a": 1.003} for text in scores}, (), 0)
     assert "scores" in compare(shifted, None, full, steps=True)
-    assert "doctor" in compare(State("toy", lost.scores, ("other.toy: no video",), 0), None, full, steps=True)
+    assert "doctor" in compare(
+        State("toy", lost.scores, ("other.toy: no video",), 0), None, full, steps=True
+    )
     assert "neither" in compare(lost, full, full, steps=False)

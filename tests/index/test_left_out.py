@@ -1,4 +1,6 @@
-"""What a look through folders left out is reported, remembered for `doctor`, and forgotten when it changed."""
+"""What a look through folders left out is reported, remembered for `doctor`, and forgotten when it
+changed.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -38,12 +40,16 @@ def test_index_and_doctor_name_it_until_it_changes(tmp_path: Path) -> None:
     assert report.unknown == (str(videos / "b.xyz"), str(videos / "c.xyz"))
     assert report.unreadable == ((str(videos / "private"), "Permission denied"),)
     found = problems(library)
-    assert found["b.xyz"].startswith("2 files, of which this is the first, of unknown kind left out (.xyz 2)")
+    assert found["b.xyz"].startswith(
+        "2 files, of which this is the first, of unknown kind left out (.xyz 2)"
+    )
     assert found["private"].startswith("this folder cannot be read (Permission denied)")
     write_video(tmp_path / "w" / "z.toy", "cat")
     source.unknown, source.unreadable = (), ()
     library.add([tmp_path / "w"])
-    assert set(problems(library)) == {"b.xyz", "private"}, "another folder says nothing about this one"
+    assert set(problems(library)) == {"b.xyz", "private"}, (
+        "another folder says nothing about this one"
+    )
     library.add([videos])
     assert problems(library) == {}
 
@@ -57,7 +63,9 @@ def test_a_folder_without_videos_says_what_was_left_out(tmp_path: Path) -> None:
         library.add([tmp_path / "v"])
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"unknown": 3}', b'{"unreadable": [["a"]]}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"unknown": 3}', b'{"unreadable": [["a"]]}']
+)
 def test_a_damaged_memory_is_empty(tmp_path: Path, content: bytes) -> None:
     (tmp_path / NAME).write_bytes(content)
     assert LeftOut.load(tmp_path) == LeftOut()
@@ -76,7 +84,9 @@ def test_a_video_read_by_keyframes_is_indexed_with_a_note(tmp_path: Path) -> Non
     library = Library.open(tmp_path / "library", ToyModel(), ToySource())
     report = library.add([tmp_path / "v"], on_event=events.append)
     assert (report.indexed, report.clips, report.coarse, report.failed) == (1, 2, 1, 0)
-    assert [event.note for event in events if isinstance(event, FileIndexed)] == ["read by keyframes only from 0 s on"]
+    assert [event.note for event in events if isinstance(event, FileIndexed)] == [
+        "read by keyframes only from 0 s on"
+    ]
     assert problems(library) == {"a.toy": "read by keyframes only from 0 s on"}
     assert (library.status().videos, library.status().failed) == (1, 0)
     assert library.add([tmp_path / "v"]).unchanged == 1

@@ -1,4 +1,6 @@
-"""Damage of every kind: a typed error that says what to do, then a repair that keeps every whole clip."""
+"""Damage of every kind: a typed error that says what to do, then a repair that keeps every whole
+clip.
+"""
 
 import shutil
 from collections.abc import Callable
@@ -20,7 +22,9 @@ QUERIES = ("dog1", "cat4 dog2")
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library of 6 videos with two clips each, committed one by one, one of them removed and added again."""
+    """A library of 6 videos with two clips each, committed one by one, one of them removed and
+    added again.
+    """
     root = tmp_path_factory.mktemp("made")
     for number in range(FILES):
         write_video(root / "videos" / f"{number}.toy", f"dog{number}", f"cat{number}")
@@ -83,7 +87,9 @@ def test_a_lost_or_changed_manifest_comes_back_from_the_head(
     assert library(root).add([made / "videos"]).indexed == 0
 
 
-def test_without_a_head_a_torn_newest_manifest_costs_its_commit_alone(made: Path, root: Path) -> None:
+def test_without_a_head_a_torn_newest_manifest_costs_its_commit_alone(
+    made: Path, root: Path
+) -> None:
     (index_folder(root) / "head.json").unlink()
     newest(root).write_bytes(b"")
     opened = library(root)
@@ -111,7 +117,10 @@ def test_a_commit_that_was_never_forced_to_disk_is_rolled_back(
         path.write_bytes(content)
     else:
         for data in table(root).glob("data/*"):
-            if data.stat().st_mtime_ns >= path.stat().st_mtime_ns - 10**9 and data.stat().st_size < 5000:
+            if (
+                data.stat().st_mtime_ns >= path.stat().st_mtime_ns - 10**9
+                and data.stat().st_size < 5000
+            ):
                 data.write_bytes(b"")
     assert answers(root) == expected
     assert library(root).add([made / "videos", tmp_path / "more"]).indexed == 1
@@ -125,7 +134,9 @@ def _refuse(folder: Path) -> None:
     seal(folder)
 
 
-def test_a_changed_row_is_an_error_and_a_repair_indexes_its_video_again(made: Path, root: Path) -> None:
+def test_a_changed_row_is_an_error_and_a_repair_indexes_its_video_again(
+    made: Path, root: Path
+) -> None:
     expected = answers(made)
     data = _spoil_a_value(root)
     with pytest.raises(DamagedLibraryError, match="finereel doctor --repair"):
@@ -137,8 +148,12 @@ def test_a_changed_row_is_an_error_and_a_repair_indexes_its_video_again(made: Pa
     model = ToyModel()
     assert library(root, model).add([made / "videos"]).indexed == 1
     assert model.encoded == 2
-    assert [[hit[1:] for hit in hits] for hits in answers(root)] == [[hit[1:] for hit in hits] for hits in expected]
-    assert not [problem for problem in library(root).doctor(verify=True) if "--repair" in problem.error]
+    assert [[hit[1:] for hit in hits] for hits in answers(root)] == [
+        [hit[1:] for hit in hits] for hits in expected
+    ]
+    assert not [
+        problem for problem in library(root).doctor(verify=True) if "--repair" in problem.error
+    ]
 
 
 def _spoil_a_value(root: Path) -> Path:
@@ -175,7 +190,9 @@ def _replace(path: Path, old: bytes, new: bytes) -> None:
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_after_a_repair_the_next_index_makes_the_library_whole(made: Path, root: Path, damage: str) -> None:
+def test_after_a_repair_the_next_index_makes_the_library_whole(
+    made: Path, root: Path, damage: str
+) -> None:
     expected = answers(made)
     DAMAGE[damage](root)
     library(root).doctor(verify=True)
@@ -183,7 +200,9 @@ def test_after_a_repair_the_next_index_makes_the_library_whole(made: Path, root:
     library(root).add([made / "videos"])
     assert sorted(hit[1:] for hit in answers(root)[0]) == sorted(hit[1:] for hit in expected[0])
     assert library(root).status().videos == FILES
-    assert not [problem for problem in library(root).doctor(verify=True) if "--repair" in problem.error]
+    assert not [
+        problem for problem in library(root).doctor(verify=True) if "--repair" in problem.error
+    ]
 
 
 def test_deleted_rows_do_not_come_back_when_their_list_is_damaged(made: Path, root: Path) -> None:
@@ -206,7 +225,9 @@ def test_deleted_rows_do_not_come_back_when_their_list_is_damaged(made: Path, ro
 @pytest.mark.parametrize(
     "spoil", [Path.unlink, flip, lambda path: path.write_bytes(b"")], ids=["gone", "flip", "empty"]
 )
-def test_a_lost_or_changed_bank_is_never_passed_over(root: Path, spoil: Callable[[Path], object]) -> None:
+def test_a_lost_or_changed_bank_is_never_passed_over(
+    root: Path, spoil: Callable[[Path], object]
+) -> None:
     plain = answers(root)
     library(root).fit_normalization(["dog1", "cat2"])
     spoil(index_folder(root) / "bank.npz")

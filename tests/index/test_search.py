@@ -93,7 +93,9 @@ def test_the_approximate_index_finds_nearly_the_same(tmp_path: Path) -> None:
     shared = 0
     for number in range(20):
         query = MODEL.coarse_query(MODEL.encode_text([f"a{number} b{number + 50}"]))[0]
-        shared += len(set(exact.candidates(query, 50)) & set(approximate.coarse.candidates(query, 50)))
+        shared += len(
+            set(exact.candidates(query, 50)) & set(approximate.coarse.candidates(query, 50))
+        )
     assert shared >= 0.95 * 20 * 50
     assert library.search("b77", 1)[0].video.endswith("077.toy")
     # New rows are found before the index knows them, hidden ones are not found although it does.
@@ -135,7 +137,10 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, int]) -> None:
 
 def _bank(clip_ids: list[str]) -> Bank:
     generator = np.random.default_rng(0)
-    scores = {name: generator.normal(size=(6, len(clip_ids))) for name in ("video_sentence", "frame_sentence")}
+    scores = {
+        name: generator.normal(size=(6, len(clip_ids)))
+        for name in ("video_sentence", "frame_sentence")
+    }
     return Bank.fit([f"caption {i}" for i in range(6)], scores, clip_ids, strength=0.5)
 
 
@@ -144,7 +149,11 @@ def test_a_bank_survives_its_file_and_finds_its_rows(tmp_path: Path) -> None:
     bank.save(tmp_path)
     loaded = Bank.load(tmp_path)
     assert loaded is not None
-    assert (loaded.name, loaded.captions, loaded.granularities) == (bank.name, bank.captions, bank.granularities)
+    assert (loaded.name, loaded.captions, loaded.granularities) == (
+        bank.name,
+        bank.captions,
+        bank.granularities,
+    )
     fitted = [part.bias_ for part in bank.normalizers.parts.values()]
     table = pa.table(
         {
@@ -153,12 +162,19 @@ def test_a_bank_survives_its_file_and_finds_its_rows(tmp_path: Path) -> None:
             "bank": [None, bank.name, "bank:older"],
         }
     )
-    expected = [[0.5 * fitted[0][2], 0.5 * fitted[1][2]], [7, 8], [0.5 * fitted[0][0], 0.5 * fitted[1][0]]]
+    expected = [
+        [0.5 * fitted[0][2], 0.5 * fitted[1][2]],
+        [7, 8],
+        [0.5 * fitted[0][0], 0.5 * fitted[1][0]],
+    ]
     assert loaded.biases_of(table) == pytest.approx(np.array(expected), abs=1e-6)
 
 
 def test_rows_that_a_bank_does_not_know_are_not_given_a_guess() -> None:
-    nothing = {"bias": pa.array([None], pa.list_(pa.float32())), "bank": pa.array([None], pa.string())}
+    nothing = {
+        "bias": pa.array([None], pa.list_(pa.float32())),
+        "bank": pa.array([None], pa.string()),
+    }
     table = pa.table({"clip_id": ["z"], **nothing})
     with pytest.raises(StaleBankError, match="fit the normalisation again"):
         _bank(["a", "b"]).biases_of(table)

@@ -42,7 +42,10 @@ FILE = FileRecord("ab" * 8, "cd" * 16, "/videos/a.mp4", FileState(10, 20))
 
 
 def records(count: int) -> list[ClipRecord]:
-    return [ClipRecord(Window(2.0 * i, 2.0 * i + 2), 2 * i + np.arange(3.0), b"jpeg") for i in range(count)]
+    return [
+        ClipRecord(Window(2.0 * i, 2.0 * i + 2), 2 * i + np.arange(3.0), b"jpeg")
+        for i in range(count)
+    ]
 
 
 def rows(file: FileRecord, *words: str):  # type: ignore[no-untyped-def]
@@ -56,7 +59,9 @@ def store(tmp_path: Path) -> ClipStore:
 
 
 def test_features_survive_the_table_in_half_precision() -> None:
-    features = MODEL.encode_video([word_frames("dog"), word_frames("cat", count=2), word_frames("cow", count=9)])
+    features = MODEL.encode_video(
+        [word_frames("dog"), word_frames("cat", count=2), word_frames("cow", count=9)]
+    )
     back = to_features(to_rows(FILE, records(3), features, None, SCHEMA), SIZES)
     assert torch.equal(back.frame_mask, features.frame_mask)
     assert torch.equal(back.patch_mask, features.patch_mask)
@@ -87,7 +92,9 @@ def test_only_what_a_head_reads_has_a_column(tmp_path: Path, patches: int, conte
     back = snapshot.take(snapshot.row_ids()).features
     for name in ("frames", "patches", "frame_mask", "patch_mask", "contextual"):
         stored = getattr(features, name)
-        assert torch.equal(getattr(back, name), stored.half().float() if stored.is_floating_point() else stored), name
+        assert torch.equal(
+            getattr(back, name), stored.half().float() if stored.is_floating_point() else stored
+        ), name
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=5))
@@ -95,7 +102,11 @@ def test_any_mask_survives(masks: list[list[bool]]) -> None:
     frame_mask = torch.tensor(masks)
     count = len(masks)
     features = VideoFeatures(
-        torch.ones(count, 16), torch.zeros(count, 4, 16), torch.zeros(count, 8, 16), frame_mask, frame_mask.repeat(1, 2)
+        torch.ones(count, 16),
+        torch.zeros(count, 4, 16),
+        torch.zeros(count, 8, 16),
+        frame_mask,
+        frame_mask.repeat(1, 2),
     )
     back = to_features(to_rows(FILE, records(count), features, None, SCHEMA), SIZES)
     assert torch.equal(back.frame_mask, frame_mask)
@@ -119,7 +130,9 @@ def test_every_file_name_survives(name: bytes) -> None:
 
 def test_a_copy_has_its_own_identity_and_bias() -> None:
     twin = FileRecord("ef" * 8, FILE.video_id, "/videos/b.mp4", FileState(10, 30))
-    copied = copy_rows(rows(FILE, "dog", "cat"), twin, ClipBias("bank:1", np.ones((2, 3), dtype=np.float32)))
+    copied = copy_rows(
+        rows(FILE, "dog", "cat"), twin, ClipBias("bank:1", np.ones((2, 3), dtype=np.float32))
+    )
     assert copied["clip_id"].to_pylist() == [f"{twin.file_id}-00000", f"{twin.file_id}-00001"]
     assert set(copied["path"].to_pylist()) == {"/videos/b.mp4"}
     assert copied["bank"].to_pylist() == ["bank:1"] * 2
@@ -160,7 +173,9 @@ def test_old_versions_are_dropped_when_tidied_but_not_young_ones(store: ClipStor
 
 def test_a_change_moves_all_clips_of_a_file(store: ClipStore) -> None:
     store.commit([rows(FILE, "dog", "cat")])
-    moved = FileRecord(FILE.file_id, FILE.video_id, "/elsewhere/it's.mp4", FileState(5, 6), missing=True)
+    moved = FileRecord(
+        FILE.file_id, FILE.video_id, "/elsewhere/it's.mp4", FileState(5, 6), missing=True
+    )
     store.change([moved])
     assert store.files() == {moved.path: moved}
     assert store.snapshot().count == 0
@@ -200,14 +215,28 @@ FAILURE = Failure("/videos/a.mp4", 10, 20, "bad")
         (replace(FAILURE, partial=True, mtime_ns=9), FILE, True),
     ],
 )
-def test_a_line_older_than_the_rows_is_obsolete(failure: Failure, record: FileRecord | None, obsolete: bool) -> None:
+def test_a_line_older_than_the_rows_is_obsolete(
+    failure: Failure, record: FileRecord | None, obsolete: bool
+) -> None:
     assert failure.obsolete(record) is obsolete
 
 
 def test_lines_of_former_versions_are_read(tmp_path: Path) -> None:
     lines = [
-        {"path": "/a", "size": 1, "mtime_ns": 2, "error": "/a: the file is damaged", "partial": False},
-        {"path": "/b", "size": 1, "mtime_ns": 2, "error": "/b: there is no such file", "partial": False},
+        {
+            "path": "/a",
+            "size": 1,
+            "mtime_ns": 2,
+            "error": "/a: the file is damaged",
+            "partial": False,
+        },
+        {
+            "path": "/b",
+            "size": 1,
+            "mtime_ns": 2,
+            "error": "/b: there is no such file",
+            "partial": False,
+        },
         {
             "path": "/c",
             "size": 1,
@@ -222,13 +251,29 @@ def test_lines_of_former_versions_are_read(tmp_path: Path) -> None:
 
 
 def test_a_film_is_finished_once_one_row_says_so(store: ClipStore) -> None:
-    begun = to_rows(FILE.begun(), records(1), MODEL.encode_video([word_frames("dog")]), None, store.schema)
+    begun = to_rows(
+        FILE.begun(), records(1), MODEL.encode_video([word_frames("dog")]), None, store.schema
+    )
     store.commit([begun])
     assert not store.files()[FILE.path].finished
     end = replace(FILE, warning="cut off")
-    store.commit([to_rows(end, records(1), MODEL.encode_video([word_frames("cat")]), None, store.schema, first=1)])
+    store.commit(
+        [
+            to_rows(
+                end,
+                records(1),
+                MODEL.encode_video([word_frames("cat")]),
+                None,
+                store.schema,
+                first=1,
+            )
+        ]
+    )
     assert store.files() == {FILE.path: end}
-    assert list(store.snapshot().starts_of_file(FILE.file_id)) == [f"{FILE.file_id}-00000", f"{FILE.file_id}-00001"]
+    assert list(store.snapshot().starts_of_file(FILE.file_id)) == [
+        f"{FILE.file_id}-00000",
+        f"{FILE.file_id}-00001",
+    ]
 
 
 def _hold(folder: Path, held, release) -> None:  # type: ignore[no-untyped-def]

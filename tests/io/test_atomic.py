@@ -1,4 +1,6 @@
-"""Causes in words, locks and syncs where the file system lacks them, and writers that fail in a typed way."""
+"""Causes in words, locks and syncs where the file system lacks them, and writers that fail in a
+typed way.
+"""
 
 import errno
 import fcntl
@@ -16,13 +18,32 @@ from finereel.evaluation.archive import write_archive
 from finereel.finegrain.files.base import write_text
 from finereel.finegrain.make.proposals.cache import AnswerCache
 from finereel.io import atomic as disk
-from finereel.io.atomic import CAUSES, cause_of, has_hard_links, locked, sharing, sole_use, storage_errors, sync_folder
+from finereel.io.atomic import (
+    CAUSES,
+    cause_of,
+    has_hard_links,
+    locked,
+    sharing,
+    sole_use,
+    storage_errors,
+    sync_folder,
+)
 from finereel.reelworld import export
 from finereel.training.log import open_log
 from support.failing_disk import failing_disk
 from tiny_models import tiny_model
 
-ERRORS = ("ENOSPC", "EIO", "EROFS", "EMFILE", "EACCES", "EDQUOT", "ENAMETOOLONG", "ESTALE", "ETIMEDOUT")
+ERRORS = (
+    "ENOSPC",
+    "EIO",
+    "EROFS",
+    "EMFILE",
+    "EACCES",
+    "EDQUOT",
+    "ENAMETOOLONG",
+    "ESTALE",
+    "ETIMEDOUT",
+)
 
 
 @pytest.mark.parametrize("name", ERRORS)
@@ -30,7 +51,10 @@ def test_every_cause_has_its_words_also_where_only_the_text_has_its_number(name:
     number = getattr(errno, name)
     own = cause_of(OSError(number, os.strerror(number)))
     assert own == CAUSES[number]
-    assert cause_of(RuntimeError(f"LanceError(IO): it failed (os error {number}), /x/io.rs:1:2")) == own
+    assert (
+        cause_of(RuntimeError(f"LanceError(IO): it failed (os error {number}), /x/io.rs:1:2"))
+        == own
+    )
     assert own is not None
     assert str(number) not in own.words
 
@@ -51,7 +75,8 @@ def test_a_message_is_one_line_with_path_cause_and_advice() -> None:
     with pytest.raises(StorageError) as caught, storage_errors(Path("/data/out")):
         raise OSError(errno.ENOSPC, "No space left on device", "/data/out/part")
     assert str(caught.value) == (
-        "/data/out could not be written: No space left on the disk (/data/out/part); free some space, "
+        "/data/out could not be written: No space left on the disk (/data/out/part); free some "
+        "space, "
         "then run the same command again"
     )
 
@@ -83,7 +108,11 @@ def test_a_file_system_without_locks_gets_one_elsewhere(
     monkeypatch.setattr(disk.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(fcntl, "flock", flock)
     lock = tmp_path / "usb" / "lock"
-    with locked(lock, _taken), pytest.raises(LibraryBusyError, match=str(os.getpid())), locked(lock, _taken):
+    with (
+        locked(lock, _taken),
+        pytest.raises(LibraryBusyError, match=str(os.getpid())),
+        locked(lock, _taken),
+    ):
         pass
     with locked(tmp_path / "usb" / "lock", _taken):
         pass
@@ -131,7 +160,9 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "record": lambda place: write_archive(place, {}, {"a": b"1"}),
     "negatives": lambda place: write_text(["line\n"], place / "n.jsonl"),
     "cache": lambda place: AnswerCache(place / "answers.sqlite"),
-    "video": lambda place: export.write_video(place / "v.mp4", np.zeros((2, 16, 16, 3), np.uint8), 8),
+    "video": lambda place: export.write_video(
+        place / "v.mp4", np.zeros((2, 16, 16, 3), np.uint8), 8
+    ),
     "captions": lambda place: export.write_text(place / "captions.jsonl", "{}\n"),
     "log": _log,
 }
@@ -152,7 +183,9 @@ def test_every_writer_fails_in_a_typed_way_at_every_call(name: str, tmp_path: Pa
                 WRITERS[name](place)
         except (StorageError, TrainingError) as error:
             failed += "No space left" in str(error) and str(place) in str(error)
-    assert failed >= counter.calls // 2  # a file that cannot be removed at the end is nothing to stop for
+    assert (
+        failed >= counter.calls // 2
+    )  # a file that cannot be removed at the end is nothing to stop for
 
 
 @pytest.mark.parametrize("name", WRITERS)

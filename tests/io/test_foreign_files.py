@@ -9,7 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finereel.io.foreign_files import DEEPEST, ForeignFileError, brief, parse_json_object, read_json_object, read_npz
+from finereel.io.foreign_files import (
+    DEEPEST,
+    ForeignFileError,
+    brief,
+    parse_json_object,
+    read_json_object,
+    read_npz,
+)
 
 
 def sparse(path: Path) -> None:
@@ -32,7 +39,9 @@ def sparse(path: Path) -> None:
         (lambda path: path.write_bytes(b'{"a": 1, "a": 2}'), "'a' stands twice"),
     ],
 )
-def test_what_is_no_json_object(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
+def test_what_is_no_json_object(
+    tmp_path: Path, make: Callable[[Path], object], message: str
+) -> None:
     path = tmp_path / "config.json"
     make(path)
     with pytest.raises(ForeignFileError, match=message):
@@ -86,14 +95,20 @@ def claiming(shape: str, body: bytes = b"\0" * 16) -> bytes:
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
-        archive.writestr("a.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + body)
+        archive.writestr(
+            "a.npy",
+            b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + body,
+        )
     return stream.getvalue()
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (packed({"a": np.zeros(1 << 24, np.float64)}, compressed=True), "more than an npz file may hold"),
+        (
+            packed({"a": np.zeros(1 << 24, np.float64)}, compressed=True),
+            "more than an npz file may hold",
+        ),
         (claiming("(1000000000000,)"), "holds 16 bytes"),
         (claiming("(-4,)"), "holds 16 bytes"),
         (claiming("(4,)"), ""),

@@ -1,4 +1,6 @@
-"""The first signal is a request, the same one again within a second too; a later one ends the process."""
+"""The first signal is a request, the same one again within a second too; a later one ends the
+process.
+"""
 
 import os
 import pickle
@@ -38,7 +40,9 @@ def test_a_request_is_noted_and_handlers_come_back(number: signal.Signals) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_the_process_but_not_at_once(number: signal.Signals) -> None:
-    done = subprocess.run([sys.executable, "-c", TWICE.format(number=int(number))], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", TWICE.format(number=int(number))], capture_output=True, text=True
+    )
     assert done.stdout.split() == ["survived"], done.stderr
     assert done.returncode == -number
 
@@ -57,9 +61,16 @@ def test_in_another_thread_nothing_is_noted_and_nothing_breaks() -> None:
 
 
 def test_stopped_says_how_to_go_on() -> None:
-    assert str(Stopped(7, signal.SIGTERM)) == "stopped by SIGTERM after step 7; the same command goes on from there"
+    assert (
+        str(Stopped(7, signal.SIGTERM))
+        == "stopped by SIGTERM after step 7; the same command goes on from there"
+    )
 
 
 def test_stopped_comes_whole_from_another_process() -> None:
     again = pickle.loads(pickle.dumps(Stopped(7, signal.SIGTERM)))
-    assert (str(again), again.step, again.signum) == (str(Stopped(7, signal.SIGTERM)), 7, signal.SIGTERM)
+    assert (str(again), again.step, again.signum) == (
+        str(Stopped(7, signal.SIGTERM)),
+        7,
+        signal.SIGTERM,
+    )

@@ -27,7 +27,9 @@ from finereel.io.tables import (
     read_text,
 )
 
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30).filter(str.strip)
+TEXTS = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30
+).filter(str.strip)
 READERS = {
     "json": read_json,
     "jsonl": lambda path: list(read_jsonl(path)),
@@ -54,7 +56,9 @@ def test_csv_round_trip(folder: Path, rows: list[tuple[str, str]]) -> None:
     out = io.StringIO(newline="")
     csv.writer(out).writerows([("caption", "other"), *rows])
     found = list(read_csv(written(folder, out.getvalue()), ["caption"]))
-    assert [(row.text("caption"), row.text("other")) for row in found] == [(a.strip(), b.strip()) for a, b in rows]
+    assert [(row.text("caption"), row.text("other")) for row in found] == [
+        (a.strip(), b.strip()) for a, b in rows
+    ]
     lines = out.getvalue().replace("\r\n", "\n").replace("\r", "\n").split("\n")
     for row, (first, _) in zip(found, rows, strict=True):
         begins = lines[int(row.place.removeprefix("line ")) - 1]
@@ -66,7 +70,9 @@ def test_jsonl_round_trip(folder: Path, texts: list[str]) -> None:
     data = "".join(json.dumps({"caption": text}, ensure_ascii=False) + "\n\n" for text in texts)
     found = list(read_jsonl(written(folder, data)))
     assert [row.text("caption") for row in found] == [text.strip() for text in texts]
-    assert [row.place for row in found] == [f"line {2 * number + 1}" for number in range(len(texts))]
+    assert [row.place for row in found] == [
+        f"line {2 * number + 1}" for number in range(len(texts))
+    ]
 
 
 @given(data=st.binary(max_size=200))

@@ -31,7 +31,9 @@ def test_precision_changes_floats_only() -> None:
 def test_concatenation_keeps_order() -> None:
     video = random_video(3)
     whole = concatenate([video.rows(slice(index, index + 1)) for index in range(3)])
-    assert all(torch.equal(getattr(whole, name), tensor) for name, tensor in tensors_of(video).items())
+    assert all(
+        torch.equal(getattr(whole, name), tensor) for name, tensor in tensors_of(video).items()
+    )
 
 
 def test_masks_must_fit() -> None:
@@ -48,7 +50,11 @@ def test_masks_must_fit() -> None:
 
 def test_scores_need_one_weight_per_granularity() -> None:
     part = torch.zeros(1, 1)
-    for parts, weights in (({}, {}), ({"video_sentence": part}, {}), ({"video_sentence": part}, {"patch_word": 1.0})):
+    for parts, weights in (
+        ({}, {}),
+        ({"video_sentence": part}, {}),
+        ({"video_sentence": part}, {"patch_word": 1.0}),
+    ):
         with pytest.raises(ValueError, match="one weight per granularity"):
             Scores(parts, weights)
 

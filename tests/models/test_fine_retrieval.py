@@ -1,4 +1,6 @@
-"""Models with prompts: the coarse score never sees them, the fine score does, in every head and kind of encoder."""
+"""Models with prompts: the coarse score never sees them, the fine score does, in every head and
+kind of encoder.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -58,13 +60,17 @@ def clip_model(fine: FineConfig, head: str = "ucofia", **settings: object) -> Re
 
 def token_model(fine: FineConfig, head: str = "ucofia") -> RetrievalModel:
     torch.manual_seed(0)
-    geometry = FeatureGeometry(dim=DIM, token_dim=8, tokens_per_frame=6, vocab_size=530, text_width=64)
+    geometry = FeatureGeometry(
+        dim=DIM, token_dim=8, tokens_per_frame=6, vocab_size=530, text_width=64
+    )
     sizes = {"shifted_blocks": (), "max_words": WORDS, "max_frames": FRAMES, "temporal_layers": 1}
     config = head_config(head, **sizes, fine=fine)
     return RetrievalModel(FeatureEncoder(geometry), config, tiny_tokenizer()).eval()
 
 
-def features(model: RetrievalModel, frames: Tensor | None = None) -> tuple[TextFeatures, VideoFeatures]:
+def features(
+    model: RetrievalModel, frames: Tensor | None = None
+) -> tuple[TextFeatures, VideoFeatures]:
     given = frames if frames is not None else pixels()
     return model.text_features(IDS, TEXT_MASK), model.video_features(given, FRAME_MASK)
 
@@ -82,7 +88,9 @@ def test_the_coarse_score_is_bit_for_bit_that_without_prompts(head: str) -> None
 
 
 @torch.no_grad()
-def test_joint_attention_changes_the_coarse_score_and_the_legacy_index_reads_the_first_patch() -> None:
+def test_joint_attention_changes_the_coarse_score_and_the_legacy_index_reads_the_first_patch() -> (
+    None
+):
     plain = clip_model(FineConfig())
     joint = clip_model(FineConfig(visual_prompts=1, attention="joint"))
     legacy = clip_model(FineConfig(visual_prompts=1, attention="joint", legacy_index=True))
@@ -99,11 +107,15 @@ def test_joint_attention_changes_the_coarse_score_and_the_legacy_index_reads_the
 
 @torch.no_grad()
 def test_a_prompt_passes_a_block_as_one_more_token_would() -> None:
-    """What the prompt becomes is what the block makes of it among all tokens, while those know nothing of it."""
+    """What the prompt becomes is what the block makes of it among all tokens, while those know
+    nothing of it.
+    """
     block = tiny_towers().vision_model.encoder.layers[0]
     tokens, prompts = torch.randn(3, 10, DIM), torch.randn(3, 2, DIM)
     together = block(torch.cat([tokens, prompts], 1), attention_mask=None)
-    assert torch.allclose(read_block(block, block.layer_norm1(tokens), prompts), together[:, 10:], atol=1e-5)
+    assert torch.allclose(
+        read_block(block, block.layer_norm1(tokens), prompts), together[:, 10:], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 8])
@@ -126,10 +138,15 @@ def test_gradients_reach_every_parameter_of_the_fine_score(head: str) -> None:
         model.train()
         model.set_perturbation(Perturbation(samples=4, sigma=0.5))
         text, video = features(model, given)
-        (model.score_fine(text, video).fused * torch.tensor([[1.0, -2.0], [3.0, 5.0]])).sum().backward()
+        (
+            model.score_fine(text, video).fused * torch.tensor([[1.0, -2.0], [3.0, 5.0]])
+        ).sum().backward()
         assert model.prompts is not None
         assert model.fine_head is not None
-        for name, parameter in [*model.prompts.named_parameters(), *model.fine_head.named_parameters()]:
+        for name, parameter in [
+            *model.prompts.named_parameters(),
+            *model.fine_head.named_parameters(),
+        ]:
             assert parameter.grad is not None, name
             assert parameter.grad.any(), name
         assert all(parameter.grad is None for parameter in model.head.parameters())
@@ -143,7 +160,9 @@ def test_padding_is_worth_nothing(head: str) -> None:
     poisoned[~FRAME_MASK] = 1e4
     text, video = features(model, frames)
     wanted = model.score_fine(text, video).fused
-    assert torch.allclose(model.score_fine(text, features(model, poisoned)[1]).fused, wanted, atol=1e-5)
+    assert torch.allclose(
+        model.score_fine(text, features(model, poisoned)[1]).fused, wanted, atol=1e-5
+    )
     ids = torch.where(TEXT_MASK, IDS, 3)
     other = model.text_features(ids, TEXT_MASK)
     assert torch.allclose(model.score_fine(other, video).fused, wanted, atol=1e-5)
@@ -174,7 +193,9 @@ def test_text_prompts_go_before_the_words_and_leave_their_places() -> None:
     model = clip_model(FineConfig(text_prompts=3))
     text = model.text_features(IDS, TEXT_MASK)
     assert text.fine.words.shape == text.words.shape
-    assert torch.allclose(text.fine.words[:, 0], text.words[:, 0], atol=1e-6)  # the start token looks at itself only
+    assert torch.allclose(
+        text.fine.words[:, 0], text.words[:, 0], atol=1e-6
+    )  # the start token looks at itself only
     assert not torch.allclose(text.fine.sentence, text.sentence, atol=1e-3)
     shorter = model.encode_text(["a red car"])
     assert torch.allclose(
@@ -196,7 +217,9 @@ def test_a_saved_model_scores_the_same_and_an_old_one_has_no_prompts(tmp_path: P
     model.save(tmp_path)
     again = load(tmp_path)
     assert again.config.fine == BOTH
-    assert torch.equal(again.score_fine(*features(again)).fused, model.score_fine(*features(model)).fused)
+    assert torch.equal(
+        again.score_fine(*features(again)).fused, model.score_fine(*features(model)).fused
+    )
     old = to_dict(ModelConfig())
     assert "fine" not in old
     assert from_dict(ModelConfig, old).fine == FineConfig()
@@ -229,4 +252,6 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
 
 def test_a_query_that_likes_a_token_reads_that_token() -> None:
     tokens = torch.eye(4)[None, None] * 3.0
-    assert torch.allclose(pool_by_query(tokens, 40.0 * torch.eye(4)[:1]), tokens[:, :, 0], atol=1e-4)
+    assert torch.allclose(
+        pool_by_query(tokens, 40.0 * torch.eye(4)[:1]), tokens[:, :, 0], atol=1e-4
+    )

@@ -1,4 +1,6 @@
-"""Model directories that are hostile or broken: a typed error before anything is allocated, or a model that works."""
+"""Model directories that are hostile or broken: a typed error before anything is allocated, or a
+model that works.
+"""
 
 import json
 import os
@@ -22,7 +24,14 @@ from finereel.models import retrieval as models
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.models.retrieval import RetrievalModel
 from finereel.types import Frames
-from tiny_models import FRAMES, tiny_config, tiny_model, tiny_tokenizer, tiny_towers, transformers_clip
+from tiny_models import (
+    FRAMES,
+    tiny_config,
+    tiny_model,
+    tiny_tokenizer,
+    tiny_towers,
+    transformers_clip,
+)
 
 Change = Callable[[Path], object]
 
@@ -33,14 +42,18 @@ def own(folder: Path) -> Path:
 
 
 def plain_clip(folder: Path) -> Path:
-    transformers_clip(tiny_towers(vocab_size=tiny_tokenizer().vocab_size)).save_pretrained(folder / "clip")
+    transformers_clip(tiny_towers(vocab_size=tiny_tokenizer().vocab_size)).save_pretrained(
+        folder / "clip"
+    )
     tiny_tokenizer().save(folder / "clip")
     return folder / "clip"
 
 
 def of_features(folder: Path) -> Path:
     geometry = FeatureGeometry(32, 8, 6, 530, text_width=64, text_positions=16)
-    RetrievalModel(FeatureEncoder(geometry), tiny_config(shifted_blocks=()), tiny_tokenizer()).save(folder / "features")
+    RetrievalModel(FeatureEncoder(geometry), tiny_config(shifted_blocks=()), tiny_tokenizer()).save(
+        folder / "features"
+    )
     return folder / "features"
 
 
@@ -58,7 +71,9 @@ def setting(place: str, value: Any, file: str = "config.json") -> Change:
 
 def tensors(edit: Callable[[dict[str, torch.Tensor]], object]) -> Change:
     def change(folder: Path) -> None:
-        weights = {name: tensor.clone() for name, tensor in load_file(folder / "model.safetensors").items()}
+        weights = {
+            name: tensor.clone() for name, tensor in load_file(folder / "model.safetensors").items()
+        }
         edit(weights)
         save_file(weights, folder / "model.safetensors")
 
@@ -92,7 +107,9 @@ def tensors(edit: Callable[[dict[str, torch.Tensor]], object]) -> Change:
         (of_features, "model.max_frames", 10**6), (of_features, "features.vocab_size", 1),
     ],
 )  # fmt: skip
-def test_settings_that_do_not_fit(tmp_path: Path, make: Callable[[Path], Path], place: str, value: Any) -> None:
+def test_settings_that_do_not_fit(
+    tmp_path: Path, make: Callable[[Path], Path], place: str, value: Any
+) -> None:
     folder = make(tmp_path)
     setting(place, value)(folder)
     began = time.process_time()
@@ -110,7 +127,10 @@ def test_settings_that_do_not_fit(tmp_path: Path, make: Callable[[Path], Path], 
         (setting("model.vocab.a", -1, "tokenizer.json"), "token 'a' has the id -1"),
         (setting("model.vocab.a", 2**40, "tokenizer.json"), "expected 0 to"),
         (setting("model.vocab.a", True, "tokenizer.json"), "has the id True"),
-        (setting("model.vocab.a", 5000, "tokenizer.json"), "ids up to 5000, the text tower knows 530"),
+        (
+            setting("model.vocab.a", 5000, "tokenizer.json"),
+            "ids up to 5000, the text tower knows 530",
+        ),
         (setting("model.merges", 7, "tokenizer.json"), "merges, got 7"),
         (setting("model.merges", [["a", "b", "c"]], "tokenizer.json"), "merges of two tokens"),
         (setting("model.merges", ["q zz"], "tokenizer.json"), "makes no byte-level BPE"),
@@ -119,12 +139,21 @@ def test_settings_that_do_not_fit(tmp_path: Path, make: Callable[[Path], Path], 
         (setting("added_tokens", [{"id": -5, "content": "x"}], "tokenizer.json"), "has the id -5"),
         (setting("added_tokens", [7], "tokenizer.json"), "has the id None"),
         (lambda folder: (folder / "tokenizer.json").write_bytes(b"[" * 10**6), "levels of JSON"),
-        (lambda folder: os.truncate(folder / "tokenizer.json", 1 << 30), "at most 16 MiB, got 1024"),
+        (
+            lambda folder: os.truncate(folder / "tokenizer.json", 1 << 30),
+            "at most 16 MiB, got 1024",
+        ),
         (lambda folder: os.truncate(folder / "config.json", 1 << 30), "at most 1 MiB, got 1024"),
         (lambda folder: (folder / "config.json").unlink(), "config.json is not there"),
         (lambda folder: (folder / "model.safetensors").unlink(), "model.safetensors is not there"),
-        (tensors(lambda weights: weights["head.word_projection"].fill_(float("nan"))), "not finite"),
-        (tensors(lambda weights: weights["encoder.clip.logit_scale"].fill_(1000.0)), "logit_scale is 1e"),
+        (
+            tensors(lambda weights: weights["head.word_projection"].fill_(float("nan"))),
+            "not finite",
+        ),
+        (
+            tensors(lambda weights: weights["encoder.clip.logit_scale"].fill_(1000.0)),
+            "logit_scale is 1e",
+        ),
         (tensors(lambda weights: weights.update({"x\n\x1b[2J": torch.zeros(1)})), "unexpected 'x"),
     ],
 )
@@ -211,15 +240,27 @@ def test_every_surface_says_one_line(tmp_path: Path) -> None:
     """In processes of their own: a message on stderr, status 1, no traceback."""
     folder = plain_clip(tmp_path)
     setting("vision_config.num_hidden_layers", 1_000_000)(folder)
-    (tmp_path / "evil.bin").write_bytes(f"cposix\nsystem\n(S'touch {tmp_path}/canary'\ntR.".encode())
+    (tmp_path / "evil.bin").write_bytes(
+        f"cposix\nsystem\n(S'touch {tmp_path}/canary'\ntR.".encode()
+    )
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "a.mp4").write_bytes(b"0" * 100)
     places = {"MODEL": folder, "VIDEOS": tmp_path / "videos", "CHECKPOINT": tmp_path / "evil.bin"}
     places |= {"LIBRARY": tmp_path / "library", "OUT": tmp_path / "out"}
     said = {}
     for name, words in SURFACES.items():
-        command = [sys.executable, "-m", "finereel", *(str(places.get(word, word)) for word in words)]
+        command = [
+            sys.executable,
+            "-m",
+            "finereel",
+            *(str(places.get(word, word)) for word in words),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        said[name] = (done.returncode, done.stdout, len(done.stderr.strip().splitlines()), done.stderr[:7])
+        said[name] = (
+            done.returncode,
+            done.stdout,
+            len(done.stderr.strip().splitlines()),
+            done.stderr[:7],
+        )
     assert said == dict.fromkeys(SURFACES, (1, "", 1, "error: "))
     assert not (tmp_path / "canary").exists()

@@ -1,4 +1,6 @@
-"""Pictures become what the directory's own processor makes of them; what cannot be is a typed error."""
+"""Pictures become what the directory's own processor makes of them; what cannot be is a typed
+error.
+"""
 
 import json
 from pathlib import Path
@@ -26,7 +28,12 @@ STATED: dict[str, dict[str, Any]] = {
     "own statistics": {**OPENAI, "image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.3, 0.4]},
     "one number": {**OPENAI, "image_mean": 0.5, "image_std": 0.25},
     "not normalised": {**OPENAI, "do_normalize": False},
-    "not rescaled": {**OPENAI, "do_rescale": False, "image_mean": [120, 110, 100], "image_std": [60, 60, 60]},
+    "not rescaled": {
+        **OPENAI,
+        "do_rescale": False,
+        "image_mean": [120, 110, 100],
+        "image_std": [60, 60, 60],
+    },
     "other scale": {**OPENAI, "rescale_factor": 1 / 127.5, "image_mean": 1.0, "image_std": 1.0},
     "not converted": {**OPENAI, "do_convert_rgb": False},
     **{f"resample {number}": {**OPENAI, "resample": number} for number in range(6)},
@@ -49,7 +56,9 @@ def found(folder: Path, frames: np.ndarray) -> torch.Tensor:
 
 @pytest.mark.parametrize("shape", [(48, 85), (85, 47), (20, 20), (90, 201)])
 @pytest.mark.parametrize("stated", STATED.values(), ids=STATED)
-def test_pixels_are_those_of_the_processor(tmp_path: Path, stated: dict[str, Any], shape: tuple[int, int]) -> None:
+def test_pixels_are_those_of_the_processor(
+    tmp_path: Path, stated: dict[str, Any], shape: tuple[int, int]
+) -> None:
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(stated))
     frames = pictures(*shape)
     wanted = CLIPImageProcessorPil(**stated)(list(frames), return_tensors="pt")["pixel_values"]
@@ -71,9 +80,13 @@ def test_without_a_file_pictures_are_clips(tmp_path: Path) -> None:
 
 def test_the_whole_processors_file_counts_before_the_old_one(tmp_path: Path) -> None:
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(OPENAI))
-    (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": {**OPENAI, "resample": 0}}))
+    (tmp_path / "processor_config.json").write_text(
+        json.dumps({"image_processor": {**OPENAI, "resample": 0}})
+    )
     assert read_preprocessing(tmp_path, SIDE).resample == 0
-    (tmp_path / "processor_config.json").write_text(json.dumps({"processor_class": "CLIPProcessor"}))
+    (tmp_path / "processor_config.json").write_text(
+        json.dumps({"processor_class": "CLIPProcessor"})
+    )
     assert read_preprocessing(tmp_path, SIDE).resample == 3
 
 
@@ -121,7 +134,9 @@ def test_a_file_that_is_no_json_says_so(tmp_path: Path) -> None:
         (Preprocessing(336, (336, 400), 3), 458),
     ],
 )
-def test_pictures_are_decoded_larger_than_the_model_takes_them(settings: Preprocessing, side: int) -> None:
+def test_pictures_are_decoded_larger_than_the_model_takes_them(
+    settings: Preprocessing, side: int
+) -> None:
     assert settings.decoded_side == side
 
 

@@ -21,9 +21,23 @@ from finereel.models.heads import HEADS
 from finereel.models.retrieval import RetrievalModel
 from finereel.training.loss import symmetric_infonce
 from finereel.types import Frames
-from tiny_models import DIM, FRAMES, WORDS, tiny_model, tiny_peer, tiny_tokenizer, tiny_towers, transformers_clip
+from tiny_models import (
+    DIM,
+    FRAMES,
+    WORDS,
+    tiny_model,
+    tiny_peer,
+    tiny_tokenizer,
+    tiny_towers,
+    transformers_clip,
+)
 
-TEXTS = ["a red car jumps", "a fish", "a man is cooking over the house slowly and again and again", ""]
+TEXTS = [
+    "a red car jumps",
+    "a fish",
+    "a man is cooking over the house slowly and again and again",
+    "",
+]
 
 
 def clip(num_frames: int, seed: int = 0, size: tuple[int, int] = (24, 33)) -> Frames:
@@ -34,7 +48,10 @@ def clip(num_frames: int, seed: int = 0, size: tuple[int, int] = (24, 33)) -> Fr
 
 def test_encoded_shapes() -> None:
     model = tiny_model()
-    text, video = model.encode_text(TEXTS), model.encode_video([clip(FRAMES), clip(2), clip(9, size=(50, 20))])
+    text, video = (
+        model.encode_text(TEXTS),
+        model.encode_video([clip(FRAMES), clip(2), clip(9, size=(50, 20))]),
+    )
     assert (text.sentence.shape, text.words.shape) == ((4, DIM), (4, WORDS, DIM))
     assert (video.video.shape, video.frames.shape, video.patches.shape) == (
         (3, DIM),
@@ -66,8 +83,13 @@ def test_no_texts_and_no_clips() -> None:
 def test_a_clip_does_not_depend_on_its_neighbours() -> None:
     """To the byte: the index must hold the same numbers whatever was encoded beside a clip."""
     model, clips = tiny_model(), [clip(FRAMES, 1), clip(1, 2), clip(3, 3)]
-    together, alone = model.encode_video(clips), concatenate([model.encode_video([each]) for each in clips])
-    assert all(torch.equal(getattr(alone, name), tensor) for name, tensor in tensors_of(together).items())
+    together, alone = (
+        model.encode_video(clips),
+        concatenate([model.encode_video([each]) for each in clips]),
+    )
+    assert all(
+        torch.equal(getattr(alone, name), tensor) for name, tensor in tensors_of(together).items()
+    )
 
 
 def test_a_text_does_not_depend_on_its_neighbours() -> None:
@@ -75,14 +97,20 @@ def test_a_text_does_not_depend_on_its_neighbours() -> None:
     together = model.encode_text(many)
     assert len(together) == 160
     alone = concatenate([model.encode_text([each]) for each in TEXTS])
-    torch.testing.assert_close(alone.sentence.repeat(40, 1), together.sentence, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        alone.sentence.repeat(40, 1), together.sentence, rtol=1e-5, atol=1e-5
+    )
     mask = together.word_mask
-    torch.testing.assert_close(alone.words.repeat(40, 1, 1)[mask], together.words[mask], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        alone.words.repeat(40, 1, 1)[mask], together.words[mask], rtol=1e-5, atol=1e-5
+    )
 
 
 def test_same_input_same_bytes() -> None:
     first, second = (tiny_model().encode_video([clip(3)]) for _ in range(2))
-    assert all(torch.equal(getattr(second, name), tensor) for name, tensor in tensors_of(first).items())
+    assert all(
+        torch.equal(getattr(second, name), tensor) for name, tensor in tensors_of(first).items()
+    )
 
 
 def test_encoding_ignores_a_training_mode_left_on() -> None:
@@ -114,12 +142,16 @@ def test_padded_pixels_never_count(poison: float) -> None:
 
 
 def test_padded_frames_score_as_if_they_were_not_there() -> None:
-    """A model of one frame and a model of F frames, sharing weights, agree on a clip of one frame."""
+    """A model of one frame and a model of F frames, sharing weights, agree on a clip of one
+    frame.
+    """
     config = {"temporal": "meanP", "aggregation": "max", "shifted_blocks": ()}
     long, short = tiny_model(**config), tiny_model(**config, max_frames=1)
     short.load_state_dict(long.state_dict())
     text = long.encode_text(TEXTS)
-    found, wanted = (model.score(text, model.encode_video([clip(1)])).fused for model in (long, short))
+    found, wanted = (
+        model.score(text, model.encode_video([clip(1)])).fused for model in (long, short)
+    )
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
 
 
@@ -130,7 +162,9 @@ def test_coarse_query_ranks_by_the_video_sentence() -> None:
     torch.testing.assert_close(model.coarse_query(text) @ video.video.T, part, rtol=1e-5, atol=1e-4)
 
 
-def soft_pairs(model: RetrievalModel) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def soft_pairs(
+    model: RetrievalModel,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     tokens = tiny_tokenizer().encode(TEXTS, model.config.max_words)
     pixels = torch.randn(4, FRAMES, 3, 21, 21, generator=torch.Generator().manual_seed(0))
     mask = torch.ones(4, FRAMES, dtype=torch.bool)
@@ -141,7 +175,9 @@ def soft_pairs(model: RetrievalModel) -> tuple[torch.Tensor, torch.Tensor, torch
 @pytest.mark.parametrize("aggregation", ["isa", "cross_attention"])
 def test_every_parameter_learns(patch_scorer: str, aggregation: str) -> None:
     """Small projections make all similarities near-equal, so that no softmax is saturated."""
-    model = tiny_model(patch_scorer=patch_scorer, aggregation=aggregation, patch_units="inner_product").train()
+    model = tiny_model(
+        patch_scorer=patch_scorer, aggregation=aggregation, patch_units="inner_product"
+    ).train()
     model.set_perturbation(Perturbation(samples=50))
     with torch.no_grad():
         model.encoder.clip.visual_projection.weight.mul_(0.02)
@@ -152,7 +188,9 @@ def test_every_parameter_learns(patch_scorer: str, aggregation: str) -> None:
     still = [
         name
         for name, parameter in model.named_parameters()
-        if not name.endswith("k_proj.bias")  # adds the same to every logit of a row: softmax cannot see it
+        if not name.endswith(
+            "k_proj.bias"
+        )  # adds the same to every logit of a row: softmax cannot see it
         and not (parameter.grad is not None and parameter.grad.abs().sum() > 0)
     ]
     assert still == []
@@ -176,7 +214,10 @@ def test_only_what_the_head_reads_is_made(head: str) -> None:
     model = tiny_peer(head)
     video = model.encode_video([clip(FRAMES), clip(2)])
     reads = model.head.reads
-    num_patches, num_contextual = (4 * FRAMES * ("patches" in reads), FRAMES * ("contextual" in reads))
+    num_patches, num_contextual = (
+        4 * FRAMES * ("patches" in reads),
+        FRAMES * ("contextual" in reads),
+    )
     assert (model.num_patches, model.num_contextual) == (num_patches, num_contextual)
     assert video.patches.shape == (2, num_patches, DIM)
     assert video.patch_mask.shape == (2, num_patches)
@@ -217,11 +258,16 @@ def test_every_parameter_of_every_model_learns(head: str) -> None:
     torch.manual_seed(0)
     logits = model.score(model.text_features(ids, words), model.video_features(pixels, mask)).fused
     symmetric_infonce(logits).backward()
-    same_for_all = ("k_proj.bias", "word_weight.2.bias", "frame_weight.2.bias")  # softmax cannot see these
+    same_for_all = (
+        "k_proj.bias",
+        "word_weight.2.bias",
+        "frame_weight.2.bias",
+    )  # softmax cannot see these
     still = [
         name
         for name, parameter in model.named_parameters()
-        if not name.endswith(same_for_all) and not (parameter.grad is not None and parameter.grad.abs().sum() > 0)
+        if not name.endswith(same_for_all)
+        and not (parameter.grad is not None and parameter.grad.abs().sum() > 0)
     ]
     assert still == []
 
@@ -250,7 +296,9 @@ def test_settings_that_came_later_left_fingerprints_alone() -> None:
 # A model directory.
 
 
-def saved(tmp_path: Path, model: RetrievalModel | None = None, dtype: torch.dtype = torch.float32) -> Path:
+def saved(
+    tmp_path: Path, model: RetrievalModel | None = None, dtype: torch.dtype = torch.float32
+) -> Path:
     (model or tiny_model()).save(tmp_path / "model", dtype)
     return tmp_path / "model"
 
@@ -261,16 +309,23 @@ def rewrite(path: Path, change: Any) -> None:
     path.write_text(json.dumps(described))
 
 
-@pytest.mark.parametrize("settings", [{}, {"temporal": "meanP", "patch_scorer": "frame_video", "aggregation": "max"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"temporal": "meanP", "patch_scorer": "frame_video", "aggregation": "max"}]
+)
 def test_save_and_load_is_the_same_model(tmp_path: Path, settings: dict[str, Any]) -> None:
     model = tiny_model(**settings)
     model.card = {"trained": True, "on": "nothing"}
     loaded = models.load(saved(tmp_path, model))
-    assert (loaded.config, loaded.card, loaded.fingerprint) == (model.config, model.card, model.fingerprint)
+    assert (loaded.config, loaded.card, loaded.fingerprint) == (
+        model.config,
+        model.card,
+        model.fingerprint,
+    )
     assert not loaded.training
     video, text = loaded.encode_video([clip(3)]), loaded.encode_text(TEXTS)
     assert torch.equal(
-        loaded.score(text, video).fused, model.score(model.encode_text(TEXTS), model.encode_video([clip(3)])).fused
+        loaded.score(text, video).fused,
+        model.score(model.encode_text(TEXTS), model.encode_video([clip(3)])).fused,
     )
     assert {path.name for path in (tmp_path / "model").iterdir()} == {
         "config.json",
@@ -282,7 +337,9 @@ def test_save_and_load_is_the_same_model(tmp_path: Path, settings: dict[str, Any
 def test_half_precision_on_disk(tmp_path: Path) -> None:
     model = tiny_model()
     folder = saved(tmp_path, model, torch.float16)
-    assert {tensor.dtype for tensor in load_file(folder / "model.safetensors").values()} == {torch.float16}
+    assert {tensor.dtype for tensor in load_file(folder / "model.safetensors").values()} == {
+        torch.float16
+    }
     loaded = models.load(folder)
     assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
     found, wanted = (each.encode_video([clip(2)]).video for each in (loaded, model))
@@ -298,7 +355,11 @@ def test_fingerprint_changes_with_any_weight_and_setting() -> None:
         model.state_dict()[name].view(-1)[-1] += 1e-3
         assert model.fingerprint not in seen, name
         seen.add(model.fingerprint)
-    for settings in ({"mask_padding": False}, {"aggregation": "max"}, {"weights": {"video_sentence": 1.0}}):
+    for settings in (
+        {"mask_padding": False},
+        {"aggregation": "max"},
+        {"weights": {"video_sentence": 1.0}},
+    ):
         assert tiny_model(**settings).fingerprint not in seen
 
 
@@ -306,7 +367,9 @@ def test_loading_is_strict(tmp_path: Path) -> None:
     folder = saved(tmp_path)
     weights = load_file(folder / "model.safetensors")
     broken = {
-        "missing head.word_projection": {name: t for name, t in weights.items() if name != "head.word_projection"},
+        "missing head.word_projection": {
+            name: t for name, t in weights.items() if name != "head.word_projection"
+        },
         "unexpected head.extra": weights | {"head.extra": torch.zeros(1)},
         r"head.word_projection has shape \(3, 3\), expected \(32, 32\)": weights
         | {"head.word_projection": torch.zeros(3, 3)},
@@ -366,15 +429,21 @@ def test_a_plain_clip_directory_loads(tmp_path: Path) -> None:
     text = model.encode_text(TEXTS)
     ids = torch.from_numpy(tiny_tokenizer().encode(TEXTS, model.config.max_words).ids)
     theirs = towers.get_text_features(input_ids=ids)
-    torch.testing.assert_close(text.sentence, getattr(theirs, "pooler_output", theirs), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        text.sentence, getattr(theirs, "pooler_output", theirs), rtol=1e-5, atol=1e-5
+    )
     video = model.encode_video([clip(2)])
     pixels, _ = model._clip_input(clip(2))
     theirs = towers.get_image_features(pixel_values=pixels[0, :2])
-    torch.testing.assert_close(video.frames[0, :2], getattr(theirs, "pooler_output", theirs), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        video.frames[0, :2], getattr(theirs, "pooler_output", theirs), rtol=1e-5, atol=1e-5
+    )
     unit = torch.nn.functional.normalize
     cosines = unit(text.sentence, dim=-1) @ unit(video.frames[0, :2], dim=-1).T
     scale = towers.logit_scale.exp()
-    torch.testing.assert_close(model.score(text, video).parts["frame_sentence"][:, 0], scale * cosines.amax(1))
+    torch.testing.assert_close(
+        model.score(text, video).parts["frame_sentence"][:, 0], scale * cosines.amax(1)
+    )
 
 
 def test_a_plain_clip_becomes_a_model_directory(tmp_path: Path) -> None:
@@ -426,7 +495,9 @@ def test_start_from_towers_copies_the_text_blocks() -> None:
     model = tiny_model()
     model.start_from_towers()
     text = model.encoder.clip.text_model
-    copied = zip(model.temporal.blocks.parameters(), text.encoder.layers[:1].parameters(), strict=True)
+    copied = zip(
+        model.temporal.blocks.parameters(), text.encoder.layers[:1].parameters(), strict=True
+    )
     assert all(torch.equal(mine, theirs) for mine, theirs in copied)
 
 
@@ -437,7 +508,10 @@ def test_scores_of_the_whole_are_scores_of_the_parts() -> None:
     whole = model.score(text, video).fused
     for row in range(4):
         torch.testing.assert_close(
-            model.score(text.rows(slice(row, row + 1)), video).fused[0], whole[row], rtol=1e-5, atol=1e-5
+            model.score(text.rows(slice(row, row + 1)), video).fused[0],
+            whole[row],
+            rtol=1e-5,
+            atol=1e-5,
         )
     for low, high in pairwise([0, 2, 5]):
         part = model.score(text, video.rows(slice(low, high))).fused

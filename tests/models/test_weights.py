@@ -50,7 +50,9 @@ def test_shapes_are_read_without_the_numbers(tmp_path: Path) -> None:
         (lambda header: header.update(c=7), "no dtype"),
     ],
 )
-def test_headers_that_lie(tmp_path: Path, edit: Callable[[dict[str, Any]], object], message: str) -> None:
+def test_headers_that_lie(
+    tmp_path: Path, edit: Callable[[dict[str, Any]], object], message: str
+) -> None:
     path = file_of(tmp_path)
     rewrite(path, edit)
     with pytest.raises(CheckpointError, match=message):
@@ -74,14 +76,20 @@ def test_a_download_that_broke_off(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_numbers_must_be_finite(tmp_path: Path, value: float) -> None:
-    header = read_header(file_of(tmp_path, {"good": torch.ones(3), "bad": torch.tensor([1.0, value])}))
+    header = read_header(
+        file_of(tmp_path, {"good": torch.ones(3), "bad": torch.tensor([1.0, value])})
+    )
     with pytest.raises(CheckpointError, match="'bad' holds numbers that are not finite"):
         read_weights(header)
 
 
 def test_numbers_may_be_large(tmp_path: Path) -> None:
     """Their sum is beyond float32, they are not."""
-    assert read_weights(read_header(file_of(tmp_path, {"large": torch.full((9,), 3e38)})))["large"].isfinite().all()
+    assert (
+        read_weights(read_header(file_of(tmp_path, {"large": torch.full((9,), 3e38)})))["large"]
+        .isfinite()
+        .all()
+    )
 
 
 def test_float64_that_float32_does_not_hold(tmp_path: Path) -> None:
@@ -91,7 +99,9 @@ def test_float64_that_float32_does_not_hold(tmp_path: Path) -> None:
 
 
 def test_whole_numbers_are_no_weights(tmp_path: Path) -> None:
-    header = read_header(file_of(tmp_path, {"a.position_ids": torch.arange(3), "q": torch.ones(2, dtype=torch.int8)}))
+    header = read_header(
+        file_of(tmp_path, {"a.position_ids": torch.arange(3), "q": torch.ones(2, dtype=torch.int8)})
+    )
     with pytest.raises(CheckpointError, match="quantised weights are not read"):
         read_weights(header, ("position_ids",))
     assert read_weights(header, ("position_ids", "q")) == {}

@@ -18,8 +18,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "dev" / "mutants.md"
 LIBRARIES = ("torch", "transformers.models.clip.modeling_clip", "PIL.Image", "safetensors.torch")
-# transformers has loaded a library that is also a plugin of pytest's, which would like to have been first.
-OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--tb=no", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+# transformers has loaded a library that is also a plugin of pytest's, which would like to have been
+# first.
+OPTIONS = (
+    "-x",
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "--tb=no",
+    "-W",
+    "ignore::pytest.PytestAssertRewriteWarning",
+)
 FAILED = 1  # pytest's status for failing tests; other statuses are errors of the run itself
 HEADER = """# Mutants
 
@@ -60,22 +69,30 @@ def copy_project(target: Path) -> None:
 
 def place_of(mutant: Mutant, project: Path) -> Path:
     """The file that a mutant changes, in a checkout or a copy of one."""
-    return (project if mutant.file.startswith("research/") else project / "src" / "finereel") / mutant.file
+    return (
+        project if mutant.file.startswith("research/") else project / "src" / "finereel"
+    ) / mutant.file
 
 
 def mutated(source: str, mutant: Mutant) -> str:
     """The source with the wrong edit; ValueError when the place is gone or ambiguous."""
     if source.count(mutant.old) != 1:
-        raise ValueError(f"{mutant.file}: {mutant.old!r} stands there {source.count(mutant.old)} times, expected once")
+        raise ValueError(
+            f"{mutant.file}: {mutant.old!r} stands there {source.count(mutant.old)} times, "
+            "expected once"
+        )
     return source.replace(mutant.old, mutant.new)
 
 
 def run_tests(project: Path, tests: list[str], log: Path) -> int:
-    """The exit status of pytest over `tests` in the copy, in a fork that shares the libraries loaded here.
+    """The exit status of pytest over `tests` in the copy, in a fork that shares the libraries
+    loaded here.
 
     Nothing of finereel may be loaded before: the fork has to import the copy.
     """
-    child = multiprocessing.get_context("fork").Process(target=_pytest_here, args=(project, tests, log))
+    child = multiprocessing.get_context("fork").Process(
+        target=_pytest_here, args=(project, tests, log)
+    )
     child.start()
     child.join()
     assert child.exitcode is not None
@@ -97,7 +114,9 @@ def _pytest_here(project: Path, tests: list[str], log: Path) -> None:
 
 
 def survives(mutant: Mutant, project: Path) -> str:
-    """Empty when the mutant's test fails on it, else what was seen instead; the copy is clean again afterwards."""
+    """Empty when the mutant's test fails on it, else what was seen instead; the copy is clean again
+    afterwards.
+    """
     file, log = place_of(mutant, project), project / "log"
     clean = file.read_text(encoding="utf-8")
     file.write_text(mutated(clean, mutant), encoding="utf-8")
@@ -105,11 +124,19 @@ def survives(mutant: Mutant, project: Path) -> str:
         status = run_tests(project, [mutant.test], log)
     finally:
         file.write_text(clean, encoding="utf-8")
-    return "" if status == FAILED else f"status {status}: {log.read_text(encoding='utf-8').strip()[-300:]}"
+    return (
+        ""
+        if status == FAILED
+        else f"status {status}: {log.read_text(encoding='utf-8').strip()[-300:]}"
+    )
 
 
 def chosen(words: list[str]) -> list[Mutant]:
-    return [each for each in load_mutants() if not words or any(word in f"{each.file} {each.breaks}" for word in words)]
+    return [
+        each
+        for each in load_mutants()
+        if not words or any(word in f"{each.file} {each.breaks}" for word in words)
+    ]
 
 
 def run(mutants: list[Mutant]) -> list[Mutant]:
@@ -119,16 +146,25 @@ def run(mutants: list[Mutant]) -> list[Mutant]:
         project = Path(folder) / "project"
         copy_project(project)
         if run_tests(project, sorted({mutant.test for mutant in mutants}), project / "log"):
-            raise SystemExit(f"the tests fail without any mutant:\n{(project / 'log').read_text(encoding='utf-8')}")
+            raise SystemExit(
+                "the tests fail without any "
+                f"mutant:\n{(project / 'log').read_text(encoding='utf-8')}"
+            )
         for mutant in mutants:
             seen = survives(mutant, project)
-            print(f"{mutant.file}: {mutant.breaks}: {'SURVIVES, ' + seen if seen else 'killed'}", flush=True)
+            print(
+                f"{mutant.file}: {mutant.breaks}: {'SURVIVES, ' + seen if seen else 'killed'}",
+                flush=True,
+            )
             survivors += [mutant] if seen else []
     return survivors
 
 
 def document(mutants: list[Mutant]) -> str:
-    rows = [f"| {each.breaks} | `{each.file}` | `{each.test.removeprefix('tests/')}` |" for each in mutants]
+    rows = [
+        f"| {each.breaks} | `{each.file}` | `{each.test.removeprefix('tests/')}` |"
+        for each in mutants
+    ]
     return HEADER + "\n".join(rows) + f"\n\n{len(rows)} mutants.\n"
 
 

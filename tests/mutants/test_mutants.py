@@ -21,7 +21,9 @@ def test_a_mutant_has_its_place(mutant: Mutant) -> None:
 
 def test_the_page_lists_every_mutant() -> None:
     assert len(MUTANTS) >= MANY
-    assert run.DOCUMENT.read_text(encoding="utf-8") == run.document(MUTANTS), "python tests/mutants/run.py --write"
+    assert run.DOCUMENT.read_text(encoding="utf-8") == run.document(MUTANTS), (
+        "python tests/mutants/run.py --write"
+    )
 
 
 def test_a_lost_place_is_noticed() -> None:
@@ -32,5 +34,7 @@ def test_a_lost_place_is_noticed() -> None:
 @pytest.mark.slow
 def test_every_mutant_is_killed() -> None:
     # A process of its own: this one has imported the package as it is.
-    done = subprocess.run([sys.executable, run.__file__], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, run.__file__], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -6,11 +6,23 @@ import numpy as np
 import pytest
 
 from finereel.errors import ConfigError
-from finereel.normalization import PerGranularity, Sinkhorn, create, per_granularity, per_granularity_from_dict
+from finereel.normalization import (
+    PerGranularity,
+    Sinkhorn,
+    create,
+    per_granularity,
+    per_granularity_from_dict,
+)
 
 RNG = np.random.default_rng(0)
-BANKS = {"video_sentence": RNG.standard_normal((9, 5)), "patch_word": 3 * RNG.standard_normal((9, 5))}
-SCORES = {"video_sentence": RNG.standard_normal((4, 5)), "patch_word": 3 * RNG.standard_normal((4, 5))}
+BANKS = {
+    "video_sentence": RNG.standard_normal((9, 5)),
+    "patch_word": 3 * RNG.standard_normal((9, 5)),
+}
+SCORES = {
+    "video_sentence": RNG.standard_normal((4, 5)),
+    "patch_word": 3 * RNG.standard_normal((4, 5)),
+}
 
 
 def test_every_granularity_has_its_own_bank() -> None:
@@ -27,7 +39,9 @@ def test_round_trip_and_protocol() -> None:
     assert read.protocol == fitted.protocol
     assert fitted.protocol.startswith("bank:")
     assert {part.protocol for part in fitted.parts.values()}.isdisjoint({fitted.protocol})
-    assert all(np.array_equal(read.apply(SCORES)[name], fitted.apply(SCORES)[name]) for name in SCORES)
+    assert all(
+        np.array_equal(read.apply(SCORES)[name], fitted.apply(SCORES)[name]) for name in SCORES
+    )
     named = per_granularity("sinkhorn", list(BANKS)).fit(BANKS, bank_id="train-captions")
     assert named.protocol == "bank:train-captions"
     assert per_granularity("none", ["fused"]).protocol == "none"
@@ -36,7 +50,9 @@ def test_round_trip_and_protocol() -> None:
 def test_missing_and_mixed_granularities_are_refused() -> None:
     normalizer = per_granularity("none", list(BANKS), direction="video_to_text")
     assert normalizer.direction == "video_to_text"
-    with pytest.raises(ConfigError, match=r"each of \['patch_word', 'video_sentence'\], got \['patch_word'\]"):
+    with pytest.raises(
+        ConfigError, match=r"each of \['patch_word', 'video_sentence'\], got \['patch_word'\]"
+    ):
         normalizer.apply({"patch_word": SCORES["patch_word"]})
     with pytest.raises(ConfigError, match="got none"):
         PerGranularity({})

@@ -1,4 +1,6 @@
-"""The contract of every normaliser, run over `NORMALIZERS`: shape, kind, order, NaN, round trip, slow reference."""
+"""The contract of every normaliser, run over `NORMALIZERS`: shape, kind, order, NaN, round trip,
+slow reference.
+"""
 
 import json
 import math
@@ -17,7 +19,9 @@ Rows = list[list[float]]
 
 @dataclass(frozen=True)
 class Case:
-    """One way to make a normaliser; `settings` chosen away from the defaults where that shows more."""
+    """One way to make a normaliser; `settings` chosen away from the defaults where that
+    shows more.
+    """
 
     name: str
     settings: dict[str, object]
@@ -34,7 +38,11 @@ def every_case() -> list[Case]:
     cases = []
     for name, kind in NORMALIZERS.items():
         modes = [{"mode": mode} for mode in MODES] if "mode" in kind.setting_names() else [{}]
-        cases += [Case(name, {"direction": direction, **mode}) for direction in DIRECTIONS for mode in modes]
+        cases += [
+            Case(name, {"direction": direction, **mode})
+            for direction in DIRECTIONS
+            for mode in modes
+        ]
     return cases
 
 
@@ -93,10 +101,14 @@ def test_order_of_texts_and_videos_does_not_matter(case: Case) -> None:
     gallery, queries, bank_queries = rng.permutation(7), rng.permutation(6), rng.permutation(9)
     expected = case.make().fit(bank).apply(scores)
     if case.settings["direction"] == "text_to_video":
-        shuffled = case.make().fit(bank[bank_queries][:, gallery]).apply(scores[queries][:, gallery])
+        shuffled = (
+            case.make().fit(bank[bank_queries][:, gallery]).apply(scores[queries][:, gallery])
+        )
         expected = expected[queries][:, gallery]
     else:
-        shuffled = case.make().fit(bank[gallery][:, bank_queries]).apply(scores[gallery][:, queries])
+        shuffled = (
+            case.make().fit(bank[gallery][:, bank_queries]).apply(scores[gallery][:, queries])
+        )
         expected = expected[gallery][:, queries]
     np.testing.assert_allclose(shuffled, expected, rtol=1e-12, atol=1e-14)
 
@@ -249,7 +261,8 @@ def test_unknown_names_list_the_known_ones() -> None:
 
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
 @pytest.mark.parametrize(
-    ("name", "setting"), [("sinkhorn", "temperature"), ("dual_softmax", "temperature"), ("inverted_softmax", "beta")]
+    ("name", "setting"),
+    [("sinkhorn", "temperature"), ("dual_softmax", "temperature"), ("inverted_softmax", "beta")],
 )
 def test_settings_outside_their_range_are_refused(name: str, setting: str, value: float) -> None:
     with pytest.raises(ConfigError, match=setting):

@@ -46,7 +46,9 @@ def test_finite_where_the_published_code_gives_nan() -> None:
 
 
 def log_domain_by_hand(matrix: np.ndarray, n_iters: int) -> tuple[np.ndarray, np.ndarray]:
-    """The published loop in extended precision, whose exponents reach e^11000 and so need no log domain."""
+    """The published loop in extended precision, whose exponents reach e^11000 and so need no log
+    domain.
+    """
     scaled = np.exp(matrix - matrix.max())
     column = 1 / scaled.sum(axis=0)
     for _ in range(n_iters):
@@ -67,21 +69,29 @@ def test_published_evaluation_of_three_granularities() -> None:
         ours = Sinkhorn().fit(bank).apply(golden[f"epoch/{granularity}_test"].astype(np.float64))
         shift = ours - (golden[f"epoch/{granularity}_test"] + bias.astype(np.float64))
         np.testing.assert_allclose(shift, shift[0, 0], atol=2e-5)  # one constant: the same ranks
-    np.testing.assert_allclose(np.mean(corrected, axis=0), golden["epoch/fused"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        np.mean(corrected, axis=0), golden["epoch/fused"], rtol=1e-5, atol=1e-6
+    )
 
 
 @given(MATRICES, TEMPERATURES)
 def test_transductive_result_has_uniform_popularity(matrix: np.ndarray, temperature: float) -> None:
-    # Convergence slows without bound as the range over the temperature grows; test it where 300 rounds suffice.
+    # Convergence slows without bound as the range over the temperature grows; test it where 300
+    # rounds suffice.
     matrix = matrix / np.abs(matrix).max(initial=1.0) * 2 * temperature
-    result = Sinkhorn(mode="transductive", temperature=temperature, iterations=300).apply(matrix) / temperature
+    result = (
+        Sinkhorn(mode="transductive", temperature=temperature, iterations=300).apply(matrix)
+        / temperature
+    )
     share = np.exp(result - result.max(axis=1, keepdims=True))
     share /= share.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(share.sum(axis=0), len(matrix) / matrix.shape[1], rtol=1e-6)
 
 
 @given(MATRICES, TEMPERATURES, st.integers(1, 6))
-def test_finite_for_any_temperature(matrix: np.ndarray, temperature: float, iterations: int) -> None:
+def test_finite_for_any_temperature(
+    matrix: np.ndarray, temperature: float, iterations: int
+) -> None:
     fitted = Sinkhorn(temperature=temperature, iterations=iterations).fit(matrix)
     assert np.isfinite(fitted.apply(matrix)).all()
     assert np.isfinite(fitted.extend(matrix)).all()
@@ -113,7 +123,10 @@ def test_a_shift_of_the_bank_changes_nothing(matrix: np.ndarray, shift: float) -
 
 def test_a_hub_loses_and_strength_scales_the_bias() -> None:
     bank = np.array([[5.0, 1.0, 2.0], [5.0, 2.0, 1.0], [6.0, 0.0, 0.0]])
-    full, half, off = (Sinkhorn(strength=strength).fit(bank).apply(np.zeros((1, 3))) for strength in (1.0, 0.5, 0.0))
+    full, half, off = (
+        Sinkhorn(strength=strength).fit(bank).apply(np.zeros((1, 3)))
+        for strength in (1.0, 0.5, 0.0)
+    )
     assert full.argmin() == 0
     np.testing.assert_allclose(half, full / 2)
     np.testing.assert_allclose(full[0], Sinkhorn().fit(bank).bias_)
@@ -123,7 +136,9 @@ def test_a_hub_loses_and_strength_scales_the_bias() -> None:
 
 def test_temperature_rescales_scores() -> None:
     bank = np.random.default_rng(0).standard_normal((9, 5))
-    np.testing.assert_allclose(Sinkhorn(temperature=0.1).fit(bank / 10).bias_, Sinkhorn().fit(bank).bias_ / 10)
+    np.testing.assert_allclose(
+        Sinkhorn(temperature=0.1).fit(bank / 10).bias_, Sinkhorn().fit(bank).bias_ / 10
+    )
 
 
 @pytest.mark.parametrize("direction", ["text_to_video", "video_to_text"])
@@ -169,7 +184,10 @@ def test_large_banks_are_summed_in_blocks() -> None:
     np.testing.assert_allclose(fitted.extend(bank[:, :3]), fitted.bias_[:3], rtol=1e-9)
 
 
-@pytest.mark.skipif(not REAL_MATRIX.exists(), reason="needs the sibling folder shared/ with the real similarity matrix")
+@pytest.mark.skipif(
+    not REAL_MATRIX.exists(),
+    reason="needs the sibling folder shared/ with the real similarity matrix",
+)
 def test_real_matrix_gains_from_normalisation() -> None:
     scores = np.load(REAL_MATRIX)
     assert retrieval_metrics(scores).r1 == pytest.approx(29.7)

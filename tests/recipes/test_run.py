@@ -1,4 +1,6 @@
-"""Recipes carried out: from data to a model directory and its record; stopped, resumed, and with bad videos."""
+"""Recipes carried out: from data to a model directory and its record; stopped, resumed, and with
+bad videos.
+"""
 
 import json
 import shutil
@@ -19,7 +21,16 @@ from finereel.models.retrieval import load
 from finereel.recipes import PairRecipe, WorldRecipe, recipe
 from finereel.recipes.base import HoldOut, WarmUp
 from finereel.recipes.events import FinishedRun
-from finereel.recipes.run import Event, Note, RunOptions, StageProgress, Working, build, run, with_weights
+from finereel.recipes.run import (
+    Event,
+    Note,
+    RunOptions,
+    StageProgress,
+    Working,
+    build,
+    run,
+    with_weights,
+)
 from finereel.recipes.run_dataset import device_of
 from finereel.recipes.splits import held_out, three_splits
 from finereel.training.distributed import Shard
@@ -27,7 +38,12 @@ from support.media import Recipe as Video
 from support.media import make_video
 from tiny_models import FRAMES, WORDS, tiny_model
 
-COLOURS = {"red": (230, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 230), "white": (240, 240, 240)}
+COLOURS = {
+    "red": (230, 20, 20),
+    "green": (20, 200, 20),
+    "blue": (20, 20, 230),
+    "white": (240, 240, 240),
+}
 
 
 def world(name: str = "debug") -> WorldRecipe:
@@ -50,7 +66,9 @@ def test_debug_trains_both_stages_and_reloads_to_the_same_scores(tmp_path: Path)
     loaded = load(tmp_path / "model")
     assert loaded.fingerprint == outcome.model.fingerprint == outcome.record.model.fingerprint
     texts = ["a red car jumps once above a blue house", "a fish"]
-    assert torch.equal(loaded.encode_text(texts).sentence, outcome.model.encode_text(texts).sentence)
+    assert torch.equal(
+        loaded.encode_text(texts).sentence, outcome.model.encode_text(texts).sentence
+    )
     assert outcome.record.reload_verified
     assert (outcome.record.dataset.name, outcome.record.dataset.split) == ("reelworld", "test")
     assert set(outcome.record.results) == {"text_to_video", "video_to_text"}
@@ -79,13 +97,18 @@ def test_every_world_recipe_builds_and_fits_its_stages(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve coloured videos with a caption each, and a table of them with the splits train (8), val and test."""
+    """Twelve coloured videos with a caption each, and a table of them with the splits train (8),
+    val and test.
+    """
     folder = tmp_path_factory.mktemp("videos")
     lines = ["video,caption,split"]
     for number in range(12):
         colour = list(COLOURS)[number % 4]
         split = "train" if number < 8 else "val" if number < 10 else "test"
-        make_video(folder / f"clip{number}.mp4", Video(frames=10 + 5 * (number // 4), fps=10, colour=COLOURS[colour]))
+        make_video(
+            folder / f"clip{number}.mp4",
+            Video(frames=10 + 5 * (number // 4), fps=10, colour=COLOURS[colour]),
+        )
         lines.append(f"clip{number}.mp4,a {colour} car swims {number} times,{split}")
     (folder / "captions.csv").write_text("\n".join(lines) + "\n")
     return folder
@@ -101,25 +124,45 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_videos(**changes: Any) -> PairRecipe:
     made = recipe("folder")
     assert isinstance(made, PairRecipe)
-    training = replace(made.training, steps=4, perturbation=Perturbation(samples=4), checkpoint_every=1)
+    training = replace(
+        made.training, steps=4, perturbation=Perturbation(samples=4), checkpoint_every=1
+    )
     model = replace(made.model, max_words=WORDS, max_frames=FRAMES, temporal_layers=1)
     pairs = replace(made.pairs, batch_size=4)
-    return replace(made, model=model, training=training, pairs=pairs, passes=None, validations=2, **changes)
+    return replace(
+        made, model=model, training=training, pairs=pairs, passes=None, validations=2, **changes
+    )
 
 
 def options(folder: Path, start: Path, **changes: Any) -> RunOptions:
     return replace(
-        RunOptions(annotations=folder, start=str(start), cache=folder.parent / "cache", device="cpu"), **changes
+        RunOptions(
+            annotations=folder, start=str(start), cache=folder.parent / "cache", device="cpu"
+        ),
+        **changes,
     )
 
 
 def test_own_videos_from_files_to_a_result(videos: Path, start: Path, tmp_path: Path) -> None:
     events: list[Event] = []
     outcome = finished(run(own_videos(), tmp_path, options(videos, start), events.append))
-    assert [event.progress.step for event in events if isinstance(event, StageProgress)] == [1, 2, 3, 4]
-    assert {event.what for event in events if isinstance(event, Working)} >= {"clips", "captions", "scores"}
+    assert [event.progress.step for event in events if isinstance(event, StageProgress)] == [
+        1,
+        2,
+        3,
+        4,
+    ]
+    assert {event.what for event in events if isinstance(event, Working)} >= {
+        "clips",
+        "captions",
+        "scores",
+    }
     record = load_record(tmp_path / "record")
-    assert record.model.fingerprint == load(tmp_path / "model").fingerprint == outcome.model.fingerprint
+    assert (
+        record.model.fingerprint
+        == load(tmp_path / "model").fingerprint
+        == outcome.model.fingerprint
+    )
     assert record.dataset.coverage == "2/2"
     assert record.source["source"] == "videos"
     assert record.seeds["training"] == 0
@@ -129,9 +172,13 @@ def test_own_videos_from_files_to_a_result(videos: Path, start: Path, tmp_path: 
     assert card["recipe"] == "folder"
 
 
-def test_what_the_towers_have_learned_is_what_training_starts_from(videos: Path, start: Path, tmp_path: Path) -> None:
+def test_what_the_towers_have_learned_is_what_training_starts_from(
+    videos: Path, start: Path, tmp_path: Path
+) -> None:
     frozen = own_videos()
-    still = replace(frozen.training, optim=replace(frozen.training.optim, lr=0.0, tower_lr=0.0), steps=1)
+    still = replace(
+        frozen.training, optim=replace(frozen.training.optim, lr=0.0, tower_lr=0.0), steps=1
+    )
     outcome = finished(run(replace(frozen, training=still), tmp_path, options(videos, start)))
     before, after = load(start).state_dict(), outcome.model.state_dict()
     same = [name for name in before if name in after and torch.equal(before[name], after[name])]
@@ -146,7 +193,9 @@ def stop_after(step: int) -> Any:
     return stop
 
 
-def test_a_stopped_run_goes_on_to_the_same_weights(videos: Path, start: Path, tmp_path: Path) -> None:
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    videos: Path, start: Path, tmp_path: Path
+) -> None:
     whole = finished(run(own_videos(), tmp_path / "whole", options(videos, start)))
     with pytest.raises(KeyboardInterrupt):
         run(own_videos(), tmp_path / "again", options(videos, start), stop_after(3))
@@ -191,11 +240,15 @@ def test_a_run_of_another_length_is_refused_and_says_how_to_go_on(
         run(own_videos(), tmp_path, options(videos, start), stop_after(2))
     other = own_videos()
     other = replace(other, training=replace(other.training, steps=steps))
-    with pytest.raises(ConfigError, match=f"steps was 4 and is {steps}.*Give the same settings to go on"):
+    with pytest.raises(
+        ConfigError, match=f"steps was 4 and is {steps}.*Give the same settings to go on"
+    ):
         run(other, tmp_path, options(videos, start))
 
 
-def test_a_training_video_copied_into_the_test_split_is_said(videos: Path, start: Path, tmp_path: Path) -> None:
+def test_a_training_video_copied_into_the_test_split_is_said(
+    videos: Path, start: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "videos"
     shutil.copytree(videos, folder)
     shutil.copyfile(folder / "clip3.mp4", folder / "clip11.mp4")
@@ -208,10 +261,14 @@ def test_a_training_video_copied_into_the_test_split_is_said(videos: Path, start
     with pytest.raises(KeyboardInterrupt):
         run(own_videos(), tmp_path / "out", options(folder, start), note)
     said = [event.text for event in events if isinstance(event, Note)]
-    assert any("train 'clip3.mp4' and test 'clip11.mp4' have the same bytes" in text for text in said)
+    assert any(
+        "train 'clip3.mp4' and test 'clip11.mp4' have the same bytes" in text for text in said
+    )
 
 
-def test_a_model_whose_files_changed_after_it_was_chosen_is_noticed(videos: Path, start: Path, tmp_path: Path) -> None:
+def test_a_model_whose_files_changed_after_it_was_chosen_is_noticed(
+    videos: Path, start: Path, tmp_path: Path
+) -> None:
     run(own_videos(), tmp_path, options(videos, start))
     chosen = tmp_path / "best" / "validation.json"
     chosen.write_text(json.dumps({**json.loads(chosen.read_text()), "score": 12.34}))
@@ -232,14 +289,18 @@ def with_bad_video(videos: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_too_many_bad_videos_stop_the_run_before_it_starts(with_bad_video: Path, start: Path, tmp_path: Path) -> None:
+def test_too_many_bad_videos_stop_the_run_before_it_starts(
+    with_bad_video: Path, start: Path, tmp_path: Path
+) -> None:
     with pytest.raises(DataError, match=r"1 of 10 videos .* 5%.*clip1.mp4.*allow"):
         run(own_videos(), tmp_path / "out", options(with_bad_video, start))
     assert not (tmp_path / "out" / "checkpoint.pt").exists()
 
 
 @pytest.mark.parametrize("way", ["allowed", "within the limit"])
-def test_a_few_bad_videos_are_left_out_and_counted(with_bad_video: Path, start: Path, tmp_path: Path, way: str) -> None:
+def test_a_few_bad_videos_are_left_out_and_counted(
+    with_bad_video: Path, start: Path, tmp_path: Path, way: str
+) -> None:
     chosen = own_videos(most_missing=0.05 if way == "allowed" else 0.1)
     given = options(with_bad_video, start, allow_missing=way == "allowed")
     events: list[Event] = []
@@ -294,7 +355,11 @@ def test_tokens_train_a_model_from_scratch(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="precomputed tokens"):
         run(small, tmp_path / "other", RunOptions(tmp_path, device="cpu"))
     with pytest.raises(ModelError, match="takes precomputed tokens"):
-        run(own_videos(), tmp_path / "third", RunOptions(tmp_path, features=features, start=str(outcome.folder)))
+        run(
+            own_videos(),
+            tmp_path / "third",
+            RunOptions(tmp_path, features=features, start=str(outcome.folder)),
+        )
 
 
 def test_captions_without_common_words_start_from_random_towers_and_say_so(tmp_path: Path) -> None:
@@ -313,17 +378,26 @@ def test_captions_without_common_words_start_from_random_towers_and_say_so(tmp_p
         warm_up=None,
     )
     events: list[Event] = []
-    run(small, tmp_path / "out", RunOptions(tmp_path, features=tmp_path, device="cpu"), events.append)
+    run(
+        small,
+        tmp_path / "out",
+        RunOptions(tmp_path, features=tmp_path, device="cpu"),
+        events.append,
+    )
     notes = " ".join(event.text for event in events if isinstance(event, Note))
     assert "this run starts from random towers" in notes
     assert "instead of 384" in notes
     assert not (tmp_path / "out" / "closed-form").exists()
 
 
-def test_a_text_tower_that_is_too_short_says_how_many_words_it_reads(videos: Path, start: Path, tmp_path: Path) -> None:
+def test_a_text_tower_that_is_too_short_says_how_many_words_it_reads(
+    videos: Path, start: Path, tmp_path: Path
+) -> None:
     long = own_videos()
     with pytest.raises(ConfigError, match="set max_words=32"):
-        run(replace(long, model=replace(long.model, max_words=64)), tmp_path, options(videos, start))
+        run(
+            replace(long, model=replace(long.model, max_words=64)), tmp_path, options(videos, start)
+        )
 
 
 def test_a_world_refuses_what_it_does_not_use(tmp_path: Path) -> None:
@@ -358,7 +432,11 @@ class Listed:
 
 def split(name: str, count: int, captions: int = 2) -> Split:
     names = tuple(f"{name}{number}" for number in range(count))
-    texts = [Caption(f"{video}-{index}", video, f"{video} {index}") for video in names for index in range(captions)]
+    texts = [
+        Caption(f"{video}-{index}", video, f"{video} {index}")
+        for video in names
+        for index in range(captions)
+    ]
     return Split(name, names, tuple(texts))
 
 
@@ -367,11 +445,17 @@ def test_missing_splits_are_held_out_of_train() -> None:
     three = three_splits(data, HoldOut(share=0.1))
     parts = {name: set(part.videos) for name, part in three.splits.items()}
     assert list(parts) == ["train", "val", "test"]
-    assert {name: len(found) for name, found in parts.items()} == {"train": 81, "val": 9, "test": 10}
+    assert {name: len(found) for name, found in parts.items()} == {
+        "train": 81,
+        "val": 9,
+        "test": 10,
+    }
     assert len(parts["train"] | parts["val"] | parts["test"]) == 100
     assert three.selection == "val"
     assert [three.split(name).name for name in parts] == ["train_9k", "val", "test"]
-    assert len(three.split("val").captions) == 9, "one caption each, as tests have in a data set of single captions"
+    assert len(three.split("val").captions) == 9, (
+        "one caption each, as tests have in a data set of single captions"
+    )
     assert len(three.split("train").captions) == 162
 
 
@@ -384,7 +468,9 @@ def test_given_splits_stay_as_they_are_and_test_is_never_held_out_of() -> None:
 
 
 def test_holding_out_is_drawn_by_the_seed() -> None:
-    first, again, other = (held_out(split("s", 50), HoldOut(0.2, seed=seed))[1].videos for seed in (0, 0, 1))
+    first, again, other = (
+        held_out(split("s", 50), HoldOut(0.2, seed=seed))[1].videos for seed in (0, 0, 1)
+    )
     assert first == again != other
     assert len(held_out(split("s", 50), HoldOut(0.5, most=3))[1].videos) == 3
     with pytest.raises(DataError, match="too few"):
@@ -402,4 +488,6 @@ def test_each_process_decodes_its_share_first(monkeypatch: pytest.MonkeyPatch) -
     data = prepare(own_videos(), source, RunOptions(), Shard(1, 2), lambda event: None)
     assert len(source.asked[0]) == 6
     assert len(source.asked[1]) == 12
-    assert len(data.dataset.split("test").videos) == 4, "the test split stays whole: its coverage is part of the result"
+    assert len(data.dataset.split("test").videos) == 4, (
+        "the test split stays whole: its coverage is part of the result"
+    )

@@ -1,4 +1,6 @@
-"""A run with a file of fine-grained negatives: they are used, they are part of the run, and wrong ones are refused."""
+"""A run with a file of fine-grained negatives: they are used, they are part of the run, and wrong
+ones are refused.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -63,12 +65,18 @@ def small() -> PairRecipe:
     )
 
 
-def test_negatives_teach_the_prompt_and_another_file_is_another_run(folder: Path, tmp_path: Path) -> None:
+def test_negatives_teach_the_prompt_and_another_file_is_another_run(
+    folder: Path, tmp_path: Path
+) -> None:
     events: list[Event] = []
-    given = RunOptions(folder, features=folder, negatives=negatives(tmp_path / "n.jsonl"), device="cpu")
+    given = RunOptions(
+        folder, features=folder, negatives=negatives(tmp_path / "n.jsonl"), device="cpu"
+    )
     outcome = run(small(), tmp_path / "with", given, events.append)
     assert outcome is not None
-    assert any(isinstance(event, Note) and "fine-grained negatives" in event.text for event in events)
+    assert any(
+        isinstance(event, Note) and "fine-grained negatives" in event.text for event in events
+    )
     without = run(small(), tmp_path / "without", replace(given, negatives=None))
     assert without is not None
     prompts = [load(one.folder).state_dict()["prompts.visual"] for one in (outcome, without)]
@@ -79,6 +87,8 @@ def test_negatives_teach_the_prompt_and_another_file_is_another_run(folder: Path
 
 
 def test_negatives_of_other_captions_are_refused(folder: Path, tmp_path: Path) -> None:
-    given = RunOptions(folder, features=folder, negatives=negatives(tmp_path / "n.jsonl", "sentence"), device="cpu")
+    given = RunOptions(
+        folder, features=folder, negatives=negatives(tmp_path / "n.jsonl", "sentence"), device="cpu"
+    )
     with pytest.raises(DataError, match="no training caption has negatives"):
         run(small(), tmp_path / "out", given)

@@ -30,13 +30,17 @@ def test_twins_stand_beside_their_scene_and_differ_in_one_word() -> None:
     batch = make_batch(SMALL, 0)
     assert len(batch.captions) == len(batch.pixels) == 9
     for start in range(0, 9, 3):
-        own, *others = (caption.replace(",", "").split() for caption in batch.captions[start : start + 3])
+        own, *others = (
+            caption.replace(",", "").split() for caption in batch.captions[start : start + 3]
+        )
         assert all(sum(a != b for a, b in zip(own, other, strict=True)) == 1 for other in others)
     assert len(set(batch.captions)) == 9
 
 
 def test_short_captions_come_alone_and_say_no_factor() -> None:
-    batch = make_batch(SceneBatches(groups=4, twins=2, num_frames=1, image_size=48, short_share=1.0), 0)
+    batch = make_batch(
+        SceneBatches(groups=4, twins=2, num_frames=1, image_size=48, short_share=1.0), 0
+    )
     assert len(batch.captions) == 4
     assert (batch.text_factors == -1).all()
     assert (batch.video_factors[:, list(FACTORS).index("noun")] >= 0).all()

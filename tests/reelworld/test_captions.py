@@ -12,16 +12,22 @@ from finereel.reelworld import vocabulary as words
 
 PREPOSITION_OF = {facts.surface: name for name, facts in words.PREPOSITIONS.items()}
 VERB_OF = {form: name for name, facts in words.VERBS.items() for form in (name, facts.progressive)}
-THING = rf"(?:(?:{'|'.join(words.LOOKS)}) )?(?:{'|'.join(words.COLOURS)}) (?:{'|'.join(words.NOUNS)})"
+THING = (
+    rf"(?:(?:{'|'.join(words.LOOKS)}) )?(?:{'|'.join(words.COLOURS)}) (?:{'|'.join(words.NOUNS)})"
+)
 few = settings(max_examples=40)
 seeds = st.integers(0, 10**9)
 splits = st.sampled_from(SPLITS)
 
 
 def parse(caption: str) -> dict[str, str | None]:
-    """Factors that a full caption states. The reference is the thing right after the preposition."""
+    """Factors that a full caption states. The reference is the thing right after the
+    preposition.
+    """
     text = re.sub(r",? against a (\w+) background$", "", caption).replace(",", "")
-    surface = next(each for each in sorted(PREPOSITION_OF, key=len, reverse=True) if f" {each} " in f" {text} ")
+    surface = next(
+        each for each in sorted(PREPOSITION_OF, key=len, reverse=True) if f" {each} " in f" {text} "
+    )
     things = re.findall(THING, text)
     assert len(things) == 2, caption
     reference = re.search(rf"{surface} (?:a|the) ({THING})", text)
@@ -37,13 +43,18 @@ def parse(caption: str) -> dict[str, str | None]:
         "adverb": next((word for word in bare if word in words.ADVERBS), None),
         "preposition": PREPOSITION_OF[surface],
     }
-    return found | dict(zip(("reference_colour", "reference_noun"), reference[1].split(), strict=True))
+    return found | dict(
+        zip(("reference_colour", "reference_noun"), reference[1].split(), strict=True)
+    )
 
 
 def stated(scene: Scene) -> dict[str, str | None]:
     names = ("noun", "colour", "look", "verb", "adverb", "preposition")
     found: dict[str, str | None] = {name: getattr(scene, name) for name in names}
-    return found | {"reference_colour": scene.reference.colour, "reference_noun": scene.reference.noun}
+    return found | {
+        "reference_colour": scene.reference.colour,
+        "reference_noun": scene.reference.noun,
+    }
 
 
 @few
@@ -63,8 +74,12 @@ def test_a_twin_caption_is_true_of_the_twin_and_false_of_the_scene(seed: int, sp
     for template in range(len(captions(scene))):
         for twin in twins(scene, template):
             assert parse(twin.caption) == stated(twin.scene)
-            changed = {name for name, value in stated(scene).items() if value != stated(twin.scene)[name]}
-            assert changed == {twin.pos} or (twin.pos == "adjective" and changed in ({"look"}, {"colour"}))
+            changed = {
+                name for name, value in stated(scene).items() if value != stated(twin.scene)[name]
+            }
+            assert changed == {twin.pos} or (
+                twin.pos == "adjective" and changed in ({"look"}, {"colour"})
+            )
 
 
 @few

@@ -1,4 +1,6 @@
-"""False captions of drawn scenes: false for certain, one phrase apart, and divided between two sides."""
+"""False captions of drawn scenes: false for certain, one phrase apart, and divided between two
+sides.
+"""
 
 from itertools import combinations
 
@@ -16,7 +18,9 @@ SCENES = [sample_scene(number, split) for split in ("train", "test") for number 
 
 @pytest.mark.parametrize("template", range(6))
 def test_no_contrast_is_true_of_its_scene(template: int) -> None:
-    """Neither the caption itself nor any other true sentence; and a changed noun or colour is nowhere in the scene."""
+    """Neither the caption itself nor any other true sentence; and a changed noun or colour is
+    nowhere in the scene.
+    """
     for scene in SCENES[:40]:
         truths = set(captions(scene))
         things = {scene.noun, scene.reference.noun, *(thing.noun for thing in scene.distractors)}
@@ -47,14 +51,23 @@ def test_the_two_sides_share_no_word() -> None:
     assert len(training) > 50
     assert len(test) > 50
     place = {"left", "right"}  # of one preposition each
-    assert not {word for pair in training for word in pair} & {word for pair in test for word in pair} - place
+    assert (
+        not {word for pair in training for word in pair}
+        & {word for pair in test for word in pair} - place
+    )
     assert all(side_of(old, new) == "training" for old, new in training)
 
 
 def test_both_sides_reach_every_part_of_speech_and_every_phrase() -> None:
     for side in ("training", "test"):
         made = [contrast for scene in SCENES for contrast in contrasts(scene, side=side)]  # type: ignore[arg-type]
-        assert {contrast.pos for contrast in made} == {"noun", "adjective", "verb", "adverb", "preposition"}
+        assert {contrast.pos for contrast in made} == {
+            "noun",
+            "adjective",
+            "verb",
+            "adverb",
+            "preposition",
+        }
         assert {contrast.kind for contrast in made} == {"word", *PHRASES}
 
 
@@ -75,7 +88,9 @@ def test_rows_say_where_the_change_stands() -> None:
         assert len({row.id for row in rows}) == len(rows)
         for row in rows:
             assert row.caption[row.start : row.end] == row.source
-            assert row.caption[: row.start] + row.replacement + row.caption[row.end :] == row.negative
+            assert (
+                row.caption[: row.start] + row.replacement + row.caption[row.end :] == row.negative
+            )
 
 
 def test_unknown_names_and_strange_captions_are_refused() -> None:

@@ -17,7 +17,16 @@ import pytest
 import torch
 
 from finereel.errors import ConfigError, StorageError
-from finereel.reelworld import Scene, backgrounds, captions, export, render, sample_scene, sprites, twins
+from finereel.reelworld import (
+    Scene,
+    backgrounds,
+    captions,
+    export,
+    render,
+    sample_scene,
+    sprites,
+    twins,
+)
 from finereel.reelworld.export import SEED_STRIDE, VideoFormat, clip_times, write, write_text
 from support.registers import HAS_MMX, occupied
 
@@ -32,7 +41,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def lines(out: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (out / "captions.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for line in (out / "captions.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def frames_of(path: Path) -> Iterator[np.ndarray]:
@@ -51,16 +63,19 @@ def test_lines_say_what_the_scene_says(written: Path) -> None:
         assert line["captions"] == list(captions(scene))
         assert line["split"] == "test"
         assert line["factors"] == json.loads(json.dumps(asdict(scene)))
-        assert [(each["pos"], each["caption"], each["source"], each["replacement"]) for each in line["twins"]] == [
-            (twin.pos, twin.caption, twin.source_word, twin.replacement) for twin in twins(scene)
-        ]
+        assert [
+            (each["pos"], each["caption"], each["source"], each["replacement"])
+            for each in line["twins"]
+        ] == [(twin.pos, twin.caption, twin.source_word, twin.replacement) for twin in twins(scene)]
 
 
 def test_every_file_named_exists_and_no_other(written: Path) -> None:
     named = {line["video"] for line in lines(written)} | {
         twin["video"] for line in lines(written) for twin in line["twins"]
     }
-    present = {path.relative_to(written).as_posix() for path in written.rglob("*") if path.is_file()}
+    present = {
+        path.relative_to(written).as_posix() for path in written.rglob("*") if path.is_file()
+    }
     assert present == named | {"captions.jsonl"}
 
 
@@ -88,10 +103,15 @@ def test_videos_are_what_players_expect(written: Path) -> None:
 
 def test_the_same_seed_writes_the_same_and_more_clips_begin_the_same(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from finereel.reelworld.export import VideoFormat, write; "
-        f"write(Path(sys.argv[1]), int(sys.argv[2]), 0, 'test', VideoFormat(size={SMALL.size}, fps={SMALL.fps}))"
+        "import sys; from pathlib import Path; from finereel.reelworld.export import VideoFormat, "
+        "write; "
+        f"write(Path(sys.argv[1]), int(sys.argv[2]), 0, 'test', VideoFormat(size={SMALL.size}, "
+        f"fps={SMALL.fps}))"
     )
-    for name, clips in (("one", "1"), ("two", "2")):  # as two people would, each in a process of their own
+    for name, clips in (
+        ("one", "1"),
+        ("two", "2"),
+    ):  # as two people would, each in a process of their own
         subprocess.run([sys.executable, "-c", code, str(tmp_path / name), clips], check=True)
     one, two = tmp_path / "one", tmp_path / "two"
     assert (two / "captions.jsonl").read_bytes().startswith((one / "captions.jsonl").read_bytes())
@@ -105,12 +125,16 @@ def digests(out: Path, scene: Scene) -> tuple[str, str, str]:
     frames = render(scene, clip_times(SMALL.fps), SMALL.size)
     export.write_video(out, frames, SMALL.fps)
     decoded = b"".join(frame.tobytes() for frame in frames_of(out))
-    drawn, file, seen = (hashlib.sha256(data).hexdigest() for data in (frames.tobytes(), out.read_bytes(), decoded))
+    drawn, file, seen = (
+        hashlib.sha256(data).hexdigest() for data in (frames.tobytes(), out.read_bytes(), decoded)
+    )
     return drawn, file, seen
 
 
 def other_work(random: np.random.Generator) -> None:
-    """What else a process does that lives long: used memory, other threads, numbers near zero cut off."""
+    """What else a process does that lives long: used memory, other threads, numbers near zero cut
+    off.
+    """
     np.full(int(random.integers(1, 3_000_000)), int(random.integers(256)), np.uint8).sum()
     torch.set_flush_denormal(bool(random.integers(2)))
     torch.ones(64, 64).matmul(torch.ones(64, 64))
@@ -131,7 +155,11 @@ def exported_again(out: Path, scenes: list[Scene], times: int) -> None:
 
 
 def test_one_process_writes_the_same_whatever_it_did_before(tmp_path: Path) -> None:
-    textured = [scene for scene in map(partial(sample_scene, split="test"), range(60)) if scene.look == "spotted"]
+    textured = [
+        scene
+        for scene in map(partial(sample_scene, split="test"), range(60))
+        if scene.look == "spotted"
+    ]
     exported_again(tmp_path / "a.mp4", [sample_scene(14, "test"), textured[0]], 4)
 
 
@@ -147,11 +175,20 @@ def test_another_seed_writes_other_scenes(tmp_path: Path) -> None:
 
 def test_progress_counts_up(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
-    write(tmp_path / "out", 2, 0, "train", VideoFormat(size=32, fps=1), lambda done, total: calls.append((done, total)))
+    write(
+        tmp_path / "out",
+        2,
+        0,
+        "train",
+        VideoFormat(size=32, fps=1),
+        lambda done, total: calls.append((done, total)),
+    )
     assert calls == [(1, 2), (2, 2)]
 
 
-def test_captions_appear_only_when_everything_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_captions_appear_only_when_everything_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def failing(*_: object) -> None:
         raise OSError("disk full")
 
@@ -183,7 +220,9 @@ def test_a_used_folder_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "mine.txt").read_text() == "precious"
 
 
-@pytest.mark.parametrize(("clips", "seed", "split"), [(0, 0, "train"), (1, -1, "train"), (1, 0, "tets")])
+@pytest.mark.parametrize(
+    ("clips", "seed", "split"), [(0, 0, "train"), (1, -1, "train"), (1, 0, "tets")]
+)
 def test_wrong_requests_are_refused(tmp_path: Path, clips: int, seed: int, split: str) -> None:
     with pytest.raises(ConfigError):
         write(tmp_path / "out", clips, seed, split, SMALL)

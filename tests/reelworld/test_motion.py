@@ -34,9 +34,13 @@ def distances(of: Scene, times: list[float]) -> list[float]:
 
 @few
 @given(layouts, st.sampled_from(["slides", "rolls"]), st.sampled_from([None, "slowly", "quickly"]))
-def test_toward_and_into_come_nearer_from_and_out_of_go_away(seed: int, verb: str, adverb: str | None) -> None:
+def test_toward_and_into_come_nearer_from_and_out_of_go_away(
+    seed: int, verb: str, adverb: str | None
+) -> None:
     for preposition, sign in (("toward", -1), ("into", -1), ("from", 1), ("out of", 1)):
-        way = distances(scene(verb=verb, adverb=adverb, preposition=preposition, layout_seed=seed), DENSE)
+        way = distances(
+            scene(verb=verb, adverb=adverb, preposition=preposition, layout_seed=seed), DENSE
+        )
         steps = sign * np.diff(way)
         assert (steps >= -1e-9).all()
         assert steps.sum() > 0.2
@@ -68,7 +72,9 @@ def test_around_goes_once_around_at_one_distance(seed: int) -> None:
     at = scene_layout(each)
     way = distances(each, DENSE)
     assert max(way) - min(way) < 1e-9
-    turns = np.unwrap([math.atan2(now.y - at.y, now.x - at.x) for now in (pose(each, t) for t in DENSE)])
+    turns = np.unwrap(
+        [math.atan2(now.y - at.y, now.x - at.x) for now in (pose(each, t) for t in DENSE)]
+    )
     assert abs(abs(turns[-1] - turns[0]) - 2 * math.pi) < 1e-6
 
 
@@ -85,7 +91,12 @@ def test_past_crosses_from_one_side_to_the_other(seed: int, verb: str) -> None:
 @given(layouts, staying, st.sampled_from([None, *words.SIZES]))
 def test_places_are_where_they_say(seed: int, verb: str, look: str | None) -> None:
     rest = "shakes" if verb in words.RESIZING else verb
-    for preposition, axis, sign in (("above", 1, -1), ("below", 1, 1), ("left of", 0, -1), ("right of", 0, 1)):
+    for preposition, axis, sign in (
+        ("above", 1, -1),
+        ("below", 1, 1),
+        ("left of", 0, -1),
+        ("right of", 0, 1),
+    ):
         each = scene(verb=rest, preposition=preposition, layout_seed=seed, look=look)
         at = scene_layout(each)
         offsets = [(now.x - at.x, now.y - at.y) for now in (pose(each, t) for t in TIMES)]
@@ -109,7 +120,12 @@ def speed(of: Scene) -> float:
     """The largest change of anything about the object within a fiftieth of a second."""
     poses = [pose(of, t) for t in np.arange(0, 3.01, 0.02).tolist()]
     changes = [
-        (math.hypot(b.x - a.x, b.y - a.y), abs(b.angle - a.angle) / 360, abs(b.size - a.size), abs(b.alpha - a.alpha))
+        (
+            math.hypot(b.x - a.x, b.y - a.y),
+            abs(b.angle - a.angle) / 360,
+            abs(b.size - a.size),
+            abs(b.alpha - a.alpha),
+        )
         for a, b in pairwise(poses)
     ]
     return max(map(max, changes))
@@ -118,7 +134,9 @@ def speed(of: Scene) -> float:
 @pytest.mark.parametrize("verb", [verb for verb in words.VERBS if verb != "blinks"])
 def test_quickly_is_at_least_two_and_a_half_times_as_fast(verb: str) -> None:
     preposition = "past" if words.VERBS[verb].travels else "above"
-    slow, fast = (speed(scene(verb=verb, adverb=adverb, preposition=preposition)) for adverb in words.PACE)
+    slow, fast = (
+        speed(scene(verb=verb, adverb=adverb, preposition=preposition)) for adverb in words.PACE
+    )
     assert fast >= 2.5 * slow
 
 
@@ -132,10 +150,16 @@ def count_events(of: Scene) -> int:
     return sum(not a and b for a, b in zip([False, *busy], busy, strict=False))
 
 
-@pytest.mark.parametrize("verb", [verb for verb, facts in words.VERBS.items() if "once" in facts.adverbs])
+@pytest.mark.parametrize(
+    "verb", [verb for verb, facts in words.VERBS.items() if "once" in facts.adverbs]
+)
 def test_once_and_repeatedly_count(verb: str) -> None:
-    once, repeatedly = (scene(verb=verb, adverb=adverb, preposition="above") for adverb in words.COUNT)
-    turns = [abs(pose(each, 3.0).angle - pose(each, 0.0).angle) / 360 for each in (once, repeatedly)]
+    once, repeatedly = (
+        scene(verb=verb, adverb=adverb, preposition="above") for adverb in words.COUNT
+    )
+    turns = [
+        abs(pose(each, 3.0).angle - pose(each, 0.0).angle) / 360 for each in (once, repeatedly)
+    ]
     if verb == "spins":
         assert turns == pytest.approx([1, 3])
     elif verb == "blinks":
@@ -148,14 +172,17 @@ def test_once_and_repeatedly_count(verb: str) -> None:
         assert pose(once, 2.5).y == pytest.approx(pose(once, 0.0).y)
 
 
-@pytest.mark.parametrize("verb", [verb for verb, facts in words.VERBS.items() if "jerkily" in facts.adverbs])
+@pytest.mark.parametrize(
+    "verb", [verb for verb, facts in words.VERBS.items() if "jerkily" in facts.adverbs]
+)
 def test_jerkily_stops_in_between_and_smoothly_does_not(verb: str) -> None:
     preposition = "past" if words.VERBS[verb].travels else "above"
 
     def stops(adverb: str) -> int:
         poses = [pose(scene(verb=verb, adverb=adverb, preposition=preposition), t) for t in TIMES]
         still = [
-            math.dist((a.x, a.size, a.angle / 360), (b.x, b.size, b.angle / 360)) < 1e-3 for a, b in pairwise(poses)
+            math.dist((a.x, a.size, a.angle / 360), (b.x, b.size, b.angle / 360)) < 1e-3
+            for a, b in pairwise(poses)
         ]
         return sum(still)
 
@@ -164,7 +191,11 @@ def test_jerkily_stops_in_between_and_smoothly_does_not(verb: str) -> None:
 
 
 @few
-@given(layouts, st.sampled_from(["slides", "hops", "zigzags"]), st.sampled_from(["toward", "from", "past", "into"]))
+@given(
+    layouts,
+    st.sampled_from(["slides", "hops", "zigzags"]),
+    st.sampled_from(["toward", "from", "past", "into"]),
+)
 def test_backwards_faces_against_the_motion(seed: int, verb: str, preposition: str) -> None:
     for adverb, sign in (("forwards", 1), ("backwards", -1), (None, 1)):
         each = scene(verb=verb, adverb=adverb, preposition=preposition, layout_seed=seed)
@@ -175,21 +206,32 @@ def test_backwards_faces_against_the_motion(seed: int, verb: str, preposition: s
 
 @pytest.mark.parametrize(("verb", "least"), [("fades", 0.3), ("shrinks", 0.08)])
 def test_slightly_leaves_something_and_completely_nothing(verb: str, least: float) -> None:
-    ends = [pose(scene(verb=verb, adverb=adverb, preposition="above"), 3.0) for adverb in words.EXTENT]
+    ends = [
+        pose(scene(verb=verb, adverb=adverb, preposition="above"), 3.0) for adverb in words.EXTENT
+    ]
     left = [min(end.alpha, end.size) for end in ends]
     assert left[0] > least
     assert left[1] == pytest.approx(0.0, abs=1e-9)
 
 
-@pytest.mark.parametrize("verb", [verb for verb, facts in words.VERBS.items() if "gently" in facts.adverbs])
+@pytest.mark.parametrize(
+    "verb", [verb for verb, facts in words.VERBS.items() if "gently" in facts.adverbs]
+)
 def test_wildly_moves_at_least_twice_as_far_as_gently(verb: str) -> None:
     preposition = "past" if words.VERBS[verb].travels else "above"
-    still = replace(scene(preposition=preposition), verb="slides") if words.VERBS[verb].travels else None
+    still = (
+        replace(scene(preposition=preposition), verb="slides")
+        if words.VERBS[verb].travels
+        else None
+    )
 
     def reach(adverb: str) -> float:
         each = scene(verb=verb, adverb=adverb, preposition=preposition)
         rest = [pose(still, t) if still else pose(each, 0.0) for t in DENSE]
-        return max(abs(a.y - b.y) + abs(a.x - b.x) for a, b in zip((pose(each, t) for t in DENSE), rest, strict=True))
+        return max(
+            abs(a.y - b.y) + abs(a.x - b.x)
+            for a, b in zip((pose(each, t) for t in DENSE), rest, strict=True)
+        )
 
     assert reach("wildly") >= 2 * reach("gently") > 0.04
 

@@ -1,4 +1,6 @@
-"""What is drawn does not depend on what the process did before: remainders, and the registers they are computed in."""
+"""What is drawn does not depend on what the process did before: remainders, and the registers they
+are computed in.
+"""
 
 import colorsys
 import random
@@ -30,7 +32,9 @@ def test_colours_are_those_of_colorsys() -> None:
     rng = random.Random(0)
     for _ in range(500):
         hue, lightness, saturation = (rng.random() for _ in range(3))
-        expected = tuple(round(255 * part) for part in colorsys.hls_to_rgb(hue, lightness, saturation))
+        expected = tuple(
+            round(255 * part) for part in colorsys.hls_to_rgb(hue, lightness, saturation)
+        )
         assert backgrounds.rgb(hue, lightness, saturation) == expected
 
 
@@ -46,8 +50,13 @@ def test_occupied_registers_spoil_one_remainder_of_numpy_but_none_here() -> None
 def every_drawing() -> list[Scene]:
     """Scenes with the backgrounds, patterns and motions that repeat among them."""
     scenes = [sample_scene(number, "train") for number in range(300)]
-    found = {(scene.background, scene.look if scene.look in vocabulary.PATTERNS else None) for scene in scenes}
-    chosen = [next(s for s in scenes if (s.background, s.look) == wanted) for wanted in found if wanted[1]]
+    found = {
+        (scene.background, scene.look if scene.look in vocabulary.PATTERNS else None)
+        for scene in scenes
+    }
+    chosen = [
+        next(s for s in scenes if (s.background, s.look) == wanted) for wanted in found if wanted[1]
+    ]
     textured = [scene for scene in scenes if scene.background == "textured"]
     moving = [scene for scene in scenes if scene.verb == "blinks" or scene.adverb == "jerkily"]
     return chosen[:6] + textured[:12] + moving[:4]

@@ -42,7 +42,11 @@ def test_caches_are_not_drawn_on() -> None:
     first = render(scene, [1.0], 84)
     for seed in range(30):
         render(
-            replace(sample_scene(seed, "train"), background=scene.background, background_seed=scene.background_seed),
+            replace(
+                sample_scene(seed, "train"),
+                background=scene.background,
+                background_seed=scene.background_seed,
+            ),
             [1.0],
             84,
         )
@@ -58,13 +62,22 @@ def test_sizes_show_the_same_picture(seed: int) -> None:
 
 
 def test_edges_are_smooth() -> None:
-    # A moving edge takes many intermediate values; without antialiasing a black object on a flat wall would take few.
-    scene = replace(sample_scene(0, "train"), colour="black", look=None, background="plain", distractors=())
+    # A moving edge takes many intermediate values; without antialiasing a black object on a flat
+    # wall would take few.
+    scene = replace(
+        sample_scene(0, "train"), colour="black", look=None, background="plain", distractors=()
+    )
     assert len(np.unique(render(scene, [1.0], 84)[0][..., 0])) > 60
 
 
 def test_small_shifts_move_less_than_a_pixel() -> None:
-    scene = replace(sample_scene(0, "train"), verb="slides", adverb="slowly", preposition="past", background="plain")
+    scene = replace(
+        sample_scene(0, "train"),
+        verb="slides",
+        adverb="slowly",
+        preposition="past",
+        background="plain",
+    )
     frames = render(scene, [1.5, 1.51], 84).astype(np.int16)
     change = np.abs(frames[1] - frames[0])
     assert 0 < change.mean() < 2
@@ -76,7 +89,9 @@ def test_an_object_has_mostly_its_colour(noun: str, colour: str) -> None:
     pixels = np.asarray(master(noun, colour, None, 64), dtype=np.float64)
     opaque = pixels[pixels[..., 3] > 250][:, :3]
     names = list(RGB)
-    nearest = np.argmin([np.abs(opaque - np.array(RGB[name])).sum(axis=1) for name in names], axis=0)
+    nearest = np.argmin(
+        [np.abs(opaque - np.array(RGB[name])).sum(axis=1) for name in names], axis=0
+    )
     share = np.bincount(nearest, minlength=len(names)) / len(opaque)
     assert names[int(share.argmax())] == colour
 
@@ -93,7 +108,8 @@ def test_silhouettes_differ(noun: str) -> None:
 
 @pytest.mark.parametrize("noun", words.NOUNS)
 def test_a_full_turn_shows(noun: str) -> None:
-    # Spinning and rolling must be visible: no object looks the same after a quarter or half of a turn.
+    # Spinning and rolling must be visible: no object looks the same after a quarter or half of a
+    # turn.
     picture = np.asarray(master(noun, "blue", None, 64)).astype(np.int16)
     for quarters in (1, 2):
         assert np.abs(np.rot90(picture, quarters) - picture).mean() > 2, quarters
@@ -109,7 +125,9 @@ def test_facing_nouns_are_not_symmetric() -> None:
 @pytest.mark.parametrize("colour", words.COLOURS)
 def test_patterns_show(pattern: str, colour: str) -> None:
     assert np.abs(np.array(RGB[colour]) - accent(colour)).max() > 70
-    bare, marked = (np.asarray(master("heart", colour, look, 32)).astype(np.int16) for look in (None, pattern))
+    bare, marked = (
+        np.asarray(master("heart", colour, look, 32)).astype(np.int16) for look in (None, pattern)
+    )
     assert (np.abs(bare - marked).max(axis=2) > 40).mean() > 0.08
 
 
@@ -127,7 +145,9 @@ def test_kinds_of_background_look_different() -> None:
     for kind, found in rough.items():
         for seed in range(20):
             pixels = np.asarray(background(kind, seed, 84)).astype(np.float64)
-            found.append(np.abs(np.diff(pixels, axis=0)).mean() + np.abs(np.diff(pixels, axis=1)).mean())
+            found.append(
+                np.abs(np.diff(pixels, axis=0)).mean() + np.abs(np.diff(pixels, axis=1)).mean()
+            )
     assert max(rough["plain"]) < min(rough["textured"])
     assert max(rough["plain"]) < min(rough["cluttered"])
 

@@ -31,15 +31,23 @@ def test_same_seed_same_scene(seed: int, split: str) -> None:
 
 
 def test_scenes_of_other_seeds_and_splits_differ() -> None:
-    everything = [replace(scene, seed=0, split="") for scenes in SAMPLE.values() for scene in scenes]
+    everything = [
+        replace(scene, seed=0, split="") for scenes in SAMPLE.values() for scene in scenes
+    ]
     assert len(set(everything)) == len(everything)
 
 
 def test_the_first_scene_never_changes_within_a_version() -> None:
     # Published numbers name (seed, version): a change of this line is a new VERSION.
     assert words.VERSION == 1
-    assert captions(sample_scene(0, "train"))[0] == "a striped yellow star zigzags gently into a white rocket"
-    assert captions(sample_scene(0, "test"))[0] == "a checkered red car zigzags gently around a green plane"
+    assert (
+        captions(sample_scene(0, "train"))[0]
+        == "a striped yellow star zigzags gently into a white rocket"
+    )
+    assert (
+        captions(sample_scene(0, "test"))[0]
+        == "a checkered red car zigzags gently around a green plane"
+    )
 
 
 @few
@@ -80,8 +88,16 @@ def test_about_a_seventh_of_the_pairs_is_held_out() -> None:
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_word_occurs(split: str) -> None:
     scenes = SAMPLE[split]
-    assert {scene.noun for scene in scenes} == set(words.NOUNS) == {scene.reference.noun for scene in scenes}
-    assert {scene.colour for scene in scenes} == set(words.COLOURS) == {scene.reference.colour for scene in scenes}
+    assert (
+        {scene.noun for scene in scenes}
+        == set(words.NOUNS)
+        == {scene.reference.noun for scene in scenes}
+    )
+    assert (
+        {scene.colour for scene in scenes}
+        == set(words.COLOURS)
+        == {scene.reference.colour for scene in scenes}
+    )
     assert {scene.look for scene in scenes} == {None, *words.LOOKS}
     assert {scene.verb for scene in scenes} == set(words.VERBS)
     assert {scene.adverb for scene in scenes} == {None, *words.ADVERBS}
@@ -91,8 +107,16 @@ def test_every_word_occurs(split: str) -> None:
 
 
 def test_the_world_is_large_enough() -> None:
-    sizes = [words.NOUNS, (*words.COLOURS, *words.LOOKS), words.VERBS, words.ADVERBS, words.PREPOSITIONS]
-    assert [len(size) >= least for size, least in zip(sizes, (12, 12, 8, 6, 8), strict=True)] == [True] * 5
+    sizes = [
+        words.NOUNS,
+        (*words.COLOURS, *words.LOOKS),
+        words.VERBS,
+        words.ADVERBS,
+        words.PREPOSITIONS,
+    ]
+    assert [len(size) >= least for size, least in zip(sizes, (12, 12, 8, 6, 8), strict=True)] == [
+        True
+    ] * 5
 
 
 @few

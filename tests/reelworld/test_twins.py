@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finereel.errors import ConfigError
-from finereel.reelworld import PARTS_OF_SPEECH, SPLITS, Scene, captions, frame_times, render, sample_scene, twins
+from finereel.reelworld import (
+    PARTS_OF_SPEECH,
+    SPLITS,
+    Scene,
+    captions,
+    frame_times,
+    render,
+    sample_scene,
+    twins,
+)
 from finereel.reelworld import vocabulary as words
 from finereel.reelworld.twins import changed_words
 
@@ -24,7 +33,11 @@ LEAST_MEAN = 0.15
 
 
 def factor_changes(scene: Scene, other: Scene) -> set[str]:
-    return {each.name for each in fields(Scene) if getattr(scene, each.name) != getattr(other, each.name)}
+    return {
+        each.name
+        for each in fields(Scene)
+        if getattr(scene, each.name) != getattr(other, each.name)
+    }
 
 
 @few
@@ -76,11 +89,15 @@ def test_contrasting_prepositions_are_mutual_in_kind() -> None:
     for name, facts in words.PREPOSITIONS.items():
         for other in facts.contrasts:
             assert words.PREPOSITIONS[other].path == facts.path
-            assert len(words.PREPOSITIONS[other].surface.split()) == len(facts.surface.split()), (name, other)
+            assert len(words.PREPOSITIONS[other].surface.split()) == len(facts.surface.split()), (
+                name,
+                other,
+            )
 
 
 @pytest.mark.parametrize(
-    ("split", "count"), [("train", 40), ("test", 40), pytest.param("train", 500, marks=pytest.mark.slow)]
+    ("split", "count"),
+    [("train", 40), ("test", 40), pytest.param("train", 500, marks=pytest.mark.slow)],
 )
 def test_every_twin_is_seen_in_twelve_small_frames(split: str, count: int) -> None:
     for seed in range(count):
@@ -93,7 +110,8 @@ def test_every_twin_is_seen_in_twelve_small_frames(split: str, count: int) -> No
 
 
 def test_a_twin_leaves_the_corners_of_the_picture_alone() -> None:
-    # The background, the distractors and the reference do not move: pixels change only where a main object comes.
+    # The background, the distractors and the reference do not move: pixels change only where a main
+    # object comes.
     from finereel.reelworld.motion import pose
 
     y, x = (np.mgrid[0:84, 0:84] + 0.5) / 84
@@ -106,7 +124,9 @@ def test_a_twin_leaves_the_corners_of_the_picture_alone() -> None:
                 near = np.zeros_like(change[index])
                 for now in (pose(scene, t), pose(twin.scene, t)):
                     # Half a diagonal, for turned objects, with outline and shadow.
-                    near |= np.maximum(abs(x - now.x), abs(y - now.y)) < now.size * 0.75 * 1.25 + 0.06
+                    near |= (
+                        np.maximum(abs(x - now.x), abs(y - now.y)) < now.size * 0.75 * 1.25 + 0.06
+                    )
                 assert not (change[index] & ~near).any(), (seed, twin.pos, t)
 
 

@@ -1,4 +1,6 @@
-"""The attack by bit flips: it finds nothing, and does find changed answers where nothing is compared."""
+"""The attack by bit flips: it finds nothing, and does find changed answers where nothing is
+compared.
+"""
 
 import shutil
 from pathlib import Path
@@ -16,7 +18,9 @@ def test_no_changed_byte_changes_an_answer(tmp_path: Path, monkeypatch: pytest.M
     assert [result.failures for result in results if result.failed] == []
 
 
-def test_it_notices_a_changed_vector_that_is_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_notices_a_changed_vector_that_is_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_videos(tmp_path / "videos", 3)
     library = tmp_path / "library"
     opened(library).add([tmp_path / "videos"], settings=settings())
@@ -24,7 +28,9 @@ def test_it_notices_a_changed_vector_that_is_not_compared(tmp_path: Path, monkey
     assert attack.verdict(library, False, expected * 0) == "another answer"
     folder = next(library.glob("index-*/clips.lance/data"))
     noticed = 0
-    monkeypatch.setattr("finereel.index.snapshot.damaged_rows", lambda rows, names: np.zeros(len(rows), dtype=bool))
+    monkeypatch.setattr(
+        "finereel.index.snapshot.damaged_rows", lambda rows, names: np.zeros(len(rows), dtype=bool)
+    )
     for data in sorted(folder.iterdir()):
         sound = data.read_bytes()
         for place in range(200, len(sound) - 1000, 97):

@@ -21,14 +21,19 @@ class Numbered:
 
     def read(self, videos: Sequence[str]) -> ClipArrays:
         numbers = np.array([int(video) for video in videos], dtype=np.float32)
-        frames = 100 * numbers[:, None, None, None] + np.arange(12, dtype=np.float32)[None, :, None, None]
+        frames = (
+            100 * numbers[:, None, None, None]
+            + np.arange(12, dtype=np.float32)[None, :, None, None]
+        )
         mask = np.ones((len(videos), 12), dtype=bool)
         mask[numbers == 0, 2:] = False
         frames = np.where(mask[:, :, None, None], frames, np.float32("nan"))
         return ClipArrays(np.broadcast_to(frames, (len(videos), 12, 2, 3)).copy(), mask)
 
 
-@pytest.mark.parametrize(("kept", "expected"), [(12, list(range(12))), (4, [0, 4, 7, 11]), (1, [0])])
+@pytest.mark.parametrize(
+    ("kept", "expected"), [(12, list(range(12))), (4, [0, 4, 7, 11]), (1, [0])]
+)
 def test_fewer_frames_are_spread_evenly(kept: int, expected: list[int]) -> None:
     thinned = FewerFrames(Numbered(), kept)
     clips = thinned.read(["1", "2"])
@@ -44,7 +49,9 @@ def test_one_clip_is_the_average_of_real_frames_for_everyone() -> None:
     assert clips.frames.shape == (2, 12, 2, 3)
     assert np.array_equal(clips.frames[0], clips.frames[1])
     assert clips.frames[0, 1, 0, 0] == pytest.approx((0 + 100 + 300) / 3 + 1)
-    assert clips.frames[0, 5, 0, 0] == pytest.approx((100 + 300) / 2 + 5)  # clip 0 has no sixth frame
+    assert clips.frames[0, 5, 0, 0] == pytest.approx(
+        (100 + 300) / 2 + 5
+    )  # clip 0 has no sixth frame
     assert clips.frame_mask.all()
     assert one.description["clips"] == "one average clip"
     assert one.problems(["bad"]) == {"bad": "why"}
@@ -77,8 +84,13 @@ def test_remembered_clips_are_read_once_and_are_the_same() -> None:
 def test_one_clip_of_pictures_is_a_picture() -> None:
     class Pictures(Numbered):
         def read(self, videos: Sequence[str]) -> ClipArrays:
-            shade = np.array([int(video) for video in videos], dtype=np.uint8)[:, None, None, None, None]
-            return ClipArrays(np.broadcast_to(shade, (len(videos), 2, 4, 4, 3)).copy(), np.ones((len(videos), 2), bool))
+            shade = np.array([int(video) for video in videos], dtype=np.uint8)[
+                :, None, None, None, None
+            ]
+            return ClipArrays(
+                np.broadcast_to(shade, (len(videos), 2, 4, 4, 3)).copy(),
+                np.ones((len(videos), 2), bool),
+            )
 
     clips = OneClip(Pictures(), ["1", "2", "2"]).read(["9"])
     assert clips.frames.dtype == np.uint8

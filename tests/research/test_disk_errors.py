@@ -20,7 +20,11 @@ def test_a_handful_of_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ("ended", "good"),
     [
         ("done", True),
-        ("LibraryError: /s/place could not be written: no space; free some, then run the same command again", True),
+        (
+            "LibraryError: /s/place could not be written: no space; free some, then run the same "
+            "command again",
+            True,
+        ),
         ("LibraryError: the library /s/place is read-only here", True),
         ("Traceback (most recent call last):\nOSError: [Errno 28] No space left on device", False),
         ("LibraryError: it could not be written", False),

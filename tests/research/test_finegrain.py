@@ -1,4 +1,6 @@
-"""The fine-grained experiment: sides kept apart, and a page whose numbers follow from the records."""
+"""The fine-grained experiment: sides kept apart, and a page whose numbers follow from the
+records.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,12 +39,16 @@ def pairs(groups: tuple[Group, ...]) -> set[tuple[str, str]]:
     found = set()
     for group in groups:
         for text in group.negatives:
-            words = zip(group.caption.replace(",", "").split(), text.replace(",", "").split(), strict=True)
+            words = zip(
+                group.caption.replace(",", "").split(), text.replace(",", "").split(), strict=True
+            )
             found |= {(old, new) for old, new in words if old != new}
     return found
 
 
-def test_what_is_trained_with_and_what_is_tested_share_no_pair(drawn: Benchmark, options: BenchmarkOptions) -> None:
+def test_what_is_trained_with_and_what_is_tested_share_no_pair(
+    drawn: Benchmark, options: BenchmarkOptions
+) -> None:
     tested = sets_of(drawn, options)
     trained = with_negatives(drawn, options, ("word", "phrase"))
     negatives = trained.data.negatives
@@ -50,14 +56,23 @@ def test_what_is_trained_with_and_what_is_tested_share_no_pair(drawn: Benchmark,
     learned = set()
     for (_, caption), texts in negatives.texts.items():
         for text in texts:
-            learned |= {(old, new) for old, new in zip(caption.split(), text.split(), strict=True) if old != new}
+            learned |= {
+                (old, new)
+                for old, new in zip(caption.split(), text.split(), strict=True)
+                if old != new
+            }
     assert learned
     assert pairs(tested[DISJOINT])
     assert not learned & pairs(tested[DISJOINT])
-    assert all(side_of(old, new) == "training" for old, new in pairs(trained.validation) | pairs(tested[SAME]))
+    assert all(
+        side_of(old, new) == "training"
+        for old, new in pairs(trained.validation) | pairs(tested[SAME])
+    )
 
 
-def test_levels_choose_the_negatives_and_no_levels_leave_them_out(drawn: Benchmark, options: BenchmarkOptions) -> None:
+def test_levels_choose_the_negatives_and_no_levels_leave_them_out(
+    drawn: Benchmark, options: BenchmarkOptions
+) -> None:
     by_level = {}
     for level in ("word", "phrase"):
         negatives = with_negatives(drawn, options, (level,)).data.negatives
@@ -71,7 +86,19 @@ def test_levels_choose_the_negatives_and_no_levels_leave_them_out(drawn: Benchma
 
 def test_groups_hold_words_only_and_not_too_many() -> None:
     rows = [
-        Negative(str(n), "v", "c", "a dog runs", f"a thing{n} runs", "noun", 2, 5, "dog", f"thing{n}", method)
+        Negative(
+            str(n),
+            "v",
+            "c",
+            "a dog runs",
+            f"a thing{n} runs",
+            "noun",
+            2,
+            5,
+            "dog",
+            f"thing{n}",
+            method,
+        )
         for n in range(40)
         for method in ("training:word", "training:adjective+noun")
     ]
@@ -80,9 +107,12 @@ def test_groups_hold_words_only_and_not_too_many() -> None:
     assert fine_groups(rows) == (group,)
 
 
-def test_a_file_of_other_clips_is_refused(drawn: Benchmark, options: BenchmarkOptions, tmp_path: Path) -> None:
+def test_a_file_of_other_clips_is_refused(
+    drawn: Benchmark, options: BenchmarkOptions, tmp_path: Path
+) -> None:
     write_negatives(
-        [Negative("n", "elsewhere", "c", "a dog", "a cat", "noun", 2, 5, "dog", "cat", "m")], tmp_path / "n.jsonl"
+        [Negative("n", "elsewhere", "c", "a dog", "a cat", "noun", 2, 5, "dog", "cat", "m")],
+        tmp_path / "n.jsonl",
     )
     with pytest.raises(DataError, match="no negatives of the"):
         sets_of(drawn, replace(options, negatives=(("other", tmp_path / "n.jsonl"),)))
@@ -94,7 +124,9 @@ def test_every_head_has_every_row(drawn: Benchmark) -> None:
 
 
 def test_the_page_says_what_the_records_hold(drawn: Benchmark, options: BenchmarkOptions) -> None:
-    request = FineRequest("clip4clip", "reelworld-tokens", options, ("baseline", "+ both"), (1,), 1, "the command")
+    request = FineRequest(
+        "clip4clip", "reelworld-tokens", options, ("baseline", "+ both"), (1,), 1, "the command"
+    )
     page = run_fine(request)
     variant = fine_variants(drawn, "clip4clip")["+ both"]
     record = result_of(Job("reelworld-tokens", options, variant, 1)).fine[DISJOINT]
@@ -105,21 +137,29 @@ def test_the_page_says_what_the_records_hold(drawn: Benchmark, options: Benchmar
     assert mean == pytest.approx(record.results["all"]["granularities"]["fused"]["MRR"], abs=1e-9)
     assert "the command" in page
     header = next(line for line in table.splitlines() if line.startswith("| |"))
-    assert all(line.count("|") == header.count("|") for line in table.splitlines() if line.startswith("|"))
+    assert all(
+        line.count("|") == header.count("|") for line in table.splitlines() if line.startswith("|")
+    )
     assert run_fine(request) == page
 
 
-def test_weights_are_rows_and_points_of_a_picture(drawn: Benchmark, options: BenchmarkOptions, tmp_path: Path) -> None:
+def test_weights_are_rows_and_points_of_a_picture(
+    drawn: Benchmark, options: BenchmarkOptions, tmp_path: Path
+) -> None:
     variants = fine_variants(drawn, "clip4clip", ("baseline",), (0.05, 5.0))
     assert {name: variant.weight for name, variant in variants.items()} == {
         "baseline": 0.2,
         "+ word, weight 0.05": 0.05,
         "+ word, weight 5": 5.0,
     }
-    request = FineRequest("clip4clip", "reelworld-tokens", options, ("baseline",), (1,), 1, weights=(0.05, 5.0))
+    request = FineRequest(
+        "clip4clip", "reelworld-tokens", options, ("baseline",), (1,), 1, weights=(0.05, 5.0)
+    )
     rows = fine_results(request)
     light, heavy = (rows[f"+ word, weight {weight}"][0].fine[SAME] for weight in ("0.05", "5"))
-    assert not np.array_equal(_scores(light).granularities["fused"], _scores(heavy).granularities["fused"])
+    assert not np.array_equal(
+        _scores(light).granularities["fused"], _scores(heavy).granularities["fused"]
+    )
     mean, low, high = reciprocal(rows["baseline"], SAME)
     assert low <= mean <= high
     record = rows["baseline"][0].fine[SAME]
@@ -142,9 +182,13 @@ def test_text_alone_sees_nothing_and_leaves_the_towers_of_the_others(
     result = result_of(Job("reelworld-tokens", apart, variant, 1))
     for record in result.fine.values():
         scores = _scores(record)
-        np.testing.assert_allclose(scores.granularities["fused"], scores.baselines["wrong_video"], rtol=1e-5)
+        np.testing.assert_allclose(
+            scores.granularities["fused"], scores.baselines["wrong_video"], rtol=1e-5
+        )
     assert result.coarse.source["clips"] == "one average clip"
     found, expected = (
-        made.encoder.state_dict() for place in (apart, options) if (made := shared_towers(drawn, 1, place.work))
+        made.encoder.state_dict()
+        for place in (apart, options)
+        if (made := shared_towers(drawn, 1, place.work))
     )
     assert all(torch.equal(found[name], expected[name]) for name in expected)

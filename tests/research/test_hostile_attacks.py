@@ -1,4 +1,6 @@
-"""The attacks by hostile models and checkpoints: that they report what they find, and find nothing."""
+"""The attacks by hostile models and checkpoints: that they report what they find, and find
+nothing.
+"""
 
 import random
 from collections.abc import Callable
@@ -44,7 +46,9 @@ def test_hostile_models_are_refused_or_work(tmp_path: Path) -> None:
     assert (result.tried, result.failed, result.failures) == (6, 0, ())
 
 
-def test_models_that_are_not_refused_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_that_are_not_refused_are_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for kind in ("untyped", "not finite"):
         monkeypatch.setitem(server.TASKS, "model", fails(kind))
         (result,) = models.attack(tmp_path / kind, 2, 0)
@@ -81,7 +85,10 @@ def test_there_are_enough_of_them(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_in_processes_of_their_own(tmp_path: Path) -> None:
-    assert [result.failures for result in (*models.attack(tmp_path, 12, 1), *pickles.attack(tmp_path, 6, 1))] == [
+    assert [
+        result.failures
+        for result in (*models.attack(tmp_path, 12, 1), *pickles.attack(tmp_path, 6, 1))
+    ] == [
         (),
         (),
     ]

@@ -22,7 +22,9 @@ def test_a_handful_of_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.slow
-def test_a_file_that_is_not_replaced_as_a_whole_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_not_replaced_as_a_whole_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     library = build(tmp_path)
     if library is None:
         pytest.skip("no C compiler")

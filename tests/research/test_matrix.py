@@ -1,4 +1,6 @@
-"""Normalisations of a bare matrix: hubs are pushed down, and no query sees settings that it helped to choose."""
+"""Normalisations of a bare matrix: hubs are pushed down, and no query sees settings that it helped
+to choose.
+"""
 
 import numpy as np
 import pytest
@@ -33,19 +35,23 @@ def test_the_other_direction_is_the_transpose() -> None:
     rows, turned = matrix_rows(scores), matrix_rows(scores.T)
     for name in rows:
         np.testing.assert_array_equal(
-            rows[name]["video_to_text"].ranks["fused"].expected, turned[name]["text_to_video"].ranks["fused"].expected
+            rows[name]["video_to_text"].ranks["fused"].expected,
+            turned[name]["text_to_video"].ranks["fused"].expected,
         )
 
 
 def test_a_query_does_not_choose_its_own_settings_or_fill_its_own_bank() -> None:
-    """What half of the first half's queries score is bank and validation for the second half, never for the first."""
+    """What half of the first half's queries score is bank and validation for the second half, never
+    for the first.
+    """
     scores = hubby(64)
     order = np.random.default_rng(0).permutation(64)
     changed_queries, same_half = order[:32:2], order[32::2]
     changed = scores.copy()
     changed[changed_queries] = 30.0 * np.random.default_rng(1).random((64,))
     before, after = (
-        matrix_rows(matrix)["bank"]["text_to_video"].ranks["fused"].expected for matrix in (scores, changed)
+        matrix_rows(matrix)["bank"]["text_to_video"].ranks["fused"].expected
+        for matrix in (scores, changed)
     )
     np.testing.assert_array_equal(before[same_half], after[same_half])
     assert (before[order[1::2]] != after[order[1::2]]).any()

@@ -15,7 +15,11 @@ def video(tmp_path: Path) -> Path:
 
 
 def test_bad_files_come_to_a_typed_end(tmp_path: Path, video: Path) -> None:
-    paths = [*truncated(tmp_path, [video], 4), *flipped(tmp_path, [video], 4, seed=0), *odd_names(tmp_path, [video])]
+    paths = [
+        *truncated(tmp_path, [video], 4),
+        *flipped(tmp_path, [video], 4, seed=0),
+        *odd_names(tmp_path, [video]),
+    ]
     assert media.judge(paths) == []
 
 
@@ -56,7 +60,9 @@ def test_time_memory_and_leaks_are_seen(video: Path, monkeypatch: pytest.MonkeyP
         close(reader)
 
 
-def test_a_dead_reading_process_fails_all_its_files(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_reading_process_fails_all_its_files(
+    video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(media.sys, "executable", "/bin/false")
     result = media._tried("good files", [video, video])
     assert (result.tried, result.failed) == (2, 2)

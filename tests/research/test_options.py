@@ -1,4 +1,6 @@
-"""What the scripts that carry out experiments share: the command on the page is the one that was typed; clean ends."""
+"""What the scripts that carry out experiments share: the command on the page is the one that was
+typed; clean ends.
+"""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -37,13 +39,21 @@ def test_the_command_on_the_page_says_what_was_typed() -> None:
         ["python", "-m", "research.scripts.x", *TYPED]
     )
     own = typed_command("research.scripts.x", "peers", given, ('--rows "+ word"',))
-    assert own == " ".join(["python", "-m", "research.scripts.x", *TYPED[:5], '--rows "+ word"', *TYPED[5:]])
+    assert own == " ".join(
+        ["python", "-m", "research.scripts.x", *TYPED[:5], '--rows "+ word"', *TYPED[5:]]
+    )
 
 
 def test_the_bed_gets_its_options() -> None:
-    given = benchmark_parser("", "experiment", ("peers",)).parse_args(["peers", "--debug", "--annotations", "a"])
+    given = benchmark_parser("", "experiment", ("peers",)).parse_args(
+        ["peers", "--debug", "--annotations", "a"]
+    )
     options = benchmark_options(given, (("x", Path("x.jsonl")),))
-    assert (options.work, options.features, options.annotations) == (Path("runs/out/experiments"), None, Path("a"))
+    assert (options.work, options.features, options.annotations) == (
+        Path("runs/out/experiments"),
+        None,
+        Path("a"),
+    )
     assert (options.debug, options.negatives) == (True, (("x", Path("x.jsonl")),))
 
 

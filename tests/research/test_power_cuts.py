@@ -11,7 +11,9 @@ def test_no_power_cut_loses_what_was_announced(tmp_path: Path) -> None:
     assert (result.tried, result.failed, result.failures) == (4, 0, ())
 
 
-def test_it_notices_data_that_are_not_forced_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_notices_data_that_are_not_forced_to_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("finereel.index.head.sync_version", lambda table, fresh, manifest: None)
     (result,) = power_cuts(tmp_path, 4, seed=3)
     assert result.failed

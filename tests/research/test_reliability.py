@@ -1,4 +1,6 @@
-"""The scoreboard's short form: every attack with a few inputs, and nothing happens that must never happen."""
+"""The scoreboard's short form: every attack with a few inputs, and nothing happens that must never
+happen.
+"""
 
 import os
 import subprocess
@@ -13,9 +15,19 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.slow
 def test_the_short_form_counts_nothing_that_must_never_happen(tmp_path: Path) -> None:
     board = tmp_path / "reliability.md"
-    command = [sys.executable, str(ROOT / "research" / "reliability.py"), "--short", "--out", str(board)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "CI": "1"})
+    command = [
+        sys.executable,
+        str(ROOT / "research" / "reliability.py"),
+        "--short",
+        "--out",
+        str(board),
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "CI": "1"}
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = [line for line in board.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    rows = [
+        line for line in board.read_text(encoding="utf-8").splitlines() if line.startswith("| ")
+    ]
     assert len(rows) > 15
     assert all(row.endswith("| 0 |") for row in rows[1:] if not row.startswith("|---"))

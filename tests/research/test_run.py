@@ -1,4 +1,6 @@
-"""Every experiment end to end on a handful of drawn clips: trained, chosen, evaluated, written; and not done twice."""
+"""Every experiment end to end on a handful of drawn clips: trained, chosen, evaluated, written; and
+not done twice.
+"""
 
 from pathlib import Path
 
@@ -11,7 +13,13 @@ from research import EXPERIMENTS, ExperimentRequest, run_experiment
 
 def request_for(name: str, work: Path, **more: object) -> ExperimentRequest:
     return ExperimentRequest(
-        name, "reelworld-tokens", BenchmarkOptions(work, debug=True), (1, 2), 1, f"command {name}", **more
+        name,
+        "reelworld-tokens",
+        BenchmarkOptions(work, debug=True),
+        (1, 2),
+        1,
+        f"command {name}",
+        **more,
     )
 
 
@@ -22,9 +30,16 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_granularity_writes_a_page_and_goes_on_from_what_is_there(work: Path) -> None:
     seen: list[tuple[int, int]] = []
-    text = run_experiment(request_for("granularity", work), lambda done, total: seen.append((done, total)))
+    text = run_experiment(
+        request_for("granularity", work), lambda done, total: seen.append((done, total))
+    )
     assert seen == [(number, 6) for number in range(1, 7)]
-    for expected in ("# Granularity: reelworld-tokens", "    command granularity", "## Text to video", "## Run card"):
+    for expected in (
+        "# Granularity: reelworld-tokens",
+        "    command granularity",
+        "## Text to video",
+        "## Run card",
+    ):
         assert expected in text
     assert text.count("| reference |") == 2
     written = {path: path.stat().st_mtime_ns for path in work.rglob("record.json")}
@@ -42,7 +57,9 @@ def test_normalization_says_its_protocols(work: Path) -> None:
 def test_seeds_give_other_towers(work: Path) -> None:
     run_experiment(request_for("granularity", work))
     first, second = (
-        (work / "reelworld-tokens" / "towers" / f"seed-{seed}" / "best" / "model.safetensors").read_bytes()
+        (
+            work / "reelworld-tokens" / "towers" / f"seed-{seed}" / "best" / "model.safetensors"
+        ).read_bytes()
         for seed in (1, 2)
     )
     assert first != second
@@ -56,6 +73,8 @@ def test_the_other_experiments_have_their_debug_twin(name: str, work: Path) -> N
 
 
 def test_an_unknown_experiment_is_refused(work: Path) -> None:
-    assert {"granularity", "aggregation", "peers", "sizes", "normalization", "robustness"} == set(EXPERIMENTS)
+    assert {"granularity", "aggregation", "peers", "sizes", "normalization", "robustness"} == set(
+        EXPERIMENTS
+    )
     with pytest.raises(ConfigError, match="unknown experiment"):
         run_experiment(request_for("size", work))

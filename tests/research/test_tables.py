@@ -1,4 +1,6 @@
-"""Tables of variants and seeds: means, intervals, corrected comparisons, and what cannot be compared."""
+"""Tables of variants and seeds: means, intervals, corrected comparisons, and what cannot be
+compared.
+"""
 
 import numpy as np
 import pytest
@@ -25,7 +27,10 @@ def test_a_clear_difference_is_named_and_a_small_one_is_not() -> None:
     base = ranks(0.3)
     same = base.copy()
     same[:3] = 8.0 - same[:3]  # three queries change their mind
-    lines = {line.name: line for line in table({"base": [base], "good": [ranks(0.6, seed=1)], "same": [same]}, "base")}
+    lines = {
+        line.name: line
+        for line in table({"base": [base], "good": [ranks(0.6, seed=1)], "same": [same]}, "base")
+    }
     assert lines["base"].verdict == "reference"
     assert lines["good"].verdict == "better"
     assert lines["same"].verdict == "not distinguishable"
@@ -38,7 +43,10 @@ def test_more_rows_make_every_claim_harder() -> None:
     flipped = np.flatnonzero(base == 7.0)[:8]
     other[flipped] = 1.0
     alone = table({"base": [base], "other": [other]}, "base")[1].p
-    among = table({"base": [base], "other": [other], **{f"n{k}": [ranks(0.3, seed=k)] for k in range(9)}}, "base")[1].p
+    among = table(
+        {"base": [base], "other": [other], **{f"n{k}": [ranks(0.3, seed=k)] for k in range(9)}},
+        "base",
+    )[1].p
     assert alone is not None
     assert among is not None
     assert alone < 0.05 <= among
@@ -49,7 +57,10 @@ def test_captions_of_one_video_are_one_piece_of_evidence() -> None:
     better[:100] = 1.0  # a hundred captions of a single video
     clusters = np.repeat([0, 1], 100)
     assert table({"base": [base], "better": [better]}, "base")[1].verdict == "better"
-    assert table({"base": [base], "better": [better]}, "base", clusters)[1].verdict == "not distinguishable"
+    assert (
+        table({"base": [base], "better": [better]}, "base", clusters)[1].verdict
+        == "not distinguishable"
+    )
 
 
 def test_rows_of_other_queries_and_a_missing_reference_are_refused() -> None:

@@ -23,15 +23,27 @@ from finereel.statistics.intervals import (
 
 @pytest.mark.parametrize(
     ("successes", "trials", "low", "high"),
-    [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634), (10, 10, 0.7225, 1.0), (81, 263, 0.2553, 0.3662)],
+    [
+        (0, 10, 0.0, 0.2775),
+        (5, 10, 0.2366, 0.7634),
+        (10, 10, 0.7225, 1.0),
+        (81, 263, 0.2553, 0.3662),
+    ],
 )
-def test_wilson_has_the_textbook_values(successes: int, trials: int, low: float, high: float) -> None:
+def test_wilson_has_the_textbook_values(
+    successes: int, trials: int, low: float, high: float
+) -> None:
     interval = wilson_interval(successes, trials)
-    assert (interval.low, interval.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+    assert (interval.low, interval.high) == (
+        pytest.approx(low, abs=5e-5),
+        pytest.approx(high, abs=5e-5),
+    )
 
 
 @given(st.integers(1, 500), st.floats(0, 1), st.floats(0.5, 0.999))
-def test_wilson_holds_the_share_and_stays_a_proportion(trials: int, share: float, level: float) -> None:
+def test_wilson_holds_the_share_and_stays_a_proportion(
+    trials: int, share: float, level: float
+) -> None:
     interval = wilson_interval(share * trials, trials, level)
     assert 0 <= interval.low <= share + 1e-12
     assert share - 1e-12 <= interval.high <= 1
@@ -55,15 +67,23 @@ def test_a_mean_between_the_ends_is_about_two_standard_errors() -> None:
 def test_hits_of_single_queries_have_wilsons_interval(queries: int, right: int) -> None:
     hits = np.where(np.arange(queries) < right, 100.0, 0.0)
     found, expected = mean_interval(hits), wilson_interval(min(right, queries), queries)
-    assert (found.low, found.high) == (pytest.approx(100 * expected.low), pytest.approx(100 * expected.high))
+    assert (found.low, found.high) == (
+        pytest.approx(100 * expected.low),
+        pytest.approx(100 * expected.high),
+    )
 
 
 def test_captions_that_answer_alike_count_as_one() -> None:
     answers = np.arange(40) % 2 * 100.0
-    alone, alike = mean_interval(answers), mean_interval(np.repeat(answers, 20), np.repeat(np.arange(40), 20))
+    alone, alike = (
+        mean_interval(answers),
+        mean_interval(np.repeat(answers, 20), np.repeat(np.arange(40), 20)),
+    )
     assert alike.low == pytest.approx(alone.low, abs=2)
     assert alike.high == pytest.approx(alone.high, abs=2)
-    apart = mean_interval(np.tile(answers, 20), np.repeat(np.arange(40), 20))  # as many right in every cluster
+    apart = mean_interval(
+        np.tile(answers, 20), np.repeat(np.arange(40), 20)
+    )  # as many right in every cluster
     assert apart.high - apart.low < 0.5 * (alone.high - alone.low)
     assert mean_interval(np.repeat(answers, 20)).high < 54
 
@@ -80,7 +100,11 @@ def test_none_and_all_right_are_not_certain() -> None:
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=30), st.integers(1, 5))
 def test_intervals_hold_their_statistic_and_stay_on_the_scale(found: list[int], size: int) -> None:
     ranks, clusters = np.array(found, dtype=np.float64), np.arange(len(found)) // size
-    for values, scale in ((ranks, RANK), (1 / ranks, SHARE), (np.where(ranks == 1, 100.0, 0.0), PERCENT)):
+    for values, scale in (
+        (ranks, RANK),
+        (1 / ranks, SHARE),
+        (np.where(ranks == 1, 100.0, 0.0), PERCENT),
+    ):
         interval = mean_interval(values, clusters, scale)
         assert scale.low <= interval.low <= values.mean() + 1e-9
         assert values.mean() - 1e-9 <= interval.high <= scale.high
@@ -92,20 +116,27 @@ def test_an_interval_depends_on_nothing_but_the_values() -> None:
     values, clusters = np.random.default_rng(2).integers(1, 50, 60) * 1.0, np.arange(60) % 20
     order = np.random.default_rng(3).permutation(60)
     for scale in (RANK, Scale(1.0, 50.0)):
-        first, other = mean_interval(values, clusters, scale), mean_interval(values[order], clusters[order] + 7, scale)
+        first, other = (
+            mean_interval(values, clusters, scale),
+            mean_interval(values[order], clusters[order] + 7, scale),
+        )
         assert (first.low, first.high) == (pytest.approx(other.low), pytest.approx(other.high))
 
 
 def test_a_higher_level_is_wider() -> None:
     values = np.arange(1.0, 40.0)
     for scale in (RANK, Scale(1.0, 40.0)):
-        narrow, wide = (mean_interval(values, scale=scale, confidence=Confidence(level)) for level in (0.8, 0.99))
+        narrow, wide = (
+            mean_interval(values, scale=scale, confidence=Confidence(level))
+            for level in (0.8, 0.99)
+        )
         assert wide.low < narrow.low < narrow.high < wide.high
         assert wide.level == 0.99
 
 
 @pytest.mark.parametrize(
-    ("freedom", "quantile"), [(1.0, 12.706), (2.0, 4.303), (3.0, 3.182), (7.0, 2.365), (100.0, 1.984)]
+    ("freedom", "quantile"),
+    [(1.0, 12.706), (2.0, 4.303), (3.0, 3.182), (7.0, 2.365), (100.0, 1.984)],
 )
 def test_quantiles_of_student_are_those_of_the_tables(freedom: float, quantile: float) -> None:
     assert student(freedom) == pytest.approx(quantile, rel=5e-3)

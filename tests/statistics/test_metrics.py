@@ -12,7 +12,9 @@ from finereel.statistics.metrics import RetrievalMetrics, ranks, retrieval_metri
 
 
 def slow_ranks(row: list[float], right: set[int]) -> tuple[float, int, int]:
-    """Expected, best and worst rank of the first right candidate over every order of equal candidates."""
+    """Expected, best and worst rank of the first right candidate over every order of equal
+    candidates.
+    """
     places = []
     for order in permutations(range(len(row))):
         by_score = sorted(order, key=lambda column: -row[column])
@@ -44,20 +46,30 @@ def test_agrees_with_the_slow_reference_with_ties_and_many_right_answers(
 
 @given(st.integers(2, 12), st.integers(0, 2**31))
 def test_metrics_without_ties_follow_from_sorting(size: int, seed: int) -> None:
-    scores = np.random.default_rng(seed).permutation(size * size).reshape(size, size).astype(np.float32)
+    scores = (
+        np.random.default_rng(seed).permutation(size * size).reshape(size, size).astype(np.float32)
+    )
     places = [list(np.argsort(-scores[q])).index(q) + 1 for q in range(size)]
     metrics = retrieval_metrics(scores)
     assert metrics.r1 == pytest.approx(100 * np.mean([place <= 1 for place in places]))
     assert metrics.r5 == pytest.approx(100 * np.mean([place <= 5 for place in places]))
     assert metrics.r10 == pytest.approx(100 * np.mean([place <= 10 for place in places]))
-    assert (metrics.median_rank, metrics.mean_rank) == (np.median(places), pytest.approx(np.mean(places)))
+    assert (metrics.median_rank, metrics.mean_rank) == (
+        np.median(places),
+        pytest.approx(np.mean(places)),
+    )
     assert metrics.r1_optimistic == metrics.r1 == metrics.r1_pessimistic
     assert (metrics.queries, metrics.tie_share) == (size, 0.0)
 
 
 def test_a_constant_matrix_earns_the_middle_rank() -> None:
     metrics = retrieval_metrics(np.zeros((9, 9)))
-    assert (metrics.r1, metrics.r5, metrics.median_rank, metrics.mean_rank) == (0.0, 100.0, 5.0, 5.0)
+    assert (metrics.r1, metrics.r5, metrics.median_rank, metrics.mean_rank) == (
+        0.0,
+        100.0,
+        5.0,
+        5.0,
+    )
     assert (metrics.r1_optimistic, metrics.r1_pessimistic, metrics.tie_share) == (100.0, 0.0, 1.0)
 
 
@@ -67,9 +79,16 @@ def test_targets_in_every_form_mean_the_same() -> None:
     relation = np.zeros((4, 6), dtype=bool)
     relation[np.arange(4), columns] = True
     expected = retrieval_metrics(scores, columns)
-    for targets in (columns.tolist(), relation, [[column] for column in columns.tolist()], columns[:, None]):
+    for targets in (
+        columns.tolist(),
+        relation,
+        [[column] for column in columns.tolist()],
+        columns[:, None],
+    ):
         assert retrieval_metrics(scores, targets) == expected
-    assert retrieval_metrics(scores[:, columns], np.arange(4)) == retrieval_metrics(scores[:, columns])
+    assert retrieval_metrics(scores[:, columns], np.arange(4)) == retrieval_metrics(
+        scores[:, columns]
+    )
 
 
 def test_as_dict_has_the_names_of_the_field() -> None:

@@ -61,14 +61,20 @@ def test_random_flips_agree_with_all_of_them() -> None:
 
 
 def test_p_values_of_equal_systems_are_even() -> None:
-    found = [sign_flip_p_value(RNG.standard_normal(40), flips=Flips(200, seed)) for seed in range(300)]
+    found = [
+        sign_flip_p_value(RNG.standard_normal(40), flips=Flips(200, seed)) for seed in range(300)
+    ]
     assert 0.02 < np.mean([value < 0.05 for value in found]) < 0.09
     assert 0.4 < np.mean(found) < 0.6
 
 
 def test_never_zero_and_the_same_every_time() -> None:
     values = np.ones(400)
-    assert sign_flip_p_value(values, flips=Flips(99)) == 0.01 == sign_flip_p_value(values, flips=Flips(99))
+    assert (
+        sign_flip_p_value(values, flips=Flips(99))
+        == 0.01
+        == sign_flip_p_value(values, flips=Flips(99))
+    )
 
 
 @given(st.lists(st.sampled_from([-100.0, 0.0, 100.0]), min_size=1, max_size=10))

@@ -26,7 +26,9 @@ def test_each_accuracy_looks_at_its_own_comparisons() -> None:
     assert total.text.tie_share == 0
 
 
-@pytest.mark.parametrize(("row", "group"), [((3, 1, 1, 0.5), 0.0), ((3, 1, 2.5, 2), 0.0), ((3, 2.5, 1, 2), 0.0)])
+@pytest.mark.parametrize(
+    ("row", "group"), [((3, 1, 1, 0.5), 0.0), ((3, 1, 2.5, 2), 0.0), ((3, 2.5, 1, 2), 0.0)]
+)
 def test_the_group_needs_the_twin_side_too(row: tuple[float, ...], group: float) -> None:
     total = twin_accuracy(pairs(row), ["noun"])["noun"]
     assert (total.text.percent, total.video.percent, total.group.percent) == (100.0, 100.0, group)
@@ -63,7 +65,10 @@ def test_intervals_are_wilson_or_over_scenes() -> None:
     scores = TwinScores(right, 1 - right, 1 - right, right)
     plain = twin_accuracy(scores, ["verb"] * 40)["verb"].text.interval
     wilson = wilson_interval(30, 40)
-    assert (plain.low, plain.high) == (pytest.approx(100 * wilson.low), pytest.approx(100 * wilson.high))
+    assert (plain.low, plain.high) == (
+        pytest.approx(100 * wilson.low),
+        pytest.approx(100 * wilson.high),
+    )
     scenes = np.repeat(np.arange(4), 10)
     clustered = twin_accuracy(scores, ["verb"] * 40, scenes)["verb"].text.interval
     assert clustered.low == pytest.approx(100 * mean_interval(right, scenes, SHARE).low)

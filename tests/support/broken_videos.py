@@ -1,4 +1,5 @@
-"""A folder of files that are no good as videos, each in its own way, and what reading them should come to.
+"""A folder of files that are no good as videos, each in its own way, and what reading them should
+come to.
 
     for bad in broken_videos(folder):
         bad.path, bad.outcomes
@@ -16,20 +17,28 @@ from pathlib import Path
 from support.media import Recipe, make_sound, make_video
 
 NOT_A_VIDEO, BROKEN, LIMIT, CLIPS = "NotAVideoError", "BrokenVideoError", "VideoLimitError", "clips"
-"""Names of the errors of `finereel.errors`, and CLIPS: at least one clip (with a warning or without)."""
+"""Names of the errors of `finereel.errors`, and CLIPS: at least one clip (with a warning or
+without).
+"""
 
 
 @dataclass(frozen=True)
 class BadFile:
-    """A file, why it is bad, and the outcomes that are right for it (damage may be hit or missed)."""
+    """A file, why it is bad, and the outcomes that are right for it (damage may be hit or
+    missed).
+    """
 
     path: Path
     why: str
     outcomes: frozenset[str]
 
 
-def broken_videos(folder: Path, truncations: int = 20, flips: int = 60, seed: int = 0) -> list[BadFile]:
-    """Fill `folder` with bad files: truncated, flipped, empty, not videos, huge claims, loops, odd names."""
+def broken_videos(
+    folder: Path, truncations: int = 20, flips: int = 60, seed: int = 0
+) -> list[BadFile]:
+    """Fill `folder` with bad files: truncated, flipped, empty, not videos, huge claims, loops, odd
+    names.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     good = folder.parent / f"{folder.name}-good"
     good.mkdir(exist_ok=True)
@@ -43,7 +52,9 @@ def broken_videos(folder: Path, truncations: int = 20, flips: int = 60, seed: in
 
 
 def truncated(folder: Path, good: Path, count: int) -> Iterator[BadFile]:
-    """One video in five containers, cut at `count` evenly spread lengths (the whole length not among them)."""
+    """One video in five containers, cut at `count` evenly spread lengths (the whole length not
+    among them).
+    """
     sources = [
         make_video(good / "index-last.mp4", Recipe(options={"g": "10"})),
         make_video(good / "index-first.mp4", Recipe(container_options={"movflags": "faststart"})),
@@ -80,7 +91,9 @@ def flipped(folder: Path, good: Path, count: int, seed: int) -> Iterator[BadFile
 
 
 def not_videos(folder: Path, good: Path) -> Iterator[BadFile]:
-    """Empty, tiny, text, sound, playlists that name a real video, links that lead nowhere or to themselves."""
+    """Empty, tiny, text, sound, playlists that name a real video, links that lead nowhere or to
+    themselves.
+    """
     canary = make_video(good / "canary.mp4", Recipe(colour=(230, 20, 20)))
     contents = {
         "zero-bytes.mp4": b"",
@@ -107,7 +120,9 @@ def not_videos(folder: Path, good: Path) -> Iterator[BadFile]:
 def huge_claims(folder: Path, good: Path) -> Iterator[BadFile]:
     """Headers that promise 65535 x 65535 pixels, a hundred years, or ten thousand streams."""
     size = struct.pack("<HH", 65535, 65535)
-    gif = bytearray(make_video(good / "size.gif", Recipe(frames=3, codec="gif", pixels="rgb8")).read_bytes())
+    gif = bytearray(
+        make_video(good / "size.gif", Recipe(frames=3, codec="gif", pixels="rgb8")).read_bytes()
+    )
     gif[6:10] = size
     mp4 = bytearray(make_video(good / "size.mp4", Recipe(codec="mpeg4")).read_bytes())
     place = mp4.index(b"mp4v") + 28
@@ -121,15 +136,30 @@ def huge_claims(folder: Path, good: Path) -> Iterator[BadFile]:
     }
     for name, data in claims.items():
         (folder / name).write_bytes(data)
-        outcomes = {LIMIT, CLIPS} if name == "huge-size.mp4" else {LIMIT}  # the pictures inside may say better
+        outcomes = (
+            {LIMIT, CLIPS} if name == "huge-size.mp4" else {LIMIT}
+        )  # the pictures inside may say better
         yield BadFile(folder / name, "huge claim", frozenset(outcomes))
 
 
 def odd_names(folder: Path, good: Path) -> Iterator[BadFile]:
     """Good videos under names that break careless programs; one picture is a video too."""
     source = make_video(good / "one-frame.mp4", Recipe(frames=1)).read_bytes()
-    names = [b"one-frame.mp4", b"-rf.mp4", b"new\nline.mp4", b"caf\xe9.mp4", b"$(id) ;&|'\".mp4", b"pipe:0.mp4"]
-    names += ["\u202egnp.mp4".encode(), "\U0001f3ac.mp4".encode(), b"x" * 251 + b".mp4", b"%s%n.mp4", b"https:__a.mp4"]
+    names = [
+        b"one-frame.mp4",
+        b"-rf.mp4",
+        b"new\nline.mp4",
+        b"caf\xe9.mp4",
+        b"$(id) ;&|'\".mp4",
+        b"pipe:0.mp4",
+    ]
+    names += [
+        "\u202egnp.mp4".encode(),
+        "\U0001f3ac.mp4".encode(),
+        b"x" * 251 + b".mp4",
+        b"%s%n.mp4",
+        b"https:__a.mp4",
+    ]
     for name in names:
         path = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
         path.write_bytes(source)
@@ -142,11 +172,15 @@ def many_streams(count: int) -> bytes:
     def chunk(name: bytes, body: bytes) -> bytes:
         return name + struct.pack("<I", len(body)) + body
 
-    header = struct.pack("<4s4sIHHIIIIIIII4H", b"vids", b"MJPG", 0, 0, 0, 0, 1, 25, 0, 50, 0, 0, 0, 0, 0, 64, 48)
+    header = struct.pack(
+        "<4s4sIHHIIIIIIII4H", b"vids", b"MJPG", 0, 0, 0, 0, 1, 25, 0, 50, 0, 0, 0, 0, 0, 64, 48
+    )
     bitmap = struct.pack("<IiiHH4sIiiII", 40, 64, 48, 1, 24, b"MJPG", 9216, 0, 0, 0, 0)
     stream = chunk(b"LIST", b"strl" + chunk(b"strh", header) + chunk(b"strf", bitmap))
     main = struct.pack("<14I", 40_000, 0, 0, 0x10, 50, 0, count, 0, 64, 48, 0, 0, 0, 0)
-    lists = chunk(b"LIST", b"hdrl" + chunk(b"avih", main) + stream * count) + chunk(b"LIST", b"movi")
+    lists = chunk(b"LIST", b"hdrl" + chunk(b"avih", main) + stream * count) + chunk(
+        b"LIST", b"movi"
+    )
     return chunk(b"RIFF", b"AVI " + lists)
 
 
@@ -165,7 +199,9 @@ def _long_mp4(data: bytes, years: int = 100) -> bytes:
 
 
 def _long_mkv(data: bytes, years: int = 100) -> bytes:
-    """Write another number into the Duration element (0x4489, eight bytes, milliseconds) of a Matroska file."""
+    """Write another number into the Duration element (0x4489, eight bytes, milliseconds) of a
+    Matroska file.
+    """
     changed = bytearray(data)
     place = changed.index(b"\x44\x89\x88") + 3
     changed[place : place + 8] = struct.pack(">d", years * 365 * 86_400_000.0)
@@ -174,7 +210,8 @@ def _long_mkv(data: bytes, years: int = 100) -> bytes:
 
 def _manifest(target: Path) -> bytes:
     return (
-        f'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet>'
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" '
+        'type="static"><Period><AdaptationSet>'
         f'<Representation id="1" bandwidth="1"><BaseURL>file://{target}</BaseURL></Representation>'
         f"</AdaptationSet></Period></MPD>"
     ).encode()

@@ -1,4 +1,6 @@
-"""Makes the Nth call that changes files below a folder fail, as the operating system would. Python's own calls only."""
+"""Makes the Nth call that changes files below a folder fail, as the operating system would.
+Python's own calls only.
+"""
 
 import builtins
 import errno
@@ -10,7 +12,18 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-CALLS = ("mkdir", "unlink", "rmdir", "replace", "rename", "link", "fsync", "ftruncate", "write", "pwrite")
+CALLS = (
+    "mkdir",
+    "unlink",
+    "rmdir",
+    "replace",
+    "rename",
+    "link",
+    "fsync",
+    "ftruncate",
+    "write",
+    "pwrite",
+)
 NEVER = 10**9
 
 
@@ -22,7 +35,11 @@ class Counter:
         self.calls = 0
 
     def meet(self, path: Any) -> None:
-        name = str(Path(f"/proc/self/fd/{path}").readlink()) if isinstance(path, int) else os.fsdecode(path)
+        name = (
+            str(Path(f"/proc/self/fd/{path}").readlink())
+            if isinstance(path, int)
+            else os.fsdecode(path)
+        )
         if name.startswith(self.root):
             self.calls += 1
             if self.calls == self.nth:

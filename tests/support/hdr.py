@@ -12,7 +12,9 @@ BT2020, BT2020_MATRIX, PQ, HLG = 9, 9, 16, 18
 
 
 def pq(pixels: np.ndarray, wide: bool = True, linear: bool = False) -> np.ndarray:
-    """SMPTE ST 2084 codes of pictures whose white is 203 nits. linear: `pixels` are light, 1 at white."""
+    """SMPTE ST 2084 codes of pictures whose white is 203 nits. linear: `pixels` are light, 1 at
+    white.
+    """
     nits = 203 * _light(pixels, wide, linear)
     power = (nits / 10_000) ** 0.1593017578125
     return _codes(((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375)
@@ -38,7 +40,9 @@ def hdr_video(path: Path, codes: np.ndarray, transfer: int, frames: int = 2) -> 
         stream = output.add_stream("libx265", rate=25, options=options)
         stream.height, stream.width = codes.shape[:2]
         stream.pix_fmt = "yuv444p10le"
-        frame = av.VideoFrame.from_ndarray(codes, "rgb48le").reformat(format="yuv444p10le", dst_colorspace="BT2020")
+        frame = av.VideoFrame.from_ndarray(codes, "rgb48le").reformat(
+            format="yuv444p10le", dst_colorspace="BT2020"
+        )
         for index in range(frames):
             frame.pts = index
             output.mux(stream.encode(frame))

@@ -13,7 +13,9 @@ RED, GREEN, BLUE = (230, 20, 20), (20, 200, 20), (20, 20, 230)
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to encode: `frames` pictures of `width` x `height` at `fps`, grey level rising with time."""
+    """What to encode: `frames` pictures of `width` x `height` at `fps`, grey level rising with
+    time.
+    """
 
     frames: int = 50
     fps: int = 25
@@ -32,8 +34,12 @@ class Recipe:
 
 
 def make_video(path: Path, recipe: Recipe = Recipe()) -> Path:
-    """Encode `recipe` to `path`. Frame i is grey of level `level(i, recipe.frames)`, or all `colour`."""
-    with av.open(str(path), "w", format=recipe.container, options=recipe.container_options) as output:
+    """Encode `recipe` to `path`. Frame i is grey of level `level(i, recipe.frames)`, or all
+    `colour`.
+    """
+    with av.open(
+        str(path), "w", format=recipe.container, options=recipe.container_options
+    ) as output:
         stream = output.add_stream(recipe.codec, rate=recipe.fps, options=dict(recipe.options))
         stream.width, stream.height, stream.pix_fmt = recipe.width, recipe.height, recipe.pixels
         if recipe.aspect:
@@ -62,14 +68,20 @@ def repeat_video(path: Path, recipe: Recipe, times: int) -> Path:
         stream.width, stream.height, stream.pix_fmt = recipe.width, recipe.height, recipe.pixels
         packets = []
         for _ in range(recipe.frames):
-            noise = chance.integers(0, 256, (recipe.height // 128, recipe.width // 128, 3), dtype=np.uint8)
+            noise = chance.integers(
+                0, 256, (recipe.height // 128, recipe.width // 128, 3), dtype=np.uint8
+            )
             frame = av.VideoFrame.from_ndarray(noise, "rgb24").reformat(recipe.width, recipe.height)
             packets += stream.encode(frame)
         packets += stream.encode()
         for repeat in range(times):
             for number, packet in enumerate(packets):
                 copy = av.Packet(bytes(packet))
-                copy.stream, copy.is_keyframe, copy.time_base = stream, packet.is_keyframe, Fraction(1, recipe.fps)
+                copy.stream, copy.is_keyframe, copy.time_base = (
+                    stream,
+                    packet.is_keyframe,
+                    Fraction(1, recipe.fps),
+                )
                 copy.pts = copy.dts = repeat * recipe.frames + number
                 output.mux(copy)
     return path

@@ -1,4 +1,6 @@
-"""The floating-point registers as MMX code leaves them that does not clean up; x86 alone has them."""
+"""The floating-point registers as MMX code leaves them that does not clean up; x86 alone
+has them.
+"""
 
 import ctypes
 import mmap
@@ -21,7 +23,9 @@ def occupied() -> Iterator[None]:
 
 
 def _run(code: bytes) -> None:
-    with mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC) as page:
+    with mmap.mmap(
+        -1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+    ) as page:
         page.write(code)
         start = ctypes.c_char.from_buffer(page)
         ctypes.CFUNCTYPE(None)(ctypes.addressof(start))()

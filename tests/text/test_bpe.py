@@ -31,9 +31,14 @@ def test_worked_example() -> None:
     assert learn_merges(words, 4, "·") == [("e", "r·"), ("l", "o"), ("e", "w"), ("ew", "er·")]
 
 
-@given(st.dictionaries(st.text("abc", min_size=1, max_size=8), st.integers(1, 4), max_size=8), st.integers(0, 12))
+@given(
+    st.dictionaries(st.text("abc", min_size=1, max_size=8), st.integers(1, 4), max_size=8),
+    st.integers(0, 12),
+)
 def test_incremental_counts_equal_recounting(words: dict[str, int], limit: int) -> None:
-    assert learn_merges(Counter(words), limit, "</w>") == recounted_merges(Counter(words), limit, "</w>")
+    assert learn_merges(Counter(words), limit, "</w>") == recounted_merges(
+        Counter(words), limit, "</w>"
+    )
 
 
 @given(st.permutations(["car", "cat", "cap", "jumps", "bumps", "jump"]))

@@ -27,13 +27,18 @@ def test_clean(text: str, expected: str) -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["&amp;", "&", "amp;", "#39;", "’", "x", " ", "&eacute", "&lt", "lt;", "ﬀ"])).map("".join)
+    st.lists(
+        st.sampled_from(["&amp;", "&", "amp;", "#39;", "’", "x", " ", "&eacute", "&lt", "lt;", "ﬀ"])
+    ).map("".join)
 )
 def test_places_stay_in_order_and_cover_the_text(text: str) -> None:
     cleaned = clean(text)
     assert len(cleaned.text) == len(cleaned.starts) == len(cleaned.ends)
     assert list(cleaned.starts) == sorted(cleaned.starts)
-    assert all(0 <= start < end <= len(text) for start, end in zip(cleaned.starts, cleaned.ends, strict=True))
+    assert all(
+        0 <= start < end <= len(text)
+        for start, end in zip(cleaned.starts, cleaned.ends, strict=True)
+    )
     if cleaned.text:
         assert cleaned.original_span(0, len(cleaned.text)) == (0, len(text))
 

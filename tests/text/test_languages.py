@@ -1,4 +1,6 @@
-"""A note about another language comes where it is sure, and never for English, names, numbers or pictures."""
+"""A note about another language comes where it is sure, and never for English, names, numbers or
+pictures.
+"""
 
 import pytest
 
@@ -51,9 +53,12 @@ ENGLISH = [
     "U2 live",
 ]
 OTHERS = {
-    "another language": "ein Hund läuft im Park|Eine Frau tanzt am Strand|un chien court dans le parc|une femme danse|"
-    "un perro corre en la playa|il cane corre nel parco|um cão corre na praia|een hond rent in het park|"
-    "egy kutya fut a parkban|bir köpek parkta koşuyor|un câine aleargă în parc|một con chó đang chạy",
+    "another language": "ein Hund läuft im Park|Eine Frau tanzt am Strand|un chien court dans le "
+    "parc|une femme danse|"
+    "un perro corre en la playa|il cane corre nel parco|um cão corre na praia|een hond rent in het "
+    "park|"
+    "egy kutya fut a parkban|bir köpek parkta koşuyor|un câine aleargă în parc|một con chó đang "
+    "chạy",
     "Cyrillic letters": "собака бежит|пес",
     "Chinese or Japanese characters": "犬が走る|狗",
     "Arabic letters": "كلب يجري",

@@ -13,14 +13,28 @@ TOKENIZER = train_tokenizer(["a red car jumps over the big tree"] * 3, vocab_siz
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "\n\t ", "\x00", "\x1b\x07", "\u200b\ufeff", "\u3000", "x\udcff", "a" * (LONGEST_QUERY + 1), None, 3],
+    [
+        "",
+        " ",
+        "\n\t ",
+        "\x00",
+        "\x1b\x07",
+        "\u200b\ufeff",
+        "\u3000",
+        "x\udcff",
+        "a" * (LONGEST_QUERY + 1),
+        None,
+        3,
+    ],
 )
 def test_what_asks_nothing_is_refused(text: str) -> None:
     with pytest.raises(QueryError, match="say what happens"):
         checked_query(text)
 
 
-@pytest.mark.parametrize("text", ["a dog", "3", "?", "😀", "犬", "a\tdog\n", "-a dog", "a" * LONGEST_QUERY])
+@pytest.mark.parametrize(
+    "text", ["a dog", "3", "?", "😀", "犬", "a\tdog\n", "-a dog", "a" * LONGEST_QUERY]
+)
 def test_everything_that_can_be_read_is_taken(text: str) -> None:
     assert checked_query(text) == text
 

@@ -18,7 +18,8 @@ def stated(folder: Path, settings: Any) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("settings", "longest"), [({}, 1 << 30), ({"model_max_length": 77}, 77), ({"model_max_length": 1e30}, 1 << 30)]
+    ("settings", "longest"),
+    [({}, 1 << 30), ({"model_max_length": 77}, 77), ({"model_max_length": 1e30}, 1 << 30)],
 )
 def test_the_longest_text(tmp_path: Path, settings: dict[str, Any], longest: int) -> None:
     assert most_tokens(stated(tmp_path, settings)) == longest
@@ -28,9 +29,22 @@ def test_the_longest_text(tmp_path: Path, settings: dict[str, Any], longest: int
 
 def test_usual_settings_pass(tmp_path: Path) -> None:
     end = {"__type": "AddedToken", "content": "<|endoftext|>"}
-    usual = {"tokenizer_class": "CLIPTokenizer", "bos_token": "<|startoftext|>", "eos_token": end, "pad_token": "!"}
-    assert most_tokens(stated(tmp_path, {**usual, "do_lower_case": True, "model_max_length": 77})) == 77
-    assert most_tokens(stated(tmp_path, {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 9})) == 9
+    usual = {
+        "tokenizer_class": "CLIPTokenizer",
+        "bos_token": "<|startoftext|>",
+        "eos_token": end,
+        "pad_token": "!",
+    }
+    assert (
+        most_tokens(stated(tmp_path, {**usual, "do_lower_case": True, "model_max_length": 77}))
+        == 77
+    )
+    assert (
+        most_tokens(
+            stated(tmp_path, {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 9})
+        )
+        == 9
+    )
 
 
 @pytest.mark.parametrize(

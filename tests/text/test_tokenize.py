@@ -1,5 +1,7 @@
-"""Tokens against the published rules. The full CLIP vocabulary is not part of the project, so ids are compared as
-spelled-out symbols: the official tokens of the ten strings below, joined, must equal ours."""
+"""Tokens against the published rules. The full CLIP vocabulary is not part of the project, so ids
+are compared as spelled-out symbols: the official tokens of the ten strings below, joined, must
+equal ours.
+"""
 
 import json
 from pathlib import Path
@@ -13,7 +15,8 @@ from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
 from finereel.text import Tokenizer, train_tokenizer
 from finereel.text.tokenize import END, START, WORD_END
 
-# text -> what the official tokenizer gave, without the start and end tokens (CLIP ViT-B/32 vocabulary)
+# text -> what the official tokenizer gave, without the start and end tokens (CLIP ViT-B/32
+# vocabulary)
 OFFICIAL = {
     "a man is singing on a stage": "a</w> man</w> is</w> singing</w> on</w> a</w> stage</w>",
     "A Woman's cooking &amp; talking in the kitchen!": (
@@ -21,7 +24,8 @@ OFFICIAL = {
     ),
     "  two   dogs\tplaying\nwith a ball ": "two</w> dogs</w> playing</w> with</w> a</w> ball</w>",
     "it's 2023: the 1st team wins 3-2": (
-        "it</w> 's</w> 2</w> 0</w> 2</w> 3</w> :</w> the</w> 1</w> st</w> team</w> wins</w> 3</w> -</w> 2</w>"
+        "it</w> 's</w> 2</w> 0</w> 2</w> 3</w> :</w> the</w> 1</w> st</w> team</w> wins</w> 3</w> "
+        "-</w> 2</w>"
     ),
     "naïve café résumé — 東京タワー 😀": (
         "na Ã¯ ve</w> cafÃ©</w> rÃ© sum Ã©</w> âĢĶ</w> æĿ± äº ¬ ãĤ¿ ãĥ ¯ ãĥ¼</w> ðŁĺĢ</w>"
@@ -50,7 +54,9 @@ def symbols(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> d
 
 
 @pytest.mark.parametrize("text", OFFICIAL)
-def test_spelling_equals_the_official_tokens(tokenizer: Tokenizer, symbols: dict[int, str], text: str) -> None:
+def test_spelling_equals_the_official_tokens(
+    tokenizer: Tokenizer, symbols: dict[int, str], text: str
+) -> None:
     tokens = tokenizer.encode([text], max_words=77)
     spelled = [symbols[number] for number in tokens.ids[0, tokens.mask[0]].tolist()]
     assert (spelled[0], spelled[-1]) == (START, END)
@@ -80,17 +86,28 @@ def test_literal_special_token_is_plain_text_unless_official(tokenizer: Tokenize
     assert official.ids[0, 1] == tokenizer.end_id
     assert (official.ids == tokenizer.end_id).sum() == 2
     assert official.spans[0, 1].tolist() == [0, len("<|endoftext|>")]
-    assert (tokenizer.encode(["no literal"], 32).ids == tokenizer.encode(["no literal"], 32, official=True).ids).all()
+    assert (
+        tokenizer.encode(["no literal"], 32).ids
+        == tokenizer.encode(["no literal"], 32, official=True).ids
+    ).all()
 
 
 def test_official_literal_inside_punctuation_stays_plain(tokenizer: Tokenizer) -> None:
     """The published pattern eats `!<|` as one run of punctuation before it can see the literal."""
-    assert (tokenizer.encode(["oh!<|endoftext|>"], 32, official=True).ids == tokenizer.end_id).sum() == 1
-    assert (tokenizer.encode(["oh<|endoftext|><|ENDOFTEXT|>"], 32, official=True).ids == tokenizer.end_id).sum() == 3
+    assert (
+        tokenizer.encode(["oh!<|endoftext|>"], 32, official=True).ids == tokenizer.end_id
+    ).sum() == 1
+    assert (
+        tokenizer.encode(["oh<|endoftext|><|ENDOFTEXT|>"], 32, official=True).ids
+        == tokenizer.end_id
+    ).sum() == 3
 
 
 def test_start_and_end_are_the_two_highest_ids(tokenizer: Tokenizer) -> None:
-    assert (tokenizer.start_id, tokenizer.end_id) == (tokenizer.vocab_size - 2, tokenizer.vocab_size - 1)
+    assert (tokenizer.start_id, tokenizer.end_id) == (
+        tokenizer.vocab_size - 2,
+        tokenizer.vocab_size - 1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,7 +121,9 @@ def test_start_and_end_are_the_two_highest_ids(tokenizer: Tokenizer) -> None:
         ("   ", []),
     ],
 )
-def test_words_point_back_into_the_string(tokenizer: Tokenizer, text: str, expected: list[str]) -> None:
+def test_words_point_back_into_the_string(
+    tokenizer: Tokenizer, text: str, expected: list[str]
+) -> None:
     words = tokenizer.words(text, max_words=77)
     assert [word.text for word in words] == expected
     assert [text[word.start : word.end] for word in words] == expected
@@ -114,7 +133,11 @@ def test_words_point_back_into_the_string(tokenizer: Tokenizer, text: str, expec
 
 
 def test_words_beyond_the_row_are_left_out(tokenizer: Tokenizer) -> None:
-    assert [word.text for word in tokenizer.words(LONG, max_words=5)] == ["a", "cartoon", "character"]
+    assert [word.text for word in tokenizer.words(LONG, max_words=5)] == [
+        "a",
+        "cartoon",
+        "character",
+    ]
 
 
 @given(st.text(st.characters(), max_size=40), st.integers(2, 40))
@@ -144,7 +167,9 @@ def test_rows_do_not_depend_on_their_batch(tokenizer: Tokenizer) -> None:
 
 
 def test_training_is_deterministic_and_within_size() -> None:
-    corpus = [f"{noun} {verb}" for noun in ("cat", "car", "cap") for verb in ("jumps", "jump", "bumps")]
+    corpus = [
+        f"{noun} {verb}" for noun in ("cat", "car", "cap") for verb in ("jumps", "jump", "bumps")
+    ]
     first, second = train_tokenizer(corpus, 540), train_tokenizer(corpus[::-1], 540)
     assert first.vocab_size <= 540
     assert (first.encode(corpus, 20).ids == second.encode(corpus, 20).ids).all()
@@ -165,10 +190,15 @@ def test_load_from_vocab_and_merges(tokenizer: Tokenizer, tmp_path: Path) -> Non
     (tmp_path / "vocab.json").write_text(json.dumps(stored["vocab"]), encoding="utf-8")
     merges = "\n".join(["#version: 0.2", *(" ".join(pair) for pair in stored["merges"]), ""])
     (tmp_path / "merges.txt").write_text(merges, encoding="utf-8")
-    assert (Tokenizer.load(tmp_path).encode(list(OFFICIAL), 32).ids == tokenizer.encode(list(OFFICIAL), 32).ids).all()
+    assert (
+        Tokenizer.load(tmp_path).encode(list(OFFICIAL), 32).ids
+        == tokenizer.encode(list(OFFICIAL), 32).ids
+    ).all()
 
 
-def test_special_tokens_kept_apart_from_the_vocabulary_are_found(tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_special_tokens_kept_apart_from_the_vocabulary_are_found(
+    tokenizer: Tokenizer, tmp_path: Path
+) -> None:
     tokenizer.save(tmp_path)
     path = tmp_path / "tokenizer.json"
     stored = json.loads(path.read_text(encoding="utf-8"))

@@ -1,9 +1,10 @@
-"""A script: train, be killed 50 times, go on each time, and compare with a run that nobody disturbed.
+"""A script: train, be killed 50 times, go on each time, and compare with a run that nobody
+disturbed.
 
     python kills.py FOLDER KILLS SEED
 
-Starting Python and torch takes seconds, so every life is a fork of this one warm process, which itself does nothing but
-train once undisturbed. Prints one JSON object: what `test_kill.py` asserts.
+Starting Python and torch takes seconds, so every life is a fork of this one warm process, which
+itself does nothing but train once undisturbed. Prints one JSON object: what `test_kill.py` asserts.
 """
 
 import itertools
@@ -62,11 +63,14 @@ def killed_at_random(out: Path, delay: float) -> bool:
 
 
 def killed_at_operation(out: Path, number: int) -> bool:
-    """Whether there was a number-th call of what a save consists of; the life ends in front of it, half way for a
-    write."""
+    """Whether there was a number-th call of what a save consists of; the life ends in front of it,
+    half way for a write.
+    """
     calls = itertools.count()
 
-    def deadly(operation: Callable[..., Any], last_words: Callable[..., Any] = lambda *given: None) -> Any:
+    def deadly(
+        operation: Callable[..., Any], last_words: Callable[..., Any] = lambda *given: None
+    ) -> Any:
         def call(*given: Any, **named: Any) -> Any:
             if next(calls) == number:
                 last_words(*given)
@@ -96,11 +100,21 @@ def differences(one: Path, other: Path) -> list[str]:
         for name in ("best/model.safetensors", "best/config.json", "best/validation.json")
         if (one / name).read_bytes() != (other / name).read_bytes()
     ]
-    first, second = (torch.load(folder / "checkpoint.pt", weights_only=True) for folder in (one, other))
-    found += [name for name, tensor in first["model"].items() if not torch.equal(tensor, second["model"][name])]
+    first, second = (
+        torch.load(folder / "checkpoint.pt", weights_only=True) for folder in (one, other)
+    )
+    found += [
+        name
+        for name, tensor in first["model"].items()
+        if not torch.equal(tensor, second["model"][name])
+    ]
     for key, state in first["optimizer"]["state"].items():
         again = second["optimizer"]["state"][key]
-        found += [f"{key}.{name}" for name, tensor in state.items() if not torch.equal(tensor, again[name])]
+        found += [
+            f"{key}.{name}"
+            for name, tensor in state.items()
+            if not torch.equal(tensor, again[name])
+        ]
     if first["state"] | {"log_bytes": 0} != second["state"] | {"log_bytes": 0}:
         found.append("state")
     if not steps_logged(one) == steps_logged(other) == list(range(1, RUN.steps + 1)):
@@ -133,7 +147,13 @@ def main(folder: Path, kills: int, seed: int) -> dict[str, Any]:
             half_written += any((out / name).exists() for name in HALF_WRITTEN)
         ended(forked(lambda out=out: live(out)))
         different += differences(whole, out)
-    return {"kills": done, "points": points, "half_written": half_written, "runs": runs, "different": different}
+    return {
+        "kills": done,
+        "points": points,
+        "half_written": half_written,
+        "runs": runs,
+        "different": different,
+    }
 
 
 if __name__ == "__main__":

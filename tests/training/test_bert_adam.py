@@ -13,14 +13,18 @@ from finereel.training.optim import OptimSettings, schedule_factor
 from places import FIXTURES, GOLDEN
 
 DERIVED = GOLDEN / "bertadam.npz"
-PUBLISHED = OptimSettings(lr=1e-3, weight_decay=0.2, warmup=0.3, kind="bertadam", schedule="published")
+PUBLISHED = OptimSettings(
+    lr=1e-3, weight_decay=0.2, warmup=0.3, kind="bertadam", schedule="published"
+)
 
 
 def walk(optimizer: BertAdam, weight: nn.Parameter, gradients: Tensor) -> list[Tensor]:
     """The weights after every step under the published schedule."""
     after = []
     for step, gradient in enumerate(gradients):
-        optimizer.param_groups[0]["lr"] = PUBLISHED.lr * schedule_factor(step, len(gradients), PUBLISHED)
+        optimizer.param_groups[0]["lr"] = PUBLISHED.lr * schedule_factor(
+            step, len(gradients), PUBLISHED
+        )
         weight.grad = gradient.clone()
         optimizer.step()
         after.append(weight.detach().clone())
@@ -37,7 +41,9 @@ def published_walk(path: Path) -> tuple[list[Tensor], np.ndarray]:
 def test_it_walks_as_published() -> None:
     found, published = published_walk(DERIVED)
     for step, weights in enumerate(found):
-        assert np.abs(weights.numpy() - published[step]).max() < 1e-5 * np.abs(published[step]).max(), step
+        assert (
+            np.abs(weights.numpy() - published[step]).max() < 1e-5 * np.abs(published[step]).max()
+        ), step
 
 
 @pytest.mark.fixtures
@@ -49,7 +55,9 @@ def test_our_copy_is_the_fixture() -> None:
 
 def test_the_published_schedule() -> None:
     wanted = np.load(DERIVED)["lr_schedule"]
-    np.testing.assert_allclose([schedule_factor(step, 6, PUBLISHED) for step in range(6)], wanted, rtol=1e-12)
+    np.testing.assert_allclose(
+        [schedule_factor(step, 6, PUBLISHED) for step in range(6)], wanted, rtol=1e-12
+    )
 
 
 def stepped(gradient: float, settings: BertAdamSettings, weight_decay: float = 0.0) -> float:
@@ -62,11 +70,16 @@ def stepped(gradient: float, settings: BertAdamSettings, weight_decay: float = 0
 
 def test_quirks_by_hand() -> None:
     plain = BertAdamSettings()
-    # No bias correction; eps outside the root; decay beside the update, times the rate; each parameter clipped alone.
+    # No bias correction; eps outside the root; decay beside the update, times the rate; each
+    # parameter clipped alone.
     assert stepped(0.5, plain) == pytest.approx(0.1 * 0.5 / (0.02**0.5 * 0.5 + 1e-6), rel=1e-6)
     assert stepped(1e-6, plain) == pytest.approx(1e-7 / (0.02**0.5 * 1e-6 + 1e-6), rel=1e-5)
-    assert stepped(0.5, plain, weight_decay=0.2) == pytest.approx(stepped(0.5, plain) + 0.2, rel=1e-6)
-    assert stepped(1e3, BertAdamSettings(eps=1.0)) == pytest.approx(stepped(1.0, BertAdamSettings(eps=1.0)), rel=1e-5)
+    assert stepped(0.5, plain, weight_decay=0.2) == pytest.approx(
+        stepped(0.5, plain) + 0.2, rel=1e-6
+    )
+    assert stepped(1e3, BertAdamSettings(eps=1.0)) == pytest.approx(
+        stepped(1.0, BertAdamSettings(eps=1.0)), rel=1e-5
+    )
     free = BertAdamSettings(eps=1.0, max_norm=0.0)
     assert stepped(1e3, free) > 5 * stepped(1.0, free)
 
@@ -83,7 +96,9 @@ def moved(weight: Tensor, settings: BertAdamSettings) -> float:
 
 
 def test_float16_is_a_hidden_learning_rate() -> None:
-    """Published towers in float16 move far further than float32 ones at the same rate: v underflows to 0."""
+    """Published towers in float16 move far further than float32 ones at the same rate: v underflows
+    to 0.
+    """
     weight = 0.02 * torch.randn(256, generator=torch.Generator().manual_seed(1))
     single = moved(weight, BertAdamSettings())
     assert moved(weight.half(), BertAdamSettings()) > 30 * single

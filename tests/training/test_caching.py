@@ -1,4 +1,6 @@
-"""Gradients by chunks are those of the whole batch, with the same random numbers, and a budget gives the chunk."""
+"""Gradients by chunks are those of the whole batch, with the same random numbers, and a budget
+gives the chunk.
+"""
 
 from collections.abc import Callable
 
@@ -23,7 +25,14 @@ def random_model() -> RetrievalModel:
     """Noise in the choice of patches and dropout in the adapter."""
     torch.manual_seed(0)
     geometry = FeatureGeometry(
-        dim=32, token_dim=8, tokens_per_frame=6, vocab_size=530, hidden=8, dropout=0.3, text_width=64, text_positions=16
+        dim=32,
+        token_dim=8,
+        tokens_per_frame=6,
+        vocab_size=530,
+        hidden=8,
+        dropout=0.3,
+        text_width=64,
+        text_positions=16,
     )
     model = RetrievalModel(FeatureEncoder(geometry), tiny_config(shifted_blocks=()))
     model.set_perturbation(Perturbation(samples=SAMPLES, sigma=0.5))
@@ -66,18 +75,28 @@ def loss_with(model: RetrievalModel) -> Loss:
     return lambda text, video: symmetric_infonce(model.score(text, video, 1 << 14).fused)
 
 
-def by_chunks(side: Rows[TextFeatures] | Rows[VideoFeatures], chunk: int) -> TextFeatures | VideoFeatures:
-    return concatenate([side.encode(slice(first, min(first + chunk, ROWS))) for first in range(0, ROWS, chunk)])
+def by_chunks(
+    side: Rows[TextFeatures] | Rows[VideoFeatures], chunk: int
+) -> TextFeatures | VideoFeatures:
+    return concatenate(
+        [side.encode(slice(first, min(first + chunk, ROWS))) for first in range(0, ROWS, chunk)]
+    )
 
 
 def gradients(model: nn.Module) -> dict[str, Tensor]:
-    found = {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
+    found = {
+        name: parameter.grad.clone()
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
     model.zero_grad(set_to_none=True)
     return found
 
 
 def assert_same(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
-    """1e-9 relative, in float64; what is 0 but for rounding (biases of keys) is held to the largest of all."""
+    """1e-9 relative, in float64; what is 0 but for rounding (biases of keys) is held to the largest
+    of all.
+    """
     assert set(found) == set(wanted)
     rounding = 1e-12 * max(float(gradient.abs().max()) for gradient in wanted.values())
     for name, gradient in wanted.items():
@@ -100,7 +119,9 @@ def test_gradients_are_those_of_the_whole_batch(chunk: int) -> None:
 
 
 def test_random_numbers_are_the_same_in_both_passes() -> None:
-    """Against one graph over the same chunks, from the same random state; the loss draws some too."""
+    """Against one graph over the same chunks, from the same random state; the loss draws
+    some too.
+    """
     model = random_model()
 
     def loss_of(text: TextFeatures, video: VideoFeatures) -> Tensor:
@@ -118,7 +139,9 @@ def test_random_numbers_are_the_same_in_both_passes() -> None:
     torch.manual_seed(8)
     cached_backward(texts, videos, 2, loss_of)
     other = gradients(model)
-    assert any(not torch.allclose(other[name], wanted[name], rtol=1e-3) for name in wanted), "the noise must matter"
+    assert any(not torch.allclose(other[name], wanted[name], rtol=1e-3) for name in wanted), (
+        "the noise must matter"
+    )
 
 
 def test_gradients_add_up_and_the_scale_is_theirs() -> None:
@@ -143,7 +166,10 @@ def test_autocast_opened_by_the_encoder_keeps_every_gradient() -> None:
     found = gradients(model)
     assert set(found) == set(wanted)
     name = "encoder.clip.visual_projection.weight"
-    assert torch.nn.functional.cosine_similarity(found[name].flatten(), wanted[name].flatten(), dim=0) > 0.99
+    assert (
+        torch.nn.functional.cosine_similarity(found[name].flatten(), wanted[name].flatten(), dim=0)
+        > 0.99
+    )
 
 
 def test_what_is_frozen_gets_none() -> None:
@@ -176,7 +202,9 @@ def test_a_budget_gives_the_chunk() -> None:
     def encode(rows: slice) -> TextFeatures:
         size = rows.stop - rows.start
         given = torch.ones(size, 1 << 10)  # 4 KiB a row
-        hidden = (given @ weight).square() + given @ weight  # keeps `given`, once, and 1 KiB a row for the square
+        hidden = (
+            given @ weight
+        ).square() + given @ weight  # keeps `given`, once, and 1 KiB a row for the square
         return TextFeatures(hidden, hidden[:, None], torch.ones(size, 1, dtype=torch.bool))
 
     assert chunk_for(1, Rows(encode, 1000)) == MIB // (5 << 10)

@@ -47,7 +47,9 @@ def test_round_trip_restores_weights_optimizer_and_state(tmp_path: Path) -> None
     checkpoint.save(saved, state)
     assert checkpoint.restore(other) == state
     assert torch.equal(other["model"].weight, saved["model"].weight)
-    first, second = (given["optimizer"].state_dict()["state"][0]["exp_avg"] for given in (saved, other))
+    first, second = (
+        given["optimizer"].state_dict()["state"][0]["exp_avg"] for given in (saved, other)
+    )
     assert torch.equal(first, second)
     assert not checkpoint.path.with_suffix(".partial").exists()
 
@@ -63,7 +65,9 @@ def test_the_file_is_replaced_and_never_written_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 100, 1500])
-def test_a_full_disk_leaves_the_one_before_and_nothing_half_written(tmp_path: Path, size: int) -> None:
+def test_a_full_disk_leaves_the_one_before_and_nothing_half_written(
+    tmp_path: Path, size: int
+) -> None:
     checkpoint = Checkpoint(tmp_path / "checkpoint.pt", SETTINGS)
     checkpoint.save(parts(0), RunState(step=1))
     with disk_of(size), pytest.raises(TrainingError, match="make room"):
@@ -104,7 +108,10 @@ def test_other_settings_are_refused_before_anything_is_loaded(tmp_path: Path) ->
         ConfigError, match=r"seed was 0 and is not set; steps was 6 and is 8.*keeps its length"
     ) as caught:
         Checkpoint(path, {"steps": "8"}).restore(other)
-    assert f"another folder, which may start from the model of this one ({tmp_path / 'best'})" in str(caught.value)
+    assert (
+        f"another folder, which may start from the model of this one ({tmp_path / 'best'})"
+        in str(caught.value)
+    )
     with pytest.raises(ConfigError) as caught:
         Checkpoint(path, {"steps": "6", "seed": "1"}).restore(other)
     assert "length" not in str(caught.value)

@@ -1,4 +1,6 @@
-"""The linear start: against a slow reference, on data where the truth is known, and in small and odd cases."""
+"""The linear start: against a slow reference, on data where the truth is known, and in small and
+odd cases.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +27,9 @@ WIDTH, FRAMES = 16, 3
 
 @dataclass(frozen=True)
 class Pictures:
-    """Clips whose tokens are a fixed random vector per colour and per thing, with noise; one frame may be padding."""
+    """Clips whose tokens are a fixed random vector per colour and per thing, with noise; one frame
+    may be padding.
+    """
 
     split: Split
     noise: float = 0.3
@@ -39,7 +43,9 @@ class Pictures:
         frames, masks = [], []
         for video in videos:
             colour, thing, number = video.split("-")
-            drawn = np.random.default_rng(int(number)).standard_normal((FRAMES, 3, WIDTH)) * self.noise
+            drawn = (
+                np.random.default_rng(int(number)).standard_normal((FRAMES, 3, WIDTH)) * self.noise
+            )
             picture = basis[COLOURS.index(colour)] + basis[len(COLOURS) + THINGS.index(thing)]
             frames.append((picture + drawn).astype(np.float32))
             masks.append([True, True, int(number) % 2 == 0])
@@ -50,7 +56,9 @@ class Pictures:
 
 def split_of(name: str, copies: int, first: int) -> Split:
     videos, captions = [], []
-    for number, (colour, thing) in enumerate((c, t) for c in COLOURS for t in THINGS for _ in range(copies)):
+    for number, (colour, thing) in enumerate(
+        (c, t) for c in COLOURS for t in THINGS for _ in range(copies)
+    ):
         video = f"{colour}-{thing}-{first + number}"
         videos.append(video)
         captions += [
@@ -75,7 +83,9 @@ def model(bag: bool = True, dim: int = 12) -> RetrievalModel:
         text_blocks=1,
         bag_of_words=bag,
     )
-    config = head_config("clip4clip", temporal="meanP", max_words=16, max_frames=FRAMES, shifted_blocks=())
+    config = head_config(
+        "clip4clip", temporal="meanP", max_words=16, max_frames=FRAMES, shifted_blocks=()
+    )
     return RetrievalModel(FeatureEncoder(geometry), config, tokenizer).eval()
 
 
@@ -104,10 +114,14 @@ def test_features_are_as_long_as_asked_and_centred() -> None:
     arrays = source.read(TRAIN.videos)
     encoder = started.encoder
     with torch.no_grad():
-        pooled = encoder.mean_frame(torch.from_numpy(arrays.frames), torch.from_numpy(arrays.frame_mask))
+        pooled = encoder.mean_frame(
+            torch.from_numpy(arrays.frames), torch.from_numpy(arrays.frame_mask)
+        )
         clips = encoder.adapter.linear(pooled)[:, :rank]
     torch.testing.assert_close(clips.mean(0), torch.zeros(rank), atol=1e-3, rtol=0.0)
-    torch.testing.assert_close(clips.square().sum(1).mean().sqrt(), torch.tensor(7.0), rtol=1e-3, atol=0.0)
+    torch.testing.assert_close(
+        clips.square().sum(1).mean().sqrt(), torch.tensor(7.0), rtol=1e-3, atol=0.0
+    )
 
 
 def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +129,13 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     fit_towers(whole, TRAIN, Pictures(TRAIN), ClosedForm())
     monkeypatch.setattr(closed_form, "_CHUNK", 7)
     told: list[tuple[int, int]] = []
-    fit_towers(pieces, TRAIN, Pictures(TRAIN), ClosedForm(), lambda what, done, total: told.append((done, total)))
+    fit_towers(
+        pieces,
+        TRAIN,
+        Pictures(TRAIN),
+        ClosedForm(),
+        lambda what, done, total: told.append((done, total)),
+    )
     assert told[0] == (7, 120)
     assert told[-1] == (120, 120)
     first, second = (recall_scores(started) for started in (whole, pieces))
@@ -126,7 +146,9 @@ def recall_scores(started: RetrievalModel) -> torch.Tensor:
     arrays = Pictures(TEST).read(TEST.videos)
     with torch.no_grad():
         text = started.encode_text([caption.text for caption in TEST.captions])
-        scores: torch.Tensor = started.score(text, started.encode_clips(arrays.frames, arrays.frame_mask)).fused
+        scores: torch.Tensor = started.score(
+            text, started.encode_clips(arrays.frames, arrays.frame_mask)
+        ).fused
     return scores
 
 
@@ -141,12 +163,16 @@ def test_canonical_directions_are_those_of_the_textbook() -> None:
     rng = np.random.default_rng(0)
     common = rng.standard_normal((500, 3))
     x = np.concatenate([common, rng.standard_normal((500, 3))], 1) @ rng.standard_normal((6, 6))
-    y = (common + 0.5 * rng.standard_normal((500, 3))) @ rng.standard_normal((3, 4)) + 0.1 * rng.standard_normal(
-        (500, 4)
-    )
+    y = (common + 0.5 * rng.standard_normal((500, 3))) @ rng.standard_normal(
+        (3, 4)
+    ) + 0.1 * rng.standard_normal((500, 4))
     x, y = x - x.mean(0), y - y.mean(0)
     parts = {"xx": x.T @ x / 500, "xy": x.T @ y / 500, "yy": y.T @ y / 500}
-    moments = Moments(torch.zeros(6), torch.zeros(4), **{name: torch.from_numpy(part) for name, part in parts.items()})
+    moments = Moments(
+        torch.zeros(6),
+        torch.zeros(4),
+        **{name: torch.from_numpy(part) for name, part in parts.items()},
+    )
     found = canonical(moments, 1e-9, 1e-9, 3)
     for k in range(3):
         a, b = x @ found.x[:, k].numpy(), y @ found.y[:, k].numpy()
@@ -160,7 +186,10 @@ def test_canonical_directions_are_those_of_the_textbook() -> None:
 def test_more_dimensions_than_the_tokens_have_keep_their_random_start() -> None:
     started, untouched = model(dim=20), model(dim=20)
     fit_towers(started, TRAIN, Pictures(TRAIN), ClosedForm(ridge_words=0.1))
-    assert torch.equal(started.encoder.adapter.linear.weight[WIDTH:], untouched.encoder.adapter.linear.weight[WIDTH:])
+    assert torch.equal(
+        started.encoder.adapter.linear.weight[WIDTH:],
+        untouched.encoder.adapter.linear.weight[WIDTH:],
+    )
     assert recall(started) == 100
 
 
@@ -175,9 +204,13 @@ def test_too_few_common_words_and_models_without_a_bag_are_refused() -> None:
 def test_directions_that_correlate_with_nothing_are_left_out() -> None:
     rank_one = torch.zeros(3, 3)
     rank_one[0, 0] = 0.5
-    found = canonical(Moments(torch.zeros(3), torch.zeros(3), torch.eye(3), rank_one, torch.eye(3)), 1e-6, 1e-6, 3)
+    found = canonical(
+        Moments(torch.zeros(3), torch.zeros(3), torch.eye(3), rank_one, torch.eye(3)), 1e-6, 1e-6, 3
+    )
     assert found.x.shape == found.y.shape == (3, 1)
-    torch.testing.assert_close(found.x.abs(), torch.tensor([[1.0], [0.0], [0.0]]), atol=1e-4, rtol=0.0)
+    torch.testing.assert_close(
+        found.x.abs(), torch.tensor([[1.0], [0.0], [0.0]]), atol=1e-4, rtol=0.0
+    )
 
 
 def test_clips_that_are_all_alike_are_refused() -> None:
@@ -190,7 +223,9 @@ def test_clips_that_are_all_alike_are_refused() -> None:
         fit_towers(model(), TRAIN, Alike(TRAIN), ClosedForm())
 
 
-@pytest.mark.parametrize("wrong", [{"ridge_words": 0.0}, {"ridge_clips": -1.0}, {"rarest": 0}, {"length": 0.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"ridge_words": 0.0}, {"ridge_clips": -1.0}, {"rarest": 0}, {"length": 0.0}]
+)
 def test_settings_outside_their_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         ClosedForm(**wrong)

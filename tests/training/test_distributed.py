@@ -1,6 +1,8 @@
-"""Several gloo processes train as one: their gradients are those of one process with the whole batch.
+"""Several gloo processes train as one: their gradients are those of one process with the whole
+batch.
 
-The processes are forked from this one, which has everything loaded, so they cost little; each has one thread.
+The processes are forked from this one, which has everything loaded, so they cost little; each has
+one thread.
 """
 
 import multiprocessing
@@ -19,12 +21,22 @@ from finereel.models.features import TextFeatures, VideoFeatures
 from finereel.models.retrieval import RetrievalModel
 from finereel.training import distributed
 from finereel.training.caching import Rows, cached_backward
-from finereel.training.distributed import Shard, anywhere, average_gradients, broadcast, from_first, gather, start
+from finereel.training.distributed import (
+    Shard,
+    anywhere,
+    average_gradients,
+    broadcast,
+    from_first,
+    gather,
+    start,
+)
 from finereel.training.loss import symmetric_infonce
 from processes import SECONDS, run
 from tiny_models import FRAMES, IMAGE, WORDS, random_text, random_video, tiny_model
 
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # Python 3.12
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"
+)  # Python 3.12
 ROWS, SAMPLES = 8, 4
 
 
@@ -44,15 +56,28 @@ def sides(model: RetrievalModel, rows: slice) -> tuple[Rows[TextFeatures], Rows[
     noise = torch.randn(ROWS, FRAMES, SAMPLES, 9, generator=generator)
     mask = torch.arange(FRAMES)[None] < torch.tensor([1, 2, 3, 4, 4, 3, 2, 1])[:, None]
     width = int(lengths[rows].max())
-    ids, words, frames, noise, mask = ids[rows, :width], words[rows, :width], frames[rows], noise[rows], mask[rows]
+    ids, words, frames, noise, mask = (
+        ids[rows, :width],
+        words[rows, :width],
+        frames[rows],
+        noise[rows],
+        mask[rows],
+    )
     return (
         Rows(lambda some: model.text_features(ids[some], words[some]), len(ids)),
-        Rows(lambda some: model.video_features(frames[some], mask[some], noise[some].flatten(0, 1)), len(ids)),
+        Rows(
+            lambda some: model.video_features(frames[some], mask[some], noise[some].flatten(0, 1)),
+            len(ids),
+        ),
     )
 
 
 def gradients(model: nn.Module) -> dict[str, Tensor]:
-    return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+    return {
+        name: parameter.grad
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
 
 
 def trained(shard: Shard, chunk: int = 0) -> dict[str, Tensor]:
@@ -60,7 +85,9 @@ def trained(shard: Shard, chunk: int = 0) -> dict[str, Tensor]:
     model = exact_model()
 
     def loss_of(text: TextFeatures, video: VideoFeatures) -> Tensor:
-        return symmetric_infonce(model.score(gather(text, shard), gather(video, shard), 1 << 14).fused)
+        return symmetric_infonce(
+            model.score(gather(text, shard), gather(video, shard), 1 << 14).fused
+        )
 
     loss = cached_backward(*sides(model, shard.rows(ROWS)), chunk, loss_of)
     average_gradients(model.parameters(), shard)
@@ -69,22 +96,33 @@ def trained(shard: Shard, chunk: int = 0) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize(("world", "chunk"), [(2, 0), (4, 0), (2, 3)])
 def test_gradients_are_those_of_one_process(world: int, chunk: int, tmp_path: Path) -> None:
-    """Of encoder, scorer, temporal encoder, head with its ISA matrices and logit scale; also with gradient caching."""
+    """Of encoder, scorer, temporal encoder, head with its ISA matrices and logit scale; also with
+    gradient caching.
+    """
     wanted = trained(Shard())
     matrices = [name for name in wanted if "mixing" in name]
     assert len(matrices) == 5
-    assert all(wanted[name].any() for name in [*matrices, "encoder.clip.logit_scale", "patches.scorer.output.weight"])
+    assert all(
+        wanted[name].any()
+        for name in [*matrices, "encoder.clip.logit_scale", "patches.scorer.output.weight"]
+    )
     rounding = 1e-12 * max(float(gradient.abs().max()) for gradient in wanted.values())
     for found in run(world, lambda shard: trained(shard, chunk), tmp_path):
         assert set(found) == set(wanted)
         for name, gradient in wanted.items():
-            assert (found[name] - gradient).abs().max() <= 1e-9 * gradient.abs().max() + rounding, name
+            assert (found[name] - gradient).abs().max() <= 1e-9 * gradient.abs().max() + rounding, (
+                name
+            )
 
 
 def ragged(shard: Shard) -> dict[str, Tensor]:
     text = random_text(2, seed=shard.rank, words=3 + shard.rank)
     video = random_video(2, seed=shard.rank)
-    all_texts, all_videos, numbers = gather(text, shard), gather(video, shard), gather(torch.arange(2), shard)
+    all_texts, all_videos, numbers = (
+        gather(text, shard),
+        gather(video, shard),
+        gather(torch.arange(2), shard),
+    )
     return {
         "words": all_texts.words, "word_mask": all_texts.word_mask, "sentence": all_texts.sentence,
         "frames": all_videos.frames, "contextual": all_videos.contextual, "numbers": numbers,
@@ -100,7 +138,9 @@ def test_rows_come_in_order_of_ranks_and_ragged_words_are_filled_up(tmp_path: Pa
     assert torch.equal(first["words"][2:], texts[1].words)
     assert torch.equal(first["word_mask"][:2, :3], texts[0].word_mask)
     assert not first["word_mask"][:2, 3].any()
-    assert torch.equal(first["frames"], torch.cat([random_video(2, seed=rank).frames for rank in range(2)]))
+    assert torch.equal(
+        first["frames"], torch.cat([random_video(2, seed=rank).frames for rank in range(2)])
+    )
     assert first["contextual"].shape == (4, 0, 32)
     assert first["numbers"].tolist() == [0, 1, 0, 1]
     assert first["numbers"].dtype == torch.int64
@@ -132,12 +172,23 @@ def averaged(shard: Shard) -> list[Tensor | None]:
 
 
 @pytest.mark.parametrize("bucket", [1, 20, 1 << 20])
-def test_the_mean_over_processes(bucket: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In buckets of any size; a gradient that one process lacks is 0 there, one that all lack stays None."""
+def test_the_mean_over_processes(
+    bucket: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In buckets of any size; a gradient that one process lacks is 0 there, one that all lack stays
+    None.
+    """
     monkeypatch.setattr(distributed, "_BUCKET_BYTES", bucket)
     for found in run(2, averaged, tmp_path):
-        wanted = [torch.full((3,), 1.5), torch.full((2, 2), 3.0), torch.full((5,), 3.0), torch.tensor(6.0)]
-        assert all(torch.equal(tensor, want) for tensor, want in zip(found[:4], wanted, strict=True))
+        wanted = [
+            torch.full((3,), 1.5),
+            torch.full((2, 2), 3.0),
+            torch.full((5,), 3.0),
+            torch.tensor(6.0),
+        ]
+        assert all(
+            torch.equal(tensor, want) for tensor, want in zip(found[:4], wanted, strict=True)
+        )
         assert found[4] is None
 
 
@@ -147,7 +198,12 @@ def agreed(shard: Shard) -> list[Any]:
     model.running_mean.fill_(float(shard.rank))
     broadcast(model, shard)
     flags = [anywhere(shard.rank == 1, shard), anywhere(False, shard), anywhere(True, shard)]
-    return [model.weight.tolist(), model.running_mean.tolist(), flags, from_first(0.1 + shard.rank, shard)]
+    return [
+        model.weight.tolist(),
+        model.running_mean.tolist(),
+        flags,
+        from_first(0.1 + shard.rank, shard),
+    ]
 
 
 def test_all_agree(tmp_path: Path) -> None:
@@ -160,7 +216,11 @@ def test_one_process_is_left_alone() -> None:
     assert gather(text, alone) is text
     average_gradients([nn.Parameter(torch.zeros(2))], alone)
     broadcast(nn.Linear(2, 2), alone)
-    assert (anywhere(True, alone), anywhere(False, alone), from_first(2.5, alone)) == (True, False, 2.5)
+    assert (anywhere(True, alone), anywhere(False, alone), from_first(2.5, alone)) == (
+        True,
+        False,
+        2.5,
+    )
     assert not dist.is_initialized()
 
 
@@ -178,7 +238,10 @@ def test_the_environment_of_torchrun_is_enough() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = multiprocessing.get_context("fork")
-    children = [context.Process(target=started_by_torchrun, args=(Shard(rank, 2), port)) for rank in range(2)]
+    children = [
+        context.Process(target=started_by_torchrun, args=(Shard(rank, 2), port))
+        for rank in range(2)
+    ]
     for child in children:
         child.start()
     for child in children:
@@ -207,6 +270,11 @@ def test_an_environment_that_contradicts_itself_is_named(
 
 
 def test_rows_divide_evenly() -> None:
-    assert [Shard(rank, 4).rows(8) for rank in range(4)] == [slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)]
+    assert [Shard(rank, 4).rows(8) for rank in range(4)] == [
+        slice(0, 2),
+        slice(2, 4),
+        slice(4, 6),
+        slice(6, 8),
+    ]
     with pytest.raises(ConfigError, match="batch of 9 rows"):
         Shard(0, 4).rows(9)

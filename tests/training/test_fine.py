@@ -1,4 +1,6 @@
-"""The fine-grained loss against a slow one, its batches, and gradients that chunks and processes do not change."""
+"""The fine-grained loss against a slow one, its batches, and gradients that chunks and processes do
+not change.
+"""
 
 import math
 from dataclasses import replace
@@ -28,7 +30,9 @@ from processes import run
 from tiny_models import FRAMES, IMAGE, WORDS, tiny_config, tiny_tokenizer, tiny_towers
 from tiny_runs import SETTINGS
 
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"
+)
 LOGITS = torch.tensor([[2.0, 1.0, -1.0], [0.5, 3.0, 9.0], [1.0, 7.0, 7.0]], dtype=torch.float64)
 REAL = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=torch.bool)
 ROWS, NEGATIVES = 4, 3
@@ -74,14 +78,18 @@ def prompted_model(**fine: int) -> RetrievalModel:
     """In float64: sharp softmaxes blow float32 rounding up."""
     config = tiny_config(fine=FineConfig(**({"visual_prompts": 1, "text_prompts": 1} | fine)))
     torch.manual_seed(3)
-    model = RetrievalModel(ClipEncoder(tiny_towers(), config.shifted_blocks), config, tiny_tokenizer())
+    model = RetrievalModel(
+        ClipEncoder(tiny_towers(), config.shifted_blocks), config, tiny_tokenizer()
+    )
     model.set_perturbation(Perturbation(samples=4, sigma=0.0))
     return model.double()
 
 
 def batch_of(rows: slice = slice(0, ROWS)) -> Batch:
     generator = torch.Generator().manual_seed(1)
-    frames = torch.randint(0, 256, (ROWS, FRAMES, IMAGE, IMAGE, 3), generator=generator, dtype=torch.uint8)
+    frames = torch.randint(
+        0, 256, (ROWS, FRAMES, IMAGE, IMAGE, 3), generator=generator, dtype=torch.uint8
+    )
     ids = torch.randint(1, 500, (ROWS, 1 + NEGATIVES, WORDS), generator=generator)
     ids[..., -1] = 529
     real = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 1]], dtype=torch.bool)
@@ -113,7 +121,11 @@ def learner(chunk: int = 0, shard: Shard | None = None, **settings: object) -> L
 
 
 def gradients(module: nn.Module) -> dict[str, Tensor]:
-    return {name: parameter.grad for name, parameter in module.named_parameters() if parameter.grad is not None}
+    return {
+        name: parameter.grad
+        for name, parameter in module.named_parameters()
+        if parameter.grad is not None
+    }
 
 
 def assert_close(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
@@ -152,8 +164,14 @@ def test_gradients_reach_prompts_both_heads_and_both_towers() -> None:
     one = learner()
     one.backward(batch_of())
     found = gradients(one.model)
-    missing = [name for name, _ in one.model.named_parameters() if name not in found or not found[name].any()]
-    assert all("patches.scorer" in name or "mixing" in name for name in missing), missing  # no noise; saturated
+    missing = [
+        name
+        for name, _ in one.model.named_parameters()
+        if name not in found or not found[name].any()
+    ]
+    assert all("patches.scorer" in name or "mixing" in name for name in missing), (
+        missing
+    )  # no noise; saturated
     assert {"prompts.visual", "prompts.text"} <= set(found)
 
 
@@ -186,13 +204,17 @@ def test_prompts_learn_fast_and_never_decay() -> None:
     groups = make_optimizer(model, OptimSettings()).param_groups
     (prompts,) = [group for group in groups if group["name"] == "prompts"]
     assert (prompts["lr"], prompts["weight_decay"], len(prompts["params"])) == (1e-2, 0.0, 2)
-    new = {id(parameter) for group in groups if group["name"] == "new" for parameter in group["params"]}
+    new = {
+        id(parameter) for group in groups if group["name"] == "new" for parameter in group["params"]
+    }
     assert model.fine_head is not None
     assert {id(parameter) for parameter in model.fine_head.parameters()} <= new
 
 
 def test_a_run_without_fine_settings_is_recognised_as_before() -> None:
-    assert not [name for name in run_identity(TrainingSettings(), {}) if "fine" in name or "prompt" in name]
+    assert not [
+        name for name in run_identity(TrainingSettings(), {}) if "fine" in name or "prompt" in name
+    ]
     changed = run_identity(TrainingSettings(fine=FineLoss(weight=0.3)), {})
     assert changed["fine.weight"] == "0.3"
 
@@ -210,7 +232,8 @@ class Zeros:
 
     def read(self, videos: list[str]) -> ClipArrays:
         return ClipArrays(
-            torch.zeros(len(videos), 2, 3, 4).numpy(), torch.ones(len(videos), 2, dtype=torch.bool).numpy()
+            torch.zeros(len(videos), 2, 3, 4).numpy(),
+            torch.ones(len(videos), 2, dtype=torch.bool).numpy(),
         )
 
 
@@ -219,12 +242,23 @@ def negative(video: str, caption: str, text: str) -> Negative:
 
 
 def pair_batches(**settings: object) -> PairBatches:
-    captions = tuple(Caption(f"{v}#{k}", v, text) for v, texts in TEXTS.items() for k, text in enumerate(texts))
-    rows = [negative(v, text, f"{text} {word}") for v in ("v0", "v1") for text in TEXTS[v] for word in ("dog", "cat")]
+    captions = tuple(
+        Caption(f"{v}#{k}", v, text) for v, texts in TEXTS.items() for k, text in enumerate(texts)
+    )
+    rows = [
+        negative(v, text, f"{text} {word}")
+        for v in ("v0", "v1")
+        for text in TEXTS[v]
+        for word in ("dog", "cat")
+    ]
     rows.append(negative("v1", "a blue fish", "a blue fish very very very long before the change"))
     values = {"batch_size": 3, "max_words": 12, "negatives": 2} | settings
     return PairBatches(
-        Split("train", tuple(TEXTS), captions), Zeros(), tiny_tokenizer(), PairSettings(**values), texts_of(rows)
+        Split("train", tuple(TEXTS), captions),
+        Zeros(),
+        tiny_tokenizer(),
+        PairSettings(**values),
+        texts_of(rows),
     )
 
 

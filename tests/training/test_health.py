@@ -27,7 +27,9 @@ def test_a_score_is_at_chance_up_to_the_limit_and_never_without_one() -> None:
     assert Validation(5.0, chance=5.0).at_chance
     assert not Validation(5.1, chance=5.0).at_chance
     assert not Validation(0.0).at_chance
-    assert "after 40 steps (score 5.00, guessing reaches 6.00)" in chance_alarm(Validation(5.0, chance=6.0), 40)
+    assert "after 40 steps (score 5.00, guessing reaches 6.00)" in chance_alarm(
+        Validation(5.0, chance=6.0), 40
+    )
 
 
 def test_only_numbers_from_outside_the_test_split_select() -> None:

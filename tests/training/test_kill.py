@@ -1,4 +1,6 @@
-"""Training that is killed at random moments, and at every operation of a save, ends as if nobody had disturbed it."""
+"""Training that is killed at random moments, and at every operation of a save, ends as if nobody
+had disturbed it.
+"""
 
 import json
 import os
@@ -11,7 +13,11 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": str(TESTS),
+    "OMP_NUM_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+}
 
 # Batches come from a worker of the same process group, which the signal reaches too.
 IN_A_GROUP = """
@@ -48,11 +54,15 @@ def test_fifty_kills_change_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_the_process_group_with_workers_writes_a_checkpoint(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_to_the_process_group_with_workers_writes_a_checkpoint(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     script, out = tmp_path / "run.py", tmp_path / "out"
     script.write_text(IN_A_GROUP)
     command = [sys.executable, str(script), str(out)]
-    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, start_new_session=True) as run:
+    with subprocess.Popen(
+        command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as run:
         assert run.stdout is not None
         while (line := run.stdout.readline().strip()) and line != "3":
             pass

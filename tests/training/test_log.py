@@ -1,4 +1,6 @@
-"""The log is valid JSON line by line, goes on where its checkpoint was, and TensorBoard shows the same numbers."""
+"""The log is valid JSON line by line, goes on where its checkpoint was, and TensorBoard shows the
+same numbers.
+"""
 
 import json
 import sys
@@ -22,7 +24,10 @@ def test_it_goes_on_where_the_checkpoint_was_written(tmp_path: Path) -> None:
     with open_log(tmp_path, length, 1) as log:
         assert log.synced() == length
         log.write("step", 2, {"loss": 0.5})
-    assert lines(tmp_path) == [{"kind": "step", "step": 1, "loss": 2.0}, {"kind": "step", "step": 2, "loss": 0.5}]
+    assert lines(tmp_path) == [
+        {"kind": "step", "step": 1, "loss": 2.0},
+        {"kind": "step", "step": 2, "loss": 0.5},
+    ]
 
 
 def test_a_log_that_lost_its_end_is_not_filled_up(tmp_path: Path) -> None:
@@ -36,7 +41,9 @@ def test_a_log_that_lost_its_end_is_not_filled_up(tmp_path: Path) -> None:
 def test_what_is_not_finite_is_null(tmp_path: Path) -> None:
     with open_log(tmp_path, 0, 0) as log:
         log.write("step", 1, {"loss": float("nan"), "metrics": {"R@1": float("inf"), "R@5": 2.0}})
-    assert lines(tmp_path) == [{"kind": "step", "step": 1, "loss": None, "metrics": {"R@1": None, "R@5": 2.0}}]
+    assert lines(tmp_path) == [
+        {"kind": "step", "step": 1, "loss": None, "metrics": {"R@1": None, "R@5": 2.0}}
+    ]
 
 
 def test_a_process_that_does_not_log_leaves_nothing(tmp_path: Path) -> None:
@@ -75,7 +82,9 @@ def test_tensorboard_gets_every_number(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setitem(sys.modules, "tensorboardX", type("Module", (), {"SummaryWriter": Writer}))
     with open_log(tmp_path, 0, 3) as log:
-        log.write("validation", 4, {"score": 2, "metrics": {"R@1": 3.0}, "split": "val", "chance": None})
+        log.write(
+            "validation", 4, {"score": 2, "metrics": {"R@1": 3.0}, "split": "val", "chance": None}
+        )
         log.synced()
     assert written == [
         ("validation/score", 2.0, 4),
@@ -93,7 +102,9 @@ def test_real_tensorboard_files(tmp_path: Path) -> None:
     assert b"step/loss" in events.read_bytes()
 
 
-def test_without_tensorboard_the_log_is_written_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorboard_the_log_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with open_log(tmp_path, 0, 0) as log:
         assert log.writer is None

@@ -1,4 +1,6 @@
-"""Every parameter in exactly one group, what is frozen in none, and the schedules at their corners."""
+"""Every parameter in exactly one group, what is frozen in none, and the schedules at their
+corners.
+"""
 
 import pytest
 import torch
@@ -21,7 +23,12 @@ from finereel.training.optim import (
 from tiny_models import official_state, tiny_config, tiny_model
 
 PUBLISHED = OptimSettings(
-    lr=1e-4, tower_lr=1e-7, weight_decay=0.2, kind="bertadam", schedule="published", decay="published"
+    lr=1e-4,
+    tower_lr=1e-7,
+    weight_decay=0.2,
+    kind="bertadam",
+    schedule="published",
+    decay="published",
 )
 
 
@@ -44,25 +51,41 @@ class Learner(nn.Module):
 
 def feature_model() -> RetrievalModel:
     geometry = FeatureGeometry(
-        dim=32, token_dim=16, tokens_per_frame=5, vocab_size=530, hidden=8, text_width=64, text_positions=16
+        dim=32,
+        token_dim=16,
+        tokens_per_frame=5,
+        vocab_size=530,
+        hidden=8,
+        text_width=64,
+        text_positions=16,
     )
     return RetrievalModel(FeatureEncoder(geometry), tiny_config(shifted_blocks=()))
 
 
 def rates(model: nn.Module, settings: OptimSettings) -> dict[str, tuple[float, float]]:
-    """(lr, weight decay) of every parameter that learns; fails where one is held twice or not at all."""
+    """(lr, weight decay) of every parameter that learns; fails where one is held twice or not at
+    all.
+    """
     optimizer = make_optimizer(model, settings)
     held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    found = {id(p): (g["lr"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
+    found = {
+        id(p): (g["lr"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]
+    }
     assert len(held) == len(found)
     named = dict(model.named_parameters())
     assert set(found) == {id(parameter) for parameter in named.values() if parameter.requires_grad}
-    return {name: found[id(parameter)] for name, parameter in named.items() if parameter.requires_grad}
+    return {
+        name: found[id(parameter)] for name, parameter in named.items() if parameter.requires_grad
+    }
 
 
-@pytest.mark.parametrize("make", [TwoParts, tiny_model, feature_model, lambda: Learner(tiny_model())])
+@pytest.mark.parametrize(
+    "make", [TwoParts, tiny_model, feature_model, lambda: Learner(tiny_model())]
+)
 @pytest.mark.parametrize("settings", [OptimSettings(), PUBLISHED])
-def test_groups_hold_every_trainable_parameter_once(make: type[nn.Module], settings: OptimSettings) -> None:
+def test_groups_hold_every_trainable_parameter_once(
+    make: type[nn.Module], settings: OptimSettings
+) -> None:
     assert not any(name.startswith("frozen.") for name in rates(make(), settings))
 
 
@@ -84,7 +107,11 @@ def test_an_adapter_of_precomputed_tokens_is_new_and_its_text_tower_is_not() -> 
 
 
 def test_groups_of_their_own_come_first() -> None:
-    groups = (ParameterGroup("head.over_*", 5.0, 0.25), ParameterGroup("head", 7.0), ParameterGroup("encoder", 9.0))
+    groups = (
+        ParameterGroup("head.over_*", 5.0, 0.25),
+        ParameterGroup("head", 7.0),
+        ParameterGroup("encoder", 9.0),
+    )
     found = rates(Learner(tiny_model()), OptimSettings(lr=1.0, groups=groups))
     assert found["model.head.over_words.mixing"] == (5.0, 0.25)
     assert found["model.head.word_projection"] == (7.0, 0.0)
@@ -104,18 +131,26 @@ def test_freezing_is_by_name_and_not_by_its_beginning() -> None:
         still(model, ("head.over_word",))
     assert still(model, ("temporal.blocks.0.mlp", "head.over_words")) == {
         "head.over_words.mixing",
-        *(f"temporal.blocks.0.mlp.{layer}.{kind}" for layer in ("fc1", "fc2") for kind in ("weight", "bias")),
+        *(
+            f"temporal.blocks.0.mlp.{layer}.{kind}"
+            for layer in ("fc1", "fc2")
+            for kind in ("weight", "bias")
+        ),
     }
 
 
 def official_frozen(below: int) -> set[str]:
-    """Our names of what the published loop freezes, by its own rule on the official names of CLIP's parameters."""
+    """Our names of what the published loop freezes, by its own rule on the official names of CLIP's
+    parameters.
+    """
     always = ("ln_final.", "text_projection", "logit_scale", "visual.ln_post.", "visual.proj")
     frozen = set()
     for name, targets in official.names.clip_table(2, 12, ours="encoder.clip.").items():
         short = name.removeprefix("clip.")
         block = short.startswith(("transformer.resblocks.", "visual.transformer.resblocks."))
-        learns = short.startswith(always) or (block and int(short.split("resblocks.")[1].split(".")[0]) >= below)
+        learns = short.startswith(always) or (
+            block and int(short.split("resblocks.")[1].split(".")[0]) >= below
+        )
         if below >= 0 and not learns:
             frozen |= {target.name for target in targets}
     return frozen
@@ -128,13 +163,19 @@ def test_published_freezing(below: int) -> None:
 
 
 def test_published_groups() -> None:
-    """By the published rule on the official names: `clip.` learns slowly, and only what is no bias decays."""
+    """By the published rule on the official names: `clip.` learns slowly, and only what is no bias
+    decays.
+    """
     model = official.load("ucofia", official_state()).model
     found = rates(model, PUBLISHED)
     table = official.names.clip_table(2, 12) | official.names.block_table(
         "transformerClip.resblocks", "temporal.blocks", 1
     )
-    for names in (official.ucofia.MATRICES, official.geometry.SELECTOR, official.geometry.FRAME_POSITIONS):
+    for names in (
+        official.ucofia.MATRICES,
+        official.geometry.SELECTOR,
+        official.geometry.FRAME_POSITIONS,
+    ):
         table |= official.names.plain_table(names)
     wanted = {
         target.name: (1e-7 if "clip." in name else 1e-4, 0.0 if "bias" in name else 0.2)
@@ -162,7 +203,9 @@ def test_kinds() -> None:
     assert isinstance(make_optimizer(TwoParts(), OptimSettings()), torch.optim.AdamW)
 
 
-@pytest.mark.parametrize(("step", "factor"), [(0, 0.1), (9, 1.0), (10, 1.0), (55, 0.5), (99, 0.000305)])
+@pytest.mark.parametrize(
+    ("step", "factor"), [(0, 0.1), (9, 1.0), (10, 1.0), (55, 0.5), (99, 0.000305)]
+)
 def test_schedule(step: int, factor: float) -> None:
     assert warmup_cosine(step, 100, 0.1) == pytest.approx(factor, abs=1e-5)
 

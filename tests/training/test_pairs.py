@@ -1,4 +1,6 @@
-"""Batches of pairs: every video once an epoch, the same at every call, and every process its own rows."""
+"""Batches of pairs: every video once an epoch, the same at every call, and every process its own
+rows.
+"""
 
 import numpy as np
 import pytest
@@ -12,7 +14,11 @@ VIDEOS = tuple(f"v{number}" for number in range(10))
 SPLIT = Split(
     "train",
     VIDEOS,
-    tuple(Caption(f"{v}#{k}", v, f"a car number {k}") for v in VIDEOS for k in range(int(v[1]) % 3 + 1)),
+    tuple(
+        Caption(f"{v}#{k}", v, f"a car number {k}")
+        for v in VIDEOS
+        for k in range(int(v[1]) % 3 + 1)
+    ),
 )
 
 
@@ -34,7 +40,10 @@ class Numbered:
 
 def batches(**settings: object) -> PairBatches:
     return PairBatches(
-        SPLIT, Numbered(), tiny_tokenizer(), PairSettings(**{"batch_size": 4, "max_words": 6} | settings)
+        SPLIT,
+        Numbered(),
+        tiny_tokenizer(),
+        PairSettings(**{"batch_size": 4, "max_words": 6} | settings),
     )
 
 
@@ -47,7 +56,9 @@ def test_an_epoch_of_videos_holds_no_video_twice() -> None:
 
 def test_an_epoch_of_captions_holds_every_caption_once() -> None:
     made = batches(batch_size=2, unit="captions")
-    seen = [caption.id for step in range(made.steps_per_epoch) for caption in made.captions_at(step)]
+    seen = [
+        caption.id for step in range(made.steps_per_epoch) for caption in made.captions_at(step)
+    ]
     assert len(set(seen)) == len(seen) == len(SPLIT.captions) // 2 * 2
 
 
@@ -84,7 +95,9 @@ def test_word_dropout_loses_words_and_keeps_their_order_start_and_end() -> None:
     lengths = []
     for step in range(4):
         full, dropped = whole.batch_at(step), less.batch_at(step)
-        rows = zip(full.input_ids.tolist(), dropped.input_ids.tolist(), dropped.text_mask, strict=True)
+        rows = zip(
+            full.input_ids.tolist(), dropped.input_ids.tolist(), dropped.text_mask, strict=True
+        )
         for row, shorter, real in rows:
             words, rest = [w for w in row if w], shorter[: int(real.sum())]
             assert rest[0] == words[0]

@@ -14,7 +14,9 @@ def layer() -> tuple[nn.Linear, torch.optim.Optimizer]:
     return linear, torch.optim.SGD(linear.parameters(), lr=0.1)
 
 
-def stepped(precision: Precision, linear: nn.Linear, optimizer: torch.optim.Optimizer, factor: float = 1.0) -> bool:
+def stepped(
+    precision: Precision, linear: nn.Linear, optimizer: torch.optim.Optimizer, factor: float = 1.0
+) -> bool:
     """One step of a training loop; `factor` blows the loss up."""
     optimizer.zero_grad()
     with precision.autocast():
@@ -43,7 +45,9 @@ def test_a_step_is_the_one_of_float32(name: str) -> None:
     plain.step()
     linear, optimizer = layer()
     assert stepped(Precision(name), linear, optimizer)
-    torch.testing.assert_close(linear.weight, wanted.weight, atol=0 if name == "float32" else 3e-3, rtol=0)
+    torch.testing.assert_close(
+        linear.weight, wanted.weight, atol=0 if name == "float32" else 3e-3, rtol=0
+    )
 
 
 @pytest.mark.parametrize("name", PRECISIONS)
@@ -70,5 +74,7 @@ def test_the_scale_is_resumed() -> None:
 
 
 def test_an_unknown_one_is_named() -> None:
-    with pytest.raises(ConfigError, match="unknown precision 'fp8': expected one of bfloat16, float16, float32"):
+    with pytest.raises(
+        ConfigError, match="unknown precision 'fp8': expected one of bfloat16, float16, float32"
+    ):
         Precision("fp8")

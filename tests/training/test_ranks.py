@@ -1,4 +1,6 @@
-"""The loop in two processes: the same run as in one, one of them writes, and a wish to stop reaches both."""
+"""The loop in two processes: the same run as in one, one of them writes, and a wish to stop reaches
+both.
+"""
 
 import json
 import os
@@ -21,7 +23,9 @@ from processes import run
 from tiny_models import tiny_model
 from tiny_runs import SETTINGS, batch_at, loss_on_step_99
 
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # Python 3.12
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"
+)  # Python 3.12
 PLAIN = replace(SETTINGS, factor_weight=0.0, factor_sizes=())
 
 
@@ -35,12 +39,16 @@ def own_rows(shard: Shard) -> BatchAt:
     def at(step: int) -> Batch:
         batch = batch_at(step)
         rows = shard.rows(len(batch))
-        return Batch(batch.frames[rows], batch.frame_mask[rows], batch.input_ids[rows], batch.text_mask[rows])
+        return Batch(
+            batch.frames[rows], batch.frame_mask[rows], batch.input_ids[rows], batch.text_mask[rows]
+        )
 
     return at
 
 
-def trained(shard: Shard, out: Path, settings: TrainingSettings = PLAIN, seed: int = 0) -> dict[str, Any]:
+def trained(
+    shard: Shard, out: Path, settings: TrainingSettings = PLAIN, seed: int = 0
+) -> dict[str, Any]:
     events: list[Progress] = []
     model = model_without_noise(seed)
     result = train(model, own_rows(shard), loss_on_step_99, settings, out, events.append)
@@ -56,7 +64,9 @@ def trained(shard: Shard, out: Path, settings: TrainingSettings = PLAIN, seed: i
 @pytest.mark.parametrize("chunk", [0, 1])
 def test_two_processes_train_like_one(tmp_path: Path, chunk: int) -> None:
     settings = replace(PLAIN, chunk=chunk)
-    first, second = run(2, lambda shard: trained(shard, tmp_path / "two", settings, seed=shard.rank), tmp_path)
+    first, second = run(
+        2, lambda shard: trained(shard, tmp_path / "two", settings, seed=shard.rank), tmp_path
+    )
     one = trained(Shard(), tmp_path / "one")
     for name, tensor in one["weights"].items():
         assert torch.equal(first["weights"][name], second["weights"][name]), name
@@ -81,7 +91,9 @@ def test_a_signal_to_one_process_stops_both_and_one_process_goes_on(tmp_path: Pa
             return rows(step)
 
         with pytest.raises(Stopped) as stop:
-            train(model_without_noise(), at, lambda model: Validation(1.0), settings, tmp_path / "two")
+            train(
+                model_without_noise(), at, lambda model: Validation(1.0), settings, tmp_path / "two"
+            )
         assert stop.value.signum == signal.SIGTERM
         return stop.value.step
 

@@ -1,4 +1,6 @@
-"""The loop on a tiny model: it learns, it resumes to the same weights, it keeps the best, it survives a bad batch."""
+"""The loop on a tiny model: it learns, it resumes to the same weights, it keeps the best, it
+survives a bad batch.
+"""
 
 import json
 import os
@@ -26,11 +28,17 @@ from tiny_runs import SETTINGS, batch_at, loss_on_step_99, rising, same, scores,
 
 
 def poisoned_at(*steps: int) -> Any:
-    """Batches, those of some steps with a NaN in the loss: a text without words, all of whose clips have no frames."""
+    """Batches, those of some steps with a NaN in the loss: a text without words, all of whose clips
+    have no frames.
+    """
 
     def at(step: int) -> Batch:
         batch = batch_at(step)
-        return replace(batch, frame_mask=torch.zeros_like(batch.frame_mask)) if step in steps else batch
+        return (
+            replace(batch, frame_mask=torch.zeros_like(batch.frame_mask))
+            if step in steps
+            else batch
+        )
 
     return at
 
@@ -50,17 +58,31 @@ def nan_for_empty_clips(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_fits_one_batch(tmp_path: Path) -> None:
     losses: list[float] = []
     settings = replace(SETTINGS, steps=25, validate_every=25, factor_weight=0.0)
-    train(tiny_model(), lambda step: batch_at(0), rising(), settings, tmp_path, lambda p: losses.append(p.loss))
+    train(
+        tiny_model(),
+        lambda step: batch_at(0),
+        rising(),
+        settings,
+        tmp_path,
+        lambda p: losses.append(p.loss),
+    )
     assert losses[-1] < losses[0] / 2
 
 
 def test_two_runs_leave_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "other"):
         train(tiny_model(), batch_at, loss_on_step_99, SETTINGS, tmp_path / name)
-        (tmp_path / name / "log.jsonl").unlink()  # it tells the time, and its length is in the checkpoint
+        (
+            tmp_path / name / "log.jsonl"
+        ).unlink()  # it tells the time, and its length is in the checkpoint
     for file in ("best/model.safetensors", "best/config.json", "best/validation.json"):
-        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes(), file
-    one, other = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("one", "other"))
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes(), (
+            file
+        )
+    one, other = (
+        torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)
+        for name in ("one", "other")
+    )
     assert same(one["model"], other["model"])
     assert one["state"] | {"log_bytes": 0} == other["state"] | {"log_bytes": 0}
 
@@ -84,19 +106,35 @@ def test_a_run_that_was_stopped_ends_in_the_same_weights(tmp_path: Path) -> None
 def test_a_finished_run_does_nothing_but_tell_its_result(tmp_path: Path) -> None:
     expected = train(tiny_model(), batch_at, loss_on_step_99, SETTINGS, tmp_path)
     again = tiny_model(seed=9)
-    assert train(again, lambda step: pytest.fail("no batch is needed"), rising(), SETTINGS, tmp_path) == expected
-    assert same(weights(again), torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"] | {}) is False
+    assert (
+        train(again, lambda step: pytest.fail("no batch is needed"), rising(), SETTINGS, tmp_path)
+        == expected
+    )
+    assert (
+        same(
+            weights(again), torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"] | {}
+        )
+        is False
+    )
     assert len(expected.history) == 3
 
 
 def test_a_run_of_other_settings_is_refused_by_name(tmp_path: Path) -> None:
     train(tiny_model(), batch_at, rising(), SETTINGS, tmp_path)
     other = replace(SETTINGS, steps=8, optim=replace(SETTINGS.optim, lr=0.5))
-    with pytest.raises(ConfigError, match=r"optim\.lr was 0\.001 and is 0\.5; steps was 6 and is 8"):
+    with pytest.raises(
+        ConfigError, match=r"optim\.lr was 0\.001 and is 0\.5; steps was 6 and is 8"
+    ):
         train(tiny_model(), batch_at, rising(), other, tmp_path)
     with pytest.raises(ConfigError, match=r"model\.temporal_layers was 1 and is 2"):
         train(tiny_model(temporal_layers=2), batch_at, rising(), SETTINGS, tmp_path)
-    train(tiny_model(), batch_at, rising(), replace(SETTINGS, log_every=3, checkpoint_every=1), tmp_path)
+    train(
+        tiny_model(),
+        batch_at,
+        rising(),
+        replace(SETTINGS, log_every=3, checkpoint_every=1),
+        tmp_path,
+    )
 
 
 def test_the_best_by_validation_is_kept_not_the_last(tmp_path: Path) -> None:
@@ -145,7 +183,9 @@ def test_too_many_bad_batches_end_the_run_and_keep_its_checkpoint(tmp_path: Path
     kept = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert kept["state"]["step"] == 4
     assert all(bool(tensor.isfinite().all()) for tensor in kept["model"].values())
-    finished = train(tiny_model(), poisoned_at(3, 4), rising(), replace(settings, max_bad_batches=2), tmp_path)
+    finished = train(
+        tiny_model(), poisoned_at(3, 4), rising(), replace(settings, max_bad_batches=2), tmp_path
+    )
     assert finished.skipped == 2
 
 
@@ -162,7 +202,12 @@ def test_the_alarm_goes_off_once_and_only_at_chance(tmp_path: Path) -> None:
     def alarms(score: float, folder: str) -> list[int]:
         events: list[Progress] = []
         train(
-            tiny_model(), batch_at, lambda m: Validation(score, chance=5.0), settings, tmp_path / folder, events.append
+            tiny_model(),
+            batch_at,
+            lambda m: Validation(score, chance=5.0),
+            settings,
+            tmp_path / folder,
+            events.append,
         )
         return [event.step for event in events if any("at chance" in note for note in event.notes)]
 
@@ -173,14 +218,18 @@ def test_the_alarm_goes_off_once_and_only_at_chance(tmp_path: Path) -> None:
 
 def test_the_test_split_is_refused_for_selection(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="refused for selection"):
-        train(tiny_model(), batch_at, lambda model: Validation(1.0, split="test"), SETTINGS, tmp_path)
+        train(
+            tiny_model(), batch_at, lambda model: Validation(1.0, split="test"), SETTINGS, tmp_path
+        )
     assert not (tmp_path / "best").exists()
 
 
 def test_frozen_parameters_are_not_touched(tmp_path: Path) -> None:
     model = tiny_model()
     before = weights(model)
-    frozen = replace(SETTINGS, optim=replace(SETTINGS.optim, freeze=("encoder",)), max_logit_scale=0.1)
+    frozen = replace(
+        SETTINGS, optim=replace(SETTINGS.optim, freeze=("encoder",)), max_logit_scale=0.1
+    )
     train(model, batch_at, rising(), frozen, tmp_path)
     after = weights(model)
     changed = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
@@ -190,17 +239,25 @@ def test_frozen_parameters_are_not_touched(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_other_precisions_learn_too_and_resume_with_their_loss_scale(tmp_path: Path, precision: str) -> None:
-    settings = replace(SETTINGS, steps=25, validate_every=25, factor_weight=0.0, precision=precision)
+def test_other_precisions_learn_too_and_resume_with_their_loss_scale(
+    tmp_path: Path, precision: str
+) -> None:
+    settings = replace(
+        SETTINGS, steps=25, validate_every=25, factor_weight=0.0, precision=precision
+    )
     events: list[Progress] = []
-    result = train(tiny_model(), lambda step: batch_at(0), rising(), settings, tmp_path, events.append)
+    result = train(
+        tiny_model(), lambda step: batch_at(0), rising(), settings, tmp_path, events.append
+    )
     assert events[-1].loss < events[0].loss / 2
     assert result.skipped == 0
     saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["precision"]
     assert ("scale" in saved) == (precision == "float16")
 
 
-def test_an_overflow_of_float16_is_told_but_no_bad_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_overflow_of_float16_is_told_but_no_bad_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.amp, "GradScaler", partial(torch.amp.GradScaler, init_scale=2.0**127))
     settings = replace(SETTINGS, precision="float16", max_bad_batches=0)
     events: list[Progress] = []
@@ -211,7 +268,9 @@ def test_an_overflow_of_float16_is_told_but_no_bad_batch(tmp_path: Path, monkeyp
     assert (result.skipped, same(weights(model), before)) == (0, True)
 
 
-def test_the_first_step_tells_what_is_missing_or_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_step_tells_what_is_missing_or_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     events: list[Progress] = []
 
@@ -269,7 +328,14 @@ def test_a_signal_finishes_the_step_saves_and_the_run_goes_on_to_the_same_weight
         train(tiny_model(), batch_at, loss_on_step_99, settings, tmp_path / "resumed", ask)
     assert (stopped.value.step, stopped.value.signum) == (3, number)
     steps: list[int] = []
-    train(resumed, batch_at, loss_on_step_99, settings, tmp_path / "resumed", lambda p: steps.append(p.step))
+    train(
+        resumed,
+        batch_at,
+        loss_on_step_99,
+        settings,
+        tmp_path / "resumed",
+        lambda p: steps.append(p.step),
+    )
     assert steps == [4, 5, 6]
     assert same(weights(whole), weights(resumed))
 
@@ -312,7 +378,10 @@ def test_a_full_disk_while_the_best_is_saved_leaves_the_best_before(
     with pytest.raises(TrainingError, match="No space left"):
         train(tiny_model(seed=3), batch_at, scores(2.0), SETTINGS, tmp_path)
     assert (tmp_path / "best" / "model.safetensors").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["best", "tensorboard"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [
+        "best",
+        "tensorboard",
+    ]
 
 
 def test_the_log_of_a_resumed_run_holds_no_step_twice(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""The pictures of a clip are the ones on screen at its wanted times, by a source made of numbers."""
+"""The pictures of a clip are the ones on screen at its wanted times, by a source made of
+numbers.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +19,9 @@ from finereel.video.sample import frame_times
 class Numbers:
     """Pictures of 4 x 4 pixels whose value is their number."""
 
-    def __init__(self, seconds: list[float], duration: float, keys: list[float] | None = None) -> None:
+    def __init__(
+        self, seconds: list[float], duration: float, keys: list[float] | None = None
+    ) -> None:
         self.seconds = seconds
         self.duration = duration
         self.keys = keys or []
@@ -31,7 +35,11 @@ class Numbers:
         ends = [*self.seconds[1:], self.seconds[-1] + 0.04]
         for index, (second, end) in enumerate(zip(self.seconds, ends, strict=True)):
             if end > start:
-                yield Picture(second, end, lambda _size, index=index: np.full((4, 4, 3), index % 256, np.uint8))
+                yield Picture(
+                    second,
+                    end,
+                    lambda _size, index=index: np.full((4, 4, 3), index % 256, np.uint8),
+                )
 
     def keyframes(self, start: float = 0.0) -> Iterator[Picture]:
         for picture in self.pictures(start):
@@ -59,13 +67,19 @@ def test_takes_the_picture_on_screen() -> None:
 
 def test_every_window_gets_its_own_pictures() -> None:
     clips = read(Numbers(steady(30), 30.0), ClipPlan(num_frames=5))
-    assert [clip.window for clip in clips] == [Window(0.0, 10.0), Window(10.0, 20.0), Window(20.0, 30.0)]
+    assert [clip.window for clip in clips] == [
+        Window(0.0, 10.0),
+        Window(10.0, 20.0),
+        Window(20.0, 30.0),
+    ]
     assert [len(clip.frames) for clip in clips] == [5, 5, 5]
     assert clips[1].frames.seconds.tolist() == [11.0, 13.0, 15.0, 17.0, 19.0]
 
 
 @given(st.lists(st.floats(0.001, 5.0), min_size=1, max_size=80), st.integers(1, 20))
-def test_frames_are_distinct_ascending_and_never_later_than_wanted(gaps: list[float], count: int) -> None:
+def test_frames_are_distinct_ascending_and_never_later_than_wanted(
+    gaps: list[float], count: int
+) -> None:
     seconds = np.concatenate([[0.0], np.cumsum(gaps)]).tolist()
     for clip in read(Numbers(seconds, seconds[-1] + 0.04), ClipPlan(num_frames=count)):
         times = clip.frames.seconds
@@ -105,7 +119,11 @@ def test_damaged_pictures_are_left_out() -> None:
 
     def damaged(start: float = 0.0) -> Iterator[Picture]:
         for picture in whole(start):
-            yield picture if picture.seconds < 5 else Picture(picture.seconds, picture.end, lambda _size: None)
+            yield (
+                picture
+                if picture.seconds < 5
+                else Picture(picture.seconds, picture.end, lambda _size: None)
+            )
 
     source.pictures = damaged  # type: ignore[method-assign]
     (clip,) = read(source, ClipPlan(num_frames=10))
@@ -131,7 +149,9 @@ def test_keyframes_are_the_nearest_ones() -> None:
         (steady(60, 0.5), 10.0, "sequential"),  # a wanted frame may be a whole second away
     ],
 )
-def test_auto_takes_keyframes_where_nothing_is_lost(keys: list[float], length: float | None, mode: str) -> None:
+def test_auto_takes_keyframes_where_nothing_is_lost(
+    keys: list[float], length: float | None, mode: str
+) -> None:
     assert ClipReader(Numbers(steady(60), 60.0, keys), ClipPlan(length=length)).mode == mode
 
 
@@ -155,12 +175,18 @@ def test_wanted_windows_are_reached_by_seeking() -> None:
 
 
 def test_keyframes_are_never_farther_than_a_spacing() -> None:
-    """And frames that every frame was decoded for, than half of one: what `auto` gives up for its speed."""
+    """And frames that every frame was decoded for, than half of one: what `auto` gives up for its
+    speed.
+    """
     times, taken = [], {}
     for mode in ("exact", "auto"):
         reader = ClipReader(Numbers(steady(60), 60.0, steady(60, 1.0)), ClipPlan(mode=mode))
         taken[reader.mode] = [second for clip in reader for second in clip.frames.seconds]
-        times = [time for start in range(0, 60, 10) for time in frame_times(Window(float(start), start + 10.0), 12)]
+        times = [
+            time
+            for start in range(0, 60, 10)
+            for time in frame_times(Window(float(start), start + 10.0), 12)
+        ]
     assert len(taken["sequential"]) == 72
     assert len(taken["keyframes"]) >= 55
     nearest = np.abs(np.array(times)[:, None] - np.array(taken["keyframes"])).min(axis=1)
@@ -184,7 +210,11 @@ def test_a_video_that_decodes_too_slowly_goes_on_with_keyframes() -> None:
     source = Numbers(steady(30), 30.0, keys=steady(30, 0.1))
     reader = ClipReader(source, ClipPlan(num_frames=5), Pace(0.0, lambda: progress.append(1)))
     clips = list(reader)
-    assert [clip.window for clip in clips] == [Window(0.0, 10.0), Window(10.0, 20.0), Window(20.0, 30.0)]
+    assert [clip.window for clip in clips] == [
+        Window(0.0, 10.0),
+        Window(10.0, 20.0),
+        Window(20.0, 30.0),
+    ]
     assert all(second % 10 == 0 for clip in clips for second in clip.frames.seconds)
     assert reader.mode == "sequential"
     assert reader.note.startswith("read by keyframes only from 0 s on")
@@ -192,11 +222,15 @@ def test_a_video_that_decodes_too_slowly_goes_on_with_keyframes() -> None:
 
 
 def test_clips_that_came_in_time_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock runs per clip: the second one is slow, and the note says from where keyframes serve."""
+    """The clock runs per clip: the second one is slow, and the note says from where keyframes
+    serve.
+    """
     clock = iter(range(10**6))
     speed = {"now": 0.0}
     monkeypatch.setattr("finereel.video.clips.perf_counter", lambda: next(clock) * speed["now"])
-    reader = ClipReader(Numbers(steady(30), 30.0, steady(30, 0.1)), ClipPlan(num_frames=5), Pace(10.0))
+    reader = ClipReader(
+        Numbers(steady(30), 30.0, steady(30, 0.1)), ClipPlan(num_frames=5), Pace(10.0)
+    )
     clips = iter(reader)
     assert len(next(clips).frames) == 5
     speed["now"] = 1.0
@@ -210,7 +244,9 @@ def test_clips_that_came_in_time_stay(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_exact_is_never_given_up(mode: str) -> None:
     progress = []
     reader = ClipReader(
-        Numbers(steady(30), 30.0, steady(30, 0.5)), ClipPlan(mode=mode), Pace(0.0, lambda: progress.append(1))
+        Numbers(steady(30), 30.0, steady(30, 0.5)),
+        ClipPlan(mode=mode),
+        Pace(0.0, lambda: progress.append(1)),
     )
     assert [len(clip.frames) for clip in reader] == [12, 12, 12]
     assert reader.note == ""

@@ -20,7 +20,9 @@ def test_what_is_no_brighter_than_white_comes_back(encode, decode, wide) -> None
 @pytest.mark.parametrize(("encode", "decode"), [(pq, pq_to_sdr), (hlg, hlg_to_sdr)])
 def test_highlights_are_compressed_in_order(encode, decode) -> None:  # type: ignore[no-untyped-def]
     light = np.linspace(0.0, 4.0, 41, dtype=np.float64)
-    ramp = decode(encode(light[None, :, None].repeat(3, 2), False, linear=True), False)[0, :, 0].astype(int)
+    ramp = decode(encode(light[None, :, None].repeat(3, 2), False, linear=True), False)[
+        0, :, 0
+    ].astype(int)
     assert ramp[0] == 0
     assert (np.diff(ramp) >= 0).all()
     assert 235 <= ramp[10] <= 250  # diffuse white

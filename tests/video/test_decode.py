@@ -18,8 +18,12 @@ from support.media import Recipe, level, make_sound, make_video, turn
 
 KINDS = {
     "h264.mp4": Recipe(),
-    "fragments.mp4": Recipe(container_options={"movflags": "frag_keyframe+empty_moov"}, options={"g": "10"}),
-    "hevc-10bit.mkv": Recipe(codec="libx265", pixels="yuv420p10le", options={"x265-params": "log-level=none"}),
+    "fragments.mp4": Recipe(
+        container_options={"movflags": "frag_keyframe+empty_moov"}, options={"g": "10"}
+    ),
+    "hevc-10bit.mkv": Recipe(
+        codec="libx265", pixels="yuv420p10le", options={"x265-params": "log-level=none"}
+    ),
     "vp9.webm": Recipe(codec="libvpx-vp9"),
     "no-duration.webm": Recipe(codec="libvpx-vp9", container_options={"live": "1"}),
     "av1.mkv": Recipe(codec="libsvtav1", width=64, height=64, options={"preset": "12"}),
@@ -60,14 +64,18 @@ def shades(clip: Clip) -> np.ndarray:
 @pytest.mark.parametrize("name", KINDS)
 def test_kinds_of_video(tmp_path: Path, name: str) -> None:
     recipe = KINDS[name]
-    (clip,), info = read(make_video(tmp_path / name, recipe), ClipPlan(num_frames=5, mode="sequential"))
+    (clip,), info = read(
+        make_video(tmp_path / name, recipe), ClipPlan(num_frames=5, mode="sequential")
+    )
     length = recipe.frames / recipe.fps
     assert info.duration == pytest.approx(length, abs=0.2)
     assert (info.width, info.height) == (recipe.width, recipe.height)
     assert clip.frames.pixels.shape == (5, recipe.height, recipe.width, 3)
     wanted = [level(round(second * recipe.fps), recipe.frames) for second in clip.frames.seconds]
     np.testing.assert_allclose(shades(clip), wanted, atol=12)
-    np.testing.assert_allclose(clip.frames.seconds, (np.arange(5) + 0.5) * length / 5, atol=0.1 + 1 / recipe.fps)
+    np.testing.assert_allclose(
+        clip.frames.seconds, (np.arange(5) + 0.5) * length / 5, atol=0.1 + 1 / recipe.fps
+    )
 
 
 def test_two_reads_give_the_same_bytes(tmp_path: Path) -> None:
@@ -77,7 +85,9 @@ def test_two_reads_give_the_same_bytes(tmp_path: Path) -> None:
     assert (first.seconds == second.seconds).all()
 
 
-@pytest.mark.parametrize(("degrees", "corner"), [(0, (0, 0)), (90, (0, 1)), (180, (1, 1)), (270, (1, 0))])
+@pytest.mark.parametrize(
+    ("degrees", "corner"), [(0, (0, 0)), (90, (0, 1)), (180, (1, 1)), (270, (1, 0))]
+)
 def test_pictures_are_upright(tmp_path: Path, degrees: int, corner: tuple[int, int]) -> None:
     """A video whose top left corner is red, turned clockwise: the corner moves with it."""
     import av
@@ -93,7 +103,9 @@ def test_pictures_are_upright(tmp_path: Path, degrees: int, corner: tuple[int, i
     height, width = (32, 64) if degrees % 180 == 0 else (64, 32)
     assert clip.frames.pixels.shape[1:3] == (height, width) == (info.height, info.width)
     assert info.rotation == degrees
-    quarters = clip.frames.pixels[0, :, :, 0].reshape(2, height // 2, 2, width // 2).mean(axis=(1, 3))
+    quarters = (
+        clip.frames.pixels[0, :, :, 0].reshape(2, height // 2, 2, width // 2).mean(axis=(1, 3))
+    )
     assert np.unravel_index(quarters.argmax(), (2, 2)) == corner
 
 
@@ -110,7 +122,9 @@ def test_large_pictures_shrink_and_small_ones_stay(tmp_path: Path) -> None:
 
 
 def test_a_ribbon_is_shrunk_to_fit_a_pipe(tmp_path: Path) -> None:
-    path = make_video(tmp_path / "a.mkv", Recipe(frames=1, width=16384, height=1, codec="ffv1", pixels="gray"))
+    path = make_video(
+        tmp_path / "a.mkv", Recipe(frames=1, width=16384, height=1, codec="ffv1", pixels="gray")
+    )
     assert read(path)[0][0].frames.pixels.shape == (1, 1, 4096, 3)
 
 
@@ -133,7 +147,9 @@ def test_black_lead_in_is_no_error(tmp_path: Path) -> None:
 
 
 def test_keyframes_only(tmp_path: Path) -> None:
-    path = make_video(tmp_path / "a.mp4", Recipe(frames=100, options={"g": "10", "sc_threshold": "0"}))
+    path = make_video(
+        tmp_path / "a.mp4", Recipe(frames=100, options={"g": "10", "sc_threshold": "0"})
+    )
     (clip,), _ = read(path, ClipPlan(num_frames=4, mode="keyframes"))
     np.testing.assert_allclose(clip.frames.seconds, [0.4, 1.6, 2.4, 3.6], atol=0.05)
     wanted = [level(round(second * 25), 100) for second in clip.frames.seconds]
@@ -154,7 +170,9 @@ def test_a_window_in_the_middle(tmp_path: Path, name: str) -> None:
     """Reading one window gives the pictures that reading everything gives there."""
     codec = "mpeg4" if name.endswith("avi") else "libx264"
     container = "h264" if name.endswith("h264") else None
-    recipe = Recipe(frames=500, width=32, height=32, codec=codec, container=container, options={"g": "50"})
+    recipe = Recipe(
+        frames=500, width=32, height=32, codec=codec, container=container, options={"g": "50"}
+    )
     path = make_video(tmp_path / name, recipe)
     window = Window(12.0, 14.0)
     (part,), _ = read(path, ClipPlan(windows=(window,), num_frames=4, mode="sequential"))
@@ -165,7 +183,9 @@ def test_a_window_in_the_middle(tmp_path: Path, name: str) -> None:
 
 
 def test_sound_only_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(NotAVideoError, match="expected a picture stream, the file holds only: audio"):
+    with pytest.raises(
+        NotAVideoError, match="expected a picture stream, the file holds only: audio"
+    ):
         read(make_sound(tmp_path / "a.m4a"))
 
 
@@ -189,7 +209,9 @@ def test_a_lost_index_is_damage(tmp_path: Path) -> None:
 
 def test_limits_are_checked_before_decoding(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4")
-    with pytest.raises(VideoLimitError, match="at most 100 pixels per picture, the file claims 64 x 48"):
+    with pytest.raises(
+        VideoLimitError, match="at most 100 pixels per picture, the file claims 64 x 48"
+    ):
         Source(path, Limits(max_pixels=100))
     with pytest.raises(VideoLimitError, match="at most 1 s of video, the file claims 2 s"):
         Source(path, Limits(max_duration_s=1.0))
@@ -208,7 +230,9 @@ def ends(path: Path, plan: ClipPlan = PLAN) -> tuple[float, str]:
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.flv", "a.ts", "a.mov"])
 def test_sound_that_is_longer_than_the_pictures_is_no_damage(tmp_path: Path, name: str) -> None:
-    codec = {"avi": "mpeg4", "flv": "flv1", "webm": "libvpx-vp9"}.get(name.rsplit(".", 1)[1], "libx264")
+    codec = {"avi": "mpeg4", "flv": "flv1", "webm": "libvpx-vp9"}.get(
+        name.rsplit(".", 1)[1], "libx264"
+    )
     path = make_video(tmp_path / name, Recipe(codec=codec, sound=True, sound_seconds=9))
     end, warning = ends(path)
     assert warning == ""
@@ -218,7 +242,15 @@ def test_sound_that_is_longer_than_the_pictures_is_no_damage(tmp_path: Path, nam
 @pytest.mark.parametrize("name", ["a.mkv", "a.flv"])
 def test_a_cut_file_with_sound_is_still_damage(tmp_path: Path, name: str) -> None:
     codec = "flv1" if name.endswith("flv") else "libx264"
-    recipe = Recipe(frames=200, codec=codec, sound=True, sound_seconds=8, options={"g": "25"}, width=160, height=96)
+    recipe = Recipe(
+        frames=200,
+        codec=codec,
+        sound=True,
+        sound_seconds=8,
+        options={"g": "25"},
+        width=160,
+        height=96,
+    )
     data = make_video(tmp_path / name, recipe).read_bytes()
     (tmp_path / f"cut-{name}").write_bytes(data[: len(data) // 2])
     assert ends(tmp_path / f"cut-{name}")[1] != ""
@@ -229,7 +261,11 @@ def test_pictures_past_the_claimed_end_are_clips_too(tmp_path: Path) -> None:
     data = bytearray(make_video(tmp_path / "a.mkv", recipe).read_bytes())
     place = data.index(b"\x44\x89\x88") + 3
     data[place : place + 8] = struct.pack(">d", 10_000.0)
-    tag = data.index(b"DURATIOND\x87\x94") if b"DURATIOND\x87\x94" in data else data.index(b"DURATION")
+    tag = (
+        data.index(b"DURATIOND\x87\x94")
+        if b"DURATIOND\x87\x94" in data
+        else data.index(b"DURATION")
+    )
     data[tag : tag + 8] = b"DURATIOX"
     (tmp_path / "b.mkv").write_bytes(data)
     for mode in ("exact", "keyframes"):
@@ -240,7 +276,11 @@ def test_pictures_past_the_claimed_end_are_clips_too(tmp_path: Path) -> None:
 
 def test_a_trimmed_file_starts_where_players_start(tmp_path: Path) -> None:
     """An edit list hides the first second: no picture of it is given, in no mode."""
-    data = bytearray(make_video(tmp_path / "a.mp4", Recipe(frames=100, options={"bf": "0", "g": "100"})).read_bytes())
+    data = bytearray(
+        make_video(
+            tmp_path / "a.mp4", Recipe(frames=100, options={"bf": "0", "g": "100"})
+        ).read_bytes()
+    )
     edit = data.index(b"elst") + 12
     (duration,) = struct.unpack(">I", data[edit : edit + 4])
     scale = struct.unpack(">I", data[data.index(b"mdhd") + 16 : data.index(b"mdhd") + 20])[0]

@@ -57,7 +57,9 @@ def test_empty_and_unnameable(tmp_path: Path) -> None:
         open_regular("x" * 5000)
 
 
-def test_no_permission_is_not_the_file_s_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_permission_is_not_the_file_s_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "a.mp4").write_bytes(b"1")
 
     def refuse(*_: object) -> int:
@@ -69,6 +71,8 @@ def test_no_permission_is_not_the_file_s_fault(tmp_path: Path, monkeypatch: pyte
     assert not isinstance(caught.value, NotAVideoError)
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\udce9", "\u202ecod.exe", "\x1b[31m", "plain é 日本.mp4"])
+@pytest.mark.parametrize(
+    "name", ["a\nb", "a\udce9", "\u202ecod.exe", "\x1b[31m", "plain é 日本.mp4"]
+)
 def test_a_name_is_shown_on_one_line(name: str) -> None:
     assert shown(name).isprintable()

@@ -71,7 +71,9 @@ def test_an_absent_path_is_an_error(tmp_path: Path) -> None:
         find_videos([tmp_path / "absent"])
 
 
-@pytest.mark.parametrize("name", ["a.VOB", "b.Tod", "c.MTS", "d.insv", "e.LRV", "f.Dv", "g.mxf", "h.3G2", "i.ogm"])
+@pytest.mark.parametrize(
+    "name", ["a.VOB", "b.Tod", "c.MTS", "d.insv", "e.LRV", "f.Dv", "g.mxf", "h.3G2", "i.ogm"]
+)
 def test_camcorder_files_count_in_any_case(tmp_path: Path, name: str) -> None:
     assert find_videos([touch(tmp_path / name).parent]) == [tmp_path / name]
 
@@ -79,7 +81,16 @@ def test_camcorder_files_count_in_any_case(tmp_path: Path, name: str) -> None:
 def test_unknown_kinds_are_named_and_companions_are_not(tmp_path: Path) -> None:
     video = touch(tmp_path / "a.mp4")
     unknown = [touch(tmp_path / name) for name in ("b/film.xyz", "c.braw", "noextension")]
-    for name in ("a.THM", "a.srt", "a.jpg", "notes.txt", "a.json", "a.mp3", "project.zip", "list.m3u8"):
+    for name in (
+        "a.THM",
+        "a.srt",
+        "a.jpg",
+        "notes.txt",
+        "a.json",
+        "a.mp3",
+        "project.zip",
+        "list.m3u8",
+    ):
         touch(tmp_path / name)
     found = search_folders([tmp_path])
     assert found == Found((video,), tuple(sorted(unknown)), ())
@@ -87,10 +98,22 @@ def test_unknown_kinds_are_named_and_companions_are_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".xyz", ".bin", "", ".dat"])
-@pytest.mark.parametrize("container", ["mp4", "matroska", "avi", "mpegts", "flv", "asf", "ogg", "mpeg", "mxf", "nut"])
-def test_a_video_of_unknown_extension_is_a_video(tmp_path: Path, container: str, suffix: str) -> None:
-    codec = {"ogg": "libvpx", "mpeg": "mpeg2video", "mxf": "mpeg2video", "flv": "flv1", "asf": "wmv2"}.get(container)
-    path = make_video(tmp_path / f"film{suffix}", Recipe(frames=5, codec=codec or "mpeg4", container=container))
+@pytest.mark.parametrize(
+    "container", ["mp4", "matroska", "avi", "mpegts", "flv", "asf", "ogg", "mpeg", "mxf", "nut"]
+)
+def test_a_video_of_unknown_extension_is_a_video(
+    tmp_path: Path, container: str, suffix: str
+) -> None:
+    codec = {
+        "ogg": "libvpx",
+        "mpeg": "mpeg2video",
+        "mxf": "mpeg2video",
+        "flv": "flv1",
+        "asf": "wmv2",
+    }.get(container)
+    path = make_video(
+        tmp_path / f"film{suffix}", Recipe(frames=5, codec=codec or "mpeg4", container=container)
+    )
     assert search_folders([tmp_path]) == Found((path,))
 
 
@@ -99,20 +122,30 @@ def test_a_program_text_is_no_video(tmp_path: Path, extension: str) -> None:
     text = tmp_path / f"app{extension}"
     text.write_text("import { Component } from '@angular/core';\n// grüße\n" * 40, encoding="utf-8")
     assert search_folders([tmp_path]) == Found((), (text,))
-    video = make_video(tmp_path / f"film{extension}", Recipe(frames=2, codec="mpeg2video", container="mpegts"))
+    video = make_video(
+        tmp_path / f"film{extension}", Recipe(frames=2, codec="mpeg2video", container="mpegts")
+    )
     assert search_folders([tmp_path]).videos == (video,)
 
 
 def test_what_systems_leave_is_passed_over(tmp_path: Path) -> None:
     video = touch(tmp_path / "a.mp4")
-    for name in ("._a.mp4", ".Trash-1000/b.mp4", "@eaDir/a.mp4/c.mp4", "lost+found/d.mp4", "$RECYCLE.BIN/e.mp4"):
+    for name in (
+        "._a.mp4",
+        ".Trash-1000/b.mp4",
+        "@eaDir/a.mp4/c.mp4",
+        "lost+found/d.mp4",
+        "$RECYCLE.BIN/e.mp4",
+    ):
         touch(tmp_path / name)
     for name in ("Thumbs.db", "desktop.ini", ".DS_Store"):
         touch(tmp_path / name)
     assert search_folders([tmp_path]) == Found((video,))
 
 
-def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_listed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     video, closed = touch(tmp_path / "a.mp4"), tmp_path / "private"
     touch(closed / "b.mp4")
     listed = os.scandir
@@ -124,14 +157,20 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "scandir", refuse)
     assert search_folders([tmp_path]) == Found((video,), (), ((closed, "Permission denied"),))
-    with pytest.raises(NotAVideoError, match=rf"the folder {closed} cannot be read \(Permission denied\)"):
+    with pytest.raises(
+        NotAVideoError, match=rf"the folder {closed} cannot be read \(Permission denied\)"
+    ):
         find_videos([closed])
 
 
-def test_a_path_below_a_closed_folder_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_below_a_closed_folder_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(path: object, **_options: object) -> object:
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "lstat", refuse)
-    with pytest.raises(NotAVideoError, match="a folder above it cannot be read; check its permissions"):
+    with pytest.raises(
+        NotAVideoError, match="a folder above it cannot be read; check its permissions"
+    ):
         find_videos([tmp_path / "absent"])

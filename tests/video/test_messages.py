@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from finereel.video import messages
 
-headers = st.dictionaries(st.text(max_size=10), st.none() | st.integers() | st.floats(allow_nan=False) | st.text())
+headers = st.dictionaries(
+    st.text(max_size=10), st.none() | st.integers() | st.floats(allow_nan=False) | st.text()
+)
 
 
 @given(headers)
@@ -17,7 +19,9 @@ def test_a_header_survives_the_wire(header: messages.Header) -> None:
 
 
 def test_names_that_are_not_text_survive() -> None:
-    assert messages.read(io.BytesIO(messages.encode({"path": "caf\udce9\n.mp4"}))) == {"path": "caf\udce9\n.mp4"}
+    assert messages.read(io.BytesIO(messages.encode({"path": "caf\udce9\n.mp4"}))) == {
+        "path": "caf\udce9\n.mp4"
+    }
 
 
 def test_the_end_of_the_stream_is_none() -> None:

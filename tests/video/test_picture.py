@@ -18,7 +18,16 @@ from support.media import Recipe, make_video
 MATRICES = {"601": (0.299, 0.114, 6), "709": (0.2126, 0.0722, 1), "2020": (0.2627, 0.0593, 9)}
 """Kr, Kb and the number in H.273."""
 PATCHES = np.array(
-    [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (128, 128, 128), (200, 100, 50), (30, 60, 200)]
+    [
+        (255, 0, 0),
+        (0, 255, 0),
+        (0, 0, 255),
+        (255, 255, 255),
+        (0, 0, 0),
+        (128, 128, 128),
+        (200, 100, 50),
+        (30, 60, 200),
+    ]
 )
 
 
@@ -47,7 +56,10 @@ def yuv_video(path: Path, rgb: np.ndarray, matrix: str, full: bool, tagged: bool
     scaled = rgb / 255.0
     luma = scaled @ [red, 1 - red - blue, blue]
     chroma = [(scaled[..., 2] - luma) / (2 - 2 * blue), (scaled[..., 0] - luma) / (2 - 2 * red)]
-    planes = [luma * (255 if full else 219) + (0 if full else 16), *(c * (255 if full else 224) + 128 for c in chroma)]
+    planes = [
+        luma * (255 if full else 219) + (0 if full else 16),
+        *(c * (255 if full else 224) + 128 for c in chroma),
+    ]
     frame = av.VideoFrame(rgb.shape[1], rgb.shape[0], "yuv444p")
     for plane, values in zip(frame.planes, planes, strict=True):
         padded = np.zeros((rgb.shape[0], plane.line_size), np.uint8)
@@ -57,8 +69,14 @@ def yuv_video(path: Path, rgb: np.ndarray, matrix: str, full: bool, tagged: bool
         stream = output.add_stream("libx264", rate=25, options={"qp": "0", "preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = rgb.shape[1], rgb.shape[0], "yuv444p"
         if tagged:
-            stream.codec_context.colorspace, stream.codec_context.color_range = number, 2 if full else 1
-        frame.colorspace, frame.color_range = stream.codec_context.colorspace, stream.codec_context.color_range
+            stream.codec_context.colorspace, stream.codec_context.color_range = (
+                number,
+                2 if full else 1,
+            )
+        frame.colorspace, frame.color_range = (
+            stream.codec_context.colorspace,
+            stream.codec_context.color_range,
+        )
         output.mux(stream.encode(frame))
         output.mux(stream.encode())
     return path
@@ -67,23 +85,33 @@ def yuv_video(path: Path, rgb: np.ndarray, matrix: str, full: bool, tagged: bool
 @pytest.mark.parametrize("full", [True, False])
 @pytest.mark.parametrize("matrix", MATRICES)
 @pytest.mark.parametrize("height", [64, 720])
-def test_the_matrix_and_range_of_the_file_are_honoured(tmp_path: Path, height: int, matrix: str, full: bool) -> None:
+def test_the_matrix_and_range_of_the_file_are_honoured(
+    tmp_path: Path, height: int, matrix: str, full: bool
+) -> None:
     path = yuv_video(tmp_path / "a.mkv", patches(height * 2, height), matrix, full, tagged=True)
     assert np.abs(colours(first_picture(path)) - PATCHES).max() <= 2
 
 
-@pytest.mark.parametrize(("size", "matrix"), [((720, 480), "601"), ((1280, 720), "709"), ((608, 1080), "709")])
-def test_without_a_tag_hd_is_709_and_sd_is_601(tmp_path: Path, size: tuple[int, int], matrix: str) -> None:
+@pytest.mark.parametrize(
+    ("size", "matrix"), [((720, 480), "601"), ((1280, 720), "709"), ((608, 1080), "709")]
+)
+def test_without_a_tag_hd_is_709_and_sd_is_601(
+    tmp_path: Path, size: tuple[int, int], matrix: str
+) -> None:
     path = yuv_video(tmp_path / "a.mkv", patches(*size), matrix, full=False, tagged=False)
     assert np.abs(colours(first_picture(path)) - PATCHES).max() <= 2
 
 
 @pytest.mark.parametrize(("encode", "transfer"), [(pq, PQ), (hlg, HLG)])
 def test_hdr_video_looks_like_the_sdr_it_was_made_of(tmp_path: Path, encode, transfer: int) -> None:  # type: ignore[no-untyped-def]
-    sdr = np.kron(np.random.default_rng(1).integers(20, 215, (6, 8, 3)), np.ones((16, 16, 1))).astype(np.uint8)
+    sdr = np.kron(
+        np.random.default_rng(1).integers(20, 215, (6, 8, 3)), np.ones((16, 16, 1))
+    ).astype(np.uint8)
     shown = first_picture(hdr_video(tmp_path / "a.mkv", encode(sdr), transfer)).astype(int)
     for share in (5, 25, 50, 75, 95):
-        assert np.percentile(shown.mean(-1), share) == pytest.approx(np.percentile(sdr.mean(-1), share), abs=6)
+        assert np.percentile(shown.mean(-1), share) == pytest.approx(
+            np.percentile(sdr.mean(-1), share), abs=6
+        )
     spread = [float((x.max(-1) - x.min(-1)).mean()) for x in (shown, sdr.astype(int))]
     assert spread[0] == pytest.approx(spread[1], rel=0.05)
 
@@ -114,13 +142,23 @@ def interlaced(path: Path, codec: str) -> Path:
     first[:, 16:48], second[:, 80:112] = 235, 235
     woven = first.copy()
     woven[1::2] = second[1::2]
-    options = {"libx264": {"x264-params": "tff=1", "qp": "4"}, "mpeg2video": {"flags": "+ildct+ilme", "qscale": "2"}}
+    options = {
+        "libx264": {"x264-params": "tff=1", "qp": "4"},
+        "mpeg2video": {"flags": "+ildct+ilme", "qscale": "2"},
+    }
     with av.open(str(path), "w") as output:
         stream = output.add_stream(codec, rate=25, options=options[codec])
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
         graph = av.filter.Graph()
-        source = graph.add_buffer(width=128, height=96, format=av.VideoFormat("yuv444p"), time_base=Fraction(1, 25))
-        steps = [source, graph.add("setfield", "tff"), graph.add("scale", "interl=1"), graph.add("format", "yuv420p")]
+        source = graph.add_buffer(
+            width=128, height=96, format=av.VideoFormat("yuv444p"), time_base=Fraction(1, 25)
+        )
+        steps = [
+            source,
+            graph.add("setfield", "tff"),
+            graph.add("scale", "interl=1"),
+            graph.add("format", "yuv420p"),
+        ]
         steps.append(graph.add("buffersink"))
         for one, following in itertools.pairwise(steps):
             one.link_to(following)
@@ -150,7 +188,9 @@ def interlaced(path: Path, codec: str) -> Path:
 def test_pictures_are_turned_and_mirrored_as_the_file_says(
     tmp_path: Path, matrix: tuple[int, int, int, int], corner: tuple[int, int]
 ) -> None:
-    """The red corner, and the green one right of it in the stored picture, land where the matrix puts them."""
+    """The red corner, and the green one right of it in the stored picture, land where the matrix
+    puts them.
+    """
     pixels = np.zeros((32, 64, 3), dtype=np.uint8)
     pixels[:16, :32], pixels[:16, 32:] = (255, 0, 0), (0, 255, 0)
     with av.open(str(tmp_path / "a.mp4"), "w") as output:

@@ -27,7 +27,8 @@ def test_plan_refuses(fields: dict[str, Any], words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"), [({"deadline_s": 0.0}, "deadline_s must be positive"), ({"memory_mib": 100}, "at least 512")]
+    ("fields", "words"),
+    [({"deadline_s": 0.0}, "deadline_s must be positive"), ({"memory_mib": 100}, "at least 512")],
 )
 def test_limits_refuse(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):

@@ -1,4 +1,6 @@
-"""The child may do what it likes: the parent gets clips or a named error, in time, and no process is left behind."""
+"""The child may do what it likes: the parent gets clips or a named error, in time, and no process
+is left behind.
+"""
 
 import os
 import signal
@@ -32,7 +34,8 @@ from support.media import RED, Recipe, level, make_video, repeat_video
 
 SHARED = DATA / "videos"
 LONG = Recipe(frames=1500, width=256, height=256)
-"""A minute of video: six clips of 2.4 MB, more than a pipe holds, so the child waits in the middle."""
+"""A minute of video: six clips of 2.4 MB, more than a pipe holds, so the child waits in the middle.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +105,9 @@ def test_the_child_knows_no_torch_and_the_parent_no_decoder(video: Path) -> None
         "assert 'libavcodec' in maps and 'libtorch' not in maps"
     )
     subprocess.run(
-        [sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        [sys.executable, "-c", code],
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
 
 
@@ -118,7 +123,9 @@ def test_a_worn_child_is_replaced(video: Path) -> None:
 
 
 def test_bad_files_come_to_the_right_end(reader: VideoReader, corpus: list[BadFile]) -> None:
-    """All of them through one child, which lives on; each in well under the time a person would wait."""
+    """All of them through one child, which lives on; each in well under the time a person would
+    wait.
+    """
     wrong = []
     list(reader.read(next(bad.path for bad in corpus if bad.why == "odd name")))
     pid = reader.pid
@@ -127,7 +134,9 @@ def test_bad_files_come_to_the_right_end(reader: VideoReader, corpus: list[BadFi
         try:
             outcome = CLIPS if list(reader.read(bad.path)) else "nothing"
         except VideoError as error:
-            outcome = type(error).__name__ if str(error).isprintable() else f"unprintable: {error!r}"
+            outcome = (
+                type(error).__name__ if str(error).isprintable() else f"unprintable: {error!r}"
+            )
         if outcome not in bad.outcomes or time.monotonic() - started > 20:
             wrong.append((bad.path.name, outcome, bad.outcomes))
     assert wrong == []
@@ -149,7 +158,9 @@ def test_a_playlist_opens_no_other_file(reader: VideoReader, tmp_path: Path) -> 
         (tmp_path / name).write_text(text)
         with pytest.raises(NotAVideoError):
             list(reader.read(tmp_path / name))
-    assert canary.stat().st_atime_ns == 0 or os.statvfs(tmp_path).f_flag & 1024  # never read (where that is recorded)
+    assert (
+        canary.stat().st_atime_ns == 0 or os.statvfs(tmp_path).f_flag & 1024
+    )  # never read (where that is recorded)
 
 
 def test_a_cut_file_gives_what_is_there_and_says_so(reader: VideoReader, tmp_path: Path) -> None:
@@ -173,7 +184,9 @@ def test_a_stalled_child_is_killed_at_the_deadline(long_video: Path, video: Path
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
         started = time.monotonic()
-        with pytest.raises(StalledVideoError, match=r"long\.mp4: no clip within 3 s.*the machine is busy"):
+        with pytest.raises(
+            StalledVideoError, match=r"long\.mp4: no clip within 3 s.*the machine is busy"
+        ):
             list(stream)
         assert 3 <= time.monotonic() - started < 30
         assert gone(pid)
@@ -188,7 +201,9 @@ def test_the_caller_s_own_time_does_not_count(long_video: Path) -> None:
         next(stream)
 
 
-def test_a_child_killed_midway_keeps_the_clips_so_far(reader: VideoReader, long_video: Path, video: Path) -> None:
+def test_a_child_killed_midway_keeps_the_clips_so_far(
+    reader: VideoReader, long_video: Path, video: Path
+) -> None:
     stream = reader.read(long_video)
     next(stream)
     assert reader.pid is not None
@@ -198,19 +213,26 @@ def test_a_child_killed_midway_keeps_the_clips_so_far(reader: VideoReader, long_
     assert len(list(reader.read(video))) == 1
 
 
-def test_a_child_killed_before_the_first_clip_is_an_error(reader: VideoReader, long_video: Path, video: Path) -> None:
+def test_a_child_killed_before_the_first_clip_is_an_error(
+    reader: VideoReader, long_video: Path, video: Path
+) -> None:
     list(reader.read(video))
     assert reader.pid is not None
     os.kill(reader.pid, signal.SIGSTOP)
     stream = reader.read(long_video)
     os.kill(reader.pid, signal.SIGKILL)
-    with pytest.raises(BrokenVideoError, match=r"long\.mp4: the decoder was ended by signal 9 on this file"):
+    with pytest.raises(
+        BrokenVideoError, match=r"long\.mp4: the decoder was ended by signal 9 on this file"
+    ):
         list(stream)
     assert len(list(reader.read(video))) == 1
 
 
 def test_memory_has_an_end(tmp_path: Path, video: Path) -> None:
-    big = make_video(tmp_path / "big.mp4", Recipe(frames=2, width=8192, height=8192, options={"preset": "ultrafast"}))
+    big = make_video(
+        tmp_path / "big.mp4",
+        Recipe(frames=2, width=8192, height=8192, options={"preset": "ultrafast"}),
+    )
     with VideoReader(Limits(memory_mib=512)) as reader:
         stream = reader.read(big)
         list(stream)
@@ -248,11 +270,14 @@ def test_no_child_outlives_its_parent(long_video: Path, how: signal.Signals) -> 
     """Not even one that is stopped, which stands for one that is stuck in the decoder."""
     code = (
         "import sys, time\nfrom finereel.video import VideoReader\n"
-        f"reader = VideoReader(); next(reader.read({str(long_video)!r})); print(reader.pid, flush=True); time.sleep(60)"
+        f"reader = VideoReader(); next(reader.read({str(long_video)!r})); print(reader.pid, "
+        "flush=True); time.sleep(60)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as parent:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    ) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         parent.send_signal(how)
@@ -308,7 +333,9 @@ def test_nonsense_from_the_child_is_a_broken_file(header: dict[str, object]) -> 
 
     liar = Liar()
     stream = ClipStream.__new__(ClipStream)
-    vars(stream).update(_worker=liar, _path="a.mp4", _plan=ClipPlan(), _clips=0, _done=False, info=None, warning="")
+    vars(stream).update(
+        _worker=liar, _path="a.mp4", _plan=ClipPlan(), _clips=0, _done=False, info=None, warning=""
+    )
     with pytest.raises(BrokenVideoError, match=r"a\.mp4: the decoder answered nonsense"):
         next(stream)
     assert liar.killed
@@ -318,7 +345,10 @@ def test_an_installation_without_a_decoder_is_not_blamed_on_the_file(
     video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("finereel.video.worker._START", "raise SystemExit('no decoder here')")
-    with VideoReader() as reader, pytest.raises(FinereelError, match=r"does not start.*no decoder here") as caught:
+    with (
+        VideoReader() as reader,
+        pytest.raises(FinereelError, match=r"does not start.*no decoder here") as caught,
+    ):
         list(reader.read(video))
     assert not isinstance(caught.value, VideoError)
 
@@ -345,18 +375,30 @@ def test_read_clips_from_many_threads_shares_warm_children(video: Path) -> None:
 
 def test_probe_tells_without_reading(video: Path, tmp_path: Path) -> None:
     info = probe(video)
-    assert (info.duration, info.fps, info.width, info.height, info.rotation) == (2.0, 25.0, 64, 48, 0)
+    assert (info.duration, info.fps, info.width, info.height, info.rotation) == (
+        2.0,
+        25.0,
+        64,
+        48,
+        0,
+    )
     (tmp_path / "a.mp4").write_text("text")
     with pytest.raises(NotAVideoError):
         probe(tmp_path / "a.mp4")
 
 
 def test_every_error_of_the_tree_can_cross_the_pipe() -> None:
-    tree = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, VideoError)}
+    tree = {
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, VideoError)
+    }
     assert set(reader_module._ERRORS) == tree
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the sibling folder `shared` with real clips is absent")
+@pytest.mark.skipif(
+    not SHARED.is_dir(), reason="the sibling folder `shared` with real clips is absent"
+)
 def test_real_clips_all_read_without_a_warning(reader: VideoReader) -> None:
     paths = sorted(path for path in SHARED.iterdir() if path.suffix in {".mp4", ".avi", ".mkv"})
     assert len(paths) == 60
@@ -373,7 +415,9 @@ def test_real_clips_all_read_without_a_warning(reader: VideoReader) -> None:
 @pytest.mark.slow
 def test_a_film_that_decodes_too_slowly_is_read_by_keyframes(tmp_path: Path) -> None:
     """4K60 in a container without an index: a few frames encoded once, and repeated."""
-    path = repeat_video(tmp_path / "big.ts", Recipe(frames=16, fps=60, width=3840, height=2160), times=40)
+    path = repeat_video(
+        tmp_path / "big.ts", Recipe(frames=16, fps=60, width=3840, height=2160), times=40
+    )
     with VideoReader(Limits(deadline_s=9.0)) as reader:
         stream = reader.read(path)
         clips = list(stream)

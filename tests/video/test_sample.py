@@ -31,8 +31,12 @@ def test_centres_are_even_and_inside(start: float, duration: float, count: int) 
     np.testing.assert_allclose(times.mean(), (window.start + window.end) / 2)
 
 
-@given(duration=st.floats(0.1, 300), count=st.integers(1, 64), name=st.sampled_from(sorted(SAMPLERS)))
-def test_every_sampler_gives_ascending_times_of_the_window(duration: float, count: int, name: str) -> None:
+@given(
+    duration=st.floats(0.1, 300), count=st.integers(1, 64), name=st.sampled_from(sorted(SAMPLERS))
+)
+def test_every_sampler_gives_ascending_times_of_the_window(
+    duration: float, count: int, name: str
+) -> None:
     times = SAMPLERS[name](Window(7.0, 7.0 + duration), count)
     assert 1 <= len(times) <= count
     assert (np.diff(times) > 0).all()

@@ -46,7 +46,10 @@ def make(path: Path, tracks: Sequence[Track]) -> Path:
             pixels = np.full((track.size[1], track.size[0], 3), track.colour, np.uint8)
             for index in range(track.frames):
                 frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
-                frame.pts, frame.time_base = round(1000 * index * track.seconds / track.frames), Fraction(1, 1000)
+                frame.pts, frame.time_base = (
+                    round(1000 * index * track.seconds / track.frames),
+                    Fraction(1, 1000),
+                )
                 packets += stream.encode(frame)
             packets += stream.encode()
         for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
@@ -55,7 +58,9 @@ def make(path: Path, tracks: Sequence[Track]) -> Path:
 
 
 def colour_and_end(path: Path) -> tuple[int, float]:
-    """The strongest channel of what is read (0 red, 1 green, 2 blue), and where its last clip ends."""
+    """The strongest channel of what is read (0 red, 1 green, 2 blue), and where its last
+    clip ends.
+    """
     source = Source(path, Limits())
     try:
         clips = list(ClipReader(source, ClipPlan()))
@@ -76,7 +81,9 @@ def test_a_cover_is_not_the_film(tmp_path: Path, suffix: str, tracks: tuple[Trac
     "other",
     [
         Track(GREEN, 1, 0.04, "libx264", (640, 480)),  # a cover in the film's own codec
-        Track(GREEN, 1, 0.04, "mjpeg", (640, 480), int(Disposition.default)),  # a cover that says it is the default
+        Track(
+            GREEN, 1, 0.04, "mjpeg", (640, 480), int(Disposition.default)
+        ),  # a cover that says it is the default
         Track(GREEN, 4, 0.16, "mjpeg", (320, 240)),  # a cover that moves
         Track(GREEN, 50, 2.0, "libx264", (32, 24)),  # a preview
     ],
@@ -110,7 +117,9 @@ def test_a_stream_without_a_decoder_gives_way(tmp_path: Path) -> None:
         tmp_path / "a.avi", (Track(GREEN, codec="mpeg4", size=(96, 64)), Track(RED, codec="mpeg4"))
     ).read_bytes()
     place = data.index(b"FMP4")
-    (tmp_path / "b.avi").write_bytes(data[:place] + b"QQQQ" + data[place + 4 :].replace(b"FMP4", b"QQQQ", 1))
+    (tmp_path / "b.avi").write_bytes(
+        data[:place] + b"QQQQ" + data[place + 4 :].replace(b"FMP4", b"QQQQ", 1)
+    )
     assert colour_and_end(tmp_path / "b.avi")[0] == 0
     (tmp_path / "c.avi").write_bytes(data.replace(b"FMP4", b"QQQQ"))
     with pytest.raises(BrokenVideoError, match="no decoder for its pictures"):

@@ -1,4 +1,6 @@
-"""What is no file's fault while it is read: a disk that fails, a decoding process that cannot be started."""
+"""What is no file's fault while it is read: a disk that fails, a decoding process that cannot be
+started.
+"""
 
 import errno
 import os
@@ -48,6 +50,9 @@ def test_no_decoding_process_is_one_error_and_not_the_file_s(
     monkeypatch.setattr(reader_module, "Worker", refuse)
     video = tmp_path / "a.mp4"
     video.write_bytes(b"content")
-    with pytest.raises(FinereelError, match="the decoding process does not start") as raised, VideoReader() as reader:
+    with (
+        pytest.raises(FinereelError, match="the decoding process does not start") as raised,
+        VideoReader() as reader,
+    ):
         reader.read(video)
     assert not isinstance(raised.value, VideoError | VideoLimitError)

@@ -13,7 +13,9 @@ from support.media import Recipe, make_video
 CASES = {
     "a.mp4": Recipe(),
     "first.mp4": Recipe(container_options={"movflags": "faststart"}),
-    "fragments.mp4": Recipe(container_options={"movflags": "frag_keyframe+empty_moov"}, options={"g": "10"}),
+    "fragments.mp4": Recipe(
+        container_options={"movflags": "frag_keyframe+empty_moov"}, options={"g": "10"}
+    ),
     "a.mkv": Recipe(),
     "a.avi": Recipe(codec="mpeg4"),
     "a.ts": Recipe(codec="mpeg2video"),
@@ -34,6 +36,8 @@ def test_a_cut_file_misses_what_was_cut(tmp_path: Path, name: str) -> None:
         assert 0 < missing_bytes(io.BytesIO(data[:-cut])) <= cut
 
 
-@given(st.binary(max_size=200), st.sampled_from([b"", b"RIFF", b"\x1aE\xdf\xa3", b"\0\0\0\x10ftyp"]))
+@given(
+    st.binary(max_size=200), st.sampled_from([b"", b"RIFF", b"\x1aE\xdf\xa3", b"\0\0\0\x10ftyp"])
+)
 def test_any_bytes_are_survived(body: bytes, head: bytes) -> None:
     assert missing_bytes(io.BytesIO(head + body)) >= 0

@@ -1,7 +1,8 @@
-"""The command line: parse, one call of the library, print. A command imports what it needs when it runs.
+"""The command line: parse, one call of the library, print. A command imports what it needs when it
+runs.
 
-stdout carries results and nothing else, so `--json` output can be piped; progress and errors go to stderr.
-The exit statuses are those of `finereel.cli.guard`.
+stdout carries results and nothing else, so `--json` output can be piped; progress and errors go to
+stderr. The exit statuses are those of `finereel.cli.guard`.
 """
 
 import sys
@@ -59,14 +60,25 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 # Commands of two words, `finereel data check`.
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
-    "data": ("Data sets: are they complete, and their tokens for training on a CPU.", data.COMMANDS),
-    "negatives": ("Captions that are almost right: make, measure, read and convert them.", negatives.COMMANDS),
-    "finegrain": ("The true caption among almost true ones: any model, beside chance and blind.", finegrain.COMMANDS),
+    "data": (
+        "Data sets: are they complete, and their tokens for training on a CPU.",
+        data.COMMANDS,
+    ),
+    "negatives": (
+        "Captions that are almost right: make, measure, read and convert them.",
+        negatives.COMMANDS,
+    ),
+    "finegrain": (
+        "The true caption among almost true ones: any model, beside chance and blind.",
+        finegrain.COMMANDS,
+    ),
 }
 for _name, _function in COMMANDS.items():
     app.command(_name, cls=Command)(_function)
 for _name, (_help, _commands) in GROUPS.items():
-    _group = typer.Typer(name=_name, help=_help, no_args_is_help=True, pretty_exceptions_show_locals=False)
+    _group = typer.Typer(
+        name=_name, help=_help, no_args_is_help=True, pretty_exceptions_show_locals=False
+    )
     for _word, _function in _commands.items():
         _group.command(_word, cls=Command)(_function)
     # Without a callback of its own a group of one command would become that command.
@@ -84,7 +96,10 @@ def _print_version(wanted: bool) -> bool:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Search video by what happens in it, down to the word."""
@@ -92,7 +107,8 @@ def _options(
 
 def main() -> None:
     """Entry point of the `finereel` command."""
-    # A file name or a caption may hold what the terminal cannot show: print a mark instead of failing.
+    # A file name or a caption may hold what the terminal cannot show: print a mark instead of
+    # failing.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 def compare(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="BASELINE RUN...", help="Folders of `finereel evaluate --out`.")
+        list[Path],
+        typer.Argument(metavar="BASELINE RUN...", help="Folders of `finereel evaluate --out`."),
     ],
     k: Annotated[int, typer.Option("--k", min=1, help="Compare R@K.")] = 1,
     level: Annotated[
-        float, typer.Option(min=1e-9, max=0.5, help="The chance of a false alarm over all comparisons together.")
+        float,
+        typer.Option(
+            min=1e-9, max=0.5, help="The chance of a false alarm over all comparisons together."
+        ),
     ] = 0.05,
     as_json: JsonOption = False,
 ) -> None:
@@ -28,8 +32,9 @@ def compare(
 
     Example: finereel compare runs/old runs/new
 
-    Differences are in points of R@K with an interval by video; p-values come from random sign flips and
-    are corrected for the number of comparisons (Holm). Runs on other videos or captions are refused.
+    Differences are in points of R@K with an interval by video; p-values come from random sign flips
+    and are corrected for the number of comparisons (Holm). Runs on other videos or captions are
+    refused.
     """
     from finereel.evaluation.compare import CompareSettings
     from finereel.evaluation.compare import compare as compare_records
@@ -44,10 +49,23 @@ def compare(
 
 def _print(found: "Comparison") -> None:
     recall = f"R@{found.settings.k}"
-    columns = ("direction", "run", recall, "baseline", recall, "difference", "interval", "p (Holm)", "verdict")
+    columns = (
+        "direction",
+        "run",
+        recall,
+        "baseline",
+        recall,
+        "difference",
+        "interval",
+        "p (Holm)",
+        "verdict",
+    )
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="left" if column in ("direction", "run", "baseline", "verdict") else "right")
+        table.add_column(
+            column,
+            justify="left" if column in ("direction", "run", "baseline", "verdict") else "right",
+        )
     for row in found.differences:
         table.add_row(
             row.direction,

@@ -1,4 +1,6 @@
-"""A picture of search results: one row per query; its best clips as still and film strip, the right one framed."""
+"""A picture of search results: one row per query; its best clips as still and film strip, the right
+one framed.
+"""
 
 import io
 from collections.abc import Sequence
@@ -12,7 +14,14 @@ from finereel.io.atomic import writes
 from finereel.types import Hit, Window
 from finereel.video import ClipPlan, VideoReader
 
-_INK, _PALE, _PAPER, _CARD, _EDGE, _EMPTY = "#1c2330", "#6b7688", "#f5f6f8", "#ffffff", "#dfe3e9", "#c9d0da"
+_INK, _PALE, _PAPER, _CARD, _EDGE, _EMPTY = (
+    "#1c2330",
+    "#6b7688",
+    "#f5f6f8",
+    "#ffffff",
+    "#dfe3e9",
+    "#c9d0da",
+)
 _RIGHT, _WORD = "#1f9d55", "#c2410c"
 _MARGIN, _GAP, _STILL, _TITLE, _LABEL = 36, 18, 208, 44, 30
 _STRIP, _FRAME, _FRAME_GAP = 4, 49, 4
@@ -21,7 +30,9 @@ _ROW = _TITLE + _STILL + _FRAME_GAP + _FRAME + _LABEL + _GAP
 
 @dataclass(frozen=True)
 class SheetRow:
-    """A query and its hits, best first. `word` is set in colour; the hit of video `right` gets a green frame."""
+    """A query and its hits, best first. `word` is set in colour; the hit of video `right` gets a
+    green frame.
+    """
 
     query: str
     hits: Sequence[Hit]
@@ -31,9 +42,11 @@ class SheetRow:
 
 @writes("path")
 def draw_sheet(rows: Sequence[SheetRow], path: Path, columns: int = 5, kind: str = "PNG") -> None:
-    """Write the picture to `path` as a file of Pillow's format `kind`; every row shows its first `columns` hits.
+    """Write the picture to `path` as a file of Pillow's format `kind`; every row shows its first
+    `columns` hits.
 
-    The still is the library's thumbnail; the strip below is read from the video, and left out where that is gone.
+    The still is the library's thumbnail; the strip below is read from the video, and left out where
+    that is gone.
     """
     width = 2 * _MARGIN + columns * _STILL + (columns - 1) * _GAP
     sheet = Image.new("RGB", (width, 2 * _MARGIN + len(rows) * _ROW - _GAP), _PAPER)
@@ -44,7 +57,9 @@ def draw_sheet(rows: Sequence[SheetRow], path: Path, columns: int = 5, kind: str
             for column, hit in enumerate(row.hits[:columns]):
                 corner = (_MARGIN + column * (_STILL + _GAP), top + _TITLE)
                 _draw_hit(sheet, hit, corner, right=hit.video == row.right)
-                _draw_strip(sheet, _strip(reader, hit), (corner[0], corner[1] + _STILL + _FRAME_GAP))
+                _draw_strip(
+                    sheet, _strip(reader, hit), (corner[0], corner[1] + _STILL + _FRAME_GAP)
+                )
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path, kind, optimize=True)
 
@@ -66,14 +81,26 @@ def _draw_hit(sheet: Image.Image, hit: Hit, corner: tuple[int, int], right: bool
     draw = ImageDraw.Draw(sheet)
     bottom = top + _STILL + _FRAME_GAP + _FRAME
     card = (left - 5, top - 5, left + _STILL + 5, bottom + _LABEL)
-    draw.rounded_rectangle(card, 12, fill=_CARD, outline=_RIGHT if right else _EDGE, width=4 if right else 1)
-    with Image.open(io.BytesIO(hit.thumbnail)) if hit.thumbnail else Image.new("RGB", (1, 1), _EMPTY) as still:
+    draw.rounded_rectangle(
+        card, 12, fill=_CARD, outline=_RIGHT if right else _EDGE, width=4 if right else 1
+    )
+    with (
+        Image.open(io.BytesIO(hit.thumbnail))
+        if hit.thumbnail
+        else Image.new("RGB", (1, 1), _EMPTY) as still
+    ):
         _paste(sheet, still, corner, _STILL)
     score, name = f"{hit.score:.2f}", Path(hit.video).stem
     room = _STILL - 12 - draw.textlength(score, font=ImageFont.load_default(16)) - 8.0
     ink = _RIGHT if right else _PALE
     draw.text((left + 4, bottom + 5), name, font=_fitting_font(draw, name, 16, room), fill=ink)
-    draw.text((left + _STILL - 4, bottom + 5), score, font=ImageFont.load_default(16), fill=ink, anchor="ra")
+    draw.text(
+        (left + _STILL - 4, bottom + 5),
+        score,
+        font=ImageFont.load_default(16),
+        fill=ink,
+        anchor="ra",
+    )
 
 
 def _draw_strip(sheet: Image.Image, frames: Sequence[Image.Image], corner: tuple[int, int]) -> None:
@@ -83,9 +110,15 @@ def _draw_strip(sheet: Image.Image, frames: Sequence[Image.Image], corner: tuple
 
 def _strip(reader: VideoReader, hit: Hit) -> list[Image.Image]:
     """Frames evenly spread over the clip, in the order of time."""
-    plan = ClipPlan(num_frames=_STRIP, mode="sequential", size=2 * _FRAME, windows=(Window(hit.start, hit.end),))
+    plan = ClipPlan(
+        num_frames=_STRIP, mode="sequential", size=2 * _FRAME, windows=(Window(hit.start, hit.end),)
+    )
     try:
-        return [Image.fromarray(pixels) for clip in reader.read(hit.video, plan) for pixels in clip.frames.pixels]
+        return [
+            Image.fromarray(pixels)
+            for clip in reader.read(hit.video, plan)
+            for pixels in clip.frames.pixels
+        ]
     except (VideoError, OSError):
         return []
 

@@ -23,28 +23,36 @@ def check(
         str,
         typer.Argument(
             metavar="NAME",
-            help="msrvtt, msvd, didemo, activitynet, vatex, lsmdc, vln_uvo, vln_oops, folder or reelworld.",
+            help="msrvtt, msvd, didemo, activitynet, vatex, lsmdc, vln_uvo, vln_oops, folder or "
+            "reelworld.",
         ),
     ],
     annotations: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The annotation files (for folder: a .csv or .jsonl file, or its folder)."),
+        typer.Option(
+            metavar="DIR",
+            help="The annotation files (for folder: a .csv or .jsonl file, or its folder).",
+        ),
     ] = None,
     videos: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The videos; without it only the annotations are read.")
+        Path | None,
+        typer.Option(metavar="DIR", help="The videos; without it only the annotations are read."),
     ] = None,
     root: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="One folder with both; the options above win over it.")
+        Path | None,
+        typer.Option(metavar="DIR", help="One folder with both; the options above win over it."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Count the videos and captions of a data set, and list the videos that are missing or unreadable.
+    """Count the videos and captions of a data set, and list the videos that are missing or
+    unreadable.
 
-    A video is read up to its first frame. Two results compare where the hashes of their splits agree. JSON has splits
-    (videos, captions and hash of each), missing, unreadable, reasons, videos_checked and warnings.
+    A video is read up to its first frame. Two results compare where the hashes of their splits
+    agree. JSON has splits (videos, captions and hash of each), missing, unreadable, reasons,
+    videos_checked and warnings.
 
-    Missing or unreadable videos are a finding, not an error: the exit status is 0, and 1 only when the annotations do
-    not parse.
+    Missing or unreadable videos are a finding, not an error: the exit status is 0, and 1 only when
+    the annotations do not parse.
     """
     report = _check_with_progress(name, annotations or root, videos or root)
     if as_json:

@@ -1,4 +1,6 @@
-"""What the demo asks and what came of it: descriptions that should come first, and pairs that one word tells apart."""
+"""What the demo asks and what came of it: descriptions that should come first, and pairs that one
+word tells apart.
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -14,7 +16,9 @@ POS_ORDER = ("verb", "preposition", "adverb", "adjective", "noun")
 
 @dataclass(frozen=True)
 class DemoTwin:
-    """The same scene with one word's meaning changed: its part of speech, its caption, its video, both words."""
+    """The same scene with one word's meaning changed: its part of speech, its caption, its video,
+    both words.
+    """
 
     pos: str
     caption: str
@@ -25,7 +29,9 @@ class DemoTwin:
 
 @dataclass(frozen=True)
 class DemoClip:
-    """A rendered scene: its video (relative to the folder), a caption that is true of it, its twins."""
+    """A rendered scene: its video (relative to the folder), a caption that is true of it, its
+    twins.
+    """
 
     video: str
     caption: str
@@ -34,7 +40,9 @@ class DemoClip:
 
 @dataclass(frozen=True)
 class Finding:
-    """A query, its hits best first with their videos' names, and the name of the video that it describes."""
+    """A query, its hits best first with their videos' names, and the name of the video that it
+    describes.
+    """
 
     query: str
     right: str
@@ -71,17 +79,22 @@ class DemoPair:
     @property
     def flips(self) -> bool:
         """Whether the word decides: each caption puts its own video before the other one."""
-        return self.clip.prefers_right_to(self.other.right) and self.other.prefers_right_to(self.clip.right)
+        return self.clip.prefers_right_to(self.other.right) and self.other.prefers_right_to(
+            self.clip.right
+        )
 
 
 def read_clips(folder: Path) -> list[DemoClip]:
     """The clips of a ReelWorld folder as its captions.jsonl lists them."""
     clips = []
-    for number, line in enumerate((folder / "captions.jsonl").read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(
+        (folder / "captions.jsonl").read_text(encoding="utf-8").splitlines(), 1
+    ):
         try:
             record = json.loads(line)
             twins = tuple(
-                DemoTwin(**{name: twin[name] for name in DemoTwin.__match_args__}) for twin in record["twins"]
+                DemoTwin(**{name: twin[name] for name in DemoTwin.__match_args__})
+                for twin in record["twins"]
             )
             clips.append(DemoClip(record["video"], record["caption"], twins))
         except (ValueError, KeyError, TypeError) as error:
@@ -100,7 +113,11 @@ def ask(search: Search, query: str, right: str, folder: Path) -> Finding:
 
 def ask_pair(search: Search, clip: DemoClip, twin: DemoTwin, folder: Path) -> DemoPair:
     """Search for a clip's caption and for its twin's."""
-    return DemoPair(twin, ask(search, clip.caption, clip.video, folder), ask(search, twin.caption, twin.video, folder))
+    return DemoPair(
+        twin,
+        ask(search, clip.caption, clip.video, folder),
+        ask(search, twin.caption, twin.video, folder),
+    )
 
 
 def name_of(hit: Hit, folder: Path) -> str:
@@ -110,7 +127,9 @@ def name_of(hit: Hit, folder: Path) -> str:
 
 
 def tell_tale(pairs: Sequence[DemoPair]) -> DemoPair | None:
-    """The pair to show: one whose word decides, and whose two videos come first; verbs before nouns."""
+    """The pair to show: one whose word decides, and whose two videos come first; verbs before
+    nouns.
+    """
 
     def telling(pair: DemoPair) -> tuple[int, int]:
         return pair.clip.rank + pair.other.rank, POS_ORDER.index(pair.twin.pos)
@@ -121,4 +140,8 @@ def tell_tale(pairs: Sequence[DemoPair]) -> DemoPair | None:
 def count_by_pos(pairs: Sequence[DemoPair]) -> dict[str, tuple[int, int]]:
     """Per part of speech: pairs whose word decides, and all pairs."""
     groups = {pos: [pair for pair in pairs if pair.twin.pos == pos] for pos in POS_ORDER}
-    return {pos: (sum(pair.flips for pair in group), len(group)) for pos, group in groups.items() if group}
+    return {
+        pos: (sum(pair.flips for pair in group), len(group))
+        for pos, group in groups.items()
+        if group
+    }

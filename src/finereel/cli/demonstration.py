@@ -1,4 +1,6 @@
-"""What `finereel demo` does: render, index, search, judge the answers, draw a picture, say what is next."""
+"""What `finereel demo` does: render, index, search, judge the answers, draw a picture, say what is
+next.
+"""
 
 import shutil
 import sys
@@ -11,7 +13,16 @@ from pathlib import Path
 from rich.text import Text
 
 from finereel.cli.contact_sheet import SheetRow, draw_sheet
-from finereel.cli.demo_results import DemoClip, DemoPair, Finding, ask, ask_pair, count_by_pos, read_clips, tell_tale
+from finereel.cli.demo_results import (
+    DemoClip,
+    DemoPair,
+    Finding,
+    ask,
+    ask_pair,
+    count_by_pos,
+    read_clips,
+    tell_tale,
+)
 from finereel.cli.index import summary
 from finereel.cli.output import console
 from finereel.cli.progress import IndexProgress
@@ -48,11 +59,15 @@ def _render(videos: Path, scenes: int) -> list[DemoClip]:
         clips = read_clips(videos)
         if len(clips) != scenes:
             raise ConfigError(
-                f"{videos} holds a demo of {len(clips)} scenes, asked for {scenes}: choose another folder, or remove it"
+                f"{videos} holds a demo of {len(clips)} scenes, asked for {scenes}: choose another "
+                "folder, or remove it"
             )
         _heading("videos", f"rendered before, in {videos}")
         return clips
-    _heading("videos", f"rendering {scenes} scenes and their twins (same scene, one word different) in {videos}")
+    _heading(
+        "videos",
+        f"rendering {scenes} scenes and their twins (same scene, one word different) in {videos}",
+    )
     # Under another name until complete: a demo that was stopped here starts over.
     unfinished = videos.with_name("videos.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -69,13 +84,21 @@ def _index(library: Library, videos: Path) -> None:
 
 
 def _show_searches(found: Sequence[Finding]) -> None:
-    _heading("search", f"the whole library holds {len(found[0].hits)} clips; the best {SHOWN} of each search")
+    _heading(
+        "search",
+        f"the whole library holds {len(found[0].hits)} clips; the best {SHOWN} of each search",
+    )
     for finding in found:
         _line(f"  “{finding.query}”")
-        for rank, (name, hit) in enumerate(zip(finding.names[:SHOWN], finding.hits, strict=False), 1):
+        for rank, (name, hit) in enumerate(
+            zip(finding.names[:SHOWN], finding.hits, strict=False), 1
+        ):
             _mark(f"    {rank}. {name:<28} {hit.score:8.3f}", name == finding.right)
         if finding.rank != 1:
-            _line(f"       a miss: {finding.right}, which it describes, came {finding.rank or 'nowhere'}")
+            _line(
+                f"       a miss: {finding.right}, which it describes, came "
+                f"{finding.rank or 'nowhere'}"
+            )
 
 
 def _show_pairs(pairs: Sequence[DemoPair]) -> None:
@@ -94,11 +117,19 @@ def _show_pairs(pairs: Sequence[DemoPair]) -> None:
 
 def _sheet_rows(found: Sequence[Finding], pairs: Sequence[DemoPair]) -> list[SheetRow]:
     pair = tell_tale(pairs)
-    plain = [finding for finding in found if pair is None or finding.right_path != pair.clip.right_path]
+    plain = [
+        finding for finding in found if pair is None or finding.right_path != pair.clip.right_path
+    ]
     rows = [SheetRow(finding.query, finding.hits, finding.right_path) for finding in plain[:2]]
     if pair is not None:
-        rows.append(SheetRow(pair.clip.query, pair.clip.hits, pair.clip.right_path, pair.twin.source))
-        rows.append(SheetRow(pair.other.query, pair.other.hits, pair.other.right_path, pair.twin.replacement))
+        rows.append(
+            SheetRow(pair.clip.query, pair.clip.hits, pair.clip.right_path, pair.twin.source)
+        )
+        rows.append(
+            SheetRow(
+                pair.other.query, pair.other.hits, pair.other.right_path, pair.twin.replacement
+            )
+        )
     return rows
 
 
@@ -113,7 +144,9 @@ def _say_what_next(folder: Path, clip: DemoClip, seconds: float) -> None:
     _heading("next", "")
     _line(f'  {command} search "{clip.caption}" --library {library}')
     _line(f"  {command} status --library {library}")
-    _line(f"  {command} index ~/Videos    (your own; with CLIP ViT-B/32, which knows real pictures)")
+    _line(
+        f"  {command} index ~/Videos    (your own; with CLIP ViT-B/32, which knows real pictures)"
+    )
 
 
 def _heading(name: str, text: str) -> None:
@@ -125,4 +158,7 @@ def _line(text: str) -> None:
 
 
 def _mark(text: str, right: bool) -> None:
-    console().print(Text(text + ("  <- described" if right else ""), style="green" if right else ""), soft_wrap=True)
+    console().print(
+        Text(text + ("  <- described" if right else ""), style="green" if right else ""),
+        soft_wrap=True,
+    )

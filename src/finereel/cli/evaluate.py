@@ -18,42 +18,61 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[str, typer.Option("--model", metavar="DIR_OR_ID", help="A model; `finereel models` lists them.")],
-    data: Annotated[
-        str, typer.Option("--data", metavar="NAME", help="A data set, as `finereel data check` knows them.")
+    model: Annotated[
+        str,
+        typer.Option("--model", metavar="DIR_OR_ID", help="A model; `finereel models` lists them."),
     ],
-    annotations: Annotated[Path | None, typer.Option(metavar="DIR", help="Its annotation files.")] = None,
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data", metavar="NAME", help="A data set, as `finereel data check` knows them."
+        ),
+    ],
+    annotations: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Its annotation files.")
+    ] = None,
     videos: Annotated[Path | None, typer.Option(metavar="DIR", help="Its videos.")] = None,
-    features: Annotated[Path | None, typer.Option(metavar="DIR", help="Precomputed tokens, instead of videos.")] = None,
+    features: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Precomputed tokens, instead of videos.")
+    ] = None,
     split: Annotated[str, typer.Option(help="Which split.")] = "test",
     normalization: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="none; bank, inverted (fitted on training captions and videos); or transductive, dsl (which see the "
+            help="none; bank, inverted (fitted on training captions and videos); or transductive, "
+            "dsl (which see the "
             "other test queries, and say so).",
         ),
     ] = "none",
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the record here: facts, ranks, scores.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the record here: facts, ranks, scores.")
+    ] = None,
     name: Annotated[str, typer.Option(help="What the run is called in tables.")] = "",
     cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep encoded features here, for another normalization.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep encoded features here, for another normalization."),
     ] = None,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")] = "auto",
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")
+    ] = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Measure text-to-video and video-to-text retrieval of a model on a data set.
 
     Example: finereel evaluate --model reelworld-tiny --data reelworld
 
-    Every row has a 95 % interval, what its normalisation has seen, and the coverage: videos that cannot be read are
-    left out with their captions, and the result is then not one of the benchmark.
+    Every row has a 95 % interval, what its normalisation has seen, and the coverage: videos that
+    cannot be read are left out with their captions, and the result is then not one of the
+    benchmark.
     """
     from finereel.data.sources import SourceOptions
     from finereel.evaluation.evaluate import BenchmarkSettings
     from finereel.evaluation.record_files import described_record, save_record
 
-    settings = BenchmarkSettings(split=split, normalization=normalization, name=name, cache=cache, reload_verified=True)
+    settings = BenchmarkSettings(
+        split=split, normalization=normalization, name=name, cache=cache, reload_verified=True
+    )
     where = SourceOptions(annotations=annotations, videos=videos, features=features)
     record = _measure(model, data, where, settings, device)
     if out is not None:
@@ -65,7 +84,9 @@ def evaluate(
         print_record(record)
 
 
-def _measure(model_name: str, data: str, where: "SourceOptions", settings: Any, device: str) -> "RunRecord":
+def _measure(
+    model_name: str, data: str, where: "SourceOptions", settings: Any, device: str
+) -> "RunRecord":
     from finereel.cli.progress import StageBars
     from finereel.data import load as load_dataset
     from finereel.evaluation.evaluate import evaluate as evaluate_model
@@ -79,9 +100,13 @@ def _measure(model_name: str, data: str, where: "SourceOptions", settings: Any, 
         return evaluate_model(model, dataset, source, settings, progress)
 
 
-def _source(model: "RetrievalModel", data: str, where: "SourceOptions", progress: Any) -> "ClipSource":
-    """The data set's clips at the model's size. A CLIP model takes pictures, or the tokens of its own vision tower
-    (`finereel data tokens`); ModelError for a model of another backbone's tokens without them."""
+def _source(
+    model: "RetrievalModel", data: str, where: "SourceOptions", progress: Any
+) -> "ClipSource":
+    """The data set's clips at the model's size. A CLIP model takes pictures, or the tokens of its
+    own vision tower (`finereel data tokens`); ModelError for a model of another backbone's tokens
+    without them.
+    """
     from dataclasses import replace
 
     from finereel.data.sources import open_source
@@ -98,7 +123,9 @@ def _source(model: "RetrievalModel", data: str, where: "SourceOptions", progress
 
 
 def torch_device(name: str) -> Any:
-    """The device that an option names; ConfigError for other names and for a missing accelerator."""
+    """The device that an option names; ConfigError for other names and for a missing
+    accelerator.
+    """
     import torch
 
     from finereel.errors import ConfigError, unknown_name
@@ -112,17 +139,33 @@ def torch_device(name: str) -> Any:
 
 def print_record(record: "RunRecord") -> None:
     """A table of both directions and all granularities, and the facts below it, on stdout."""
-    columns = ("direction", "score", "R@1", "95 % interval", "R@5", "R@10", "MdR", "MnR", "ties", "protocol")
+    columns = (
+        "direction",
+        "score",
+        "R@1",
+        "95 % interval",
+        "R@5",
+        "R@10",
+        "MdR",
+        "MnR",
+        "ties",
+        "protocol",
+    )
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="left" if column in ("direction", "score", "protocol") else "right")
+        table.add_column(
+            column, justify="left" if column in ("direction", "score", "protocol") else "right"
+        )
     for direction, rows in record.results.items():
         for name, row in reversed(list(rows.items())):
             low, high = row["intervals"].get("R@1", (float("nan"), float("nan")))
             numbers = [f"{row[metric]:.1f}" for metric in ("R@5", "R@10", "MdR", "MnR")]
             cells = [direction, name, f"{row['R@1']:.1f}", f"{low:.1f} to {high:.1f}", *numbers]
             table.add_row(
-                *cells, f"{row['tie_share']:.1%}", row["protocol"], style="bold" if name == "fused" else "dim"
+                *cells,
+                f"{row['tie_share']:.1%}",
+                row["protocol"],
+                style="bold" if name == "fused" else "dim",
             )
     screen = console()
     screen.print(table)
@@ -134,16 +177,21 @@ def facts(record: "RunRecord") -> list[str]:
     """What a reader must know beside the numbers, a line each."""
     dataset, model = record.dataset, record.model
     lines = [
-        f"data: {dataset.name}/{dataset.split} ({dataset.split_hash}), {dataset.captions} captions ({dataset.texts}), "
+        f"data: {dataset.name}/{dataset.split} ({dataset.split_hash}), {dataset.captions} captions "
+        f"({dataset.texts}), "
         f"coverage {dataset.coverage}",
         f"model: {model.name} ({model.fingerprint}), {model.frames} frames, {model.words} words",
     ]
     for direction, choice in record.normalization.get("choices", {}).items():
-        settings = ", ".join(f"{name} {value:g}" for name, value in (choice["settings"] or {}).items())
+        settings = ", ".join(
+            f"{name} {value:g}" for name, value in (choice["settings"] or {}).items()
+        )
         found = f"{settings} ({choice['reason']})" if settings else choice["reason"]
         lines.append(f"normalization {record.normalization['name']}, {direction}: {found}")
     if not dataset.complete:
         video, reason = next(iter(dataset.missing.items()))
         count = len(dataset.missing)
-        lines.append(f"NOT THE BENCHMARK: {count} videos could not be read, first {video}: {reason}")
+        lines.append(
+            f"NOT THE BENCHMARK: {count} videos could not be read, first {video}: {reason}"
+        )
     return lines

@@ -1,7 +1,9 @@
-"""Turns what a user can cause into one message and an exit status; programming errors keep their traceback.
+"""Turns what a user can cause into one message and an exit status; programming errors keep their
+traceback.
 
-Exit status: 0 done; 1 an error, or nothing of what was asked could be done; 2 wrong usage; 130 interrupted by Ctrl-C
-(128 + the signal where another one stopped a training); 141 the reader of the output closed it, as for any Unix tool.
+Exit status: 0 done; 1 an error, or nothing of what was asked could be done; 2 wrong usage; 130
+interrupted by Ctrl-C (128 + the signal where another one stopped a training); 141 the reader of the
+output closed it, as for any Unix tool.
 """
 
 import json
@@ -23,9 +25,11 @@ _USAGE_ERROR: Any = typer.BadParameter.__mro__[2]
 
 
 class Command(TyperCommand):
-    """A command whose `FinereelError` and `OSError` end as a message on stderr and status 1, Ctrl-C as 130.
+    """A command whose `FinereelError` and `OSError` end as a message on stderr and status 1, Ctrl-C
+    as 130.
 
-    With `--json` the message is one line of JSON: `{"error": {"type": "ModelNotFoundError", "message": "..."}}`.
+    With `--json` the message is one line of JSON: `{"error": {"type": "ModelNotFoundError",
+    "message": "..."}}`.
     """
 
     def invoke(self, ctx: Any) -> Any:
@@ -53,7 +57,9 @@ class Program(TyperGroup):
         sys.exit(status if isinstance(status, int) else 0)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that the arguments name; Ctrl-C before it has begun ends as `guarded` says."""
+        """Run the command that the arguments name; Ctrl-C before it has begun ends as `guarded`
+        says.
+        """
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -62,7 +68,9 @@ class Program(TyperGroup):
 
 @contextmanager
 def guarded(as_json: bool = False) -> Iterator[None]:
-    """Ends `FinereelError`, `OSError` and Ctrl-C within the block as `Command` says, by typer.Exit."""
+    """Ends `FinereelError`, `OSError` and Ctrl-C within the block as `Command` says, by
+    typer.Exit.
+    """
     with noted_interrupts() as interrupts:
         try:
             yield
@@ -88,7 +96,9 @@ def _stop() -> NoReturn:
 
 def _report(error: Exception, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"error": {"type": type(error).__name__, "message": str(error)}}), err=True)
+        typer.echo(
+            json.dumps({"error": {"type": type(error).__name__, "message": str(error)}}), err=True
+        )
         return
     _say_error(str(error))
 
@@ -100,10 +110,17 @@ def _report_usage(error: Any) -> None:
         return
     message = " ".join(error.format_message().split())
     wanted = getattr(error, "option_name", "")
-    if wanted.startswith("-") and not getattr(error, "possibilities", None) and context.command.name == "search":
+    if (
+        wanted.startswith("-")
+        and not getattr(error, "possibilities", None)
+        and context.command.name == "search"
+    ):
         message += '. A text that begins with "-" goes after --, as in: finereel search -- "-text"'
     _say_error(message)
-    typer.echo(f"usage: {context.command.get_usage(context).removeprefix('Usage: ')} (more: --help)", err=True)
+    typer.echo(
+        f"usage: {context.command.get_usage(context).removeprefix('Usage: ')} (more: --help)",
+        err=True,
+    )
 
 
 def _say_error(message: str) -> None:
@@ -117,4 +134,6 @@ def printable(message: str) -> str:
     >>> printable("no file a\\x1b[2J.mp4")
     'no file a\\ufffd[2J.mp4'
     """
-    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in message)
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in message
+    )

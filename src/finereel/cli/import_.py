@@ -1,4 +1,6 @@
-"""`import`: a published checkpoint becomes a model directory, and every tensor of it is accounted for."""
+"""`import`: a published checkpoint becomes a model directory, and every tensor of it is accounted
+for.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,35 +21,59 @@ _SHOWN = 12
 
 
 def import_(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="ucofia, xclip, clip4clip, ts2net or drl.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The checkpoint: .bin, .pt or .safetensors.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="ucofia, xclip, clip4clip, ts2net or drl.")
+    ],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The checkpoint: .bin, .pt or .safetensors.")
+    ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The model directory to write.")],
     tokenizer: Annotated[
-        Path | None, typer.Option("--tokenizer", metavar="DIR", help="A directory with CLIP's tokenizer.json.")
+        Path | None,
+        typer.Option("--tokenizer", metavar="DIR", help="A directory with CLIP's tokenizer.json."),
     ] = None,
-    max_words: Annotated[int | None, typer.Option("--max-words", metavar="N", help="Words a text may have.")] = None,
-    max_frames: Annotated[int | None, typer.Option("--max-frames", metavar="N", help="Frames of a clip.")] = None,
+    max_words: Annotated[
+        int | None, typer.Option("--max-words", metavar="N", help="Words a text may have.")
+    ] = None,
+    max_frames: Annotated[
+        int | None, typer.Option("--max-frames", metavar="N", help="Frames of a clip.")
+    ] = None,
     temporal: Annotated[
-        str | None, typer.Option("--temporal", help="meanP, seqLSTM or seqTransf, where the tensors do not say.")
+        str | None,
+        typer.Option(
+            "--temporal", help="meanP, seqLSTM or seqTransf, where the tensors do not say."
+        ),
     ] = None,
     variant: Annotated[
-        str, typer.Option("--variant", help="train or eval: what the published code computed there.")
+        str,
+        typer.Option("--variant", help="train or eval: what the published code computed there."),
     ] = "eval",
-    interaction: Annotated[str, typer.Option("--interaction", help="Of drl: wti, ti or dp.")] = "wti",
+    interaction: Annotated[
+        str, typer.Option("--interaction", help="Of drl: wti, ti or dp.")
+    ] = "wti",
     allow: Annotated[
         list[str] | None,
-        typer.Option("--allow", metavar="NAME", help="A tensor that may be missing or unknown; * is any part."),
+        typer.Option(
+            "--allow",
+            metavar="NAME",
+            help="A tensor that may be missing or unknown; * is any part.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Turn a published checkpoint into a model directory that --model takes.
 
-    Pickled files are read by a guarded process; nothing in them is executed. A tensor that is missing or unknown is an
-    error that names it, unless --allow names it too.
+    Pickled files are read by a guarded process; nothing in them is executed. A tensor that is
+    missing or unknown is an error that names it, unless --allow names it too.
     """
     from finereel.models import published as official
 
-    options = {"max_words": max_words, "max_frames": max_frames, "temporal": temporal, "variant": variant}
+    options = {
+        "max_words": max_words,
+        "max_frames": max_frames,
+        "temporal": temporal,
+        "variant": variant,
+    }
     settings = options | {"interaction": interaction, "allow": tuple(allow or ())}
     imported = official.import_reported(file, out, kind, tokenizer, **settings)
     report = imported.report
@@ -57,15 +83,24 @@ def import_(
         return
     _print_report(report, out)
     if imported.model.tokenizer is None:
-        typer.echo("no tokenizer: give --tokenizer DIR, or put CLIP's tokenizer.json into the directory", err=True)
+        typer.echo(
+            "no tokenizer: give --tokenizer DIR, or put CLIP's tokenizer.json into the directory",
+            err=True,
+        )
 
 
 def _print_report(report: "ImportReport", out: Path) -> None:
     ours = sum(len(names) for names in report.mapped.values())
-    rows = {"model directory": str(out), "kind": report.kind, "patch scorer": report.scorer or "none"}
+    rows = {
+        "model directory": str(out),
+        "kind": report.kind,
+        "patch scorer": report.scorer or "none",
+    }
     rows |= {name.replace("_", " "): _value(value) for name, value in report.geometry.items()}
     rows["mapped"] = f"{len(report.mapped)} tensors, {ours} of ours"
-    rows["ignored"] = _listed(report.ignored, "left out: the published code does not read them, or they were allowed")
+    rows["ignored"] = _listed(
+        report.ignored, "left out: the published code does not read them, or they were allowed"
+    )
     rows["missing"] = _listed(report.missing, "allowed; these parts are untrained")
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in rows.items():

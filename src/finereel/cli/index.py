@@ -25,7 +25,9 @@ class DecodeMode(StrEnum):
 
 
 def index(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Videos, or folders to look through.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Videos, or folders to look through.")
+    ],
     library: LibraryOption = DEFAULT_LIBRARY,
     model: ModelOption = None,
     clip_seconds: Annotated[
@@ -39,18 +41,24 @@ def index(
     ] = None,
     mode: Annotated[
         DecodeMode,
-        typer.Option("--mode", help="Frames: every wanted one (exact), the nearest keyframes, or what a video allows."),
+        typer.Option(
+            "--mode",
+            help="Frames: every wanted one (exact), the nearest keyframes, or what a video allows.",
+        ),
     ] = DecodeMode.auto,
-    retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed before.")] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try files again that failed before.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the videos at PATH searchable.
 
     Example: finereel index ~/Videos
 
-    Run it again whenever files change: unchanged files cost nothing, moved ones are not encoded again, and files that
-    cannot be read are listed by doctor and stop nothing. It can be interrupted at any time, also in the middle of a
-    film. What was taken out with remove stays out, unless PATH names it.
+    Run it again whenever files change: unchanged files cost nothing, moved ones are not encoded
+    again, and files that cannot be read are listed by doctor and stop nothing. It can be
+    interrupted at any time, also in the middle of a film. What was taken out with remove stays out,
+    unless PATH names it.
     """
     check_model(model)
     check_sources(paths, library)
@@ -66,7 +74,12 @@ def index(
 
 def rebuild(
     model: Annotated[
-        str, typer.Option("--model", metavar="DIR_OR_ID", help="The model to change to; `finereel models` lists them.")
+        str,
+        typer.Option(
+            "--model",
+            metavar="DIR_OR_ID",
+            help="The model to change to; `finereel models` lists them.",
+        ),
     ],
     library: LibraryOption = DEFAULT_LIBRARY,
     as_json: JsonOption = False,
@@ -83,7 +96,9 @@ def rebuild(
         report = opened.rebuild(model, on_event=progress)
     if report.unread:
         waiting = "the old index still answers: some videos could not be read this time"
-        typer.echo(f"{waiting}; run the same command again, or forget them with finereel remove", err=True)
+        typer.echo(
+            f"{waiting}; run the same command again, or forget them with finereel remove", err=True
+        )
     _finish(report, as_json)
 
 
@@ -94,9 +109,14 @@ def _finish(report: "AddReport", as_json: bool) -> None:
         typer.echo(summary(report))
     for place in report.away:
         kept = f"; stopped, nothing lost: {_committed(report)}" if report.left else ""
-        typer.echo(f"{shown(str(place))}{kept}; connect it and run the same command again", err=True)
+        typer.echo(
+            f"{shown(str(place))}{kept}; connect it and run the same command again", err=True
+        )
     if report.interrupted:
-        typer.echo(f"stopped; nothing lost: {_committed(report)}; run the same command again to go on", err=True)
+        typer.echo(
+            f"stopped; nothing lost: {_committed(report)}; run the same command again to go on",
+            err=True,
+        )
         raise typer.Exit(130)
     reached = report.indexed + report.unchanged + report.renamed + report.copied
     if report.away or (report.failed + report.known_bad and not reached):
@@ -134,15 +154,26 @@ def summary(report: "AddReport") -> str:
     if bad := report.failed + report.known_bad:
         lines.append(f"{bad} could not be read: see finereel doctor")
     if report.unread:
-        lines.append(f"{report.unread} could not be read this time and will be tried again: see finereel doctor")
+        lines.append(
+            f"{report.unread} could not be read this time and will be tried again: see finereel "
+            "doctor"
+        )
     if report.unfinished and not report.interrupted and not report.away:
-        lines.append(f"{counted(report.unfinished)} not finished: run the same command again to go on")
+        lines.append(
+            f"{counted(report.unfinished)} not finished: run the same command again to go on"
+        )
     if report.coarse:
         lines.append(
-            f"{report.coarse} read by keyframes, because decoding every frame took too long: see finereel doctor"
+            f"{report.coarse} read by keyframes, because decoding every frame took too long: see "
+            "finereel doctor"
         )
     if report.unknown:
         files = "1 file" if len(report.unknown) == 1 else f"{len(report.unknown)} files"
-        lines.append(f"{files} of unknown kind left out ({extensions(report.unknown)}): see finereel doctor")
-    lines += [f"this folder cannot be read: {shown(path)} ({reason})" for path, reason in report.unreadable]
+        lines.append(
+            f"{files} of unknown kind left out ({extensions(report.unknown)}): see finereel doctor"
+        )
+    lines += [
+        f"this folder cannot be read: {shown(path)} ({reason})"
+        for path, reason in report.unreadable
+    ]
     return "\n".join(lines)

@@ -21,11 +21,14 @@ class Interrupts:
 
 @contextmanager
 def noted_interrupts() -> Iterator[Interrupts]:
-    """Within the block Ctrl-C is noted, then handled as before; outside of the main thread nothing changes."""
+    """Within the block Ctrl-C is noted, then handled as before; outside of the main thread nothing
+    changes.
+    """
     noted = Interrupts()
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield noted  # callable: not ignored, as for a command that a shell started in the background
+        # callable: not ignored, as for a command that a shell started in the background
+        yield noted
         return
 
     def note(number: int, frame: FrameType | None) -> None:

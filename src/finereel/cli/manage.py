@@ -33,9 +33,15 @@ def status(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False
 
 def doctor(
     library: LibraryOption = DEFAULT_LIBRARY,
-    verify: Annotated[bool, typer.Option("--verify", help="Read every stored clip and compare its checksums.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every stored clip and compare its checksums.")
+    ] = False,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Keep every whole clip, set damaged files aside, say what to index again.")
+        bool,
+        typer.Option(
+            "--repair",
+            help="Keep every whole clip, set damaged files aside, say what to index again.",
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -55,7 +61,9 @@ def doctor(
     table.add_column("file", overflow="fold")
     table.add_column("error", overflow="fold")
     for problem in problems:
-        table.add_row(Text(shown(problem.path)), Text(shown(problem.error.removeprefix(f"{problem.path}: "))))
+        table.add_row(
+            Text(shown(problem.path)), Text(shown(problem.error.removeprefix(f"{problem.path}: ")))
+        )
     console().print(table)
 
 
@@ -68,27 +76,39 @@ def _repair(library: Path, as_json: bool) -> None:
     for line in report.mended:
         typer.echo(shown(line))
     if report.set_aside:
-        typer.echo(shown(f"{len(report.set_aside)} damaged files are set aside in {Path(library) / 'quarantine'}"))
+        typer.echo(
+            shown(
+                f"{len(report.set_aside)} damaged files are set aside in "
+                f"{Path(library) / 'quarantine'}"
+            )
+        )
     if report.dropped:
         typer.echo(
-            "index again (`finereel index` of their folders does these, and videos whose names could not be read):"
+            "index again (`finereel index` of their folders does these, and videos whose names "
+            "could not be read):"
         )
     for video in report.videos:
         typer.echo(shown(video))
 
 
 def remove(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Videos, or folders of videos.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Videos, or folders of videos.")
+    ],
     once: Annotated[
-        bool, typer.Option("--once", help="Do not leave them out of later runs of index: the next one may add them.")
+        bool,
+        typer.Option(
+            "--once",
+            help="Do not leave them out of later runs of index: the next one may add them.",
+        ),
     ] = False,
     library: LibraryOption = DEFAULT_LIBRARY,
     as_json: JsonOption = False,
 ) -> None:
     """Take videos out of the library and leave them out. The files themselves stay where they are.
 
-    `finereel index` of a folder above does not bring them back; `finereel index PATH` with the same PATH does, and
-    `finereel status` lists what is left out.
+    `finereel index` of a folder above does not bring them back; `finereel index PATH` with the same
+    PATH does, and `finereel status` lists what is left out.
     """
     removed = open_library(library).remove(paths, exclude=not once)
     if as_json:
@@ -98,9 +118,15 @@ def remove(
         raise typer.Exit(1)
     if as_json:
         return
-    typer.echo(f"removed {removed} video{'' if removed == 1 else 's'} from the library; the files are untouched")
+    typer.echo(
+        f"removed {removed} video{'' if removed == 1 else 's'} from the library; the files are "
+        "untouched"
+    )
     if not once:
-        typer.echo("index leaves them out from now on; to take them back, name them: finereel index PATH", err=True)
+        typer.echo(
+            "index leaves them out from now on; to take them back, name them: finereel index PATH",
+            err=True,
+        )
 
 
 def normalize(
@@ -109,7 +135,8 @@ def normalize(
         typer.Option(
             "--captions",
             metavar="FILE",
-            help="Some hundred texts that look like your queries, one per line; or .json, .jsonl or .csv.",
+            help="Some hundred texts that look like your queries, one per line; or .json, .jsonl "
+            "or .csv.",
         ),
     ] = None,
     off: Annotated[bool, typer.Option("--off", help="Search with plain scores again.")] = False,
@@ -118,7 +145,8 @@ def normalize(
 ) -> None:
     """Push down clips that come up for every query, by what a bank of captions shows about them.
 
-    Fitted once, kept with the library, used by every later search; clips added later are covered too.
+    Fitted once, kept with the library, used by every later search; clips added later are covered
+    too.
     """
     if off == (captions is not None):
         raise typer.BadParameter("give either --captions FILE or --off")
@@ -130,7 +158,8 @@ def normalize(
     else:
         if len(set(bank)) < _ENOUGH_CAPTIONS:
             typer.echo(
-                f"note: {len(set(bank))} different captions say little about which clips fit everything; some hundreds "
+                f"note: {len(set(bank))} different captions say little about which clips fit "
+                "everything; some hundreds "
                 "are advised, and `finereel normalize --off` takes this back",
                 err=True,
             )

@@ -13,7 +13,9 @@ from finereel.cli.output import console, print_json, shown
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model that can be named: bundled with the package, in the hub's cache, or the default that must be fetched."""
+    """A model that can be named: bundled with the package, in the hub's cache, or the default that
+    must be fetched.
+    """
 
     name: str
     kind: str
@@ -25,13 +27,16 @@ class ModelEntry:
 def models(as_json: JsonOption = False) -> None:
     """List the models this machine has, and the default one.
 
-    Any directory with a CLIP model (config.json, model.safetensors, tokenizer.json) can be named as well.
+    Any directory with a CLIP model (config.json, model.safetensors, tokenizer.json) can be named as
+    well.
     """
     from finereel.models.retrieval import BUNDLED, DEFAULT_MODEL
 
     entries = [_entry(name, "bundled", path, default=False) for name, path in BUNDLED.items()]
     cached = _cached_clip_models()
-    entries += [_entry(name, "cached", path, default=name == DEFAULT_MODEL) for name, path in cached.items()]
+    entries += [
+        _entry(name, "cached", path, default=name == DEFAULT_MODEL) for name, path in cached.items()
+    ]
     if DEFAULT_MODEL not in cached:
         entries.append(ModelEntry(DEFAULT_MODEL, "not downloaded", "", 0.0, default=True))
     if as_json:
@@ -48,7 +53,11 @@ def models(as_json: JsonOption = False) -> None:
 
 
 def _entry(name: str, kind: str, path: Path, default: bool) -> ModelEntry:
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else 0
+    size = (
+        sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        if path.is_dir()
+        else 0
+    )
     return ModelEntry(name, kind if size else "missing", str(path), round(size / 1e6, 1), default)
 
 

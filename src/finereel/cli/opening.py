@@ -1,6 +1,8 @@
-"""What can be wrong before anything heavy is imported: no library, no such model, no such video. Errors are cheap.
+"""What can be wrong before anything heavy is imported: no library, no such model, no such video.
+Errors are cheap.
 
-Where the library's module is loaded there is no import to save, and the library says the same by itself.
+Where the library's module is loaded there is no import to save, and the library says the same by
+itself.
 """
 
 import difflib
@@ -22,7 +24,8 @@ def open_library(library: Path) -> "Library":
         from finereel.index.presence import require_library
 
         require_library(_absolute(library))
-        # Kernels for torch's compiler, a quarter of torch's start; nothing that a library does asks for them.
+        # Kernels for torch's compiler, a quarter of torch's start; nothing that a library does asks
+        # for them.
         postpone("torch._meta_registrations")
     from finereel.library import Library
 
@@ -30,17 +33,25 @@ def open_library(library: Path) -> "Library":
 
 
 def check_model(model: str | None) -> None:
-    """Raises ModelNotFoundError for a model named by a path where there is no folder; a hub id is left to the hub."""
+    """Raises ModelNotFoundError for a model named by a path where there is no folder; a hub id is
+    left to the hub.
+    """
     if model is None or not _is_path(model) or _absolute(Path(model)).is_dir():
         return
     folder = _absolute(Path(model))
     kind = "is a file, not a model directory" if folder.exists() else "does not exist"
-    beside = [child.name for child in sorted(folder.parent.iterdir()) if child.is_dir()] if _listable(folder) else []
+    beside = (
+        [child.name for child in sorted(folder.parent.iterdir()) if child.is_dir()]
+        if _listable(folder)
+        else []
+    )
     near = difflib.get_close_matches(folder.name, beside, n=1)
     hint = f"Did you mean {folder.parent / near[0]}? " if near else ""
     raise ModelNotFoundError(
-        f"the model directory {folder} {kind}. {hint}Models that are here: `finereel models`. To bring one: "
-        "`hf download openai/clip-vit-base-patch32 --local-dir MODEL` on a machine with a network, then `--model MODEL`"
+        f"the model directory {folder} {kind}. {hint}Models that are here: `finereel models`. To "
+        "bring one: "
+        "`hf download openai/clip-vit-base-patch32 --local-dir MODEL` on a machine with a network, "
+        "then `--model MODEL`"
     )
 
 
@@ -60,7 +71,9 @@ def _absolute(path: Path) -> Path:
 
 
 def _is_path(model: str) -> bool:
-    """A hub id is `name` or `owner/name`; anything else with a slash, and what begins like a path, is one."""
+    """A hub id is `name` or `owner/name`; anything else with a slash, and what begins like a path,
+    is one.
+    """
     return model.startswith((".", "/", "~")) or model.count("/") > 1 or model.endswith("/")
 
 

@@ -22,7 +22,10 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="DIR_OR_ID",
-        help="A bundled name such as reelworld-tiny, a model directory or a hub id; `finereel models` lists them.",
+        help="A bundled name such as reelworld-tiny, a model directory or a hub id; `finereel "
+        "models` lists them.",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")
+]

@@ -60,7 +60,8 @@ def bar(value: float, largest: float, width: int = 8) -> str:
 
 
 def shown(name: str) -> str:
-    """A file name or caption without what could steer a terminal: control characters and broken bytes become marks.
+    """A file name or caption without what could steer a terminal: control characters and broken
+    bytes become marks.
 
     >>> shown("a\\x1b[31m.mp4"), shown("b\\udcff.mp4")
     ('a\\ufffd[31m.mp4', 'b\\ufffd.mp4')

@@ -1,4 +1,5 @@
-"""The progress of indexing, on stderr: a bar with the time left, and a line for every file that goes wrong.
+"""The progress of indexing, on stderr: a bar with the time left, and a line for every file that
+goes wrong.
 
 Where stderr is not a terminal there is no bar but a plain line now and then.
 """
@@ -21,7 +22,15 @@ from rich.progress import (
 from rich.text import Text
 
 from finereel.cli.output import clock, shown
-from finereel.index.events import AddEvent, FileAdvanced, FileFailed, FileIndexed, FileRenamed, FileStarted, Planned
+from finereel.index.events import (
+    AddEvent,
+    FileAdvanced,
+    FileFailed,
+    FileIndexed,
+    FileRenamed,
+    FileStarted,
+    Planned,
+)
 
 LINE_SECONDS = 10.0
 """Seconds between two plain lines."""
@@ -56,7 +65,10 @@ class View:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
 
@@ -70,13 +82,17 @@ class StageBars(View):
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Draw one step; a kind of work that comes again starts anew."""
-        if what not in self._tasks or (self._bar.tasks[self._tasks[what]].finished and done < total):
+        if what not in self._tasks or (
+            self._bar.tasks[self._tasks[what]].finished and done < total
+        ):
             self._tasks[what] = self._bar.add_task(what, total=total, note="")
         self._bar.update(self._tasks[what], completed=done, total=total)
 
 
 class IndexProgress(View):
-    """Takes the events of `Library.add` and draws them. The bar counts videos and moves inside of a long one."""
+    """Takes the events of `Library.add` and draws them. The bar counts videos and moves inside of a
+    long one.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__(console)
@@ -111,7 +127,10 @@ class IndexProgress(View):
         if event.duration is None:
             self._draw(0.0, f"{name}, {seconds}")
         else:
-            self._draw(min(1.0, event.seconds / event.duration), f"{name}, {seconds} of {clock(event.duration)}")
+            self._draw(
+                min(1.0, event.seconds / event.duration),
+                f"{name}, {seconds} of {clock(event.duration)}",
+            )
 
     def _finish(self) -> None:
         self._done += 1
@@ -129,8 +148,12 @@ class IndexProgress(View):
     def _tell(self, done: float, elapsed: float, note: str) -> None:
         total = self._bar.tasks[self._task].total or 0
         left = f", about {clock(elapsed / done * (total - done))} left" if done else ""
-        line = f"indexing: {int(done)} of {total:.0f} videos ({note}), {clock(elapsed)} so far{left}"
+        line = (
+            f"indexing: {int(done)} of {total:.0f} videos ({note}), {clock(elapsed)} so far{left}"
+        )
         self._bar.console.print(Text(line), soft_wrap=True)
 
     def _say(self, what: str, path: str, why: str) -> None:
-        self._bar.console.print(Text.assemble((what, "yellow"), f" {shown(path)}: {shown(why)}"), soft_wrap=True)
+        self._bar.console.print(
+            Text.assemble((what, "yellow"), f" {shown(path)}: {shown(why)}"), soft_wrap=True
+        )

@@ -8,7 +8,9 @@ import typer
 
 def reelworld(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder.")],
-    clips: Annotated[int, typer.Option("--clips", min=1, help="How many scenes; each brings its twins.")] = 100,
+    clips: Annotated[
+        int, typer.Option("--clips", min=1, help="How many scenes; each brings its twins.")
+    ] = 100,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same videos.")] = 0,
     split: Annotated[
         str, typer.Option("--split", help="train, val, test_seen or test (unseen combinations).")
@@ -16,11 +18,13 @@ def reelworld(
 ) -> None:
     """Render ReelWorld clips with their captions and counterfactual twins into OUT.
 
-    OUT/captions.jsonl has one line per clip: video, caption, twins (part of speech, caption with one word changed,
-    and the video in which that word is true).
+    OUT/captions.jsonl has one line per clip: video, caption, twins (part of speech, caption with
+    one word changed, and the video in which that word is true).
     """
     render(out, clips, seed, split)
-    typer.echo(f"{clips} clips and their twins in {out}; captions in {out / 'captions.jsonl'}", err=True)
+    typer.echo(
+        f"{clips} clips and their twins in {out}; captions in {out / 'captions.jsonl'}", err=True
+    )
 
 
 def render(out: Path, clips: int, seed: int, split: str) -> None:

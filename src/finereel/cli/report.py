@@ -13,15 +13,28 @@ TREC = "trec"
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `finereel evaluate --out`.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of `finereel evaluate --out`.")
+    ],
     form: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="markdown, latex, csv, json; or trec, a folder of files.")
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="markdown, latex, csv, json; or trec, a folder of files.",
+        ),
     ] = "markdown",
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of stdout; for trec a folder.")
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Write here instead of stdout; for trec a folder."
+        ),
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option("--picture", metavar="FILE", help="Also draw R@1 with its intervals as a PNG.")
+        Path | None,
+        typer.Option(
+            "--picture", metavar="FILE", help="Also draw R@1 with its intervals as a PNG."
+        ),
     ] = None,
 ) -> None:
     """Write runs as one table, each row with interval, protocol and coverage.

@@ -1,4 +1,6 @@
-"""Ranked results as lines: what does not fit the screen vanishes or shrinks, rank, name, time and score never do."""
+"""Ranked results as lines: what does not fit the screen vanishes or shrinks, rank, name, time and
+score never do.
+"""
 
 import shutil
 import sys
@@ -19,7 +21,9 @@ _SMALLEST = 6
 
 @dataclass(frozen=True)
 class Column:
-    """A column. `part`: shows a part of the score, dropped first; `extra`: dropped next; `shrinks`: takes the rest."""
+    """A column. `part`: shows a part of the score, dropped first; `extra`: dropped next; `shrinks`:
+    takes the rest.
+    """
 
     name: str
     cells: tuple[str, ...]
@@ -35,7 +39,9 @@ class Column:
 
 
 def print_results(columns: Sequence[Column], notes: Sequence[str] = ()) -> None:
-    """The table on stdout; notes: a line under each row, empty for none. Piped, nothing is shortened."""
+    """The table on stdout; notes: a line under each row, empty for none. Piped, nothing is
+    shortened.
+    """
     width = shutil.get_terminal_size().columns if fits_a_screen() else None
     columns = [_safe(column, width is not None) for column in columns]
     if width is not None:
@@ -63,22 +69,37 @@ def part_columns(parts: Sequence[dict[str, float]], screen: int | None = None) -
         return (f"{bar(value, largest)} " if width >= _WIDE else "") + f"{value:6.3f}"
 
     names = list(parts[0]) if parts else []
-    return [Column(name.replace("_", "-"), tuple(drawn(row[name]) for row in parts), part=True) for name in names]
+    return [
+        Column(name.replace("_", "-"), tuple(drawn(row[name]) for row in parts), part=True)
+        for name in names
+    ]
 
 
 def fitted(columns: Sequence[Column], width: int) -> list[Column]:
-    """The columns of a screen `width` cells wide: short names of the parts, no parts, no extras, then shorter names."""
+    """The columns of a screen `width` cells wide: short names of the parts, no parts, no extras,
+    then shorter names.
+    """
     chosen = list(columns)
     for attempt in (
         chosen,
-        short := [replace(column, name=_short(column.name)) if column.part else column for column in chosen],
+        short := [
+            replace(column, name=_short(column.name)) if column.part else column
+            for column in chosen
+        ],
         bare := [column for column in short if not column.part],
         [column for column in bare if not column.extra],
     ):
         chosen = attempt
-        if all(_room(chosen, column, width) >= min(column.width, _LEAST) for column in chosen if column.shrinks):
+        if all(
+            _room(chosen, column, width) >= min(column.width, _LEAST)
+            for column in chosen
+            if column.shrinks
+        ):
             break
-    return [_shrunk(column, _room(chosen, column, width)) if column.shrinks else column for column in chosen]
+    return [
+        _shrunk(column, _room(chosen, column, width)) if column.shrinks else column
+        for column in chosen
+    ]
 
 
 def shorten(text: str, width: int, keep_end: bool = True) -> str:
@@ -106,7 +127,9 @@ def _cut(text: str, cells: int) -> str:
 
 def _room(columns: Sequence[Column], column: Column, width: int) -> int:
     gaps = (len(columns) - 1) * (2 if width >= _WIDE else 1)
-    return max(_SMALLEST, width - gaps - sum(other.width for other in columns if other is not column))
+    return max(
+        _SMALLEST, width - gaps - sum(other.width for other in columns if other is not column)
+    )
 
 
 def _shrunk(column: Column, room: int) -> Column:
@@ -129,8 +152,14 @@ def _safe(column: Column, on_screen: bool) -> Column:
 
 
 def _kept_apart(cell: str) -> str:
-    """A cell with letters that run from right to left ends in a mark, so that the cells after it stay in place."""
-    return cell + "\u200e" if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in cell) else cell
+    """A cell with letters that run from right to left ends in a mark, so that the cells after it
+    stay in place.
+    """
+    return (
+        cell + "\u200e"
+        if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in cell)
+        else cell
+    )
 
 
 def _line(cells: Sequence[str], columns: Sequence[Column], gap: str) -> str:

@@ -24,14 +24,23 @@ _PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 def search(
     text: Annotated[
-        list[str], typer.Argument(metavar="TEXT", help="What happens in it, in plain English; quotes are optional.")
+        list[str],
+        typer.Argument(
+            metavar="TEXT", help="What happens in it, in plain English; quotes are optional."
+        ),
     ],
     library: LibraryOption = DEFAULT_LIBRARY,
     top: Annotated[int, typer.Option("--top", min=1, help="How many results.")] = 10,
-    per_video: Annotated[int, typer.Option("--per-video", min=1, help="At most so many results of one video.")] = 1,
+    per_video: Annotated[
+        int, typer.Option("--per-video", min=1, help="At most so many results of one video.")
+    ] = 1,
     picture: Annotated[
         Path | None,
-        typer.Option("--picture", metavar="FILE", help="Also draw the best five: FILE ends in .png, .jpg or .webp."),
+        typer.Option(
+            "--picture",
+            metavar="FILE",
+            help="Also draw the best five: FILE ends in .png, .jpg or .webp.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -39,15 +48,18 @@ def search(
 
     Example: finereel search "a man folds a paper plane" --top 5
 
-    `best` is the moment that fits best. The columns after the score are its parts: the whole clip against the
-    sentence, the best frames against the sentence, the best patches against single words. They add up to the score.
+    `best` is the moment that fits best. The columns after the score are its parts: the whole clip
+    against the sentence, the best frames against the sentence, the best patches against single
+    words. They add up to the score.
     """
     from finereel.text.query import checked_query
 
     query = checked_query(" ".join(text))
     if picture is not None and picture.suffix.lower() not in _PICTURES:
         known = ", ".join(_PICTURES)
-        raise typer.BadParameter(f"the file must end in one of {known}, got {str(picture)!r}", param_hint="--picture")
+        raise typer.BadParameter(
+            f"the file must end in one of {known}, got {str(picture)!r}", param_hint="--picture"
+        )
     opened = open_library(library)
     with _notes_on_stderr():
         hits = opened.search(query, top=top, per_video=per_video)
@@ -56,10 +68,18 @@ def search(
 
         draw_sheet([SheetRow(query, hits)], picture, kind=_PICTURES[picture.suffix.lower()])
     if as_json:
-        print_json([{key: value for key, value in asdict(hit).items() if key != "thumbnail"} for hit in hits])
+        print_json(
+            [
+                {key: value for key, value in asdict(hit).items() if key != "thumbnail"}
+                for hit in hits
+            ]
+        )
         return
     if not hits:
-        typer.echo("nothing found: the library has no clips yet; add some with: finereel index PATH", err=True)
+        typer.echo(
+            "nothing found: the library has no clips yet; add some with: finereel index PATH",
+            err=True,
+        )
         return
     _print_hits(hits)
 
@@ -107,7 +127,8 @@ def describe(
         typer.Option(
             "--captions",
             metavar="FILE",
-            help="One caption per line; or .json (a list), .jsonl or .csv (field 'caption'); - is standard input.",
+            help="One caption per line; or .json (a list), .jsonl or .csv (field 'caption'); - is "
+            "standard input.",
         ),
     ],
     library: LibraryOption = DEFAULT_LIBRARY,

@@ -1,4 +1,6 @@
-"""`data tokens`: the vision tower's tokens of every clip of a data set, so that training need not run it again."""
+"""`data tokens`: the vision tower's tokens of every clip of a data set, so that training need not
+run it again.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,16 +9,26 @@ import typer
 
 
 def tokens(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A data set, as `finereel data check` knows them.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of tokens; the same call goes on with it.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A data set, as `finereel data check` knows them.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="The folder of tokens; the same call goes on with it."),
+    ],
     model: Annotated[str, typer.Option("--model", metavar="DIR_OR_ID", help="A CLIP model.")],
-    annotations: Annotated[Path | None, typer.Option(metavar="DIR", help="Its annotation files.")] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Its annotation files.")
+    ] = None,
     videos: Annotated[Path | None, typer.Option(metavar="DIR", help="Its videos.")] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Frames per clip; the model's where not given.")] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Frames per clip; the model's where not given.")
+    ] = None,
 ) -> None:
     """Encode every readable clip of a data set and keep its frame and patch tokens.
 
-    Train with a frozen vision tower from then on, minutes instead of hours on a CPU, with the same --model:
+    Train with a frozen vision tower from then on, minutes instead of hours on a CPU, with the same
+    --model:
 
     finereel train --recipe NAME --model DIR_OR_ID --features OUT --out RUN
     """
@@ -30,7 +42,9 @@ def tokens(
 
     towers = load_model(model)
     if not isinstance(towers.encoder, ClipEncoder):
-        raise ModelError(f"model {model} takes precomputed tokens: give the CLIP model that is to make them")
+        raise ModelError(
+            f"model {model} takes precomputed tokens: give the CLIP model that is to make them"
+        )
     data = load_dataset(name, annotations)
     wanted = list(dict.fromkeys(video for split in data.splits.values() for video in split.videos))
     where = SourceOptions(
@@ -45,4 +59,6 @@ def tokens(
         problems = source.problems(wanted)
         readable = [video for video in wanted if video not in problems]
         cache_tokens(towers, readable, source, out, progress)
-    typer.echo(f"tokens of {len(readable)} clips in {out}; {len(problems)} could not be read", err=True)
+    typer.echo(
+        f"tokens of {len(readable)} clips in {out}; {len(problems)} could not be read", err=True
+    )

@@ -1,4 +1,6 @@
-"""The progress of a run, on stderr: a bar with the time left, speed, loss and the latest recall; notes above it."""
+"""The progress of a run, on stderr: a bar with the time left, speed, loss and the latest recall;
+notes above it.
+"""
 
 import sys
 
@@ -13,7 +15,9 @@ _SMOOTHING = 0.1
 
 
 class TrainingView(View):
-    """Takes the events of `finereel.recipes.run.run` and draws them; where stderr is no terminal, validations are lines."""
+    """Takes the events of `finereel.recipes.run.run` and draws them; where stderr is no terminal,
+    validations are lines.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__(console)
@@ -36,19 +40,33 @@ class TrainingView(View):
 
     def _step(self, event: StageProgress) -> None:
         step = event.progress
-        self._start(f"training {event.stage}/{event.stages}" if event.stages > 1 else "training", step.step, step.steps)
-        self._loss = step.loss if self._loss is None else self._loss + _SMOOTHING * (step.loss - self._loss)
+        self._start(
+            f"training {event.stage}/{event.stages}" if event.stages > 1 else "training",
+            step.step,
+            step.steps,
+        )
+        self._loss = (
+            step.loss if self._loss is None else self._loss + _SMOOTHING * (step.loss - self._loss)
+        )
         for note in step.notes:
             self._say(note)
         if step.validation is not None:
-            metrics = ", ".join(f"{name} {value:.1f}" for name, value in step.validation.metrics.items())
+            metrics = ", ".join(
+                f"{name} {value:.1f}" for name, value in step.validation.metrics.items()
+            )
             self._best = recall(step.validation.metrics)
-            self._say(f"step {step.step}/{step.steps}: validation {step.validation.score:.2f} ({metrics})")
+            self._say(
+                f"step {step.step}/{step.steps}: validation {step.validation.score:.2f} ({metrics})"
+            )
         parts = (f"loss {self._loss:.3f}", self._best, f"{step.samples_per_second:.1f} pairs/s")
-        self._bar.update(self._task, completed=step.step, total=step.steps, note=", ".join(filter(None, parts)))
+        self._bar.update(
+            self._task, completed=step.step, total=step.steps, note=", ".join(filter(None, parts))
+        )
 
     def _start(self, doing: str, done: int, total: int) -> None:
-        """A new bar where something else begins, so that the time left is that of what is being done."""
+        """A new bar where something else begins, so that the time left is that of what is being
+        done.
+        """
         if doing != self._doing:
             self._bar.remove_task(self._task)
             self._task = self._bar.add_task(doing, total=total, completed=max(0, done - 1), note="")

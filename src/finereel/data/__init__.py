@@ -1,4 +1,6 @@
-"""WHO BELONGS WITH WHOM: texts and the clips they describe, one module per data set. No torch, no decoding."""
+"""WHO BELONGS WITH WHOM: texts and the clips they describe, one module per data set. No torch, no
+decoding.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -40,7 +42,8 @@ PUBLISHED: dict[str, Mapping[str, SplitSize]] = {
 def load(name: str, annotations: Path | None = None) -> Dataset:
     """The data set called `name` from the folder (or, for "folder", the file) of its annotations.
 
-    Raises ConfigError for an unknown name or a missing folder name, DataError for annotations that do not parse.
+    Raises ConfigError for an unknown name or a missing folder name, DataError for annotations that
+    do not parse.
 
     >>> load("msvd")
     Traceback (most recent call last):

@@ -1,7 +1,9 @@
-"""ActivityNet Captions: untrimmed videos of minutes; all sentences of a video joined are its one paragraph.
+"""ActivityNet Captions: untrimmed videos of minutes; all sentences of a video joined are its one
+paragraph.
 
-Files: train.json and val_1.json ({id: {"sentences": [...], ...}}). Papers test on val_1, so it is `test` here, and
-there is nothing for validation: hold some of the training videos out. Ids begin with "v_".
+Files: train.json and val_1.json ({id: {"sentences": [...], ...}}). Papers test on val_1, so it is
+`test` here, and there is nothing for validation: hold some of the training videos out. Ids begin
+with "v_".
 """
 
 from dataclasses import replace

@@ -1,7 +1,9 @@
-"""The nouns of a data set: captions, splits, and a source of what the towers look at. No torch here.
+"""The nouns of a data set: captions, splits, and a source of what the towers look at. No torch
+here.
 
-A data set says *who belongs with whom* and nothing else; a `ClipSource` gives the pixels or precomputed tokens of a
-video by its id. Training and evaluation take a `Split` and a `ClipSource`, whatever stands behind them.
+A data set says *who belongs with whom* and nothing else; a `ClipSource` gives the pixels or
+precomputed tokens of a video by its id. Training and evaluation take a `Split` and a `ClipSource`,
+whatever stands behind them.
 """
 
 import hashlib
@@ -28,7 +30,8 @@ class Caption:
 
 @dataclass(frozen=True)
 class Split:
-    """Videos and their captions, both in the order of the annotation files. Every caption's video is in `videos`.
+    """Videos and their captions, both in the order of the annotation files. Every caption's video
+    is in `videos`.
 
     >>> split = Split("test", ("v1", "v2"), (Caption("a", "v2", "a dog"), Caption("b", "v1", "a cat")))
     >>> split.video_of_caption.tolist(), len(split.hash)
@@ -40,15 +43,22 @@ class Split:
     captions: tuple[Caption, ...]
 
     def __post_init__(self) -> None:
-        for what, names in (("video", self.videos), ("caption", [caption.id for caption in self.captions])):
+        for what, names in (
+            ("video", self.videos),
+            ("caption", [caption.id for caption in self.captions]),
+        ):
             twice = [name for name, count in Counter(names).items() if count > 1]
             if twice:
-                raise DataError(f"split {self.name}: {what} id {twice[0]!r} stands {Counter(names)[twice[0]]} times")
+                raise DataError(
+                    f"split {self.name}: {what} id {twice[0]!r} stands {Counter(names)[twice[0]]} "
+                    "times"
+                )
         known = set(self.videos)
         stray = next((caption for caption in self.captions if caption.video_id not in known), None)
         if stray is not None:
             raise DataError(
-                f"split {self.name}: caption {stray.id!r} is of {stray.video_id!r}, which is no video of it"
+                f"split {self.name}: caption {stray.id!r} is of {stray.video_id!r}, which is no "
+                "video of it"
             )
 
     @cached_property
@@ -59,9 +69,14 @@ class Split:
 
     @cached_property
     def hash(self) -> str:
-        """12 hex characters over ids and texts in order: two results compare only where it agrees."""
+        """12 hex characters over ids and texts in order: two results compare only where it
+        agrees.
+        """
         digest = hashlib.blake2b(digest_size=6)
-        for part in (*self.videos, *(text for c in self.captions for text in (c.id, c.video_id, c.text))):
+        for part in (
+            *self.videos,
+            *(text for c in self.captions for text in (c.id, c.video_id, c.text)),
+        ):
             data = part.encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(8, "little") + data)
         return digest.hexdigest()
@@ -82,7 +97,9 @@ class Split:
         return Split(self.name, self.videos, tuple(kept))
 
     def only(self, videos: Sequence[str]) -> "Split":
-        """The split without the videos that are not named, and without their captions; the order stays."""
+        """The split without the videos that are not named, and without their captions; the order
+        stays.
+        """
         kept = set(videos)
         return Split(
             self.name,
@@ -95,8 +112,9 @@ class Split:
 class CaptionProtocol:
     """How a data set is used in the papers: W tokens, F frames, and what one text is.
 
-    texts: `single` (one caption per video), `multiple` (every caption is a query, a video's captions are one gallery
-    item of the other direction), or `paragraph` (all sentences of a video joined).
+    texts: `single` (one caption per video), `multiple` (every caption is a query, a video's
+    captions are one gallery item of the other direction), or `paragraph` (all sentences of a video
+    joined).
     """
 
     max_words: int = 32
@@ -114,9 +132,11 @@ class SplitSize:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Named splits of one data set, the protocol of the papers, and which split to choose a checkpoint on.
+    """Named splits of one data set, the protocol of the papers, and which split to choose a
+    checkpoint on.
 
-    selection: the split for validation; None where the data set has none (hold some of `train` out). Never `test`.
+    selection: the split for validation; None where the data set has none (hold some of `train`
+    out). Never `test`.
     """
 
     name: str
@@ -126,7 +146,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if self.selection is not None and self.selection not in self.splits:
-            raise DataError(f"{self.name}: selection split {self.selection!r} is none of {', '.join(self.splits)}")
+            raise DataError(
+                f"{self.name}: selection split {self.selection!r} is none of "
+                f"{', '.join(self.splits)}"
+            )
 
     def split(self, name: str) -> Split:
         """The split called `name`; ConfigError lists those there are."""
@@ -137,7 +160,9 @@ class Dataset:
 
 @dataclass(frozen=True)
 class ClipArrays:
-    """V clips as the towers take them: pixels UInt8 (V, F, H, H, 3) or tokens Float32 (V, F, N, D), and real frames."""
+    """V clips as the towers take them: pixels UInt8 (V, F, H, H, 3) or tokens Float32 (V, F, N, D),
+    and real frames.
+    """
 
     frames: Shaped[np.ndarray, "V F ..."]
     frame_mask: Bool[np.ndarray, "V F"]
@@ -160,7 +185,9 @@ class ClipSource(Protocol):
         ...
 
     def read(self, videos: Sequence[str]) -> ClipArrays:
-        """The clips of these videos, in order. Raises DataError or VideoError for one that cannot be read."""
+        """The clips of these videos, in order. Raises DataError or VideoError for one that cannot
+        be read.
+        """
         ...
 
 

@@ -1,4 +1,6 @@
-"""CAPTION FILES -> CAPTION ROWS: a CSV or JSONL of id, video_id and caption, the input of every generator."""
+"""CAPTION FILES -> CAPTION ROWS: a CSV or JSONL of id, video_id and caption, the input of every
+generator.
+"""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,11 +13,12 @@ COLUMNS = ("id", "video_id", "caption")
 
 
 def read_captions(path: Path) -> Iterator[Caption]:
-    """The captions of a .csv or .jsonl file with the columns `id`, `video_id` and `caption`, in their order.
+    """The captions of a .csv or .jsonl file with the columns `id`, `video_id` and `caption`, in
+    their order.
 
-    A caption is carried as it stands: white space around it, control characters, HTML and formulas. Other columns are
-    not read. Raises DataError, naming file and line, for rows that do not parse, an empty caption, a NUL, and an id
-    that stands twice; and for a file of another kind.
+    A caption is carried as it stands: white space around it, control characters, HTML and formulas.
+    Other columns are not read. Raises DataError, naming file and line, for rows that do not parse,
+    an empty caption, a NUL, and an id that stands twice; and for a file of another kind.
     """
     for row in unique(_rows(path), "id"):
         yield Caption(row.name("id"), row.name("video_id"), row.raw("caption"))
@@ -36,4 +39,7 @@ def _rows(path: Path) -> Iterator[Row]:
         return read_csv(path, COLUMNS)
     if kind == ".jsonl":
         return read_jsonl(path)
-    raise DataError(f"expected a .csv or .jsonl file with {', '.join(COLUMNS)}, got {path}; or name its data set")
+    raise DataError(
+        f"expected a .csv or .jsonl file with {', '.join(COLUMNS)}, got {path}; or name its data "
+        "set"
+    )

@@ -8,7 +8,8 @@ from finereel.io.tables import Row, quoted
 
 
 def paragraph(sentences: Iterable[str]) -> str:
-    """All sentences of a video as one text, with single spaces; the papers' text of DiDeMo and ActivityNet.
+    """All sentences of a video as one text, with single spaces; the papers' text of DiDeMo and
+    ActivityNet.
 
     >>> paragraph(["A dog runs.", "  It\\nstops. "])
     'A dog runs. It stops.'
@@ -18,7 +19,8 @@ def paragraph(sentences: Iterable[str]) -> str:
 
 @dataclass
 class CaptionTable:
-    """Captions by video in the order of the files. Without an id of its own, caption k of a video is "video#k".
+    """Captions by video in the order of the files. Without an id of its own, caption k of a video
+    is "video#k".
 
     >>> from pathlib import Path
     >>> table, row = CaptionTable(), Row(Path("a.csv"), "line 2", {})
@@ -40,24 +42,42 @@ class CaptionTable:
     def add_only(self, row: Row, video: str, text: str, caption_id: str | None = None) -> None:
         """The one caption of a video. Raises DataError for a video that has one already."""
         if video in self.by_video:
-            raise row.error(f"{quoted(video)} stands there already, and a video has one text here; remove one")
+            raise row.error(
+                f"{quoted(video)} stands there already, and a video has one text here; remove one"
+            )
         self.add(row, video, text, caption_id)
 
     def claim(self, row: Row, name: str) -> None:
         """Take an id. Raises DataError when it is taken."""
         if name in self._first:
-            raise row.error(f"the id {quoted(name)} stands there already ({self._first[name].place}); ids must differ")
+            raise row.error(
+                f"the id {quoted(name)} stands there already ({self._first[name].place}); ids must "
+                "differ"
+            )
         self._first[name] = row
 
     def split(self, name: str) -> Split:
         """Every video and every caption."""
-        return Split(name, tuple(self.by_video), tuple(caption for here in self.by_video.values() for caption in here))
+        return Split(
+            name,
+            tuple(self.by_video),
+            tuple(caption for here in self.by_video.values() for caption in here),
+        )
 
     def listed(self, name: str, rows: Iterable[Row], value: str = "line") -> Split:
-        """The videos that the rows list, in their order. Raises DataError for one that has no caption."""
+        """The videos that the rows list, in their order. Raises DataError for one that has no
+        caption.
+        """
         videos = []
         for row in rows:
             videos.append(row.name(value))
             if videos[-1] not in self.by_video:
-                raise row.error(f"{quoted(videos[-1])} has no caption in the annotations ({len(self.by_video)} videos)")
-        return Split(name, tuple(videos), tuple(caption for video in videos for caption in self.by_video[video]))
+                raise row.error(
+                    f"{quoted(videos[-1])} has no caption in the annotations ({len(self.by_video)} "
+                    "videos)"
+                )
+        return Split(
+            name,
+            tuple(videos),
+            tuple(caption for video in videos for caption in self.by_video[video]),
+        )

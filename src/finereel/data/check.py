@@ -1,4 +1,6 @@
-"""Is a data set complete? Splits with their hashes, videos that are missing or broken, and what differs from papers."""
+"""Is a data set complete? Splits with their hashes, videos that are missing or broken, and what
+differs from papers.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,9 +26,11 @@ class SplitFacts:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `check` found. missing: video ids without a file; unreadable: why, by id, for files without a first frame.
+    """What `check` found. missing: video ids without a file; unreadable: why, by id, for files
+    without a first frame.
 
-    Both are None where no folder of videos was given. warnings: what a paper's protocol would not have, as sentences.
+    Both are None where no folder of videos was given. warnings: what a paper's protocol would not
+    have, as sentences.
     """
 
     splits: Mapping[str, SplitFacts]
@@ -35,7 +39,9 @@ class CheckReport:
     warnings: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """JSON values: splits, missing and unreadable (ids), reasons (by unreadable id), videos_checked, warnings."""
+        """JSON values: splits, missing and unreadable (ids), reasons (by unreadable id),
+        videos_checked, warnings.
+        """
         return {
             "splits": {name: vars(facts) for name, facts in self.splits.items()},
             "missing": list(self.missing or ()),
@@ -54,24 +60,34 @@ def check(
 ) -> CheckReport:
     """Load a data set, look for the files of its videos, and read the first frame of each.
 
-    on_progress: counts videos read. Raises ConfigError for an unknown name, DataError for annotations that do
-    not parse and for a folder of videos that is none; a missing or broken video is no error but part of the report.
+    on_progress: counts videos read. Raises ConfigError for an unknown name, DataError for
+    annotations that do not parse and for a folder of videos that is none; a missing or broken video
+    is no error but part of the report.
     """
     dataset = load(name, annotations)
     facts = {
-        name: SplitFacts(len(split.videos), len(split.captions), split.hash) for name, split in dataset.splits.items()
+        name: SplitFacts(len(split.videos), len(split.captions), split.hash)
+        for name, split in dataset.splits.items()
     }
-    warnings = [*_differences(facts, PUBLISHED[name]), *_overlaps(dataset), *map(str, same_but_case(dataset))]
+    warnings = [
+        *_differences(facts, PUBLISHED[name]),
+        *_overlaps(dataset),
+        *map(str, same_but_case(dataset)),
+    ]
     if videos is None:
         return CheckReport(facts, None, None, tuple(warnings))
     ids = list(dict.fromkeys(video for split in dataset.splits.values() for video in split.videos))
     found = find_videos(videos, ids)
     warnings += map(str, sorted(same_file(dataset, found), key=lambda twice: not twice.leak))
     missing = tuple(video for video in ids if video not in found)
-    return CheckReport(facts, missing, check_videos(found, on_progress=on_progress), tuple(warnings))
+    return CheckReport(
+        facts, missing, check_videos(found, on_progress=on_progress), tuple(warnings)
+    )
 
 
-def _differences(facts: Mapping[str, SplitFacts], published: Mapping[str, SplitSize]) -> Iterator[str]:
+def _differences(
+    facts: Mapping[str, SplitFacts], published: Mapping[str, SplitSize]
+) -> Iterator[str]:
     for name, size in published.items():
         if name not in facts:
             yield f"{name}: not in these annotations"
@@ -79,7 +95,9 @@ def _differences(facts: Mapping[str, SplitFacts], published: Mapping[str, SplitS
         here_of = facts[name]
         wanted = {"videos": size.videos, "captions": size.captions}
         counts = {"videos": here_of.videos, "captions": here_of.captions}
-        differing = [what for what, count in wanted.items() if count is not None and count != counts[what]]
+        differing = [
+            what for what, count in wanted.items() if count is not None and count != counts[what]
+        ]
         if differing:
             said = " and ".join(f"{wanted[what]:,} {what}" for what in differing)
             found = " and ".join(f"{counts[what]:,}" for what in differing)
@@ -87,7 +105,9 @@ def _differences(facts: Mapping[str, SplitFacts], published: Mapping[str, SplitS
 
 
 def _overlaps(dataset: Dataset) -> Iterator[str]:
-    """A video in training and in evaluation makes results worthless; two training lists, or two tests, may overlap."""
+    """A video in training and in evaluation makes results worthless; two training lists, or two
+    tests, may overlap.
+    """
     for one, other in combinations(dataset.splits, 2):
         both = set(dataset.splits[one].videos) & set(dataset.splits[other].videos)
         if both and role(one) != role(other):

@@ -1,13 +1,14 @@
-"""A folder of precomputed tokens as a clip source: any backbone's frame and patch tokens, as npz or safetensors.
+"""A folder of precomputed tokens as a clip source: any backbone's frame and patch tokens, as npz or
+safetensors.
 
-    FOLDER/*.npz or *.safetensors
-        tokens      (N, F, P, E)  int8, float16 or float32; P patch tokens per frame
-        ids         (N,) strings; in safetensors a JSON list under the metadata key `ids`
-        scale       (E,)          optional: what int8 tokens are multiplied by
-        frames      (N, F, E)     optional: each frame's own token; without it the mean of the frame's patches
-        frame_mask  (N, F) bool   optional: which frames are real; without it all are
+    FOLDER/*.npz or *.safetensors tokens      (N, F, P, E)  int8, float16 or float32; P patch tokens
+        per frame ids         (N,) strings; in safetensors a JSON list under the metadata key `ids`
+        scale       (E,)          optional: what int8 tokens are multiplied by frames      (N, F, E)
+        optional: each frame's own token; without it the mean of the frame's patches frame_mask  (N,
+        F) bool   optional: which frames are real; without it all are
 
-The tokens of all files must agree in F, P and E. What is read has the frame's own token first: (V, F, 1 + P, E).
+The tokens of all files must agree in F, P and E. What is read has the frame's own token first: (V,
+F, 1 + P, E).
 """
 
 import hashlib
@@ -52,7 +53,9 @@ class TokenFile:
         """One clip, dequantised, the frame's own token first."""
         scale = np.float32(1) if self.scale is None else self.scale
         patches = self.tokens[row].astype(np.float32) * scale
-        own = patches.mean(1) if self.frames is None else self.frames[row].astype(np.float32) * scale
+        own = (
+            patches.mean(1) if self.frames is None else self.frames[row].astype(np.float32) * scale
+        )
         return np.concatenate([own[:, None], patches], axis=1)
 
 
@@ -69,14 +72,20 @@ class FeatureStore:
         first = files[0]
         for other in files[1:]:
             if other.sizes != first.sizes:
-                raise DataError(f"{other.path} holds (F, P, E) = {other.sizes}, {first.path.name} {first.sizes}: unify")
+                raise DataError(
+                    f"{other.path} holds (F, P, E) = {other.sizes}, {first.path.name} "
+                    f"{first.sizes}: unify"
+                )
         self.num_frames, self.num_patches, self.token_dim = first.sizes
         self.backbone = backbone
         self._where: dict[str, tuple[TokenFile, int]] = {}
         for file in files:
             for row, name in enumerate(file.ids):
                 if name in self._where:
-                    raise DataError(f"{file.path}: id {name!r} stands in {self._where[name][0].path.name} as well")
+                    raise DataError(
+                        f"{file.path}: id {name!r} stands in {self._where[name][0].path.name} as "
+                        "well"
+                    )
                 self._where[name] = (file, row)
         self._hash = _digest(files)
 
@@ -92,7 +101,9 @@ class FeatureStore:
 
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
         """Clips without tokens, and clips whose tokens are not finite."""
-        missing = {video: f"no tokens in {self.folder}" for video in videos if video not in self._where}
+        missing = {
+            video: f"no tokens in {self.folder}" for video in videos if video not in self._where
+        }
         broken = {
             video: "its tokens are not finite numbers"
             for video in videos
@@ -104,12 +115,18 @@ class FeatureStore:
         """Tokens Float32 (V, F, 1 + P, E). Raises DataError for a clip that is not there."""
         for video in videos:
             if video not in self._where:
-                raise DataError(f"no tokens of {video!r} in {self.folder} ({len(self._where)} clips are there)")
+                raise DataError(
+                    f"no tokens of {video!r} in {self.folder} ({len(self._where)} clips are there)"
+                )
         rows = [self._where[video] for video in videos]
         shape = (0, self.num_frames, 1 + self.num_patches, self.token_dim)
         return ClipArrays(
-            frames=np.stack([file.read(row) for file, row in rows]) if rows else np.empty(shape, np.float32),
-            frame_mask=np.array([file.frame_mask[row] for file, row in rows], dtype=bool).reshape(-1, self.num_frames),
+            frames=np.stack([file.read(row) for file, row in rows])
+            if rows
+            else np.empty(shape, np.float32),
+            frame_mask=np.array([file.frame_mask[row] for file, row in rows], dtype=bool).reshape(
+                -1, self.num_frames
+            ),
         )
 
     def _finite(self, video: str) -> bool:
@@ -119,9 +136,15 @@ class FeatureStore:
 
 def token_files(folder: Path) -> list[Path]:
     """The files of a features folder in name order; DataError when there are none."""
-    found = sorted(path for path in folder.glob("*") if path.suffix in _SUFFIXES) if folder.is_dir() else []
+    found = (
+        sorted(path for path in folder.glob("*") if path.suffix in _SUFFIXES)
+        if folder.is_dir()
+        else []
+    )
     if not found:
-        raise DataError(f"no features in {folder}: expected a folder with *.npz or *.safetensors files")
+        raise DataError(
+            f"no features in {folder}: expected a folder with *.npz or *.safetensors files"
+        )
     return found
 
 
@@ -131,14 +154,18 @@ def read_token_file(path: Path) -> TokenFile:
     tokens = arrays.get("tokens")
     if tokens is None or tokens.ndim != 4 or tokens.dtype not in _KINDS:
         came = "none" if tokens is None else f"{tokens.dtype} {tokens.shape}"
-        raise DataError(f"{path}: expected `tokens` (N, F, P, E) of int8, float16 or float32, got {came}")
+        raise DataError(
+            f"{path}: expected `tokens` (N, F, P, E) of int8, float16 or float32, got {came}"
+        )
     count, frames, _, width = tokens.shape
     wanted = {"scale": (width,), "frames": (count, frames, width), "frame_mask": (count, frames)}
     for name, shape in wanted.items():
         if name in arrays and arrays[name].shape != shape:
             raise DataError(f"{path}: `{name}` has shape {arrays[name].shape}, expected {shape}")
     if len(ids) != count or len(set(ids)) != count:
-        raise DataError(f"{path}: {len(ids)} ids, {len(set(ids))} of them distinct, for {count} clips")
+        raise DataError(
+            f"{path}: {len(ids)} ids, {len(set(ids))} of them distinct, for {count} clips"
+        )
     scale, mask = arrays.get("scale"), arrays.get("frame_mask")
     return TokenFile(
         path=path,
@@ -152,7 +179,8 @@ def read_token_file(path: Path) -> TokenFile:
 
 @writes("path")
 def write_token_file(path: Path, ids: Sequence[str], clips: ClipArrays) -> None:
-    """Tokens (V, F, 1 + P, E) with the frame's own first, in half precision, as a file that a `FeatureStore` reads.
+    """Tokens (V, F, 1 + P, E) with the frame's own first, in half precision, as a file that a
+    `FeatureStore` reads.
 
     Written beside and renamed, so that a killed process leaves no half file.
     """
@@ -171,7 +199,9 @@ def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     try:
         arrays = read_npz(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} does not read as npz without pickles ({error}); write it with numpy.savez") from error
+        raise DataError(
+            f"{path} does not read as npz without pickles ({error}); write it with numpy.savez"
+        ) from error
     return arrays, [str(name) for name in arrays.pop("ids", np.empty(0, dtype=str)).tolist()]
 
 

@@ -1,11 +1,13 @@
 """YOUR OWN VIDEOS: a CSV or JSONL file that says which caption belongs to which file.
 
-    video,caption,split                  {"video": "a.mp4", "caption": "a dog runs", "split": "train"}
-    a.mp4,a dog runs,train               {"video": "b.mp4", "caption": "a cat sleeps", "split": "val"}
+    video,caption,split                  {"video": "a.mp4", "caption": "a dog runs", "split":
+    "train"} a.mp4,a dog runs,train               {"video": "b.mp4", "caption": "a cat sleeps",
+    "split": "val"}
 
-`video` is a path below the folder of the videos, with or without its extension. `split` (without it everything is the
-split `all`) and `id` (a name of the caption, one in the whole file) may be left out; other columns are not read. A
-video belongs to one split, however it is spelled: `./a.mp4` is `a.mp4`.
+`video` is a path below the folder of the videos, with or without its extension. `split` (without it
+everything is the split `all`) and `id` (a name of the caption, one in the whole file) may be left
+out; other columns are not read. A video belongs to one split, however it is spelled: `./a.mp4` is
+`a.mp4`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,8 +27,8 @@ ALL = "all"
 def load(annotations: Path) -> Dataset:
     """The splits of a file with the ending .csv or .jsonl, or of the first of NAMES in a folder.
 
-    `val` chooses the checkpoint where there is one. Raises DataError for rows that do not parse, an id that stands
-    twice, a video in two splits, and a file without captions.
+    `val` chooses the checkpoint where there is one. Raises DataError for rows that do not parse, an
+    id that stands twice, a video in two splits, and a file without captions.
     """
     named = annotations.suffix and not annotations.is_dir()
     path = annotations if named else need_file(annotations, *NAMES)
@@ -40,7 +42,9 @@ def load(annotations: Path) -> Dataset:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    return read_csv(path, ["video", "caption"]) if path.suffix.lower() == ".csv" else read_jsonl(path)
+    return (
+        read_csv(path, ["video", "caption"]) if path.suffix.lower() == ".csv" else read_jsonl(path)
+    )
 
 
 def _by_split(rows: Iterable[Row]) -> dict[str, CaptionTable]:
@@ -53,7 +57,9 @@ def _by_split(rows: Iterable[Row]) -> dict[str, CaptionTable]:
         before, other = first_of.setdefault(spelling(video), (video, split))
         if other != split:
             spelled = "" if before == video else f", spelled {quoted(before)}"
-            raise row.error(f"{quoted(video)} is in split {quoted(other)} too{spelled}; a video has one split")
+            raise row.error(
+                f"{quoted(video)} is in split {quoted(other)} too{spelled}; a video has one split"
+            )
         own = row.name("id") if "id" in row.values else None
         if own is not None:
             names.claim(row, own)

@@ -1,11 +1,14 @@
-"""A folder of video files as a clip source: every video is decoded once, and its frames stay in a memory-mapped cache.
+"""A folder of video files as a clip source: every video is decoded once, and its frames stay in a
+memory-mapped cache.
 
-    CACHE/<settings>/<2 hex>/<key>.npy         uint8 (n, H, H, 3), n <= F, and after it a digest of those bytes
-    CACHE/<settings>/<2 hex>/<key>.problem     why a file cannot be read, so that it is not tried again
+    CACHE/<settings>/<2 hex>/<key>.npy         uint8 (n, H, H, 3), n <= F, and after it a digest of
+    those bytes CACHE/<settings>/<2 hex>/<key>.problem     why a file cannot be read, so that it is
+    not tried again
 
-A key names a file by its place below the folder, its size and its modification time. Entries appear whole or not at
-all, so decoding may be stopped at any moment and by any number of processes at a time; a damaged entry is found by its
-digest on first use and decoded again. 12 frames of 224 pixels take 1.8 MB.
+A key names a file by its place below the folder, its size and its modification time. Entries appear
+whole or not at all, so decoding may be stopped at any moment and by any number of processes at a
+time; a damaged entry is found by its digest on first use and decoded again. 12 frames of 224 pixels
+take 1.8 MB.
 """
 
 import hashlib
@@ -52,9 +55,10 @@ def default_cache() -> Path:
 class FrameSettings:
     """Which frames of a video, and how large.
 
-    sampling: see `finereel.video.sample.SAMPLERS`; the published one takes a frame at every whole second of the video
-    and of those `num_frames`, evenly spread, first and last included. workers: videos decoded at a time. preprocessing:
-    how pictures become squares of `image_size`; None for the centre square, bicubic by torch.
+    sampling: see `finereel.video.sample.SAMPLERS`; the published one takes a frame at every whole
+    second of the video and of those `num_frames`, evenly spread, first and last included. workers:
+    videos decoded at a time. preprocessing: how pictures become squares of `image_size`; None for
+    the centre square, bicubic by torch.
     """
 
     num_frames: int = 12
@@ -65,11 +69,16 @@ class FrameSettings:
 
     def __post_init__(self) -> None:
         if self.image_size < 16 or self.workers < 1:
-            raise ConfigError(f"expected image_size >= 16 and workers >= 1, got {self.image_size} and {self.workers}")
+            raise ConfigError(
+                f"expected image_size >= 16 and workers >= 1, got {self.image_size} and "
+                f"{self.workers}"
+            )
         self.plan()
 
     def plan(self) -> ClipPlan:
-        """The whole video as one clip. Every frame is decoded: keyframes would shift the published times."""
+        """The whole video as one clip. Every frame is decoded: keyframes would shift the published
+        times.
+        """
         size = max(DECODED_SIDE, self.image_size)
         if self.preprocessing is not None:
             size = self.preprocessing.decoded_side
@@ -79,7 +88,11 @@ class FrameSettings:
     def key(self) -> str:
         """A folder name that changes when cached frames would."""
         key = f"v{_LAYOUT}-{self.num_frames}x{self.image_size}-{self.sampling}"
-        return key if self.preprocessing is None else f"{key}-{fingerprint(self.preprocessing.shaping)}"
+        return (
+            key
+            if self.preprocessing is None
+            else f"{key}-{fingerprint(self.preprocessing.shaping)}"
+        )
 
     def squares(self, pictures: UInt8[np.ndarray, "F H W 3"]) -> UInt8[np.ndarray, "F size size 3"]:
         """Pictures at the model's size."""
@@ -90,10 +103,11 @@ class FrameSettings:
 
 
 class FrameStore:
-    """The clips of a folder of videos, by id; ids are matched to files by `finereel.data.videos.find_videos`.
+    """The clips of a folder of videos, by id; ids are matched to files by
+    `finereel.data.videos.find_videos`.
 
-    Args: folder; cache: where frames are kept; settings; on_progress: told while videos are decoded.
-    Reading the same file gives the same bytes, from the cache or not.
+    Args: folder; cache: where frames are kept; settings; on_progress: told while videos are
+    decoded. Reading the same file gives the same bytes, from the cache or not.
     """
 
     def __init__(
@@ -126,15 +140,27 @@ class FrameStore:
             "sampling": self.settings.sampling,
             "frames": str(self.settings.num_frames),
             "image_size": str(self.settings.image_size),
-            **({} if shaped is None else {"preprocessing": json.dumps(shaped.shaping, sort_keys=True)}),
+            **(
+                {}
+                if shaped is None
+                else {"preprocessing": json.dumps(shaped.shaping, sort_keys=True)}
+            ),
         }
 
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
         """Why each of these videos cannot be read. Decodes whatever is not in the cache yet."""
         self._find(videos)
-        reasons = {video: f"no file for it in {self.folder}" for video in videos if video not in self._paths}
-        entries = {video: self._entry(self._paths[video]) for video in videos if video in self._paths}
-        reasons |= self._decode({video: entry for video, entry in entries.items() if not self._intact(entry)})
+        reasons = {
+            video: f"no file for it in {self.folder}"
+            for video in videos
+            if video not in self._paths
+        }
+        entries = {
+            video: self._entry(self._paths[video]) for video in videos if video in self._paths
+        }
+        reasons |= self._decode(
+            {video: entry for video, entry in entries.items() if not self._intact(entry)}
+        )
         return {video: reasons[video] for video in videos if video in reasons}
 
     def files(self, videos: Sequence[str]) -> Mapping[str, Path]:
@@ -143,7 +169,9 @@ class FrameStore:
         return {video: self._paths[video] for video in videos if video in self._paths}
 
     def read(self, videos: Sequence[str]) -> ClipArrays:
-        """Pixels UInt8 (V, F, H, H, 3), black where a clip has fewer than F frames. DataError for one without any."""
+        """Pixels UInt8 (V, F, H, H, 3), black where a clip has fewer than F frames. DataError for
+        one without any.
+        """
         broken = self.problems(videos)
         if broken:
             video, reason = next(iter(broken.items()))
@@ -179,13 +207,24 @@ class FrameStore:
     def _decode(self, entries: Mapping[str, Path]) -> dict[str, str]:
         """Fill these entries; the reason of every one that stays empty."""
         known = {video: entry.with_suffix(_PROBLEM) for video, entry in entries.items()}
-        reasons = {video: path.read_text(encoding="utf-8") for video, path in known.items() if path.is_file()}
-        todo = [(video, self._paths[video], entry) for video, entry in entries.items() if video not in reasons]
+        reasons = {
+            video: path.read_text(encoding="utf-8")
+            for video, path in known.items()
+            if path.is_file()
+        }
+        todo = [
+            (video, self._paths[video], entry)
+            for video, entry in entries.items()
+            if video not in reasons
+        ]
         if not todo:
             return reasons
         readers, pool = _Readers(), ThreadPoolExecutor(self.settings.workers)
         try:
-            pending = {pool.submit(_fill, readers, path, entry, self.settings): video for video, path, entry in todo}
+            pending = {
+                pool.submit(_fill, readers, path, entry, self.settings): video
+                for video, path, entry in todo
+            }
             for done, future in enumerate(as_completed(pending), start=1):
                 reason = future.result()
                 if reason:
@@ -217,7 +256,9 @@ class _Readers:
         return reader
 
     def give_up(self) -> None:
-        """End what is being decoded. Only by signal: each reader is used by its own thread alone."""
+        """End what is being decoded. Only by signal: each reader is used by its own thread
+        alone.
+        """
         self.closed = True
         for pid in [reader.pid for reader in self._all]:
             if pid is not None:
@@ -231,7 +272,9 @@ class _Readers:
 
 
 def _fill(readers: _Readers, path: Path, entry: Path, settings: FrameSettings) -> str:
-    """Decode one video into its entry; empty, or why it cannot be read (kept where the file itself is the reason)."""
+    """Decode one video into its entry; empty, or why it cannot be read (kept where the file itself
+    is the reason).
+    """
     if readers.closed:
         return "stopped"
     try:
@@ -270,7 +313,9 @@ def _whole(entry: Path, settings: FrameSettings) -> bool:
 
 @writes("path")
 def _write(path: Path, data: bytes) -> None:
-    """Beside, then renamed; the name is this thread's own, so that processes do not write into one another's file."""
+    """Beside, then renamed; the name is this thread's own, so that processes do not write into one
+    another's file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
     try:

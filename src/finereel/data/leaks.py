@@ -1,5 +1,6 @@
-"""One video under two names: spelled otherwise, linked, or copied byte for byte. In two splits it makes results
-worthless, in one it stands in the gallery twice."""
+"""One video under two names: spelled otherwise, linked, or copied byte for byte. In two splits it
+makes results worthless, in one it stands in the gallery twice.
+"""
 
 import hashlib
 import posixpath
@@ -36,7 +37,9 @@ class Twice:
 
     @property
     def leak(self) -> bool:
-        """Whether one is for training and the other for evaluation, or one chooses and the other measures."""
+        """Whether one is for training and the other for evaluation, or one chooses and the other
+        measures.
+        """
         return role(self.first.split) != role(self.second.split)
 
     def __str__(self) -> str:
@@ -67,16 +70,20 @@ def same_but_case(dataset: Dataset) -> Iterator[Twice]:
     listed = sorted(_listed(dataset), key=lambda one: spelling(one.video).casefold())
     for _, group in groupby(listed, key=lambda one: spelling(one.video).casefold()):
         for first, second in combinations(group, 2):
-            found = Twice(first, second, "differ in upper and lower case alone, which many disks ignore")
+            found = Twice(
+                first, second, "differ in upper and lower case alone, which many disks ignore"
+            )
             if found.leak and first.video != second.video:
                 yield found
 
 
 def same_file(dataset: Dataset, files: Mapping[str, Path]) -> Iterator[Twice]:
-    """Videos with other ids that are one file, links to one, or files of the same bytes; each with the first such.
+    """Videos with other ids that are one file, links to one, or files of the same bytes; each with
+    the first such.
 
-    files: by video id, as `finereel.data.videos.find_videos` gives them. Only files of equal size are read. A
-    video that several splits list under one id is not reported here, nor is a file that cannot be read.
+    files: by video id, as `finereel.data.videos.find_videos` gives them. Only files of equal size
+    are read. A video that several splits list under one id is not reported here, nor is a file that
+    cannot be read.
     """
     listed = [one for one in _listed(dataset) if one.video in files]
     groups: dict[tuple[str, ...], list[Listed]] = {}
@@ -92,11 +99,16 @@ def same_file(dataset: Dataset, files: Mapping[str, Path]) -> Iterator[Twice]:
 
 
 def _pairs(group: list[Listed]) -> Iterator[tuple[Listed, Listed]]:
-    """Each video after the first with one of another role where there is one, else with the first."""
+    """Each video after the first with one of another role where there is one, else with the
+    first.
+    """
     for number, second in enumerate(group):
         before = [one for one in group[:number] if one.video != second.video]
         if before:
-            yield next((one for one in before if role(one.split) != role(second.split)), before[0]), second
+            yield (
+                next((one for one in before if role(one.split) != role(second.split)), before[0]),
+                second,
+            )
 
 
 def _listed(dataset: Dataset) -> list[Listed]:
@@ -112,7 +124,9 @@ def _apart(one: Path, other: Path) -> bool:
 
 
 def _contents(paths: Iterable[Path]) -> dict[Path, tuple[str, ...]]:
-    """What is equal where two files hold the same: their size, or for several files of one size a digest as well."""
+    """What is equal where two files hold the same: their size, or for several files of one size a
+    digest as well.
+    """
     by_size: dict[int, list[Path]] = {}
     for path in dict.fromkeys(paths):
         try:

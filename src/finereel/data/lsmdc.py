@@ -1,8 +1,9 @@
-"""LSMDC: clips of films with one line of audio description each; tested on the 1,000 of the 2016 challenge.
+"""LSMDC: clips of films with one line of audio description each; tested on the 1,000 of the 2016
+challenge.
 
-Files: LSMDC16_annos_training.csv, LSMDC16_annos_val.csv, LSMDC16_challenge_1000_publictect.csv: six columns between
-tabs, no header (clip, start and end aligned, start and end extracted, sentence). A clip may have several sentences in
-the first two and has one in the third.
+Files: LSMDC16_annos_training.csv, LSMDC16_annos_val.csv, LSMDC16_challenge_1000_publictect.csv: six
+columns between tabs, no header (clip, start and end aligned, start and end extracted, sentence). A
+clip may have several sentences in the first two and has one in the third.
 """
 
 from pathlib import Path
@@ -11,7 +12,11 @@ from finereel.data.base import CaptionProtocol, Dataset, Split, SplitSize
 from finereel.data.captions import CaptionTable
 from finereel.io.tables import find_file, need_file, read_tabbed
 
-PUBLISHED = {"train": SplitSize(None, None), "val": SplitSize(None, None), "test": SplitSize(1000, 1000)}
+PUBLISHED = {
+    "train": SplitSize(None, None),
+    "val": SplitSize(None, None),
+    "test": SplitSize(1000, 1000),
+}
 FILES = {
     "train": "LSMDC16_annos_training.csv",
     "val": "LSMDC16_annos_val.csv",
@@ -25,7 +30,9 @@ def load(annotations: Path) -> Dataset:
     need_file(annotations, *FILES.values())
     found = {name: find_file(annotations, file) for name, file in FILES.items()}
     splits = {name: _read(name, path) for name, path in found.items() if path is not None}
-    return Dataset("lsmdc", splits, CaptionProtocol(32, 12, "single"), "val" if "val" in splits else None)
+    return Dataset(
+        "lsmdc", splits, CaptionProtocol(32, 12, "single"), "val" if "val" in splits else None
+    )
 
 
 def _read(name: str, path: Path) -> Split:

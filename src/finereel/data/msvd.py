@@ -1,6 +1,7 @@
 """MSVD: 1,970 short clips with about 40 captions each; every caption is a query.
 
-Files: captions_msvd.json ({id: [captions]}), train_list.txt, val_list.txt, test_list.txt (ids, one per line).
+Files: captions_msvd.json ({id: [captions]}), train_list.txt, val_list.txt, test_list.txt (ids, one
+per line).
 """
 
 from pathlib import Path
@@ -9,18 +10,28 @@ from finereel.data.base import CaptionProtocol, Dataset, SplitSize
 from finereel.data.captions import CaptionTable
 from finereel.io.tables import find_file, keyed_rows, need_file, read_ids
 
-PUBLISHED = {"train": SplitSize(1200, 48_774), "val": SplitSize(100, 4290), "test": SplitSize(670, 27_763)}
+PUBLISHED = {
+    "train": SplitSize(1200, 48_774),
+    "val": SplitSize(100, 4290),
+    "test": SplitSize(670, 27_763),
+}
 CAPTIONS = "captions_msvd.json"
 LISTS = {name: f"{name}_list.txt" for name in PUBLISHED}
 
 
 def load(annotations: Path) -> Dataset:
-    """The splits whose lists are there. DataError for files that do not parse, or no list at all."""
+    """The splits whose lists are there. DataError for files that do not parse, or no list
+    at all.
+    """
     table = captions_by_key(need_file(annotations, CAPTIONS))
     need_file(annotations, *LISTS.values())
     found = {name: find_file(annotations, file) for name, file in LISTS.items()}
-    splits = {name: table.listed(name, read_ids(path)) for name, path in found.items() if path is not None}
-    return Dataset("msvd", splits, CaptionProtocol(32, 12, "multiple"), "val" if "val" in splits else None)
+    splits = {
+        name: table.listed(name, read_ids(path)) for name, path in found.items() if path is not None
+    }
+    return Dataset(
+        "msvd", splits, CaptionProtocol(32, 12, "multiple"), "val" if "val" in splits else None
+    )
 
 
 def captions_by_key(path: Path) -> CaptionTable:

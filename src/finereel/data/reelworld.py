@@ -1,7 +1,8 @@
-"""ReelWorld as a data set: a folder that `finereel reelworld` wrote, or scenes that need no files at all.
+"""ReelWorld as a data set: a folder that `finereel reelworld` wrote, or scenes that need no files
+at all.
 
-Without files a video is called "test/17", scene 17 of the split `test`, its counterfactual twins "test/17~0" and on;
-`WorldSource` renders them when they are read.
+Without files a video is called "test/17", scene 17 of the split `test`, its counterfactual twins
+"test/17~0" and on; `WorldSource` renders them when they are read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,16 @@ from finereel.data.base import Caption, CaptionProtocol, ClipArrays, Dataset, Sp
 from finereel.data.captions import CaptionTable
 from finereel.errors import DataError
 from finereel.io.tables import need_file, quoted, read_jsonl
-from finereel.reelworld import SPLITS, VERSION, Scene, Twin, captions, frame_times, sample_scene, twins
+from finereel.reelworld import (
+    SPLITS,
+    VERSION,
+    Scene,
+    Twin,
+    captions,
+    frame_times,
+    sample_scene,
+    twins,
+)
 from finereel.reelworld.batches import render_small
 
 PUBLISHED: dict[str, SplitSize] = {}
@@ -26,12 +36,16 @@ PROTOCOL = CaptionProtocol(max_words=32, max_frames=12, texts="single")
 
 
 def load(annotations: Path) -> Dataset:
-    """The clips of an exported folder with the first caption of each; their twins are not part of it."""
+    """The clips of an exported folder with the first caption of each; their twins are not part of
+    it.
+    """
     tables: dict[str, CaptionTable] = {}
     taken = CaptionTable()
     for row in read_jsonl(need_file(annotations, CAPTIONS)):
         taken.add_only(row, row.name("video"), row.text("caption"))
-        tables.setdefault(row.name("split"), CaptionTable()).add(row, row.name("video"), row.text("caption"))
+        tables.setdefault(row.name("split"), CaptionTable()).add(
+            row, row.name("video"), row.text("caption")
+        )
     splits = {name: table.split(name) for name, table in tables.items()}
     return Dataset("reelworld", splits, PROTOCOL, "val" if "val" in splits else None)
 
@@ -39,8 +53,8 @@ def load(annotations: Path) -> Dataset:
 def virtual(sizes: Mapping[str, int] = SIZES, with_twins: bool = False) -> Dataset:
     """The first scenes of every split named in `sizes`, with the first caption of each.
 
-    with_twins: every scene is followed by its twins, about five, whose caption differs in one word; so the gallery
-    holds the hardest distractors there can be.
+    with_twins: every scene is followed by its twins, about five, whose caption differs in one word;
+    so the gallery holds the hardest distractors there can be.
 
     >>> virtual({"val": 2}).split("val").videos
     ('val/0', 'val/1')
@@ -54,8 +68,15 @@ def _scenes(split: str, size: int, with_twins: bool) -> Split:
     for number in range(size):
         pairs.append((f"{split}/{number}", captions(sample_scene(number, split))[0]))
         if with_twins:
-            pairs += [(f"{split}/{number}~{place}", twin.caption) for place, twin in enumerate(_twins(number, split))]
-    return Split(split, tuple(video for video, _ in pairs), tuple(Caption(video, video, text) for video, text in pairs))
+            pairs += [
+                (f"{split}/{number}~{place}", twin.caption)
+                for place, twin in enumerate(_twins(number, split))
+            ]
+    return Split(
+        split,
+        tuple(video for video, _ in pairs),
+        tuple(Caption(video, video, text) for video, text in pairs),
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -86,17 +107,22 @@ class WorldSource:
 
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
         """Ids that name no scene."""
-        return {video: f"{quoted(video)} is no scene" for video in videos if scene_of(video) is None}
+        return {
+            video: f"{quoted(video)} is no scene" for video in videos if scene_of(video) is None
+        }
 
     def read(self, videos: Sequence[str]) -> ClipArrays:
-        """Rendered clips UInt8 (V, F, H, H, 3), every frame real. Raises DataError for an id that names no scene."""
+        """Rendered clips UInt8 (V, F, H, H, 3), every frame real. Raises DataError for an id that
+        names no scene.
+        """
         size, times = self.image_size, frame_times(self.num_frames)
         frames = np.empty((len(videos), len(times), size, size, 3), np.uint8)
         for row, video in enumerate(videos):
             scene = scene_of(video)
             if scene is None:
                 raise DataError(
-                    f"{quoted(video)} is no scene: expected SPLIT/NUMBER or SPLIT/NUMBER~TWIN, SPLIT one of "
+                    f"{quoted(video)} is no scene: expected SPLIT/NUMBER or SPLIT/NUMBER~TWIN, "
+                    "SPLIT one of "
                     f"{', '.join(SPLITS)}"
                 )
             frames[row] = render_small(scene, times, size)

@@ -1,4 +1,6 @@
-"""Where the clips of a data set come from (video files, precomputed tokens or rendered scenes), and its captions."""
+"""Where the clips of a data set come from (video files, precomputed tokens or rendered scenes), and
+its captions.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,16 +19,19 @@ CAPTION_FILE = "captions"
 """The form of a CSV or JSONL file of id, video_id and caption."""
 CAPTION_FORMS = (CAPTION_FILE, *datasets.DATASETS)
 SAID_TWICE = {"msrvtt": {"test": "test_20"}}
-"""Splits whose captions another split has under other ids: the thousand sentences of 1k-A are among all of test_20."""
+"""Splits whose captions another split has under other ids: the thousand sentences of 1k-A are among
+all of test_20.
+"""
 
 
 @dataclass(frozen=True)
 class SourceOptions:
     """Where to look and what the model takes.
 
-    annotations, videos, features: folders, None where there is none; features win over videos. cache: where decoded
-    frames are kept, None for the user's cache folder. num_frames: F; image_size: side of the model's pictures in
-    pixels (unused for features); preprocessing: how pictures become that large, None for a bicubic centre square.
+    annotations, videos, features: folders, None where there is none; features win over videos.
+    cache: where decoded frames are kept, None for the user's cache folder. num_frames: F;
+    image_size: side of the model's pictures in pixels (unused for features); preprocessing: how
+    pictures become that large, None for a bicubic centre square.
     """
 
     annotations: Path | None = None
@@ -38,44 +43,63 @@ class SourceOptions:
     preprocessing: Preprocessing | None = None
 
 
-def open_source(data: str, options: SourceOptions, on_progress: OnProgress = no_progress) -> ClipSource:
-    """The clips of the data set called `data`: tokens from `features`, else frames of the files in `videos`.
+def open_source(
+    data: str, options: SourceOptions, on_progress: OnProgress = no_progress
+) -> ClipSource:
+    """The clips of the data set called `data`: tokens from `features`, else frames of the files in
+    `videos`.
 
-    Without either, `reelworld` is rendered, and files are looked for beside the annotations of a data set that keeps
-    them there. on_progress: told while videos are decoded into the cache, which is the only slow part.
-    Raises ConfigError when nothing says where the clips are.
+    Without either, `reelworld` is rendered, and files are looked for beside the annotations of a
+    data set that keeps them there. on_progress: told while videos are decoded into the cache, which
+    is the only slow part. Raises ConfigError when nothing says where the clips are.
 
     >>> open_source("reelworld", SourceOptions(image_size=32)).description["source"]
     'reelworld'
     """
     if options.features is not None:
         store = FeatureStore(options.features)
-        return FewerFrames(store, options.num_frames) if store.num_frames > options.num_frames else store
+        return (
+            FewerFrames(store, options.num_frames)
+            if store.num_frames > options.num_frames
+            else store
+        )
     if data == "reelworld" and options.videos is None and options.annotations is None:
         return WorldSource(options.image_size, options.num_frames)
     videos = options.videos or _beside(data, options.annotations)
     if videos is None:
         raise ConfigError(
-            f"{data}: where are its clips? Give their folder (--videos DIR), or precomputed tokens (--features DIR)"
+            f"{data}: where are its clips? Give their folder (--videos DIR), or precomputed tokens "
+            "(--features DIR)"
         )
-    from finereel.data.frames import FrameSettings, FrameStore, default_cache  # torch, which captions do not need
+    from finereel.data.frames import (
+        FrameSettings,
+        FrameStore,
+        default_cache,
+    )  # torch, which captions do not need
 
-    settings = FrameSettings(options.num_frames, options.image_size, preprocessing=options.preprocessing)
+    settings = FrameSettings(
+        options.num_frames, options.image_size, preprocessing=options.preprocessing
+    )
     return FrameStore(videos, options.cache or default_cache(), settings, on_progress)
 
 
-def captions_of(source: Path | None, form: str = CAPTION_FILE, split: str | None = None) -> Iterator[Caption]:
-    """The captions that `source` holds, in order: a file of them, or the annotations of the data set called `form`.
+def captions_of(
+    source: Path | None, form: str = CAPTION_FILE, split: str | None = None
+) -> Iterator[Caption]:
+    """The captions that `source` holds, in order: a file of them, or the annotations of the data
+    set called `form`.
 
-    split: one split of the data set; None for all of them, each caption once. ReelWorld needs no files.
-    Raises ConfigError for an unknown form or split, DataError for files that do not parse.
+    split: one split of the data set; None for all of them, each caption once. ReelWorld needs no
+    files. Raises ConfigError for an unknown form or split, DataError for files that do not parse.
 
     >>> CAPTION_FORMS[:3]
     ('captions', 'msrvtt', 'msvd')
     """
     if form == CAPTION_FILE:
         if source is None or split is not None:
-            raise ConfigError(f"a file of captions has a path and no splits, got {source} and split {split}")
+            raise ConfigError(
+                f"a file of captions has a path and no splits, got {source} and split {split}"
+            )
         yield from read_captions(source)
         return
     if form not in datasets.DATASETS:
@@ -90,7 +114,9 @@ def captions_of(source: Path | None, form: str = CAPTION_FILE, split: str | None
 
 
 def _every_caption(dataset: Dataset) -> list[str]:
-    """The splits that together hold every caption, without those that say the same under other ids."""
+    """The splits that together hold every caption, without those that say the same under
+    other ids.
+    """
     twice = SAID_TWICE.get(dataset.name, {})
     return [name for name in dataset.splits if twice.get(name) not in dataset.splits]
 

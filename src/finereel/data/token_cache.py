@@ -1,8 +1,9 @@
-"""Train without running the vision tower twice: its tokens of every clip, computed once and kept in a features folder.
+"""Train without running the vision tower twice: its tokens of every clip, computed once and kept in
+a features folder.
 
-store = cache_tokens(load("my-clip"), split.videos, source, Path("tokens"))
-# a ClipEncoder takes these tokens where it takes pixels: text tower, temporal encoder and head train, the vision
-# tower stays, and what comes out is a whole model that searches videos
+store = cache_tokens(load("my-clip"), split.videos, source, Path("tokens")) # a ClipEncoder takes
+these tokens where it takes pixels: text tower, temporal encoder and head train, the vision # tower
+stays, and what comes out is a whole model that searches videos
 """
 
 from collections.abc import Sequence
@@ -27,10 +28,11 @@ def cache_tokens(
     folder: Path,
     on_progress: OnProgress = no_progress,
 ) -> FeatureStore:
-    """The tokens of `videos` by the model's vision tower, in half precision, in files of 256 clips below `folder`.
+    """The tokens of `videos` by the model's vision tower, in half precision, in files of 256 clips
+    below `folder`.
 
-    Files that are there already are kept, so the same call goes on where it was stopped; take another folder for
-    another model.
+    Files that are there already are kept, so the same call goes on where it was stopped; take
+    another folder for another model.
     """
     for start in range(0, len(videos), _CLIPS_PER_FILE):
         part = videos[start : start + _CLIPS_PER_FILE]
@@ -46,7 +48,10 @@ def _tokens(model: RetrievalModel, clips: ClipArrays) -> ClipArrays:
     model.eval()
     device, found = model.encoder.scale.device, []
     for frames, mask in zip(clips.frames, clips.frame_mask, strict=True):
-        given, real = torch.from_numpy(frames[None]).to(device), torch.from_numpy(mask[None]).to(device)
+        given, real = (
+            torch.from_numpy(frames[None]).to(device),
+            torch.from_numpy(mask[None]).to(device),
+        )
         tokens = model.encoder.encode_frames(model.encoder.to_input(given), real)
         require_finite([("the tokens of a clip", tokens)], f"model {model.name}")
         found.append(tokens.cpu().numpy())

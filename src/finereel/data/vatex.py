@@ -1,9 +1,10 @@
 """VATEX: clips of 10 s with ten English captions each, in the split of HGR: 25,991 / 1,500 / 1,500.
 
-Captions: ref_captions.json ({id: [captions]}), or the official vatex_training_v1.0.json and vatex_validation_v1.0.json
-([{"videoID": ..., "enCap": [...], "chCap": [...]}]; the Chinese captions are not read). Ids: train_list.txt,
-val_list.txt, test_list.txt, one per line, which cut the 3,000 official validation videos into val and test. Without
-any list, the official files are the splits `train` and `validation`. Ids end in start and end second.
+Captions: ref_captions.json ({id: [captions]}), or the official vatex_training_v1.0.json and
+vatex_validation_v1.0.json ([{"videoID": ..., "enCap": [...], "chCap": [...]}]; the Chinese captions
+are not read). Ids: train_list.txt, val_list.txt, test_list.txt, one per line, which cut the 3,000
+official validation videos into val and test. Without any list, the official files are the splits
+`train` and `validation`. Ids end in start and end second.
 """
 
 from pathlib import Path
@@ -26,16 +27,25 @@ LISTS = {name: f"{name}_list.txt" for name in PUBLISHED}
 def load(annotations: Path) -> Dataset:
     """The splits whose files are there. DataError for files that do not parse, or none at all."""
     need_file(annotations, MERGED, *OFFICIAL.values())
-    merged, listings = find_file(annotations, MERGED), {n: find_file(annotations, f) for n, f in LISTS.items()}
+    merged, listings = (
+        find_file(annotations, MERGED),
+        {n: find_file(annotations, f) for n, f in LISTS.items()},
+    )
     splits: dict[str, Split] = {}
     if merged is not None:
         need_file(annotations, *LISTS.values())
         table = captions_by_key(merged)
     else:
         table, splits = _official(annotations)
-    listed = {name: table.listed(name, read_ids(path)) for name, path in listings.items() if path is not None}
+    listed = {
+        name: table.listed(name, read_ids(path))
+        for name, path in listings.items()
+        if path is not None
+    }
     splits = listed or splits
-    return Dataset("vatex", splits, CaptionProtocol(32, 12, "multiple"), "val" if "val" in splits else None)
+    return Dataset(
+        "vatex", splits, CaptionProtocol(32, 12, "multiple"), "val" if "val" in splits else None
+    )
 
 
 def _official(annotations: Path) -> tuple[CaptionTable, dict[str, Split]]:

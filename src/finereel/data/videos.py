@@ -1,4 +1,6 @@
-"""IDS -> FILES: which file below a folder belongs to which video id, and whether it can be read at all."""
+"""IDS -> FILES: which file below a folder belongs to which video id, and whether it can be read at
+all.
+"""
 
 import os
 import unicodedata
@@ -15,26 +17,75 @@ PREFERRED = (
     *(".mp4", ".mkv", ".webm", ".mov", ".m4v", ".avi", ".mpg", ".mpeg", ".wmv", ".flv"),
     *(".3gp", ".ogv", ".ts", ".mts", ".m2ts", ".gif"),
 )
-"""Endings of videos; of two files with the same name, the one whose ending stands first is taken."""
+"""Endings of videos; of two files with the same name, the one whose ending stands first is taken.
+"""
 NO_VIDEOS = frozenset(
-    {".txt", ".json", ".jsonl", ".csv", ".tsv", ".srt", ".vtt", ".ass", ".xml", ".html", ".md", ".yaml", ".log"}
-    | {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".mp3", ".wav", ".aac", ".m4a", ".flac", ".part", ".ytdl", ".tmp"}
-    | {".npy", ".npz", ".pkl", ".pt", ".pth", ".safetensors", ".h5", ".hdf5", ".zip", ".gz", ".tar", ".lmdb"}
+    {
+        ".txt",
+        ".json",
+        ".jsonl",
+        ".csv",
+        ".tsv",
+        ".srt",
+        ".vtt",
+        ".ass",
+        ".xml",
+        ".html",
+        ".md",
+        ".yaml",
+        ".log",
+    }
+    | {
+        ".jpg",
+        ".jpeg",
+        ".png",
+        ".webp",
+        ".bmp",
+        ".mp3",
+        ".wav",
+        ".aac",
+        ".m4a",
+        ".flac",
+        ".part",
+        ".ytdl",
+        ".tmp",
+    }
+    | {
+        ".npy",
+        ".npz",
+        ".pkl",
+        ".pt",
+        ".pth",
+        ".safetensors",
+        ".h5",
+        ".hdf5",
+        ".zip",
+        ".gz",
+        ".tar",
+        ".lmdb",
+    }
 )
 """Endings of files that lie beside videos under the same name."""
-FIRST_FRAME = ClipPlan(length=None, num_frames=1, size=64, sampling="seconds-head", windows=(Window(0.0, 1.0),))
+FIRST_FRAME = ClipPlan(
+    length=None, num_frames=1, size=64, sampling="seconds-head", windows=(Window(0.0, 1.0),)
+)
 WORKERS = 8
 
 
 def find_videos(folder: Path, ids: Iterable[str]) -> dict[str, Path]:
-    """The file of each id that has one, in the order of the ids. Raises DataError when there is no such folder.
+    """The file of each id that has one, in the order of the ids. Raises DataError when there is no
+    such folder.
 
-    An id is a file's path below `folder`, its bare name, or either without its ending; an id with the ending of a video
-    may be a file with another. Where several files fit, the earlier of these rules wins, then PREFERRED, then the
-    alphabet. Ids of accented letters find their files however the disk spells them (Unicode NFC).
+    An id is a file's path below `folder`, its bare name, or either without its ending; an id with
+    the ending of a video may be a file with another. Where several files fit, the earlier of these
+    rules wins, then PREFERRED, then the alphabet. Ids of accented letters find their files however
+    the disk spells them (Unicode NFC).
     """
     if not folder.is_dir():
-        raise DataError(f"expected a folder of videos, {folder} {'is a file' if folder.exists() else 'does not exist'}")
+        raise DataError(
+            f"expected a folder of videos, {folder} "
+            f"{'is a file' if folder.exists() else 'does not exist'}"
+        )
     rules: tuple[dict[str, Path], ...] = ({}, {}, {}, {})
     for path in sorted(files_below(folder), key=_preference):
         inside = PurePosixPath(_spelled(path.relative_to(folder).as_posix()))
@@ -52,15 +103,17 @@ def check_videos(
 ) -> dict[str, str]:
     """Why each video cannot be read, by id; those that give their first frame are left out.
 
-    Nothing further is decoded: a file that breaks off later passes where its own header does not tell. `workers` child
-    processes (at most WORKERS, as many as there are processors) decode at a time; `on_progress` is called after
-    every file.
+    Nothing further is decoded: a file that breaks off later passes where its own header does not
+    tell. `workers` child processes (at most WORKERS, as many as there are processors) decode at a
+    time; `on_progress` is called after every file.
     """
     count = workers or min(WORKERS, os.cpu_count() or 1)
     reasons: dict[str, str] = {}
     pool = ThreadPoolExecutor(count)
     try:
-        for done, (video, reason) in enumerate(zip(paths, pool.map(why_unreadable, paths.values()), strict=True), 1):
+        for done, (video, reason) in enumerate(
+            zip(paths, pool.map(why_unreadable, paths.values()), strict=True), 1
+        ):
             if reason:
                 reasons[video] = reason
             on_progress("reading", done, len(paths))

@@ -1,1 +1,3 @@
-"""Measuring: metrics, intervals, both directions of retrieval, twins; and a model on a world of them."""
+"""Measuring: metrics, intervals, both directions of retrieval, twins; and a model on a world of
+them.
+"""

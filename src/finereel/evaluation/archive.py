@@ -1,4 +1,5 @@
-"""A record on disk: `record.json` with the SHA-256 of the arrays beside it, written whole and read back strictly.
+"""A record on disk: `record.json` with the SHA-256 of the arrays beside it, written whole and read
+back strictly.
 
 This finds accidents and careless edits; it is no signature. Pickles are refused.
 """
@@ -24,7 +25,9 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True)
 class ArchiveFormat:
-    """A kind of record. name, version: as `record.json` states them; maker: the command that writes such folders."""
+    """A kind of record. name, version: as `record.json` states them; maker: the command that writes
+    such folders.
+    """
 
     name: str
     version: int
@@ -36,27 +39,37 @@ class ArchiveFormat:
         return {"format": self.name, "version": self.version}
 
 
-def read_archive(folder: Path, form: ArchiveFormat, built: Callable[[dict[str, Any]], Record]) -> Record:
-    """What `built` makes of a folder's description. Raises DataError, which names the folder, for another format or
-    version and for whatever `built` finds wrong or missing."""
+def read_archive(
+    folder: Path, form: ArchiveFormat, built: Callable[[dict[str, Any]], Record]
+) -> Record:
+    """What `built` makes of a folder's description. Raises DataError, which names the folder, for
+    another format or version and for whatever `built` finds wrong or missing.
+    """
     described = read_description(folder, form.maker)
     if {name: described.get(name) for name in form.stated} != form.stated:
         raise DataError(
-            f"{folder / RECORD}: expected {form.name} of version {form.version}, got {described.get('format')!r} of "
-            f"version {described.get('version')!r}; evaluate again, or read it with the program that wrote it"
+            f"{folder / RECORD}: expected {form.name} of version {form.version}, got "
+            f"{described.get('format')!r} of "
+            f"version {described.get('version')!r}; evaluate again, or read it with the program "
+            "that wrote it"
         )
     try:
         return built(described)
     except DataError as error:
         raise DataError(f"{folder}: {error}") from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(f"{folder / RECORD} lacks something or holds the wrong kind of it ({error!r})") from error
+        raise DataError(
+            f"{folder / RECORD} lacks something or holds the wrong kind of it ({error!r})"
+        ) from error
 
 
 @writes("folder")
-def write_archive(folder: Path, described: Mapping[str, Any], contents: Mapping[str, bytes]) -> None:
-    """Write files and their description with their hashes under `sha256`; it comes last, so that a folder without it
-    is no record."""
+def write_archive(
+    folder: Path, described: Mapping[str, Any], contents: Mapping[str, bytes]
+) -> None:
+    """Write files and their description with their hashes under `sha256`; it comes last, so that a
+    folder without it is no record.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     text = json.dumps({**described, "sha256": hashes}, indent=2) + "\n"
@@ -75,28 +88,39 @@ def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def read_packed(folder: Path, name: str, hashes: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """The arrays of a file whose hash is stated; DataError where it is missing, other than it was, or no npz."""
+    """The arrays of a file whose hash is stated; DataError where it is missing, other than it was,
+    or no npz.
+    """
     try:
         content = (folder / name).read_bytes()
     except OSError as error:
         raise DataError(f"{name} does not read ({error}); copy the whole folder again") from error
     if hashlib.sha256(content).hexdigest() != hashes.get(name):
-        raise DataError(f"{name} is not the file that {RECORD} was written with; copy the folder again, or evaluate")
+        raise DataError(
+            f"{name} is not the file that {RECORD} was written with; copy the folder again, or "
+            "evaluate"
+        )
     try:
         return read_npz(content)
     except ForeignFileError as error:
-        raise DataError(f"{name} does not read as npz without pickles ({error}); evaluate again") from error
+        raise DataError(
+            f"{name} does not read as npz without pickles ({error}); evaluate again"
+        ) from error
 
 
 def read_description(folder: Path, maker: str) -> dict[str, Any]:
-    """The object in `record.json`; DataError tells to give the folder that the command `maker` wrote."""
+    """The object in `record.json`; DataError tells to give the folder that the command `maker`
+    wrote.
+    """
     path = folder / RECORD
     try:
         if path.stat().st_size > _MAX_JSON_BYTES:
             raise DataError(f"{path} is larger than any record ({path.stat().st_size} bytes)")
         value = json.loads(path.read_bytes())
     except (OSError, RecursionError) as error:
-        raise DataError(f"{path} does not read ({error}); give the folder that `{maker}` wrote") from error
+        raise DataError(
+            f"{path} does not read ({error}); give the folder that `{maker}` wrote"
+        ) from error
     except json.JSONDecodeError as error:
         raise DataError(f"{path} is no JSON ({error}); evaluate again") from error
     except UnicodeDecodeError as error:

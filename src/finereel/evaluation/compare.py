@@ -1,4 +1,6 @@
-"""Runs against a baseline, on the same queries: differences of R@1 with intervals, and p-values that hold together."""
+"""Runs against a baseline, on the same queries: differences of R@1 with intervals, and p-values
+that hold together.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +21,9 @@ BETTER, WORSE, SAME = "better", "worse", "not distinguishable"
 
 @dataclass(frozen=True)
 class CompareSettings:
-    """k: of R@k. level: the chance of calling any equal pair different, over all comparisons together."""
+    """k: of R@k. level: the chance of calling any equal pair different, over all comparisons
+    together.
+    """
 
     k: int = 1
     level: float = 0.05
@@ -38,8 +42,9 @@ DEFAULT_COMPARE = CompareSettings()
 class Difference:
     """One run against the baseline in one direction.
 
-    recall, baseline_recall: R@k in percent; difference and interval in points (the interval is of this comparison
-    alone); p_value as it is, p_holm corrected for all comparisons made; verdict from p_holm.
+    recall, baseline_recall: R@k in percent; difference and interval in points (the interval is of
+    this comparison alone); p_value as it is, p_holm corrected for all comparisons made; verdict
+    from p_holm.
     """
 
     direction: str
@@ -56,7 +61,9 @@ class Difference:
 
     @property
     def same_protocol(self) -> bool:
-        """False where one of the two has seen what the other has not, so that part of the difference is that."""
+        """False where one of the two has seen what the other has not, so that part of the
+        difference is that.
+        """
         return _kind(self.protocols[0]) == _kind(self.protocols[1])
 
 
@@ -89,7 +96,9 @@ class Comparison:
         return {"level": self.settings.level, "comparisons": rows, "remarks": list(self.remarks)}
 
 
-def compare(records: Sequence[RunRecord], settings: CompareSettings = DEFAULT_COMPARE) -> Comparison:
+def compare(
+    records: Sequence[RunRecord], settings: CompareSettings = DEFAULT_COMPARE
+) -> Comparison:
     """Every run against the first, in both directions, by the fused score.
 
     Raises ConfigError for fewer than two runs, DataError where the queries are not the same.
@@ -104,8 +113,15 @@ def compare(records: Sequence[RunRecord], settings: CompareSettings = DEFAULT_CO
     tests = []
     for direction, number in pairs:
         asked = baseline.queries[direction]
-        values = (_credit(records[number], direction, settings.k), _credit(baseline, direction, settings.k))
-        tests.append(paired_test(*values, np.array(asked.videos), PERCENT, settings.confidence, settings.flips))
+        values = (
+            _credit(records[number], direction, settings.k),
+            _credit(baseline, direction, settings.k),
+        )
+        tests.append(
+            paired_test(
+                *values, np.array(asked.videos), PERCENT, settings.confidence, settings.flips
+            )
+        )
     adjusted = holm([test.p_value for test in tests])
     rows = [
         Difference(
@@ -129,7 +145,10 @@ def compare(records: Sequence[RunRecord], settings: CompareSettings = DEFAULT_CO
 def distinct_names(records: Sequence[RunRecord]) -> list[str]:
     """The runs' names, numbered where several have the same."""
     names = [record.name for record in records]
-    return [f"{name} ({number})" if names.count(name) > 1 else name for number, name in enumerate(names, start=1)]
+    return [
+        f"{name} ({number})" if names.count(name) > 1 else name
+        for number, name in enumerate(names, start=1)
+    ]
 
 
 def _credit(record: RunRecord, direction: str, k: int) -> Float64[np.ndarray, " Q"]:
@@ -140,17 +159,23 @@ def _require_same_queries(first: RunRecord, second: RunRecord) -> None:
     one, two = first.dataset, second.dataset
     if one.split_hash != two.split_hash:
         raise DataError(
-            f"{first.name} is on {one.name}/{one.split} ({one.split_hash}), {second.name} on {two.name}/{two.split} "
-            f"({two.split_hash}): other videos or captions; evaluate both on the same annotation files"
+            f"{first.name} is on {one.name}/{one.split} ({one.split_hash}), {second.name} on "
+            f"{two.name}/{two.split} "
+            f"({two.split_hash}): other videos or captions; evaluate both on the same annotation "
+            "files"
         )
     if one.scored_hash != two.scored_hash:
         raise DataError(
-            f"{first.name} covers {one.coverage} videos and {second.name} {two.coverage}, not the same ones; bring the "
+            f"{first.name} covers {one.coverage} videos and {second.name} {two.coverage}, not the "
+            "same ones; bring the "
             "missing videos, or evaluate both from a folder with the videos that both have"
         )
     for direction in DIRECTIONS:
         if first.queries[direction].ids != second.queries[direction].ids:
-            raise DataError(f"{direction}: {first.name} and {second.name} have other queries; evaluate both again")
+            raise DataError(
+                f"{direction}: {first.name} and {second.name} have other queries; evaluate both "
+                "again"
+            )
 
 
 def _remarks(records: Sequence[RunRecord], rows: Sequence[Difference]) -> list[str]:
@@ -158,12 +183,15 @@ def _remarks(records: Sequence[RunRecord], rows: Sequence[Difference]) -> list[s
     for row in rows:
         if not row.same_protocol:
             remarks.append(
-                f"{row.direction}: {row.run} is {row.protocols[0]}, {row.baseline} is {row.protocols[1]}: the "
+                f"{row.direction}: {row.run} is {row.protocols[0]}, {row.baseline} is "
+                f"{row.protocols[1]}: the "
                 "difference is also that of the protocols"
             )
     dataset = records[0].dataset
     if not dataset.complete:
-        remarks.append(f"coverage {dataset.coverage}: not the whole of {dataset.name}/{dataset.split}")
+        remarks.append(
+            f"coverage {dataset.coverage}: not the whole of {dataset.name}/{dataset.split}"
+        )
     if len({record.model.fingerprint for record in records}) < len(records):
         remarks.append("some runs are of the same model")
     return remarks

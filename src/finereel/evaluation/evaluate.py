@@ -1,4 +1,6 @@
-"""A model on a split of a data set, from encoding to the finished record: what `evaluate` and training both run."""
+"""A model on a split of a data set, from encoding to the finished record: what `evaluate` and
+training both run.
+"""
 
 import time
 from collections.abc import Mapping
@@ -20,8 +22,19 @@ from finereel.evaluation.normalizing import (
     training_splits,
 )
 from finereel.evaluation.provenance import environment
-from finereel.evaluation.record import DatasetFacts, ModelFacts, RunRecord, gallery_scores, query_ranks
-from finereel.evaluation.retrieval import FUSED, EvaluationSettings, corrected_scores, evaluate_scores
+from finereel.evaluation.record import (
+    DatasetFacts,
+    ModelFacts,
+    RunRecord,
+    gallery_scores,
+    query_ranks,
+)
+from finereel.evaluation.retrieval import (
+    FUSED,
+    EvaluationSettings,
+    corrected_scores,
+    evaluate_scores,
+)
 from finereel.normalization import DIRECTIONS
 from finereel.statistics.intervals import DEFAULT_CONFIDENCE, Confidence
 from finereel.types import OnProgress, no_progress
@@ -40,9 +53,10 @@ class BenchmarkModel(GalleryModel, Protocol):
 class BenchmarkSettings:
     """What to evaluate and how.
 
-    split: its name; normalization: a name of `normalizing.NORMALIZATIONS`; cache: folder for encoded features; name: of
-    the run in tables, the model's where empty; training_seed: of the model, where known; reload_verified: the model was
-    read from its files; keep_scores: the record holds the ranked scores (4 bytes per pair and direction).
+    split: its name; normalization: a name of `normalizing.NORMALIZATIONS`; cache: folder for
+    encoded features; name: of the run in tables, the model's where empty; training_seed: of the
+    model, where known; reload_verified: the model was read from its files; keep_scores: the record
+    holds the ranked scores (4 bytes per pair and direction).
     """
 
     split: str = "test"
@@ -66,7 +80,9 @@ def evaluate(
     settings: BenchmarkSettings = DEFAULT_BENCHMARK,
     on_progress: OnProgress = no_progress,
 ) -> RunRecord:
-    """Evaluate and describe. Raises ConfigError for unknown names, DataError when nothing of the split can be read."""
+    """Evaluate and describe. Raises ConfigError for unknown names, DataError when nothing of the
+    split can be read.
+    """
     started = time.monotonic()
     method_of(settings.normalization)
     split = dataset.split(settings.split)
@@ -98,7 +114,11 @@ def evaluate(
 def _data(dataset: Dataset, settings: BenchmarkSettings) -> FittingData | None:
     """What banks and settings come from; None where a method without a bank has to do without."""
     method = method_of(settings.normalization)
-    if method is not None and not method.needs_bank and not training_splits(dataset, settings.split):
+    if (
+        method is not None
+        and not method.needs_bank
+        and not training_splits(dataset, settings.split)
+    ):
         return None
     return fitting_data(dataset, settings.split, settings.banks)
 
@@ -118,4 +138,6 @@ def model_facts(model: BenchmarkModel, weights: Mapping[str, float]) -> ModelFac
 
 def _seeds(settings: BenchmarkSettings) -> dict[str, int]:
     seeds = {"bank": settings.banks.seed}
-    return seeds if settings.training_seed is None else {"training": settings.training_seed, **seeds}
+    return (
+        seeds if settings.training_seed is None else {"training": settings.training_seed, **seeds}
+    )

@@ -1,9 +1,11 @@
-"""Encoded captions and clips on disk, so that another normalisation of the same model and split encodes nothing.
+"""Encoded captions and clips on disk, so that another normalisation of the same model and split
+encodes nothing.
 
     FOLDER/<16 hex>.safetensors     text/<field> and video/<field> of one split
 
-The name is a hash over the model's fingerprint, the split's hash and the source's description. A description names a
-source and not its bytes: empty the folder when video files were replaced under their old names.
+The name is a hash over the model's fingerprint, the split's hash and the source's description. A
+description names a source and not its bytes: empty the folder when video files were replaced under
+their old names.
 """
 
 import hashlib
@@ -26,7 +28,9 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """One entry of the cache. A damaged entry counts as none, and entries appear whole or not at all."""
+    """One entry of the cache. A damaged entry counts as none, and entries appear whole or not at
+    all.
+    """
 
     folder: Path
     model: str
@@ -37,14 +41,21 @@ class FeatureCache:
     def path(self) -> Path:
         """The file of this entry."""
         named = json.dumps([FORMAT, self.model, self.split, dict(self.source)], sort_keys=True)
-        return self.folder / f"{hashlib.blake2b(named.encode(), digest_size=8).hexdigest()}.safetensors"
+        return (
+            self.folder
+            / f"{hashlib.blake2b(named.encode(), digest_size=8).hexdigest()}.safetensors"
+        )
 
     def read(self, device: torch.device) -> tuple[TextFeatures, VideoFeatures] | None:
         """The features on `device`, None where they are not kept."""
         try:
             kept = {name: tensor.to(device) for name, tensor in load_file(self.path).items()}
             text, video = (
-                {name.removeprefix(side): tensor for name, tensor in kept.items() if name.startswith(side)}
+                {
+                    name.removeprefix(side): tensor
+                    for name, tensor in kept.items()
+                    if name.startswith(side)
+                }
                 for side in ("text/", "video/")
             )
             return from_tensors(TextFeatures, text), from_tensors(VideoFeatures, video)
@@ -56,7 +67,9 @@ class FeatureCache:
         """Keep the features."""
         sides = (("text/", tensors_of(text)), ("video/", tensors_of(video)))
         kept = {
-            side + name: tensor.detach().cpu().contiguous() for side, part in sides for name, tensor in part.items()
+            side + name: tensor.detach().cpu().contiguous()
+            for side, part in sides
+            for name, tensor in part.items()
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")

@@ -1,10 +1,12 @@
-"""A model on a split: encode every caption and every readable clip once, score all pairs, say what was left out.
+"""A model on a split: encode every caption and every readable clip once, score all pairs, say what
+was left out.
 
-Coverage: a video that cannot be read is left out *with its captions*, and the ranks are over what is there. A smaller
-gallery is easier, so such a result is no result of the benchmark: every row carries `997/1000`, and comparisons refuse
-to mix it with a complete one.
+Coverage: a video that cannot be read is left out *with its captions*, and the ranks are over what
+is there. A smaller gallery is easier, so such a result is no result of the benchmark: every row
+carries `997/1000`, and comparisons refuse to mix it with a complete one.
 
-Peak memory, with 4-byte floats: captions x W x D for words, videos x (2F + P) x D for clips (D = 512, 12 frames, 48
+Peak memory, with 4-byte floats: captions x W x D for words, videos x (2F + P) x D for clips (D =
+512, 12 frames, 48
 patches: 150 kB a clip), and captions x videos for every granularity.
 """
 
@@ -29,7 +31,9 @@ _TEXTS_AT_A_TIME = 256
 
 @runtime_checkable
 class GalleryModel(Protocol):
-    """What is measured: `finereel.models.retrieval.RetrievalModel`, or anything that encodes and scores like it."""
+    """What is measured: `finereel.models.retrieval.RetrievalModel`, or anything that encodes and
+    scores like it.
+    """
 
     @property
     def fingerprint(self) -> str:
@@ -40,7 +44,9 @@ class GalleryModel(Protocol):
         """Features of texts; no texts give T = 0."""
         ...
 
-    def encode_clips(self, frames: Shaped[np.ndarray, "V F ..."], frame_mask: Bool[np.ndarray, "V F"]) -> VideoFeatures:
+    def encode_clips(
+        self, frames: Shaped[np.ndarray, "V F ..."], frame_mask: Bool[np.ndarray, "V F"]
+    ) -> VideoFeatures:
         """Features of what a clip source reads."""
         ...
 
@@ -51,7 +57,8 @@ class GalleryModel(Protocol):
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of a split was scored. `split_hash` is that of the whole split; missing: why, by video id.
+    """How much of a split was scored. `split_hash` is that of the whole split; missing: why, by
+    video id.
 
     >>> str(Coverage("0a1b2c3d4e5f", 1000, 1000, {"video7": "no file"}, 1))
     '999/1000'
@@ -84,7 +91,9 @@ class EncodedSplit:
 
 @dataclass(frozen=True)
 class ScoredSplit:
-    """Scores of the readable part of a split: one Float32 (T, V) matrix per granularity, and their weights."""
+    """Scores of the readable part of a split: one Float32 (T, V) matrix per granularity, and their
+    weights.
+    """
 
     split: Split
     scores: Mapping[str, np.ndarray]
@@ -104,10 +113,11 @@ def score_split(
     on_progress: OnProgress = no_progress,
     cache: Path | None = None,
 ) -> ScoredSplit:
-    """Scores of every caption against every readable clip of a split; memory and coverage as in the module.
+    """Scores of every caption against every readable clip of a split; memory and coverage as in the
+    module.
 
-    cache: a folder for encoded features (see `FeatureCache`), so that the same model on the same split is not encoded
-    twice. Raises DataError when nothing can be read.
+    cache: a folder for encoded features (see `FeatureCache`), so that the same model on the same
+    split is not encoded twice. Raises DataError when nothing can be read.
     """
     return score_encoded(model, encode_split(model, split, source, on_progress, cache), on_progress)
 
@@ -121,7 +131,11 @@ def encode_split(
 ) -> EncodedSplit:
     """The first half of `score_split`."""
     readable, coverage = covered(split, source)
-    store = None if cache is None else FeatureCache(cache, model.fingerprint, readable.hash, source.description)
+    store = (
+        None
+        if cache is None
+        else FeatureCache(cache, model.fingerprint, readable.hash, source.description)
+    )
     kept = None if store is None else store.read(model.encode_text([]).sentence.device)
     if kept is None:
         text = encode_texts(model, [caption.text for caption in readable.captions], on_progress)
@@ -132,20 +146,27 @@ def encode_split(
 
 
 def covered(split: Split, source: ClipSource) -> tuple[Split, Coverage]:
-    """The readable part of a split, and what that leaves out. Raises DataError when nothing is left to rank."""
+    """The readable part of a split, and what that leaves out. Raises DataError when nothing is left
+    to rank.
+    """
     missing = dict(source.problems(split.videos))
-    readable = split.only([video for video in split.videos if video not in missing]) if missing else split
+    readable = (
+        split.only([video for video in split.videos if video not in missing]) if missing else split
+    )
     if not readable.captions:
         first = next((f" ({video}: {reason})" for video, reason in missing.items()), "")
         raise DataError(
-            f"split {split.name}: {len(readable.videos)} of {len(split.videos)} videos can be read{first} and none of "
+            f"split {split.name}: {len(readable.videos)} of {len(split.videos)} videos can be "
+            f"read{first} and none of "
             "them has a caption; check the folder of the videos"
         )
     left_out = len(split.captions) - len(readable.captions)
     return readable, Coverage(split.hash, len(split.videos), len(split.captions), missing, left_out)
 
 
-def encode_texts(model: GalleryModel, texts: Sequence[str], on_progress: OnProgress = no_progress) -> TextFeatures:
+def encode_texts(
+    model: GalleryModel, texts: Sequence[str], on_progress: OnProgress = no_progress
+) -> TextFeatures:
     """Features of texts, in order."""
     batches = []
     for start in range(0, max(1, len(texts)), _TEXTS_AT_A_TIME):
@@ -155,7 +176,10 @@ def encode_texts(model: GalleryModel, texts: Sequence[str], on_progress: OnProgr
 
 
 def encode_videos(
-    model: GalleryModel, videos: Sequence[str], source: ClipSource, on_progress: OnProgress = no_progress
+    model: GalleryModel,
+    videos: Sequence[str],
+    source: ClipSource,
+    on_progress: OnProgress = no_progress,
 ) -> VideoFeatures:
     """Features of the clips called `videos` (at least one), in order; 16 are read at a time."""
     batches = []
@@ -166,7 +190,9 @@ def encode_videos(
     return concatenate(batches)
 
 
-def score_encoded(model: GalleryModel, encoded: EncodedSplit, on_progress: OnProgress = no_progress) -> ScoredSplit:
+def score_encoded(
+    model: GalleryModel, encoded: EncodedSplit, on_progress: OnProgress = no_progress
+) -> ScoredSplit:
     """The second half of `score_split`."""
     scores, weights = score_pairs(model, encoded.text, encoded.video, on_progress)
     return ScoredSplit(encoded.split, scores, weights, encoded.coverage)
@@ -174,9 +200,14 @@ def score_encoded(model: GalleryModel, encoded: EncodedSplit, on_progress: OnPro
 
 @torch.no_grad()
 def score_pairs(
-    model: GalleryModel, text: TextFeatures, video: VideoFeatures, on_progress: OnProgress = no_progress
+    model: GalleryModel,
+    text: TextFeatures,
+    video: VideoFeatures,
+    on_progress: OnProgress = no_progress,
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Float32 (T, V) per granularity, and the weights; a band of texts at a time, by the model's own score."""
+    """Float32 (T, V) per granularity, and the weights; a band of texts at a time, by the model's
+    own score.
+    """
     bands: dict[str, list[np.ndarray]] = {}
     weights: dict[str, float] = {}
     for start in range(0, max(1, len(text)), _TEXTS_AT_A_TIME):

@@ -1,4 +1,5 @@
-"""Normalisation for an evaluation: banks from training data, settings chosen on validation data, never on test.
+"""Normalisation for an evaluation: banks from training data, settings chosen on validation data,
+never on test.
 
     none           scores as they are
     bank           Sinkhorn bias per gallery item, from training queries (the published protocol)
@@ -6,10 +7,10 @@
     transductive   Sinkhorn over the test queries themselves
     dsl            dual softmax over the test queries themselves
 
-A bank is training captions against the gallery's videos, and the gallery's captions against training videos. It has
-none of the evaluated videos (DataError) and none of their captions word for word (left out). Settings are those with
-the best validation R@1 of their direction, the weaker of two equals; where nothing beats no normalisation, that
-direction stays raw and says `none`.
+A bank is training captions against the gallery's videos, and the gallery's captions against
+training videos. It has none of the evaluated videos (DataError) and none of their captions word for
+word (left out). Settings are those with the best validation R@1 of their direction, the weaker of
+two equals; where nothing beats no normalisation, that direction stays raw and says `none`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,9 +31,20 @@ from finereel.evaluation.gallery import (
     score_encoded,
     score_pairs,
 )
-from finereel.evaluation.retrieval import FUSED, EvaluationSettings, corrected_scores, rank_texts, rank_videos
+from finereel.evaluation.retrieval import (
+    FUSED,
+    EvaluationSettings,
+    corrected_scores,
+    rank_texts,
+    rank_videos,
+)
 from finereel.models.features import TextFeatures, VideoFeatures
-from finereel.normalization import DIRECTIONS, PerGranularity, per_granularity, per_granularity_from_dict
+from finereel.normalization import (
+    DIRECTIONS,
+    PerGranularity,
+    per_granularity,
+    per_granularity_from_dict,
+)
 from finereel.statistics.metrics import recall_at
 from finereel.types import OnProgress, no_progress
 
@@ -42,16 +54,22 @@ Parts = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Method:
-    """A normaliser of `finereel.normalization` and the settings to try, from the weakest to the strongest."""
+    """A normaliser of `finereel.normalization` and the settings to try, from the weakest to the
+    strongest.
+    """
 
     normalizer: str
     grid: tuple[Mapping[str, Any], ...]
     needs_bank: bool
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
-    def build(self, direction: str, granularities: Sequence[str], settings: Mapping[str, Any]) -> PerGranularity:
+    def build(
+        self, direction: str, granularities: Sequence[str], settings: Mapping[str, Any]
+    ) -> PerGranularity:
         """Unfitted, one per granularity."""
-        return per_granularity(self.normalizer, list(granularities), direction=direction, **self.fixed, **settings)
+        return per_granularity(
+            self.normalizer, list(granularities), direction=direction, **self.fixed, **settings
+        )
 
 
 _SINKHORN = tuple(
@@ -63,9 +81,13 @@ _SINKHORN = tuple(
 NORMALIZATIONS: dict[str, Method | None] = {
     "none": None,
     "bank": Method("sinkhorn", _SINKHORN, True),
-    "inverted": Method("inverted_softmax", tuple({"beta": beta} for beta in (0.05, 0.1, 0.2, 0.5)), True),
+    "inverted": Method(
+        "inverted_softmax", tuple({"beta": beta} for beta in (0.05, 0.1, 0.2, 0.5)), True
+    ),
     "transductive": Method("sinkhorn", _SINKHORN, False, {"mode": "transductive"}),
-    "dsl": Method("dual_softmax", tuple({"temperature": value} for value in (20.0, 5.0, 2.0, 1.0)), False),
+    "dsl": Method(
+        "dual_softmax", tuple({"temperature": value} for value in (20.0, 5.0, 2.0, 1.0)), False
+    ),
 }
 
 
@@ -73,8 +95,8 @@ NORMALIZATIONS: dict[str, Method | None] = {
 class BankSettings:
     """How banks are drawn from the training split.
 
-    texts, videos: at most so many captions and clips (each costs an encoding). held_out: training videos that serve as
-    validation where a data set has no split for it; they stay out of the bank.
+    texts, videos: at most so many captions and clips (each costs an encoding). held_out: training
+    videos that serve as validation where a data set has no split for it; they stay out of the bank.
     """
 
     texts: int = 5000
@@ -84,7 +106,9 @@ class BankSettings:
 
     def __post_init__(self) -> None:
         if min(self.texts, self.videos, self.held_out) < 2:
-            raise ConfigError(f"a bank needs at least 2 texts, videos and held-out videos, got {self}")
+            raise ConfigError(
+                f"a bank needs at least 2 texts, videos and held-out videos, got {self}"
+            )
 
 
 DEFAULT_BANKS = BankSettings()
@@ -94,8 +118,8 @@ DEFAULT_BANKS = BankSettings()
 class FittingData:
     """What settings and banks come from; none of it is evaluated.
 
-    texts: its captions are the text bank. videos: its videos are the video bank. dropped: training captions left out
-    because an evaluated or validation caption has the same words.
+    texts: its captions are the text bank. videos: its videos are the video bank. dropped: training
+    captions left out because an evaluated or validation caption has the same words.
     """
 
     texts: Split
@@ -106,7 +130,9 @@ class FittingData:
 
 @dataclass(frozen=True)
 class NormalizationChoice:
-    """What was chosen for one direction: settings (None: off), validation R@1 without and with them, and why."""
+    """What was chosen for one direction: settings (None: off), validation R@1 without and with
+    them, and why.
+    """
 
     settings: Mapping[str, Any] | None
     r1_without: float | None
@@ -122,7 +148,9 @@ class NormalizationChoice:
 
 @dataclass(frozen=True)
 class FittedNormalization:
-    """Ready to be applied: normalisers by direction (a missing one stays raw) and the choice behind each."""
+    """Ready to be applied: normalisers by direction (a missing one stays raw) and the choice behind
+    each.
+    """
 
     name: str
     normalizers: Mapping[str, PerGranularity]
@@ -160,7 +188,8 @@ def fitting_data(dataset: Dataset, evaluated: str, settings: BankSettings) -> Fi
     shared = set(train.videos) & set(test.videos)
     if shared:
         raise DataError(
-            f"{dataset.name}: {len(shared)} videos of {evaluated} are in {train.name} too ({min(shared)!r}); a bank "
+            f"{dataset.name}: {len(shared)} videos of {evaluated} are in {train.name} too "
+            f"({min(shared)!r}); a bank "
             "must not hold what is evaluated: mend the lists, or evaluate with normalization none"
         )
     rng = np.random.default_rng(settings.seed)
@@ -169,24 +198,34 @@ def fitting_data(dataset: Dataset, evaluated: str, settings: BankSettings) -> Fi
         validation = dataset.split(selection)
     else:
         described = sorted({caption.video_id for caption in train.captions})
-        validation = train.only(_sample(described, min(settings.held_out, len(described) // 2), rng))
+        validation = train.only(
+            _sample(described, min(settings.held_out, len(described) // 2), rng)
+        )
     held_out = set(validation.videos)
     known = {caption.text for split in (test, validation) for caption in split.captions}
     others = [caption for caption in train.captions if caption.video_id not in held_out]
     fresh = [caption for caption in others if caption.text not in known]
     if not fresh:
-        raise ConfigError(f"{dataset.name}: no caption of {train.name} is left for a bank; use normalization none")
+        raise ConfigError(
+            f"{dataset.name}: no caption of {train.name} is left for a bank; use normalization none"
+        )
     texts = _sample(fresh, settings.texts, rng)
-    videos = _sample([video for video in train.videos if video not in held_out], settings.videos, rng)
+    videos = _sample(
+        [video for video in train.videos if video not in held_out], settings.videos, rng
+    )
     return FittingData(
-        Split("text bank", tuple(dict.fromkeys(caption.video_id for caption in texts)), tuple(texts)),
+        Split(
+            "text bank", tuple(dict.fromkeys(caption.video_id for caption in texts)), tuple(texts)
+        ),
         Split("video bank", tuple(videos), ()),
         validation,
         len(others) - len(fresh),
     )
 
 
-def choose(method: Method, direction: str, bank: Parts | None, validation: ScoredSplit) -> NormalizationChoice:
+def choose(
+    method: Method, direction: str, bank: Parts | None, validation: ScoredSplit
+) -> NormalizationChoice:
     """The settings with the best validation R@1 of `direction`, the weaker of two equals, or off.
 
     bank: bank queries against the validation gallery, None for methods without a bank.
@@ -210,7 +249,8 @@ def choose(method: Method, direction: str, bank: Parts | None, validation: Score
 class Fitter:
     """Fits normalisations of one model.
 
-    data: None where the data set has nothing to fit on; transductive methods then take their published settings.
+    data: None where the data set has nothing to fit on; transductive methods then take their
+    published settings.
     """
 
     model: GalleryModel
@@ -228,9 +268,13 @@ class Fitter:
             return RAW
         if self.data is None:
             if method.needs_bank:
-                raise ConfigError(f"normalization {name} needs a training split to draw its bank from; use none")
+                raise ConfigError(
+                    f"normalization {name} needs a training split to draw its bank from; use none"
+                )
             return self._published(
-                name, method, list(self.model.score(gallery.text.rows(slice(0, 1)), gallery.video).parts)
+                name,
+                method,
+                list(self.model.score(gallery.text.rows(slice(0, 1)), gallery.video).parts),
             )
         encoded = encode_split(self.model, self.data.validation, self.source, self.on_progress)
         validation = score_encoded(self.model, encoded)
@@ -242,11 +286,20 @@ class Fitter:
                     None, None, None, "off: too few training videos can be read for a bank"
                 )
                 continue
-            choice = choose(method, direction, None if bank is None else bank.against(self.model, encoded), validation)
+            choice = choose(
+                method,
+                direction,
+                None if bank is None else bank.against(self.model, encoded),
+                validation,
+            )
             choices[direction] = choice
             if choice.settings is not None:
                 built = method.build(direction, list(validation.scores), choice.settings)
-                fitted = built if bank is None else built.fit(bank.against(self.model, gallery), bank_id=bank.name)
+                fitted = (
+                    built
+                    if bank is None
+                    else built.fit(bank.against(self.model, gallery), bank_id=bank.name)
+                )
                 normalizers[direction] = fitted
         return FittedNormalization(name, normalizers, choices)
 
@@ -254,23 +307,35 @@ class Fitter:
         assert self.data is not None
         if direction == "text_to_video":
             texts = self.data.texts
-            encoded = encode_texts(self.model, [caption.text for caption in texts.captions], self.on_progress)
+            encoded = encode_texts(
+                self.model, [caption.text for caption in texts.captions], self.on_progress
+            )
             return BankQueries(texts.hash, encoded)
         broken = self.source.problems(self.data.videos.videos)
-        readable = self.data.videos.only([video for video in self.data.videos.videos if video not in broken])
+        readable = self.data.videos.only(
+            [video for video in self.data.videos.videos if video not in broken]
+        )
         if len(readable.videos) < 2:
             return None
-        return BankQueries(readable.hash, encode_videos(self.model, readable.videos, self.source, self.on_progress))
+        return BankQueries(
+            readable.hash, encode_videos(self.model, readable.videos, self.source, self.on_progress)
+        )
 
-    def _published(self, name: str, method: Method, granularities: list[str]) -> FittedNormalization:
-        choice = NormalizationChoice({}, None, None, "published settings: there is no validation split")
+    def _published(
+        self, name: str, method: Method, granularities: list[str]
+    ) -> FittedNormalization:
+        choice = NormalizationChoice(
+            {}, None, None, "published settings: there is no validation split"
+        )
         normalizers = {way: method.build(way, granularities, {}) for way in DIRECTIONS}
         return FittedNormalization(name, normalizers, dict.fromkeys(DIRECTIONS, choice))
 
 
 @dataclass(frozen=True)
 class BankQueries:
-    """Encoded bank queries: texts for text_to_video, videos for video_to_text; `name` is a hash of what they are."""
+    """Encoded bank queries: texts for text_to_video, videos for video_to_text; `name` is a hash of
+    what they are.
+    """
 
     name: str
     queries: TextFeatures | VideoFeatures
@@ -283,14 +348,21 @@ class BankQueries:
 
 
 def _fitted(
-    normalizer: PerGranularity, bank: Parts, settings: Mapping[str, Any], known: dict[str, PerGranularity]
+    normalizer: PerGranularity,
+    bank: Parts,
+    settings: Mapping[str, Any],
+    known: dict[str, PerGranularity],
 ) -> PerGranularity:
-    """`normalizer` fitted on the bank. What it learns does not depend on the strength, so it is learned once."""
+    """`normalizer` fitted on the bank. What it learns does not depend on the strength, so it is
+    learned once.
+    """
     learned_with = repr({name: value for name, value in settings.items() if name != "strength"})
     if learned_with not in known:
         known[learned_with] = normalizer.fit(bank)
     parts = known[learned_with].to_dict().items()
-    return per_granularity_from_dict({name: {**p, "settings": {**p["settings"], **settings}} for name, p in parts})
+    return per_granularity_from_dict(
+        {name: {**p, "settings": {**p["settings"], **settings}} for name, p in parts}
+    )
 
 
 def _r1(scored: ScoredSplit, direction: str, normalizer: PerGranularity | None) -> float:
@@ -310,7 +382,8 @@ def _training_split(dataset: Dataset, evaluated: str) -> Split:
     names = training_splits(dataset, evaluated)
     if not names:
         raise ConfigError(
-            f"{dataset.name} has no training split beside {evaluated!r} (its splits: {', '.join(dataset.splits)}): "
+            f"{dataset.name} has no training split beside {evaluated!r} (its splits: "
+            f"{', '.join(dataset.splits)}): "
             "normalisation banks and settings come from it; use normalization none"
         )
     return dataset.split(names[0])

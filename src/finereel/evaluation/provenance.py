@@ -1,4 +1,6 @@
-"""What a result was made with: program and library versions, machine kind, and the commit of a checkout."""
+"""What a result was made with: program and library versions, machine kind, and the commit of a
+checkout.
+"""
 
 import platform
 import subprocess
@@ -15,8 +17,9 @@ _GIT_SECONDS = 10
 
 @dataclass(frozen=True)
 class Environment:
-    """Versions and machine. commit: of the checkout the program runs from, with `+` where files differ from it; empty
-    for an installed package. device: what scored."""
+    """Versions and machine. commit: of the checkout the program runs from, with `+` where files
+    differ from it; empty for an installed package. device: what scored.
+    """
 
     finereel: str
     torch: str
@@ -47,7 +50,9 @@ def environment(device: torch.device) -> Environment:
 
 
 def commit(checkout: Path) -> str:
-    """The commit of a checkout, 40 hex characters and `+` for changed files; empty where `checkout` is none."""
+    """The commit of a checkout, 40 hex characters and `+` for changed files; empty where `checkout`
+    is none.
+    """
     if not ((checkout / ".git").exists() and (checkout / "pyproject.toml").exists()):
         return ""
     try:
@@ -60,4 +65,6 @@ def commit(checkout: Path) -> str:
 
 def _git(checkout: Path, *arguments: str) -> str:
     command = ["git", "-C", str(checkout), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=_GIT_SECONDS).stdout
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=_GIT_SECONDS
+    ).stdout

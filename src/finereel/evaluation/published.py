@@ -1,7 +1,9 @@
-"""The metrics as the published CLIP4Clip-family code computes them, for comparison with published numbers only.
+"""The metrics as the published CLIP4Clip-family code computes them, for comparison with published
+numbers only.
 
-Use `finereel.statistics.metrics` for results: here a query whose right answer is tied is counted once *per tied
-candidate*, so 50 queries can become 214 and R@1 falls (spec of `metrics.py` in ArrowLuo/CLIP4Clip and its successors).
+Use `finereel.statistics.metrics` for results: here a query whose right answer is tied is counted
+once *per tied candidate*, so 50 queries can become 214 and R@1 falls (spec of `metrics.py` in
+ArrowLuo/CLIP4Clip and its successors).
 """
 
 from dataclasses import dataclass
@@ -16,7 +18,9 @@ from finereel.statistics.pooling import pool_captions
 
 @dataclass(frozen=True)
 class PublishedMetrics:
-    """R@1, R@5, R@10 in percent, median and mean rank from 1, and the number of entries they were taken over."""
+    """R@1, R@5, R@10 in percent, median and mean rank from 1, and the number of entries they were
+    taken over.
+    """
 
     r1: float
     r5: float
@@ -27,16 +31,21 @@ class PublishedMetrics:
 
 
 def published_ranks(scores: np.ndarray) -> Int64[np.ndarray, " entries"]:
-    """0-based ranks of the diagonal of a square matrix, one entry per candidate tied with the right answer."""
+    """0-based ranks of the diagonal of a square matrix, one entry per candidate tied with the right
+    answer.
+    """
     matrix = checked_scores(scores)
     if matrix.shape[0] != matrix.shape[1]:
-        raise DataError(f"the published metrics take the diagonal of a square matrix, got {matrix.shape}")
+        raise DataError(
+            f"the published metrics take the diagonal of a square matrix, got {matrix.shape}"
+        )
     descending = -np.sort(-matrix, axis=1)
     return np.nonzero(descending == np.diag(matrix)[:, None])[1].astype(np.int64)
 
 
 def published_metrics(scores: np.ndarray) -> PublishedMetrics:
-    """The published numbers of a square (Q, Q) matrix whose diagonal is right, tie inflation included.
+    """The published numbers of a square (Q, Q) matrix whose diagonal is right, tie inflation
+    included.
 
     >>> published = published_metrics(np.array([[1.0, 1.0], [0.0, 1.0]]))
     >>> published.entries, round(published.r1, 1)                     # two queries, three entries
@@ -51,8 +60,9 @@ def published_multi_caption_metrics(
 ) -> tuple[PublishedMetrics, PublishedMetrics]:
     """(text_to_video, video_to_text) of the published multi-caption protocol on a (T, V) matrix.
 
-    Text to video: every caption for itself, the *lower* of two middle ranks as median. Video to text: the best caption
-    of every video, then as `published_metrics`. video_of_text: (T,) the column that is right for every row.
+    Text to video: every caption for itself, the *lower* of two middle ranks as median. Video to
+    text: the best caption of every video, then as `published_metrics`. video_of_text: (T,) the
+    column that is right for every row.
     """
     order_above = ranks(scores, video_of_text).optimistic - 1
     lower_median = float(np.sort(order_above)[(len(order_above) - 1) // 2])

@@ -1,7 +1,7 @@
 """What a result must carry so that anyone can compare it, redo its statistics and know what it was.
 
-A `RunRecord` is a folder (`finereel.evaluation.record_files`): facts and metrics, the rank of every query, and, where
-kept, the scores that were ranked.
+A `RunRecord` is a folder (`finereel.evaluation.record_files`): facts and metrics, the rank of every
+query, and, where kept, the scores that were ranked.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,8 @@ from finereel.statistics.pooling import pool_captions
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What was asked: split and coverage. Hashes as of `Split.hash`: of the whole split and of what was scored.
+    """What was asked: split and coverage. Hashes as of `Split.hash`: of the whole split and of what
+    was scored.
 
     texts: `single`, `multiple` or `paragraph` (see `CaptionProtocol`); missing: why, by video id.
     """
@@ -61,7 +62,9 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Who answered. words, frames: tokens of a caption and frames of a clip at most; weights: of the granularities."""
+    """Who answered. words, frames: tokens of a caption and frames of a clip at most; weights: of
+    the granularities.
+    """
 
     name: str
     fingerprint: str
@@ -74,7 +77,8 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class QueryRanks:
-    """One direction, query by query: ids, the video each is about (what is resampled together), ranks by granularity.
+    """One direction, query by query: ids, the video each is about (what is resampled together),
+    ranks by granularity.
 
     `fused` is one of the granularities.
     """
@@ -86,14 +90,18 @@ class QueryRanks:
     def __post_init__(self) -> None:
         sizes = {len(self.ids), len(self.videos), *map(len, self.ranks.values())}
         if len(sizes) != 1 or FUSED not in self.ranks or not self.ids:
-            raise DataError(f"expected a rank for every query and granularity, got sizes {sorted(sizes)}")
+            raise DataError(
+                f"expected a rank for every query and granularity, got sizes {sorted(sizes)}"
+            )
 
 
 @dataclass(frozen=True)
 class GalleryScores:
-    """What was ranked in one direction: fused scores of Q queries and G gallery items, and the right item of each.
+    """What was ranked in one direction: fused scores of Q queries and G gallery items, and the
+    right item of each.
 
-    With several captions per video, a gallery item of video_to_text is all captions of a video and has its id.
+    With several captions per video, a gallery item of video_to_text is all captions of a video and
+    has its id.
     """
 
     queries: tuple[str, ...]
@@ -102,9 +110,12 @@ class GalleryScores:
     matrix: Float32[np.ndarray, "Q G"]
 
     def __post_init__(self) -> None:
-        if self.matrix.shape != (len(self.queries), len(self.gallery)) or self.right.shape != (len(self.queries),):
+        if self.matrix.shape != (len(self.queries), len(self.gallery)) or self.right.shape != (
+            len(self.queries),
+        ):
             raise DataError(
-                f"expected scores for {len(self.queries)} queries and {len(self.gallery)} items, got "
+                f"expected scores for {len(self.queries)} queries and {len(self.gallery)} items, "
+                "got "
                 f"{self.matrix.shape} with {len(self.right)} right answers"
             )
         if len(self.right) and not 0 <= self.right.min() <= self.right.max() < len(self.gallery):
@@ -115,8 +126,8 @@ class GalleryScores:
 class RunFacts:
     """What a record says of its run, whatever was measured.
 
-    source: where the clips came from; seeds: by what they were used for; seconds: wall time; reload_verified: whether
-    the scores are those of the model as read back from its files.
+    source: where the clips came from; seeds: by what they were used for; seconds: wall time;
+    reload_verified: whether the scores are those of the model as read back from its files.
     """
 
     name: str
@@ -132,9 +143,9 @@ class RunFacts:
 class RunRecord(RunFacts):
     """A result and everything about it.
 
-    normalization: name, protocols and choices of `FittedNormalization`; results: direction -> granularity (and
-    `fused`) -> metrics, intervals and protocol, as `RetrievalResult.as_dict`; scores: by direction, None where they
-    were not kept.
+    normalization: name, protocols and choices of `FittedNormalization`; results: direction ->
+    granularity (and `fused`) -> metrics, intervals and protocol, as `RetrievalResult.as_dict`;
+    scores: by direction, None where they were not kept.
     """
 
     dataset: DatasetFacts
@@ -144,7 +155,9 @@ class RunRecord(RunFacts):
     scores: Mapping[str, GalleryScores] | None = field(default=None, repr=False)
 
     def row(self, direction: str, granularity: str = FUSED) -> Mapping[str, Any]:
-        """One line of a table: R@1, R@5, R@10, MdR, MnR, mean_recall, tie_share, intervals, protocol."""
+        """One line of a table: R@1, R@5, R@10, MdR, MnR, mean_recall, tie_share, intervals,
+        protocol.
+        """
         return self.results[direction][granularity]
 
 
@@ -159,11 +172,15 @@ def query_ranks(scored: ScoredSplit, result: RetrievalResult) -> dict[str, Query
             tuple(caption.video_id for caption in asked),
             {name: row.ranks for name, row in result.text_to_video.items()},
         ),
-        "video_to_text": QueryRanks(shown, shown, {name: row.ranks for name, row in result.video_to_text.items()}),
+        "video_to_text": QueryRanks(
+            shown, shown, {name: row.ranks for name, row in result.video_to_text.items()}
+        ),
     }
 
 
-def gallery_scores(scored: ScoredSplit, fused: Mapping[str, np.ndarray]) -> dict[str, GalleryScores]:
+def gallery_scores(
+    scored: ScoredSplit, fused: Mapping[str, np.ndarray]
+) -> dict[str, GalleryScores]:
     """The fused (T, V) matrix of each direction as queries against gallery."""
     split, owners = scored.split, scored.relation
     pooled = pool_captions(fused["video_to_text"], owners)

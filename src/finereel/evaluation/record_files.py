@@ -1,11 +1,11 @@
 """A run record as a folder, written whole and read back strictly.
 
-    record.json     facts, metrics, and the SHA-256 of the other files
-    ranks.npz       <direction>/ids, <direction>/videos, <direction>/<granularity>: expected, optimistic, pessimistic
-    scores.npz      optional: <direction>/queries, gallery, right, matrix
+    record.json     facts, metrics, and the SHA-256 of the other files ranks.npz
+    <direction>/ids, <direction>/videos, <direction>/<granularity>: expected, optimistic,
+    pessimistic scores.npz      optional: <direction>/queries, gallery, right, matrix
 
-Reading refuses another format version, a file that differs from its hash, metrics that do not follow from the ranks,
-and pickles. This finds accidents and careless edits; it is no signature.
+Reading refuses another format version, a file that differs from its hash, metrics that do not
+follow from the ranks, and pickles. This finds accidents and careless edits; it is no signature.
 """
 
 import math
@@ -18,9 +18,23 @@ import numpy as np
 
 from finereel.config import from_dict, to_dict
 from finereel.errors import DataError
-from finereel.evaluation.archive import RECORD, ArchiveFormat, packed, read_archive, read_packed, write_archive
+from finereel.evaluation.archive import (
+    RECORD,
+    ArchiveFormat,
+    packed,
+    read_archive,
+    read_packed,
+    write_archive,
+)
 from finereel.evaluation.provenance import Environment
-from finereel.evaluation.record import DatasetFacts, GalleryScores, ModelFacts, QueryRanks, RunFacts, RunRecord
+from finereel.evaluation.record import (
+    DatasetFacts,
+    GalleryScores,
+    ModelFacts,
+    QueryRanks,
+    RunFacts,
+    RunRecord,
+)
 from finereel.io.atomic import writes
 from finereel.normalization import DIRECTIONS
 from finereel.statistics.metrics import Ranks, summarise
@@ -48,7 +62,10 @@ def described_record(record: RunRecord) -> dict[str, Any]:
         **described_run(record),
         "dataset": to_dict(record.dataset),
         "normalization": dict(record.normalization),
-        "results": {way: {name: dict(row) for name, row in rows.items()} for way, rows in record.results.items()},
+        "results": {
+            way: {name: dict(row) for name, row in rows.items()}
+            for way, rows in record.results.items()
+        },
     }
 
 
@@ -106,16 +123,22 @@ def _check_metrics(record: RunRecord) -> None:
             row, expected = record.results[direction][name], summarise(found).as_dict()
             stated = {key: value for key, value in row.items() if key not in _NOT_METRICS}
             same = stated.keys() == expected.keys() and all(
-                math.isclose(stated[key], value, rel_tol=1e-9, abs_tol=1e-9) for key, value in expected.items()
+                math.isclose(stated[key], value, rel_tol=1e-9, abs_tol=1e-9)
+                for key, value in expected.items()
             )
             if not same:
                 raise DataError(
-                    f"{direction} {name}: the metrics in {RECORD} are not those of {RANKS} (R@1 {row.get('R@1')} "
-                    f"stated, {expected['R@1']} found); it was changed after it was written: evaluate again"
+                    f"{direction} {name}: the metrics in {RECORD} are not those of {RANKS} (R@1 "
+                    f"{row.get('R@1')} "
+                    f"stated, {expected['R@1']} found); it was changed after it was written: "
+                    "evaluate again"
                 )
             ordered = all(low <= high for low, high in row["intervals"].values())
             if not ordered or not isinstance(row["protocol"], str):
-                raise DataError(f"{direction} {name}: expected a protocol, and intervals [low, high] with low <= high")
+                raise DataError(
+                    f"{direction} {name}: expected a protocol, and intervals [low, high] with low "
+                    "<= high"
+                )
 
 
 def _rank_arrays(record: RunRecord) -> dict[str, np.ndarray]:
@@ -124,20 +147,34 @@ def _rank_arrays(record: RunRecord) -> dict[str, np.ndarray]:
         arrays[f"{direction}/ids"] = np.array(asked.ids, dtype=str)
         arrays[f"{direction}/videos"] = np.array(asked.videos, dtype=str)
         for name, found in asked.ranks.items():
-            arrays[f"{direction}/{name}"] = np.stack([found.expected, found.optimistic, found.pessimistic])
+            arrays[f"{direction}/{name}"] = np.stack(
+                [found.expected, found.optimistic, found.pessimistic]
+            )
     return arrays
 
 
 def _queries(arrays: Mapping[str, np.ndarray]) -> dict[str, QueryRanks]:
     found = {}
     for direction in DIRECTIONS:
-        own = {name.removeprefix(f"{direction}/"): a for name, a in arrays.items() if name.startswith(f"{direction}/")}
+        own = {
+            name.removeprefix(f"{direction}/"): a
+            for name, a in arrays.items()
+            if name.startswith(f"{direction}/")
+        }
         ids, videos = (tuple(map(str, own.pop(name))) for name in ("ids", "videos"))
         for name, ranks in own.items():
             if ranks.dtype != np.float64 or ranks.shape != (3, len(ids)) or not (ranks >= 1).all():
-                raise DataError(f"{RANKS}: {direction}/{name} must hold three ranks of {len(ids)} queries, from 1")
+                raise DataError(
+                    f"{RANKS}: {direction}/{name} must hold three ranks of {len(ids)} queries, "
+                    "from 1"
+                )
         found[direction] = QueryRanks(
-            ids, videos, {name: Ranks(r[0], r[1].astype(np.int64), r[2].astype(np.int64)) for name, r in own.items()}
+            ids,
+            videos,
+            {
+                name: Ranks(r[0], r[1].astype(np.int64), r[2].astype(np.int64))
+                for name, r in own.items()
+            },
         )
     return found
 
@@ -154,8 +191,18 @@ def _scores(arrays: Mapping[str, np.ndarray]) -> dict[str, GalleryScores]:
     found = {}
     for direction in DIRECTIONS:
         matrix, right = arrays[f"{direction}/matrix"], arrays[f"{direction}/right"]
-        if matrix.dtype != np.float32 or matrix.ndim != 2 or right.dtype != np.int64 or right.ndim != 1:
-            raise DataError(f"{SCORES}: expected float32 scores and int64 answers, got {matrix.dtype}, {right.dtype}")
-        queries, gallery = (tuple(map(str, arrays[f"{direction}/{name}"])) for name in ("queries", "gallery"))
+        if (
+            matrix.dtype != np.float32
+            or matrix.ndim != 2
+            or right.dtype != np.int64
+            or right.ndim != 1
+        ):
+            raise DataError(
+                f"{SCORES}: expected float32 scores and int64 answers, got {matrix.dtype}, "
+                f"{right.dtype}"
+            )
+        queries, gallery = (
+            tuple(map(str, arrays[f"{direction}/{name}"])) for name in ("queries", "gallery")
+        )
         found[direction] = GalleryScores(queries, gallery, right, matrix)
     return found

@@ -1,4 +1,6 @@
-"""How well a model knows ReelWorld: retrieval among rendered clips, and twins that differ in one word."""
+"""How well a model knows ReelWorld: retrieval among rendered clips, and twins that differ in one
+word.
+"""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +12,12 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from finereel.evaluation.retrieval import PLAIN, EvaluationSettings, RetrievalResult, evaluate_scores
+from finereel.evaluation.retrieval import (
+    PLAIN,
+    EvaluationSettings,
+    RetrievalResult,
+    evaluate_scores,
+)
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
 from finereel.reelworld import Scene, captions, frame_times, sample_scene, twins
 from finereel.reelworld.batches import render_small
@@ -21,7 +28,9 @@ from finereel.video import ClipPlan, VideoReader
 
 @runtime_checkable
 class Encoder(Protocol):
-    """What is measured: `finereel.models.retrieval.RetrievalModel`, or anything that encodes and scores like it."""
+    """What is measured: `finereel.models.retrieval.RetrievalModel`, or anything that encodes and
+    scores like it.
+    """
 
     def encode_text(self, texts: Sequence[str]) -> TextFeatures:
         """Features of texts."""
@@ -63,7 +72,10 @@ class WorldResult:
                 **{
                     way: {
                         "percent": getattr(found, way).percent,
-                        "interval": [getattr(found, way).interval.low, getattr(found, way).interval.high],
+                        "interval": [
+                            getattr(found, way).interval.low,
+                            getattr(found, way).interval.high,
+                        ],
                     }
                     for way in ("text", "video", "group")
                 },
@@ -73,8 +85,12 @@ class WorldResult:
         return {"retrieval": self.retrieval.as_dict(), "twins": rows}
 
 
-def make_world(split: str, scenes: int, seed: int, num_frames: int = 12, image_size: int = 80) -> World:
-    """Draw and render a world at a model's size, never compressed; deterministic from its arguments."""
+def make_world(
+    split: str, scenes: int, seed: int, num_frames: int = 12, image_size: int = 80
+) -> World:
+    """Draw and render a world at a model's size, never compressed; deterministic from its
+    arguments.
+    """
     times = frame_times(num_frames)
     drawn = [sample_scene(seed * scenes + number, split) for number in range(scenes)]
     paired = [(number, twin) for number, scene in enumerate(drawn) for twin in twins(scene)]
@@ -93,8 +109,13 @@ def make_world(split: str, scenes: int, seed: int, num_frames: int = 12, image_s
 
 
 def read_world(folder: Path, num_frames: int = 12) -> World:
-    """The same from exported files (`finereel reelworld`), decoded and sampled like any user's video."""
-    lines = [json.loads(line) for line in (folder / "captions.jsonl").read_text(encoding="utf-8").splitlines()]
+    """The same from exported files (`finereel reelworld`), decoded and sampled like any user's
+    video.
+    """
+    lines = [
+        json.loads(line)
+        for line in (folder / "captions.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     paired = [(number, twin) for number, line in enumerate(lines) for twin in line["twins"]]
     with VideoReader() as reader:
 
@@ -112,7 +133,9 @@ def read_world(folder: Path, num_frames: int = 12) -> World:
 
 
 @torch.no_grad()
-def evaluate_world(model: Encoder, world: World, settings: EvaluationSettings = PLAIN) -> WorldResult:
+def evaluate_world(
+    model: Encoder, world: World, settings: EvaluationSettings = PLAIN
+) -> WorldResult:
     """Both measurements with the model's own score."""
     texts, twin_texts = model.encode_text(world.captions), model.encode_text(world.twin_captions)
     clips, twin_clips = model.encode_video(world.clips), model.encode_video(world.twin_clips)
@@ -133,7 +156,9 @@ def _paired(model: Encoder, text: TextFeatures, video: VideoFeatures) -> np.ndar
     """Score of row i against row i, in blocks whose diagonal is read: no second scoring path."""
     block = 8
     found = [
-        model.score(text.rows(slice(start, start + block)), video.rows(slice(start, start + block))).fused.diagonal()
+        model.score(
+            text.rows(slice(start, start + block)), video.rows(slice(start, start + block))
+        ).fused.diagonal()
         for start in range(0, len(text), block)
     ]
     return torch.cat(found).double().numpy()

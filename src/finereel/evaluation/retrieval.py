@@ -1,7 +1,9 @@
-"""A score matrix to result rows: both directions, every granularity and the fused score, with intervals.
+"""A score matrix to result rows: both directions, every granularity and the fused score, with
+intervals.
 
-The same matrix is read by rows (text to video) and by columns (video to text). With several captions per video the
-published protocol of MSVD and VATEX applies: text to video per caption, video to text by a video's best caption.
+The same matrix is read by rows (text to video) and by columns (video to text). With several
+captions per video the published protocol of MSVD and VATEX applies: text to video per caption,
+video to text by a video's best caption.
 """
 
 from collections.abc import Mapping
@@ -30,15 +32,18 @@ from finereel.statistics.pooling import pool_captions
 FUSED = "fused"
 
 Relation = np.ndarray | None
-"""Which video belongs to which text: (T,) video numbers, a Boolean (T, V) matrix, or None for the diagonal."""
+"""Which video belongs to which text: (T,) video numbers, a Boolean (T, V) matrix, or None for the
+diagonal.
+"""
 
 
 @dataclass(frozen=True)
 class DirectionResult:
     """One row of a results table, with what is needed to redo its statistics.
 
-    intervals: those of R@1, R@5, R@10, MdR and MnR. queries: the row (text) or column (video) behind
-    every rank, which is also the resampling unit's name. protocol: what normalisation has seen.
+    intervals: those of R@1, R@5, R@10, MdR and MnR. queries: the row (text) or column (video)
+    behind every rank, which is also the resampling unit's name. protocol: what normalisation has
+    seen.
     """
 
     metrics: RetrievalMetrics
@@ -49,7 +54,9 @@ class DirectionResult:
 
     def as_dict(self) -> dict[str, Any]:
         """The metrics, an interval [low, high] per metric and the protocol, as JSON values."""
-        intervals = {name: [interval.low, interval.high] for name, interval in self.intervals.items()}
+        intervals = {
+            name: [interval.low, interval.high] for name, interval in self.intervals.items()
+        }
         return {**self.metrics.as_dict(), "intervals": intervals, "protocol": self.protocol}
 
 
@@ -63,16 +70,18 @@ class RetrievalResult:
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """direction -> granularity -> metrics, as JSON values."""
         both = {"text_to_video": self.text_to_video, "video_to_text": self.video_to_text}
-        return {way: {name: row.as_dict() for name, row in rows.items()} for way, rows in both.items()}
+        return {
+            way: {name: row.as_dict() for name, row in rows.items()} for way, rows in both.items()
+        }
 
 
 @dataclass(frozen=True)
 class EvaluationSettings:
     """How `evaluate_scores` evaluates.
 
-    normalization: fitted normalisers per direction (a missing direction stays raw); each is applied per granularity
-        before fusing. confidence: None leaves out the intervals. weights: how plain matrices are fused, None for equal
-        weights (the published mean); `Scores` bring their own.
+    normalization: fitted normalisers per direction (a missing direction stays raw); each is applied
+        per granularity before fusing. confidence: None leaves out the intervals. weights: how plain
+        matrices are fused, None for equal weights (the published mean); `Scores` bring their own.
     """
 
     normalization: Mapping[str, PerGranularity] = field(default_factory=dict)
@@ -82,14 +91,19 @@ class EvaluationSettings:
     def __post_init__(self) -> None:
         for direction, normalizer in self.normalization.items():
             if normalizer.direction != direction:
-                raise ConfigError(f"a {normalizer.direction} normalizer was given for {direction}; build one for it")
+                raise ConfigError(
+                    f"a {normalizer.direction} normalizer was given for {direction}; build one for "
+                    "it"
+                )
 
 
 PLAIN = EvaluationSettings()
 
 
 def evaluate_scores(
-    scores: Scores | Mapping[str, np.ndarray], relation: Relation = None, settings: EvaluationSettings = PLAIN
+    scores: Scores | Mapping[str, np.ndarray],
+    relation: Relation = None,
+    settings: EvaluationSettings = PLAIN,
 ) -> RetrievalResult:
     """Metrics of every granularity and of the fused score, in both directions.
 
@@ -100,7 +114,8 @@ def evaluate_scores(
     (50.0, 100.0)
     """
     text_to_video, video_to_text = (
-        _evaluate_direction(scores, relation, direction, settings) for direction in ("text_to_video", "video_to_text")
+        _evaluate_direction(scores, relation, direction, settings)
+        for direction in ("text_to_video", "video_to_text")
     )
     return RetrievalResult(text_to_video, video_to_text)
 
@@ -108,7 +123,9 @@ def evaluate_scores(
 def corrected_scores(
     scores: Scores | Mapping[str, np.ndarray], direction: str, settings: EvaluationSettings = PLAIN
 ) -> dict[str, np.ndarray]:
-    """The (T, V) matrices that `evaluate_scores` ranks in one direction: normalised granularities, `fused` last."""
+    """The (T, V) matrices that `evaluate_scores` ranks in one direction: normalised granularities,
+    `fused` last.
+    """
     parts, weights = _parts_and_weights(scores, settings.weights)
     normalizer = settings.normalization.get(direction)
     corrected = parts if normalizer is None else normalizer.apply(parts)
@@ -116,7 +133,10 @@ def corrected_scores(
 
 
 def _evaluate_direction(
-    scores: Scores | Mapping[str, np.ndarray], relation: Relation, direction: str, settings: EvaluationSettings
+    scores: Scores | Mapping[str, np.ndarray],
+    relation: Relation,
+    direction: str,
+    settings: EvaluationSettings,
 ) -> dict[str, DirectionResult]:
     rank = rank_videos if direction == "text_to_video" else rank_texts
     normalizer = settings.normalization.get(direction)
@@ -125,14 +145,22 @@ def _evaluate_direction(
     for name, matrix in corrected_scores(scores, direction, settings).items():
         ranked = rank(matrix, relation)
         confidence = settings.confidence
-        intervals = {} if confidence is None else metric_intervals(ranked.ranks, ranked.clusters, confidence)
-        rows[name] = DirectionResult(summarise(ranked.ranks), ranked.ranks, ranked.queries, intervals, protocol)
+        intervals = (
+            {}
+            if confidence is None
+            else metric_intervals(ranked.ranks, ranked.clusters, confidence)
+        )
+        rows[name] = DirectionResult(
+            summarise(ranked.ranks), ranked.ranks, ranked.queries, intervals, protocol
+        )
     return rows
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """Ranks of Q queries, the row or column each query is, and which queries are resampled together."""
+    """Ranks of Q queries, the row or column each query is, and which queries are resampled
+    together.
+    """
 
     ranks: Ranks
     queries: Int64[np.ndarray, " Q"]
@@ -140,18 +168,25 @@ class Ranked:
 
 
 def rank_videos(scores: np.ndarray, relation: Relation = None) -> Ranked:
-    """Text to video on a (T, V) matrix: every caption is a query; captions of one video are one cluster."""
+    """Text to video on a (T, V) matrix: every caption is a query; captions of one video are one
+    cluster.
+    """
     found = ranks(scores, relation)
     every = np.arange(len(found), dtype=np.int64)
-    clusters = np.asarray(relation, dtype=np.int64) if relation is not None and relation.dtype != bool else every
+    clusters = (
+        np.asarray(relation, dtype=np.int64)
+        if relation is not None and relation.dtype != bool
+        else every
+    )
     return Ranked(found, every, clusters)
 
 
 def rank_texts(scores: np.ndarray, relation: Relation = None) -> Ranked:
     """Video to text on a (T, V) matrix: every video with a caption is a query.
 
-    With video numbers as relation, the captions of a video are one gallery item with the best of their scores (see
-    `pool_captions`); with a Boolean relation every text is its own item and the best-ranked right one counts.
+    With video numbers as relation, the captions of a video are one gallery item with the best of
+    their scores (see `pool_captions`); with a Boolean relation every text is its own item and the
+    best-ranked right one counts.
     """
     if relation is not None and relation.dtype == bool:
         described = np.flatnonzero(relation.any(axis=0)).astype(np.int64)
@@ -169,7 +204,10 @@ def metric_intervals(
     ranks = found.expected
     hits = {f"R@{k}": np.where(ranks <= k, 100.0, 0.0) for k in (1, 5, 10)}
     return {
-        **{name: mean_interval(values, clusters, PERCENT, confidence) for name, values in hits.items()},
+        **{
+            name: mean_interval(values, clusters, PERCENT, confidence)
+            for name, values in hits.items()
+        },
         "MdR": median_interval(ranks, clusters, confidence),
         "MnR": mean_interval(ranks, clusters, RANK, confidence),
     }
@@ -182,5 +220,9 @@ def _parts_and_weights(
         parts = {name: part.detach().cpu().double().numpy() for name, part in scores.parts.items()}
         return parts, dict(scores.weights)
     if not scores or FUSED in scores:
-        raise DataError(f"expected one matrix per granularity and none named {FUSED!r}, got {sorted(scores)}")
-    return dict(scores), dict(weights) if weights is not None else {name: 1.0 / len(scores) for name in scores}
+        raise DataError(
+            f"expected one matrix per granularity and none named {FUSED!r}, got {sorted(scores)}"
+        )
+    return dict(scores), dict(weights) if weights is not None else {
+        name: 1.0 / len(scores) for name in scores
+    }

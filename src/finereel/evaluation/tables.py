@@ -17,7 +17,9 @@ NUMBERS = frozenset({*METRICS, "ties %", "queries"})
 
 @dataclass(frozen=True)
 class TableRow:
-    """One run in one direction, fused score. Recalls and interval in percent, ranks from 1, tie share 0 to 1."""
+    """One run in one direction, fused score. Recalls and interval in percent, ranks from 1, tie
+    share 0 to 1.
+    """
 
     run: str
     data: str
@@ -32,11 +34,20 @@ class TableRow:
 
     def cells(self) -> tuple[str | float | int, ...]:
         """In the order of COLUMNS; text where a number would mislead."""
-        interval = "" if self.interval is None else f"{self.interval.low:.1f} to {self.interval.high:.1f}"
+        interval = (
+            "" if self.interval is None else f"{self.interval.low:.1f} to {self.interval.high:.1f}"
+        )
         return (
             *(self.run, self.data, self.direction),
             *(self.metrics[name] for name in METRICS),
-            *(interval, 100 * self.tie_share, self.protocol, self.coverage, self.queries, self.split_hash),
+            *(
+                interval,
+                100 * self.tie_share,
+                self.protocol,
+                self.coverage,
+                self.queries,
+                self.split_hash,
+            ),
         )
 
     def shown(self) -> tuple[str, ...]:
@@ -47,7 +58,11 @@ class TableRow:
 def table(records: Sequence[RunRecord]) -> list[TableRow]:
     """Text to video and video to text of every record, in the order given."""
     names = distinct_names(records)
-    return [_row(record, name, way) for record, name in zip(records, names, strict=True) for way in DIRECTIONS]
+    return [
+        _row(record, name, way)
+        for record, name in zip(records, names, strict=True)
+        for way in DIRECTIONS
+    ]
 
 
 def shown_cell(cell: str | float | int) -> str:

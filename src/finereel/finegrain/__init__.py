@@ -1,1 +1,3 @@
-"""CAPTIONS THAT ARE ALMOST RIGHT: one word or phrase changed, so that the video contradicts it. No torch in here."""
+"""CAPTIONS THAT ARE ALMOST RIGHT: one word or phrase changed, so that the video contradicts it. No
+torch in here.
+"""

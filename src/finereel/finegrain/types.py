@@ -9,7 +9,9 @@ from finereel.data.base import Caption
 PartOfSpeech = Literal["noun", "verb", "adjective", "adverb", "preposition"]
 PARTS_OF_SPEECH: tuple[PartOfSpeech, ...] = get_args(PartOfSpeech)
 Change = PartOfSpeech | Literal["phrase", "other"]
-"""What was changed: one word, of a part of speech; a phrase of several; or `other`, which a foreign file left open."""
+"""What was changed: one word, of a part of speech; a phrase of several; or `other`, which a foreign
+file left open.
+"""
 CHANGES: tuple[Change, ...] = (*PARTS_OF_SPEECH, "phrase", "other")
 
 
@@ -17,13 +19,14 @@ CHANGES: tuple[Change, ...] = (*PARTS_OF_SPEECH, "phrase", "other")
 class Negative:
     """A caption with one span changed so that its video contradicts it, and where that came from.
 
-    start, end: characters of `caption` that were replaced; `caption[start:end]` is `source`, and `replacement` is what
-    stands there in `negative` (an article before it may have changed as well).
+    start, end: characters of `caption` that were replaced; `caption[start:end]` is `source`, and
+    `replacement` is what stands there in `negative` (an article before it may have changed as
+    well).
     method: the rule that proposed it. sense: what was looked up (WordNet ids, names of word sets).
     pair: what was swapped for what, in either order, for balancing: "cat|dog".
     generator: name and version of the maker.
-    extra: what a foreign file says besides (JSON values); it belongs to the form that `generator` names, so that
-    writing that form again loses nothing.
+    extra: what a foreign file says besides (JSON values); it belongs to the form that `generator`
+    names, so that writing that form again loses nothing.
     """
 
     id: str
@@ -51,7 +54,8 @@ class Negative:
     def of(cls, row: Caption, start: int, end: int, **fields: Any) -> "Negative":
         """A negative of `row` in which `caption[start:end]` was replaced.
 
-        fields: those that do not follow from this; `pair` follows from the two lemmas, where they are given.
+        fields: those that do not follow from this; `pair` follows from the two lemmas, where they
+        are given.
 
         >>> row = Caption("v#0", "v", "a dog runs")
         >>> texts = {"negative": "a cat runs", "replacement": "cat", "lemma": "dog", "replacement_lemma": "cat"}

@@ -1,8 +1,8 @@
 """The fitted normalisation of a library: a bias per clip and granularity, from a bank of captions.
 
-`bank.npz` is replaced as a whole, so a library has the old normalisation or the new one. Clips added afterwards carry
-their bias in their own row (the half-step of `Sinkhorn.extend`), committed together with their features and marked
-with the bank's name.
+`bank.npz` is replaced as a whole, so a library has the old normalisation or the new one. Clips
+added afterwards carry their bias in their own row (the half-step of `Sinkhorn.extend`), committed
+together with their features and marked with the bank's name.
 """
 
 import io
@@ -34,15 +34,17 @@ Biases = Float32[np.ndarray, "V G"]
 
 
 class StaleBankError(LibraryError):
-    """Rows that the bank does not know: another process fitted a new one meanwhile; read both again."""
+    """Rows that the bank does not know: another process fitted a new one meanwhile; read both
+    again.
+    """
 
 
 @dataclass(frozen=True)
 class Bank:
     """A fitted bank.
 
-    captions: its texts. normalizers: one fitted Sinkhorn per granularity. clip_ids (sorted) and biases: of the clips
-    that existed when it was fitted, strength applied.
+    captions: its texts. normalizers: one fitted Sinkhorn per granularity. clip_ids (sorted) and
+    biases: of the clips that existed when it was fitted, strength applied.
     """
 
     captions: tuple[str, ...]
@@ -61,8 +63,16 @@ class Bank:
         return list(self.normalizers.parts)
 
     @classmethod
-    def fit(cls, captions: list[str], scores: dict[str, np.ndarray], clip_ids: list[str], **settings: Any) -> "Bank":
-        """From (captions x clips) scores per granularity; settings as of `finereel.normalization.Sinkhorn`."""
+    def fit(
+        cls,
+        captions: list[str],
+        scores: dict[str, np.ndarray],
+        clip_ids: list[str],
+        **settings: Any,
+    ) -> "Bank":
+        """From (captions x clips) scores per granularity; settings as of
+        `finereel.normalization.Sinkhorn`.
+        """
         order = np.argsort(np.array(clip_ids))
         normalizers = per_granularity("sinkhorn", list(scores), **settings).fit(scores)
         columns = [_fitted_bias(_sinkhorn(part)) for part in normalizers.parts.values()]
@@ -75,7 +85,9 @@ class Bank:
         columns = []
         for name, part in self.normalizers.parts.items():
             normalizer = _sinkhorn(part)
-            columns.append(normalizer.strength * normalizer.extend(parts[name].double().cpu().numpy()))
+            columns.append(
+                normalizer.strength * normalizer.extend(parts[name].double().cpu().numpy())
+            )
         return ClipBias(self.name, np.stack(columns, axis=1).astype(np.float32))
 
     def biases_of(self, rows: pa.Table) -> Biases:
@@ -88,11 +100,18 @@ class Bank:
         own = np.array([bank == self.name for bank in rows["bank"].to_pylist()], dtype=bool)
         if own.any():
             values[own] = np.array(rows["bias"].filter(pa.array(own)).to_pylist(), dtype=np.float32)
-        places = np.minimum(np.searchsorted(self.clip_ids, clip_ids), max(0, len(self.clip_ids) - 1))
-        found = self.clip_ids[places] == clip_ids if len(self.clip_ids) else np.zeros(len(clip_ids), dtype=bool)
+        places = np.minimum(
+            np.searchsorted(self.clip_ids, clip_ids), max(0, len(self.clip_ids) - 1)
+        )
+        found = (
+            self.clip_ids[places] == clip_ids
+            if len(self.clip_ids)
+            else np.zeros(len(clip_ids), dtype=bool)
+        )
         if not (found | own).all():
             raise StaleBankError(
-                f"{int((~(found | own)).sum())} clips have no normalisation bias; fit the normalisation again"
+                f"{int((~(found | own)).sum())} clips have no normalisation bias; fit the "
+                "normalisation again"
             )
         fitted = found & ~own
         values[fitted] = self.biases[places[fitted]]
@@ -131,8 +150,13 @@ class Bank:
             described = parse_json_object(str(arrays["described"]))
             normalizers = per_granularity_from_dict(described["normalizers"])
             clip_ids, biases = arrays["clip_ids"], arrays["biases"]
-            if biases.shape != (len(clip_ids), len(normalizers.parts)) or not np.isfinite(biases).all():
-                raise ValueError(f"expected a finite bias per clip and granularity, got the shape {biases.shape}")
+            if (
+                biases.shape != (len(clip_ids), len(normalizers.parts))
+                or not np.isfinite(biases).all()
+            ):
+                raise ValueError(
+                    f"expected a finite bias per clip and granularity, got the shape {biases.shape}"
+                )
             return cls(tuple(map(str, described["captions"])), normalizers, clip_ids, biases)
         except Exception as error:  # whatever numpy and zipfile make of it
             raise _damaged(path, str(error)) from error
@@ -147,7 +171,8 @@ def remove_bank(folder: Path) -> None:
 
 def _damaged(path: Path, why: str) -> DamagedLibraryError:
     return DamagedLibraryError(
-        f"the normalisation in {path} is damaged ({why}); fit the normalisation again, or delete that file with "
+        f"the normalisation in {path} is damaged ({why}); fit the normalisation again, or delete "
+        "that file with "
         "`finereel normalize --off` and search without it"
     )
 

@@ -1,10 +1,12 @@
-"""One CRC-32 per stored value, kept in the row: bit rot is noticed when the value is read, and not served.
+"""One CRC-32 per stored value, kept in the row: bit rot is noticed when the value is read, and not
+served.
 
-A row has two lists of checksums. `checksums` covers the columns of the clip itself, which no later change touches;
-`file_checksums` covers the columns that say which file the clip belongs to, the same for every clip of a file, so that
-a rename or a missing mark replaces them without reading the clips. Both lists follow the order of the table's columns.
-A CRC-32 detects every change of up to 32 consecutive bits and every change of one or two bits; of other changes it
-misses one in 4 billion. Measured on one core: 3.3 GB/s.
+A row has two lists of checksums. `checksums` covers the columns of the clip itself, which no later
+change touches; `file_checksums` covers the columns that say which file the clip belongs to, the
+same for every clip of a file, so that a rename or a missing mark replaces them without reading the
+clips. Both lists follow the order of the table's columns. A CRC-32 detects every change of up to 32
+consecutive bits and every change of one or two bits; of other changes it misses one in 4 billion.
+Measured on one core: 3.3 GB/s.
 """
 
 import zlib
@@ -35,10 +37,14 @@ def checksum_columns(names: Sequence[str]) -> list[str]:
 
 
 def with_checksums(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Rows of `schema`, with their checksums made anew; without any where the schema, of a former version, has none."""
+    """Rows of `schema`, with their checksums made anew; without any where the schema, of a former
+    version, has none.
+    """
     covered = {CHECKSUMS: clip_columns(schema.names), FILE_CHECKSUMS: FILE_COLUMNS}
     columns = [
-        as_lists(checksums_of(rows.select(covered[field.name]))) if field.name in covered else rows[field.name]
+        as_lists(checksums_of(rows.select(covered[field.name])))
+        if field.name in covered
+        else rows[field.name]
         for field in schema
     ]
     return pa.Table.from_arrays(columns, schema=schema)
@@ -46,7 +52,10 @@ def with_checksums(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 
 def checksums_of(rows: pa.Table) -> Checksums:
     """The checksum of every value, (rows, columns)."""
-    columns = [np.concatenate([_of_array(chunk) for chunk in column.chunks] or [_EMPTY]) for column in rows.columns]
+    columns = [
+        np.concatenate([_of_array(chunk) for chunk in column.chunks] or [_EMPTY])
+        for column in rows.columns
+    ]
     return np.stack(columns, axis=1)
 
 
@@ -59,8 +68,8 @@ def damaged_rows(rows: pa.Table, names: Sequence[str]) -> Bool[np.ndarray, " N"]
     """Rows of which a value does not have the checksum that was stored with it.
 
     Args:
-        rows: Some columns of a table and `checksum_columns` of them. Rows without checksums, which were written before
-            there were any, count as sound.
+        rows: Some columns of a table and `checksum_columns` of them. Rows without checksums, which
+            were written before there were any, count as sound.
         names: All columns of the table, in order.
     """
     damaged = np.zeros(len(rows), dtype=bool)
@@ -119,4 +128,6 @@ def _bytes(values: pa.Array) -> memoryview:
     if pa.types.is_timestamp(values.type):
         values = values.cast(pa.int64())
     numbers = values.fill_null(0) if values.null_count else values
-    return memoryview(np.ascontiguousarray(numbers.to_numpy(zero_copy_only=False)).view(np.uint8).data)
+    return memoryview(
+        np.ascontiguousarray(numbers.to_numpy(zero_copy_only=False)).view(np.uint8).data
+    )

@@ -9,11 +9,13 @@ from finereel.ranking import top_k
 from finereel.types import CaptionHit
 
 
-def rank_captions(model: SearchModel, video: VideoFeatures, captions: Sequence[str]) -> list[CaptionHit]:
+def rank_captions(
+    model: SearchModel, video: VideoFeatures, captions: Sequence[str]
+) -> list[CaptionHit]:
     """Captions, best first; equal scores keep their order in the list.
 
-    A video of several clips fits a caption as well as its best clip does. No bank is applied: it corrects videos, and
-    within one clip that changes no order of texts.
+    A video of several clips fits a caption as well as its best clip does. No bank is applied: it
+    corrects videos, and within one clip that changes no order of texts.
     """
     if not captions:
         raise ConfigError("describe needs at least one caption, got an empty list")
@@ -22,6 +24,9 @@ def rank_captions(model: SearchModel, video: VideoFeatures, captions: Sequence[s
     hits = []
     for index in top_k(best, len(captions)).tolist():
         clip = int(clips[index])
-        parts = {name: float(part[index, clip]) * scores.weights[name] for name, part in scores.parts.items()}
+        parts = {
+            name: float(part[index, clip]) * scores.weights[name]
+            for name, part in scores.parts.items()
+        }
         hits.append(CaptionHit(captions[index], index, float(best[index]), parts))
     return hits

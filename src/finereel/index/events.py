@@ -15,10 +15,11 @@ CLIP_SECONDS = 10.0
 class AddSettings:
     """How videos are cut, decoded and committed.
 
-    clip_seconds: length of a clip, the same for all of a library; None for the library's own (CLIP_SECONDS in a new
-    one). mode: decode mode, see `finereel.video.plan.MODES`. commit_clips, commit_seconds: a commit follows when either
-    is reached, also within a video. queue_clips: decoded clips that may wait for the encoder. ann_threshold: number of
-    clips from which the coarse stage uses an approximate index. retry_failed: try files again that failed before and
+    clip_seconds: length of a clip, the same for all of a library; None for the library's own
+    (CLIP_SECONDS in a new one). mode: decode mode, see `finereel.video.plan.MODES`. commit_clips,
+    commit_seconds: a commit follows when either is reached, also within a video. queue_clips:
+    decoded clips that may wait for the encoder. ann_threshold: number of clips from which the
+    coarse stage uses an approximate index. retry_failed: try files again that failed before and
     have not changed.
     """
 
@@ -64,8 +65,9 @@ class FileStarted:
 
 @dataclass(frozen=True)
 class FileAdvanced:
-    """So much of a file is encoded: `seconds` of `duration` (None where the file does not say). Its clips can be found
-    after the next commit, before the file is finished."""
+    """So much of a file is encoded: `seconds` of `duration` (None where the file does not say). Its
+    clips can be found after the next commit, before the file is finished.
+    """
 
     path: str
     seconds: float
@@ -74,8 +76,9 @@ class FileAdvanced:
 
 @dataclass(frozen=True)
 class FileIndexed:
-    """All clips of a file are committed and can be found. partial: why a damaged file gave only some
-    clips, else empty. note: how a sound file was read other than planned, else empty."""
+    """All clips of a file are committed and can be found. partial: why a damaged file gave only
+    some clips, else empty. note: how a sound file was read other than planned, else empty.
+    """
 
     path: str
     clips: int
@@ -87,7 +90,9 @@ class FileIndexed:
 
 @dataclass(frozen=True)
 class FileSkipped:
-    """A file that needs no work; reason: `unchanged`, `failed before`, `copy` (its content was encoded already)."""
+    """A file that needs no work; reason: `unchanged`, `failed before`, `copy` (its content was
+    encoded already).
+    """
 
     path: str
     reason: str
@@ -110,14 +115,25 @@ class FileMissing:
 
 @dataclass(frozen=True)
 class FileFailed:
-    """A file that cannot be indexed; `finereel doctor` lists it. passing: it is tried again at the next run."""
+    """A file that cannot be indexed; `finereel doctor` lists it. passing: it is tried again at the
+    next run.
+    """
 
     path: str
     error: str
     passing: bool = False
 
 
-AddEvent = Planned | FileStarted | FileAdvanced | FileIndexed | FileSkipped | FileRenamed | FileMissing | FileFailed
+AddEvent = (
+    Planned
+    | FileStarted
+    | FileAdvanced
+    | FileIndexed
+    | FileSkipped
+    | FileRenamed
+    | FileMissing
+    | FileFailed
+)
 OnEvent = Callable[[AddEvent], None]
 
 
@@ -125,12 +141,15 @@ OnEvent = Callable[[AddEvent], None]
 class AddReport:
     """What an `add` did. interrupted: stopped by Ctrl-C; all that is counted here is committed.
 
-    indexed counts videos that this run finished, clips what it encoded, also of a video that is not finished yet.
-    coarse: videos that were read by keyframes because decoding every frame took too long. unknown: files of unknown
-    kind that were left out. unreadable: folders that could not be read, each with the reason.
-    unread: files that could not be read this time and will be tried again; failed and known_bad are bad content. away:
-    folders that are not here now; their files count as missing. left: files not tried because a folder went away in
-    the middle of the run. decode_seconds and encode_seconds overlap in time.
+    indexed counts videos that this run finished, clips what it encoded, also of a video that is not
+    finished yet.
+    coarse: videos that were read by keyframes because decoding every frame took too long. unknown:
+    files of unknown kind that were left out. unreadable: folders that could not be read, each with
+    the reason.
+    unread: files that could not be read this time and will be tried again; failed and known_bad are
+    bad content. away: folders that are not here now; their files count as missing. left: files not
+    tried because a folder went away in the middle of the run. decode_seconds and encode_seconds
+    overlap in time.
     """
 
     indexed: int = 0

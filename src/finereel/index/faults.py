@@ -26,10 +26,14 @@ Owner = TypeVar("Owner", bound=HasPath)
 
 @contextmanager
 def storage_errors(folder: Path, done: str) -> Iterator[None]:
-    """Raise LibraryError for what Lance reports as RuntimeError, OSError or ValueError: a full disk, a lost file."""
+    """Raise LibraryError for what Lance reports as RuntimeError, OSError or ValueError: a full
+    disk, a lost file.
+    """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Lance warns of renamed arguments and of short version keeping
+            warnings.simplefilter(
+                "ignore"
+            )  # Lance warns of renamed arguments and of short version keeping
             yield
     except FinereelError:
         raise
@@ -39,11 +43,15 @@ def storage_errors(folder: Path, done: str) -> Iterator[None]:
 
 def typed_storage(
     done: str,
-) -> Callable[[Callable[Concatenate[Owner, Parameters], Result]], Callable[Concatenate[Owner, Parameters], Result]]:
-    """Wrap a method of an object with a `path`, so that no failure of the disk leaves it as a bare OSError.
+) -> Callable[
+    [Callable[Concatenate[Owner, Parameters], Result]],
+    Callable[Concatenate[Owner, Parameters], Result],
+]:
+    """Wrap a method of an object with a `path`, so that no failure of the disk leaves it as a bare
+    OSError.
 
-    A method that only reads (`done` is "read") counts as a reader meanwhile, so that no writer drops what it reads.
-    Errors that do not come from the operating system pass unchanged.
+    A method that only reads (`done` is "read") counts as a reader meanwhile, so that no writer
+    drops what it reads. Errors that do not come from the operating system pass unchanged.
     """
 
     def decorate(
@@ -69,8 +77,11 @@ def typed_storage(
 def _typed(folder: Path, done: str, error: Exception) -> LibraryError:
     cause = cause_of(error)
     if cause is not None:
-        return LibraryError(f"the library {refusal(folder, done, cause, error)}; what was committed before is safe")
+        return LibraryError(
+            f"the library {refusal(folder, done, cause, error)}; what was committed before is safe"
+        )
     return LibraryError(
-        f"the library in {folder} could not be {done} ({first_line(error)}); what was committed before is safe. "
+        f"the library in {folder} could not be {done} ({first_line(error)}); what was committed "
+        "before is safe. "
         "Check free disk space and permissions, then run the same command again"
     )

@@ -9,15 +9,20 @@ from finereel.index.search import BLOCK
 from finereel.index.snapshot import Snapshot
 
 
-def fit_bank(snapshot: Snapshot, model: SearchModel, captions: list[str], temperature: float, strength: float) -> Bank:
-    """Score the bank's captions against every clip, also hidden ones, and fit a Sinkhorn bias per granularity.
+def fit_bank(
+    snapshot: Snapshot, model: SearchModel, captions: list[str], temperature: float, strength: float
+) -> Bank:
+    """Score the bank's captions against every clip, also hidden ones, and fit a Sinkhorn bias per
+    granularity.
 
-    Memory: captions x clips x 8 bytes per granularity. Raises ConfigError without captions or clips.
+    Memory: captions x clips x 8 bytes per granularity. Raises ConfigError without captions or
+    clips.
     """
     row_ids = snapshot.row_ids(with_missing=True)
     if not captions or not len(row_ids):
         raise ConfigError(
-            f"a normalisation needs captions and clips, got {len(captions)} captions and {len(row_ids)} clips"
+            f"a normalisation needs captions and clips, got {len(captions)} captions and "
+            f"{len(row_ids)} clips"
         )
     text = model.encode_text(captions)
     clip_ids: list[str] = []
@@ -32,8 +37,12 @@ def fit_bank(snapshot: Snapshot, model: SearchModel, captions: list[str], temper
 
 
 def refit(old: Bank | None, snapshot: Snapshot, model: SearchModel) -> Bank | None:
-    """The same captions and settings with another model's features; None where there was no bank or is no clip."""
+    """The same captions and settings with another model's features; None where there was no bank or
+    is no clip.
+    """
     if old is None or not snapshot.count:
         return None
     settings = next(iter(old.normalizers.to_dict().values()))["settings"]
-    return fit_bank(snapshot, model, list(old.captions), settings["temperature"], settings["strength"])
+    return fit_bank(
+        snapshot, model, list(old.captions), settings["temperature"], settings["strength"]
+    )

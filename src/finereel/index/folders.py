@@ -1,4 +1,6 @@
-"""Folders that are here now, and folders that are not: an unplugged drive, a dropped share, no permission."""
+"""Folders that are here now, and folders that are not: an unplugged drive, a dropped share, no
+permission.
+"""
 
 import os
 import stat
@@ -9,7 +11,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Away:
-    """A folder whose files cannot be reached now: unplugged, unmounted, no permission. videos: the library's in it."""
+    """A folder whose files cannot be reached now: unplugged, unmounted, no permission. videos: the
+    library's in it.
+    """
 
     path: str
     videos: int
@@ -37,8 +41,8 @@ def why_away(folder: str) -> str:
 def folders_away(folders: Iterable[str], files: Iterable[tuple[str, bool]]) -> dict[str, list[str]]:
     """Paths of files that cannot be reached because a whole folder is away, by that folder.
 
-    files: paths, and whether the file was gone when last looked for. Files that were not gone are only looked for in
-    `folders`, so that a look at a large library costs little.
+    files: paths, and whether the file was gone when last looked for. Files that were not gone are
+    only looked for in `folders`, so that a look at a large library costs little.
     """
     absent = [folder for folder in sorted(folders) if why_away(folder)]
     groups: dict[str, list[str]] = {}
@@ -57,7 +61,9 @@ def folders_away(folders: Iterable[str], files: Iterable[tuple[str, bool]]) -> d
 
 def away(groups: dict[str, list[str]]) -> tuple[Away, ...]:
     """The folders of `folders_away`, with the number of their videos."""
-    return tuple(Away(folder, len(paths), why_away(folder)) for folder, paths in sorted(groups.items()))
+    return tuple(
+        Away(folder, len(paths), why_away(folder)) for folder, paths in sorted(groups.items())
+    )
 
 
 def vanished(path: str) -> bool:

@@ -1,7 +1,8 @@
 """`head.json`: the newest version of the clip table that counts, and what its files must look like.
 
-A commit of Lance counts once every file of it is forced to disk and `head.json` names it. So a power cut loses at most
-a commit that nobody was told of, and a version that vanishes later is missed: the head holds a copy of its manifest.
+A commit of Lance counts once every file of it is forced to disk and `head.json` names it. So a
+power cut loses at most a commit that nobody was told of, and a version that vanishes later is
+missed: the head holds a copy of its manifest.
 """
 
 import base64
@@ -22,8 +23,10 @@ TABLE_FOLDER = "clips.lance"
 
 @dataclass(frozen=True)
 class CommitHead:
-    """version: the newest that counts. manifest: the bytes of its manifest. files: the CRC-32 of every file with
-    deleted rows and of every index file, by path below the table. normalized: whether there is a bank of captions."""
+    """version: the newest that counts. manifest: the bytes of its manifest. files: the CRC-32 of
+    every file with deleted rows and of every index file, by path below the table. normalized:
+    whether there is a bank of captions.
+    """
 
     version: int
     manifest: bytes
@@ -46,7 +49,9 @@ class CommitHead:
 
 
 def read_head(folder: Path) -> CommitHead | None:
-    """The head of an index folder; None when it is absent (a former version made the index) or damaged."""
+    """The head of an index folder; None when it is absent (a former version made the index) or
+    damaged.
+    """
     body = read_json_object(folder / NAME)
     if body is None or body.pop("checksum", None) != _checksum(body):
         return None
@@ -86,12 +91,17 @@ def seal(folder: Path) -> None:
     _require_whole(table, {name: size for name, size in version.data.items() if name in fresh})
     sync_version(table, fresh, newest[1])
     known = {} if head is None else head.files
-    files = {name: known[name] if name in known else file_checksum(table / name) for name in _unrowed(table, version)}
+    files = {
+        name: known[name] if name in known else file_checksum(table / name)
+        for name in _unrowed(table, version)
+    }
     write_head(folder, CommitHead(newest[0], content, files, head is not None and head.normalized))
 
 
 def _require_whole(table: Path, sizes: dict[str, int]) -> None:
-    """Lance may lose the error of its last write to a file, and commit a file that was cut short."""
+    """Lance may lose the error of its last write to a file, and commit a file that was cut
+    short.
+    """
     for name, size in sizes.items():
         if size and (table / name).stat().st_size != size:
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(table / name))
@@ -101,7 +111,10 @@ def sync_version(table: Path, fresh: set[str], manifest: Path) -> None:
     """Data first and the manifest after it, each with its folder; then the folders above."""
     paths = [table / name for name in sorted(fresh) if (table / name).exists()]
     folders = [path for path in paths if path.is_dir()]
-    for path in [*(path for folder in folders for path in folder.iterdir()), *(set(paths) - set(folders))]:
+    for path in [
+        *(path for folder in folders for path in folder.iterdir()),
+        *(set(paths) - set(folders)),
+    ]:
         sync_file(path)
     for folder in [*folders, *{path.parent for path in paths}]:
         sync_folder(folder)
@@ -111,11 +124,17 @@ def sync_version(table: Path, fresh: set[str], manifest: Path) -> None:
 
 
 def changed_files(folder: Path, below: str = "") -> list[str]:
-    """Which files with deleted rows (`_deletions`) or of an index (`_indices`) are not what they were, or are gone."""
+    """Which files with deleted rows (`_deletions`) or of an index (`_indices`) are not what they
+    were, or are gone.
+    """
     head = read_head(folder)
     known = {} if head is None else head.files
     table = folder / TABLE_FOLDER
-    return [name for name, value in known.items() if name.startswith(below) and _is_other(table / name, value)]
+    return [
+        name
+        for name, value in known.items()
+        if name.startswith(below) and _is_other(table / name, value)
+    ]
 
 
 def file_checksum(path: Path) -> int:

@@ -1,13 +1,14 @@
 """Files that could not be indexed: one JSON line each, appended and forced to disk.
 
-What is in the clip table does not depend on the journal, and where both say something about a file the table decides
-(`obsolete`), so that a crash between a commit and the journal never shows a wrong line:
+What is in the clip table does not depend on the journal, and where both say something about a file
+the table decides (`obsolete`), so that a crash between a commit and the journal never shows a wrong
+line:
 
 * clips are committed first, then the file's line goes; a line that stays behind is obsolete.
-* the line of a file whose rows have to go is written first and names them (`replaces`); the next run removes the rows
-  if this one is killed before it does.
-* why a file was read only in part stands in its rows (`FileRecord.warning`). Journals of former versions say it in a
-  line (`partial`), which is still read.
+* the line of a file whose rows have to go is written first and names them (`replaces`); the next
+  run removes the rows if this one is killed before it does.
+* why a file was read only in part stands in its rows (`FileRecord.warning`). Journals of former
+  versions say it in a line (`partial`), which is still read.
 
 The journal is allowed to lose its last line in a crash: the file is then simply tried again.
 """
@@ -33,9 +34,10 @@ _PASSING = ("cannot be opened (", "there is no such file", "Errno")
 class Failure:
     """What is wrong with a file.
 
-    passing: trouble that passes (permissions, a dropped share): not the content's fault, tried again at every run.
-    replaces: file id of the rows that the library holds of the file's former content. partial: a line of a former
-    version about a file of which some clips are searchable.
+    passing: trouble that passes (permissions, a dropped share): not the content's fault, tried
+    again at every run.
+    replaces: file id of the rows that the library holds of the file's former content. partial: a
+    line of a former version about a file of which some clips are searchable.
     """
 
     path: str
@@ -51,7 +53,9 @@ class Failure:
         return (self.size, self.mtime_ns) == (state.size, state.mtime_ns)
 
     def obsolete(self, record: FileRecord | None) -> bool:
-        """Whether the table, which has `record` for the path, knows something newer about the file."""
+        """Whether the table, which has `record` for the path, knows something newer about
+        the file.
+        """
         if self.partial:
             return record is None or record.warning is not None or not self.concerns(record.state)
         if record is None:
@@ -60,7 +64,9 @@ class Failure:
 
 
 class Journal:
-    """The failures of the library whose index folder is `folder`; the last line about a path holds."""
+    """The failures of the library whose index folder is `folder`; the last line about a
+    path holds.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
@@ -69,7 +75,11 @@ class Journal:
     def current(self, files: Mapping[str, FileRecord]) -> dict[str, Failure]:
         """The failures that hold beside the table's `files`, by path, in the order of the paths."""
         failures = (self._failures[path] for path in sorted(self._failures))
-        return {failure.path: failure for failure in failures if not failure.obsolete(files.get(failure.path))}
+        return {
+            failure.path: failure
+            for failure in failures
+            if not failure.obsolete(files.get(failure.path))
+        }
 
     def paths(self) -> list[str]:
         """Every path with a line."""
@@ -98,8 +108,12 @@ class Journal:
         """Drop what is known about `paths` (indexed by now, removed, or gone)."""
         gone = set(paths) & set(self._failures)
         if gone:
-            self._failures = {path: failure for path, failure in self._failures.items() if path not in gone}
-            lines = (json.dumps(asdict(failure)).encode() + b"\n" for failure in self._failures.values())
+            self._failures = {
+                path: failure for path, failure in self._failures.items() if path not in gone
+            }
+            lines = (
+                json.dumps(asdict(failure)).encode() + b"\n" for failure in self._failures.values()
+            )
             with storage_errors(self._path.parent, "written"):
                 replace_file(self._path, b"".join(lines))
 

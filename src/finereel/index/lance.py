@@ -1,6 +1,7 @@
 """LanceDB, imported without the client of its remote service, which this project never speaks to.
 
-Importing that client (hundreds of classes whose checks are compiled one by one) takes two thirds of LanceDB's start.
+Importing that client (hundreds of classes whose checks are compiled one by one) takes two thirds of
+LanceDB's start.
 """
 
 from finereel.imports import postpone, postpone_classes

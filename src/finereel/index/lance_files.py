@@ -1,7 +1,8 @@
 """Which files one version of a Lance table consists of, read from its manifest without Lance.
 
-A manifest is the protobuf message `Manifest` of Lance's `table.proto`, after it 16 bytes: its position, the format
-version, and `LANC`. Only what names files is read here; a manifest that is torn, empty or zeroed does not parse.
+A manifest is the protobuf message `Manifest` of Lance's `table.proto`, after it 16 bytes: its
+position, the format version, and `LANC`. Only what names files is read here; a manifest that is
+torn, empty or zeroed does not parse.
 """
 
 from collections.abc import Iterator
@@ -21,9 +22,11 @@ Fields = dict[int, list[int | bytes]]
 class TableVersion:
     """One version of the table; paths are relative to its folder.
 
-    data: size in bytes per data file (0 where the manifest does not say). fragments: data files per fragment number.
+    data: size in bytes per data file (0 where the manifest does not say). fragments: data files per
+    fragment number.
     rows: number of rows per fragment, deleted ones included.
-    deletions: files that hide rows. indices: folders. transaction: what Lance wrote about the commit, None if nothing.
+    deletions: files that hide rows. indices: folders. transaction: what Lance wrote about the
+    commit, None if nothing.
     """
 
     version: int
@@ -80,7 +83,10 @@ def _parse(content: bytes) -> TableVersion:
     deletions = []
     for fragment in map(_fields, _all_bytes(fields, _FRAGMENTS)):
         number = _number(fragment, 1)
-        files = {f"data/{_text(file, 1)}": _number(file, 6) for file in map(_fields, _all_bytes(fragment, 2))}
+        files = {
+            f"data/{_text(file, 1)}": _number(file, 6)
+            for file in map(_fields, _all_bytes(fragment, 2))
+        }
         data |= files
         fragments[number] = tuple(files)
         rows[number] = _number(fragment, 4)
@@ -91,7 +97,15 @@ def _parse(content: bytes) -> TableVersion:
             uuid = _all_bytes(_fields(_all_bytes(_fields(index), 1)[0]), 1)[0]
             indices.append(f"_indices/{UUID(bytes=uuid)}")
     transaction = f"_transactions/{_text(fields, _TRANSACTION)}" if _TRANSACTION in fields else None
-    return TableVersion(_number(fields, _VERSION), data, fragments, rows, tuple(deletions), tuple(indices), transaction)
+    return TableVersion(
+        _number(fields, _VERSION),
+        data,
+        fragments,
+        rows,
+        tuple(deletions),
+        tuple(indices),
+        transaction,
+    )
 
 
 def _deletion(fragment: int, fields: Fields) -> str:

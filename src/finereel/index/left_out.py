@@ -1,4 +1,6 @@
-"""What the last look through each folder left out: files of unknown kind and folders that could not be read."""
+"""What the last look through each folder left out: files of unknown kind and folders that could not
+be read.
+"""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -15,7 +17,9 @@ NAME = "left-out.json"
 
 @dataclass(frozen=True)
 class LeftOut:
-    """unknown: paths of files of unknown kind. unreadable: folders that could not be read, each with the reason."""
+    """unknown: paths of files of unknown kind. unreadable: folders that could not be read, each
+    with the reason.
+    """
 
     unknown: tuple[str, ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
@@ -31,13 +35,17 @@ class LeftOut:
         """What the library at `library` remembers; nothing where it remembers nothing readable."""
         stored = read_json_object(library / NAME) or {}
         try:
-            folders = tuple((str(folder), str(reason)) for folder, reason in stored.get("unreadable", ()))
+            folders = tuple(
+                (str(folder), str(reason)) for folder, reason in stored.get("unreadable", ())
+            )
             return cls(tuple(map(str, stored.get("unknown", ()))), folders)
         except (TypeError, ValueError):
             return cls()
 
     def after(self, roots: Sequence[str], newer: "LeftOut") -> "LeftOut":
-        """What holds once the folders and files `roots` were looked at again, with `newer` as the result."""
+        """What holds once the folders and files `roots` were looked at again, with `newer` as the
+        result.
+        """
         unknown = (path for path in self.unknown if not _any_below(path, roots))
         unreadable = (entry for entry in self.unreadable if not _any_below(entry[0], roots))
         return LeftOut((*unknown, *newer.unknown), (*unreadable, *newer.unreadable))
@@ -51,16 +59,26 @@ class LeftOut:
     def problems(self) -> list[Problem]:
         """One problem per folder that cannot be read, and one per unknown extension."""
         found = [
-            Problem(folder, f"this folder cannot be read ({reason}); allow reading it, then index again")
+            Problem(
+                folder, f"this folder cannot be read ({reason}); allow reading it, then index again"
+            )
             for folder, reason in self.unreadable
         ]
         by_extension: dict[str, list[str]] = {}
         for path in sorted(self.unknown):
             by_extension.setdefault(Path(path).suffix.lower(), []).append(path)
         for paths in by_extension.values():
-            kind = "one file" if len(paths) == 1 else f"{len(paths)} files, of which this is the first,"
+            kind = (
+                "one file"
+                if len(paths) == 1
+                else f"{len(paths)} files, of which this is the first,"
+            )
             advice = "to have a file read all the same, name it: finereel index FILE"
-            found.append(Problem(paths[0], f"{kind} of unknown kind left out ({extensions(paths)}); {advice}"))
+            found.append(
+                Problem(
+                    paths[0], f"{kind} of unknown kind left out ({extensions(paths)}); {advice}"
+                )
+            )
         return found
 
 

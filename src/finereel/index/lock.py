@@ -14,10 +14,11 @@ _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 @contextmanager
 def writer_lock(folder: Path) -> Iterator[None]:
-    """Hold the library's write lock for the length of the block, see `locked`. Readers take no lock.
+    """Hold the library's write lock for the length of the block, see `locked`. Readers take no
+    lock.
 
-    Raises LibraryBusyError, naming the process that writes, when the lock is taken, and LibraryError for a library
-    that can only be read.
+    Raises LibraryBusyError, naming the process that writes, when the lock is taken, and
+    LibraryError for a library that can only be read.
     """
     with ExitStack() as held:
         try:
@@ -32,13 +33,15 @@ def writer_lock(folder: Path) -> Iterator[None]:
 
 def _busy(folder: Path, holder: str) -> LibraryBusyError:
     return LibraryBusyError(
-        f"{folder} is being written by process {holder}; wait until it ends (searching is possible meanwhile)"
+        f"{folder} is being written by process {holder}; wait until it ends (searching is possible "
+        "meanwhile)"
     )
 
 
 def _read_only(folder: Path, error: OSError) -> LibraryError:
     cause = CAUSES[error.errno or errno.EACCES]
     return LibraryError(
-        f"the library {folder} is read-only here: {cause.words}. It can be searched; to change it, make the folder "
+        f"the library {folder} is read-only here: {cause.words}. It can be searched; to change it, "
+        "make the folder "
         "writable, or copy it to a place that is"
     )

@@ -7,8 +7,9 @@
       index-<fingerprint>/  one per model: clips.lance, head.json, failures.jsonl, bank.npz
       quarantine/           damaged files, set aside
 
-The same facts stand in the table's own metadata, so a damaged `library.json` is rebuilt from there. While a library is
-rebuilt for another model there are two index folders; `library.json` names the one that answers.
+The same facts stand in the table's own metadata, so a damaged `library.json` is rebuilt from there.
+While a library is rebuilt for another model there are two index folders; `library.json` names the
+one that answers.
 """
 
 import json
@@ -56,11 +57,15 @@ class Manifest:
         try:
             return cls(IndexedModel(**value["model"]))  # type: ignore[arg-type]
         except (KeyError, TypeError) as error:
-            raise LibraryError(f"{where} does not name its model ({error}); index again into a new library") from error
+            raise LibraryError(
+                f"{where} does not name its model ({error}); index again into a new library"
+            ) from error
 
 
 def write_manifest(library: Path, manifest: Manifest) -> None:
-    """Make `manifest.folder` the live index: before the rename the old one answers, after it the new one."""
+    """Make `manifest.folder` the live index: before the rename the old one answers, after it the
+    new one.
+    """
     replace_file(library / NAME, manifest.to_json())
 
 

@@ -12,7 +12,8 @@ from finereel.index.store import ClipStore
 from finereel.io.atomic import sync_folder
 
 BUILDING = "building"
-"""A file that marks an index folder which is not complete enough to answer (a rebuild under way)."""
+"""A file that marks an index folder which is not complete enough to answer (a rebuild under way).
+"""
 
 
 def absolute(path: str | Path) -> Path:
@@ -24,20 +25,23 @@ def absolute(path: str | Path) -> Path:
 def open_store(library: Path) -> ClipStore | None:
     """The live index, None where no library was ever begun.
 
-    A damaged `library.json` does not matter as long as a table is there. Raises LibraryError when the folder is a
-    library but its table is gone or unreadable: a library never silently turns into an empty one.
+    A damaged `library.json` does not matter as long as a table is there. Raises LibraryError when
+    the folder is a library but its table is gone or unreadable: a library never silently turns into
+    an empty one.
     """
     manifest = read_manifest(library)
     if manifest is not None:
         return _open_named(library, manifest)
     complete = [folder for folder in index_folders(library) if not (folder / BUILDING).exists()]
-    # A table without data and without a whole version is one whose making was interrupted: nothing was ever in it.
+    # A table without data and without a whole version is one whose making was interrupted: nothing
+    # was ever in it.
     committed = [folder for folder in complete if settle(folder) is not None or any_data(folder)]
     if committed:
         return ClipStore.open(committed[-1])
     if (library / NAME).exists():
         raise LibraryError(
-            f"{library / NAME} is damaged and there is no clip table beside it; restore the folder from a backup, "
+            f"{library / NAME} is damaged and there is no clip table beside it; restore the folder "
+            "from a backup, "
             "or delete it and index again"
         )
     return None
@@ -52,13 +56,16 @@ def begin_library(library: Path, manifest: Manifest) -> ClipStore:
     """A new, empty library; the caller holds the lock."""
     store = ClipStore.create(library / manifest.folder, manifest)
     write_manifest(library, manifest)
-    with suppress(PermissionError):  # it may be forbidden to read the folder that the library stands in
+    with suppress(
+        PermissionError
+    ):  # it may be forbidden to read the folder that the library stands in
         sync_folder(library.parent)
     return store
 
 
 def prepare_writing(library: Path, store: ClipStore) -> None:
-    """Before the first change: what a crash left, the columns of this version, and `library.json` where it is damaged.
+    """Before the first change: what a crash left, the columns of this version, and `library.json`
+    where it is damaged.
 
     The caller holds the lock.
     """
@@ -71,7 +78,8 @@ def _open_named(library: Path, manifest: Manifest) -> ClipStore:
     folder = library / manifest.folder
     if not (folder / "clips.lance").is_dir():
         raise LibraryError(
-            f"{library} should hold {manifest.folder}/clips.lance, which is gone; restore it from a backup, "
+            f"{library} should hold {manifest.folder}/clips.lance, which is gone; restore it from "
+            "a backup, "
             f"or run `finereel doctor --repair --library {library}` and index again"
         )
     return ClipStore.open(folder)

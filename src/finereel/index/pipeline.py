@@ -1,4 +1,6 @@
-"""VIDEO FILES -> FEATURES: a thread decodes ahead while the caller encodes; a bounded queue lies between."""
+"""VIDEO FILES -> FEATURES: a thread decodes ahead while the caller encodes; a bounded queue lies
+between.
+"""
 
 import io
 import queue
@@ -35,8 +37,9 @@ class Began:
 
 @dataclass(frozen=True)
 class Ending:
-    """The end of a file. partial: why a damaged file gave only some clips, note: how a sound one was read other than
-    planned, else empty."""
+    """The end of a file. partial: why a damaged file gave only some clips, note: how a sound one
+    was read other than planned, else empty.
+    """
 
     decode_seconds: float
     encode_seconds: float
@@ -51,9 +54,11 @@ class Ending:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Clips of one file in half precision: clip number `first` and those after it. ending: None while others follow.
+    """Clips of one file in half precision: clip number `first` and those after it. ending: None
+    while others follow.
 
-    The last clips of a file come with its ending; of a file that was begun before there may be none (features None).
+    The last clips of a file come with its ending; of a file that was begun before there may be none
+    (features None).
     duration: length of the file in seconds, None where the file does not say.
     """
 
@@ -68,7 +73,9 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Failed:
-    """A file that cannot be decoded: its content is bad (an error of `CONTENT`), or it could not be read this time."""
+    """A file that cannot be decoded: its content is bad (an error of `CONTENT`), or it could not be
+    read this time.
+    """
 
     job: EncodeJob
     error: VideoError | OSError
@@ -101,13 +108,19 @@ _Message = Began | _Decoded | _Finished | Failed | _Crashed | None
 
 
 def encode_files(
-    jobs: Sequence[EncodeJob], source: VideoSource, model: SearchModel, settings: AddSettings, stop: StopFlag
+    jobs: Sequence[EncodeJob],
+    source: VideoSource,
+    model: SearchModel,
+    settings: AddSettings,
+    stop: StopFlag,
 ) -> Generator[Outcome, None, None]:
-    """Decode and encode files in order, until all are done or `stop` is set (the file at hand is then not finished).
+    """Decode and encode files in order, until all are done or `stop` is set (the file at hand is
+    then not finished).
 
-    A file comes in parts of `batch_clips`, so that a film of any length takes the memory of a few clips.
-    Closing the iterator (or any error in its consumer) stops the decoding thread before it returns. Errors that are not
-    the file's own fault (a bug, no memory) are raised here, in the caller's thread.
+    A file comes in parts of `batch_clips`, so that a film of any length takes the memory of a few
+    clips. Closing the iterator (or any error in its consumer) stops the decoding thread before it
+    returns. Errors that are not the file's own fault (a bug, no memory) are raised here, in the
+    caller's thread.
     """
     decoder = _Decoder(jobs, source, _clip_plan(model, settings), settings.queue_clips)
     decoder.start()
@@ -118,10 +131,14 @@ def encode_files(
 
 
 def _clip_plan(model: SearchModel, settings: AddSettings) -> ClipPlan:
-    return ClipPlan(settings.clip_seconds or CLIP_SECONDS, model.num_frames, settings.mode, model.picture_size)
+    return ClipPlan(
+        settings.clip_seconds or CLIP_SECONDS, model.num_frames, settings.mode, model.picture_size
+    )
 
 
-def _encode(decoder: "_Decoder", model: SearchModel, batch_clips: int, stop: StopFlag) -> Iterator[Outcome]:
+def _encode(
+    decoder: "_Decoder", model: SearchModel, batch_clips: int, stop: StopFlag
+) -> Iterator[Outcome]:
     encoder: _FileEncoder | None = None
     while (message := decoder.next(stop)) is not None:
         match message:
@@ -143,8 +160,9 @@ def _encode(decoder: "_Decoder", model: SearchModel, batch_clips: int, stop: Sto
 class _FileEncoder:
     """Features of one file, part by part.
 
-    The newest clip always waits for the next one, so that the ending of a file comes together with a clip. Parts begin
-    at multiples of `batch_clips`, so that a film that is resumed is batched as one that was never interrupted.
+    The newest clip always waits for the next one, so that the ending of a file comes together with
+    a clip. Parts begin at multiples of `batch_clips`, so that a film that is resumed is batched as
+    one that was never interrupted.
     """
 
     def __init__(self, job: EncodeJob, model: SearchModel, batch_clips: int) -> None:
@@ -166,7 +184,9 @@ class _FileEncoder:
 
     def finish(self, message: _Finished) -> Outcome:
         if not self._waiting and not self._first:
-            return Failed(message.job, NotAVideoError(f"{message.job.path}: no picture could be decoded"))
+            return Failed(
+                message.job, NotAVideoError(f"{message.job.path}: no picture could be decoded")
+            )
         return self._encode(message.video_id, message)
 
     def _encode(self, video_id: str, end: _Finished | None) -> Encoded:
@@ -174,7 +194,11 @@ class _FileEncoder:
         frames = [decoded.clip.frames for decoded in self._waiting]
         features = self._model.encode_video(frames).to(torch.float16) if frames else None
         self._seconds += time.perf_counter() - began
-        ending = None if end is None else Ending(end.decode_seconds, self._seconds, end.partial, end.note)
+        ending = (
+            None
+            if end is None
+            else Ending(end.decode_seconds, self._seconds, end.partial, end.note)
+        )
         clips = [decoded.record for decoded in self._waiting]
         part = Encoded(self._job, video_id, self._first, clips, features, self._duration, ending)
         self._first += len(clips)
@@ -185,7 +209,9 @@ class _FileEncoder:
 class _Decoder:
     """The decoding thread. Every put gives up when stopped, so that it can always be joined."""
 
-    def __init__(self, jobs: Sequence[EncodeJob], source: VideoSource, plan: ClipPlan, queue_clips: int) -> None:
+    def __init__(
+        self, jobs: Sequence[EncodeJob], source: VideoSource, plan: ClipPlan, queue_clips: int
+    ) -> None:
         self._jobs = jobs
         self._source = source
         self._plan = plan
@@ -261,10 +287,15 @@ class _Decoder:
         return stream.warning
 
     def _trouble(self, job: EncodeJob, video_id: str | None) -> VideoError | OSError | None:
-        """Why a bad file may be good: it cannot be read any more, or it changed while it was read."""
+        """Why a bad file may be good: it cannot be read any more, or it changed while it
+        was read.
+        """
         path = Path(job.path)
         try:
-            if self._source.state(path) == job.state and video_id in (None, self._source.content_hash(path)):
+            if self._source.state(path) == job.state and video_id in (
+                None,
+                self._source.content_hash(path),
+            ):
                 return None
             return VideoError(f"{shown(path)}: the file changed while it was read")
         except CONTENT:

@@ -1,4 +1,6 @@
-"""What to do with each file, decided before any is decoded. Reads file states, and hashes only where it may pay."""
+"""What to do with each file, decided before any is decoded. Reads file states, and hashes only
+where it may pay.
+"""
 
 import errno
 import hashlib
@@ -7,7 +9,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from finereel.errors import BrokenVideoError, DataError, NotAVideoError, StalledVideoError, VideoError, VideoLimitError
+from finereel.errors import (
+    BrokenVideoError,
+    DataError,
+    NotAVideoError,
+    StalledVideoError,
+    VideoError,
+    VideoLimitError,
+)
 from finereel.index.folders import is_below, vanished
 from finereel.index.journal import Failure, Journal
 from finereel.index.protocols import VideoSource
@@ -19,15 +28,18 @@ UNREADABLE = FileState(-1, -1)
 """Stands for the state of a file whose state cannot be had (a broken link, no permission)."""
 
 CONTENT = (NotAVideoError, BrokenVideoError, VideoLimitError)
-"""Errors that say the content itself is bad (but see StalledVideoError); every other one is trouble that passes."""
+"""Errors that say the content itself is bad (but see StalledVideoError); every other one is trouble
+that passes.
+"""
 
 
 @dataclass(frozen=True)
 class EncodeJob:
     """A file to decode and encode.
 
-    video_id: None until hashed. replaces: file id of the rows it takes over from. continues: file id of the rows of an
-    unfinished file of the same content, `done` where its clips begin (seconds).
+    video_id: None until hashed. replaces: file id of the rows it takes over from. continues: file
+    id of the rows of an unfinished file of the same content, `done` where its clips begin
+    (seconds).
     """
 
     path: str
@@ -57,8 +69,9 @@ class CopyJob:
 class AddPlan:
     """The decisions of one `add`.
 
-    changes: the new records of renamed, returned and touched files. failed: files that cannot be read. forgotten:
-    paths whose line in the journal no longer holds. removed: file ids of rows whose file is known to be bad by now.
+    changes: the new records of renamed, returned and touched files. failed: files that cannot be
+    read. forgotten: paths whose line in the journal no longer holds. removed: file ids of rows
+    whose file is known to be bad by now.
     folders: where the files lie; when one of them goes away, its files are not at fault.
     """
 
@@ -78,13 +91,16 @@ class AddPlan:
 class Planner:
     """Compares files on disk with the files of the library.
 
-    The rules: same path, size and time = unchanged. Otherwise the content decides: known here = only touched; known
-    elsewhere and gone from there = renamed; known elsewhere and still there = a copy; unknown = encode. A content can
-    be known only if some file has the same size, so only those files are hashed here; the rest when they are decoded.
-    A file of which only the first clips are known is never unchanged, and never the source of a copy.
+    The rules: same path, size and time = unchanged. Otherwise the content decides: known here =
+    only touched; known elsewhere and gone from there = renamed; known elsewhere and still there = a
+    copy; unknown = encode. A content can be known only if some file has the same size, so only
+    those files are hashed here; the rest when they are decoded. A file of which only the first
+    clips are known is never unchanged, and never the source of a copy.
     """
 
-    def __init__(self, source: VideoSource, files: Mapping[str, FileRecord], journal: Journal, retry: bool) -> None:
+    def __init__(
+        self, source: VideoSource, files: Mapping[str, FileRecord], journal: Journal, retry: bool
+    ) -> None:
         self._source = source
         self._files = journal.with_warnings(files)
         self._failures = journal.current(files)
@@ -93,17 +109,24 @@ class Planner:
         for record in sorted(self._files.values(), key=lambda record: not record.finished):
             self._by_content.setdefault(record.video_id, []).append(record)
         self._planned: dict[str, str] = {}
-        self._plan = AddPlan(forgotten=[path for path in journal.paths() if path not in self._failures])
+        self._plan = AddPlan(
+            forgotten=[path for path in journal.paths() if path not in self._failures]
+        )
 
     def plan(self, found: Iterable[Path], roots: Iterable[str]) -> AddPlan:
         """Decide for every found file, and for the library's files below `roots` that are gone."""
-        pending = [(path, state) for path in map(str, found) if (state := self._quick(path)) is not None]
+        pending = [
+            (path, state) for path in map(str, found) if (state := self._quick(path)) is not None
+        ]
         sizes = Counter(record.state.size for record in self._files.values())
         sizes.update(state.size for _, state in pending)
-        # Unfinished files first: another path of the same content then becomes a copy of what is finished here.
+        # Unfinished files first: another path of the same content then becomes a copy of what is
+        # finished here.
         for path, state in sorted(pending, key=lambda file: not self._is_unfinished(file[0])):
             own = self._files.get(path)
-            if sizes[state.size] - (own is not None and own.state.size == state.size) > 1 or self._touched(own, state):
+            if sizes[state.size] - (
+                own is not None and own.state.size == state.size
+            ) > 1 or self._touched(own, state):
                 self._by_hash(path, state)
             else:
                 self._plan.encode.append(EncodeJob(path, state, None, own.file_id if own else None))
@@ -139,7 +162,12 @@ class Planner:
         return state
 
     def _holds(self, failure: Failure, state: FileState) -> bool:
-        return failure.concerns(state) and not failure.partial and not failure.passing and not self._retry
+        return (
+            failure.concerns(state)
+            and not failure.partial
+            and not failure.passing
+            and not self._retry
+        )
 
     def _settle(self, path: str) -> None:
         """What the journal says about a file that is known to be good no longer holds."""
@@ -172,13 +200,17 @@ class Planner:
             self._plan.encode.append(EncodeJob(path, state, content, replaces))
 
     def _keep(self, record: FileRecord, path: str, state: FileState) -> None:
-        """The rows of `record` are those of the file at `path`; what an unfinished one lacks is still to be encoded."""
+        """The rows of `record` are those of the file at `path`; what an unfinished one lacks is
+        still to be encoded.
+        """
         content = record.video_id
         self._planned[content] = path
         if not record.finished:
             moved = replace(record, path=path, missing=False)
             self._plan.changes.extend([moved] if moved != record else [])
-            self._plan.encode.append(EncodeJob(path, state, content, None, continues=record.file_id))
+            self._plan.encode.append(
+                EncodeJob(path, state, content, None, continues=record.file_id)
+            )
             return
         self._settle(path)
         self._plan.changes.append(replace(record, path=path, state=state, missing=False))
@@ -194,7 +226,9 @@ class Planner:
         return None
 
     def _known_at(self, content: str) -> str | None:
-        """The path of a library file of this content that stays, or of one that has it once this run's plan is done."""
+        """The path of a library file of this content that stays, or of one that has it once this
+        run's plan is done.
+        """
         for record in self._by_content.get(content, []):
             if self._stays(record):
                 return record.path
@@ -209,7 +243,11 @@ class Planner:
     def _find_missing(self, roots: list[str]) -> None:
         moved = {old for old, _ in self._plan.renamed}
         for record in self._files.values():
-            if not record.missing and record.path not in moved and _vanished_below(record.path, roots):
+            if (
+                not record.missing
+                and record.path not in moved
+                and _vanished_below(record.path, roots)
+            ):
                 self._plan.missing.append(replace(record, missing=True))
         self._plan.forgotten += [path for path in self._failures if _vanished_below(path, roots)]
 
@@ -229,7 +267,9 @@ def failure_of(path: str, state: FileState, error: Exception, rows: str | None) 
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether an error of a file is trouble that passes, and no fault of its content or of the model."""
+    """Whether an error of a file is trouble that passes, and no fault of its content or of the
+    model.
+    """
     if isinstance(error, OSError):
         return error.errno != errno.ELOOP
     return isinstance(error, StalledVideoError) or not isinstance(error, (*CONTENT, DataError))
@@ -254,7 +294,8 @@ def describe(error: Exception) -> str:
 
 
 def new_file_id(video_id: str, path: str, taken: Iterable[str]) -> str:
-    """16 hex digits from content and path; the next in line when a renamed file keeps that id already.
+    """16 hex digits from content and path; the next in line when a renamed file keeps that id
+    already.
 
     >>> new_file_id("ab", "/a.mp4", []) != new_file_id("ab", "/b.mp4", [])
     True

@@ -1,4 +1,6 @@
-"""Whether a folder is a library, found out without opening its table: an error costs no import of torch or LanceDB."""
+"""Whether a folder is a library, found out without opening its table: an error costs no import of
+torch or LanceDB.
+"""
 
 import difflib
 from pathlib import Path
@@ -27,12 +29,15 @@ def not_found(library: Path) -> LibraryNotFoundError:
     near = nearest_library(library)
     hint = "" if near is None else f"; did you mean `--library {near}`?"
     return LibraryNotFoundError(
-        f"there is no library at {library}; make one with `finereel index VIDEOS --library {library}`{hint}"
+        f"there is no library at {library}; make one with `finereel index VIDEOS --library "
+        f"{library}`{hint}"
     )
 
 
 def nearest_library(missing: Path) -> Path | None:
-    """A library in the folder itself, above it, or beside it under a similar name; None where there is none."""
+    """A library in the folder itself, above it, or beside it under a similar name; None where there
+    is none.
+    """
     try:
         inside = [child for child in _children(missing) if is_library(child)]
         above = [folder for folder in missing.parents if is_library(folder)]

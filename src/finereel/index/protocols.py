@@ -1,4 +1,6 @@
-"""What the index asks of its neighbours, a model and a source of clips: structural types, so tests bring doubles."""
+"""What the index asks of its neighbours, a model and a source of clips: structural types, so tests
+bring doubles.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -52,11 +54,12 @@ class TextReader(Protocol):
 
 @runtime_checkable
 class DecodedClips(Protocol):
-    """The clips of one file in time order, decoded as they are asked for; `finereel.video.reader.ClipStream` is one.
+    """The clips of one file in time order, decoded as they are asked for;
+    `finereel.video.reader.ClipStream` is one.
 
-    `info`: what the file is, known from the first clip on. After the last clip, `warning` says why a damaged file gave
-    only some of its clips (empty for a sound file), `note` how a sound one was read other than planned (mostly empty)
-    and `decode_seconds` what decoding took.
+    `info`: what the file is, known from the first clip on. After the last clip, `warning` says why
+    a damaged file gave only some of its clips (empty for a sound file), `note` how a sound one was
+    read other than planned (mostly empty) and `decode_seconds` what decoding took.
     """
 
     @property
@@ -77,7 +80,9 @@ class DecodedClips(Protocol):
 
 @runtime_checkable
 class VideoSource(Protocol):
-    """Where videos come from. A file that cannot give frames raises `finereel.errors.VideoError` or `OSError`."""
+    """Where videos come from. A file that cannot give frames raises `finereel.errors.VideoError` or
+    `OSError`.
+    """
 
     def find(self, paths: Iterable[Path]) -> Found:
         """The video files at and below `paths`, and what was left out."""
@@ -102,7 +107,8 @@ class VideoSource(Protocol):
 
 @dataclass(frozen=True)
 class IndexedModel:
-    """The model a library was made with: name for messages, fingerprint for the test, sizes for the table.
+    """The model a library was made with: name for messages, fingerprint for the test, sizes for the
+    table.
 
     patches, contextual: 0 where the model's head reads none; the table then has no column for them.
     """

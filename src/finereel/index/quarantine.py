@@ -1,4 +1,6 @@
-"""Damaged files are set aside in `LIBRARY/quarantine`, never deleted: somebody may still get something out of them."""
+"""Damaged files are set aside in `LIBRARY/quarantine`, never deleted: somebody may still get
+something out of them.
+"""
 
 from pathlib import Path
 
@@ -8,7 +10,9 @@ FOLDER = "quarantine"
 
 
 def set_aside(library: Path, path: Path) -> Path:
-    """Move a file or folder of the library into its quarantine, under its path below the library; returns where to."""
+    """Move a file or folder of the library into its quarantine, under its path below the library;
+    returns where to.
+    """
     relative = path.relative_to(library)
     place = library / FOLDER / relative
     number = 1

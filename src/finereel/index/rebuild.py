@@ -1,7 +1,9 @@
-"""Two index folders for a while: the new one grows beside the one that answers, then takes its place.
+"""Two index folders for a while: the new one grows beside the one that answers, then takes its
+place.
 
-`library.json` names the one that answers, and its replacement is the only step that changes an answer: table, bank and
-journal stand in one folder, which is complete before. The file `building` marks a folder that is not.
+`library.json` names the one that answers, and its replacement is the only step that changes an
+answer: table, bank and journal stand in one folder, which is complete before. The file `building`
+marks a folder that is not.
 """
 
 import shutil
@@ -19,14 +21,17 @@ REPLACED = "replaced-"
 
 
 def begin_rebuild(library: Path, old: ClipStore, model: IndexedModel) -> ClipStore:
-    """The growing index for `model`, as an interrupted rebuild left it, or the old one when it is for that model."""
+    """The growing index for `model`, as an interrupted rebuild left it, or the old one when it is
+    for that model.
+    """
     manifest = Manifest(model)
     folder = library / manifest.folder
     if manifest.folder == old.manifest.folder:
         old.prepare()
         return old
     if (folder / BUILDING).exists() and any((folder / "clips.lance" / "_versions").glob("*")):
-        # The bank of an attempt that ended late would mark new rows with a bias that is only nearly right.
+        # The bank of an attempt that ended late would mark new rows with a bias that is only nearly
+        # right.
         remove_bank(folder)
         store = ClipStore.open(folder)
         store.prepare()
@@ -40,7 +45,9 @@ def begin_rebuild(library: Path, old: ClipStore, model: IndexedModel) -> ClipSto
 
 
 def finish_rebuild(library: Path, store: ClipStore) -> None:
-    """Let the new index answer, then drop the others. Before that one step a crash leaves the old, after it the new."""
+    """Let the new index answer, then drop the others. Before that one step a crash leaves the old,
+    after it the new.
+    """
     write_manifest(library, store.manifest)
     (store.folder / BUILDING).unlink(missing_ok=True)
     for folder in index_folders(library):
@@ -49,7 +56,9 @@ def finish_rebuild(library: Path, store: ClipStore) -> None:
 
 
 def drop_replaced(library: Path, store: ClipStore) -> None:
-    """Remove what a rebuild that was killed after its switch left behind; an index that still grows stays."""
+    """Remove what a rebuild that was killed after its switch left behind; an index that still grows
+    stays.
+    """
     manifest = read_manifest(library)
     if manifest is None or manifest.folder != store.folder.name:
         return
@@ -62,7 +71,9 @@ def drop_replaced(library: Path, store: ClipStore) -> None:
 
 
 def _drop(folder: Path) -> None:
-    """Remove an index folder. Renamed first: one that is half removed must not be taken for one that answers."""
+    """Remove an index folder. Renamed first: one that is half removed must not be taken for one
+    that answers.
+    """
     doomed = folder.with_name(REPLACED + folder.name)
     folder.rename(doomed)
     shutil.rmtree(doomed)

@@ -33,9 +33,10 @@ from finereel.types import Problem
 class RepairReport:
     """What a repair did.
 
-    clips: whole ones, kept. dropped: clips that are damaged or of a video that lost one. videos: to be indexed again,
-    as far as their names could be read; the next `index` of their folders does exactly these and those whose names
-    could not. set_aside: where damaged files went. mended: what else was put right.
+    clips: whole ones, kept. dropped: clips that are damaged or of a video that lost one. videos: to
+    be indexed again, as far as their names could be read; the next `index` of their folders does
+    exactly these and those whose names could not. set_aside: where damaged files went. mended: what
+    else was put right.
     """
 
     clips: int = 0
@@ -48,20 +49,30 @@ class RepairReport:
 def find_damage(library: Path, thorough: bool) -> list[Problem]:
     """Everything about the stored files that is not as it was written.
 
-    thorough: read every row and compare it with its checksums; else only what is small is looked at.
+    thorough: read every row and compare it with its checksums; else only what is small is looked
+    at.
     """
     _require_library(library)
     problems = []
     if read_json_object(library / MANIFEST) is None:
-        problems.append(Problem(str(library / MANIFEST), "gone, or does not read; the next `index` writes it again"))
+        problems.append(
+            Problem(
+                str(library / MANIFEST), "gone, or does not read; the next `index` writes it again"
+            )
+        )
     manifest, folder = _named(library), _live_folder(library)
     if manifest is not None and (folder is None or manifest.folder != folder.name):
         problems.append(_damaged(library / manifest.folder, f"{MANIFEST} names it, and it is gone"))
     if folder is None:
         return [*problems, _damaged(library, "no clip table is left")]
     if head_is_damaged(folder):
-        problems.append(Problem(str(folder / HEAD), "it does not read; the next `index` writes it again"))
-    problems += [_damaged(folder / TABLE_FOLDER / name, "it is not what was written") for name in changed_files(folder)]
+        problems.append(
+            Problem(str(folder / HEAD), "it does not read; the next `index` writes it again")
+        )
+    problems += [
+        _damaged(folder / TABLE_FOLDER / name, "it is not what was written")
+        for name in changed_files(folder)
+    ]
     checks: list[Callable[[Path], object]] = [Bank.load, _read_all if thorough else ClipStore.open]
     for check in checks:
         try:
@@ -73,7 +84,10 @@ def find_damage(library: Path, thorough: bool) -> list[Problem]:
         problems.append(Problem(str(folder), LOST))
     kept = set_aside_files(library)
     if kept:
-        word = f"{len(kept)} damaged file{'' if len(kept) == 1 else 's'} set aside; delete them when you are done"
+        word = (
+            f"{len(kept)} damaged file{'' if len(kept) == 1 else 's'} set aside; delete them "
+            "when you are done"
+        )
         problems.append(Problem(str(library / "quarantine"), word))
     return problems
 
@@ -81,7 +95,8 @@ def find_damage(library: Path, thorough: bool) -> list[Problem]:
 def repair(library: Path) -> RepairReport:
     """Keep every whole clip in a whole table, set damaged files aside. The caller holds the lock.
 
-    Nothing is deleted and no model is needed. Raises LibraryError when neither a table nor `library.json` is left.
+    Nothing is deleted and no model is needed. Raises LibraryError when neither a table nor
+    `library.json` is left.
     """
     _require_library(library)
     report = RepairReport()
@@ -97,7 +112,10 @@ def repair(library: Path) -> RepairReport:
         names = changed_files(store.folder, "_indices")
         store.drop_indices()
         _set_aside_below(store.folder / TABLE_FOLDER, names, report)
-        report.mended.append("the approximate index was dropped; search is exact until `finereel index` makes it again")
+        report.mended.append(
+            "the approximate index was dropped; search is exact until `finereel index` makes it "
+            "again"
+        )
     return report
 
 
@@ -113,10 +131,14 @@ def _open_or_begin(library: Path, report: RepairReport) -> ClipStore:
             before = set(set_aside_files(library))
             store = ClipStore.open(folder)
             store.prepare()
-            report.set_aside += [str(path) for path in set_aside_files(library) if path not in before]
+            report.set_aside += [
+                str(path) for path in set_aside_files(library) if path not in before
+            ]
             return store
     except DamagedLibraryError:
-        report.mended.append(f"{folder} has no whole version of its table; index all of its videos again")
+        report.mended.append(
+            f"{folder} has no whole version of its table; index all of its videos again"
+        )
     manifest = _named(library)
     if manifest is None:
         for path in [*library.glob("index-*"), *library.glob(MANIFEST)]:
@@ -138,7 +160,9 @@ def _repair_bank(folder: Path, report: RepairReport) -> None:
         if (folder / BANK).exists():
             report.set_aside.append(str(set_aside(folder.parent, folder / BANK)))
         remove_bank(folder)
-        report.mended.append("the normalisation was damaged and is off; fit it again with `finereel normalize`")
+        report.mended.append(
+            "the normalisation was damaged and is off; fit it again with `finereel normalize`"
+        )
 
 
 def _repair_rows(store: ClipStore, report: RepairReport) -> None:
@@ -147,8 +171,12 @@ def _repair_rows(store: ClipStore, report: RepairReport) -> None:
     report.clips, report.dropped, report.videos = len(found.sound), found.dropped, found.videos
     if not found.files and not found.unchecked and not changed_files(store.folder, "_deletions"):
         return
-    fields = [field for field in snapshot.table.schema if field.name not in (*CHECKSUM_COLUMNS, "warning")]
-    schema = pa.schema([*fields, *late_columns([field.name for field in fields])], snapshot.table.schema.metadata)
+    fields = [
+        field for field in snapshot.table.schema if field.name not in (*CHECKSUM_COLUMNS, "warning")
+    ]
+    schema = pa.schema(
+        [*fields, *late_columns([field.name for field in fields])], snapshot.table.schema.metadata
+    )
     broken = [*found.files, *changed_files(store.folder, "_deletions")]
     store.overwrite(schema, _batches(snapshot, found.sound, schema))
     if found.unchecked:
@@ -165,13 +193,17 @@ def _batches(snapshot: Snapshot, row_ids: list[int], schema: pa.Schema) -> Itera
 
 def _set_aside_below(table: Path, names: list[str], report: RepairReport) -> None:
     library = table.parent.parent
-    report.set_aside += [str(set_aside(library, table / name)) for name in names if (table / name).exists()]
+    report.set_aside += [
+        str(set_aside(library, table / name)) for name in names if (table / name).exists()
+    ]
 
 
 def _read_all(folder: Path) -> list[Problem]:
     found = _salvage(ClipStore.open(folder).unchecked_snapshot())
     table = folder / TABLE_FOLDER
-    problems = [_damaged(table / name, "clips in it are not what was written") for name in found.files]
+    problems = [
+        _damaged(table / name, "clips in it are not what was written") for name in found.files
+    ]
     problems += [_damaged(Path(video), "stored clips of it are damaged") for video in found.videos]
     if found.unchecked:
         what = f"{found.unchecked} clips have no checksums, a former version stored them"

@@ -20,9 +20,9 @@ BLOCK = 256
 class Salvage:
     """What can be read of a version, in the order of the table.
 
-    sound: row ids whose file is whole. dropped: number of rows that are damaged, or of a file that lost one. videos:
-    their files, as far as their names can be read. files: data files with a damaged row. unchecked: rows without
-    checksums, which were stored by a former version.
+    sound: row ids whose file is whole. dropped: number of rows that are damaged, or of a file that
+    lost one. videos: their files, as far as their names can be read. files: data files with a
+    damaged row. unchecked: rows without checksums, which were stored by a former version.
     """
 
     sound: list[int] = field(default_factory=list)
@@ -46,8 +46,8 @@ _UNKNOWN = _ReadRow(-1, None, "")
 def salvage(snapshot: Snapshot, version: TableVersion) -> Salvage:
     """Read everything.
 
-    A file that lost a clip is dropped as a whole, so that the next `index` reads it again. Where a damaged row does not
-    say whose it is, that may be the file of the row before or after it.
+    A file that lost a clip is dropped as a whole, so that the next `index` reads it again. Where a
+    damaged row does not say whose it is, that may be the file of the row before or after it.
     """
     result = Salvage()
     rows: list[_ReadRow] = []
@@ -62,7 +62,9 @@ def salvage(snapshot: Snapshot, version: TableVersion) -> Salvage:
             result.files += version.fragments[fragment]
         rows += found
     lost = _files_that_lost_a_clip(rows)
-    result.sound = [row.row_id for row in rows if row.file_id is not None and row.file_id not in lost]
+    result.sound = [
+        row.row_id for row in rows if row.file_id is not None and row.file_id not in lost
+    ]
     result.dropped = len(rows) - rows.count(_UNKNOWN) - len(result.sound)
     named = {row.path for row in rows if row.path and (row.file_id is None or row.file_id in lost)}
     result.videos = sorted(decode_path(path) for path in named)
@@ -79,7 +81,9 @@ def _files_that_lost_a_clip(rows: list[_ReadRow]) -> set[str]:
     lost: set[str] = set()
     for place, row in enumerate(rows):
         if row.file_id is None and not row.path:
-            before = next((other.file_id for other in reversed(rows[:place]) if other.file_id), None)
+            before = next(
+                (other.file_id for other in reversed(rows[:place]) if other.file_id), None
+            )
             after = next((other.file_id for other in rows[place:] if other.file_id), None)
             lost |= {file_id for file_id in (before, after) if file_id}
     damaged = {row.path for row in rows if row.file_id is None}
@@ -94,7 +98,9 @@ def _read_fragment(snapshot: Snapshot, ids: RowIds, result: Salvage) -> list[_Re
 
 
 def _read(snapshot: Snapshot, ids: RowIds, result: Salvage) -> list[_ReadRow]:
-    """These rows, a damaged one without its file id; halves of a block that does not read are read by themselves."""
+    """These rows, a damaged one without its file id; halves of a block that does not read are read
+    by themselves.
+    """
     try:
         rows = snapshot.take_rows(ids, snapshot.own_columns, with_row_id=True)
     except DamagedLibraryError:
@@ -102,8 +108,15 @@ def _read(snapshot: Snapshot, ids: RowIds, result: Salvage) -> list[_ReadRow]:
             return [_ReadRow(int(ids[0]), None, _path(snapshot, ids))]
         middle = len(ids) // 2
         return _read(snapshot, ids[:middle], result) + _read(snapshot, ids[middle:], result)
-    result.unchecked += rows["checksums"].null_count if "checksums" in rows.schema.names else len(rows)
-    named = zip(rows["_rowid"].to_pylist(), rows["file_id"].to_pylist(), rows["path"].to_pylist(), strict=True)
+    result.unchecked += (
+        rows["checksums"].null_count if "checksums" in rows.schema.names else len(rows)
+    )
+    named = zip(
+        rows["_rowid"].to_pylist(),
+        rows["file_id"].to_pylist(),
+        rows["path"].to_pylist(),
+        strict=True,
+    )
     return [_ReadRow(*values) for values in named]
 
 

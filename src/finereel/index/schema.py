@@ -1,8 +1,8 @@
 """One row per clip: the Arrow schema, and the way from features to rows and back.
 
-Vectors and tokens are fixed-size lists of float16: measured against raw bytes they read about as fast (200 clips in
-10 ms against 9 ms), take the same space, and any Arrow tool can open them. Masks are packed bits. Every value has a
-checksum in its row, see `finereel.index.checksums`.
+Vectors and tokens are fixed-size lists of float16: measured against raw bytes they read about as
+fast (200 clips in 10 ms against 9 ms), take the same space, and any Arrow tool can open them. Masks
+are packed bits. Every value has a checksum in its row, see `finereel.index.checksums`.
 """
 
 from dataclasses import dataclass, replace
@@ -25,8 +25,10 @@ from finereel.types import Window
 from finereel.video.identity import FileState
 
 UNFINISHED = -(2**63)
-"""Stands for the modification time in the rows of a file whose later clips are still to come. The row that completes
-the file has the real one, so a file is finished exactly when one of its rows says so."""
+"""Stands for the modification time in the rows of a file whose later clips are still to come. The
+row that completes the file has the real one, so a file is finished exactly when one of its rows
+says so.
+"""
 
 PARTLY = "partly read: "
 """How the warning about a damaged file begins."""
@@ -34,10 +36,13 @@ PARTLY = "partly read: "
 
 @dataclass(frozen=True)
 class FileRecord:
-    """One video file of the library. `file_id` survives a rename; `video_id` is the hash of the content.
+    """One video file of the library. `file_id` survives a rename; `video_id` is the hash of the
+    content.
 
-    path: as Python has it (bytes that are not UTF-8 as surrogates). missing: the file was gone when last looked for.
-    warning: why a damaged file was read only in part, or how a sound one was read other than planned; None for most.
+    path: as Python has it (bytes that are not UTF-8 as surrogates). missing: the file was gone when
+    last looked for.
+    warning: why a damaged file was read only in part, or how a sound one was read other than
+    planned; None for most.
     """
 
     file_id: str
@@ -59,7 +64,9 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class ClipRecord:
-    """What a clip is besides its features: its window, the time of each real frame in seconds, a small JPEG."""
+    """What a clip is besides its features: its window, the time of each real frame in seconds, a
+    small JPEG.
+    """
 
     window: Window
     seconds: Float64[np.ndarray, " N"]
@@ -75,7 +82,9 @@ class ClipBias:
 
 
 def feature_columns(sizes: IndexedModel) -> list[str]:
-    """The columns that `to_features` reads: there are none for what the model's head does not read."""
+    """The columns that `to_features` reads: there are none for what the model's head does
+    not read.
+    """
     patches = ["patches", "patch_mask"] if sizes.patches else []
     contextual = ["contextual"] if sizes.contextual else []
     return ["vector", "frames", "frame_mask", *patches, *contextual]
@@ -107,14 +116,16 @@ def clip_schema(sizes: IndexedModel, metadata: dict[bytes, bytes]) -> pa.Schema:
     ]
     absent = {"patches", "patch_mask", "contextual"} - set(feature_columns(sizes))
     present = [pa.field(*column) for column in columns if column[0] not in absent]
-    return pa.schema([*present, *late_columns([field.name for field in present])], metadata=metadata)
+    return pa.schema(
+        [*present, *late_columns([field.name for field in present])], metadata=metadata
+    )
 
 
 def late_columns(names: list[str]) -> list[pa.Field]:
     """The columns that tables of former versions lack; they come after all others, `names`.
 
-    A table that is made with its checksums has no row without; in one that got the columns later, null means a row
-    that was stored before.
+    A table that is made with its checksums has no row without; in one that got the columns later,
+    null means a row that was stored before.
     """
     return [
         pa.field("warning", pa.string()),
@@ -124,7 +135,8 @@ def late_columns(names: list[str]) -> list[pa.Field]:
 
 
 def encode_path(path: str) -> str:
-    """A path as valid UTF-8: a byte that is none (a surrogate in Python) becomes NUL + two hex digits.
+    """A path as valid UTF-8: a byte that is none (a surrogate in Python) becomes NUL + two hex
+    digits.
 
     No path holds a NUL, so `decode_path` gives back exactly the same path.
 
@@ -150,7 +162,8 @@ def to_rows(
 ) -> pa.Table:
     """Clips of one file as table rows, clip number `first` and those after it.
 
-    Raises DataError when a feature is not finite in half precision: such a clip could never be ranked.
+    Raises DataError when a feature is not finite in half precision: such a clip could never be
+    ranked.
     """
     columns: dict[str, Any] = _file_columns(file, len(clips)) | {
         "clip_id": clip_ids(file.file_id, first, len(clips)),
@@ -166,7 +179,10 @@ def to_rows(
         "added_at": [datetime.now(UTC)] * len(clips),
     }
     if features.patches.shape[1]:
-        columns |= {"patches": _halves(features.patches, file.path), "patch_mask": _pack_mask(features.patch_mask)}
+        columns |= {
+            "patches": _halves(features.patches, file.path),
+            "patch_mask": _pack_mask(features.patch_mask),
+        }
     if features.contextual.shape[1]:
         columns["contextual"] = _halves(features.contextual, file.path)
     plain = [field for field in schema if field.name not in CHECKSUM_COLUMNS]
@@ -189,24 +205,33 @@ def copy_rows(rows: pa.Table, file: FileRecord, bias: ClipBias | None) -> pa.Tab
 
 
 def file_changes(files: list[FileRecord]) -> pa.Table:
-    """One row per file, with the columns that a rename, a return or a disappearance changes, and their checksums."""
+    """One row per file, with the columns that a rename, a return or a disappearance changes, and
+    their checksums.
+    """
     kinds = {"size": pa.int64(), "mtime_ns": pa.int64(), "missing": pa.bool_()}
     facts = [_file_facts(file) for file in files]
-    rows = {name: pa.array([fact[name] for fact in facts], kinds.get(name, pa.string())) for name in FILE_COLUMNS}
+    rows = {
+        name: pa.array([fact[name] for fact in facts], kinds.get(name, pa.string()))
+        for name in FILE_COLUMNS
+    }
     return pa.table(rows | {FILE_CHECKSUMS: as_lists(checksums_of(pa.table(rows)))})
 
 
 def to_files(rows: pa.Table) -> dict[str, FileRecord]:
-    """The files that rows with FILE_COLUMNS belong to, by path. A table of a former version has no `warning`.
+    """The files that rows with FILE_COLUMNS belong to, by path. A table of a former version has no
+    `warning`.
 
-    The rows of a file that was committed in parts differ: the one that completed it says its state and its warning.
+    The rows of a file that was committed in parts differ: the one that completed it says its state
+    and its warning.
     """
     files: dict[str, FileRecord] = {}
     columns = [name for name in FILE_COLUMNS if name in rows.schema.names]
     for row in rows.select(columns).group_by(columns).aggregate([]).to_pylist():
         path = decode_path(row["path"])
         state = FileState(row["size"], row["mtime_ns"])
-        record = FileRecord(row["file_id"], row["video_id"], path, state, row["missing"], row.get("warning"))
+        record = FileRecord(
+            row["file_id"], row["video_id"], path, state, row["missing"], row.get("warning")
+        )
         if record.finished or path not in files:
             files[path] = record
     return files
@@ -221,7 +246,9 @@ def to_features(rows: pa.Table, sizes: IndexedModel) -> VideoFeatures:
         frames=_tokens(rows, "frames", sizes.frames, sizes.dim),
         patches=_tokens(rows, "patches", sizes.patches, sizes.dim),
         frame_mask=frame_mask,
-        patch_mask=_unpack_mask(rows["patch_mask"], sizes.patches) if sizes.patches else frame_mask[:, :0],
+        patch_mask=_unpack_mask(rows["patch_mask"], sizes.patches)
+        if sizes.patches
+        else frame_mask[:, :0],
         contextual=_tokens(rows, "contextual", sizes.contextual, sizes.dim),
     )
 
@@ -279,7 +306,8 @@ def _halves(tensor: Float[Tensor, "V ..."], path: str) -> pa.FixedSizeListArray:
     flat = tensor.detach().reshape(len(tensor), -1).to(torch.float16)
     if not torch.isfinite(flat).all():
         raise DataError(
-            f"the model's features of {path!r} are not finite numbers below 65504; check the model's weights"
+            f"the model's features of {path!r} are not finite numbers below 65504; check the "
+            "model's weights"
         )
     return pa.FixedSizeListArray.from_arrays(pa.array(flat.cpu().numpy().ravel()), flat.shape[1])
 
@@ -290,7 +318,9 @@ def _pack_mask(mask: Bool[Tensor, "V N"]) -> list[bytes]:
 
 
 def _unpack_mask(column: pa.ChunkedArray, length: int) -> Bool[Tensor, "V N"]:
-    packed = np.frombuffer(b"".join(column.to_pylist()), dtype=np.uint8).reshape(len(column), _packed(length))
+    packed = np.frombuffer(b"".join(column.to_pylist()), dtype=np.uint8).reshape(
+        len(column), _packed(length)
+    )
     return torch.from_numpy(np.unpackbits(packed, axis=1, count=length).astype(bool))
 
 

@@ -1,4 +1,5 @@
-"""TEXT -> HITS: coarse candidates, their features from disk, the model's own score, bias, a stable order.
+"""TEXT -> HITS: coarse candidates, their features from disk, the model's own score, bias, a stable
+order.
 
 With `candidates=None` every clip is scored, and the order is that of evaluating the whole library.
 """
@@ -25,8 +26,9 @@ BLOCK = 1024
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """top: hits to return. candidates: clips that are scored in full, None for all. per_video: hits of one video at
-    most, None for no limit."""
+    """top: hits to return. candidates: clips that are scored in full, None for all. per_video: hits
+    of one video at most, None for no limit.
+    """
 
     top: int = 10
     candidates: int | None = 200
@@ -65,7 +67,11 @@ class Searcher:
         """The best clips for a text."""
         query = model.encode_text([text])
         count = self.snapshot.count
-        wanted = count if settings.candidates is None else min(count, max(settings.candidates, settings.top))
+        wanted = (
+            count
+            if settings.candidates is None
+            else min(count, max(settings.candidates, settings.top))
+        )
         while True:
             chosen = best_per_video(self._score(model, query, wanted), settings)
             # Many clips of few videos: look further until the list is full.
@@ -81,13 +87,18 @@ class Searcher:
             row_ids = self.coarse.candidates(model.coarse_query(query)[0], wanted)
         scored: list[ScoredClip] = []
         for start in range(0, len(row_ids), BLOCK):
-            scored += score_clips(model, query, self.snapshot.take(row_ids[start : start + BLOCK]), self.bank)
+            scored += score_clips(
+                model, query, self.snapshot.take(row_ids[start : start + BLOCK]), self.bank
+            )
         return sorted(scored, key=ScoredClip.rank)
 
     def _hits(self, chosen: list["ScoredClip"]) -> list[Hit]:
         thumbnails = self.snapshot.thumbnails([clip.clip_id for clip in chosen])
         paths = self.snapshot.paths_of([clip.video_id for clip in chosen])
-        return [clip.hit(thumbnails.get(clip.clip_id, b""), paths.get(clip.video_id, [])) for clip in chosen]
+        return [
+            clip.hit(thumbnails.get(clip.clip_id, b""), paths.get(clip.video_id, []))
+            for clip in chosen
+        ]
 
 
 def reading_of(model: SearchModel, text: str) -> Reading:
@@ -111,7 +122,9 @@ class ScoredClip:
     best_frame: float
 
     def rank(self) -> tuple[float, str, float]:
-        """Best score first; equal scores by path and time, so that the order survives any rewrite of the table."""
+        """Best score first; equal scores by path and time, so that the order survives any rewrite
+        of the table.
+        """
         return (-self.score, self.path, self.start)
 
     def hit(self, thumbnail: bytes, paths: list[str]) -> Hit:
@@ -121,7 +134,9 @@ class ScoredClip:
         return Hit(*place, self.score, self.parts, self.best_frame, self.clip_id, thumbnail, copies)
 
 
-def score_clips(model: SearchModel, query: TextFeatures, clips: Clips, bank: Bank | None) -> list[ScoredClip]:
+def score_clips(
+    model: SearchModel, query: TextFeatures, clips: Clips, bank: Bank | None
+) -> list[ScoredClip]:
     """One text (T = 1) against clips, in the order of the clips."""
     if not len(clips):
         return []
@@ -129,7 +144,9 @@ def score_clips(model: SearchModel, query: TextFeatures, clips: Clips, bank: Ban
     fused = scores.fused[0].tolist()
     parts = {name: (part[0] * scores.weights[name]).tolist() for name, part in scores.parts.items()}
     best = best_frames(query, clips.features)
-    rows: list[dict[str, Any]] = clips.rows.select(["clip_id", "video_id", "start", "end", "seconds"]).to_pylist()
+    rows: list[dict[str, Any]] = clips.rows.select(
+        ["clip_id", "video_id", "start", "end", "seconds"]
+    ).to_pylist()
     return [
         ScoredClip(
             row["clip_id"],
@@ -146,29 +163,39 @@ def score_clips(model: SearchModel, query: TextFeatures, clips: Clips, bank: Ban
 
 
 def corrected(scores: Scores, clips: Clips, bank: Bank | None) -> Scores:
-    """Scores (T, V) with the bank's bias of every clip added per granularity; unchanged without a bank."""
+    """Scores (T, V) with the bank's bias of every clip added per granularity; unchanged without a
+    bank.
+    """
     if bank is None:
         return scores
     biases = torch.from_numpy(bank.biases_of(clips.rows))
     columns = {name: biases[:, index] for index, name in enumerate(bank.granularities)}
-    return Scores({name: part + columns[name] for name, part in scores.parts.items()}, scores.weights)
+    return Scores(
+        {name: part + columns[name] for name, part in scores.parts.items()}, scores.weights
+    )
 
 
 def best_frames(query: TextFeatures, video: VideoFeatures) -> list[int]:
     """Per clip, the frame whose cosine with the sentence is largest."""
-    cosines = torch.einsum("vfd,d->vf", normalize(video.frames, dim=-1), normalize(query.sentence[0], dim=0))
+    cosines = torch.einsum(
+        "vfd,d->vf", normalize(video.frames, dim=-1), normalize(query.sentence[0], dim=0)
+    )
     best: list[int] = cosines.masked_fill(~video.frame_mask, -torch.inf).argmax(1).tolist()
     return best
 
 
 def best_per_video(ranked: list[ScoredClip], settings: SearchSettings) -> list[ScoredClip]:
-    """The first `top` clips, at most `per_video` of each video; a clip of several copies of a file counts once."""
+    """The first `top` clips, at most `per_video` of each video; a clip of several copies of a file
+    counts once.
+    """
     clips: set[tuple[str, float, float]] = set()
     videos: Counter[str] = Counter()
     chosen = []
     for clip in ranked:
         same = (clip.video_id, clip.start, clip.end)
-        if same in clips or (settings.per_video is not None and videos[clip.video_id] >= settings.per_video):
+        if same in clips or (
+            settings.per_video is not None and videos[clip.video_id] >= settings.per_video
+        ):
             continue
         clips.add(same)
         videos[clip.video_id] += 1

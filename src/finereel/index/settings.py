@@ -1,4 +1,5 @@
-"""What a person decided about a library: the length of its clips, the folders to index, and what to leave out.
+"""What a person decided about a library: the length of its clips, the folders to index, and what to
+leave out.
 
 `settings.json` stands beside `library.json` and is replaced as a whole; a rebuild keeps it.
 """
@@ -22,9 +23,10 @@ NAME = "settings.json"
 
 @dataclass(frozen=True)
 class LibrarySettings:
-    """clip_seconds: length of a clip, None before anything was indexed. folders: those that `index` was given.
-    excluded: files and folders that `index` leaves out. included: what it takes in although it lies in an excluded
-    folder. All paths are absolute and sorted.
+    """clip_seconds: length of a clip, None before anything was indexed. folders: those that `index`
+    was given.
+    excluded: files and folders that `index` leaves out. included: what it takes in although it lies
+    in an excluded folder. All paths are absolute and sorted.
 
     >>> settings = LibrarySettings().exclude(["/v/private"]).name(["/v/private/party.mp4"])
     >>> settings.excludes("/v/private/a.mp4"), settings.excludes("/v/private/party.mp4"), settings.excludes("/v/b.mp4")
@@ -38,7 +40,9 @@ class LibrarySettings:
 
     @classmethod
     def load(cls, library: Path) -> "LibrarySettings":
-        """Of a library; nothing is decided where there is no file. Raises LibraryError when the file is damaged."""
+        """Of a library; nothing is decided where there is no file. Raises LibraryError when the
+        file is damaged.
+        """
         path = library / NAME
         try:
             values = json.loads(path.read_bytes())
@@ -49,7 +53,8 @@ class LibrarySettings:
             return cls()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LibraryError(
-                f"{path}, which says what `index` leaves out, cannot be read ({error!r}); restore it from a backup, "
+                f"{path}, which says what `index` leaves out, cannot be read ({error!r}); restore "
+                "it from a backup, "
                 "or delete it and `finereel remove` again what is to be left out"
             ) from error
 
@@ -69,7 +74,8 @@ class LibrarySettings:
         own = self.clip_seconds or measured
         if wanted is not None and wanted != own:
             raise ConfigError(
-                f"{library} cuts videos into clips of {own:g} s, got a length of {wanted:g} s: clips of two lengths do "
+                f"{library} cuts videos into clips of {own:g} s, got a length of {wanted:g} s: "
+                "clips of two lengths do "
                 f"not compare. Leave --clip-seconds out, or index the videos into another library "
                 f"(`--library NEW --clip-seconds {wanted:g}`)"
             )
@@ -86,7 +92,9 @@ class LibrarySettings:
         return replace(self, excluded=_sorted(excluded), included=_sorted(included))
 
     def exclude(self, paths: Iterable[str]) -> "LibrarySettings":
-        """Leave out `paths` from now on, with everything in them; folders among them are no longer looked for."""
+        """Leave out `paths` from now on, with everything in them; folders among them are no longer
+        looked for.
+        """
         gone = list(paths)
 
         def kept(known: Iterable[str]) -> list[str]:
@@ -98,23 +106,30 @@ class LibrarySettings:
 
     def remember(self, roots: Iterable[str]) -> "LibrarySettings":
         """Keep the folders among `roots` as places of the library."""
-        return replace(self, folders=_sorted([*self.folders, *(root for root in roots if Path(root).is_dir())]))
+        return replace(
+            self, folders=_sorted([*self.folders, *(root for root in roots if Path(root).is_dir())])
+        )
 
     def excludes(self, path: str) -> bool:
-        """Whether `index` leaves `path` out: the nearest folder (or the file itself) with a rule decides."""
+        """Whether `index` leaves `path` out: the nearest folder (or the file itself) with a rule
+        decides.
+        """
         out = max((len(rule) for rule in self.excluded if is_below(path, rule)), default=-1)
         back = max((len(rule) for rule in self.included if is_below(path, rule)), default=-1)
         return out > back
 
 
 def measured_clip_seconds(snapshot: Snapshot, wanted: float | None) -> float | None:
-    """The length of a library's clips by its rows, for libraries of former versions; None when it has no clips.
+    """The length of a library's clips by its rows, for libraries of former versions; None when it
+    has no clips.
 
     Where every video is a single clip, `wanted` is believed if none is too long for it.
     """
     rows = snapshot.rows(["file_id", "start", "end"]).to_pylist()
     starts = {(row["file_id"], row["start"]) for row in rows}
-    lengths = Counter(row["end"] for row in rows if row["start"] == 0 and (row["file_id"], row["end"]) in starts)
+    lengths = Counter(
+        row["end"] for row in rows if row["start"] == 0 and (row["file_id"], row["end"]) in starts
+    )
     if lengths:
         return float(lengths.most_common(1)[0][0])
     longest = max((row["end"] - row["start"] for row in rows), default=None)

@@ -1,7 +1,8 @@
 """Before Lance opens a table: which version counts, and is its manifest the one that was written?
 
-Lance always reads the newest manifest, and takes one of zeros for an empty table. After a power cut the newest manifest
-may be torn; one that vanished would silently give the answers of yesterday. So the manifests are looked at here first.
+Lance always reads the newest manifest, and takes one of zeros for an empty table. After a power cut
+the newest manifest may be torn; one that vanished would silently give the answers of yesterday. So
+the manifests are looked at here first.
 """
 
 import os
@@ -19,11 +20,12 @@ from finereel.io.atomic import sync_folder
 
 
 def settle(folder: Path) -> int | None:
-    """Make the version that counts readable, and return its number; None when the table has no whole version.
+    """Make the version that counts readable, and return its number; None when the table has no
+    whole version.
 
-    Torn manifests go to the quarantine, and a lost or changed one is written again from its copy in the head: exactly
-    the bytes that were there. Any process may do so, with or without the lock. Raises DamagedLibraryError when that is
-    needed and the folder cannot be written.
+    Torn manifests go to the quarantine, and a lost or changed one is written again from its copy in
+    the head: exactly the bytes that were there. Any process may do so, with or without the lock.
+    Raises DamagedLibraryError when that is needed and the folder cannot be written.
     """
     try:
         head = _restored_head(folder)
@@ -35,14 +37,17 @@ def settle(folder: Path) -> int | None:
                 return version
     except OSError as error:
         raise DamagedLibraryError(
-            f"the newest state of the library in {folder} is damaged and cannot be mended there ({error.strerror}); "
+            f"the newest state of the library in {folder} is damaged and cannot be mended there "
+            f"({error.strerror}); "
             f"run `finereel doctor --library {folder.parent}` where the folder can be written"
         ) from error
     return None if head is None else head.version
 
 
 def lost_version(folder: Path) -> int | None:
-    """The version that a power cut destroyed before it counted, as long as no later commit has taken its place."""
+    """The version that a power cut destroyed before it counted, as long as no later commit has
+    taken its place.
+    """
     head = read_head(folder)
     torn = manifest_files(folder.parent / FOLDER / folder.name / TABLE_FOLDER)
     newest = max(torn, default=0)
@@ -50,7 +55,8 @@ def lost_version(folder: Path) -> int | None:
 
 
 def roll_back(folder: Path) -> None:
-    """Remove the versions that a killed process or a power cut kept from counting, and the files that only they have.
+    """Remove the versions that a killed process or a power cut kept from counting, and the files
+    that only they have.
 
     The caller holds the lock. Nobody was told of such a version and no reader uses it.
     """
@@ -64,7 +70,9 @@ def roll_back(folder: Path) -> None:
     for version, path in manifest_files(table).items():
         try:
             files = parse_manifest(path.read_bytes()).files
-        except ValueError:  # an old version that nobody reads any more, but that keeps Lance from dropping it
+        except (
+            ValueError
+        ):  # an old version that nobody reads any more, but that keeps Lance from dropping it
             set_aside(folder.parent, path)
             continue
         (doomed if version > head.version else kept).update(files)
@@ -72,13 +80,19 @@ def roll_back(folder: Path) -> None:
             path.unlink()
     sync_folder(table / "_versions")
     for name in doomed - kept:
-        shutil.rmtree(table / name) if (table / name).is_dir() else (table / name).unlink(missing_ok=True)
+        shutil.rmtree(table / name) if (table / name).is_dir() else (table / name).unlink(
+            missing_ok=True
+        )
 
 
 def _missing_files(table: Path, version: TableVersion) -> list[str]:
     """The files of a version that are gone or do not have the size that the manifest says."""
-    lacking = [name for name in (*version.deletions, *version.indices) if not (table / name).exists()]
-    return lacking + [name for name, size in version.data.items() if not _has_size(table / name, size)]
+    lacking = [
+        name for name in (*version.deletions, *version.indices) if not (table / name).exists()
+    ]
+    return lacking + [
+        name for name, size in version.data.items() if not _has_size(table / name, size)
+    ]
 
 
 def _has_size(path: Path, size: int) -> bool:
@@ -95,14 +109,17 @@ def _restored_head(folder: Path) -> CommitHead | None:
         path = manifest_files(table).get(head.version)
         if path is not None and _content(path) == head.manifest:
             return head
-        if read_head(folder) != head:  # a writer went on meanwhile, and may have dropped that version
+        if (
+            read_head(folder) != head
+        ):  # a writer went on meanwhile, and may have dropped that version
             continue
         if path is not None:
             with suppress(FileNotFoundError):
                 set_aside(folder.parent, path)
         path = table / manifest_name(head.version)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Several readers may do this at the same time, and Lance must see no other file among the manifests.
+        # Several readers may do this at the same time, and Lance must see no other file among the
+        # manifests.
         fresh = folder / f"manifest-{os.getpid()}-{threading.get_ident()}"
         replace_file(fresh, head.manifest)
         fresh.replace(path)

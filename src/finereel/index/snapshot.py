@@ -18,7 +18,14 @@ from finereel.index.damage import damaged_library, reading
 from finereel.index.head import changed_files
 from finereel.index.lance import LanceTable
 from finereel.index.protocols import IndexedModel
-from finereel.index.schema import FileRecord, decode_path, feature_columns, to_features, to_files, to_vectors
+from finereel.index.schema import (
+    FileRecord,
+    decode_path,
+    feature_columns,
+    to_features,
+    to_files,
+    to_vectors,
+)
 from finereel.models.features import VideoFeatures
 
 ROW_COLUMNS = ["clip_id", "video_id", "path", "start", "end", "seconds", "bias", "bank"]
@@ -27,7 +34,8 @@ RowIds = Int64[np.ndarray, " N"]
 
 @dataclass(frozen=True)
 class Clips:
-    """Some clips in canonical order (path, then start), so that ties rank the same after any rewrite of the table.
+    """Some clips in canonical order (path, then start), so that ties rank the same after any
+    rewrite of the table.
 
     rows: columns ROW_COLUMNS; paths: decoded; features: float32.
     """
@@ -42,7 +50,9 @@ class Clips:
 
 @dataclass(frozen=True)
 class VectorTable:
-    """The coarse side of all clips that are not missing: row ids, clip ids and unit vectors in half precision."""
+    """The coarse side of all clips that are not missing: row ids, clip ids and unit vectors in half
+    precision.
+    """
 
     row_ids: RowIds
     vectors: Float16[Tensor, "V D"]
@@ -70,16 +80,23 @@ class Snapshot:
     def vectors(self) -> VectorTable:
         """All vectors of clips that are not missing."""
         rows = _present(self.rows(["vector", "clip_id", "bias", "bank", "missing"]))
-        return VectorTable(_row_ids(rows), to_vectors(rows["vector"], self.sizes.dim), rows.drop_columns(["vector"]))
+        return VectorTable(
+            _row_ids(rows),
+            to_vectors(rows["vector"], self.sizes.dim),
+            rows.drop_columns(["vector"]),
+        )
 
     def has_whole_index(self) -> bool:
         """Whether there is an approximate index of the vectors whose files are what was written.
 
-        Measured for 100,000 clips of 512 numbers: 50 MB are read and compared. Rows that the index does not hold yet
-        are searched by Lance itself; their vectors are compared with their checksums here, with all others.
+        Measured for 100,000 clips of 512 numbers: 50 MB are read and compared. Rows that the index
+        does not hold yet are searched by Lance itself; their vectors are compared with their
+        checksums here, with all others.
         """
         with reading(self.folder):
-            indices = [index.name for index in self.table.list_indices() if index.columns == ["vector"]]
+            indices = [
+                index.name for index in self.table.list_indices() if index.columns == ["vector"]
+            ]
             if not indices:
                 return False
             unindexed = self.table.index_stats(indices[0]).num_unindexed_rows
@@ -92,7 +109,9 @@ class Snapshot:
     def check_vectors(self) -> None:
         """Compare every vector with its checksum, without keeping any."""
         with reading(self.folder):
-            query = self.table.search().select(["vector", "clip_id", *self._checksums(["vector", "clip_id"])])
+            query = self.table.search().select(
+                ["vector", "clip_id", *self._checksums(["vector", "clip_id"])]
+            )
             for batch in query.limit(None).to_batches():
                 self._check(pa.Table.from_batches([batch]))
 
@@ -124,7 +143,8 @@ class Snapshot:
 
     def row_ids(self, with_missing: bool = False) -> RowIds:
         """Row ids of all clips that can be found, or of all clips."""
-        # Lance's own filter would hide a clip whose mark has changed on the disk before anybody could notice.
+        # Lance's own filter would hide a clip whose mark has changed on the disk before anybody
+        # could notice.
         rows = self.rows(["missing"])
         return _row_ids(rows if with_missing else _present(rows))
 
@@ -134,14 +154,17 @@ class Snapshot:
 
     def take_rows(self, row_ids: RowIds, columns: list[str], with_row_id: bool = False) -> pa.Table:
         """Some columns of these rows, and the checksums. Ids of deleted rows are passed over."""
-        # Sorted first: reading 200 scattered clips took 11 ms with sorted row numbers, 112 ms without.
+        # Sorted first: reading 200 scattered clips took 11 ms with sorted row numbers, 112 ms
+        # without.
         ordered = np.sort(row_ids).tolist()
         query = self.table.take_row_ids(ordered).select([*columns, *self._checksums(columns)])
         return self.read(query.with_row_id() if with_row_id else query)
 
     def of_file(self, file_id: str) -> Clips:
         """All clips of one file in time order; none when the library does not hold it."""
-        return self._clips(self.take_rows(self._of_file(file_id), [*ROW_COLUMNS, *feature_columns(self.sizes)]))
+        return self._clips(
+            self.take_rows(self._of_file(file_id), [*ROW_COLUMNS, *feature_columns(self.sizes)])
+        )
 
     def rows_of_file(self, file_id: str) -> pa.Table:
         """All columns of the rows of one file."""
@@ -159,13 +182,19 @@ class Snapshot:
             return {}
         chosen = ", ".join(f"'{clip_id}'" for clip_id in clip_ids)
         columns = ["clip_id", "thumbnail"]
-        query = self.table.search().select([*columns, *self._checksums(columns)]).where(f"clip_id IN ({chosen})")
+        query = (
+            self.table.search()
+            .select([*columns, *self._checksums(columns)])
+            .where(f"clip_id IN ({chosen})")
+        )
         rows = self.read(query.limit(None))
         return dict(zip(rows["clip_id"].to_pylist(), rows["thumbnail"].to_pylist(), strict=True))
 
     def paths_of(self, video_ids: Sequence[str]) -> dict[str, list[str]]:
         """The paths of all files that hold each content and are not missing, sorted."""
-        rows = self._contents.filter(pc.is_in(self._contents["video_id"], pa.array(video_ids, pa.string())))
+        rows = self._contents.filter(
+            pc.is_in(self._contents["video_id"], pa.array(video_ids, pa.string()))
+        )
         found: dict[str, set[str]] = {}
         for row in rows.to_pylist():
             found.setdefault(row["video_id"], set()).add(decode_path(row["path"]))
@@ -186,13 +215,16 @@ class Snapshot:
     def _check(self, rows: pa.Table) -> None:
         damaged = damaged_rows(rows, self.names)
         if damaged.any():
-            named = rows.select([name for name in rows.schema.names if name in ("path", FILE_CHECKSUMS)])
+            named = rows.select(
+                [name for name in rows.schema.names if name in ("path", FILE_CHECKSUMS)]
+            )
             sound = named.filter(pa.array(damaged & ~damaged_rows(named, self.names)))
             paths = sound["path"].to_pylist() if "path" in sound.schema.names else []
             videos = ", ".join(sorted({decode_path(path) for path in paths})[:3])
             of = f" (among them of {videos})" if videos else ""
             raise damaged_library(
-                self.folder, f"{int(damaged.sum())} of {len(rows)} clips are not what was written{of}"
+                self.folder,
+                f"{int(damaged.sum())} of {len(rows)} clips are not what was written{of}",
             )
 
     def _clips(self, rows: pa.Table) -> Clips:

@@ -22,14 +22,16 @@ LOST = "the last commit was lost in a power cut; run `finereel index` again"
 
 @dataclass(frozen=True)
 class LibraryStatus:
-    """videos and clips can be found; missing videos are kept but hidden; the others are listed by `doctor` too.
+    """videos and clips can be found; missing videos are kept but hidden; the others are listed by
+    `doctor` too.
 
-    failed: files of bad content. unread: files that could not be read when last tried and will be tried again. partial,
-    unfinished: of the videos, those of which a part could not be read or is still to be indexed. away: folders that are
-    not here now. clip_seconds: the length of a clip. folders, excluded, included: see
-    `finereel.index.settings.LibrarySettings`. bytes: on disk, all of the library folder. normalization: `none` or
-    `bank:<hash>`. version: of the clip table; it grows with every commit. note: what else to know, for instance that a
-    power cut took the last commit.
+    failed: files of bad content. unread: files that could not be read when last tried and will be
+    tried again. partial,
+    unfinished: of the videos, those of which a part could not be read or is still to be indexed.
+    away: folders that are not here now. clip_seconds: the length of a clip. folders, excluded,
+    included: see `finereel.index.settings.LibrarySettings`. bytes: on disk, all of the library
+    folder. normalization: `none` or `bank:<hash>`. version: of the clip table; it grows with every
+    commit. note: what else to know, for instance that a power cut took the last commit.
     """
 
     path: str
@@ -69,7 +71,9 @@ def library_status(library: Path, store: ClipStore, bank: Bank | None) -> Librar
         partial=sum((file.warning or "").startswith(PARTLY) for file in here),
         unfinished=sum(not file.finished for file in here),
         missing=len(files) - len(here),
-        away=away(folders_away(settings.folders, [(file.path, file.missing) for file in files.values()])),
+        away=away(
+            folders_away(settings.folders, [(file.path, file.missing) for file in files.values()])
+        ),
         bytes=sum(path.stat().st_size for path in library.rglob("*") if path.is_file()),
         model=store.manifest.model.name,
         fingerprint=store.manifest.model.fingerprint,
@@ -84,13 +88,17 @@ def library_status(library: Path, store: ClipStore, bank: Bank | None) -> Librar
 
 
 def find_problems(library: Path, store: ClipStore) -> list[Problem]:
-    """Files that failed, are known in part only, are gone or were left out, folders that are not here, doubled clips.
+    """Files that failed, are known in part only, are gone or were left out, folders that are not
+    here, doubled clips.
 
     Every file is listed once, under the folder if that is not here.
     """
     journal = Journal(store.folder)
     files = journal.with_warnings(store.files())
-    groups = folders_away(LibrarySettings.load(library).folders, [(file.path, file.missing) for file in files.values()])
+    groups = folders_away(
+        LibrarySettings.load(library).folders,
+        [(file.path, file.missing) for file in files.values()],
+    )
     reasons = {path: failure.error for path, failure in journal.current(files).items()}
     for file in files.values():
         if file.path in reasons:

@@ -11,7 +11,8 @@ StopFlag = threading.Event
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[StopFlag]:
-    """Within the block the first Ctrl-C sets the flag, the second raises KeyboardInterrupt as usual.
+    """Within the block the first Ctrl-C sets the flag, the second raises KeyboardInterrupt as
+    usual.
 
     In a thread that is not the main one signals cannot be caught; the flag then stays unset.
     """

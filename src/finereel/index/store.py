@@ -1,9 +1,11 @@
-"""The clip table on disk: every change is one atomic LanceDB commit, every read one committed snapshot.
+"""The clip table on disk: every change is one atomic LanceDB commit, every read one committed
+snapshot.
 
-A writer holds `finereel.index.lock.writer_lock`. Readers do not wait for it: a `Snapshot` is pinned to a version, and
-old versions are kept for KEEP_OLD, longer than any search takes, or at least while a reader is counted
-(`finereel.io.atomic.sharing`). A commit counts once `head.json` names it, which is after its files are forced to disk
-(`finereel.index.head`): so all that writes goes through `_committing`.
+A writer holds `finereel.index.lock.writer_lock`. Readers do not wait for it: a `Snapshot` is pinned
+to a version, and old versions are kept for KEEP_OLD, longer than any search takes, or at least
+while a reader is counted (`finereel.io.atomic.sharing`). A commit counts once `head.json` names it,
+which is after its files are forced to disk (`finereel.index.head`): so all that writes goes through
+`_committing`.
 """
 
 import os
@@ -49,7 +51,9 @@ class ClipStore:
 
     @classmethod
     def create(cls, folder: Path, manifest: Manifest) -> "ClipStore":
-        """An empty table in `folder`; what a crash left there before its first commit is overwritten."""
+        """An empty table in `folder`; what a crash left there before its first commit is
+        overwritten.
+        """
         schema = clip_schema(manifest.model, {METADATA_KEY: manifest.to_json()})
         with storage_errors(folder, "made"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +64,9 @@ class ClipStore:
 
     @classmethod
     def open(cls, folder: Path) -> "ClipStore":
-        """Raises DamagedLibraryError when the table cannot be read; it is never replaced by an empty one."""
+        """Raises DamagedLibraryError when the table cannot be read; it is never replaced by an
+        empty one.
+        """
         if settle(folder) is None:
             raise damaged_library(folder, "it cannot be read, for no version of it is whole")
         with reading(folder):
@@ -76,7 +82,8 @@ class ClipStore:
     def snapshot(self) -> Snapshot:
         """The newest committed state, unaffected by later commits.
 
-        Raises DamagedLibraryError when a file that says which rows are deleted is not what was written.
+        Raises DamagedLibraryError when a file that says which rows are deleted is not what was
+        written.
         """
         snapshot = self.unchecked_snapshot()
         changed = changed_files(self.folder, "_deletions")
@@ -104,22 +111,28 @@ class ClipStore:
         return self.snapshot().files()
 
     def prepare(self) -> None:
-        """Before the first change of a process, which holds the lock: remove what an interrupted commit left, and bring
-        a table of a former version up to date."""
+        """Before the first change of a process, which holds the lock: remove what an interrupted
+        commit left, and bring a table of a former version up to date.
+        """
         with storage_errors(self.folder, "written"):
             roll_back(self.folder)
             with reading(self.folder):
-                self._table = LanceTable(lancedb.connect(self.folder), TABLE, location=commit_address(self.folder))
+                self._table = LanceTable(
+                    lancedb.connect(self.folder), TABLE, location=commit_address(self.folder)
+                )
             seal(self.folder)
         self.upgrade()
 
     def upgrade(self) -> None:
-        """Give the table of a former version the columns it lacks, in one commit; nothing is encoded or rewritten.
+        """Give the table of a former version the columns it lacks, in one commit; nothing is
+        encoded or rewritten.
 
         Its rows have no checksums (null) until they are written again.
         """
         names = list(self.schema.names)
-        lacking = [field.with_nullable(True) for field in late_columns(names) if field.name not in names]
+        lacking = [
+            field.with_nullable(True) for field in late_columns(names) if field.name not in names
+        ]
         if lacking:
             with self._committing("brought up to date"):
                 self._table.add_columns(lacking)
@@ -127,15 +140,19 @@ class ClipStore:
     def commit(self, rows: Sequence[pa.Table], replaced: Sequence[str] = ()) -> None:
         """Add rows and, in the same commit, drop all rows of the files `replaced` (file ids).
 
-        A reader sees the old rows or the new ones, never neither. Raises LibraryError when the disk refuses; nothing
-        of this call is visible then.
+        A reader sees the old rows or the new ones, never neither. Raises LibraryError when the disk
+        refuses; nothing of this call is visible then.
         """
         fresh = pa.concat_tables(rows) if rows else self.schema.empty_table()
         with self._committing("written"):
             if not replaced:
                 self._table.add(fresh)
             elif len(fresh):
-                merge = self._table.merge_insert("clip_id").when_matched_update_all().when_not_matched_insert_all()
+                merge = (
+                    self._table.merge_insert("clip_id")
+                    .when_matched_update_all()
+                    .when_not_matched_insert_all()
+                )
                 merge.when_not_matched_by_source_delete(_any_of(replaced)).execute(fresh)
             else:
                 self._table.delete(_any_of(replaced))
@@ -146,7 +163,9 @@ class ClipStore:
         Cost: Lance rewrites the rows of these files (60 KB per clip), no decoding and no encoding.
         """
         with self._committing("written"):
-            self._table.merge_insert("file_id").when_matched_update_all().execute(file_changes(list(files)))
+            self._table.merge_insert("file_id").when_matched_update_all().execute(
+                file_changes(list(files))
+            )
 
     def overwrite(self, schema: pa.Schema, rows: Iterator[pa.RecordBatch]) -> None:
         """Put these rows in the place of all rows, in one commit; former versions keep theirs."""
@@ -163,21 +182,26 @@ class ClipStore:
     def tidy(self, force: bool = False) -> None:
         """Merge small fragments and drop old versions, once they are worth the copying.
 
-        Versions younger than KEEP_OLD go only where the table takes up much more than its clips need (WASTE), and
-        only while nobody reads the library.
+        Versions younger than KEEP_OLD go only where the table takes up much more than its clips
+        need (WASTE), and only while nobody reads the library.
         """
         with storage_errors(self.folder, "compacted"):
             self._table.checkout_latest()
             stats = self._table.stats()
             crowd = SMALL_FRAGMENTS + stats["num_rows"] // ROWS_PER_FRAGMENT
-            wasteful = _bytes_below(self.folder / f"{TABLE}.lance") > WASTE * _bytes_needed(stats) + SLACK_BYTES
+            wasteful = (
+                _bytes_below(self.folder / f"{TABLE}.lance")
+                > WASTE * _bytes_needed(stats) + SLACK_BYTES
+            )
         if force or wasteful or stats["fragment_stats"]["num_small_fragments"] > crowd:
             self._optimize("compacted")
         if wasteful:
             self._drop_unread()
 
     def _drop_unread(self) -> None:
-        """Drop every version but the newest, and what killed writers left, unless somebody reads."""
+        """Drop every version but the newest, and what killed writers left, unless somebody
+        reads.
+        """
         with sole_use(self.folder.parent) as alone, self._committing("compacted"):
             if alone:
                 self._table.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
@@ -185,7 +209,9 @@ class ClipStore:
                     staged.unlink(missing_ok=True)
 
     def refresh_ann(self, threshold: int) -> None:
-        """Make the approximate index once the table has `threshold` rows, and take in new rows when they are many."""
+        """Make the approximate index once the table has `threshold` rows, and take in new rows when
+        they are many.
+        """
         count = self._table.count_rows()
         if count < threshold:
             return
@@ -205,7 +231,9 @@ class ClipStore:
             seal(self.folder)
 
     def _optimize(self, done: str) -> None:
-        """Compact, and drop old versions only once the new one counts: until then an old one is the one that does."""
+        """Compact, and drop old versions only once the new one counts: until then an old one is the
+        one that does.
+        """
         with self._committing(done):
             self._table.optimize(cleanup_older_than=KEEP_ALL)
         with self._committing(done):
@@ -221,24 +249,31 @@ def _bytes_below(folder: Path) -> int:
 
 
 def _bytes_needed(stats: dict[str, Any]) -> float:
-    """What the clips of the newest version take up, without rows that are deleted but still in their files."""
+    """What the clips of the newest version take up, without rows that are deleted but still in
+    their files.
+    """
     fragments = stats["fragment_stats"]
     written = fragments["num_fragments"] * fragments["lengths"]["mean"]
     return float(stats["total_bytes"] * stats["num_rows"] / max(1, written))
 
 
-def _overwritten(folder: Path, rows: pa.Table | pa.RecordBatchReader, schema: pa.Schema) -> LanceTable:
+def _overwritten(
+    folder: Path, rows: pa.Table | pa.RecordBatchReader, schema: pa.Schema
+) -> LanceTable:
     """The table of `folder`, holding these rows alone."""
     place = commit_address(folder)
-    return LanceTable.create(lancedb.connect(folder), TABLE, rows, schema, mode="overwrite", location=place)
+    return LanceTable.create(
+        lancedb.connect(folder), TABLE, rows, schema, mode="overwrite", location=place
+    )
 
 
 def commit_address(folder: Path) -> str | None:
     """How a writer names the table in `folder` to Lance, or None for the name that Lance gives it.
 
-    Lance commits by giving the new version's file its name only where that is free, by a hard link. Without hard links
-    (exFAT, FAT, some network shares) it renames, as it does at addresses of this form; that another writer takes the
-    same version meanwhile is what the library's own lock forbids.
+    Lance commits by giving the new version's file its name only where that is free, by a hard link.
+    Without hard links (exFAT, FAT, some network shares) it renames, as it does at addresses of this
+    form; that another writer takes the same version meanwhile is what the library's own lock
+    forbids.
     """
     if has_hard_links(folder):
         return None

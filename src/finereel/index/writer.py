@@ -1,7 +1,8 @@
-"""Carrying out an `AddPlan`: every change of the library in the order in which a crash does least harm.
+"""Carrying out an `AddPlan`: every change of the library in the order in which a crash does least
+harm.
 
-Renames and marks first (one commit), then encoded files, a long one in several commits, then copies. What goes into the
-journal and when is said in `finereel.index.journal`.
+Renames and marks first (one commit), then encoded files, a long one in several commits, then
+copies. What goes into the journal and when is said in `finereel.index.journal`.
 """
 
 import time
@@ -32,7 +33,9 @@ TIDY_AFTER = 32
 
 @dataclass
 class _Pending:
-    """Encoded clips that wait for the next commit: rows by file id, and the file ids they replace."""
+    """Encoded clips that wait for the next commit: rows by file id, and the file ids they
+    replace.
+    """
 
     rows: dict[str, list[pa.Table]] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
@@ -56,7 +59,9 @@ class _Open:
 class Writer:
     """Adds to a library whose lock the caller holds."""
 
-    def __init__(self, store: ClipStore, journal: Journal, bank: Bank | None, settings: AddSettings) -> None:
+    def __init__(
+        self, store: ClipStore, journal: Journal, bank: Bank | None, settings: AddSettings
+    ) -> None:
         self._store = store
         self._journal = journal
         self._bank = bank
@@ -69,11 +74,18 @@ class Writer:
         self._commits = 0
 
     def run(
-        self, plan: AddPlan, source: VideoSource, model: SearchModel, on_event: OnEvent, stop: StopFlag
+        self,
+        plan: AddPlan,
+        source: VideoSource,
+        model: SearchModel,
+        on_event: OnEvent,
+        stop: StopFlag,
     ) -> AddReport:
-        """Carry out the plan. When `stop` is set, what is encoded is committed, the rest is left to the next run.
+        """Carry out the plan. When `stop` is set, what is encoded is committed, the rest is left to
+        the next run.
 
-        The same holds when one of the plan's folders goes away in the middle of the run: its files are not at fault.
+        The same holds when one of the plan's folders goes away in the middle of the run: its files
+        are not at fault.
         """
         began = time.monotonic()
         self._on_event = on_event
@@ -91,7 +103,14 @@ class Writer:
 
     def _announce(self, plan: AddPlan) -> None:
         self._count(unchanged=len(plan.unchanged), known_bad=len(plan.known_bad))
-        sizes = (plan.encode, plan.unchanged, plan.known_bad, plan.renamed, plan.copies, plan.missing)
+        sizes = (
+            plan.encode,
+            plan.unchanged,
+            plan.known_bad,
+            plan.renamed,
+            plan.copies,
+            plan.missing,
+        )
         self._on_event(events.Planned(*(len(part) for part in sizes)))
         for path in plan.unchanged:
             self._on_event(events.FileSkipped(path, "unchanged"))
@@ -110,7 +129,9 @@ class Writer:
             self._on_event(events.FileMissing(record.path))
         self._count(renamed=len(plan.renamed), missing=len(plan.missing))
 
-    def _encode(self, plan: AddPlan, source: VideoSource, model: SearchModel, stop: StopFlag) -> None:
+    def _encode(
+        self, plan: AddPlan, source: VideoSource, model: SearchModel, stop: StopFlag
+    ) -> None:
         jobs, number = [self._resumed(job) for job in plan.encode], 0
         with closing(encode_files(jobs, source, model, self._settings, stop)) as outcomes:
             try:
@@ -129,7 +150,9 @@ class Writer:
                         break
                     if self._due():
                         self._commit()
-            except FinereelError:  # no decoder, a full disk: what is encoded is kept if that is possible
+            except (
+                FinereelError
+            ):  # no decoder, a full disk: what is encoded is kept if that is possible
                 self._commit()
                 raise
         self._commit()
@@ -142,7 +165,9 @@ class Writer:
         self._report = replace(self._report, left=len(jobs), away=(replace(gone, videos=videos),))
 
     def _resumed(self, job: EncodeJob) -> EncodeJob:
-        """The job with the clips that an unfinished file has; one with a gap among them is encoded anew."""
+        """The job with the clips that an unfinished file has; one with a gap among them is encoded
+        anew.
+        """
         if job.continues is None:
             return job
         starts = self._store.snapshot().starts_of_file(job.continues)
@@ -153,7 +178,9 @@ class Writer:
     def _due(self) -> bool:
         settings, pending = self._settings, self._pending
         waited = time.monotonic() - pending.since
-        return bool(pending.rows) and (pending.clips >= settings.commit_clips or waited >= settings.commit_seconds)
+        return bool(pending.rows) and (
+            pending.clips >= settings.commit_clips or waited >= settings.commit_seconds
+        )
 
     def _collect(self, encoded: Encoded, model: SearchModel) -> None:
         """Take a part of a file, or its end, into the next commit."""
@@ -164,14 +191,18 @@ class Writer:
         if self._open.failed:
             return
         warning = ending.warning if ending else None
-        record = FileRecord(self._open.file_id, encoded.video_id, job.path, job.state, warning=warning)
+        record = FileRecord(
+            self._open.file_id, encoded.video_id, job.path, job.state, warning=warning
+        )
         try:
             self._take(encoded, record if ending else record.begun(), model)
         except DataError as error:
             self._fail_job(job, error)
             return
         if ending is None:
-            self._on_event(events.FileAdvanced(job.path, encoded.clips[-1].window.end, encoded.duration))
+            self._on_event(
+                events.FileAdvanced(job.path, encoded.clips[-1].window.end, encoded.duration)
+            )
         else:
             self._pending.done.append(encoded)
             self._open = None
@@ -188,7 +219,9 @@ class Writer:
             self._pending.replaced.add(encoded.job.replaces)
 
     def _close_file(self) -> None:
-        """Another file follows, or none; what is committed of one that did not come to its end is counted."""
+        """Another file follows, or none; what is committed of one that did not come to its end is
+        counted.
+        """
         if self._open is not None and not self._open.failed:
             self._count(unfinished=1)
         self._open = None
@@ -196,7 +229,10 @@ class Writer:
     def _commit(self) -> None:
         pending, self._pending = self._pending, _Pending()
         if pending.rows:
-            self._store.commit([rows for parts in pending.rows.values() for rows in parts], sorted(pending.replaced))
+            self._store.commit(
+                [rows for parts in pending.rows.values() for rows in parts],
+                sorted(pending.replaced),
+            )
             self._stored = (self._stored - pending.replaced) | set(pending.rows)
             self._count(clips=pending.clips)
             self._commits += 1
@@ -206,14 +242,28 @@ class Writer:
         for done in pending.done:
             assert done.ending is not None
             times = (done.ending.decode_seconds, done.ending.encode_seconds)
-            self._count(indexed=1, coarse=bool(done.ending.note), decode_seconds=times[0], encode_seconds=times[1])
+            self._count(
+                indexed=1,
+                coarse=bool(done.ending.note),
+                decode_seconds=times[0],
+                encode_seconds=times[1],
+            )
             clips = done.first + len(done.clips)
-            self._on_event(events.FileIndexed(done.job.path, clips, *times, done.ending.partial, done.ending.note))
+            self._on_event(
+                events.FileIndexed(
+                    done.job.path, clips, *times, done.ending.partial, done.ending.note
+                )
+            )
 
     def _fail_job(self, job: EncodeJob, error: Exception, folders: Sequence[str] = ()) -> None:
-        """Note what is wrong with a file; bad content loses its rows, what cannot be read this time keeps them."""
+        """Note what is wrong with a file; bad content loses its rows, what cannot be read this time
+        keeps them.
+        """
         if is_passing(error):
-            gone = next((folder for folder in folders if is_below(job.path, folder) and why_away(folder)), None)
+            gone = next(
+                (folder for folder in folders if is_below(job.path, folder) and why_away(folder)),
+                None,
+            )
             if gone is not None:
                 self._report = replace(self._report, away=(Away(gone, 0, why_away(gone)),))
                 return
@@ -236,19 +286,33 @@ class Writer:
         self._on_event(events.FileFailed(failure.path, failure.error, failure.passing))
 
     def _copy(self, jobs: list[CopyJob]) -> None:
-        """Rows of files whose content is here already; where the source failed, the next run looks again."""
+        """Rows of files whose content is here already; where the source failed, the next run looks
+        again.
+        """
         for job in jobs:
             files = self._journal.with_warnings(self._store.files())
             origin = files.get(job.source)
             if origin is None or not origin.finished:
                 continue
-            file_id = new_file_id(origin.video_id, job.path, (record.file_id for record in files.values()))
-            record = FileRecord(file_id, origin.video_id, job.path, job.state, warning=origin.warning)
+            file_id = new_file_id(
+                origin.video_id, job.path, (record.file_id for record in files.values())
+            )
+            record = FileRecord(
+                file_id, origin.video_id, job.path, job.state, warning=origin.warning
+            )
             rows = self._store.snapshot().rows_of_file(origin.file_id).sort_by("start")
-            bias = None if self._bank is None else ClipBias(self._bank.name, self._bank.biases_of(rows))
-            self._store.commit([copy_rows(rows, record, bias)], [job.replaces] if job.replaces else [])
+            bias = (
+                None
+                if self._bank is None
+                else ClipBias(self._bank.name, self._bank.biases_of(rows))
+            )
+            self._store.commit(
+                [copy_rows(rows, record, bias)], [job.replaces] if job.replaces else []
+            )
             self._count(copied=1)
             self._on_event(events.FileSkipped(job.path, "copy"))
 
     def _count(self, **more: Any) -> None:
-        self._report = replace(self._report, **{name: getattr(self._report, name) + n for name, n in more.items()})
+        self._report = replace(
+            self._report, **{name: getattr(self._report, name) + n for name, n in more.items()}
+        )

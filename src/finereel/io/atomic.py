@@ -1,4 +1,6 @@
-"""Files that several processes share and a full disk or a power cut may hit: typed errors, locks, lasting renames."""
+"""Files that several processes share and a full disk or a power cut may hit: typed errors, locks,
+lasting renames.
+"""
 
 import errno
 import fcntl
@@ -32,30 +34,46 @@ class Cause:
 _SHARE = Cause("the network share or drive does not answer", "connect it again")
 _QUOTA = Cause("your disk quota is used up", "free some space or ask for more")
 _DENIED = Cause("permission denied", "change the permissions of that place, or choose another one")
-_FILES = Cause("too many files are open", "close other programs, or allow more with `ulimit -n 4096`")
+_FILES = Cause(
+    "too many files are open", "close other programs, or allow more with `ulimit -n 4096`"
+)
 _UNABLE = Cause("the file system there cannot do this", "choose a place on another file system")
-_DAMAGE = Cause("the disk reports an input/output error", "check the disk and its cable, and save what is on it")
+_DAMAGE = Cause(
+    "the disk reports an input/output error", "check the disk and its cable, and save what is on it"
+)
 CAUSES: dict[int, Cause] = {
     errno.ENOSPC: Cause("No space left on the disk", "free some space"),
     errno.EDQUOT: _QUOTA,
-    errno.EFBIG: Cause("the file would be larger than is allowed there", "raise the limit or choose another place"),
-    errno.EROFS: Cause("the file system is read-only", "choose a place that can be written, or mount it writable"),
+    errno.EFBIG: Cause(
+        "the file would be larger than is allowed there", "raise the limit or choose another place"
+    ),
+    errno.EROFS: Cause(
+        "the file system is read-only", "choose a place that can be written, or mount it writable"
+    ),
     errno.EACCES: _DENIED,
     errno.EPERM: _DENIED,
     errno.EIO: _DAMAGE,
     errno.EMFILE: _FILES,
     errno.ENFILE: _FILES,
     errno.ENAMETOOLONG: Cause("the name is too long", "choose a shorter one"),
-    errno.EILSEQ: Cause("the file system does not take this name", "choose a name of plain letters"),
-    errno.EINVAL: Cause("the file system refused the request as invalid", "choose a place on another file system"),
-    errno.ESTALE: Cause("the network share has lost the file (stale handle)", "mount the share again"),
+    errno.EILSEQ: Cause(
+        "the file system does not take this name", "choose a name of plain letters"
+    ),
+    errno.EINVAL: Cause(
+        "the file system refused the request as invalid", "choose a place on another file system"
+    ),
+    errno.ESTALE: Cause(
+        "the network share has lost the file (stale handle)", "mount the share again"
+    ),
     errno.ETIMEDOUT: _SHARE,
     errno.EHOSTDOWN: _SHARE,
     errno.EHOSTUNREACH: _SHARE,
     errno.ENOTCONN: _SHARE,
     errno.ENODEV: _SHARE,
     errno.ENXIO: _SHARE,
-    errno.ENOENT: Cause("a file or folder is gone", "check the path and whether its drive is connected"),
+    errno.ENOENT: Cause(
+        "a file or folder is gone", "check the path and whether its drive is connected"
+    ),
     errno.ENOTDIR: Cause("a part of the path is a file, not a folder", "check the path"),
     errno.EISDIR: Cause("it is a folder, not a file", "choose another name"),
     errno.EEXIST: Cause("something else has that name", "choose another name"),
@@ -65,7 +83,9 @@ CAUSES: dict[int, Cause] = {
     errno.ENOTSUP: _UNABLE,
     errno.ENOSYS: _UNABLE,
     errno.EXDEV: _UNABLE,
-    errno.ENOLCK: Cause("the file system has no locks left", "choose a place on another file system"),
+    errno.ENOLCK: Cause(
+        "the file system has no locks left", "choose a place on another file system"
+    ),
     errno.ENOMEM: Cause("there is not enough memory", "close other programs"),
 }
 """Error number -> what a person reads."""
@@ -83,7 +103,8 @@ _PHRASES = {
 
 
 def cause_of(error: BaseException) -> Cause | None:
-    """Why the operating system refused, read from an `OSError` or from the text of another error; None if it did not.
+    """Why the operating system refused, read from an `OSError` or from the text of another error;
+    None if it did not.
 
     Rust libraries (Lance, safetensors, tokenizers) put the number into their text.
 
@@ -95,9 +116,17 @@ def cause_of(error: BaseException) -> Cause | None:
     number = error.errno if isinstance(error, OSError) else None
     if number is None:
         found = _NUMBER.findall(str(error))
-        number = int(found[-1]) if found else next((n for text, n in _PHRASES.items() if text in str(error)), None)
+        number = (
+            int(found[-1])
+            if found
+            else next((n for text, n in _PHRASES.items() if text in str(error)), None)
+        )
     if number is None:
-        return Cause(first_line(error), "check the disk and the path") if isinstance(error, OSError) else None
+        return (
+            Cause(first_line(error), "check the disk and the path")
+            if isinstance(error, OSError)
+            else None
+        )
     words = os.strerror(number)
     return CAUSES.get(number, Cause(words[:1].lower() + words[1:], "check the disk and the path"))
 
@@ -108,8 +137,11 @@ def first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def storage_errors(path: Path, done: str = "written", kind: type[FinereelError] = StorageError) -> Iterator[None]:
-    """Raise `kind` with path, cause and advice for what the operating system refuses within the block.
+def storage_errors(
+    path: Path, done: str = "written", kind: type[FinereelError] = StorageError
+) -> Iterator[None]:
+    """Raise `kind` with path, cause and advice for what the operating system refuses within the
+    block.
 
     Everything else passes, `BrokenPipeError` too (whoever read our output has left).
     """
@@ -124,8 +156,12 @@ def storage_errors(path: Path, done: str = "written", kind: type[FinereelError] 
         raise kind(refusal(path, done, cause, error)) from error
 
 
-def writes(parameter: str) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
-    """Wrap a function that writes at the path in `parameter` (`self.path` for an attribute): see `storage_errors`."""
+def writes(
+    parameter: str,
+) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+    """Wrap a function that writes at the path in `parameter` (`self.path` for an attribute): see
+    `storage_errors`.
+    """
 
     def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
         name, _, attribute = parameter.partition(".")
@@ -145,8 +181,15 @@ def writes(parameter: str) -> Callable[[Callable[Parameters, Result]], Callable[
 def refusal(path: Path, done: str, cause: Cause, error: BaseException) -> str:
     """One line: what could not be done, why, and what to do next."""
     named = getattr(error, "filename", None)
-    other = f" ({os.fsdecode(named)})" if isinstance(named, str | bytes) and os.fsdecode(named) != str(path) else ""
-    line = f"{path} could not be {done}: {cause.words}{other}; {cause.advice}, then run the same command again"
+    other = (
+        f" ({os.fsdecode(named)})"
+        if isinstance(named, str | bytes) and os.fsdecode(named) != str(path)
+        else ""
+    )
+    line = (
+        f"{path} could not be {done}: {cause.words}{other}; {cause.advice}, then run the same "
+        "command again"
+    )
     return " ".join(line.splitlines())
 
 
@@ -154,10 +197,11 @@ def refusal(path: Path, done: str, cause: Cause, error: BaseException) -> str:
 def locked(path: Path, taken: Callable[[str], FinereelError]) -> Iterator[None]:
     """Hold the lock on `path` for the length of the block.
 
-    A process that is killed loses the lock with its life, so a stale lock cannot exist and the file is never deleted.
-    Where the lock is taken (by a thread of this process too), raises at once what `taken` makes of its holder, a
-    process number or `unknown`. On a file system without locks the lock is a file in the machine's temporary folder:
-    it then holds off the writers of this machine only.
+    A process that is killed loses the lock with its life, so a stale lock cannot exist and the file
+    is never deleted. Where the lock is taken (by a thread of this process too), raises at once what
+    `taken` makes of its holder, a process number or `unknown`. On a file system without locks the
+    lock is a file in the machine's temporary folder: it then holds off the writers of this machine
+    only.
     """
     descriptor = _open_lock(path)
     try:
@@ -182,7 +226,8 @@ def locked(path: Path, taken: Callable[[str], FinereelError]) -> Iterator[None]:
 
 @contextmanager
 def sharing(folder: Path) -> Iterator[None]:
-    """Be counted among the readers of `folder` for the length of the block; waits a little for a sole user.
+    """Be counted among the readers of `folder` for the length of the block; waits a little for a
+    sole user.
 
     Where that cannot be (no such folder, no locks there), goes on uncounted.
     """
@@ -192,7 +237,9 @@ def sharing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def sole_use(folder: Path) -> Iterator[bool]:
-    """Whether nobody reads `folder` (see `sharing`), which then stays so for the length of the block."""
+    """Whether nobody reads `folder` (see `sharing`), which then stays so for the length of the
+    block.
+    """
     with _folder_lock(folder, fcntl.LOCK_EX, 0.0) as held:
         yield held
 
@@ -264,7 +311,8 @@ def sync_file(path: Path) -> None:
 def sync_folder(folder: Path) -> None:
     """Force a folder's entries to disk, so that a rename in it survives a power cut.
 
-    File systems that cannot do that for folders (exFAT, some network shares) say so; they keep what they can.
+    File systems that cannot do that for folders (exFAT, some network shares) say so; they keep what
+    they can.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -277,14 +325,23 @@ def sync_folder(folder: Path) -> None:
 
 
 def has_hard_links(folder: Path) -> bool:
-    """Whether files in `folder` can have two names; exFAT, FAT and some network shares cannot do that."""
+    """Whether files in `folder` can have two names; exFAT, FAT and some network shares cannot do
+    that.
+    """
     first, second = folder / ".link", folder / ".link-2"
     first.touch()
     second.unlink(missing_ok=True)  # of a process that was killed here
     try:
         os.link(first, second)
     except OSError as error:
-        if error.errno in {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EINVAL}:
+        if error.errno in {
+            errno.EPERM,
+            errno.ENOTSUP,
+            errno.ENOSYS,
+            errno.EMLINK,
+            errno.EACCES,
+            errno.EINVAL,
+        }:
             return False
         raise
     finally:

@@ -1,6 +1,8 @@
-"""FILES THAT OTHERS MADE -> VALUES: their size and form are checked before they are read, parsed or inflated.
+"""FILES THAT OTHERS MADE -> VALUES: their size and form are checked before they are read, parsed or
+inflated.
 
-Errors are ValueErrors, whose text says what came instead; the caller adds what the file was for and raises its own.
+Errors are ValueErrors, whose text says what came instead; the caller adds what the file was for and
+raises its own.
 """
 
 import io
@@ -63,7 +65,8 @@ def is_folder(path: Path) -> bool:
 
 
 def open_regular(path: Path) -> int:
-    """A descriptor of a regular file, to read; a pipe, device or folder is refused without waiting for it.
+    """A descriptor of a regular file, to read; a pipe, device or folder is refused without waiting
+    for it.
 
     Raises FileNotFoundError where nothing is there, ForeignFileError otherwise.
     """
@@ -72,11 +75,15 @@ def open_regular(path: Path) -> int:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise ForeignFileError(f"it cannot be opened ({error}); check its permissions and its disk") from error
+        raise ForeignFileError(
+            f"it cannot be opened ({error}); check its permissions and its disk"
+        ) from error
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise ForeignFileError(f"expected a file, got a {'folder' if stat.S_ISDIR(mode) else 'pipe or device'}")
+        raise ForeignFileError(
+            f"expected a file, got a {'folder' if stat.S_ISDIR(mode) else 'pipe or device'}"
+        )
     return descriptor
 
 
@@ -89,7 +96,9 @@ def read_bounded(path: Path, limit: int) -> bytes:
         except OSError as error:
             raise ForeignFileError(f"it cannot be read ({error}); check its disk") from error
     if max(size, len(content)) > limit:
-        raise ForeignFileError(f"expected at most {limit / MIB:.0f} MiB, got {max(size, len(content)) / MIB:.0f}")
+        raise ForeignFileError(
+            f"expected at most {limit / MIB:.0f} MiB, got {max(size, len(content)) / MIB:.0f}"
+        )
     return content
 
 
@@ -98,11 +107,15 @@ def read_text(path: Path, limit: int) -> str:
     try:
         return read_bounded(path, limit).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ForeignFileError(f"expected UTF-8 text, byte {error.start} is none; copy the file again") from error
+        raise ForeignFileError(
+            f"expected UTF-8 text, byte {error.start} is none; copy the file again"
+        ) from error
 
 
 def read_json_object(path: Path, limit: int = MIB) -> dict[str, Any]:
-    """The object of a JSON file. Refused: keys that stand twice, more than DEEPEST levels, more than `limit` bytes."""
+    """The object of a JSON file. Refused: keys that stand twice, more than DEEPEST levels, more
+    than `limit` bytes.
+    """
     return parse_json_object(read_text(path, limit))
 
 
@@ -115,14 +128,20 @@ def parse_json_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text, object_pairs_hook=_without_twins)
     except json.JSONDecodeError as error:
-        raise ForeignFileError(f"expected JSON, got something else in line {error.lineno} ({error.msg})") from error
+        raise ForeignFileError(
+            f"expected JSON, got something else in line {error.lineno} ({error.msg})"
+        ) from error
     except RecursionError:
         raise ForeignFileError(f"expected at most {DEEPEST} levels of JSON, got hundreds") from None
     if not isinstance(value, dict):
         raise ForeignFileError(f"expected a JSON object, got {brief(value)}")
     level: list[Any] = [value]
     for _ in range(DEEPEST):
-        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
         level = [inner for inner in level if isinstance(inner, dict | list)]
         if not level:
             return value
@@ -134,13 +153,15 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for number, name in enumerate(names) if name in names[:number])
-        raise ForeignFileError(f"the key {brief(twice)} stands twice in one JSON object: keep the right one")
+        raise ForeignFileError(
+            f"the key {brief(twice)} stands twice in one JSON object: keep the right one"
+        )
     return value
 
 
 def read_npz(source: Path | bytes) -> dict[str, np.ndarray]:
-    """The arrays of an npz file. Refused before anything is inflated: an archive that would grow more than _INFLATION
-    times, arrays whose shape is not what they hold, pickled objects.
+    """The arrays of an npz file. Refused before anything is inflated: an archive that would grow
+    more than _INFLATION times, arrays whose shape is not what they hold, pickled objects.
 
     >>> stream = io.BytesIO()
     >>> np.savez_compressed(stream, a=np.arange(3))
@@ -148,17 +169,30 @@ def read_npz(source: Path | bytes) -> dict[str, np.ndarray]:
     {'a': array([0, 1, 2])}
     """
     try:
-        file: Any = os.fdopen(open_regular(source), "rb") if isinstance(source, Path) else io.BytesIO(source)
+        file: Any = (
+            os.fdopen(open_regular(source), "rb")
+            if isinstance(source, Path)
+            else io.BytesIO(source)
+        )
         with file, zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             size = file.seek(0, io.SEEK_END)
             grown = sum(member.file_size for member in members)
             if len(members) > _MOST_ARRAYS or grown > max(_SMALL, _INFLATION * size):
                 raise ForeignFileError(
-                    f"{len(members):,} arrays of {grown:,} bytes in a file of {size:,}: more than an npz file may hold"
+                    f"{len(members):,} arrays of {grown:,} bytes in a file of {size:,}: more than "
+                    "an npz file may hold"
                 )
-            return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zipfile.LargeZipFile) as error:
+            return {
+                member.filename.removesuffix(".npy"): _array(archive, member) for member in members
+            }
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        zipfile.LargeZipFile,
+    ) as error:
         raise ForeignFileError(f"it is no whole npz file ({brief(str(error))})") from error
 
 
@@ -168,14 +202,21 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(member) as file:
         try:
             version = npy.read_magic(file)
-            read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+            read_header = (
+                npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+            )
             shape, fortran, dtype = read_header(file)
-        except Exception as error:  # numpy parses the header as Python and passes on what that raises
-            raise ForeignFileError(f"{brief(member.filename)} is no array ({brief(str(error))})") from error
+        except (
+            Exception
+        ) as error:  # numpy parses the header as Python and passes on what that raises
+            raise ForeignFileError(
+                f"{brief(member.filename)} is no array ({brief(str(error))})"
+            ) from error
         held, plain = member.file_size - file.tell(), dtype.itemsize > 0 and not dtype.hasobject
         if not plain or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != held:
             raise ForeignFileError(
-                f"{brief(member.filename)} says {dtype} {brief(str(shape))} and holds {held:,} bytes; pickled or "
+                f"{brief(member.filename)} says {dtype} {brief(str(shape))} and holds {held:,} "
+                "bytes; pickled or "
                 "damaged arrays are not read"
             )
         content = file.read(held)

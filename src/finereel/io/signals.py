@@ -1,4 +1,6 @@
-"""Ctrl-C and SIGTERM as requests: the step in hand is finished and saved; a second signal ends the process at once."""
+"""Ctrl-C and SIGTERM as requests: the step in hand is finished and saved; a second signal ends the
+process at once.
+"""
 
 import os
 import signal
@@ -11,18 +13,22 @@ from types import FrameType
 
 _REQUESTS = (signal.SIGINT, signal.SIGTERM)
 _SAME_REQUEST = 1.0
-"""Seconds: a terminal signals the whole process group and torchrun passes the signal on, which is one request."""
+"""Seconds: a terminal signals the whole process group and torchrun passes the signal on, which is
+one request.
+"""
 
 
 class Stopped(Exception):  # noqa: N818 - nothing went wrong
     """Training stopped on request, everything is saved.
 
-    Args: step: steps done; signum: the signal that asked. A command exits with 128 + signum, as shells expect.
+    Args: step: steps done; signum: the signal that asked. A command exits with 128 + signum, as
+    shells expect.
     """
 
     def __init__(self, step: int, signum: int) -> None:
         super().__init__(
-            f"stopped by {signal.Signals(signum).name} after step {step}; the same command goes on from there"
+            f"stopped by {signal.Signals(signum).name} after step {step}; the same command goes on "
+            "from there"
         )
         self.step = step
         self.signum = signum
@@ -46,7 +52,8 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Within the block SIGINT and SIGTERM are noted; another one more than a second later ends the process.
+    """Within the block SIGINT and SIGTERM are noted; another one more than a second later ends the
+    process.
 
     In a thread that is not the main one signals cannot be caught, and nothing is ever noted.
     """

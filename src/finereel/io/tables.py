@@ -1,6 +1,8 @@
-"""ANNOTATION FILES -> ROWS: text read strictly, every complaint with its file and its place in it. Nothing is guessed.
+"""ANNOTATION FILES -> ROWS: text read strictly, every complaint with its file and its place in it.
+Nothing is guessed.
 
-A `Row` remembers where it came from, so that whoever reads a value out of it can complain about the right line.
+A `Row` remembers where it came from, so that whoever reads a value out of it can complain about the
+right line.
 """
 
 import csv
@@ -15,7 +17,8 @@ from typing import Any, TypeAlias
 from finereel.errors import DataError
 
 MAX_BYTES = 2**30
-"""Of one annotation file; the largest published one (VATEX, with its Chinese captions) has 60 MB."""
+"""Of one annotation file; the largest published one (VATEX, with its Chinese captions) has 60 MB.
+"""
 LONGEST_ID = 1000
 QUOTED = 60
 _CANDIDATES = 20
@@ -63,11 +66,14 @@ class Row:
         return DataError(f"{self.path}, {self.place}: {complaint}")
 
     def text(self, name: str) -> str:
-        """The text called `name` without white space around it; DataError when it is absent, empty or no text."""
+        """The text called `name` without white space around it; DataError when it is absent, empty
+        or no text.
+        """
         return self._checked(name, self._value(name))
 
     def raw(self, name: str) -> str:
-        """The text called `name` as it stands, white space around it and all; DataError as `text` raises it.
+        """The text called `name` as it stands, white space around it and all; DataError as `text`
+        raises it.
 
         >>> Row(Path("a.csv"), "line 2", {"caption": " a dog "}).raw("caption")
         ' a dog '
@@ -84,10 +90,14 @@ class Row:
         return [self._checked(f"{name}[{number}]", item) for number, item in enumerate(value)]
 
     def name(self, name: str) -> str:
-        """The text called `name` as an id: one line of printable characters, not longer than LONGEST_ID."""
+        """The text called `name` as an id: one line of printable characters, not longer than
+        LONGEST_ID.
+        """
         text = self.text(name)
         if len(text) > LONGEST_ID or not text.isprintable():
-            raise self.error(f"{quoted(text)} is no id: expected at most {LONGEST_ID} printable characters")
+            raise self.error(
+                f"{quoted(text)} is no id: expected at most {LONGEST_ID} printable characters"
+            )
         return text
 
     def _value(self, name: str) -> Json:
@@ -97,17 +107,22 @@ class Row:
 
     def _checked(self, name: str, value: Json) -> str:
         if not isinstance(value, str):
-            raise self.error(f"expected {name!r} to be text, got {quoted(value)}; write it in quotes")
+            raise self.error(
+                f"expected {name!r} to be text, got {quoted(value)}; write it in quotes"
+            )
         text = value.strip()
         if not text:
             raise self.error(f"{name!r} is empty: remove the row or write what is missing")
         if "\0" in text or not (text.isascii() or _encodes(text)):
-            raise self.error(f"{name!r} holds a NUL or half a surrogate pair, which is no text: {quoted(text)}")
+            raise self.error(
+                f"{name!r} holds a NUL or half a surrogate pair, which is no text: {quoted(text)}"
+            )
         return text
 
 
 def find_file(folder: Path, *names: str) -> Path | None:
-    """The first of `names` that lies in `folder`, or else directly in one of its subfolders; None when none does.
+    """The first of `names` that lies in `folder`, or else directly in one of its subfolders; None
+    when none does.
 
     Raises DataError when there is no such folder, and when two subfolders have a file of that name.
     """
@@ -117,9 +132,14 @@ def find_file(folder: Path, *names: str) -> Path | None:
     for name in names:
         if (folder / name).exists():
             return folder / name
-        below = sorted(path for path in folder.glob(f"*/{name}") if not path.parent.name.startswith("."))
+        below = sorted(
+            path for path in folder.glob(f"*/{name}") if not path.parent.name.startswith(".")
+        )
         if len(below) > 1:
-            raise DataError(f"{name} lies in {below[0].parent} and in {below[1].parent}: name one of these folders")
+            raise DataError(
+                f"{name} lies in {below[0].parent} and in {below[1].parent}: name one of these "
+                "folders"
+            )
         if below:
             return below[0]
     return None
@@ -136,32 +156,49 @@ def need_file(folder: Path, *names: str) -> Path:
 def read_text(path: Path) -> str:
     """A UTF-8 text file, with or without a byte order mark.
 
-    Raises DataError: absent, a folder or no regular file, unreadable, over MAX_BYTES, not UTF-8 (says the byte and the
-    line), a NUL byte in it.
+    Raises DataError: absent, a folder or no regular file, unreadable, over MAX_BYTES, not UTF-8
+    (says the byte and the line), a NUL byte in it.
     """
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "is no regular file" if path.exists() else "does not exist"
+        what = (
+            "is a folder"
+            if path.is_dir()
+            else "is no regular file"
+            if path.exists()
+            else "does not exist"
+        )
         raise DataError(f"expected an annotation file, {path} {what}")
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise DataError(f"{path} has {size:,} bytes, more than the {MAX_BYTES:,} an annotation file may have")
+            raise DataError(
+                f"{path} has {size:,} bytes, more than the {MAX_BYTES:,} an annotation file may "
+                "have"
+            )
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check its permissions and its disk") from error
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}); check its permissions and its disk"
+        ) from error
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}, line {line}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+        raise DataError(
+            f"{path}, line {line}: byte {error.start} is not UTF-8; save the file as UTF-8"
+        ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"{path}, line {line}: a NUL byte, so this is no UTF-8 text; copy the file again")
+        raise DataError(
+            f"{path}, line {line}: a NUL byte, so this is no UTF-8 text; copy the file again"
+        )
     return text
 
 
 def parse_json(text: str, path: Path, first_line: int = 1) -> Json:
-    """JSON text to values; DataError names line and column, a key that stands twice in one object, too deep nesting."""
+    """JSON text to values; DataError names line and column, a key that stands twice in one object,
+    too deep nesting.
+    """
     twice: list[str] = []
 
     def as_dict(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -175,13 +212,21 @@ def parse_json(text: str, path: Path, first_line: int = 1) -> Json:
         value = json.loads(text, object_pairs_hook=as_dict)
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
-        raise DataError(f"{path}, line {line}, column {error.colno}: not JSON ({error.msg})") from error
+        raise DataError(
+            f"{path}, line {line}, column {error.colno}: not JSON ({error.msg})"
+        ) from error
     except RecursionError as error:
-        raise DataError(f"{path}, line {first_line}: nested too deeply to be annotations") from error
+        raise DataError(
+            f"{path}, line {first_line}: nested too deeply to be annotations"
+        ) from error
     except ValueError as error:  # a whole number of thousands of digits
-        raise DataError(f"{path}, line {first_line}: not JSON that can be read ({error})") from error
+        raise DataError(
+            f"{path}, line {first_line}: not JSON that can be read ({error})"
+        ) from error
     if twice:
-        raise DataError(f"{path}, line {first_line} on: the key {quoted(twice[0])} stands twice in one object")
+        raise DataError(
+            f"{path}, line {first_line} on: the key {quoted(twice[0])} stands twice in one object"
+        )
     return value
 
 
@@ -193,7 +238,9 @@ def read_json(path: Path) -> Json:
 def json_object(path: Path, value: Json, place: str = "") -> dict[str, Json]:
     """`value` as an object; DataError when it is something else. `place`: its name in the file."""
     if not isinstance(value, dict):
-        raise DataError(f"{path}{place and ', ' + place}: expected an object {{...}}, got {quoted(value)}")
+        raise DataError(
+            f"{path}{place and ', ' + place}: expected an object {{...}}, got {quoted(value)}"
+        )
     return value
 
 
@@ -201,14 +248,18 @@ def json_rows(path: Path, value: Json, place: str = "") -> Iterator[Row]:
     """The rows of a JSON list of objects, at least one."""
     if not isinstance(value, list) or not value:
         came = "an empty list" if value == [] else quoted(value)
-        raise DataError(f"{path}{place and ', ' + place}: expected a list [...] of objects, got {came}")
+        raise DataError(
+            f"{path}{place and ', ' + place}: expected a list [...] of objects, got {came}"
+        )
     for number, item in enumerate(value):
         here = f"{place}[{number}]"
         yield Row(path, here, json_object(path, item, here))
 
 
 def keyed_rows(path: Path) -> Iterator[Row]:
-    """The entries of a JSON file {id: value} as rows with the values "id" and "value", at least one."""
+    """The entries of a JSON file {id: value} as rows with the values "id" and "value", at least
+    one.
+    """
     entries = json_object(path, read_json(path))
     if not entries:
         raise DataError(f"{path} holds no entry: expected {{id: ...}}")
@@ -217,7 +268,9 @@ def keyed_rows(path: Path) -> Iterator[Row]:
 
 
 def read_lines(path: Path) -> Iterator[Row]:
-    """The lines of a text file as rows with one value, "line"; blank lines pass, but a file of them does not."""
+    """The lines of a text file as rows with one value, "line"; blank lines pass, but a file of them
+    does not.
+    """
     text = read_text(path)
     if not text.strip():
         raise DataError(f"{path} is empty")
@@ -234,12 +287,15 @@ def read_jsonl(path: Path) -> Iterator[Row]:
 
 
 def read_ids(path: Path) -> list[Row]:
-    """The lines of a list of ids, as rows with one value, "line". DataError for one that stands twice."""
+    """The lines of a list of ids, as rows with one value, "line". DataError for one that stands
+    twice.
+    """
     return unique(read_lines(path), "line")
 
 
 def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[Row]:
-    """The rows of a CSV file with a header that has at least `columns`; a row's place is the line it begins in.
+    """The rows of a CSV file with a header that has at least `columns`; a row's place is the line
+    it begins in.
 
     Raises DataError: columns absent or twice, too many or too few fields, a stray quote.
     """
@@ -257,16 +313,21 @@ def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterat
             header = [field.strip() for field in fields]
             _check_header(Row(path, place, {}), header, columns)
     except csv.Error as error:
-        raise DataError(f"{path}, line {line}: not CSV ({error}); quote texts that hold commas or quotes") from error
+        raise DataError(
+            f"{path}, line {line}: not CSV ({error}); quote texts that hold commas or quotes"
+        ) from error
     if not rows:
-        raise DataError(f"{path} holds no row: expected a header with {', '.join(columns)}, and rows below it")
+        raise DataError(
+            f"{path} holds no row: expected a header with {', '.join(columns)}, and rows below it"
+        )
 
 
 def csv_fields(text: str, delimiter: str = ",") -> Iterator[tuple[list[str], int]]:
-    """The fields of every row of CSV text, of any length, and the number of its last line. Raises csv.Error.
+    """The fields of every row of CSV text, of any length, and the number of its last line. Raises
+    csv.Error.
 
-    The csv module has one limit for the whole process, 131,072 characters a field; it is lifted for each row and then
-    as it was.
+    The csv module has one limit for the whole process, 131,072 characters a field; it is lifted for
+    each row and then as it was.
 
     >>> [len(fields[0]) for fields, _ in csv_fields("x" * 200_000)]
     [200000]
@@ -294,12 +355,16 @@ def read_tabbed(path: Path, columns: Sequence[str]) -> Iterator[Row]:
 
 
 def unique(rows: Iterable[Row], name: str) -> list[Row]:
-    """The rows, whose ids called `name` must differ; DataError names the second of two and where the first stands."""
+    """The rows, whose ids called `name` must differ; DataError names the second of two and where
+    the first stands.
+    """
     first: dict[str, Row] = {}
     for row in rows:
         here = row.name(name)
         if here in first:
-            raise row.error(f"{quoted(here)} stands there already ({first[here].place}); remove one of the two")
+            raise row.error(
+                f"{quoted(here)} stands there already ({first[here].place}); remove one of the two"
+            )
         first[here] = row
     return list(first.values())
 
@@ -313,7 +378,9 @@ def _named(row: Row, columns: Sequence[str], fields: list[str]) -> dict[str, str
 def _check_header(row: Row, header: list[str], columns: Sequence[str]) -> None:
     lacking = [name for name in columns if name not in header]
     if lacking:
-        raise row.error(f"expected the columns {', '.join(columns)}; no {', '.join(lacking)} in {_some(header)}")
+        raise row.error(
+            f"expected the columns {', '.join(columns)}; no {', '.join(lacking)} in {_some(header)}"
+        )
     if len(set(header)) < len(header):
         raise row.error(f"a column stands twice: {_some(sorted(header))}")
 

@@ -1,7 +1,8 @@
 """Tensor nouns: what encoders give and heads take. Axis legend in `finereel.types`.
 
-Invariants: features are *raw* (not L2-normalised) except `VideoFeatures.video`, which is a unit vector; masks are True
-on real entries; what stands under a False mask is undefined and must never change a score.
+Invariants: features are *raw* (not L2-normalised) except `VideoFeatures.video`, which is a unit
+vector; masks are True on real entries; what stands under a False mask is undefined and must never
+change a score.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,9 +17,11 @@ from torch.nn.functional import pad
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """T texts: the sentence vector, one vector per token, and which tokens are words of the text (not padding).
+    """T texts: the sentence vector, one vector per token, and which tokens are words of the text
+    (not padding).
 
-    fine: the same texts with textual prompts, read by the fine-grained score; None for a model without such prompts.
+    fine: the same texts with textual prompts, read by the fine-grained score; None for a model
+    without such prompts.
     """
 
     sentence: Float[Tensor, "T D"]
@@ -29,7 +32,8 @@ class TextFeatures:
     def __post_init__(self) -> None:
         if self.words.shape[:2] != self.word_mask.shape or len(self.sentence) != len(self.words):
             raise ValueError(
-                f"text features disagree: {self.sentence.shape=}, {self.words.shape=}, {self.word_mask.shape=}"
+                f"text features disagree: {self.sentence.shape=}, {self.words.shape=}, "
+                f"{self.word_mask.shape=}"
             )
 
     def __len__(self) -> int:
@@ -46,11 +50,13 @@ class TextFeatures:
 
 @dataclass(frozen=True)
 class VideoFeatures:
-    """V clips: the unit video vector, one vector per frame, P selected patch vectors, and their masks.
+    """V clips: the unit video vector, one vector per frame, P selected patch vectors, and their
+    masks.
 
-    contextual: frames as the temporal encoder leaves them, C = F, for heads that read them; C = 0 otherwise. P = 0
-    where the head reads no patches. fine: the same clips with every frame's prompt in the place of its own token, read
-    by the fine-grained score; None for a model without such prompts.
+    contextual: frames as the temporal encoder leaves them, C = F, for heads that read them; C = 0
+    otherwise. P = 0 where the head reads no patches. fine: the same clips with every frame's prompt
+    in the place of its own token, read by the fine-grained score; None for a model without such
+    prompts.
     """
 
     video: Float[Tensor, "V D"]
@@ -64,7 +70,10 @@ class VideoFeatures:
     def __post_init__(self) -> None:
         if len(self.contextual) != len(self.frames):  # not given
             object.__setattr__(self, "contextual", self.frames[:, :0])
-        if self.frames.shape[:2] != self.frame_mask.shape or self.patches.shape[:2] != self.patch_mask.shape:
+        if (
+            self.frames.shape[:2] != self.frame_mask.shape
+            or self.patches.shape[:2] != self.patch_mask.shape
+        ):
             raise ValueError(
                 f"masks disagree with features: {self.frames.shape=}, {self.frame_mask.shape=}, "
                 f"{self.patches.shape=}, {self.patch_mask.shape=}"
@@ -92,7 +101,9 @@ def tensors_of(features: TextFeatures | VideoFeatures) -> dict[str, Tensor]:
     >>> list(tensors_of(text))
     ['sentence', 'words', 'word_mask']
     """
-    found = {part.name: getattr(features, part.name) for part in fields(features) if part.name != "fine"}
+    found = {
+        part.name: getattr(features, part.name) for part in fields(features) if part.name != "fine"
+    }
     if features.fine is None:
         return found
     return found | {f"fine.{name}": tensor for name, tensor in tensors_of(features.fine).items()}
@@ -101,13 +112,19 @@ def tensors_of(features: TextFeatures | VideoFeatures) -> dict[str, Tensor]:
 def from_tensors(kind: type[Batch], tensors: Mapping[str, Tensor]) -> Batch:
     """The inverse of `tensors_of`. Raises KeyError where a tensor is missing."""
     own = {part.name: tensors[part.name] for part in fields(kind) if part.name != "fine"}
-    fine = {name.removeprefix("fine."): tensor for name, tensor in tensors.items() if name.startswith("fine.")}
+    fine = {
+        name.removeprefix("fine."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("fine.")
+    }
     return kind(**own, fine=from_tensors(kind, fine) if fine else None)
 
 
 def _mapped(batch: Batch, function: Callable[[Tensor], Tensor]) -> Batch:
     """Every tensor of a batch through `function`; all of them have the batch on axis 0."""
-    return from_tensors(type(batch), {name: function(tensor) for name, tensor in tensors_of(batch).items()})
+    return from_tensors(
+        type(batch), {name: function(tensor) for name, tensor in tensors_of(batch).items()}
+    )
 
 
 def _move(tensor: Tensor, target: torch.device | torch.dtype) -> Tensor:
@@ -120,7 +137,10 @@ def widened(text: TextFeatures, width: int) -> TextFeatures:
     """The texts with padding, zeros under a False mask, up to `width` tokens."""
     missing = width - text.words.shape[1]
     return _mapped(
-        text, lambda tensor: tensor if tensor.ndim == 2 and tensor.is_floating_point() else _pad(tensor, missing)
+        text,
+        lambda tensor: (
+            tensor if tensor.ndim == 2 and tensor.is_floating_point() else _pad(tensor, missing)
+        ),
     )
 
 
@@ -132,12 +152,15 @@ def _pad(tensor: Tensor, missing: int) -> Tensor:
 def concatenate(batches: list[Batch]) -> Batch:
     """Several batches as one, in order."""
     every = [tensors_of(batch) for batch in batches]
-    return from_tensors(type(batches[0]), {name: torch.cat([each[name] for each in every]) for name in every[0]})
+    return from_tensors(
+        type(batches[0]), {name: torch.cat([each[name] for each in every]) for name in every[0]}
+    )
 
 
 @dataclass(frozen=True)
 class Scores:
-    """T texts against V clips: one matrix per granularity, and the weight of each in the fused score.
+    """T texts against V clips: one matrix per granularity, and the weight of each in the fused
+    score.
 
     >>> part = torch.tensor([[1.0, 2.0]])
     >>> Scores({"video_sentence": part, "frame_sentence": part}, {"video_sentence": 0.5, "frame_sentence": 0.5}).fused
@@ -149,9 +172,14 @@ class Scores:
 
     def __post_init__(self) -> None:
         if not self.parts or set(self.parts) != set(self.weights):
-            raise ValueError(f"one weight per granularity: parts {sorted(self.parts)}, weights {sorted(self.weights)}")
+            raise ValueError(
+                f"one weight per granularity: parts {sorted(self.parts)}, weights "
+                f"{sorted(self.weights)}"
+            )
 
     @property
     def fused(self) -> Float[Tensor, "T V"]:
         """Weighted sum over the granularities."""
-        return torch.stack([self.parts[name] * weight for name, weight in self.weights.items()]).sum(0)
+        return torch.stack(
+            [self.parts[name] * weight for name, weight in self.weights.items()]
+        ).sum(0)

@@ -1,6 +1,8 @@
-"""PICTURES -> A MODEL'S INPUT: size, crop, interpolation and statistics, as a CLIP directory's processor states them.
+"""PICTURES -> A MODEL'S INPUT: size, crop, interpolation and statistics, as a CLIP directory's
+processor states them.
 
-The arithmetic is that of `transformers`' image processors on PIL, picture by picture. Without torch.
+The arithmetic is that of `transformers`' image processors on PIL, picture by picture. Without
+torch.
 """
 
 import math
@@ -58,9 +60,10 @@ _PROCESSORS: Mapping[str, Mapping[str, Any]] = {
 class Preprocessing:
     """How a picture becomes input.
 
-    size: side of the square input in pixels. resize: the shorter side before the crop, or (height, width) whatever the
-    picture's shape; the centre square of `size` is then kept, black around smaller pictures. resample: PIL's number of
-    the interpolation. scale: what pixels of 0 to 255 are multiplied by, before `mean` is taken off and `std` divides.
+    size: side of the square input in pixels. resize: the shorter side before the crop, or (height,
+    width) whatever the picture's shape; the centre square of `size` is then kept, black around
+    smaller pictures. resample: PIL's number of the interpolation. scale: what pixels of 0 to 255
+    are multiplied by, before `mean` is taken off and `std` divides.
 
     >>> Preprocessing(size=224, resize=256).decoded_side
     293
@@ -75,14 +78,20 @@ class Preprocessing:
 
     @property
     def decoded_side(self) -> int:
-        """Shorter side of the pictures to decode: larger than what they are resized to, as for every other model."""
+        """Shorter side of the pictures to decode: larger than what they are resized to, as for
+        every other model.
+        """
         wanted = self.resize if isinstance(self.resize, int) else max(self.resize)
         return max(DECODED_SIDE, math.ceil(wanted * _PER_INPUT))
 
     @property
     def shaping(self) -> dict[str, Any]:
         """The part that decides what `squares` gives, as JSON values."""
-        return {name: value for name, value in self.to_dict().items() if name in ("size", "resize", "resample")}
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if name in ("size", "resize", "resample")
+        }
 
     def squares(self, frames: UInt8[np.ndarray, "F H W 3"]) -> UInt8[np.ndarray, "F size size 3"]:
         """Pictures resized and cropped, still 0 to 255."""
@@ -90,7 +99,9 @@ class Preprocessing:
 
         height, width = self._resized(*frames.shape[1:3])
         filters = Image.Resampling(self.resample)
-        resized = [np.asarray(Image.fromarray(frame).resize((width, height), filters)) for frame in frames]
+        resized = [
+            np.asarray(Image.fromarray(frame).resize((width, height), filters)) for frame in frames
+        ]
         return np.stack([self._cropped(picture) for picture in resized])
 
     def _resized(self, height: int, width: int) -> tuple[int, int]:
@@ -116,13 +127,16 @@ class Preprocessing:
         """The inverse of `to_dict`. CheckpointError for values that cannot be."""
         if not isinstance(values, Mapping) or set(values) != set(cls.__dataclass_fields__):
             raise CheckpointError(
-                f"'preprocessing' in config.json must name {', '.join(cls.__dataclass_fields__)}, got {values!r}"
+                f"'preprocessing' in config.json must name {', '.join(cls.__dataclass_fields__)}, "
+                f"got {values!r}"
             )
         resize = values["resize"]
         pair = isinstance(resize, list) and len(resize) == 2
         return cls(
             _whole("size", values["size"]),
-            (_whole("resize", resize[0]), _whole("resize", resize[1])) if pair else _whole("resize", resize),
+            (_whole("resize", resize[0]), _whole("resize", resize[1]))
+            if pair
+            else _whole("resize", resize),
             _resampling(values["resample"]),
             _number("scale", values["scale"]),
             _three("mean", values["mean"]),
@@ -131,28 +145,40 @@ class Preprocessing:
 
 
 def read_preprocessing(folder: Path, image_size: int) -> Preprocessing:
-    """What the processor in a CLIP directory does to pictures, for towers that take `image_size` pixels.
+    """What the processor in a CLIP directory does to pictures, for towers that take `image_size`
+    pixels.
 
-    Without a processor's file: CLIP's own statistics and interpolation at `image_size`. Raises CheckpointError for a
-    file that does not read, and for settings that make no picture of the towers' size or are not supported.
+    Without a processor's file: CLIP's own statistics and interpolation at `image_size`. Raises
+    CheckpointError for a file that does not read, and for settings that make no picture of the
+    towers' size or are not supported.
     """
     stated = _stated(folder)
     if stated is None:
         return Preprocessing(image_size, image_size)
-    kind = str(stated.get("image_processor_type") or stated.get("feature_extractor_type") or "CLIPImageProcessor")
+    kind = str(
+        stated.get("image_processor_type")
+        or stated.get("feature_extractor_type")
+        or "CLIPImageProcessor"
+    )
     known = _PROCESSORS.get(kind.removesuffix("Fast").removesuffix("Pil"))
     if known is None:
         raise CheckpointError(
-            f"{folder} prepares pictures by a {kind}, which is not supported: expected one of {', '.join(_PROCESSORS)}"
+            f"{folder} prepares pictures by a {kind}, which is not supported: expected one of "
+            f"{', '.join(_PROCESSORS)}"
         )
     try:
-        return _settings({**known, **{name: value for name, value in stated.items() if value is not None}}, image_size)
+        return _settings(
+            {**known, **{name: value for name, value in stated.items() if value is not None}},
+            image_size,
+        )
     except CheckpointError as error:
         raise CheckpointError(f"the image processor in {folder}: {error}") from None
 
 
 def _stated(folder: Path) -> dict[str, Any] | None:
-    """The image processor's settings: newer files keep them inside the whole processor's, which then count."""
+    """The image processor's settings: newer files keep them inside the whole processor's, which
+    then count.
+    """
     for name in _FILES:
         path = folder / name
         if not (path.exists() or path.is_symlink()):
@@ -160,13 +186,17 @@ def _stated(folder: Path) -> dict[str, Any] | None:
         try:
             values: Any = read_json_object(path)
         except (OSError, ForeignFileError) as error:
-            raise CheckpointError(f"{path} does not read as JSON ({error}); copy it again") from error
+            raise CheckpointError(
+                f"{path} does not read as JSON ({error}); copy it again"
+            ) from error
         if name == _FILES[0]:
             values = values.get("image_processor")
             if values is None:
                 continue
         if not isinstance(values, dict):
-            raise CheckpointError(f"{path} must hold an object, got {type(values).__name__}; copy it again")
+            raise CheckpointError(
+                f"{path} must hold an object, got {type(values).__name__}; copy it again"
+            )
         return values
     return None
 
@@ -176,14 +206,26 @@ def _settings(stated: Mapping[str, Any], image_size: int) -> Preprocessing:
         if not isinstance(stated[name], bool):
             raise CheckpointError(f"{name} must be true or false, got {stated[name]!r}")
     if not stated["do_resize"]:
-        raise CheckpointError("do_resize is false: videos of all sizes need resizing, so this is not supported")
+        raise CheckpointError(
+            "do_resize is false: videos of all sizes need resizing, so this is not supported"
+        )
     if stated.get("do_pad"):
         raise CheckpointError("do_pad is true, which is not supported")
-    resize = (224, 224) if stated.get("use_square_size") else _size(stated["size"], stated["default_to_square"])
+    resize = (
+        (224, 224)
+        if stated.get("use_square_size")
+        else _size(stated["size"], stated["default_to_square"])
+    )
     crop = _sides("crop_size", stated["crop_size"]) if stated["do_center_crop"] else resize
     if crop != (image_size, image_size):
-        made = "pictures of any shape" if isinstance(crop, int) else f"pictures of {crop[1]} x {crop[0]} pixels"
-        raise CheckpointError(f"it makes {made}, but the vision tower takes {image_size} x {image_size}")
+        made = (
+            "pictures of any shape"
+            if isinstance(crop, int)
+            else f"pictures of {crop[1]} x {crop[0]} pixels"
+        )
+        raise CheckpointError(
+            f"it makes {made}, but the vision tower takes {image_size} x {image_size}"
+        )
     normalised = stated["do_normalize"]
     return Preprocessing(
         image_size,
@@ -209,14 +251,21 @@ def _sides(name: str, size: Any) -> tuple[int, int]:
         size = {"height": size, "width": size}
     if isinstance(size, list | tuple) and len(size) == 2:
         size = {"height": size[0], "width": size[1]}
-    if not isinstance(size, Mapping) or {key for key in size if size[key] is not None} != {"height", "width"}:
-        raise CheckpointError(f"{name} {size!r} is not supported: expected a number, or height and width")
+    if not isinstance(size, Mapping) or {key for key in size if size[key] is not None} != {
+        "height",
+        "width",
+    }:
+        raise CheckpointError(
+            f"{name} {size!r} is not supported: expected a number, or height and width"
+        )
     return _whole(f"{name}.height", size["height"]), _whole(f"{name}.width", size["width"])
 
 
 def _whole(name: str, value: Any) -> int:
     if type(value) is not int or not 1 <= value <= 4096:
-        raise CheckpointError(f"{name} must be a whole number of pixels from 1 to 4096, got {value!r}")
+        raise CheckpointError(
+            f"{name} must be a whole number of pixels from 1 to 4096, got {value!r}"
+        )
     return value
 
 
@@ -239,5 +288,7 @@ def _three(name: str, value: Any) -> tuple[float, ...]:
 
 def _resampling(value: Any) -> int:
     if type(value) is not int or value not in _RESAMPLING:
-        raise CheckpointError(f"resample must be PIL's number of an interpolation, 0 to 5, got {value!r}")
+        raise CheckpointError(
+            f"resample must be PIL's number of an interpolation, 0 to 5, got {value!r}"
+        )
     return value

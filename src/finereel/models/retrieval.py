@@ -1,8 +1,9 @@
-"""RetrievalModel = CLIP towers + temporal encoder + patch selection + head; and the directory it is saved as.
+"""RetrievalModel = CLIP towers + temporal encoder + patch selection + head; and the directory it is
+saved as.
 
-A model directory describes itself: `config.json` (this project's settings, the towers' geometry, the card),
-`model.safetensors`, `tokenizer.json`. A plain CLIP directory or hub id loads too: its head is untrained, so only the
-granularities that need no training count.
+A model directory describes itself: `config.json` (this project's settings, the towers' geometry,
+the card), `model.safetensors`, `tokenizer.json`. A plain CLIP directory or hub id loads too: its
+head is untrained, so only the granularities that need no training count.
 """
 
 import json
@@ -53,12 +54,17 @@ BUNDLED = {"reelworld-tiny": ASSETS / "reelworld-tiny"}
 
 # An untrained head on pretrained towers: video and frames align already, patches do not.
 UNTRAINED = ModelConfig(
-    temporal="meanP", shifted_blocks=(), weights={"video_sentence": 0.5, "frame_sentence": 0.5}, aggregation="max"
+    temporal="meanP",
+    shifted_blocks=(),
+    weights={"video_sentence": 0.5, "frame_sentence": 0.5},
+    aggregation="max",
 )
 _UNTRAINED_CARD = {
     "trained": False,
-    "note": "CLIP towers with an untrained head: video_sentence (mean of frames) and frame_sentence (best frame) "
-    "count. patch_word joins where a model was trained for it: CLIP's patches are not aligned with words.",
+    "note": "CLIP towers with an untrained head: video_sentence (mean of frames) and "
+    "frame_sentence (best frame) "
+    "count. patch_word joins where a model was trained for it: CLIP's patches are not aligned with "
+    "words.",
 }
 _TEXTS_PER_BATCH = 64
 _VOCABULARIES = ("tokenizer.json", "vocab.json")
@@ -67,10 +73,10 @@ _VOCABULARIES = ("tokenizer.json", "vocab.json")
 class RetrievalModel(nn.Module):
     """Encodes texts and clips, and scores one against the other. Axis legend in `finereel.types`.
 
-    Args: encoder: the towers; config: everything else; tokenizer; name: what the user called it; card: what it was
-    trained on and what that makes of each granularity; seed: of the parts that start at random, each by itself and
-    whatever else was drawn before, so that equal models start equal in every process; None draws them from torch's
-    current state.
+    Args: encoder: the towers; config: everything else; tokenizer; name: what the user called it;
+    card: what it was trained on and what that makes of each granularity; seed: of the parts that
+    start at random, each by itself and whatever else was drawn before, so that equal models start
+    equal in every process; None draws them from torch's current state.
     """
 
     def __init__(
@@ -99,7 +105,9 @@ class RetrievalModel(nn.Module):
         with drawn("prompts", seed):
             self.prompts = make_prompts(config.fine, encoder)
         with drawn("fine head", seed):
-            self.fine_head: Head | None = make_head(config, encoder.dim) if config.fine.enabled else None
+            self.fine_head: Head | None = (
+                make_head(config, encoder.dim) if config.fine.enabled else None
+            )
         self.reads = head.reads
         self._hashed: tuple[object, str] | None = None
 
@@ -125,12 +133,15 @@ class RetrievalModel(nn.Module):
 
     @property
     def num_contextual(self) -> int:
-        """C, frames per clip as the temporal encoder leaves them: 0 where the head does not read them."""
+        """C, frames per clip as the temporal encoder leaves them: 0 where the head does not read
+        them.
+        """
         return self.config.max_frames if "contextual" in self.reads else 0
 
     @property
     def fingerprint(self) -> str:
-        """16 hex characters over settings, geometry, vocabulary and weights: features compare only where they agree.
+        """16 hex characters over settings, geometry, vocabulary and weights: features compare only
+        where they agree.
 
         Hashed once per state of the weights (600 MB take half a second).
         """
@@ -140,12 +151,16 @@ class RetrievalModel(nn.Module):
         return self._hashed[1]
 
     def _hash(self) -> str:
-        tensors = (tensor.detach().cpu().contiguous() for _, tensor in sorted(self.state_dict().items()))
+        tensors = (
+            tensor.detach().cpu().contiguous() for _, tensor in sorted(self.state_dict().items())
+        )
         weights = (tensor.reshape(-1).view(torch.uint8).numpy().tobytes() for tensor in tensors)
         vocabulary = "" if self.tokenizer is None else self.tokenizer.description
         return fingerprint(self._description(), vocabulary, *weights)
 
-    def text_features(self, input_ids: Int64[Tensor, "T W"], mask: Bool[Tensor, "T W"]) -> TextFeatures:
+    def text_features(
+        self, input_ids: Int64[Tensor, "T W"], mask: Bool[Tensor, "T W"]
+    ) -> TextFeatures:
         """Differentiable text features of token ids."""
         sentence, words = self.encoder.encode_tokens(input_ids)
         if self.prompts is None or self.prompts.text is None:
@@ -159,7 +174,8 @@ class RetrievalModel(nn.Module):
         frame_mask: Bool[Tensor, "V F"],
         noise: Float[Tensor, "B S M"] | None = None,
     ) -> VideoFeatures:
-        """Differentiable clip features of what `encoder.to_input` gives: normalised pixels, or precomputed tokens.
+        """Differentiable clip features of what `encoder.to_input` gives: normalised pixels, or
+        precomputed tokens.
 
         `noise` forces the perturbed patch choice (parity).
         """
@@ -173,7 +189,9 @@ class RetrievalModel(nn.Module):
         if prompted is None:
             return coarse
         chosen = patches.unflatten(1, (cls.shape[1], -1))
-        chosen = torch.cat([prompted[:, :, None], chosen[:, :, 1:]], 2) if patches.shape[1] else chosen
+        chosen = (
+            torch.cat([prompted[:, :, None], chosen[:, :, 1:]], 2) if patches.shape[1] else chosen
+        )
         return replace(coarse, fine=self._clips(prompted, chosen.flatten(1, 2), frame_mask))
 
     def _clips(self, own: Tensor, patches: Tensor, frame_mask: Tensor) -> VideoFeatures:
@@ -189,24 +207,38 @@ class RetrievalModel(nn.Module):
             contextual=contextual[:, : self.num_contextual],
         )
 
-    def score(self, text: TextFeatures, video: VideoFeatures, budget_mib: int = DEFAULT_BUDGET_MIB) -> Scores:
-        """T x V scores per granularity, in blocks within `budget_mib` of working memory: the one scoring function.
+    def score(
+        self, text: TextFeatures, video: VideoFeatures, budget_mib: int = DEFAULT_BUDGET_MIB
+    ) -> Scores:
+        """T x V scores per granularity, in blocks within `budget_mib` of working memory: the one
+        scoring function.
 
         Gradients flow in training mode only.
         """
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
             return self._sound(
-                self.head.score(replace(text, fine=None), replace(video, fine=None), self.encoder.scale, budget_mib)
+                self.head.score(
+                    replace(text, fine=None),
+                    replace(video, fine=None),
+                    self.encoder.scale,
+                    budget_mib,
+                )
             )
 
-    def score_fine(self, text: TextFeatures, video: VideoFeatures, budget_mib: int = DEFAULT_BUDGET_MIB) -> Scores:
-        """T x V fine-grained scores, by the prompts and their own head; those of `score` where there are no prompts."""
+    def score_fine(
+        self, text: TextFeatures, video: VideoFeatures, budget_mib: int = DEFAULT_BUDGET_MIB
+    ) -> Scores:
+        """T x V fine-grained scores, by the prompts and their own head; those of `score` where
+        there are no prompts.
+        """
         head, text, video = self._fine(text, video)
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
             return self._sound(head.score(text, video, self.encoder.scale, budget_mib))
 
     def score_groups(self, text: TextFeatures, video: VideoFeatures) -> Scores:
-        """V x n fine-grained scores of n texts for each clip: text v * n + k against clip v and no other."""
+        """V x n fine-grained scores of n texts for each clip: text v * n + k against clip v and no
+        other.
+        """
         head, text, video = self._fine(text, video)
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
             return self._sound(head.score_groups(text, video, self.encoder.scale))
@@ -215,12 +247,15 @@ class RetrievalModel(nn.Module):
         """The scores; ModelError where they are not finite. Training looks at its loss instead."""
         return scores if self.training else require_finite_scores(scores, self.name)
 
-    def _fine(self, text: TextFeatures, video: VideoFeatures) -> tuple[Head, TextFeatures, VideoFeatures]:
+    def _fine(
+        self, text: TextFeatures, video: VideoFeatures
+    ) -> tuple[Head, TextFeatures, VideoFeatures]:
         """The head of the fine-grained score and what it reads."""
         missing = self.config.fine.visual_prompts and video.fine is None
         if missing or (self.config.fine.text_prompts and text.fine is None):
             raise ModelError(
-                f"model {self.name} scores by prompts, these features have none: encode them with it again"
+                f"model {self.name} scores by prompts, these features have none: encode them with "
+                "it again"
             )
         return self.fine_head or self.head, text.fine or text, video.fine or video
 
@@ -236,17 +271,26 @@ class RetrievalModel(nn.Module):
         An empty list gives T = 0.
         """
         if self.tokenizer is None:
-            raise CheckpointError(f"model {self.name} has no tokenizer: encode token ids with text_features instead")
+            raise CheckpointError(
+                f"model {self.name} has no tokenizer: encode token ids with text_features instead"
+            )
         self.eval()
         tokens = self.tokenizer.encode(texts, self.config.max_words)
         device = self.encoder.scale.device
-        ids, mask = torch.from_numpy(tokens.ids).to(device), torch.from_numpy(tokens.mask).to(device)
+        ids, mask = (
+            torch.from_numpy(tokens.ids).to(device),
+            torch.from_numpy(tokens.mask).to(device),
+        )
         starts = range(0, max(1, len(texts)), _TEXTS_PER_BATCH)
-        batches = [self._cropped_text(ids[s : s + _TEXTS_PER_BATCH], mask[s : s + _TEXTS_PER_BATCH]) for s in starts]
+        batches = [
+            self._cropped_text(ids[s : s + _TEXTS_PER_BATCH], mask[s : s + _TEXTS_PER_BATCH])
+            for s in starts
+        ]
         return require_finite_features(concatenate(batches), self.name)
 
     def _cropped_text(self, ids: Tensor, mask: Tensor) -> TextFeatures:
-        """Features without computing columns that are padding in every row (attention is causal: nothing changes).
+        """Features without computing columns that are padding in every row (attention is causal:
+        nothing changes).
 
         Published mode scores padded words too, so there they are computed.
         """
@@ -268,20 +312,28 @@ class RetrievalModel(nn.Module):
         return self._joined([self.video_features(*self._clip_input(clip)) for clip in clips])
 
     @torch.no_grad()
-    def encode_clips(self, frames: Shaped[np.ndarray, "V F ..."], frame_mask: Bool[np.ndarray, "V F"]) -> VideoFeatures:
-        """Features of what a `datasets.base.ClipSource` reads (pixels of the model's size, or tokens), one at a time.
+    def encode_clips(
+        self, frames: Shaped[np.ndarray, "V F ..."], frame_mask: Bool[np.ndarray, "V F"]
+    ) -> VideoFeatures:
+        """Features of what a `datasets.base.ClipSource` reads (pixels of the model's size, or
+        tokens), one at a time.
 
         Fewer than F frames are padded and masked, more are refused.
         """
         self.eval()
         device, missing = self.encoder.scale.device, self.num_frames - frames.shape[1]
         if missing < 0:
-            raise ModelError(f"model {self.name} takes {self.num_frames} frames, got {frames.shape[1]}: sample fewer")
+            raise ModelError(
+                f"model {self.name} takes {self.num_frames} frames, got {frames.shape[1]}: sample "
+                "fewer"
+            )
         padding = [(0, 0), (0, missing)] + [(0, 0)] * (frames.ndim - 2)
         given = torch.from_numpy(np.pad(frames, padding)).to(device)
         mask = torch.from_numpy(np.pad(frame_mask, padding[:2])).to(device)
         each = [slice(number, number + 1) for number in range(len(given))]
-        return self._joined([self.video_features(self.encoder.to_input(given[one]), mask[one]) for one in each])
+        return self._joined(
+            [self.video_features(self.encoder.to_input(given[one]), mask[one]) for one in each]
+        )
 
     def _joined(self, clips: list[VideoFeatures]) -> VideoFeatures:
         return require_finite_features(concatenate(clips), self.name)
@@ -289,7 +341,8 @@ class RetrievalModel(nn.Module):
     def _clip_input(self, clip: Frames) -> tuple[Tensor, Tensor]:
         if not isinstance(self.encoder, ClipEncoder):
             raise ModelError(
-                f"model {self.name} takes precomputed tokens of {self.encoder.geometry.backbone!r}, not pixels: "
+                f"model {self.name} takes precomputed tokens of "
+                f"{self.encoder.geometry.backbone!r}, not pixels: "
                 "evaluate it on a features data set, or take a CLIP model to search videos"
             )
         count = min(len(clip), self.num_frames)
@@ -307,7 +360,9 @@ class RetrievalModel(nn.Module):
             self.patches.perturbation = perturbation
 
     def start_from_towers(self) -> None:
-        """Initialise the temporal encoder from CLIP's text tower, as published, where the widths agree."""
+        """Initialise the temporal encoder from CLIP's text tower, as published, where the widths
+        agree.
+        """
         if isinstance(self.temporal, SequentialTransformer):
             self.temporal.copy_from_text_tower(self.encoder.text_tower)
 
@@ -316,14 +371,24 @@ class RetrievalModel(nn.Module):
 
     @writes("directory")
     def save(self, directory: str | Path, dtype: torch.dtype = torch.float32) -> None:
-        """Write a model directory; `dtype` is the precision of the stored weights (loading gives float32)."""
+        """Write a model directory; `dtype` is the precision of the stored weights (loading gives
+        float32).
+        """
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
-        weights = {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in self.state_dict().items()}
+        weights = {
+            name: tensor.detach().cpu().to(dtype).contiguous()
+            for name, tensor in self.state_dict().items()
+        }
         _replace_file(folder / "model.safetensors", lambda path: save_file(weights, path))
         if self.tokenizer is not None:
             self.tokenizer.save(folder)
-        described = {"format": FORMAT, "version": FORMAT_VERSION, **self._description(), "card": self.card}
+        described = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            **self._description(),
+            "card": self.card,
+        }
         text = json.dumps(described, indent=2) + "\n"
         _replace_file(folder / "config.json", lambda path: path.write_text(text, encoding="utf-8"))
 
@@ -336,9 +401,11 @@ def _replace_file(path: Path, write: Any) -> None:
 
 
 def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:
-    """A model directory, a bundled name (`reelworld-tiny`), a plain CLIP directory or a hub id (cache first).
+    """A model directory, a bundled name (`reelworld-tiny`), a plain CLIP directory or a hub id
+    (cache first).
 
-    Raises ModelNotFoundError when it cannot be had, CheckpointError when it does not fit. No pickle is ever read.
+    Raises ModelNotFoundError when it cannot be had, CheckpointError when it does not fit. No pickle
+    is ever read.
     """
     name = str(path_or_id)
     folder = BUNDLED.get(name, Path(path_or_id))
@@ -354,7 +421,8 @@ def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:
 def keep_patches(model: RetrievalModel) -> None:
     """Let the model choose patches although none of its granularities reads them.
 
-    Version 0.1 saved such models with their patch scorer, and libraries made with them store patches.
+    Version 0.1 saved such models with their patch scorer, and libraries made with them store
+    patches.
     """
     model.patches = make_selector(model.config, model.dim)
     model.reads |= {"patches"}
@@ -363,16 +431,22 @@ def keep_patches(model: RetrievalModel) -> None:
 def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
     if described.get("version") != FORMAT_VERSION:
         raise CheckpointError(
-            f"{folder} is a model of format version {brief(described.get('version'))}, this program reads "
+            f"{folder} is a model of format version {brief(described.get('version'))}, this "
+            "program reads "
             f"{FORMAT_VERSION}; update finereel, or export the model again"
         )
     if "model" not in described:
         raise CheckpointError(f"{folder}/config.json lacks 'model'; copy the model again")
     if not isinstance(described.get("card") or {}, dict):
-        raise CheckpointError(f"{folder}/config.json: 'card' must be an object; copy the model again")
+        raise CheckpointError(
+            f"{folder}/config.json: 'card' must be an object; copy the model again"
+        )
     config = from_dict(ModelConfig, described["model"])
-    # An imported checkpoint brings no vocabulary; such a model encodes token ids, and its card says so.
-    tokenizer = Tokenizer.load(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
+    # An imported checkpoint brings no vocabulary; such a model encodes token ids, and its card says
+    # so.
+    tokenizer = (
+        Tokenizer.load(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
+    )
     header = read_header(folder / "model.safetensors")
 
     def make() -> RetrievalModel:
@@ -390,7 +464,8 @@ def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalMo
 def _load_clip(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
     if described.get("model_type") != "clip":
         raise CheckpointError(
-            f"{folder} holds a model of type {brief(described.get('model_type'))}: expected a finereel model directory "
+            f"{folder} holds a model of type {brief(described.get('model_type'))}: expected a "
+            "finereel model directory "
             "or a CLIP-architecture one (model_type 'clip')"
         )
     if not (folder / "model.safetensors").exists():
@@ -403,6 +478,10 @@ def _load_clip(folder: Path, name: str, described: dict[str, Any]) -> RetrievalM
     load_strictly(clip, read_weights(header, ignored), str(folder), ignored)
     tokenizer, text = Tokenizer.load(folder), clip.config.text_config
     words = min(most_tokens(folder), text.max_position_embeddings)
-    stated = Stated(read_preprocessing(folder, clip.config.vision_config.image_size), text.sentence_end)
+    stated = Stated(
+        read_preprocessing(folder, clip.config.vision_config.image_size), text.sentence_end
+    )
     encoder = ClipEncoder(clip, stated=stated)
-    return RetrievalModel(encoder, replace(UNTRAINED, max_words=words), tokenizer, name, dict(_UNTRAINED_CARD))
+    return RetrievalModel(
+        encoder, replace(UNTRAINED, max_words=words), tokenizer, name, dict(_UNTRAINED_CARD)
+    )

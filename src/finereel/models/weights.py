@@ -1,5 +1,5 @@
-"""WEIGHT FILES -> TENSORS: the header of a safetensors file names every shape, so a model that does not fit is refused
-before anything is allocated.
+"""WEIGHT FILES -> TENSORS: the header of a safetensors file names every shape, so a model that does
+not fit is refused before anything is allocated.
 """
 
 import math
@@ -17,7 +17,14 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from finereel.errors import CheckpointError, FinereelError, ModelError
-from finereel.io.foreign_files import MIB, ForeignFileError, brief, brief_list, open_regular, parse_json_object
+from finereel.io.foreign_files import (
+    MIB,
+    ForeignFileError,
+    brief,
+    brief_list,
+    open_regular,
+    parse_json_object,
+)
 from finereel.models.finite import is_finite
 
 Shape = tuple[int, ...]
@@ -35,13 +42,24 @@ _BLOCK_BYTES = 512  # of `st_blocks`
 class ShapesOnly(TorchFunctionMode):
     """Within it modules are made with shapes and without numbers, on torch's meta device.
 
-    Nothing is drawn either: drawing for the meta device imports torch's compiler, half as long as torch itself.
+    Nothing is drawn either: drawing for the meta device imports torch's compiler, half as long as
+    torch itself.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        if name in ("normal_", "uniform_", "trunc_normal_", "fill_", "zero_", "mul_", "erfinv_", "add_", "clamp_"):
+        if name in (
+            "normal_",
+            "uniform_",
+            "trunc_normal_",
+            "fill_",
+            "zero_",
+            "mul_",
+            "erfinv_",
+            "add_",
+            "clamp_",
+        ):
             return args[0] if args else kwargs["tensor"]
         if name in ("randn", "eye"):
             sides = args if name == "randn" or len(args) > 1 else (*args, *args)
@@ -51,7 +69,9 @@ class ShapesOnly(TorchFunctionMode):
 
 @dataclass(frozen=True)
 class Header:
-    """What a safetensors file says of itself. shapes, kinds (`F32`, ...): by the name of the tensor."""
+    """What a safetensors file says of itself. shapes, kinds (`F32`, ...): by the name of the
+    tensor.
+    """
 
     path: Path
     shapes: Mapping[str, Shape]
@@ -61,14 +81,19 @@ class Header:
 def read_header(path: Path) -> Header:
     """The header of a safetensors file, and whether it tells the truth about the file's size.
 
-    Raises CheckpointError for a file that is absent, truncated, not safetensors, or too large for this machine.
+    Raises CheckpointError for a file that is absent, truncated, not safetensors, or too large for
+    this machine.
     """
     try:
         with os.fdopen(open_regular(path), "rb") as file:
             state = os.fstat(file.fileno())
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-            if state.st_size < _LENGTH_BYTES or length > min(_HEADER_LIMIT, state.st_size - _LENGTH_BYTES):
-                raise ForeignFileError(f"its header of {length:,} bytes is longer than {_room(state.st_size)}")
+            if state.st_size < _LENGTH_BYTES or length > min(
+                _HEADER_LIMIT, state.st_size - _LENGTH_BYTES
+            ):
+                raise ForeignFileError(
+                    f"its header of {length:,} bytes is longer than {_room(state.st_size)}"
+                )
             described = parse_json_object(file.read(length).decode())
         held = state.st_size - _LENGTH_BYTES - length
         _check_holes(state)
@@ -79,18 +104,25 @@ def read_header(path: Path) -> Header:
     except (OSError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{path} does not read as safetensors ({error}); copy the model again") from error
+        raise CheckpointError(
+            f"{path} does not read as safetensors ({error}); copy the model again"
+        ) from error
 
 
 def _room(size: int) -> str:
-    return f"the {_HEADER_LIMIT:,} a header may have" if size > _HEADER_LIMIT else f"the file of {size:,}"
+    return (
+        f"the {_HEADER_LIMIT:,} a header may have"
+        if size > _HEADER_LIMIT
+        else f"the file of {size:,}"
+    )
 
 
 def _check_holes(state: os.stat_result) -> None:
     stored = getattr(state, "st_blocks", 0) * _BLOCK_BYTES  # 0: a file system that does not say
     if state.st_size > _HOLES and 0 < stored < state.st_size / 2:
         raise ForeignFileError(
-            f"only {stored:,} of its {state.st_size:,} bytes were ever written, as after a download that broke off"
+            f"only {stored:,} of its {state.st_size:,} bytes were ever written, as after a "
+            "download that broke off"
         )
 
 
@@ -104,18 +136,25 @@ def _header(path: Path, described: Mapping[str, Any], held: int) -> Header:
         kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
         if not isinstance(kind, str) or kind not in _FLOATS | _OTHERS:
             raise ForeignFileError(
-                f"{brief(name)} is of type {brief(kind)}, expected one of {', '.join(_FLOATS)}; export it so"
+                f"{brief(name)} is of type {brief(kind)}, expected one of {', '.join(_FLOATS)}; "
+                "export it so"
             )
         if not _whole(shape, _MOST_AXES) or not _whole(offsets, 2) or len(offsets) != 2:
-            raise ForeignFileError(f"the shape or the place of {brief(name)} is no list of numbers of 0 and up")
+            raise ForeignFileError(
+                f"the shape or the place of {brief(name)} is no list of numbers of 0 and up"
+            )
         if math.prod(shape) * (_FLOATS | _OTHERS)[kind] != offsets[1] - offsets[0]:
-            raise ForeignFileError(f"{brief(name)} of shape {_shown(shape)} has {offsets[1] - offsets[0]:,} bytes")
+            raise ForeignFileError(
+                f"{brief(name)} of shape {_shown(shape)} has {offsets[1] - offsets[0]:,} bytes"
+            )
         shapes[name], kinds[name] = tuple(shape), kind
         places.append((offsets[0], offsets[1]))
     end = 0
     for begin, until in sorted(places):
         if begin != end:
-            raise ForeignFileError(f"its tensors overlap or leave a gap at byte {min(begin, end):,}")
+            raise ForeignFileError(
+                f"its tensors overlap or leave a gap at byte {min(begin, end):,}"
+            )
         end = until
     if end != held:
         raise ForeignFileError(f"its tensors take {end:,} bytes, the file holds {held:,}")
@@ -135,14 +174,15 @@ def _shown(shape: Iterable[int]) -> str:
 
 
 def read_weights(header: Header, ignored: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    """Every tensor as float32, but for names that end in one of `ignored`. CheckpointError for a file that does not
-    read, for integers, and for numbers that are not finite.
+    """Every tensor as float32, but for names that end in one of `ignored`. CheckpointError for a
+    file that does not read, for integers, and for numbers that are not finite.
     """
     wanted = [name for name in header.kinds if not name.endswith(ignored or ("\0",))]
     whole = [name for name in wanted if header.kinds[name] not in _FLOATS]
     if whole:
         raise CheckpointError(
-            f"{header.path} holds whole numbers ({brief_list(whole)}), expected one of {', '.join(_FLOATS)}: "
+            f"{header.path} holds whole numbers ({brief_list(whole)}), expected one of "
+            f"{', '.join(_FLOATS)}: "
             "quantised weights are not read; export the model in float16 or float32"
         )
     require_memory(sum(map(math.prod, header.shapes.values())), header.path)
@@ -150,54 +190,75 @@ def read_weights(header: Header, ignored: tuple[str, ...] = ()) -> dict[str, Ten
         stored = load_file(header.path)
         weights = {name: stored[name].to(torch.float32, copy=True) for name in wanted}
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
-        raise CheckpointError(f"{header.path} does not read as safetensors ({error}); copy the model again") from error
+        raise CheckpointError(
+            f"{header.path} does not read as safetensors ({error}); copy the model again"
+        ) from error
     require_finite(weights.items(), str(header.path))
     return weights
 
 
 def require_memory(numbers: int, origin: object) -> None:
-    """CheckpointError where this machine's memory does not hold so many numbers twice, the file's and the model's."""
+    """CheckpointError where this machine's memory does not hold so many numbers twice, the file's
+    and the model's.
+    """
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return
     if 2 * 4 * numbers > memory:
         raise CheckpointError(
-            f"{origin} needs {2 * 4 * numbers / 2**30:.0f} GiB of memory, this machine has {memory / 2**30:.0f}: "
+            f"{origin} needs {2 * 4 * numbers / 2**30:.0f} GiB of memory, this machine has "
+            f"{memory / 2**30:.0f}: "
             "take a smaller model or a larger machine"
         )
 
 
 def require_finite(tensors: Iterable[tuple[str, Tensor]], origin: str) -> None:
-    """CheckpointError that names the first tensor with a number that is not finite (NaN or infinite)."""
+    """CheckpointError that names the first tensor with a number that is not finite (NaN or
+    infinite).
+    """
     for name, tensor in tensors:
         if not is_finite(tensor):
             raise CheckpointError(
-                f"{origin}: {brief(name)} holds numbers that are not finite, so nothing it makes could be compared; "
+                f"{origin}: {brief(name)} holds numbers that are not finite, so nothing it makes "
+                "could be compared; "
                 "copy the model again, or take another one"
             )
 
 
-def load_strictly(module: nn.Module, weights: dict[str, Tensor], origin: str, ignored: tuple[str, ...] = ()) -> None:
-    """Load every tensor; CheckpointError names what is missing, unexpected, of another shape or not finite.
+def load_strictly(
+    module: nn.Module, weights: dict[str, Tensor], origin: str, ignored: tuple[str, ...] = ()
+) -> None:
+    """Load every tensor; CheckpointError names what is missing, unexpected, of another shape or not
+    finite.
 
     A module on torch's meta device, which has shapes and no numbers, takes the tensors themselves.
     """
-    weights = {name: tensor for name, tensor in weights.items() if not name.endswith(ignored or ("\0",))}
-    require_same_shapes(module, {name: tuple(tensor.shape) for name, tensor in weights.items()}, origin)
+    weights = {
+        name: tensor for name, tensor in weights.items() if not name.endswith(ignored or ("\0",))
+    }
+    require_same_shapes(
+        module, {name: tuple(tensor.shape) for name, tensor in weights.items()}, origin
+    )
     require_finite(weights.items(), origin)
-    module.load_state_dict(weights, assign=any(tensor.is_meta for tensor in module.state_dict().values()))
+    module.load_state_dict(
+        weights, assign=any(tensor.is_meta for tensor in module.state_dict().values())
+    )
 
 
 def require_same_shapes(
     module: nn.Module, given: Mapping[str, Shape], origin: str, ignored: Iterable[str] = ()
 ) -> None:
-    """CheckpointError where the names or shapes of a module's tensors are not the given ones; the module may lie on
-    torch's meta device, where it takes no memory.
+    """CheckpointError where the names or shapes of a module's tensors are not the given ones; the
+    module may lie on torch's meta device, where it takes no memory.
     """
     ends = tuple(ignored) or ("\0",)
     given = {name: shape for name, shape in given.items() if not name.endswith(ends)}
-    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items() if not name.endswith(ends)}
+    own = {
+        name: tuple(tensor.shape)
+        for name, tensor in module.state_dict().items()
+        if not name.endswith(ends)
+    }
     problems = [f"missing {name}" for name in own if name not in given]
     problems += [f"unexpected {_plain(name)}" for name in given if name not in own]
     problems += [
@@ -206,7 +267,9 @@ def require_same_shapes(
         if name in given and given[name] != shape
     ]
     if problems:
-        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        shown = "; ".join(problems[:5]) + (
+            f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        )
         raise CheckpointError(f"{origin} does not fit its config.json: {shown}")
 
 
@@ -216,9 +279,13 @@ def _plain(name: str) -> str:
 
 
 def sketched(
-    make: Callable[[], Module], shapes: Mapping[str, Shape], origin: str, ignored: Iterable[str] = ()
+    make: Callable[[], Module],
+    shapes: Mapping[str, Shape],
+    origin: str,
+    ignored: Iterable[str] = (),
 ) -> Module:
-    """What `make` makes, on torch's meta device: shapes without numbers, which must be exactly those of `shapes`.
+    """What `make` makes, on torch's meta device: shapes without numbers, which must be exactly
+    those of `shapes`.
 
     ignored: ends of names, in the module and in `shapes`, that are not compared.
 
@@ -233,8 +300,9 @@ def sketched(
 
 @contextmanager
 def refusals(origin: object, passing: type[FinereelError] = ModelError) -> Iterator[None]:
-    """Ends whatever a block raises about the model in `origin` as a ModelError: what its settings, its tokenizer or a
-    library that reads them complains about is always an error of the model. `passing` errors stay as they are.
+    """Ends whatever a block raises about the model in `origin` as a ModelError: what its settings,
+    its tokenizer or a library that reads them complains about is always an error of the model.
+    `passing` errors stay as they are.
     """
     try:
         yield
@@ -243,12 +311,18 @@ def refusals(origin: object, passing: type[FinereelError] = ModelError) -> Itera
     except FinereelError as error:
         raise CheckpointError(f"{origin}: {error}") from error
     except FileNotFoundError as error:
-        raise CheckpointError(f"{error.filename} is not there: give a whole model directory") from error
+        raise CheckpointError(
+            f"{error.filename} is not there: give a whole model directory"
+        ) from error
     except ForeignFileError as error:
         raise CheckpointError(f"{origin}: {error}; copy the model again") from error
     except MemoryError as error:
-        raise CheckpointError(f"{origin} needs more memory than there is: take a smaller model") from error
-    except Exception as error:  # other libraries raise anything; this is about the model, not about the program
+        raise CheckpointError(
+            f"{origin} needs more memory than there is: take a smaller model"
+        ) from error
+    except (
+        Exception
+    ) as error:  # other libraries raise anything; this is about the model, not about the program
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise CheckpointError(
             f"{origin} does not describe a model that can be made ({said}); copy the model again"

@@ -1,8 +1,9 @@
 """Score normalisation: against hubs, gallery items that are close to every query.
 
-All matrices are (T, V): texts in rows, videos in columns, whatever the direction. `fit` learns from a bank of
-queries that are not evaluated, `apply` corrects scores, `protocol` names what a result has seen and belongs beside it:
-`none`, `bank:<hash>`, or `transductive` (other test queries were used, so a lone live query cannot have that result).
+All matrices are (T, V): texts in rows, videos in columns, whatever the direction. `fit` learns from
+a bank of queries that are not evaluated, `apply` corrects scores, `protocol` names what a result
+has seen and belongs beside it: `none`, `bank:<hash>`, or `transductive` (other test queries were
+used, so a lone live query cannot have that result).
 
     >>> import numpy as np
     >>> bank = np.array([[5.0, 1.0], [5.0, 2.0]])           # two captions, both fond of video 0: a hub
@@ -11,7 +12,8 @@ queries that are not evaluated, `apply` corrects scores, `protocol` names what a
     >>> int(sinkhorn.apply(scores).argmax()), sinkhorn.protocol
     (1, 'bank:two captions')
 
-A new normaliser is one file in this folder and one line in `NORMALIZERS`; the contract tests then run on it.
+A new normaliser is one file in this folder and one line in `NORMALIZERS`; the contract tests then
+run on it.
 """
 
 from collections.abc import Mapping
@@ -69,14 +71,21 @@ def create(name: str, **settings: Any) -> Normalizer:
 
 
 def from_dict(state: Mapping[str, Any]) -> Normalizer:
-    """The normaliser that `Normalizer.to_dict` described; raises ConfigError when the description does not fit."""
+    """The normaliser that `Normalizer.to_dict` described; raises ConfigError when the description
+    does not fit.
+    """
     if not isinstance(state.get("name"), str):
-        raise ConfigError(f"a normalizer description has a name, got the keys {sorted(state)}; write it with to_dict()")
+        raise ConfigError(
+            f"a normalizer description has a name, got the keys {sorted(state)}; write it with "
+            "to_dict()"
+        )
     return create(state["name"], **state.get("settings", {})).restore(state.get("learned", {}))
 
 
 def per_granularity(name: str, granularities: list[str], **settings: Any) -> PerGranularity:
-    """One unfitted normaliser per granularity, all with the same settings (UCoFiA runs Sinkhorn once per level)."""
+    """One unfitted normaliser per granularity, all with the same settings (UCoFiA runs Sinkhorn
+    once per level).
+    """
     return PerGranularity({granularity: create(name, **settings) for granularity in granularities})
 
 

@@ -13,15 +13,20 @@ Matrix = TypeVar("Matrix")
 
 
 def to_float64(scores: object, what: str) -> Float64[np.ndarray, "T V"]:
-    """The scores as a finite float64 matrix; raises DataError naming the first bad entry. Gradients stop here."""
+    """The scores as a finite float64 matrix; raises DataError naming the first bad entry. Gradients
+    stop here.
+    """
     array = np.asarray(_leave_torch(scores))
     if array.ndim != 2 or array.dtype.kind not in "fiu":
-        raise DataError(f"{what}: expected a (T, V) matrix of numbers, got {array.dtype} of shape {array.shape}")
+        raise DataError(
+            f"{what}: expected a (T, V) matrix of numbers, got {array.dtype} of shape {array.shape}"
+        )
     array = array.astype(np.float64, copy=False)
     if not np.isfinite(array).all():
         row, column = np.argwhere(~np.isfinite(array))[0]
         raise DataError(
-            f"{what}: expected finite scores, got {array[row, column]} at text {row}, video {column}; "
+            f"{what}: expected finite scores, got {array[row, column]} at text {row}, video "
+            f"{column}; "
             "leave out the clip or caption whose features are broken"
         )
     return array
@@ -43,8 +48,12 @@ def digest(matrix: Float64[np.ndarray, "..."]) -> str:
     return hashlib.sha256(header + np.ascontiguousarray(matrix).tobytes()).hexdigest()[:12]
 
 
-def log_sum_exp(matrix: Float64[np.ndarray, "N M"], offset: Float64[np.ndarray, " M"]) -> Float64[np.ndarray, " N"]:
-    """log Σ_m exp(matrix[n, m] + offset[m]), finite for finite input; in blocks, as a bank can have 1e8 entries."""
+def log_sum_exp(
+    matrix: Float64[np.ndarray, "N M"], offset: Float64[np.ndarray, " M"]
+) -> Float64[np.ndarray, " N"]:
+    """log Σ_m exp(matrix[n, m] + offset[m]), finite for finite input; in blocks, as a bank can have
+    1e8 entries.
+    """
     result = np.empty(len(matrix))
     rows = max(1, 2**21 // max(1, matrix.shape[1]))
     for start in range(0, len(matrix), rows):

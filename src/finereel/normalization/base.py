@@ -1,4 +1,6 @@
-"""What every normaliser has: settings, fit, apply, its protocol, and a JSON description of its state."""
+"""What every normaliser has: settings, fit, apply, its protocol, and a JSON description of its
+state.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -17,15 +19,17 @@ MODES = ("bank", "transductive")
 Fitted = TypeVar("Fitted", bound="Normalizer")
 
 Oriented = Float64[np.ndarray, "Q G"]
-"""Queries in rows, gallery in columns: (T, V) for text_to_video, its transpose for video_to_text."""
+"""Queries in rows, gallery in columns: (T, V) for text_to_video, its transpose for video_to_text.
+"""
 
 
 @dataclass
 class Normalizer(ABC):
     """Base of all normalisers. Settings are constructor arguments; what `fit` learns ends in `_`.
 
-    direction: which side is ranked; `text_to_video` corrects videos, `video_to_text` corrects texts. Correcting one
-        side never changes the ranks of the other, so evaluating both directions takes two normalisers.
+    direction: which side is ranked; `text_to_video` corrects videos, `video_to_text` corrects
+        texts. Correcting one side never changes the ranks of the other, so evaluating both
+        directions takes two normalisers.
     """
 
     name: ClassVar[str]
@@ -49,16 +53,19 @@ class Normalizer(ABC):
         """Whether one live query gets the very scores it would get in a batch."""
 
     def fit(self: Fitted, bank: object, *, bank_id: str | None = None) -> Fitted:
-        """Learn from a bank: bank texts x gallery videos (text_to_video) or gallery texts x bank videos.
+        """Learn from a bank: bank texts x gallery videos (text_to_video) or gallery texts x bank
+        videos.
 
-        bank: (T, V) scores, numpy or torch; its queries should look like the live ones (training captions), and none of
-            them may be evaluated.
-        bank_id: names the bank in `protocol`, for instance a split hash; a hash of the scores when not given.
-        Raises DataError for NaN, infinite or empty banks.
+        bank: (T, V) scores, numpy or torch; its queries should look like the live ones (training
+            captions), and none of them may be evaluated.
+        bank_id: names the bank in `protocol`, for instance a split hash; a hash of the scores when
+        not given. Raises DataError for NaN, infinite or empty banks.
         """
         matrix = to_float64(bank, "normalization bank")
         if matrix.size == 0:
-            raise ConfigError(f"a normalization bank needs at least one text and one video, got {matrix.shape}")
+            raise ConfigError(
+                f"a normalization bank needs at least one text and one video, got {matrix.shape}"
+            )
         self._learn(self._orient(matrix))
         self.bank_ = bank_id or digest(matrix)
         return self
@@ -66,22 +73,29 @@ class Normalizer(ABC):
     def apply(self, scores: Matrix) -> Matrix:
         """Corrected scores (T, V), of the same kind and float dtype; float64 inside, no gradient.
 
-        Raises DataError for NaN or infinite scores, ConfigError when a bank is needed and none was fitted.
+        Raises DataError for NaN or infinite scores, ConfigError when a bank is needed and none was
+        fitted.
         """
         oriented = self._orient(to_float64(scores, "scores to normalise"))
         return like(self._orient(self._transform(oriented)), scores)
 
     def to_dict(self) -> dict[str, Any]:
-        """Name, settings and learned state as JSON values; `finereel.normalization.from_dict` reads it back exactly."""
+        """Name, settings and learned state as JSON values; `finereel.normalization.from_dict` reads
+        it back exactly.
+        """
         learned = {name: getattr(self, name) for name in self._learned_names()}
         return {
             "name": self.name,
             "settings": {name: getattr(self, name) for name in self.setting_names()},
-            "learned": {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in learned.items()},
+            "learned": {
+                name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in learned.items()
+            },
         }
 
     def restore(self: Fitted, learned: Mapping[str, Any]) -> Fitted:
-        """Take over learned state as `to_dict` wrote it; raises ConfigError for entries of another normaliser."""
+        """Take over learned state as `to_dict` wrote it; raises ConfigError for entries of another
+        normaliser.
+        """
         for name, value in learned.items():
             if name not in self._learned_names():
                 raise unknown_name(f"learned state of {self.name}", name, self._learned_names())
@@ -112,10 +126,12 @@ class Normalizer(ABC):
 
 @dataclass
 class BankNormalizer(Normalizer):
-    """Base of the normalisers that learn from a bank, or, in `transductive` mode, from the scores they are applied to.
+    """Base of the normalisers that learn from a bank, or, in `transductive` mode, from the scores
+    they are applied to.
 
-    mode: `bank` fits on queries that are not evaluated and can serve a single live query; `transductive` uses the test
-        queries themselves, ignores what `fit` learned, and must be reported as such.
+    mode: `bank` fits on queries that are not evaluated and can serve a single live query;
+        `transductive` uses the test queries themselves, ignores what `fit` learned, and must be
+        reported as such.
     """
 
     mode: str = "bank"
@@ -138,12 +154,16 @@ class BankNormalizer(Normalizer):
 
     def _require_fit(self) -> None:
         if self.bank_ is None:
-            raise ConfigError(f"{self.name} has no bank yet: call fit(bank scores) first, or set mode='transductive'")
+            raise ConfigError(
+                f"{self.name} has no bank yet: call fit(bank scores) first, or set "
+                "mode='transductive'"
+            )
 
     def _require_gallery(self, scores: Oriented, size: int) -> None:
         if scores.shape[1] != size:
             raise ConfigError(
-                f"{self.name} was fitted for a gallery of {size}, got scores for {scores.shape[1]}; "
+                f"{self.name} was fitted for a gallery of {size}, got scores for "
+                f"{scores.shape[1]}; "
                 "fit again with the bank's scores for the whole gallery"
             )
 

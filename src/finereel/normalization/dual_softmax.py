@@ -12,14 +12,17 @@ from finereel.normalization.base import Normalizer, Oriented, require_positive
 
 @dataclass
 class DualSoftmax(Normalizer):
-    """scores * softmax(scores / temperature) over the *queries*: a video is worth more to the text it fits best.
+    """scores * softmax(scores / temperature) over the *queries*: a video is worth more to the text
+    it fits best.
 
-    Source: CAMoE (arXiv 2109.04290), as TS2-Net and CLIP4Clip-family code use it at evaluation (temperature 1 on
-    cosines times 100). The published factor N is left out; it changes no rank. Always transductive: the softmax runs
-    over the test queries, so `fit` learns nothing and a lone query gets its raw scores back.
+    Source: CAMoE (arXiv 2109.04290), as TS2-Net and CLIP4Clip-family code use it at evaluation
+    (temperature 1 on cosines times 100). The published factor N is left out; it changes no rank.
+    Always transductive: the softmax runs over the test queries, so `fit` learns nothing and a lone
+    query gets its raw scores back.
 
-    Footgun: a *negative* score times a larger weight becomes smaller, so the product prefers the unlikelier of two
-    negative candidates, and far-off candidates underflow to a tie at zero. Use it on scores that are mostly positive.
+    Footgun: a *negative* score times a larger weight becomes smaller, so the product prefers the
+    unlikelier of two negative candidates, and far-off candidates underflow to a tie at zero. Use it
+    on scores that are mostly positive.
     """
 
     name: ClassVar[str] = "dual_softmax"

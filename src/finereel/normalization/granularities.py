@@ -12,9 +12,11 @@ from finereel.normalization.base import Normalizer
 
 @dataclass(frozen=True)
 class PerGranularity:
-    """A normaliser for every granularity of a score; fit, apply and describe take and give one entry per granularity.
+    """A normaliser for every granularity of a score; fit, apply and describe take and give one
+    entry per granularity.
 
-    Granularities live on different scales (cosines times 100 beside raw inner products), so each has its own bank.
+    Granularities live on different scales (cosines times 100 beside raw inner products), so each
+    has its own bank.
     """
 
     parts: Mapping[str, Normalizer]
@@ -23,7 +25,10 @@ class PerGranularity:
         if not self.parts:
             raise ConfigError("expected a normalizer for at least one granularity, got none")
         if len({(part.name, part.direction) for part in self.parts.values()}) > 1:
-            raise ConfigError("all granularities take the same normalizer and direction; fuse the others afterwards")
+            raise ConfigError(
+                "all granularities take the same normalizer and direction; fuse the others "
+                "afterwards"
+            )
 
     @property
     def direction(self) -> str:
@@ -50,9 +55,13 @@ class PerGranularity:
         return {name: part.apply(scores[name]) for name, part in self.parts.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """One description per granularity; `finereel.normalization.per_granularity_from_dict` reads it back."""
+        """One description per granularity; `finereel.normalization.per_granularity_from_dict` reads
+        it back.
+        """
         return {name: part.to_dict() for name, part in self.parts.items()}
 
     def _require_same(self, given: Mapping[str, object]) -> None:
         if set(given) != set(self.parts):
-            raise ConfigError(f"expected one matrix for each of {sorted(self.parts)}, got {sorted(given)}")
+            raise ConfigError(
+                f"expected one matrix for each of {sorted(self.parts)}, got {sorted(given)}"
+            )

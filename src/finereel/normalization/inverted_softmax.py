@@ -13,18 +13,20 @@ from finereel.normalization.base import BankNormalizer, Oriented, require_positi
 
 @dataclass
 class InvertedSoftmax(BankNormalizer):
-    """exp(beta s) / Σ_bank exp(beta s_bank) per gallery item, for queries whose top-1 is a hub of the bank.
+    """exp(beta s) / Σ_bank exp(beta s_bank) per gallery item, for queries whose top-1 is a hub of
+    the bank.
 
-    Source: Querybank normalisation (Bogolin et al., CVPR 2022, arXiv 2112.12777), Dynamic Inverted Softmax with
-    activation set k = 1: a hub is an item that is top-1 for some bank query; queries whose top-1 is no hub keep their
-    raw scores.
+    Source: Querybank normalisation (Bogolin et al., CVPR 2022, arXiv 2112.12777), Dynamic Inverted
+    Softmax with activation set k = 1: a hub is an item that is top-1 for some bank query; queries
+    whose top-1 is no hub keep their raw scores.
 
     beta: inverse temperature, 20 as published (for cosines; 20 / 100 for cosines times 100).
     dynamic: False normalises every query (plain inverted softmax), whatever its top-1.
-    published: True returns the published values, ratios in some rows and raw scores in the others. Ranks *within* a
-        query are right then, but rows are on two scales, so scores of different queries, thresholds and sums over
-        granularities mean nothing. The default stays in score units: s - (1/beta) log Σ_bank exp(beta s_bank), centred
-        over the gallery; within every query it ranks exactly as the published values do.
+    published: True returns the published values, ratios in some rows and raw scores in the others.
+        Ranks *within* a query are right then, but rows are on two scales, so scores of different
+        queries, thresholds and sums over granularities mean nothing. The default stays in score
+        units: s - (1/beta) log Σ_bank exp(beta s_bank), centred over the gallery; within every
+        query it ranks exactly as the published values do.
     """
 
     name: ClassVar[str] = "inverted_softmax"
@@ -55,7 +57,11 @@ class InvertedSoftmax(BankNormalizer):
             assert self.hubs_ is not None
             popularity, hubs = self.popularity_, self.hubs_
             self._require_gallery(scores, len(hubs))
-        normalised = self._ratios(scores, popularity) if self.published else self._shifted(scores, popularity)
+        normalised = (
+            self._ratios(scores, popularity)
+            if self.published
+            else self._shifted(scores, popularity)
+        )
         if not self.dynamic:
             return normalised
         active = hubs[scores.argmax(axis=1)]
@@ -70,7 +76,8 @@ class InvertedSoftmax(BankNormalizer):
         if exponent.size and exponent.max() > np.log(np.finfo(np.float64).max):
             raise ConfigError(
                 f"the published ratio overflows at beta={self.beta}: "
-                "lower beta (20 is meant for cosines) or leave published=False, which ranks the same"
+                "lower beta (20 is meant for cosines) or leave published=False, which ranks the "
+                "same"
             )
         ratios: Oriented = np.exp(exponent)
         return ratios

@@ -14,7 +14,9 @@ from finereel.training.settings import TrainingSettings
 
 @dataclass(frozen=True)
 class Stage:
-    """One stretch of training: what it looks at, how it learns, which granularities it scores (None: the model's)."""
+    """One stretch of training: what it looks at, how it learns, which granularities it scores
+    (None: the model's).
+    """
 
     batches: SceneBatches
     training: TrainingSettings
@@ -23,8 +25,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class WorldRecipe:
-    """A model from scratch on ReelWorld: geometry, settings, stages in order, the captions its vocabulary is learned
-    from, and the sizes of the world it is chosen on and of the one that is measured at the end."""
+    """A model from scratch on ReelWorld: geometry, settings, stages in order, the captions its
+    vocabulary is learned from, and the sizes of the world it is chosen on and of the one that is
+    measured at the end.
+    """
 
     name: str
     geometry: Callable[[int], dict[str, Any]]
@@ -39,7 +43,9 @@ class WorldRecipe:
 
 @dataclass(frozen=True)
 class HoldOut:
-    """How much of the training videos stands in for a split that a data set lacks: a share, but so many at most."""
+    """How much of the training videos stands in for a split that a data set lacks: a share, but so
+    many at most.
+    """
 
     share: float = 0.05
     most: int = 1000
@@ -47,13 +53,17 @@ class HoldOut:
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1 or self.most < 1:
-            raise ConfigError(f"expected 0 < share < 1 and most >= 1, got {self.share} and {self.most}")
+            raise ConfigError(
+                f"expected 0 < share < 1 and most >= 1, got {self.share} and {self.most}"
+            )
 
 
 @dataclass(frozen=True)
 class TokenTowers:
-    """Sizes of a model on precomputed tokens, see `finereel.models.encoders.features.FeatureGeometry`; its vocabulary of
-    `vocab_size` is learned from so many of the training captions at most, spread evenly."""
+    """Sizes of a model on precomputed tokens, see
+    `finereel.models.encoders.features.FeatureGeometry`; its vocabulary of `vocab_size` is learned
+    from so many of the training captions at most, spread evenly.
+    """
 
     dim: int = 128
     hidden: int = 0
@@ -67,8 +77,10 @@ class TokenTowers:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Towers first: so many steps with one vector per text and one per clip, the mean of its frames (the simplest head
-    there is), in batches as large as the data allow. The recipe's own head then starts from those towers."""
+    """Towers first: so many steps with one vector per text and one per clip, the mean of its frames
+    (the simplest head there is), in batches as large as the data allow. The recipe's own head then
+    starts from those towers.
+    """
 
     steps: int
     batch_size: int
@@ -79,12 +91,14 @@ class WarmUp:
 class PairRecipe:
     """A model trained on the (caption, clip) pairs of a data set.
 
-    data: a key of `finereel.data.DATASETS`. start: `clip` trains a pretrained CLIP model on pixels, `tokens` a
-    small model on precomputed tokens. model: settings of everything behind the towers. shift_last: with `clip`, the
-    token shift is in so many last blocks, whatever the tower's depth. passes: over all captions; None where
-    `training.steps` counts. validations: how many, evenly over the run. hold_out: for splits the data set lacks.
-    most_missing: the largest share of videos that may be unreadable. `training.validate_every` and `pairs.max_words`
-    follow from the others. closed_form, warm_up: how the towers start, in this order, with `tokens` only.
+    data: a key of `finereel.data.DATASETS`. start: `clip` trains a pretrained CLIP model on pixels,
+    `tokens` a small model on precomputed tokens. model: settings of everything behind the towers.
+    shift_last: with `clip`, the token shift is in so many last blocks, whatever the tower's depth.
+    passes: over all captions; None where `training.steps` counts. validations: how many, evenly
+    over the run. hold_out: for splits the data set lacks.
+    most_missing: the largest share of videos that may be unreadable. `training.validate_every` and
+    `pairs.max_words` follow from the others. closed_form, warm_up: how the towers start, in this
+    order, with `tokens` only.
     """
 
     name: str
@@ -108,7 +122,8 @@ class PairRecipe:
             raise ConfigError(f"passes must be positive, got {self.passes}")
         if self.validations < 1 or not 0 <= self.most_missing <= 1:
             raise ConfigError(
-                f"expected validations >= 1 and 0 <= most_missing <= 1, got {self.validations} and {self.most_missing}"
+                f"expected validations >= 1 and 0 <= most_missing <= 1, got {self.validations} and "
+                f"{self.most_missing}"
             )
 
 

@@ -1,9 +1,10 @@
 """Training on the data sets of the papers and on your own videos.
 
-Words, frames, batch sizes and passes are those of UCoFiA (15 passes, batch 128, 32 words, 12 frames for MSR-VTT and
-VATEX), and of CLIP4Clip and X-CLIP where UCoFiA tells none: 5 passes, 64 words and 64 frames and 20 passes for
-paragraphs. Ours differ where the published settings are tied to float16 weights: the towers learn with 1e-6. In float16
-the published 1e-7 moved them about sixty times further than it does in float32, where it all but freezes them.
+Words, frames, batch sizes and passes are those of UCoFiA (15 passes, batch 128, 32 words, 12 frames
+for MSR-VTT and VATEX), and of CLIP4Clip and X-CLIP where UCoFiA tells none: 5 passes, 64 words and
+64 frames and 20 passes for paragraphs. Ours differ where the published settings are tied to float16
+weights: the towers learn with 1e-6. In float16 the published 1e-7 moved them about sixty times
+further than it does in float32, where it all but freezes them.
 """
 
 from collections.abc import Callable, Mapping
@@ -43,14 +44,18 @@ _PAPERS: dict[str, _Usage] = {
 
 
 def _on_clip(data: str) -> PairRecipe:
-    """UCoFiA on a pretrained CLIP model, in float32, padding masked, no batch with two captions of one video."""
+    """UCoFiA on a pretrained CLIP model, in float32, padding masked, no batch with two captions of
+    one video.
+    """
     usage = _PAPERS[data]
     return PairRecipe(
         name=data,
         data=data,
         model=ModelConfig(max_words=usage.max_words, max_frames=usage.max_frames),
         training=TrainingSettings(
-            optim=OptimSettings(lr=1e-4, tower_lr=1e-6, weight_decay=0.2, warmup=0.1, freeze=frozen_blocks(0))
+            optim=OptimSettings(
+                lr=1e-4, tower_lr=1e-6, weight_decay=0.2, warmup=0.1, freeze=frozen_blocks(0)
+            )
         ),
         pairs=PairSettings(batch_size=usage.batch_size),
         passes=usage.passes,
@@ -59,10 +64,14 @@ def _on_clip(data: str) -> PairRecipe:
 
 
 def _published(data: str) -> PairRecipe:
-    """As published: BertAdam and its schedule, 1e-3 of the rate for the towers, padding scored, every caption once a
-    pass. The weights are float32, so the towers move less than they did in float16 (see the module)."""
+    """As published: BertAdam and its schedule, 1e-3 of the rate for the towers, padding scored,
+    every caption once a pass. The weights are float32, so the towers move less than they did in
+    float16 (see the module).
+    """
     ours = _on_clip(data)
-    optim = replace(ours.training.optim, kind="bertadam", schedule="published", decay="published", tower_lr=1e-7)
+    optim = replace(
+        ours.training.optim, kind="bertadam", schedule="published", decay="published", tower_lr=1e-7
+    )
     return replace(
         ours,
         name=f"{data}-published",
@@ -73,11 +82,12 @@ def _published(data: str) -> PairRecipe:
 
 
 def tokens() -> PairRecipe:
-    """A small model on precomputed tokens (`--features`), for people without a GPU: minutes on two cores.
+    """A small model on precomputed tokens (`--features`), for people without a GPU: minutes on two
+    cores.
 
-    The numbers suit some thousands of videos with a few captions each, such as MSR-VTT. Towers from scratch learn such
-    a corpus by heart: they start from the best linear match, learn little after it, and words, frames and patches are
-    dropped.
+    The numbers suit some thousands of videos with a few captions each, such as MSR-VTT. Towers from
+    scratch learn such a corpus by heart: they start from the best linear match, learn little after
+    it, and words, frames and patches are dropped.
     """
     return PairRecipe(
         name="features",

@@ -12,7 +12,9 @@ from finereel.training.trainer import Progress
 
 @dataclass(frozen=True)
 class Working:
-    """Something other than a training step: `decoding`, `clips`, `captions`, `scores`; done of total."""
+    """Something other than a training step: `decoding`, `clips`, `captions`, `scores`; done of
+    total.
+    """
 
     what: str
     done: int
@@ -28,7 +30,9 @@ class Note:
 
 @dataclass(frozen=True)
 class StageProgress:
-    """Progress of one step, and which stage it belongs to (1-based); result: of a validation on a world."""
+    """Progress of one step, and which stage it belongs to (1-based); result: of a validation on a
+    world.
+    """
 
     stage: int
     stages: int
@@ -48,10 +52,11 @@ def silent(event: Event) -> None:
 class RunOptions:
     """Where things are on this machine.
 
-    annotations, videos, features, cache: folders, see `finereel.data.sources.SourceOptions`. start: the CLIP model to start
-    from, a directory, hub id or bundled name. negatives: a file of fine-grained negatives of the training captions, in
-    any form of `finereel.finegrain.files`. allow_missing: go on however many videos cannot be read. device: `auto`
-    takes CUDA where there is one.
+    annotations, videos, features, cache: folders, see `finereel.data.sources.SourceOptions`. start:
+    the CLIP model to start from, a directory, hub id or bundled name. negatives: a file of
+    fine-grained negatives of the training captions, in any form of `finereel.finegrain.files`.
+    allow_missing: go on however many videos cannot be read. device: `auto` takes CUDA where there
+    is one.
     """
 
     annotations: Path | None = None

@@ -1,4 +1,6 @@
-"""The end of every run: read the best model back, see that it is the one that was chosen, measure it on test once."""
+"""The end of every run: read the best model back, see that it is the one that was chosen, measure
+it on test once.
+"""
 
 import json
 from collections.abc import Callable
@@ -18,13 +20,16 @@ from finereel.training.health import Validation
 
 _SAME_SCORE = 1e-6
 _DEVICES_DIFFER = 0.5
-"""Percent points by which a validation may differ on an accelerator, whose sums come in no fixed order."""
+"""Percent points by which a validation may differ on an accelerator, whose sums come in no fixed
+order.
+"""
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What is needed at the end. name, card: of the model; data: holds the split `test`; validator: scores it as training
-    did, to see that the model read back is the one that was chosen."""
+    """What is needed at the end. name, card: of the model; data: holds the split `test`; validator:
+    scores it as training did, to see that the model read back is the one that was chosen.
+    """
 
     name: str
     data: Dataset
@@ -38,8 +43,8 @@ class Conclusion:
 def conclude(best: Path, out: Path, given: Conclusion, on_event: OnEvent) -> FinishedRun:
     """The best model in `out/model` and its record on the test split in `out/record`.
 
-    A record of this very model on this very split is read instead of measured again. Raises TrainingError when the
-    model that was read back scores otherwise than when it was saved.
+    A record of this very model on this very split is read instead of measured again. Raises
+    TrainingError when the model that was read back scores otherwise than when it was saved.
     """
     model = load(best).to(given.device)
     model.name, model.card = given.name, dict(given.card)
@@ -47,9 +52,15 @@ def conclude(best: Path, out: Path, given: Conclusion, on_event: OnEvent) -> Fin
     if record is None:
         _verify(model, best, given.validator)
         model.save(out / "model")
-        settings = BenchmarkSettings(name=given.name, training_seed=given.seed, reload_verified=True)
+        settings = BenchmarkSettings(
+            name=given.name, training_seed=given.seed, reload_verified=True
+        )
         record = evaluate(
-            model, given.data, given.source, settings, lambda what, done, total: on_event(Working(what, done, total))
+            model,
+            given.data,
+            given.source,
+            settings,
+            lambda what, done, total: on_event(Working(what, done, total)),
         )
         save_record(record, out / "record")
     else:
@@ -65,12 +76,15 @@ def _existing(folder: Path, model: RetrievalModel, given: Conclusion) -> RunReco
     return record if same and record.dataset.split_hash == given.data.split("test").hash else None
 
 
-def _verify(model: RetrievalModel, best: Path, validator: Callable[[RetrievalModel], Validation]) -> None:
+def _verify(
+    model: RetrievalModel, best: Path, validator: Callable[[RetrievalModel], Validation]
+) -> None:
     recorded = float(json.loads((best / "validation.json").read_text(encoding="utf-8"))["score"])
     again = validator(model).score
     allowed = _SAME_SCORE if model.encoder.scale.device.type == "cpu" else _DEVICES_DIFFER
     if not abs(again - recorded) <= allowed:
         raise TrainingError(
-            f"the model in {best} scored {recorded:.4f} on validation when it was saved and {again:.4f} after reading "
+            f"the model in {best} scored {recorded:.4f} on validation when it was saved and "
+            f"{again:.4f} after reading "
             "it back: its files or the clips have changed; delete the folder and train again"
         )

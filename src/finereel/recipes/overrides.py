@@ -1,4 +1,6 @@
-"""A recipe with some of its numbers changed: by name, `lr=3e-4` or in full `training.optim.lr=3e-4`."""
+"""A recipe with some of its numbers changed: by name, `lr=3e-4` or in full
+`training.optim.lr=3e-4`.
+"""
 
 import dataclasses
 import json
@@ -33,7 +35,9 @@ _FIXED = frozenset(
 
 @dataclass(frozen=True)
 class Changes:
-    """What a person asks to be different. values: settings by name, as text; the others have options of their own."""
+    """What a person asks to be different. values: settings by name, as text; the others have
+    options of their own.
+    """
 
     data: str | None = None
     head: str | None = None
@@ -44,11 +48,15 @@ class Changes:
 
 
 def changed(recipe: Recipe, changes: Changes) -> Recipe:
-    """The recipe with the changes made. ConfigError for a setting the recipe has not, or a value it cannot take."""
+    """The recipe with the changes made. ConfigError for a setting the recipe has not, or a value it
+    cannot take.
+    """
     if changes.head is not None:
         recipe = replace(recipe, model=with_head(recipe, changes.head))
         if isinstance(recipe, WorldRecipe):
-            recipe = replace(recipe, stages=tuple(_for_head(stage, recipe.model) for stage in recipe.stages))
+            recipe = replace(
+                recipe, stages=tuple(_for_head(stage, recipe.model) for stage in recipe.stages)
+            )
     if isinstance(recipe, WorldRecipe):
         return _changed_world(recipe, changes)
     values = dict(changes.values)
@@ -60,18 +68,25 @@ def changed(recipe: Recipe, changes: Changes) -> Recipe:
         recipe = replace(recipe, pairs=replace(recipe.pairs, batch_size=changes.batch_size))
     if changes.seed is not None:
         seed = changes.seed
-        recipe = replace(recipe, training=replace(recipe.training, seed=seed), pairs=replace(recipe.pairs, seed=seed))
+        recipe = replace(
+            recipe,
+            training=replace(recipe.training, seed=seed),
+            pairs=replace(recipe.pairs, seed=seed),
+        )
     return with_values(recipe, values)
 
 
 def _with_steps(recipe: PairRecipe, steps: int) -> PairRecipe:
     """So many steps instead of passes; warming up takes no more."""
     warm_up = recipe.warm_up and replace(recipe.warm_up, steps=min(steps, recipe.warm_up.steps))
-    return replace(recipe, passes=None, training=replace(recipe.training, steps=steps), warm_up=warm_up)
+    return replace(
+        recipe, passes=None, training=replace(recipe.training, steps=steps), warm_up=warm_up
+    )
 
 
 def with_head(recipe: Recipe, head: str, **settings: object) -> ModelConfig:
-    """The model settings of a recipe with another head: sizes stay, everything else is as that head was published.
+    """The model settings of a recipe with another head: sizes stay, everything else is as that head
+    was published.
 
     settings: what is different besides, by name of `finereel.config.ModelConfig`.
     """
@@ -80,29 +95,43 @@ def with_head(recipe: Recipe, head: str, **settings: object) -> ModelConfig:
 
 
 def _for_head(stage: Stage, model: ModelConfig) -> Stage:
-    """The stage without granularities that the head does not have; all the head's, where none is left."""
+    """The stage without granularities that the head does not have; all the head's, where none is
+    left.
+    """
     known = HEADS[model.head].granularities(model)
-    return replace(stage, weights={name: part for name, part in (stage.weights or {}).items() if name in known} or None)
+    return replace(
+        stage,
+        weights={name: part for name, part in (stage.weights or {}).items() if name in known}
+        or None,
+    )
 
 
 def _changed_world(recipe: WorldRecipe, changes: Changes) -> WorldRecipe:
-    """Of a world, steps (of every stage, at most) and the seed can be changed, and everything in `model`."""
+    """Of a world, steps (of every stage, at most) and the seed can be changed, and everything in
+    `model`.
+    """
     if changes.data is not None or changes.batch_size is not None:
-        raise ConfigError(f"{recipe.name} draws its own data: data set and batch size are those of its stages")
+        raise ConfigError(
+            f"{recipe.name} draws its own data: data set and batch size are those of its stages"
+        )
     stages = recipe.stages
     if changes.steps is not None:
         most = changes.steps
         stages = tuple(
-            replace(stage, training=replace(stage.training, steps=min(most, stage.training.steps))) for stage in stages
+            replace(stage, training=replace(stage.training, steps=min(most, stage.training.steps)))
+            for stage in stages
         )
     if changes.seed is not None:
         seed = changes.seed
-        stages = tuple(replace(stage, training=replace(stage.training, seed=seed)) for stage in stages)
+        stages = tuple(
+            replace(stage, training=replace(stage.training, seed=seed)) for stage in stages
+        )
     return with_values(replace(recipe, stages=stages), dict(changes.values))
 
 
 def with_values(settings: Settings, values: Mapping[str, str]) -> Settings:
-    """A dataclass with settings replaced, however deep; the end of a name is enough where only one has it.
+    """A dataclass with settings replaced, however deep; the end of a name is enough where only one
+    has it.
 
     >>> from finereel.training.settings import TrainingSettings
     >>> with_values(TrainingSettings(), {"optim.lr": "0.5", "patience": "3"}).optim.lr
@@ -127,7 +156,9 @@ def _leaves(settings: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _full_name(name: str, known: Mapping[str, Any]) -> str:
-    found = [full for full in known if full == name] or [full for full in known if full.endswith(f".{name}")]
+    found = [full for full in known if full == name] or [
+        full for full in known if full.endswith(f".{name}")
+    ]
     if len(found) == 1:
         return found[0]
     if found:
@@ -137,7 +168,9 @@ def _full_name(name: str, known: Mapping[str, Any]) -> str:
 
 def _replaced(settings: Any, path: list[str], value: Any) -> Any:
     first, *rest = path
-    return replace(settings, **{first: _replaced(getattr(settings, first), rest, value) if rest else value})
+    return replace(
+        settings, **{first: _replaced(getattr(settings, first), rest, value) if rest else value}
+    )
 
 
 def _parsed(name: str, hint: Any, text: str) -> Any:
@@ -162,6 +195,8 @@ def _parsed(name: str, hint: Any, text: str) -> Any:
     if plain in (int, bool, dict) and type(value) is plain:
         return value
     expected = (
-        " or ".join(map(str, get_args(hint))) if get_origin(hint) is Literal else getattr(plain, "__name__", hint)
+        " or ".join(map(str, get_args(hint)))
+        if get_origin(hint) is Literal
+        else getattr(plain, "__name__", hint)
     )
     raise ConfigError(f"{name} must be {expected}, got {text!r}")

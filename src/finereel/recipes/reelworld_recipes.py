@@ -18,10 +18,14 @@ def _from_scratch(lr: float) -> OptimSettings:
 
 def debug() -> WorldRecipe:
     """Two tiny stages: proves the plumbing in seconds, learns next to nothing."""
-    steps = TrainingSettings(steps=3, optim=_from_scratch(1e-3), validate_every=3, perturbation=Perturbation(samples=4))
+    steps = TrainingSettings(
+        steps=3, optim=_from_scratch(1e-3), validate_every=3, perturbation=Perturbation(samples=4)
+    )
     return WorldRecipe(
         name="debug",
-        geometry=lambda vocab: tiny_clip_values(vocab, dim=64, image_size=48, patch_size=16, vision_blocks=2),
+        geometry=lambda vocab: tiny_clip_values(
+            vocab, dim=64, image_size=48, patch_size=16, vision_blocks=2
+        ),
         model=ModelConfig(max_frames=4, shifted_blocks=(1,), temporal_layers=1),
         stages=(
             Stage(SceneBatches(groups=8, twins=0, num_frames=1, image_size=48), steps),
@@ -35,13 +39,20 @@ def debug() -> WorldRecipe:
 
 
 def reelworld_tiny() -> WorldRecipe:
-    """The bundled model, in three stages: what and where (single frames, contrastive, then their factors alone, which
-    is where shapes are learned), and how it moves (clips among their counterfactual twins)."""
+    """The bundled model, in three stages: what and where (single frames, contrastive, then their
+    factors alone, which is where shapes are learned), and how it moves (clips among their
+    counterfactual twins).
+    """
     frames = SceneBatches(groups=192, twins=0, num_frames=1, short_share=0.3)
-    moments = SceneBatches(groups=64, twins=0, num_frames=1, frames_apart=3, short_share=0.1, seed=1)
+    moments = SceneBatches(
+        groups=64, twins=0, num_frames=1, frames_apart=3, short_share=0.1, seed=1
+    )
     clips = SceneBatches(groups=20, twins=3, num_frames=12, short_share=0.1, seed=2)
     common = TrainingSettings(
-        optim=_from_scratch(1e-3), precision="bfloat16", perturbation=Perturbation(samples=8), factor_sizes=FACTOR_SIZES
+        optim=_from_scratch(1e-3),
+        precision="bfloat16",
+        perturbation=Perturbation(samples=8),
+        factor_sizes=FACTOR_SIZES,
     )
     coarse = {"video_sentence": 1.0}
     return WorldRecipe(
@@ -50,18 +61,29 @@ def reelworld_tiny() -> WorldRecipe:
             "trained": True,
             "data": f"ReelWorld v{VERSION}, split train, drawn without end",
             "knows": "drawn scenes only; for real video take a CLIP model",
-            "granularities": "video_sentence, frame_sentence and patch_word were trained together and count one third "
+            "granularities": "video_sentence, frame_sentence and patch_word were trained together "
+            "and count one third "
             "each",
             "command": "finereel train --recipe reelworld-tiny --out OUT",
             "licence": "Apache-2.0",
         },
-        geometry=lambda vocab: tiny_clip_values(vocab, dim=128, image_size=80, patch_size=16, vision_blocks=4),
+        geometry=lambda vocab: tiny_clip_values(
+            vocab, dim=128, image_size=80, patch_size=16, vision_blocks=4
+        ),
         model=ModelConfig(shifted_blocks=(2, 3), temporal_layers=2),
         stages=(
-            Stage(frames, replace(common, steps=1200, validate_every=300, factor_weight=1.0), coarse),
+            Stage(
+                frames, replace(common, steps=1200, validate_every=300, factor_weight=1.0), coarse
+            ),
             Stage(
                 moments,
-                replace(common, steps=1000, validate_every=500, factor_weight=5.0, contrastive_weight=0.0),
+                replace(
+                    common,
+                    steps=1000,
+                    validate_every=500,
+                    factor_weight=5.0,
+                    contrastive_weight=0.0,
+                ),
                 coarse,
             ),
             Stage(clips, replace(common, steps=800, validate_every=100, factor_weight=4.0)),
@@ -70,11 +92,16 @@ def reelworld_tiny() -> WorldRecipe:
 
 
 def with_negatives(recipe: WorldRecipe, count: int = 15) -> WorldRecipe:
-    """The recipe with `count` false captions beside every caption of its last stage, and one visual prompt that reads
-    them with a head of its own (Chen et al. 2024): words and phrases of the training side alone."""
+    """The recipe with `count` false captions beside every caption of its last stage, and one visual
+    prompt that reads them with a head of its own (Chen et al. 2024): words and phrases of the
+    training side alone.
+    """
     *earlier, last = recipe.stages
     last = replace(last, batches=replace(last.batches, negatives=count))
-    knows = {"fine": "a visual prompt scores fine-grained candidates, trained on false captions of the training side"}
+    knows = {
+        "fine": "a visual prompt scores fine-grained candidates, trained on false captions of the "
+        "training side"
+    }
     return replace(
         recipe,
         name=f"{recipe.name}-fine",
@@ -92,4 +119,8 @@ def debug_fine() -> WorldRecipe:
 def reelworld_fine() -> WorldRecipe:
     """The bundled model with a visual prompt, its last stage among false captions as well."""
     made = with_negatives(reelworld_tiny())
-    return replace(made, name="reelworld-fine", card={**made.card, "command": "finereel train --recipe reelworld-fine"})
+    return replace(
+        made,
+        name="reelworld-fine",
+        card={**made.card, "command": "finereel train --recipe reelworld-fine"},
+    )

@@ -1,4 +1,6 @@
-"""Carry out a recipe on pairs of a data set: splits and clips, the model, the loop, the best model."""
+"""Carry out a recipe on pairs of a data set: splits and clips, the model, the loop, the
+best model.
+"""
 
 import os
 import shutil
@@ -46,7 +48,9 @@ def run_pairs(
     None in a process that is not the first.
     """
     if recipe.start == "tokens" and options.features is None:
-        raise ConfigError(f"recipe {recipe.name} trains on precomputed tokens: give their folder as features")
+        raise ConfigError(
+            f"recipe {recipe.name} trains on precomputed tokens: give their folder as features"
+        )
     towers = None if recipe.start == "tokens" else load(options.start or DEFAULT_MODEL)
     source = _source(recipe, towers, options, on_event)
     data = prepare(recipe, source, options, shard, on_event)
@@ -54,7 +58,9 @@ def run_pairs(
     if towers is None:
         recipe, store = _for_tokens(with_fitting_batch(recipe, data, on_event), source)
         tokenizer = vocabulary(recipe, data.dataset.split("train"))
-        make = partial(token_model, geometry=token_geometry(recipe, store, tokenizer), tokenizer=tokenizer)
+        make = partial(
+            token_model, geometry=token_geometry(recipe, store, tokenizer), tokenizer=tokenizer
+        )
     else:
         make = partial(clip_model, towers=towers)
     validator = RetrievalValidator(data.dataset.split("val"), source)
@@ -74,21 +80,30 @@ def run_pairs(
     return conclude(out / "best", out, conclusion, on_event)
 
 
-def train_recipe(phase: "TrainingPhase", out: Path, shard: Shard, on_event: OnEvent) -> RetrievalModel:
-    """Start the towers as the recipe says, train, and read the best model by validation back from `out/best`."""
+def train_recipe(
+    phase: "TrainingPhase", out: Path, shard: Shard, on_event: OnEvent
+) -> RetrievalModel:
+    """Start the towers as the recipe says, train, and read the best model by validation back from
+    `out/best`.
+    """
     recipe, stages = phase.recipe, 2 if phase.recipe.warm_up else 1
     model = phase.make(recipe)
     if recipe.closed_form:
         start_in_closed_form(model, recipe.closed_form, phase.data, out / "closed-form", on_event)
     if recipe.warm_up:
-        start_from(model, train_towers(phase, model, out / "warm-up", shard, _reporting(1, stages, on_event)))
+        start_from(
+            model,
+            train_towers(phase, model, out / "warm-up", shard, _reporting(1, stages, on_event)),
+        )
     return phase.train(model, out, shard, _reporting(stages, stages, on_event))
 
 
 def train_towers(
     phase: "TrainingPhase", model: RetrievalModel, out: Path, shard: Shard, on_step: OnStep
 ) -> RetrievalModel:
-    """The recipe's warm-up: the towers of `model`, trained with the simplest head there is, without negatives."""
+    """The recipe's warm-up: the towers of `model`, trained with the simplest head there is, without
+    negatives.
+    """
     assert phase.recipe.warm_up is not None
     coarse = replace(phase.data, negatives=None)
     first = replace(phase, recipe=warming(phase.recipe, phase.recipe.warm_up, coarse), data=coarse)
@@ -119,9 +134,13 @@ class TrainingPhase:
     make: Callable[[PairRecipe], RetrievalModel]
     device: str = "cpu"
 
-    def train(self, model: RetrievalModel, out: Path, shard: Shard, on_step: OnStep) -> RetrievalModel:
+    def train(
+        self, model: RetrievalModel, out: Path, shard: Shard, on_step: OnStep
+    ) -> RetrievalModel:
         """Train in the folder `out`, or go on there; the best model, read back from its files."""
-        pairs = _pairs(replace(self.recipe.pairs, rank=shard.rank, world=shard.world), self.data, model)
+        pairs = _pairs(
+            replace(self.recipe.pairs, rank=shard.rank, world=shard.world), self.data, model
+        )
         settings = training_settings(self.recipe, self.data, model)
         train(model.to(self.device), pairs.batch_at, self.validator, settings, out, on_step)
         anywhere(False, shard)  # until the first process has saved its best
@@ -137,7 +156,9 @@ def warming(recipe: PairRecipe, warm_up: WarmUp, data: TrainingData) -> PairReci
     words, frames = recipe.model.max_words, recipe.model.max_frames
     return replace(
         recipe,
-        model=head_config("clip4clip", temporal="meanP", shifted_blocks=(), max_words=words, max_frames=frames),
+        model=head_config(
+            "clip4clip", temporal="meanP", shifted_blocks=(), max_words=words, max_frames=frames
+        ),
         training=replace(recipe.training, steps=warm_up.steps, optim=optim),
         pairs=replace(recipe.pairs, batch_size=max(2, min(warm_up.batch_size, videos // 2 * 2))),
         passes=None,
@@ -151,16 +172,23 @@ def with_fitting_batch(recipe: PairRecipe, data: TrainingData, on_event: OnEvent
     most = max(2, len(data.dataset.split("train").videos) // 2 * 2)
     if recipe.pairs.unit != "videos" or recipe.pairs.batch_size <= most:
         return recipe
-    on_event(Note(f"batches of {most} instead of {recipe.pairs.batch_size}: there are no more videos to train on"))
+    on_event(
+        Note(
+            f"batches of {most} instead of {recipe.pairs.batch_size}: there are no more videos to "
+            "train on"
+        )
+    )
     return replace(recipe, pairs=replace(recipe.pairs, batch_size=most))
 
 
 def start_in_closed_form(
     model: RetrievalModel, settings: ClosedForm, data: TrainingData, folder: Path, on_event: OnEvent
 ) -> None:
-    """Towers in closed form, computed once: a resumed run reads them back and starts from the very same numbers.
+    """Towers in closed form, computed once: a resumed run reads them back and starts from the very
+    same numbers.
 
-    Where the captions have too few common words for it, the towers stay random and whoever watches is told.
+    Where the captions have too few common words for it, the towers stay random and whoever watches
+    is told.
     """
     if not folder.is_dir():
         try:
@@ -196,12 +224,18 @@ def device_of(name: str) -> str:
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {name!r} cannot be used ({error}): expected auto, cpu or cuda") from error
+        raise ConfigError(
+            f"device {name!r} cannot be used ({error}): expected auto, cpu or cuda"
+        ) from error
     return name
 
 
-def _source(recipe: PairRecipe, towers: RetrievalModel | None, options: RunOptions, on_event: OnEvent) -> ClipSource:
-    clip = towers.encoder if towers is not None and isinstance(towers.encoder, ClipEncoder) else None
+def _source(
+    recipe: PairRecipe, towers: RetrievalModel | None, options: RunOptions, on_event: OnEvent
+) -> ClipSource:
+    clip = (
+        towers.encoder if towers is not None and isinstance(towers.encoder, ClipEncoder) else None
+    )
     wanted = SourceOptions(
         annotations=options.annotations,
         videos=options.videos,
@@ -211,18 +245,28 @@ def _source(recipe: PairRecipe, towers: RetrievalModel | None, options: RunOptio
         image_size=224 if clip is None else clip.image_size,
         preprocessing=None if clip is None else clip.stated.preprocessing,
     )
-    return open_source(recipe.data, wanted, lambda what, done, total: on_event(Working(what, done, total)))
+    return open_source(
+        recipe.data, wanted, lambda what, done, total: on_event(Working(what, done, total))
+    )
 
 
 def _pairs(settings: PairSettings, data: TrainingData, model: RetrievalModel) -> PairBatches:
     if model.tokenizer is None:
-        raise ModelError(f"model {model.name} has no tokenizer: put its tokenizer.json beside its weights")
+        raise ModelError(
+            f"model {model.name} has no tokenizer: put its tokenizer.json beside its weights"
+        )
     settings = replace(settings, max_words=model.config.max_words)
-    return PairBatches(data.dataset.split("train"), data.source, model.tokenizer, settings, data.negatives)
+    return PairBatches(
+        data.dataset.split("train"), data.source, model.tokenizer, settings, data.negatives
+    )
 
 
-def training_settings(recipe: PairRecipe, data: TrainingData, model: RetrievalModel) -> TrainingSettings:
-    """The recipe's, with steps and validations counted out, and what the run must be recognised by."""
+def training_settings(
+    recipe: PairRecipe, data: TrainingData, model: RetrievalModel
+) -> TrainingSettings:
+    """The recipe's, with steps and validations counted out, and what the run must be
+    recognised by.
+    """
     captions = len(data.dataset.split("train").captions)
     steps = recipe.training.steps
     if recipe.passes is not None:
@@ -233,15 +277,23 @@ def training_settings(recipe: PairRecipe, data: TrainingData, model: RetrievalMo
 
 
 def clip_model(recipe: PairRecipe, towers: RetrievalModel) -> RetrievalModel:
-    """The recipe's model around the towers of another one; of what else that one has learned, what fits is kept.
+    """The recipe's model around the towers of another one; of what else that one has learned, what
+    fits is kept.
 
-    Raises ModelError for a model without CLIP towers, ConfigError for settings the towers are too small for.
+    Raises ModelError for a model without CLIP towers, ConfigError for settings the towers are too
+    small for.
     """
     if not isinstance(towers.encoder, ClipEncoder):
-        raise ModelError(f"recipe {recipe.name} starts from CLIP towers, {towers.name} takes precomputed tokens")
+        raise ModelError(
+            f"recipe {recipe.name} starts from CLIP towers, {towers.name} takes precomputed tokens"
+        )
     config = _config_for(recipe, towers.encoder)
-    encoder = ClipEncoder(towers.encoder.clip, config.shifted_blocks, config.mask_padding, towers.encoder.stated)
-    model = RetrievalModel(encoder, config, towers.tokenizer, recipe.name, seed=recipe.training.seed)
+    encoder = ClipEncoder(
+        towers.encoder.clip, config.shifted_blocks, config.mask_padding, towers.encoder.stated
+    )
+    model = RetrievalModel(
+        encoder, config, towers.tokenizer, recipe.name, seed=recipe.training.seed
+    )
     model.start_from_towers()
     copy_fitting(model, towers)
     return model
@@ -250,33 +302,49 @@ def clip_model(recipe: PairRecipe, towers: RetrievalModel) -> RetrievalModel:
 def copy_fitting(model: RetrievalModel, start: RetrievalModel) -> None:
     """Copy every weight whose name and shape match.
 
-    The fine-grained head starts as a copy of the main head; everything else keeps its initialisation.
+    The fine-grained head starts as a copy of the main head; everything else keeps its
+    initialisation.
     """
     own, held = model.state_dict(), start.state_dict()
-    origin = {name: name.removeprefix("fine_") if name.startswith("fine_head.") else name for name in own}
+    origin = {
+        name: name.removeprefix("fine_") if name.startswith("fine_head.") else name for name in own
+    }
     found = {name: held.get(name, held.get(origin[name])) for name in own}
-    fitting = {name: tensor for name, tensor in found.items() if tensor is not None and tensor.shape == own[name].shape}
+    fitting = {
+        name: tensor
+        for name, tensor in found.items()
+        if tensor is not None and tensor.shape == own[name].shape
+    }
     model.load_state_dict({**own, **fitting})
 
 
 def _config_for(recipe: PairRecipe, towers: ClipEncoder) -> ModelConfig:
     if recipe.model.max_words > towers.max_words:
         raise ConfigError(
-            f"the text tower reads {towers.max_words} words at most, the recipe wants {recipe.model.max_words}: set "
+            f"the text tower reads {towers.max_words} words at most, the recipe wants "
+            f"{recipe.model.max_words}: set "
             f"max_words={towers.max_words}"
         )
     blocks = len(towers.clip.vision_model.encoder.layers)
-    return replace(recipe.model, shifted_blocks=tuple(range(max(0, blocks - recipe.shift_last), blocks)))
+    return replace(
+        recipe.model, shifted_blocks=tuple(range(max(0, blocks - recipe.shift_last), blocks))
+    )
 
 
-def token_model(recipe: PairRecipe, geometry: FeatureGeometry, tokenizer: Tokenizer) -> RetrievalModel:
+def token_model(
+    recipe: PairRecipe, geometry: FeatureGeometry, tokenizer: Tokenizer
+) -> RetrievalModel:
     """A model from scratch on precomputed tokens."""
-    model = RetrievalModel(FeatureEncoder(geometry), recipe.model, tokenizer, recipe.name, seed=recipe.training.seed)
+    model = RetrievalModel(
+        FeatureEncoder(geometry), recipe.model, tokenizer, recipe.name, seed=recipe.training.seed
+    )
     model.start_from_towers()
     return model
 
 
-def token_geometry(recipe: PairRecipe, store: FeatureStore, tokenizer: Tokenizer) -> FeatureGeometry:
+def token_geometry(
+    recipe: PairRecipe, store: FeatureStore, tokenizer: Tokenizer
+) -> FeatureGeometry:
     """The geometry of a model from scratch for the tokens in a features folder."""
     sizes = recipe.tokens
     return FeatureGeometry(
@@ -299,7 +367,9 @@ def _for_tokens(recipe: PairRecipe, source: ClipSource) -> tuple[PairRecipe, Fea
     """The recipe with no more frames than the tokens have, and the folder that holds them."""
     store = source.source if isinstance(source, FewerFrames) else source
     if not isinstance(store, FeatureStore):
-        raise ConfigError(f"recipe {recipe.name} trains on precomputed tokens: give their folder as features")
+        raise ConfigError(
+            f"recipe {recipe.name} trains on precomputed tokens: give their folder as features"
+        )
     frames = min(recipe.model.max_frames, store.num_frames)
     return replace(recipe, model=replace(recipe.model, max_frames=frames, shifted_blocks=())), store
 
@@ -307,14 +377,17 @@ def _for_tokens(recipe: PairRecipe, source: ClipSource) -> tuple[PairRecipe, Fea
 def vocabulary(recipe: PairRecipe, split: Split) -> Tokenizer:
     """A tokenizer learned from the captions of a split, as many as the recipe wants."""
     step = max(1, len(split.captions) // recipe.tokens.vocabulary_captions)
-    return train_tokenizer([caption.text for caption in split.captions[::step]], recipe.tokens.vocab_size)
+    return train_tokenizer(
+        [caption.text for caption in split.captions[::step]], recipe.tokens.vocab_size
+    )
 
 
 def _card(recipe: PairRecipe, train_split: Split, val: Split) -> dict[str, object]:
     return {
         **recipe.card,
         "trained": True,
-        "data": f"{recipe.data}, {len(train_split.captions)} captions of {len(train_split.videos)} videos "
+        "data": f"{recipe.data}, {len(train_split.captions)} captions of {len(train_split.videos)} "
+        "videos "
         f"({train_split.hash})",
         "chosen": f"on {len(val.captions)} captions of {len(val.videos)} videos ({val.hash})",
         "recipe": recipe.name,
@@ -324,7 +397,9 @@ def _card(recipe: PairRecipe, train_split: Split, val: Split) -> dict[str, objec
 
 @dataclass(frozen=True)
 class RetrievalValidator:
-    """Selection score on the validation split: the mean of R@1, R@5 and R@10 over both directions."""
+    """Selection score on the validation split: the mean of R@1, R@5 and R@10 over both
+    directions.
+    """
 
     split: Split
     source: ClipSource
@@ -334,7 +409,10 @@ class RetrievalValidator:
         found = evaluate_scores(scored.scores, scored.relation, _NO_INTERVALS)
         metrics = {
             f"{way} R@{k}": getattr(rows["fused"].metrics, f"r{k}")
-            for way, rows in (("text_to_video", found.text_to_video), ("video_to_text", found.video_to_text))
+            for way, rows in (
+                ("text_to_video", found.text_to_video),
+                ("video_to_text", found.video_to_text),
+            )
             for k in _KS
         }
         return Validation(sum(metrics.values()) / len(metrics), metrics, self._chance())

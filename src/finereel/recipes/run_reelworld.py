@@ -1,4 +1,6 @@
-"""Carry out a recipe on ReelWorld: learn the vocabulary, build the model, train its stages in order."""
+"""Carry out a recipe on ReelWorld: learn the vocabulary, build the model, train its stages in
+order.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,11 +33,15 @@ SceneBatchAt = Callable[[int], SceneBatch]
 
 
 def with_weights(model: RetrievalModel, weights: dict[str, float]) -> RetrievalModel:
-    """The same model scoring other granularities: what both have is kept, what is new starts fresh."""
+    """The same model scoring other granularities: what both have is kept, what is new
+    starts fresh.
+    """
     config = replace(model.config, weights=weights)
     changed = RetrievalModel(model.encoder, config, model.tokenizer, model.name, model.card)
     known = changed.state_dict()
-    changed.load_state_dict({**known, **{name: t for name, t in model.state_dict().items() if name in known}})
+    changed.load_state_dict(
+        {**known, **{name: t for name, t in model.state_dict().items() if name in known}}
+    )
     return changed
 
 
@@ -50,8 +56,11 @@ def build(recipe: WorldRecipe) -> RetrievalModel:
     return model
 
 
-def run_world(recipe: WorldRecipe, out: Path, shard: Shard = ALONE, on_event: OnEvent = silent) -> FinishedRun | None:
-    """Train every stage from the best of the one before; the last stage's best is measured and saved in `out/model`.
+def run_world(
+    recipe: WorldRecipe, out: Path, shard: Shard = ALONE, on_event: OnEvent = silent
+) -> FinishedRun | None:
+    """Train every stage from the best of the one before; the last stage's best is measured and
+    saved in `out/model`.
 
     None in a process that is not the first.
     """
@@ -60,13 +69,19 @@ def run_world(recipe: WorldRecipe, out: Path, shard: Shard = ALONE, on_event: On
         model = with_weights(model, stage.weights or recipe.model.weights)
         folder = out / f"stage-{number}"
         world = make_world(
-            "val", recipe.validation_scenes, _VALIDATION_SEED, stage.batches.num_frames, stage.batches.image_size
+            "val",
+            recipe.validation_scenes,
+            _VALIDATION_SEED,
+            stage.batches.num_frames,
+            stage.batches.image_size,
         )
         validator = _WorldValidator(world)
         with prefetched(partial(make_batch, stage.batches)) as scenes_at:
 
             def batch_at(
-                step: int, made: SceneBatchAt = scenes_at, tokenizer: Tokenizer | None = model.tokenizer
+                step: int,
+                made: SceneBatchAt = scenes_at,
+                tokenizer: Tokenizer | None = model.tokenizer,
             ) -> Batch:
                 return to_batch(own_rows(made(step), shard), tokenizer, recipe.model.max_words)
 
@@ -99,12 +114,16 @@ def own_rows(scenes: SceneBatch, shard: Shard) -> SceneBatch:
     )
 
 
-def _report(on_step: OnEvent, stage: int, stages: int, validator: "_WorldValidator", progress: Progress) -> None:
+def _report(
+    on_step: OnEvent, stage: int, stages: int, validator: "_WorldValidator", progress: Progress
+) -> None:
     on_step(StageProgress(stage, stages, progress, validator.take()))
 
 
 class _WorldValidator:
-    """Validation score for selection: mean of text-to-video R@1 and twin accuracy; keeps the whole result once."""
+    """Validation score for selection: mean of text-to-video R@1 and twin accuracy; keeps the whole
+    result once.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -122,7 +141,9 @@ class _WorldValidator:
 
 
 def to_batch(scenes: SceneBatch, tokenizer: Tokenizer | None, max_words: int) -> Batch:
-    """Arrays and captions of a rendered batch as the trainer's tensors; texts are cut to the longest of them."""
+    """Arrays and captions of a rendered batch as the trainer's tensors; texts are cut to the
+    longest of them.
+    """
     if tokenizer is None:
         raise ValueError("training on captions needs a model with a tokenizer")
     tokens = tokenizer.encode(scenes.captions, max_words)
@@ -138,7 +159,9 @@ def to_batch(scenes: SceneBatch, tokenizer: Tokenizer | None, max_words: int) ->
     )
 
 
-def _candidates(scenes: SceneBatch, tokenizer: Tokenizer, max_words: int) -> CandidateCaptions | None:
+def _candidates(
+    scenes: SceneBatch, tokenizer: Tokenizer, max_words: int
+) -> CandidateCaptions | None:
     """The captions with their false ones, None where none were asked for."""
     most = max(map(len, scenes.negatives), default=0)
     if not most:

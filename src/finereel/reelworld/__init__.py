@@ -17,7 +17,8 @@ from finereel.reelworld.vocabulary import SPLITS, VERSION
 
 
 def frame_times(count: int) -> list[float]:
-    """Times of `count` frames evenly spread over a clip, each in the middle of its share, in seconds.
+    """Times of `count` frames evenly spread over a clip, each in the middle of its share, in
+    seconds.
 
     >>> frame_times(3)
     [0.5, 1.5, 2.5]

@@ -1,6 +1,8 @@
-"""Backgrounds: plain, textured, cluttered, hilly. Pale and greyish, so that every object colour stands out.
+"""Backgrounds: plain, textured, cluttered, hilly. Pale and greyish, so that every object colour
+stands out.
 
-A background is a function of (kind, seed) in frame widths; the size only decides how finely it is drawn.
+A background is a function of (kind, seed) in frame widths; the size only decides how finely it is
+drawn.
 """
 
 import math
@@ -17,12 +19,17 @@ from finereel.reelworld.periodic import Grid, fraction, odd, turn
 
 
 def rgb(hue: float, lightness: float, saturation: float) -> Rgb:
-    """A colour by hue, lightness and saturation in [0, 1]: `colorsys.hls_to_rgb`, which takes remainders.
+    """A colour by hue, lightness and saturation in [0, 1]: `colorsys.hls_to_rgb`, which takes
+    remainders.
 
     >>> rgb(0.0, 0.5, 1.0), rgb(1 / 3, 0.25, 1.0)
     ((255, 0, 0), (0, 128, 0))
     """
-    high = lightness * (1 + saturation) if lightness <= 0.5 else lightness + saturation - lightness * saturation
+    high = (
+        lightness * (1 + saturation)
+        if lightness <= 0.5
+        else lightness + saturation - lightness * saturation
+    )
     low = 2 * lightness - high
 
     def channel(place: float) -> int:
@@ -41,7 +48,11 @@ def rgb(hue: float, lightness: float, saturation: float) -> Rgb:
 
 def pale(rng: random.Random, lightness: float = 0.74) -> Rgb:
     """A greyish tone of any hue."""
-    hue, lightness, saturation = rng.random(), lightness + (rng.random() - 0.5) * 0.1, 0.16 + 0.14 * rng.random()
+    hue, lightness, saturation = (
+        rng.random(),
+        lightness + (rng.random() - 0.5) * 0.1,
+        0.16 + 0.14 * rng.random(),
+    )
     return rgb(hue, lightness, saturation)
 
 
@@ -91,7 +102,11 @@ TEXTURES: tuple[Callable[[Grid, Grid], Grid], ...] = (waves, weave, tiles, grain
 
 
 def textured(rng: random.Random, size: int) -> Image.Image:
-    texture, angle, fine = TEXTURES[int(rng.random() * len(TEXTURES))], rng.random() * 0.5 - 0.25, 2 * size
+    texture, angle, fine = (
+        TEXTURES[int(rng.random() * len(TEXTURES))],
+        rng.random() * 0.5 - 0.25,
+        2 * size,
+    )
     tone = pale(rng)
     axis = (np.arange(fine, dtype=np.float32) + 0.5) / fine
     x, y = np.meshgrid(axis, axis)
@@ -102,7 +117,9 @@ def textured(rng: random.Random, size: int) -> Image.Image:
     return Image.fromarray(lit.clip(0, 255).astype(np.uint8)).reduce(2)
 
 
-def disc(draw: ImageDraw.ImageDraw, centre: tuple[float, float], radii: tuple[float, float], fill: Rgb) -> None:
+def disc(
+    draw: ImageDraw.ImageDraw, centre: tuple[float, float], radii: tuple[float, float], fill: Rgb
+) -> None:
     """An ellipse in pixels."""
     (x, y), (rx, ry) = centre, radii
     draw.ellipse((x - rx, y - ry, x + rx, y + ry), fill=fill)
@@ -115,21 +132,37 @@ def cluttered(rng: random.Random, size: int) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     for _ in range(46):
         x, y, radius = rng.random() * fine, rng.random() * fine, (0.02 + 0.06 * rng.random()) * fine
-        angle, corners, fill = rng.random() * 2 * math.pi, int(rng.random() * 5) + 1, pale(rng, 0.70)
+        angle, corners, fill = (
+            rng.random() * 2 * math.pi,
+            int(rng.random() * 5) + 1,
+            pale(rng, 0.70),
+        )
         if corners < 3:
             disc(draw, (x, y), (radius, radius), fill)
             continue
         turns = [angle + 2 * math.pi * step / corners for step in range(corners)]
-        draw.polygon([(x + radius * math.cos(turn), y + radius * math.sin(turn)) for turn in turns], fill=fill)
+        draw.polygon(
+            [(x + radius * math.cos(turn), y + radius * math.sin(turn)) for turn in turns],
+            fill=fill,
+        )
     return picture.reduce(2)
 
 
 def clouds(rng: random.Random, draw: ImageDraw.ImageDraw, fine: int) -> None:
     """Two clouds of three puffs each."""
     for _ in range(2):
-        x, y, wide = rng.random() * fine, (0.08 + 0.22 * rng.random()) * fine, (0.05 + 0.04 * rng.random()) * fine
+        x, y, wide = (
+            rng.random() * fine,
+            (0.08 + 0.22 * rng.random()) * fine,
+            (0.05 + 0.04 * rng.random()) * fine,
+        )
         for dx, dy, scale in ((-1.1, 0.2, 0.8), (0.0, 0.0, 1.2), (1.1, 0.2, 0.9)):
-            disc(draw, (x + dx * wide, y + dy * wide), (wide * scale, wide * scale * 0.7), (246, 247, 247))
+            disc(
+                draw,
+                (x + dx * wide, y + dy * wide),
+                (wide * scale, wide * scale * 0.7),
+                (246, 247, 247),
+            )
 
 
 def hilly(rng: random.Random, size: int) -> Image.Image:
@@ -141,7 +174,10 @@ def hilly(rng: random.Random, size: int) -> Image.Image:
     for layer in range(3):
         shift, waviness = rng.random() * 7, 3 + 4 * rng.random()
         ridge = [
-            (step / 40 * fine, (0.52 + 0.15 * layer + 0.05 * math.sin(waviness * step / 40 + shift)) * fine)
+            (
+                step / 40 * fine,
+                (0.52 + 0.15 * layer + 0.05 * math.sin(waviness * step / 40 + shift)) * fine,
+            )
             for step in range(41)
         ]
         draw.polygon([*ridge, (fine, fine), (0, fine)], fill=rgb(land, 0.76 - 0.05 * layer, 0.26))

@@ -1,7 +1,8 @@
-"""ReelWorld as an endless training set: every step draws its own scenes and renders them at the model's size.
+"""ReelWorld as an endless training set: every step draws its own scenes and renders them at the
+model's size.
 
-A batch depends on (settings, step) alone, so a resumed run sees what an undisturbed one would. Rendering runs in a
-worker process that never imports torch.
+A batch depends on (settings, step) alone, so a resumed run sees what an undisturbed one would.
+Rendering runs in a worker process that never imports torch.
 """
 
 import multiprocessing
@@ -54,13 +55,15 @@ STILL_FACTORS = ("noun", "colour", "look", "reference", "reference_colour")
 class SceneBatches:
     """What a batch is made of.
 
-    groups: scenes per batch; twins: counterfactual twins beside each scene (distinct clip and caption, in-batch
-    negatives that differ in one word); num_frames: frames per clip, 1 = one frame at a random moment;
-    frames_apart: with num_frames = 1, so many moments of each scene, each a row of its own (a scene costs more to draw
-    up than a frame to render; such rows are no negatives of one another, so train them on factors alone).
+    groups: scenes per batch; twins: counterfactual twins beside each scene (distinct clip and
+    caption, in-batch negatives that differ in one word); num_frames: frames per clip, 1 = one frame
+    at a random moment;
+    frames_apart: with num_frames = 1, so many moments of each scene, each a row of its own (a scene
+    costs more to draw up than a frame to render; such rows are no negatives of one another, so
+    train them on factors alone).
     short_share: share of scenes that come without twins and with a caption leaving factors out.
-    negatives: false captions of each row at most (see `finereel.reelworld.contrasts`), of these levels and this side; a
-    caption that leaves factors out has none.
+    negatives: false captions of each row at most (see `finereel.reelworld.contrasts`), of these
+    levels and this side; a caption that leaves factors out has none.
     """
 
     groups: int = 32
@@ -78,8 +81,9 @@ class SceneBatches:
 
 @dataclass(frozen=True)
 class SceneBatch:
-    """B clips, the caption of each, the K factors of FACTORS in both (-1: not visible, not said), and false captions of
-    each, where they are asked for."""
+    """B clips, the caption of each, the K factors of FACTORS in both (-1: not visible, not said),
+    and false captions of each, where they are asked for.
+    """
 
     pixels: UInt8[np.ndarray, "B F H H 3"]
     captions: tuple[str, ...]
@@ -88,11 +92,14 @@ class SceneBatch:
     negatives: tuple[tuple[str, ...], ...] = ()
 
 
-def render_small(scene: Scene, times: Sequence[float], size: int) -> UInt8[np.ndarray, "F size size 3"]:
-    """Frames at a model's size as they look after a larger file was decoded and resized: drawn at 2 x, averaged.
+def render_small(
+    scene: Scene, times: Sequence[float], size: int
+) -> UInt8[np.ndarray, "F size size 3"]:
+    """Frames at a model's size as they look after a larger file was decoded and resized: drawn at 2
+    x, averaged.
 
-    Drawing directly at the small size leaves outlines 4 times further from the resized file's (mean pixel difference
-    1.4 against 0.3 of 255).
+    Drawing directly at the small size leaves outlines 4 times further from the resized file's (mean
+    pixel difference 1.4 against 0.3 of 255).
     """
     large = render(scene, times, 2 * size).astype(np.uint16)
     blocks = large.reshape(len(large), size, 2, size, 2, 3)
@@ -105,16 +112,24 @@ def make_batch(settings: SceneBatches, step: int) -> SceneBatch:
     rng = random.Random(f"{settings.seed}/{settings.split}/{step}")
     pairs: list[_Pair] = []
     for group in range(settings.groups):
-        scene = sample_scene((settings.seed * _SEEDS_PER_STEP + step) * settings.groups + group, settings.split)
+        scene = sample_scene(
+            (settings.seed * _SEEDS_PER_STEP + step) * settings.groups + group, settings.split
+        )
         pairs += _scene_with_twins(scene, settings, rng)
     pairs = [pair for pair in pairs for _ in range(settings.frames_apart)]
     visible = STILL_FACTORS if settings.num_frames == 1 else tuple(FACTORS)
     return SceneBatch(
-        pixels=np.stack([render_small(pair.scene, _times(settings, rng), settings.image_size) for pair in pairs]),
+        pixels=np.stack(
+            [render_small(pair.scene, _times(settings, rng), settings.image_size) for pair in pairs]
+        ),
         captions=tuple(pair.caption for pair in pairs),
         video_factors=np.array([factor_labels(pair.scene, visible) for pair in pairs]),
-        text_factors=np.array([factor_labels(pair.scene, () if pair.short else tuple(FACTORS)) for pair in pairs]),
-        negatives=tuple(_false_captions(pair, settings, step) for pair in pairs) if settings.negatives else (),
+        text_factors=np.array(
+            [factor_labels(pair.scene, () if pair.short else tuple(FACTORS)) for pair in pairs]
+        ),
+        negatives=tuple(_false_captions(pair, settings, step) for pair in pairs)
+        if settings.negatives
+        else (),
     )
 
 
@@ -134,13 +149,18 @@ def _false_captions(pair: _Pair, settings: SceneBatches, step: int) -> tuple[str
     """Up to `settings.negatives` false captions, drawn with dice of their own."""
     if pair.template is None:
         return ()
-    found = [found.caption for found in contrasts(pair.scene, pair.template, settings.side, settings.levels)]
+    found = [
+        found.caption
+        for found in contrasts(pair.scene, pair.template, settings.side, settings.levels)
+    ]
     dice = random.Random(f"{settings.seed}/negatives/{step}/{pair.caption}")
     return tuple(dice.sample(found, min(settings.negatives, len(found))))
 
 
 def factor_labels(scene: Scene, visible: tuple[str, ...]) -> list[int]:
-    """The number of each factor's value among its words; -1 for a factor that is not visible or that no word names."""
+    """The number of each factor's value among its words; -1 for a factor that is not visible or
+    that no word names.
+    """
     values = {
         "noun": scene.noun,
         "colour": scene.colour,
@@ -186,9 +206,13 @@ def _end_with_parent(parent: int) -> None:
 
 @contextmanager
 def prefetched(make: Callable[[int], Made], depth: int = 3) -> Iterator[Callable[[int], Made]]:
-    """The same function, with the next `depth` steps made ahead in one worker process (`make` must pickle)."""
+    """The same function, with the next `depth` steps made ahead in one worker process (`make` must
+    pickle).
+    """
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_parent, initargs=(os.getpid(),))
+    pool = ProcessPoolExecutor(
+        1, mp_context=context, initializer=_end_with_parent, initargs=(os.getpid(),)
+    )
     pending: deque[tuple[int, Future[Made]]] = deque()
 
     def at(step: int) -> Made:

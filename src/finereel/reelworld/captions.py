@@ -1,4 +1,6 @@
-"""Captions by a grammar, in the present tense: paraphrases that say everything, short captions that say less."""
+"""Captions by a grammar, in the present tense: paraphrases that say everything, short captions that
+say less.
+"""
 
 from finereel.reelworld import vocabulary as words
 from finereel.reelworld.factors import Scene
@@ -18,7 +20,8 @@ def join(*parts: str | None) -> str:
 
 
 def captions(scene: Scene) -> tuple[str, ...]:
-    """Six paraphrases, each naming every factor except (in all but one) the background. The first is canonical.
+    """Six paraphrases, each naming every factor except (in all but one) the background. The first
+    is canonical.
 
     >>> from finereel.reelworld.scenes import sample_scene
     >>> len(captions(sample_scene(0, "train")))
@@ -45,15 +48,21 @@ def captions(scene: Scene) -> tuple[str, ...]:
         join("the", main, *after, preposition, "the", reference),
         opening,
         placed,
-        join("a video of a", main, "that", verb, adverb, preposition, "a", f"{reference},", setting),
+        join(
+            "a video of a", main, "that", verb, adverb, preposition, "a", f"{reference},", setting
+        ),
         join("a", main, "is", progressive, adverb, preposition, "a", reference),
     )
 
 
 def short_captions(scene: Scene) -> tuple[str, ...]:
-    """True captions that leave factors out; "moves" stands for any verb of travel, "away from" for "from"."""
+    """True captions that leave factors out; "moves" stands for any verb of travel, "away from" for
+    "from".
+    """
     facts = words.VERBS[scene.verb]
-    preposition = {"from": "away from"}.get(scene.preposition, words.PREPOSITIONS[scene.preposition].surface)
+    preposition = {"from": "away from"}.get(
+        scene.preposition, words.PREPOSITIONS[scene.preposition].surface
+    )
     coloured, reference = f"{scene.colour} {scene.noun}", scene.reference
     general = ("moves", "moving") if facts.travels else (scene.verb, facts.progressive)
     short = [
@@ -64,8 +73,17 @@ def short_captions(scene: Scene) -> tuple[str, ...]:
         join("a", scene.noun, scene.verb, scene.adverb),
         f"a {scene.noun} {general[1]} {preposition} a {reference.noun}",
         f"a {coloured} {general[0]} {preposition} a {reference.colour} {reference.noun}",
-        join("something", general[1], scene.adverb, preposition, "a", reference.colour, reference.noun),
-        f"a {scene.background} background with a {coloured} and a {reference.colour} {reference.noun}",
+        join(
+            "something",
+            general[1],
+            scene.adverb,
+            preposition,
+            "a",
+            reference.colour,
+            reference.noun,
+        ),
+        f"a {scene.background} background with a {coloured} and a {reference.colour} "
+        f"{reference.noun}",
     ]
     if scene.look:
         short.append(f"a {scene.look} {scene.noun}")

@@ -1,7 +1,9 @@
-"""False captions of a scene, certain to be false: one word of its caption changed, or the words of a phrase together.
+"""False captions of a scene, certain to be false: one word of its caption changed, or the words of
+a phrase together.
 
-Two sides, `training` and `test`, share no pair of words: nouns, colours, verbs and patterns are divided, and of adverbs
-and prepositions whole oppositions. A pair belongs to a side where both of its words do.
+Two sides, `training` and `test`, share no pair of words: nouns, colours, verbs and patterns are
+divided, and of adverbs and prepositions whole oppositions. A pair belongs to a side where both of
+its words do.
 """
 
 import itertools
@@ -28,24 +30,36 @@ _PREPOSITIONS = {
     "training": frozenset({"above", "below", "toward", "from"}),
     "test": frozenset({"left of", "right of", "around", "past"}),
 }
-"""What is left over (behind, in front of, into, out of) is on no side; twins of it count with side `any` alone."""
+"""What is left over (behind, in front of, into, out of) is on no side; twins of it count with side
+`any` alone.
+"""
 _PARTS = {
     "noun": "noun", "reference noun": "noun", "colour": "adjective", "look": "adjective",
     "reference colour": "adjective", "verb": "verb", "adverb": "adverb", "preposition": "preposition",
 }  # fmt: skip
 PHRASES: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "adjective+noun": (("colour", "noun"), ("look", "noun"), ("reference colour", "reference noun")),
+    "adjective+noun": (
+        ("colour", "noun"),
+        ("look", "noun"),
+        ("reference colour", "reference noun"),
+    ),
     "adverb+verb": (("adverb", "verb"),),
-    "verb+preposition+noun": (("verb", "preposition", "reference noun"), ("verb", "reference noun")),
+    "verb+preposition+noun": (
+        ("verb", "preposition", "reference noun"),
+        ("verb", "reference noun"),
+    ),
 }
-"""Factors that change together; of the last kind the preposition stays where nothing may replace it."""
+"""Factors that change together; of the last kind the preposition stays where nothing may replace
+it.
+"""
 _HEADS = {"adjective+noun": "noun", "adverb+verb": "verb", "verb+preposition+noun": "verb"}
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """A false caption. pos: of the word, or of the phrase's head; kind: `word` or a key of PHRASES; changed: pairs of
-    old and new words in the order of the caption."""
+    """A false caption. pos: of the word, or of the phrase's head; kind: `word` or a key of PHRASES;
+    changed: pairs of old and new words in the order of the caption.
+    """
 
     pos: str
     kind: str
@@ -77,11 +91,14 @@ def _words(parity: int, side: str) -> frozenset[str]:
 _WORDS = {"training": _words(0, "training"), "test": _words(1, "test")}
 
 
-def contrasts(scene: Scene, template: int = 0, side: Side = "any", levels: tuple[str, ...] = LEVELS) -> list[Contrast]:
-    """Every false caption of one side for the paraphrase `template`, each once. ConfigError for an unknown level.
+def contrasts(
+    scene: Scene, template: int = 0, side: Side = "any", levels: tuple[str, ...] = LEVELS
+) -> list[Contrast]:
+    """Every false caption of one side for the paraphrase `template`, each once. ConfigError for an
+    unknown level.
 
-    Words that appear elsewhere in the scene are left out, and outside the split `test` so are main objects that
-    training never shows: what is false stays possible.
+    Words that appear elsewhere in the scene are left out, and outside the split `test` so are main
+    objects that training never shows: what is false stays possible.
 
     >>> from finereel.reelworld.scenes import sample_scene
     >>> found = contrasts(sample_scene(3, "train"), side="training")
@@ -95,15 +112,23 @@ def contrasts(scene: Scene, template: int = 0, side: Side = "any", levels: tuple
     if "word" in levels:
         plans += [("word", pos, (factor,)) for factor, pos in _PARTS.items()]
     if "phrase" in levels:
-        plans += [(kind, _HEADS[kind], factors) for kind, ways in PHRASES.items() for factors in ways]
+        plans += [
+            (kind, _HEADS[kind], factors) for kind, ways in PHRASES.items() for factors in ways
+        ]
     truth = captions(scene)[template]
     found: dict[str, Contrast] = {}
     for kind, pos, factors in plans:
-        if kind in PHRASES and any(one.kind == kind for one in found.values()) and len(factors) < len(PHRASES[kind][0]):
+        if (
+            kind in PHRASES
+            and any(one.kind == kind for one in found.values())
+            and len(factors) < len(PHRASES[kind][0])
+        ):
             continue  # the fuller phrase was possible
         for other in _changed(scene, factors, side):
             caption = captions(other)[template]
-            found.setdefault(caption, Contrast(pos, kind, caption, tuple(changed_words(truth, caption))))
+            found.setdefault(
+                caption, Contrast(pos, kind, caption, tuple(changed_words(truth, caption)))
+            )
     return list(found.values())
 
 
@@ -132,7 +157,9 @@ def _colours(scene: Scene, side: Side) -> list[Scene]:
 def _looks(scene: Scene, side: Side) -> list[Scene]:
     if scene.look is None:
         return []
-    return [replace(scene, look=look) for look in look_contrasts(scene) if _fits(scene.look, look, side)]
+    return [
+        replace(scene, look=look) for look in look_contrasts(scene) if _fits(scene.look, look, side)
+    ]
 
 
 def _verbs(scene: Scene, side: Side) -> list[Scene]:
@@ -148,18 +175,33 @@ def _adverbs(scene: Scene, side: Side) -> list[Scene]:
 
 def _prepositions(scene: Scene, side: Side) -> list[Scene]:
     found = words.PREPOSITIONS[scene.preposition].contrasts
-    return [replace(scene, preposition=other) for other in found if _fits(scene.preposition, other, side)]
+    return [
+        replace(scene, preposition=other)
+        for other in found
+        if _fits(scene.preposition, other, side)
+    ]
 
 
 def _reference_nouns(scene: Scene, side: Side) -> list[Scene]:
     own, present = scene.reference.noun, {scene.noun, *(thing.noun for thing in scene.distractors)}
-    found = [noun for noun in words.NOUNS if noun != own and noun not in present and _fits(own, noun, side)]
+    found = [
+        noun
+        for noun in words.NOUNS
+        if noun != own and noun not in present and _fits(own, noun, side)
+    ]
     return [replace(scene, reference=replace(scene.reference, noun=noun)) for noun in found]
 
 
 def _reference_colours(scene: Scene, side: Side) -> list[Scene]:
-    own, present = scene.reference.colour, {scene.colour, *(thing.colour for thing in scene.distractors)}
-    found = [colour for colour in words.COLOURS if colour != own and colour not in present and _fits(own, colour, side)]
+    own, present = (
+        scene.reference.colour,
+        {scene.colour, *(thing.colour for thing in scene.distractors)},
+    )
+    found = [
+        colour
+        for colour in words.COLOURS
+        if colour != own and colour not in present and _fits(own, colour, side)
+    ]
     return [replace(scene, reference=replace(scene.reference, colour=colour)) for colour in found]
 
 

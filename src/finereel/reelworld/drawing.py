@@ -1,7 +1,8 @@
-"""The nouns as drawings: each is a function that draws on a `Sheet` in unit coordinates (x right, y down).
+"""The nouns as drawings: each is a function that draws on a `Sheet` in unit coordinates (x right, y
+down).
 
-`body` takes the object's colour and pattern; `detail` has a colour of its own and lies on top. Details stay few and
-neutral, so that the colour word is certain. Objects with a front face right.
+`body` takes the object's colour and pattern; `detail` has a colour of its own and lies on top.
+Details stay few and neutral, so that the colour word is certain. Objects with a front face right.
 """
 
 import math
@@ -44,7 +45,12 @@ class Sheet:
         else:
             self._details.ellipse(box, fill=(*fill, 255))
 
-    def box(self, corners: tuple[float, float, float, float], radius: float = 0.0, fill: Rgb | None = None) -> None:
+    def box(
+        self,
+        corners: tuple[float, float, float, float],
+        radius: float = 0.0,
+        fill: Rgb | None = None,
+    ) -> None:
         """A rectangle (left, top, right, bottom) with rounded corners."""
         area = self.scaled((corners[:2], corners[2:]))
         if fill is None:
@@ -91,7 +97,10 @@ def ball(s: Sheet) -> None:
     s.ellipse(0.5, 0.5, 0.46, 0.46)
     for bulge in (0.20, -0.20):
         turns = [math.pi * (step / 20 - 0.5) for step in range(21)]
-        seam = [(0.5 + bulge * math.cos(turn) + 0.06 * math.sin(turn), 0.5 + 0.45 * math.sin(turn)) for turn in turns]
+        seam = [
+            (0.5 + bulge * math.cos(turn) + 0.06 * math.sin(turn), 0.5 + 0.45 * math.sin(turn))
+            for turn in turns
+        ]
         s.line(tuple(seam), 0.035, s.tone(0.5))
     s.line(((0.05, 0.54), (0.5, 0.58), (0.95, 0.46)), 0.035, s.tone(0.5))
     s.ellipse(0.30, 0.28, 0.10, 0.07, palette.WHITE)
@@ -101,9 +110,19 @@ def kite(s: Sheet) -> None:
     s.polygon(((0.60, 0.02), (0.95, 0.34), (0.52, 0.72), (0.24, 0.30)))
     s.line(((0.60, 0.02), (0.52, 0.72)), 0.03, s.tone(0.5))
     s.line(((0.24, 0.30), (0.95, 0.34)), 0.03, s.tone(0.5))
-    s.line(((0.52, 0.72), (0.42, 0.80), (0.34, 0.78), (0.24, 0.88), (0.10, 0.90)), 0.035, palette.INK)
+    s.line(
+        ((0.52, 0.72), (0.42, 0.80), (0.34, 0.78), (0.24, 0.88), (0.10, 0.90)), 0.035, palette.INK
+    )
     for x, y in ((0.38, 0.80), (0.20, 0.89)):
-        s.polygon(((x - 0.09, y - 0.06), (x + 0.09, y + 0.06), (x + 0.09, y - 0.06), (x - 0.09, y + 0.06)), s.tone(0.3))
+        s.polygon(
+            (
+                (x - 0.09, y - 0.06),
+                (x + 0.09, y + 0.06),
+                (x + 0.09, y - 0.06),
+                (x - 0.09, y + 0.06),
+            ),
+            s.tone(0.3),
+        )
 
 
 def fish(s: Sheet) -> None:
@@ -130,7 +149,10 @@ def house(s: Sheet) -> None:
     s.box((0.14, 0.42, 0.86, 0.96))
     s.box((0.68, 0.10, 0.80, 0.40))
     s.polygon(((0.02, 0.46), (0.5, 0.04), (0.98, 0.46)))
-    s.polygon(((0.02, 0.46), (0.5, 0.04), (0.98, 0.46), (0.86, 0.46), (0.5, 0.15), (0.14, 0.46)), s.tone(0.5))
+    s.polygon(
+        ((0.02, 0.46), (0.5, 0.04), (0.98, 0.46), (0.86, 0.46), (0.5, 0.15), (0.14, 0.46)),
+        s.tone(0.5),
+    )
     s.box((0.56, 0.62, 0.76, 0.96), 0.02, palette.WOOD)
     s.box((0.22, 0.56, 0.44, 0.76), 0.01, palette.GLASS)
     s.line(((0.33, 0.56), (0.33, 0.76)), 0.025, s.tone(0.5))
@@ -142,7 +164,11 @@ def tree(s: Sheet) -> None:
     for top, bottom, half in ((0.02, 0.40, 0.24), (0.20, 0.62, 0.33), (0.40, 0.84, 0.42)):
         s.polygon(((0.5, top), (0.5 + half, bottom), (0.5 - half, bottom)))
     for bottom, half in ((0.40, 0.22), (0.62, 0.31)):
-        s.line(((0.5 - half, bottom), (0.5 - half * 0.2, bottom + 0.03), (0.5 + half, bottom)), 0.028, s.tone(0.4))
+        s.line(
+            ((0.5 - half, bottom), (0.5 - half * 0.2, bottom + 0.03), (0.5 + half, bottom)),
+            0.028,
+            s.tone(0.4),
+        )
 
 
 def star(s: Sheet) -> None:
@@ -181,7 +207,12 @@ def heart(s: Sheet) -> None:
     for step in range(60):
         angle = 2 * math.pi * step / 60
         x = 16 * math.sin(angle) ** 3
-        y = 13 * math.cos(angle) - 5 * math.cos(2 * angle) - 2 * math.cos(3 * angle) - math.cos(4 * angle)
+        y = (
+            13 * math.cos(angle)
+            - 5 * math.cos(2 * angle)
+            - 2 * math.cos(3 * angle)
+            - math.cos(4 * angle)
+        )
         points.append((0.5 + x / 34, 0.47 - y / 34))
     s.polygon(tuple(points))
     s.ellipse(0.29, 0.30, 0.08, 0.06, s.tone(-0.75))
@@ -199,7 +230,15 @@ def rocket(s: Sheet) -> None:
     s.polygon(((0.40, 0.84), (0.60, 0.84), (0.5, 1.0)), palette.FLAME)
     s.polygon(((0.34, 0.56), (0.10, 0.88), (0.34, 0.82)))
     s.polygon(((0.66, 0.56), (0.90, 0.88), (0.66, 0.82)))
-    hull = ((0.5, 0.01), (0.62, 0.16), (0.68, 0.38), (0.68, 0.66), (0.62, 0.85), (0.38, 0.85), (0.32, 0.66))
+    hull = (
+        (0.5, 0.01),
+        (0.62, 0.16),
+        (0.68, 0.38),
+        (0.68, 0.66),
+        (0.62, 0.85),
+        (0.38, 0.85),
+        (0.32, 0.66),
+    )
     s.polygon((*hull, (0.32, 0.38), (0.38, 0.16)))
     s.ellipse(0.5, 0.38, 0.105, 0.105, palette.METAL)
     s.ellipse(0.5, 0.38, 0.07, 0.07, palette.GLASS)
@@ -207,7 +246,15 @@ def rocket(s: Sheet) -> None:
 
 
 def snail(s: Sheet) -> None:
-    foot = ((0.02, 0.92), (0.20, 0.78), (0.66, 0.80), (0.72, 0.40), (0.90, 0.40), (0.96, 0.56), (0.88, 0.92))
+    foot = (
+        (0.02, 0.92),
+        (0.20, 0.78),
+        (0.66, 0.80),
+        (0.72, 0.40),
+        (0.90, 0.40),
+        (0.96, 0.56),
+        (0.88, 0.92),
+    )
     s.polygon(foot, palette.CREAM)
     s.ellipse(0.87, 0.49, 0.11, 0.11, palette.CREAM)
     for x in (0.82, 0.95):
@@ -215,7 +262,8 @@ def snail(s: Sheet) -> None:
         s.ellipse(x, 0.18, 0.035, 0.035, palette.INK)
     s.ellipse(0.40, 0.50, 0.36, 0.36)
     spiral = [
-        (0.40 + 0.27 * (1 - k / 44) * math.cos(k / 4), 0.52 + 0.27 * (1 - k / 44) * math.sin(k / 4)) for k in range(42)
+        (0.40 + 0.27 * (1 - k / 44) * math.cos(k / 4), 0.52 + 0.27 * (1 - k / 44) * math.sin(k / 4))
+        for k in range(42)
     ]
     s.line(tuple(spiral), 0.045, s.tone(0.45))
 

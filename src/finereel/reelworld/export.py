@@ -25,7 +25,9 @@ TWINS = "twins"
 QUALITY = "18"
 """H.264 constant rate factor: visually lossless for flat drawings."""
 SEED_STRIDE = 2**32
-"""Scene numbers of one export seed start this far after those of the one before; seed 0 starts at scene 0."""
+"""Scene numbers of one export seed start this far after those of the one before; seed 0 starts at
+scene 0.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class VideoFormat:
 
     def __post_init__(self) -> None:
         if self.fps < 1 or self.size < SMALLEST or self.size % 2:
-            raise ConfigError(f"expected fps >= 1 and an even size from {SMALLEST}, got {self.fps=} {self.size=}")
+            raise ConfigError(
+                f"expected fps >= 1 and an even size from {SMALLEST}, got {self.fps=} {self.size=}"
+            )
 
 
 def clip_times(fps: int) -> list[float]:
@@ -54,11 +58,15 @@ DEFAULT_FORMAT = VideoFormat()
 
 @writes("path")
 def write_video(path: Path, frames: UInt8[np.ndarray, "F H W 3"], fps: int) -> None:
-    """Frames as an H.264 mp4 (yuv420p); a file under this name is always complete, for it is renamed into place."""
+    """Frames as an H.264 mp4 (yuv420p); a file under this name is always complete, for it is
+    renamed into place.
+    """
     partial = path.with_name(f".{path.name}.part")
     try:
         with av.open(str(partial), "w", format="mp4") as container:
-            stream = container.add_stream("libx264", rate=fps, options={"crf": QUALITY, "preset": "veryfast"})
+            stream = container.add_stream(
+                "libx264", rate=fps, options={"crf": QUALITY, "preset": "veryfast"}
+            )
             stream.height, stream.width = frames.shape[1:3]
             stream.pix_fmt = "yuv420p"
             stream.time_base = Fraction(1, fps)
@@ -115,7 +123,10 @@ def write_scene(out: Path, name: str, scene: Scene, video_format: VideoFormat) -
 def check_target(out: Path) -> None:
     """Refuse a folder with anything in it, so that no file of another set is mixed in."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"expected a new or empty folder, {out} is neither: choose another OUT or empty this one")
+        raise ConfigError(
+            f"expected a new or empty folder, {out} is neither: choose another OUT or empty this "
+            "one"
+        )
 
 
 @writes("out")
@@ -127,11 +138,13 @@ def write(
     video_format: VideoFormat = DEFAULT_FORMAT,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Render `clips` scenes of a split with their twins into `out`, and describe them in `out`/captions.jsonl.
+    """Render `clips` scenes of a split with their twins into `out`, and describe them in
+    `out`/captions.jsonl.
 
-    The same seed with more clips begins with the same clips; two seeds share no scene. captions.jsonl is written last
-    and whole: where it exists, all files it names do. `progress(done, clips)` is called after every clip. Raises
-    ConfigError for values out of range and for a folder that is not empty.
+    The same seed with more clips begins with the same clips; two seeds share no scene.
+    captions.jsonl is written last and whole: where it exists, all files it names do.
+    `progress(done, clips)` is called after every clip. Raises ConfigError for values out of range
+    and for a folder that is not empty.
     """
     check_split(split)
     if clips < 1 or seed < 0:

@@ -16,7 +16,9 @@ SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Thing:
-    """A static object: what it is, its colour, and (distractors only) its centre and width in frame widths."""
+    """A static object: what it is, its colour, and (distractors only) its centre and width in frame
+    widths.
+    """
 
     noun: str
     colour: str
@@ -27,10 +29,11 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """All factors of one clip. Two scenes that differ in one factor differ in the picture only by that factor.
+    """All factors of one clip. Two scenes that differ in one factor differ in the picture only by
+    that factor.
 
-    `preposition` is a key of PREPOSITIONS and relates the main object to `reference`; `layout_seed` decides whatever
-    no word speaks of (where the reference stands, from which side a path comes).
+    `preposition` is a key of PREPOSITIONS and relates the main object to `reference`; `layout_seed`
+    decides whatever no word speaks of (where the reference stands, from which side a path comes).
     """
 
     seed: int
@@ -59,16 +62,22 @@ def check_split(split: str) -> None:
 
 
 def rng_of(*key: object) -> random.Random:
-    """A generator that depends on VERSION and `key` only; `random()` is stable across Python versions."""
+    """A generator that depends on VERSION and `key` only; `random()` is stable across Python
+    versions.
+    """
     return random.Random(":".join(map(str, (words.VERSION, *key))))
 
 
 def pick(rng: random.Random, options: Sequence[Choice]) -> Choice:
-    """One of `options`, drawn with a single `rng.random()` so that the stream stays the same everywhere."""
+    """One of `options`, drawn with a single `rng.random()` so that the stream stays the same
+    everywhere.
+    """
     return options[int(rng.random() * len(options))]
 
 
-def pick_weighted(rng: random.Random, options: Sequence[Choice], weights: Sequence[float]) -> Choice:
+def pick_weighted(
+    rng: random.Random, options: Sequence[Choice], weights: Sequence[float]
+) -> Choice:
     """As `pick`, each option in proportion to its weight."""
     level = rng.random() * sum(weights)
     for option, weight in zip(options, weights, strict=True):

@@ -1,8 +1,8 @@
 """Where the main object is at time t: the meaning of verbs, adverbs and prepositions in numbers.
 
-Units: positions and sizes in frame widths (x right, y down), angles in degrees clockwise, times in seconds.
-A scene's layout depends on what no word speaks of and on the reference, never on verb, adverb, noun or colour, so that
-a counterfactual twin moves nothing but what its word moves.
+Units: positions and sizes in frame widths (x right, y down), angles in degrees clockwise, times in
+seconds. A scene's layout depends on what no word speaks of and on the reference, never on verb,
+adverb, noun or colour, so that a counterfactual twin moves nothing but what its word moves.
 """
 
 import math
@@ -28,7 +28,9 @@ FAST, USUAL, WHOLE = 1.1, 2.0, SECONDS
 
 @dataclass(frozen=True)
 class Pose:
-    """The main object at one moment: centre, width, rotation, opacity, mirrored, and whether it hides the reference."""
+    """The main object at one moment: centre, width, rotation, opacity, mirrored, and whether it
+    hides the reference.
+    """
 
     x: float
     y: float
@@ -41,7 +43,9 @@ class Pose:
 
 @dataclass(frozen=True)
 class Layout:
-    """What the layout seed decides: the reference's centre, the side a path comes from, turning senses."""
+    """What the layout seed decides: the reference's centre, the side a path comes from, turning
+    senses.
+    """
 
     x: float
     y: float
@@ -53,19 +57,26 @@ class Layout:
 
 @lru_cache(maxsize=4096)
 def layout(layout_seed: int, travels: bool) -> Layout:
-    """The reference's place and all unnamed choices. `heading` is the direction of approach in radians."""
+    """The reference's place and all unnamed choices. `heading` is the direction of approach in
+    radians.
+    """
     rng = rng_of("layout", layout_seed)
     heading = (rng.random() - 0.5) * 0.9 + (math.pi if rng.random() < 0.5 else 0.0)
     jitter_x, jitter_y = (rng.random() - 0.5) * 0.08, (rng.random() - 0.5) * 0.08
     turn, corner = (1 if rng.random() < 0.5 else -1), (1 if rng.random() < 0.5 else -1)
     x, y = 0.5 + jitter_x, 0.5 + jitter_y
     if travels:
-        x, y = 0.5 + 0.16 * math.cos(heading) + jitter_x / 2, 0.5 + 0.16 * math.sin(heading) + jitter_y / 2
+        x, y = (
+            0.5 + 0.16 * math.cos(heading) + jitter_x / 2,
+            0.5 + 0.16 * math.sin(heading) + jitter_y / 2,
+        )
     return Layout(x, y, heading, turn, rng.random() < 0.5, corner)
 
 
 def scene_layout(scene: Scene) -> Layout:
-    """The layout of a scene; prepositions of path and of place have the reference stand differently."""
+    """The layout of a scene; prepositions of path and of place have the reference stand
+    differently.
+    """
     return layout(scene.layout_seed, words.PREPOSITIONS[scene.preposition].path)
 
 
@@ -83,7 +94,9 @@ def ease(share: float) -> float:
 
 
 def progress(adverb: str | None, t: float) -> float:
-    """How much of a one-way motion is done at time t: quickly is over after FAST seconds, slowly fills the clip."""
+    """How much of a one-way motion is done at time t: quickly is over after FAST seconds, slowly
+    fills the clip.
+    """
     if adverb == "slowly":
         return min(max(t / WHOLE, 0.0), 1.0)
     if adverb == "quickly":
@@ -97,7 +110,9 @@ def progress(adverb: str | None, t: float) -> float:
 
 
 def phase(adverb: str | None, t: float) -> float:
-    """Cycles done at time t by a motion that comes back to where it began; whole numbers are the rest position."""
+    """Cycles done at time t by a motion that comes back to where it began; whole numbers are the
+    rest position.
+    """
     if adverb == "slowly":
         return min(t / WHOLE, 1.0)
     if adverb == "quickly":
@@ -149,7 +164,9 @@ def path(scene: Scene, at: Layout, done: float) -> tuple[float, float]:
         "out of": far * done,
     }
     if scene.preposition in distance:
-        return at.x - ahead[0] * distance[scene.preposition], at.y - ahead[1] * distance[scene.preposition]
+        return at.x - ahead[0] * distance[scene.preposition], at.y - ahead[1] * distance[
+            scene.preposition
+        ]
     if scene.preposition == "around":
         angle = at.heading + math.pi + at.turn * 2 * math.pi * done
         return at.x + math.cos(angle) * reach, at.y + math.sin(angle) * reach
@@ -185,13 +202,17 @@ def travel(scene: Scene, t: float) -> Pose:
     # A wild zigzag around a big detour would leave the picture and take the evidence with it.
     x, y = min(max(x, EDGE), 1 - EDGE), min(max(y, EDGE), 1 - EDGE)
     inside = scene.preposition in ("into", "out of")
-    scale = hiding_scale(scene, done if scene.preposition == "into" else 1 - done) if inside else 1.0
+    scale = (
+        hiding_scale(scene, done if scene.preposition == "into" else 1 - done) if inside else 1.0
+    )
     mirrored = scene.noun in words.FACING and (along[0] < 0) != (scene.adverb == "backwards")
     return Pose(x, y, main_size(scene) * scale, angle, mirrored=mirrored, in_front=not inside)
 
 
 def hiding_scale(scene: Scene, entered: float) -> float:
-    """An object that goes into the reference shrinks on the last third of its way until the reference hides it."""
+    """An object that goes into the reference shrinks on the last third of its way until the
+    reference hides it.
+    """
     hidden = 0.5 * REFERENCE_SIZE / main_size(scene)
     return 1 - (1 - min(hidden, 1.0)) * ease((entered - 0.6) / 0.4)
 
@@ -208,7 +229,9 @@ def spins(scene: Scene, t: float, rest: Pose) -> Pose:
     if scene.adverb in words.FLOW:
         turns = progress(scene.adverb, t)
     else:
-        turns = {"slowly": t / 6, "quickly": t * 0.75}.get(scene.adverb or "", phase(scene.adverb, t))
+        turns = {"slowly": t / 6, "quickly": t * 0.75}.get(
+            scene.adverb or "", phase(scene.adverb, t)
+        )
     sense = scene_layout(scene).turn
     return Pose(rest.x, rest.y, rest.size, sense * 360 * turns, 1.0, rest.mirrored, rest.in_front)
 
@@ -222,7 +245,8 @@ def swings(scene: Scene, t: float, rest: Pose) -> Pose:
 
 
 def shakes(scene: Scene, t: float, rest: Pose) -> Pose:
-    # Half a period is a whole number of frames at 4 per second, so that no sampling hides the shaking.
+    # Half a period is a whole number of frames at 4 per second, so that no sampling hides the
+    # shaking.
     period = {"slowly": 1.5, "quickly": 0.5}.get(scene.adverb or "", 1.0)
     sideways = force(scene.adverb, 0.06) * math.sin(2 * math.pi * t / period)
     return Pose(rest.x + sideways, rest.y, rest.size, 0.0, 1.0, rest.mirrored, rest.in_front)
@@ -234,7 +258,9 @@ def blinks(scene: Scene, t: float, rest: Pose) -> Pose:
     else:
         period = {"slowly": 1.5, "quickly": 0.5}.get(scene.adverb or "", 1.0)
         hidden = turn(t / period) >= 0.5
-    return Pose(rest.x, rest.y, rest.size, 0.0, 0.0 if hidden else 1.0, rest.mirrored, rest.in_front)
+    return Pose(
+        rest.x, rest.y, rest.size, 0.0, 0.0 if hidden else 1.0, rest.mirrored, rest.in_front
+    )
 
 
 def grows(scene: Scene, t: float, rest: Pose) -> Pose:

@@ -16,8 +16,20 @@ RGB: dict[str, Rgb] = {
 LIGHT = frozenset({"yellow", "pink", "white"})
 """Colours on which a pattern is drawn darker instead of lighter."""
 
-GLASS, METAL, RUBBER, CREAM, WOOD = (206, 232, 244), (150, 154, 164), (52, 52, 58), (246, 232, 204), (112, 84, 62)
-WHITE, INK, LAMP, BEAK, FLAME = (252, 252, 250), (28, 28, 34), (255, 240, 170), (244, 160, 48), (255, 164, 44)
+GLASS, METAL, RUBBER, CREAM, WOOD = (
+    (206, 232, 244),
+    (150, 154, 164),
+    (52, 52, 58),
+    (246, 232, 204),
+    (112, 84, 62),
+)
+WHITE, INK, LAMP, BEAK, FLAME = (
+    (252, 252, 250),
+    (28, 28, 34),
+    (255, 240, 170),
+    (244, 160, 48),
+    (255, 164, 44),
+)
 
 
 def mix(first: Rgb, second: Rgb, share: float) -> Rgb:
@@ -32,7 +44,9 @@ def mix(first: Rgb, second: Rgb, share: float) -> Rgb:
 
 def accent(colour: str) -> Rgb:
     """The second colour of a pattern: lighter on dark colours, darker on light ones."""
-    return mix(RGB[colour], (40, 20, 30), 0.55) if colour in LIGHT else mix(RGB[colour], WHITE, 0.82)
+    return (
+        mix(RGB[colour], (40, 20, 30), 0.55) if colour in LIGHT else mix(RGB[colour], WHITE, 0.82)
+    )
 
 
 def outline(colour: str) -> Rgb:

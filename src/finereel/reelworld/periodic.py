@@ -1,8 +1,9 @@
 """Where in its period a pattern is, without the remainder operator of numpy and Python.
 
-That operator calls C's `fmod`, which on x86 still computes in the floating-point registers that MMX code of codecs and
-other libraries shares. Where such code leaves them occupied, the next remainder is not a number: one pixel of a
-background or one frame of a motion differs, in a process that has done other things before, and nowhere else.
+That operator calls C's `fmod`, which on x86 still computes in the floating-point registers that MMX
+code of codecs and other libraries shares. Where such code leaves them occupied, the next remainder
+is not a number: one pixel of a background or one frame of a motion differs, in a process that has
+done other things before, and nowhere else.
 """
 
 import math

@@ -43,9 +43,11 @@ def draw_thing(frame: Image.Image, thing: Thing) -> None:
 
 
 def render(scene: Scene, times: Sequence[float], size: int) -> UInt8[np.ndarray, "F size size 3"]:
-    """Frames of a scene at `times` (seconds into the clip), each drawn at `size` pixels: UInt8 (F, size, size, 3).
+    """Frames of a scene at `times` (seconds into the clip), each drawn at `size` pixels: UInt8 (F,
+    size, size, 3).
 
-    The same scene, times and size give the same bytes. Raises ConfigError without times or below 16 pixels.
+    The same scene, times and size give the same bytes. Raises ConfigError without times or below 16
+    pixels.
 
     >>> from finereel.reelworld.scenes import sample_scene
     >>> render(sample_scene(0, "train"), [0.5, 1.5], 84).shape
@@ -53,7 +55,8 @@ def render(scene: Scene, times: Sequence[float], size: int) -> UInt8[np.ndarray,
     """
     if size < SMALLEST or len(times) == 0:
         raise ConfigError(
-            f"render needs one time or more and a size from {SMALLEST}, got {len(times)} times, size {size}"
+            f"render needs one time or more and a size from {SMALLEST}, got {len(times)} times, "
+            f"size {size}"
         )
     at = scene_layout(scene)
     reference = Pose(at.x, at.y, REFERENCE_SIZE)

@@ -1,11 +1,21 @@
-"""Draw a scene: every factor of one clip at random, but reproducibly from (seed, split, VERSION)."""
+"""Draw a scene: every factor of one clip at random, but reproducibly from (seed, split,
+VERSION).
+"""
 
 import random
 from dataclasses import replace
 
 from finereel.errors import ConfigError
 from finereel.reelworld import vocabulary as words
-from finereel.reelworld.factors import SECONDS, Scene, Thing, check_split, pick, pick_weighted, rng_of
+from finereel.reelworld.factors import (
+    SECONDS,
+    Scene,
+    Thing,
+    check_split,
+    pick,
+    pick_weighted,
+    rng_of,
+)
 from finereel.reelworld.motion import REFERENCE_SIZE, pose, scene_layout
 from finereel.reelworld.twins import changed_scenes, noun_contrasts, verb_contrasts
 
@@ -20,13 +30,19 @@ SWEEP = tuple(SECONDS * (step + 0.5) / 12 for step in range(12))
 def draw_main(rng: random.Random, split: str) -> tuple[str, str, str]:
     """(noun, colour, verb): seen pairs only, or for `test` at least one held-out pair."""
     while True:
-        noun, colour, verb = pick(rng, words.NOUNS), pick(rng, words.COLOURS), pick(rng, tuple(words.VERBS))
+        noun, colour, verb = (
+            pick(rng, words.NOUNS),
+            pick(rng, words.COLOURS),
+            pick(rng, tuple(words.VERBS)),
+        )
         if (words.unseen_pairs(noun, colour, verb) > 0) == (split == "test"):
             return noun, colour, verb
 
 
 def draw_adverb(rng: random.Random, scene: Scene) -> str | None:
-    """An adverb that fits, and with which noun and verb could still be replaced; now and then none."""
+    """An adverb that fits, and with which noun and verb could still be replaced; now and
+    then none.
+    """
     rolls = rng.random(), rng.random()
     fitting = [
         adverb
@@ -40,7 +56,11 @@ def draw_adverb(rng: random.Random, scene: Scene) -> str | None:
 
 def draw_preposition(rng: random.Random, verb: str) -> str:
     """A path for a verb of travel, a place for any other."""
-    fitting = {name: facts for name, facts in words.PREPOSITIONS.items() if facts.path == words.VERBS[verb].travels}
+    fitting = {
+        name: facts
+        for name, facts in words.PREPOSITIONS.items()
+        if facts.path == words.VERBS[verb].travels
+    }
     return pick_weighted(rng, tuple(fitting), [facts.weight for facts in fitting.values()])
 
 
@@ -50,13 +70,19 @@ def other_than(rng: random.Random, options: tuple[str, ...], *taken: str) -> str
 
 
 def free_corners(scenes: tuple[Scene, ...]) -> list[tuple[float, float]]:
-    """Corners that neither the main object of any of the scenes nor their reference ever comes near."""
+    """Corners that neither the main object of any of the scenes nor their reference ever comes
+    near.
+    """
     boxes = [(at.x, at.y, REFERENCE_SIZE) for at in map(scene_layout, scenes)]
-    boxes += [(now.x, now.y, now.size) for scene in scenes for now in (pose(scene, t) for t in SWEEP)]
+    boxes += [
+        (now.x, now.y, now.size) for scene in scenes for now in (pose(scene, t) for t in SWEEP)
+    ]
     return [
         (x, y)
         for x, y in CORNERS
-        if all(max(abs(x - bx), abs(y - by)) > (size + DISTRACTOR_SIZE) / 2 for bx, by, size in boxes)
+        if all(
+            max(abs(x - bx), abs(y - by)) > (size + DISTRACTOR_SIZE) / 2 for bx, by, size in boxes
+        )
     ]
 
 
@@ -73,7 +99,10 @@ def draw_distractors(rng: random.Random, scene: Scene) -> tuple[Thing, ...]:
     found = []
     for _ in range(min(wanted, len(corners))):
         x, y = corners.pop(int(rng.random() * len(corners)))
-        noun, colour = other_than(rng, words.NOUNS, *nouns), other_than(rng, words.COLOURS, *colours)
+        noun, colour = (
+            other_than(rng, words.NOUNS, *nouns),
+            other_than(rng, words.COLOURS, *colours),
+        )
         nouns.add(noun)
         found.append(Thing(noun, colour, x, y, DISTRACTOR_SIZE))
     return tuple(found)
@@ -82,8 +111,9 @@ def draw_distractors(rng: random.Random, scene: Scene) -> tuple[Thing, ...]:
 def sample_scene(seed: int, split: str) -> Scene:
     """The scene number `seed` of a split: always the same one for the same VERSION.
 
-    `train`, `val` and `test_seen` hold only (noun, colour) and (noun, verb) pairs seen in training; every scene of
-    `test` has at least one pair never seen. Raises ConfigError for an unknown split or a negative seed.
+    `train`, `val` and `test_seen` hold only (noun, colour) and (noun, verb) pairs seen in training;
+    every scene of `test` has at least one pair never seen. Raises ConfigError for an unknown split
+    or a negative seed.
 
     >>> scene = sample_scene(7, "train")
     >>> scene == sample_scene(7, "train"), scene == sample_scene(7, "val")
@@ -97,7 +127,11 @@ def sample_scene(seed: int, split: str) -> Scene:
     look = None if rng.random() < NO_LOOK else pick(rng, words.LOOKS)
     if not words.verb_fits(noun, look, verb, None):
         look = pick(rng, words.PATTERNS)
-    reference = Thing(other_than(rng, words.NOUNS, noun), other_than(rng, words.COLOURS, colour), size=REFERENCE_SIZE)
+    reference = Thing(
+        other_than(rng, words.NOUNS, noun),
+        other_than(rng, words.COLOURS, colour),
+        size=REFERENCE_SIZE,
+    )
     scene = Scene(
         seed=seed,
         split=split,

@@ -1,6 +1,7 @@
 """Objects as transparent pictures: drawn large, shaded, outlined, reduced, and kept.
 
-A master exists per (noun, colour, pattern, level); a frame needs only one resampling of it (turn, size, position).
+A master exists per (noun, colour, pattern, level); a frame needs only one resampling of it (turn,
+size, position).
 """
 
 import math
@@ -16,7 +17,9 @@ from finereel.reelworld.periodic import fraction, odd
 
 SUPERSAMPLING = 4
 MARGIN = 1 / 8
-"""Transparent border of a master on each side, in object widths: room for the outline, the shadow and interpolation."""
+"""Transparent border of a master on each side, in object widths: room for the outline, the shadow
+and interpolation.
+"""
 LEVELS = (32, 64, 128, 256, 512)
 OUTLINE = 0.028
 SHADOW = 0.30
@@ -64,7 +67,9 @@ def master(noun: str, colour: str, pattern: str | None, level: int) -> Image.Ima
     shape = Image.new("L", (scale + 2 * border,) * 2)
     shape.paste(ImageChops.lighter(sheet.body, details), (border, border))
     line = max(1, round(OUTLINE * scale))
-    grown = shape.filter(ImageFilter.GaussianBlur(0.7 * line)).point(lambda value: min(255, value * 8))
+    grown = shape.filter(ImageFilter.GaussianBlur(0.7 * line)).point(
+        lambda value: min(255, value * 8)
+    )
     picture = Image.new("RGBA", shape.size, (*palette.outline(colour), 0))
     picture.putalpha(grown)
     inner = Image.new("RGB", shape.size, palette.outline(colour))
@@ -77,7 +82,9 @@ def master(noun: str, colour: str, pattern: str | None, level: int) -> Image.Ima
 def shadow(noun: str, level: int) -> Image.Image:
     """The soft shadow of an object as an opacity, on a canvas like its master's."""
     shape = master(noun, "black", None, level).getchannel("A")
-    return shape.filter(ImageFilter.GaussianBlur(0.035 * level)).point(lambda value: round(value * SHADOW))
+    return shape.filter(ImageFilter.GaussianBlur(0.035 * level)).point(
+        lambda value: round(value * SHADOW)
+    )
 
 
 def level_for(pixels: float) -> int:
@@ -97,7 +104,9 @@ class Placement:
 
 
 def placed(picture: Image.Image, to: Placement) -> tuple[Image.Image, tuple[int, int]]:
-    """The picture turned and scaled, its centre right to a fraction of a pixel, and the corner to paste it at."""
+    """The picture turned and scaled, its centre right to a fraction of a pixel, and the corner to
+    paste it at.
+    """
     cos, sin = math.cos(math.radians(to.angle)), math.sin(math.radians(to.angle))
     half = picture.width / 2 * to.scale * (abs(cos) + abs(sin)) + 1
     left, top = math.floor(to.x - half), math.floor(to.y - half)

@@ -1,5 +1,6 @@
-"""Counterfactual twins: the same scene with the meaning of exactly one word changed, so that its caption is certainly
-true of the twin and certainly false of the scene."""
+"""Counterfactual twins: the same scene with the meaning of exactly one word changed, so that its
+caption is certainly true of the twin and certainly false of the scene.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,9 @@ PARTS_OF_SPEECH = ("noun", "adjective", "verb", "adverb", "preposition")
 
 @dataclass(frozen=True)
 class Twin:
-    """One changed word: its part of speech, the twin's caption and scene, the old word and the new one."""
+    """One changed word: its part of speech, the twin's caption and scene, the old word and the new
+    one.
+    """
 
     pos: str
     caption: str
@@ -33,7 +36,9 @@ def changed_words(source: str, target: str) -> list[tuple[str, str]]:
 
 
 def noun_contrasts(scene: Scene, split: str) -> list[str]:
-    """Nouns that could replace the main noun: nowhere else in the scene, and in training splits seen pairs."""
+    """Nouns that could replace the main noun: nowhere else in the scene, and in training splits
+    seen pairs.
+    """
     present = {scene.noun, scene.reference.noun, *(thing.noun for thing in scene.distractors)}
     return [
         noun
@@ -45,7 +50,9 @@ def noun_contrasts(scene: Scene, split: str) -> list[str]:
 
 
 def colour_contrasts(scene: Scene, split: str) -> list[str]:
-    """Colours that could replace the main colour: on nothing else in the scene, and in training splits a seen pair."""
+    """Colours that could replace the main colour: on nothing else in the scene, and in training
+    splits a seen pair.
+    """
     present = {scene.colour, scene.reference.colour, *(thing.colour for thing in scene.distractors)}
     return [
         colour
@@ -55,7 +62,9 @@ def colour_contrasts(scene: Scene, split: str) -> list[str]:
 
 
 def verb_contrasts(scene: Scene, split: str) -> list[str]:
-    """Verbs that could replace the scene's verb: same kind, same adverb, and in training splits a seen pair."""
+    """Verbs that could replace the scene's verb: same kind, same adverb, and in training splits a
+    seen pair.
+    """
     travels = words.VERBS[scene.verb].travels
     return [
         verb
@@ -85,18 +94,22 @@ def changed_scenes(scene: Scene, split: str) -> dict[str, Scene]:
         else [replace(scene, colour=colour) for colour in colour_contrasts(scene, split)],
         "verb": [replace(scene, verb=verb) for verb in verb_contrasts(scene, split)],
         "adverb": [replace(scene, adverb=words.OPPOSITE[scene.adverb])] if scene.adverb else [],
-        "preposition": [replace(scene, preposition=other) for other in words.PREPOSITIONS[scene.preposition].contrasts],
+        "preposition": [
+            replace(scene, preposition=other)
+            for other in words.PREPOSITIONS[scene.preposition].contrasts
+        ],
     }
     return {pos: found[int(rolls[pos] * len(found))] for pos, found in options.items() if found}
 
 
 def twins(scene: Scene, template: int = 0, split: str | None = None) -> tuple[Twin, ...]:
-    """One twin for every part of speech the scene allows: noun, adjective, verb, adverb, preposition.
+    """One twin for every part of speech the scene allows: noun, adjective, verb, adverb,
+    preposition.
 
-    `template` says which paraphrase of `captions(scene)` is changed. `split` (default: the scene's own) is the split
-    the twins are for: outside `test`, twins stay within the pairs seen in training. A scene without an adverb, or
-    whose preposition no single word replaces ("out of", "in front of"), has no twin for that part.
-    Raises ConfigError for an unknown template or split.
+    `template` says which paraphrase of `captions(scene)` is changed. `split` (default: the scene's
+    own) is the split the twins are for: outside `test`, twins stay within the pairs seen in
+    training. A scene without an adverb, or whose preposition no single word replaces ("out of", "in
+    front of"), has no twin for that part. Raises ConfigError for an unknown template or split.
 
     >>> from finereel.reelworld.scenes import sample_scene
     >>> [twin.pos for twin in twins(sample_scene(0, "train"))]
@@ -106,7 +119,9 @@ def twins(scene: Scene, template: int = 0, split: str | None = None) -> tuple[Tw
     check_split(split)
     paraphrases = captions(scene)
     if not 0 <= template < len(paraphrases):
-        raise ConfigError(f"template is one of 0..{len(paraphrases) - 1} (a paraphrase), got {template}")
+        raise ConfigError(
+            f"template is one of 0..{len(paraphrases) - 1} (a paraphrase), got {template}"
+        )
     found = []
     for pos, other in changed_scenes(scene, split).items():
         caption = captions(other)[template]

@@ -1,7 +1,9 @@
-"""The words of ReelWorld, which of them fit together, and which pairs are held out for the test split.
+"""The words of ReelWorld, which of them fit together, and which pairs are held out for the test
+split.
 
-Chosen so that every word can be checked by eye: no two verbs of one kind are both true of one motion, and every adverb
-has an opposite. No word begins with a vowel, so that swapping one word never touches its article.
+Chosen so that every word can be checked by eye: no two verbs of one kind are both true of one
+motion, and every adverb has an opposite. No word begins with a vowel, so that swapping one word
+never touches its article.
 """
 
 from dataclasses import dataclass
@@ -25,7 +27,9 @@ BACKGROUNDS = ("plain", "textured", "cluttered", "hilly")
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb's forms, whether it travels (then its preposition is a path), and the adverbs it can take."""
+    """A verb's forms, whether it travels (then its preposition is a path), and the adverbs it can
+    take.
+    """
 
     base: str
     progressive: str
@@ -41,7 +45,11 @@ HEADING = ("forwards", "backwards")
 EXTENT = ("slightly", "completely")
 ADVERB_PAIRS = (PACE, FLOW, COUNT, FORCE, HEADING, EXTENT)
 ADVERBS = tuple(adverb for pair in ADVERB_PAIRS for adverb in pair)
-OPPOSITE = {one: other for first, second in ADVERB_PAIRS for one, other in ((first, second), (second, first))}
+OPPOSITE = {
+    one: other
+    for first, second in ADVERB_PAIRS
+    for one, other in ((first, second), (second, first))
+}
 LATE_ADVERBS = frozenset({*COUNT, *HEADING})
 """Adverbs that stand after the verb only ("jumps once", never "once jumps")."""
 
@@ -65,7 +73,9 @@ RESIZING = frozenset({"grows", "shrinks"})
 
 @dataclass(frozen=True)
 class Preposition:
-    """How a preposition is written, what may replace it by one word, and how often it is drawn (relative)."""
+    """How a preposition is written, what may replace it by one word, and how often it is drawn
+    (relative).
+    """
 
     surface: str
     contrasts: tuple[str, ...]
@@ -87,11 +97,13 @@ PREPOSITIONS = {
     "into": Preposition("into", ("past", "from"), True, 1.0),
     "out of": Preposition("out of", (), True, 0.25),
 }
-"""`contrasts` leaves out what could be true at once: a path into the house is also one toward it."""
+"""`contrasts` leaves out what could be true at once: a path into the house is also one toward it.
+"""
 
 
 def seen_colour(noun: str, colour: str) -> bool:
-    """Whether (noun, colour) may occur for a main object in training; about one pair in seven is held out.
+    """Whether (noun, colour) may occur for a main object in training; about one pair in seven is
+    held out.
 
     >>> seen_colour("car", "red"), seen_colour("car", "yellow")
     (False, True)
@@ -100,7 +112,8 @@ def seen_colour(noun: str, colour: str) -> bool:
 
 
 def seen_verb(noun: str, verb: str) -> bool:
-    """Whether (noun, verb) may occur for a main object in training; about one pair in seven is held out.
+    """Whether (noun, verb) may occur for a main object in training; about one pair in seven is held
+    out.
 
     >>> seen_verb("car", "slides"), seen_verb("car", "hops")
     (True, False)

@@ -1,11 +1,13 @@
-"""How sure a number is: intervals of proportions, means, medians and paired differences, by cluster. Numpy only.
+"""How sure a number is: intervals of proportions, means, medians and paired differences, by
+cluster. Numpy only.
 
 1,000 queries at R@1 49 % have a 95 % interval of about ±3 points, as large as most published gaps.
 
-Every interval rests on an effective number of queries: queries of one cluster (the captions of one video) answer alike,
-and the variance of the mean over whole clusters says by how much. Bounded values then have Wilson's score interval,
-which holds for few queries and near 0 and 100 %, where a percentile bootstrap does not: of 30 queries that are all
-right it knows nothing but 100 % (covers the truth in .56 of such samples at 97 %, where this does in .93).
+Every interval rests on an effective number of queries: queries of one cluster (the captions of one
+video) answer alike, and the variance of the mean over whole clusters says by how much. Bounded
+values then have Wilson's score interval, which holds for few queries and near 0 and 100 %, where a
+percentile bootstrap does not: of 30 queries that are all right it knows nothing but 100 % (covers
+the truth in .56 of such samples at 97 %, where this does in .93).
 `tests/evaluation/test_coverage.py` proves the coverage by simulation.
 """
 
@@ -20,9 +22,13 @@ from finereel.errors import ConfigError, DataError
 _INFORMED = 1.5
 """Degrees of freedom for every cluster that tells something of the rarer outcome."""
 _DOUBT = 0.5
-"""How many values of the largest variance are thought to be among those that lie between the ends of a scale."""
+"""How many values of the largest variance are thought to be among those that lie between the ends
+of a scale.
+"""
 _TAIL = 3.0
-"""How many ranks far out in the tail are thought to be among those seen: of a long tail few queries see nothing."""
+"""How many ranks far out in the tail are thought to be among those seen: of a long tail few queries
+see nothing.
+"""
 _SLACK = 1e-6
 """What rounding may add to the largest value of a scale."""
 
@@ -57,7 +63,9 @@ DEFAULT_CONFIDENCE = Confidence()
 
 @dataclass(frozen=True)
 class Scale:
-    """What values a single query can have: `low` to `high`, where `high` may be infinite (ranks)."""
+    """What values a single query can have: `low` to `high`, where `high` may be infinite
+    (ranks).
+    """
 
     low: float
     high: float
@@ -68,7 +76,9 @@ PERCENT, SHARE, RANK = Scale(0.0, 100.0), Scale(0.0, 1.0), Scale(1.0, float("inf
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Mean difference a - b over the same queries; `distinguishable` when its interval leaves out zero."""
+    """Mean difference a - b over the same queries; `distinguishable` when its interval leaves out
+    zero.
+    """
 
     difference: float
     interval: Interval
@@ -79,7 +89,8 @@ class PairedComparison:
 
 
 def wilson_interval(successes: float | int, trials: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval of a proportion (Wilson 1927), 0 to 1; sound for small counts and at 0 and 100 %.
+    """Wilson's score interval of a proportion (Wilson 1927), 0 to 1; sound for small counts and at
+    0 and 100 %.
 
     `successes` may hold halves for ties.
 
@@ -88,7 +99,10 @@ def wilson_interval(successes: float | int, trials: int, level: float = 0.95) ->
     (0.463, 0.525)
     """
     if trials < 1 or not 0 <= successes <= trials or not 0 < level < 1:
-        raise DataError(f"expected 0 <= successes <= trials, trials >= 1, got {successes} of {trials} at level {level}")
+        raise DataError(
+            f"expected 0 <= successes <= trials, trials >= 1, got {successes} of {trials} at level "
+            f"{level}"
+        )
     low, high = _score_interval(successes / trials, float(trials), Confidence(level).normal)
     return Interval(low, high, level)
 
@@ -99,11 +113,12 @@ def mean_interval(
     scale: Scale = PERCENT,
     confidence: Confidence = DEFAULT_CONFIDENCE,
 ) -> Interval:
-    """Interval of the mean of (N,) values that lie within `scale`; clusters: (N,) labels of what is not independent.
+    """Interval of the mean of (N,) values that lie within `scale`; clusters: (N,) labels of what is
+    not independent.
 
-    Bounded values: Wilson's interval of the share of the range, for the effective number of queries. Unbounded ones
-    (ranks): the score interval of a mean whose variance grows with it. Raises DataError for no value, NaN, values
-    outside the scale, and labels that do not fit.
+    Bounded values: Wilson's interval of the share of the range, for the effective number of
+    queries. Unbounded ones (ranks): the score interval of a mean whose variance grows with it.
+    Raises DataError for no value, NaN, values outside the scale, and labels that do not fit.
 
     >>> interval = mean_interval(np.zeros(60))
     >>> interval.low, round(interval.high, 1)
@@ -122,9 +137,12 @@ def mean_interval(
 
 
 def median_interval(
-    values: np.ndarray, clusters: np.ndarray | None = None, confidence: Confidence = DEFAULT_CONFIDENCE
+    values: np.ndarray,
+    clusters: np.ndarray | None = None,
+    confidence: Confidence = DEFAULT_CONFIDENCE,
 ) -> Interval:
-    """Interval of the median of (N,) values: the values between which the share below it lies (Woodruff 1952).
+    """Interval of the median of (N,) values: the values between which the share below it lies
+    (Woodruff 1952).
 
     >>> median_interval(np.arange(1.0, 102.0))
     Interval(low=41.0, high=61.0, level=0.95)
@@ -135,7 +153,9 @@ def median_interval(
     low, high = _score_interval(0.5, len(values) / below.design, quantile)
     ordered, size = np.sort(values), len(values)
     first, last = int(np.floor(low * size)), int(np.ceil(high * size)) - 1
-    return Interval(float(ordered[max(first, 0)]), float(ordered[min(last, size - 1)]), confidence.level)
+    return Interval(
+        float(ordered[max(first, 0)]), float(ordered[min(last, size - 1)]), confidence.level
+    )
 
 
 def difference_interval(
@@ -146,9 +166,9 @@ def difference_interval(
 ) -> Interval:
     """Interval of the mean of (N,) paired differences, by cluster.
 
-    Two differences more, one up and one down, as large as those there are (Bonett and Price 2012, whose differences are
-    -1, 0 and 1): so that two systems that agree on all of a few queries are not certain to be equal. largest: the size
-    of those where every difference is 0.
+    Two differences more, one up and one down, as large as those there are (Bonett and Price 2012,
+    whose differences are -1, 0 and 1): so that two systems that agree on all of a few queries are
+    not certain to be equal. largest: the size of those where every difference is 0.
 
     >>> same = difference_interval(np.zeros(30), largest=100.0)
     >>> round(same.low, 1), round(same.high, 1)
@@ -161,9 +181,13 @@ def difference_interval(
     weight = found.design
     total = len(differences) + 2 * weight
     mean = float(found.sums.sum()) / total
-    spread = float(((found.sums - mean * found.sizes) ** 2).sum()) + 2 * weight**2 * (size**2 + mean**2)
+    spread = float(((found.sums - mean * found.sizes) ** 2).sum()) + 2 * weight**2 * (
+        size**2 + mean**2
+    )
     apart = int((found.sums != 0).sum())
-    freedom = min(len(found.sums) + 1.0, _INFORMED * (apart + 1)) if weight > 1 else len(found.sums) + 1.0
+    freedom = (
+        min(len(found.sums) + 1.0, _INFORMED * (apart + 1)) if weight > 1 else len(found.sums) + 1.0
+    )
     half = student(freedom, confidence) * float(np.sqrt(spread)) / total
     bound = largest or float("inf")
     return Interval(max(mean - half, -bound), min(mean + half, bound), confidence.level)
@@ -176,19 +200,25 @@ def paired_difference(
     scale: Scale | None = None,
     confidence: Confidence = DEFAULT_CONFIDENCE,
 ) -> PairedComparison:
-    """Compare two systems on the same N queries by their per-query difference, see `difference_interval`.
+    """Compare two systems on the same N queries by their per-query difference, see
+    `difference_interval`.
 
-    first, second: (N,), one value per query in the same order, for instance 100.0 where the rank is 1, else 0.0.
+    first, second: (N,), one value per query in the same order, for instance 100.0 where the rank is
+    1, else 0.0.
     scale: largest possible value, None where values have no bounds.
 
     >>> paired_difference(np.ones(40), np.zeros(40)).distinguishable
     True
     """
     if first.shape != second.shape:
-        raise DataError(f"a paired comparison needs the same queries, got {first.shape} and {second.shape}")
+        raise DataError(
+            f"a paired comparison needs the same queries, got {first.shape} and {second.shape}"
+        )
     difference = np.asarray(first - second, dtype=np.float64)
     largest = 0.0 if scale is None or np.isinf(scale.high) else scale.high - scale.low
-    return PairedComparison(float(difference.mean()), difference_interval(difference, clusters, largest, confidence))
+    return PairedComparison(
+        float(difference.mean()), difference_interval(difference, clusters, largest, confidence)
+    )
 
 
 def student(freedom: float, confidence: Confidence = DEFAULT_CONFIDENCE) -> float:
@@ -216,7 +246,9 @@ def student(freedom: float, confidence: Confidence = DEFAULT_CONFIDENCE) -> floa
 
 @dataclass(frozen=True)
 class _Clustered:
-    """Sums and sizes of K clusters, and of single values the variance, the smallest and the largest."""
+    """Sums and sizes of K clusters, and of single values the variance, the smallest and the
+    largest.
+    """
 
     sums: Float64[np.ndarray, " K"]
     sizes: Float64[np.ndarray, " K"]
@@ -252,8 +284,9 @@ class _Clustered:
 
     @property
     def design(self) -> float:
-        """How many values of a cluster count as one (the design effect): 1 to the clusters' size; the size where the
-        values do not differ, as nothing is known then."""
+        """How many values of a cluster count as one (the design effect): 1 to the clusters' size;
+        the size where the values do not differ, as nothing is known then.
+        """
         largest = float((self.sizes**2).sum()) / self.total
         if self.variance == 0:
             return largest
@@ -261,14 +294,17 @@ class _Clustered:
 
     @property
     def informed(self) -> float:
-        """Degrees of freedom of `mean_variance`: of K clusters those count that hold more than one answer, or the rarer
-        one."""
+        """Degrees of freedom of `mean_variance`: of K clusters those count that hold more than one
+        answer, or the rarer one.
+        """
         means = self.sums / self.sizes
         apart = min(int((means > self.smallest).sum()), int((means < self.largest).sum()))
         return min(len(self.sums) - 1.0, _INFORMED * max(apart, 1))
 
 
-def _share_interval(found: _Clustered, width: float, low: float, confidence: Confidence) -> tuple[float, float]:
+def _share_interval(
+    found: _Clustered, width: float, low: float, confidence: Confidence
+) -> tuple[float, float]:
     """Of a mean of values from `low` to `low + width`."""
     share = min(max((found.mean - low) / width, 0.0), 1.0)
     most = share * (1 - share) * width**2  # the variance of values that are all at the ends
@@ -290,13 +326,17 @@ def _score_interval(share: float, trials: float, quantile: float) -> tuple[float
         return 0.0, 1.0
     spread = quantile * quantile / trials
     centre = (share + spread / 2) / (1 + spread)
-    half = quantile / (1 + spread) * float(np.sqrt(share * (1 - share) / trials + spread / trials / 4))
+    half = (
+        quantile / (1 + spread) * float(np.sqrt(share * (1 - share) / trials + spread / trials / 4))
+    )
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _rank_interval(found: _Clustered, low: float, confidence: Confidence) -> tuple[float, float]:
-    """Of a mean of values from `low` up whose spread grows with them: symmetric on the logarithm of the mean, and at
-    least what a count with this mean would have, so that nothing but first ranks is not certain to go on."""
+    """Of a mean of values from `low` up whose spread grows with them: symmetric on the logarithm of
+    the mean, and at least what a count with this mean would have, so that nothing but first ranks
+    is not certain to go on.
+    """
     quantile = student(len(found.sums) - 1.0, confidence)
     above = found.mean - low
     counted = found.design / found.total
@@ -309,17 +349,22 @@ def _rank_interval(found: _Clustered, low: float, confidence: Confidence) -> tup
         found.mean * np.exp(-quantile * error / found.mean),
         found.mean * np.exp(quantile * error / found.mean),
     )
-    half = float(np.sqrt(above * counted + (confidence.normal * counted / 2) ** 2)) * confidence.normal
+    half = (
+        float(np.sqrt(above * counted + (confidence.normal * counted / 2) ** 2)) * confidence.normal
+    )
     centre = found.mean + confidence.normal**2 * counted / 2
     return max(low, min(float(first), centre - half)), max(float(last), centre + half)
 
 
 def _check(values: np.ndarray, scale: Scale) -> None:
     if values.ndim != 1 or len(values) == 0 or np.isnan(values).any():
-        raise DataError(f"expected at least one value per query and no NaN, got shape {values.shape}")
+        raise DataError(
+            f"expected at least one value per query and no NaN, got shape {values.shape}"
+        )
     if values.min() < scale.low - _SLACK or values.max() > scale.high + _SLACK:
         raise DataError(
-            f"expected values from {scale.low:g} to {scale.high:g}, got {values.min():g} to {values.max():g}"
+            f"expected values from {scale.low:g} to {scale.high:g}, got {values.min():g} to "
+            f"{values.max():g}"
         )
 
 
@@ -327,5 +372,7 @@ def _groups(clusters: np.ndarray | None, size: int) -> Int64[np.ndarray, " N"]:
     if clusters is None:
         return np.arange(size, dtype=np.int64)
     if clusters.shape != (size,):
-        raise DataError(f"expected one cluster label for each of {size} queries, got {clusters.shape}")
+        raise DataError(
+            f"expected one cluster label for each of {size} queries, got {clusters.shape}"
+        )
     return np.unique(clusters, return_inverse=True)[1].astype(np.int64)

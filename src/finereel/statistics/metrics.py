@@ -1,7 +1,8 @@
 """Retrieval metrics: pure functions of a score matrix and of what is right. Numpy only.
 
-Rows are queries, columns the gallery; transpose for the other direction. Ranks start at 1. NaN is refused, every query
-counts, and ties have a defined rank: the expectation if tied candidates were ordered by chance.
+Rows are queries, columns the gallery; transpose for the other direction. Ranks start at 1. NaN is
+refused, every query counts, and ties have a defined rank: the expectation if tied candidates were
+ordered by chance.
 """
 
 from collections.abc import Sequence
@@ -13,16 +14,18 @@ from jaxtyping import Bool, Float64, Int64
 from finereel.errors import DataError
 
 Targets = np.ndarray | Sequence[int] | Sequence[Sequence[int]] | None
-"""Which columns are right for each row: None (the diagonal), column indices (Q,), a Boolean relation (Q, G), or a list
-of index lists. With several right columns the best-ranked one counts."""
+"""Which columns are right for each row: None (the diagonal), column indices (Q,), a Boolean
+relation (Q, G), or a list of index lists. With several right columns the best-ranked one counts.
+"""
 
 
 @dataclass(frozen=True)
 class Ranks:
     """The rank of the right answer of every query, and how far ties leave it open.
 
-    expected: the mean over random orders of tied candidates, above + 1 + wrong / (right + 1) with `wrong` wrong and
-    `right` right candidates at the best right score: 2.0 for one right candidate tied with two wrong ones at the top.
+    expected: the mean over random orders of tied candidates, above + 1 + wrong / (right + 1) with
+    `wrong` wrong and `right` right candidates at the best right score: 2.0 for one right candidate
+    tied with two wrong ones at the top.
     """
 
     expected: Float64[np.ndarray, " Q"]
@@ -47,7 +50,8 @@ class Ranks:
 class RetrievalMetrics:
     """One line of a results table. Recalls in percent, ranks from 1, tie share 0 to 1.
 
-    The bounds of R@1 say what it would be if every tie fell well or ill; they meet where there are no ties.
+    The bounds of R@1 say what it would be if every tie fell well or ill; they meet where there are
+    no ties.
     """
 
     r1: float
@@ -66,7 +70,9 @@ class RetrievalMetrics:
         return (self.r1 + self.r5 + self.r10) / 3
 
     def as_dict(self) -> dict[str, float]:
-        """Under the field's names: R@1, R@5, R@10, MdR, MnR, mean_recall, queries, tie_share and the bounds of R@1."""
+        """Under the field's names: R@1, R@5, R@10, MdR, MnR, mean_recall, queries, tie_share and
+        the bounds of R@1.
+        """
         return {
             "R@1": self.r1,
             "R@5": self.r5,
@@ -139,34 +145,49 @@ def ranks(scores: np.ndarray, targets: Targets = None) -> Ranks:
 
 
 def checked_scores(scores: np.ndarray) -> np.ndarray:
-    """The scores as a numeric (Q, G) matrix; raises DataError for anything else and for NaN (infinity is an order)."""
+    """The scores as a numeric (Q, G) matrix; raises DataError for anything else and for NaN
+    (infinity is an order).
+    """
     array = np.asarray(scores)
     if array.ndim != 2 or array.dtype.kind not in "fiub":
-        raise DataError(f"expected a (queries, gallery) matrix of numbers, got {array.dtype} of shape {array.shape}")
+        raise DataError(
+            f"expected a (queries, gallery) matrix of numbers, got {array.dtype} of shape "
+            f"{array.shape}"
+        )
     if np.isnan(array).any():
         row, column = np.argwhere(np.isnan(array))[0]
         raise DataError(
-            f"expected scores without NaN, got NaN at row {row}, column {column} ({np.isnan(array).sum()} in all); "
+            f"expected scores without NaN, got NaN at row {row}, column {column} "
+            f"({np.isnan(array).sum()} in all); "
             "find the broken features: a metric over NaN would silently drop queries"
         )
     return array
 
 
 def relation_matrix(targets: Targets, shape: tuple[int, int]) -> Bool[np.ndarray, "Q G"]:
-    """`targets` as a Boolean (Q, G) matrix; raises DataError when they do not fit or a query has no right column."""
+    """`targets` as a Boolean (Q, G) matrix; raises DataError when they do not fit or a query has no
+    right column.
+    """
     queries, gallery = shape
     if targets is None:
         if queries != gallery:
-            raise DataError(f"without targets the diagonal is right, which needs a square matrix, got {shape}")
+            raise DataError(
+                f"without targets the diagonal is right, which needs a square matrix, got {shape}"
+            )
         return np.eye(queries, dtype=bool)
     if isinstance(targets, np.ndarray) and targets.dtype == bool:
         if targets.shape != shape:
-            raise DataError(f"expected a relation of the scores' shape {shape}, got {targets.shape}")
+            raise DataError(
+                f"expected a relation of the scores' shape {shape}, got {targets.shape}"
+            )
         relation = targets
     else:
         relation = _relation_from_indices(targets, queries, gallery)
     if not relation.any(axis=1).all():
-        raise DataError(f"query {int(np.argmin(relation.any(axis=1)))} has no right column; every query needs one")
+        raise DataError(
+            f"query {int(np.argmin(relation.any(axis=1)))} has no right column; every query needs "
+            "one"
+        )
     return relation
 
 
@@ -181,6 +202,8 @@ def _relation_from_indices(
         if columns.size == 0:
             continue
         if columns.dtype.kind not in "iu" or columns.min() < 0 or columns.max() >= gallery:
-            raise DataError(f"query {query}: expected column numbers from 0 to {gallery - 1}, got {right}")
+            raise DataError(
+                f"query {query}: expected column numbers from 0 to {gallery - 1}, got {right}"
+            )
         relation[query, columns] = True
     return relation

@@ -1,4 +1,5 @@
-"""Whether two systems differ on the same queries: sign-flip p-values, and Holm's correction for many comparisons.
+"""Whether two systems differ on the same queries: sign-flip p-values, and Holm's correction for
+many comparisons.
 
 With 15 % discordant pairs, 1,000 queries cannot separate less than about 2.4 points of R@1.
 """
@@ -10,7 +11,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from finereel.errors import ConfigError, DataError
-from finereel.statistics.intervals import DEFAULT_CONFIDENCE, Confidence, Interval, Scale, paired_difference
+from finereel.statistics.intervals import (
+    DEFAULT_CONFIDENCE,
+    Confidence,
+    Interval,
+    Scale,
+    paired_difference,
+)
 
 _EXACT_CLUSTERS = 14
 _FLIPS_AT_A_TIME = 256
@@ -18,7 +25,9 @@ _FLIPS_AT_A_TIME = 256
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Mean difference a - b with its interval, and the two-sided p-value of no difference at all."""
+    """Mean difference a - b with its interval, and the two-sided p-value of no difference
+    at all.
+    """
 
     difference: float
     interval: Interval
@@ -48,22 +57,28 @@ def paired_test(
     confidence: Confidence = DEFAULT_CONFIDENCE,
     flips: Flips = DEFAULT_FLIPS,
 ) -> PairedTest:
-    """Compare two systems by one value per query, for instance 100 where the rank is 1 and 0 elsewhere.
+    """Compare two systems by one value per query, for instance 100 where the rank is 1 and 0
+    elsewhere.
 
-    clusters: (N,) labels; queries of one label count and are flipped together. scale: of the values, see
-    `paired_difference`.
+    clusters: (N,) labels; queries of one label count and are flipped together. scale: of the
+    values, see `paired_difference`.
 
     >>> paired_test(np.array([100.0] * 6), np.zeros(6)).p_value
     0.03125
     """
     found = paired_difference(first, second, clusters, scale, confidence)
-    return PairedTest(found.difference, found.interval, sign_flip_p_value(first - second, clusters, flips))
+    return PairedTest(
+        found.difference, found.interval, sign_flip_p_value(first - second, clusters, flips)
+    )
 
 
 def sign_flip_p_value(
-    differences: Float64[np.ndarray, " N"], clusters: np.ndarray | None = None, flips: Flips = DEFAULT_FLIPS
+    differences: Float64[np.ndarray, " N"],
+    clusters: np.ndarray | None = None,
+    flips: Flips = DEFAULT_FLIPS,
 ) -> float:
-    """How often random signs of the clusters' sums give a total as far from zero as the one seen (Fisher 1935).
+    """How often random signs of the clusters' sums give a total as far from zero as the one seen
+    (Fisher 1935).
 
     Exact for up to 14 clusters that differ, else (1 + hits) / (1 + samples), which is never zero.
 
@@ -74,7 +89,11 @@ def sign_flip_p_value(
     """
     if len(differences) == 0:
         raise DataError("a paired test needs at least one query, got none")
-    group = np.arange(len(differences)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    group = (
+        np.arange(len(differences))
+        if clusters is None
+        else np.unique(clusters, return_inverse=True)[1]
+    )
     sums = np.bincount(group, weights=differences)
     sums = sums[sums != 0]
     seen = abs(sums.sum())
@@ -92,7 +111,8 @@ def sign_flip_p_value(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p-values (1979), in the given order: compare each with the level, all hold together.
+    """Holm's step-down adjusted p-values (1979), in the given order: compare each with the level,
+    all hold together.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]

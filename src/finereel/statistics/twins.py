@@ -1,7 +1,9 @@
-"""Counterfactual twins: two videos that differ in one word's meaning, with a caption each. Numpy only.
+"""Counterfactual twins: two videos that differ in one word's meaning, with a caption each. Numpy
+only.
 
-The Winoground scheme (Thrush et al., CVPR 2022, arXiv 2204.03162) on video: a twin caption is certainly false of the
-original video and certainly true of its twin, so both directions and the whole group can be scored.
+The Winoground scheme (Thrush et al., CVPR 2022, arXiv 2204.03162) on video: a twin caption is
+certainly false of the original video and certainly true of its twin, so both directions and the
+whole group can be scored.
 """
 
 from collections.abc import Sequence
@@ -18,7 +20,9 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class TwinScores:
-    """Scores of N twin pairs, each (N,): video v with caption c, twin video v' with twin caption c'."""
+    """Scores of N twin pairs, each (N,): video v with caption c, twin video v' with twin caption
+    c'.
+    """
 
     own: np.ndarray
     """s(v, c)"""
@@ -32,14 +36,21 @@ class TwinScores:
     def __post_init__(self) -> None:
         columns = (self.own, self.twin_caption, self.twin_video, self.twin_own)
         if len({column.shape for column in columns}) > 1 or len(self.own) == 0:
-            raise DataError(f"expected four score arrays of one length, got {[column.shape for column in columns]}")
+            raise DataError(
+                "expected four score arrays of one length, got "
+                f"{[column.shape for column in columns]}"
+            )
         if not all(np.isfinite(column).all() for column in columns):
-            raise DataError("expected finite twin scores; find the clip or caption whose features are broken")
+            raise DataError(
+                "expected finite twin scores; find the clip or caption whose features are broken"
+            )
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Percent right, its 95 % interval in percent, and the share (0 to 1) of pairs that a tie decides."""
+    """Percent right, its 95 % interval in percent, and the share (0 to 1) of pairs that a tie
+    decides.
+    """
 
     percent: float
     interval: Interval
@@ -50,9 +61,11 @@ class Accuracy:
 class TwinAccuracy:
     """Accuracies of one part of speech.
 
-    text: the true caption beats the twin caption on v (chance 50). video: v beats its twin for c (chance 50).
-    group: all four comparisons hold, text and video, from both sides: s(v,c) > s(v,c'), s(v',c') > s(v',c),
-    s(v,c) > s(v',c), s(v',c') > s(v,c') (chance 1/6: the two true pairings are the best two of four).
+    text: the true caption beats the twin caption on v (chance 50). video: v beats its twin for c
+    (chance 50).
+    group: all four comparisons hold, text and video, from both sides: s(v,c) > s(v,c'), s(v',c') >
+    s(v',c), s(v,c) > s(v',c), s(v',c') > s(v,c') (chance 1/6: the two true pairings are the best
+    two of four).
     """
 
     pairs: int
@@ -66,9 +79,10 @@ def twin_accuracy(
 ) -> dict[str, TwinAccuracy]:
     """Accuracy per part of speech, in alphabetical order, and over all pairs under `all`.
 
-    pos: (N,) part of speech of the changed word. A tied comparison counts one half (in the group, each of the four is
-    decided by its own fair coin) and is reported. clusters: (N,) the scene behind every pair; pairs of one scene are
-    not independent, so with clusters Wilson's interval counts scenes that answer alike as one.
+    pos: (N,) part of speech of the changed word. A tied comparison counts one half (in the group,
+    each of the four is decided by its own fair coin) and is reported. clusters: (N,) the scene
+    behind every pair; pairs of one scene are not independent, so with clusters Wilson's interval
+    counts scenes that answer alike as one.
 
     >>> one = TwinScores(np.array([2.0]), np.array([1.0]), np.array([2.0]), np.array([3.0]))
     >>> accuracy = twin_accuracy(one, ["verb"])["verb"]
@@ -76,13 +90,20 @@ def twin_accuracy(
     (100.0, 50.0, 50.0)
     """
     labels = np.asarray(pos, dtype=str)
-    if labels.shape != scores.own.shape or (clusters is not None and clusters.shape != labels.shape):
+    if labels.shape != scores.own.shape or (
+        clusters is not None and clusters.shape != labels.shape
+    ):
         sizes = (labels.shape, None if clusters is None else clusters.shape)
-        raise DataError(f"expected one part of speech and cluster for each of {len(scores.own)} pairs, got {sizes}")
+        raise DataError(
+            f"expected one part of speech and cluster for each of {len(scores.own)} pairs, got "
+            f"{sizes}"
+        )
     if ALL in labels:
         raise DataError(f"{ALL!r} is the name of the total; give the part of speech of every pair")
     credits = _credits(scores)
-    selections = {str(name): labels == name for name in np.unique(labels)} | {ALL: np.ones(len(labels), dtype=bool)}
+    selections = {str(name): labels == name for name in np.unique(labels)} | {
+        ALL: np.ones(len(labels), dtype=bool)
+    }
     return {name: _accuracies(credits, chosen, clusters) for name, chosen in selections.items()}
 
 
@@ -99,7 +120,9 @@ def _credits(scores: TwinScores) -> dict[str, Float64[np.ndarray, "C N"]]:
     }
 
 
-def _credit(right: Float[np.ndarray, " N"], wrong: Float[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
+def _credit(
+    right: Float[np.ndarray, " N"], wrong: Float[np.ndarray, " N"]
+) -> Float64[np.ndarray, " N"]:
     return np.where(right == wrong, 0.5, np.where(right > wrong, 1.0, 0.0))
 
 
@@ -109,11 +132,15 @@ def _accuracies(
     clusters: Shaped[np.ndarray, " N"] | None,
 ) -> TwinAccuracy:
     within = None if clusters is None else clusters[chosen]
-    text, video, group = (_accuracy(credits[name][:, chosen], within) for name in ("text", "video", "group"))
+    text, video, group = (
+        _accuracy(credits[name][:, chosen], within) for name in ("text", "video", "group")
+    )
     return TwinAccuracy(int(chosen.sum()), text, video, group)
 
 
-def _accuracy(comparisons: Float64[np.ndarray, "C N"], clusters: Shaped[np.ndarray, " N"] | None) -> Accuracy:
+def _accuracy(
+    comparisons: Float64[np.ndarray, "C N"], clusters: Shaped[np.ndarray, " N"] | None
+) -> Accuracy:
     credit = comparisons.prod(axis=0)
     tie_share = float(((comparisons == 0.5).any(axis=0) & (credit > 0)).mean())
     share = mean_interval(credit, clusters, SHARE)

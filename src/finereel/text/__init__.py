@@ -1,4 +1,6 @@
-"""STRING -> TOKENS: cleaning, byte-level BPE, and the way back from a token to the words a person typed."""
+"""STRING -> TOKENS: cleaning, byte-level BPE, and the way back from a token to the words a person
+typed.
+"""
 
 from finereel.text.clip_vocabulary import clip_tokenizer
 from finereel.text.tokenize import Tokenizer, Tokens, Word, train_tokenizer

@@ -1,7 +1,8 @@
 """Learning byte-level BPE merges, the same from the same corpus on every run.
 
-The `tokenizers` trainer numbers its symbols in hash order, so equal counts are broken differently from run to run and a
-model's token ids would depend on the day it was trained. This one breaks ties by the pair itself.
+The `tokenizers` trainer numbers its symbols in hash order, so equal counts are broken differently
+from run to run and a model's token ids would depend on the day it was trained. This one breaks ties
+by the pair itself.
 """
 
 from collections import Counter, defaultdict
@@ -11,9 +12,11 @@ Pair = tuple[str, str]
 
 
 def learn_merges(words: Counter[str], limit: int, end: str) -> list[Pair]:
-    """At most `limit` merges, the most frequent pair first, ties in alphabetical order (Sennrich et al. 2016).
+    """At most `limit` merges, the most frequent pair first, ties in alphabetical order (Sennrich et
+    al. 2016).
 
-    words: byte-level words with their counts; `end` marks the last symbol of a word. Stops when no pair occurs twice.
+    words: byte-level words with their counts; `end` marks the last symbol of a word. Stops when no
+    pair occurs twice.
 
     >>> learn_merges(Counter({"low": 3, "lot": 2}), limit=3, end="</w>")
     [('l', 'o'), ('lo', 'w</w>'), ('lo', 't</w>')]
@@ -53,7 +56,11 @@ def merge(symbols: list[str], pair: Pair) -> list[str]:
 
 
 def _note(
-    symbols: list[str], number: int, count: int, pair_counts: Counter[Pair], containing: defaultdict[Pair, set[int]]
+    symbols: list[str],
+    number: int,
+    count: int,
+    pair_counts: Counter[Pair],
+    containing: defaultdict[Pair, set[int]],
 ) -> None:
     """Add `count` to every pair of the word; a pair that reaches zero is forgotten."""
     for pair in pairwise(symbols):

@@ -1,8 +1,9 @@
 """Text cleaning as CLIP does it, without losing the place of a character in the original string.
 
-CLIP runs ftfy, unescapes HTML twice, collapses whitespace and lower-cases. Here: the parts of ftfy that touch real
-captions (curly quotes, full-width forms, Latin ligatures, lone surrogates) and the HTML step. Unicode composition (NFC)
-and lower-casing belong to the tokenizer, which keeps offsets through them; whitespace only separates tokens.
+CLIP runs ftfy, unescapes HTML twice, collapses whitespace and lower-cases. Here: the parts of ftfy
+that touch real captions (curly quotes, full-width forms, Latin ligatures, lone surrogates) and the
+HTML step. Unicode composition (NFC) and lower-casing belong to the tokenizer, which keeps offsets
+through them; whitespace only separates tokens.
 """
 
 import html
@@ -12,20 +13,26 @@ from dataclasses import dataclass
 
 # The reference syntax of `html.unescape`, one match per reference.
 _REFERENCE = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
-_ODD_CHARACTER = re.compile("[\u02bc\u2018-\u201b\u201c-\u201f\ufb00-\ufb06\uff01-\uff5e\ud800-\udfff]")
+_ODD_CHARACTER = re.compile(
+    "[\u02bc\u2018-\u201b\u201c-\u201f\ufb00-\ufb06\uff01-\uff5e\ud800-\udfff]"
+)
 _LIGATURES = ("ff", "fi", "fl", "ffi", "ffl", "ſt", "st")
 
 
 @dataclass(frozen=True)
 class CleanText:
-    """A cleaned string; `starts[i]` and `ends[i]` bound, in the original string, what character i came from."""
+    """A cleaned string; `starts[i]` and `ends[i]` bound, in the original string, what character i
+    came from.
+    """
 
     text: str
     starts: tuple[int, ...]
     ends: tuple[int, ...]
 
     def original_span(self, start: int, end: int) -> tuple[int, int]:
-        """The span of the original string behind the non-empty span [start, end) of the cleaned one."""
+        """The span of the original string behind the non-empty span [start, end) of the cleaned
+        one.
+        """
         return self.starts[start], self.ends[end - 1]
 
 
@@ -56,7 +63,9 @@ def _straighten(character: str) -> str:
     return '"' if code >= 0x201C else "'"
 
 
-def _substitute(source: CleanText, pattern: re.Pattern[str], replacement: Callable[[str], str]) -> CleanText:
+def _substitute(
+    source: CleanText, pattern: re.Pattern[str], replacement: Callable[[str], str]
+) -> CleanText:
     pieces: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -71,4 +80,6 @@ def _substitute(source: CleanText, pattern: re.Pattern[str], replacement: Callab
     if not pieces:
         return source
     pieces.append(source.text[done:])
-    return CleanText("".join(pieces), (*starts, *source.starts[done:]), (*ends, *source.ends[done:]))
+    return CleanText(
+        "".join(pieces), (*starts, *source.starts[done:]), (*ends, *source.ends[done:])
+    )

@@ -1,4 +1,6 @@
-"""The vocabulary every CLIP text tower was trained with: it tells where a caption is cut when no model is given."""
+"""The vocabulary every CLIP text tower was trained with: it tells where a caption is cut when no
+model is given.
+"""
 
 import gzip
 from functools import cache
@@ -13,14 +15,19 @@ ASSET = ASSETS / "clip-bpe" / "merges.txt.gz"
 
 @cache
 def clip_tokenizer() -> Tokenizer:
-    """CLIP's own tokenizer, 49,408 ids as in the published checkpoints (openai/CLIP, bpe_simple_vocab_16e6).
+    """CLIP's own tokenizer, 49,408 ids as in the published checkpoints (openai/CLIP,
+    bpe_simple_vocab_16e6).
 
     >>> clip_tokenizer().encode(["a photo of a cat"], max_words=8).ids[0].tolist()
     [49406, 320, 1125, 539, 320, 2368, 49407, 0]
     """
     lines = gzip.decompress(ASSET.read_bytes()).decode("utf-8").splitlines()
-    merges = [(left, right) for left, right in (line.split(" ") for line in lines if not line.startswith("#version"))]
-    # The published order of the 256 byte symbols: printable ASCII, printable Latin-1, then the bytes moved beyond.
+    merges = [
+        (left, right)
+        for left, right in (line.split(" ") for line in lines if not line.startswith("#version"))
+    ]
+    # The published order of the 256 byte symbols: printable ASCII, printable Latin-1, then the
+    # bytes moved beyond.
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     joined = [left + right for left, right in merges]
     symbols = [*alphabet, *(symbol + WORD_END for symbol in alphabet), *joined, START, END]

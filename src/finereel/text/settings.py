@@ -22,16 +22,22 @@ def most_tokens(folder: Path) -> int:
         token = token.get("content") if isinstance(token, dict) else token
         if token != expected:
             raise CheckpointError(
-                f"the tokenizer in {folder} has the {name} {token!r}, which is not supported: expected {expected}"
+                f"the tokenizer in {folder} has the {name} {token!r}, which is not supported: "
+                f"expected {expected}"
             )
     kind = settings.get("tokenizer_class", _CLIP_CLASSES[0])
-    if kind not in _CLIP_CLASSES and not _lowers(_object(folder / "tokenizer.json").get("normalizer")):
+    if kind not in _CLIP_CLASSES and not _lowers(
+        _object(folder / "tokenizer.json").get("normalizer")
+    ):
         raise CheckpointError(
-            f"the tokenizer in {folder} ({kind}) keeps upper case, which is not supported: expected lower-casing"
+            f"the tokenizer in {folder} ({kind}) keeps upper case, which is not supported: "
+            "expected lower-casing"
         )
     longest = settings.get("model_max_length", _NO_LIMIT)
     if isinstance(longest, bool) or not isinstance(longest, int | float) or longest < 2:
-        raise CheckpointError(f"model_max_length of the tokenizer in {folder} must be at least 2, got {longest!r}")
+        raise CheckpointError(
+            f"model_max_length of the tokenizer in {folder} must be at least 2, got {longest!r}"
+        )
     return int(min(longest, _NO_LIMIT))
 
 
@@ -40,7 +46,9 @@ def _lowers(normalizer: Any) -> bool:
     if not isinstance(normalizer, dict):
         return False
     parts = normalizer.get("normalizers")
-    return normalizer.get("type") == "Lowercase" or any(map(_lowers, parts if isinstance(parts, list) else []))
+    return normalizer.get("type") == "Lowercase" or any(
+        map(_lowers, parts if isinstance(parts, list) else [])
+    )
 
 
 def _object(path: Path) -> dict[str, Any]:

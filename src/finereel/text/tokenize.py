@@ -1,7 +1,9 @@
-"""CLIP's tokens, as the published retrieval code feeds them, and the way back to the words of the string.
+"""CLIP's tokens, as the published retrieval code feeds them, and the way back to the words of the
+string.
 
-Rules of a row of W tokens (UCoFiA, CLIP4Clip and peers): `<|startoftext|>`, BPE tokens cut so that these are at most
-W - 1 entries in all, `<|endoftext|>`, then zeros. Token 0 is a real one ("!"), so only the mask tells padding.
+Rules of a row of W tokens (UCoFiA, CLIP4Clip and peers): `<|startoftext|>`, BPE tokens cut so that
+these are at most W - 1 entries in all, `<|endoftext|>`, then zeros. Token 0 is a real one ("!"), so
+only the mask tells padding.
 """
 
 import re
@@ -35,8 +37,9 @@ _WORD = re.compile(r"w+(?:'w+)*|[p']+")
 
 @dataclass(frozen=True)
 class Tokens:
-    """T texts as rows of W tokens. `spans[t, w]` is the (start, end) of the token in text t as it was given; the
-    start, end and padding tokens have the empty span (0, 0)."""
+    """T texts as rows of W tokens. `spans[t, w]` is the (start, end) of the token in text t as it
+    was given; the start, end and padding tokens have the empty span (0, 0).
+    """
 
     ids: Int64[np.ndarray, "T W"]
     mask: Bool[np.ndarray, "T W"]
@@ -45,7 +48,9 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a text: its characters [start, end) and the places of its tokens on the token axis."""
+    """A word of a text: its characters [start, end) and the places of its tokens on the
+    token axis.
+    """
 
     text: str
     start: int
@@ -54,7 +59,8 @@ class Word:
 
 
 class Tokenizer:
-    """Byte-level BPE of the CLIP kind: lower-cased, words end in `</w>`, `<|startoftext|>` and `<|endoftext|>`.
+    """Byte-level BPE of the CLIP kind: lower-cased, words end in `</w>`, `<|startoftext|>` and
+    `<|endoftext|>`.
 
     >>> tokenizer = train_tokenizer(["a red car jumps", "a red boat"], vocab_size=530)
     >>> [word.text for word in tokenizer.words("A red car!", max_words=12)]
@@ -65,7 +71,8 @@ class Tokenizer:
         missing = [name for name in (START, END) if name not in vocab]
         if missing:
             raise CheckpointError(
-                f"not a CLIP vocabulary: expected the tokens {START} and {END}, {missing[0]} is missing among "
+                f"not a CLIP vocabulary: expected the tokens {START} and {END}, {missing[0]} is "
+                "missing among "
                 f"{len(vocab)}; give a CLIP-architecture model"
             )
         self.start_id, self.end_id = vocab[START], vocab[END]
@@ -74,27 +81,32 @@ class Tokenizer:
             self._bpe = _pipeline(vocab, merges)
         except Exception as error:  # the tokenizers library raises no class of its own
             raise CheckpointError(
-                f"a vocabulary of {len(vocab)} tokens with {len(merges)} merges makes no byte-level BPE "
+                f"a vocabulary of {len(vocab)} tokens with {len(merges)} merges makes no "
+                "byte-level BPE "
                 f"({' '.join(str(error).split())[:_SHOWN]}); copy the tokenizer again"
             ) from error
 
     @classmethod
     def load(cls, directory: str | Path) -> "Tokenizer":
-        """From a model directory: `tokenizer.json`, else `vocab.json` and `merges.txt`. CLIP's text rules always hold.
+        """From a model directory: `tokenizer.json`, else `vocab.json` and `merges.txt`. CLIP's text
+        rules always hold.
 
-        Raises ModelNotFoundError when neither is there, CheckpointError when the vocabulary is not CLIP's kind.
+        Raises ModelNotFoundError when neither is there, CheckpointError when the vocabulary is not
+        CLIP's kind.
         """
         folder = Path(directory)
         try:
             vocab, merges = _read_vocabulary(folder)
         except FileNotFoundError:
             raise ModelNotFoundError(
-                f"no tokenizer in {folder}: expected tokenizer.json, or vocab.json and merges.txt; copy them from "
+                f"no tokenizer in {folder}: expected tokenizer.json, or vocab.json and merges.txt; "
+                "copy them from "
                 "where the model came from"
             ) from None
         except ForeignFileError as error:
             raise CheckpointError(
-                f"the tokenizer in {folder} does not read as byte-level BPE ({error}); expected CLIP's"
+                f"the tokenizer in {folder} does not read as byte-level BPE ({error}); expected "
+                "CLIP's"
             ) from error
         return cls(vocab, merges)
 
@@ -112,8 +124,9 @@ class Tokenizer:
         self._bpe.save(str(folder / "tokenizer.json"))
 
     def encode(self, texts: Sequence[str], max_words: int, *, official: bool = False) -> Tokens:
-        """Rows of `max_words` tokens. A literal `<|endoftext|>` in a text is plain text; with `official` it becomes
-        the special token, as in the published code (where it moves the sentence vector).
+        """Rows of `max_words` tokens. A literal `<|endoftext|>` in a text is plain text; with
+        `official` it becomes the special token, as in the published code (where it moves the
+        sentence vector).
 
         >>> tokenizer = train_tokenizer(["a cup"], vocab_size=514)
         >>> tokens = tokenizer.encode(["a cup", ""], max_words=6)
@@ -121,9 +134,13 @@ class Tokenizer:
         ([6, 2], [0, 1])
         """
         if max_words < 2:
-            raise ConfigError(f"max_words counts the start and end tokens, so at least 2, got {max_words}")
+            raise ConfigError(
+                f"max_words counts the start and end tokens, so at least 2, got {max_words}"
+            )
         shape = (len(texts), max_words)
-        result = Tokens(np.zeros(shape, np.int64), np.zeros(shape, np.bool_), np.zeros((*shape, 2), np.int64))
+        result = Tokens(
+            np.zeros(shape, np.int64), np.zeros(shape, np.bool_), np.zeros((*shape, 2), np.int64)
+        )
         for row, text in enumerate(texts):
             ids, spans = self._entries(text, official)
             ids = [self.start_id, *ids[: max_words - 2], self.end_id]
@@ -135,7 +152,8 @@ class Tokenizer:
         return result
 
     def words(self, text: str, max_words: int) -> list[Word]:
-        """The words of a text that have a token within `max_words`; "don't" and "2023" are one word, "!" is one too.
+        """The words of a text that have a token within `max_words`; "don't" and "2023" are one
+        word, "!" is one too.
 
         >>> tokenizer = train_tokenizer(["it don't move"], vocab_size=514)
         >>> tokenizer.words("don't!", max_words=32)[0]
@@ -149,9 +167,19 @@ class Tokenizer:
         for match in _WORD.finditer("".join(map(_character_class, cleaned.text))):
             start, end = cleaned.original_span(*match.span())
             # Tokens stand in the order of the text, so a search finds them in a text of any length.
-            first, last = int(np.searchsorted(starts, start)), int(np.searchsorted(stops, end, side="right"))
+            first, last = (
+                int(np.searchsorted(starts, start)),
+                int(np.searchsorted(stops, end, side="right")),
+            )
             if first < last:
-                words.append(Word(text[start:end], start, end, range(int(places[first]), int(places[last - 1]) + 1)))
+                words.append(
+                    Word(
+                        text[start:end],
+                        start,
+                        end,
+                        range(int(places[first]), int(places[last - 1]) + 1),
+                    )
+                )
         return words
 
     def _entries(self, text: str, official: bool) -> tuple[list[int], list[tuple[int, int]]]:
@@ -174,19 +202,24 @@ class Tokenizer:
     ) -> None:
         encoding = self._bpe.encode(cleaned.text[start:end], add_special_tokens=False)
         ids += encoding.ids
-        spans += [cleaned.original_span(start + first, start + last) for first, last in encoding.offsets]
+        spans += [
+            cleaned.original_span(start + first, start + last) for first, last in encoding.offsets
+        ]
 
 
 def train_tokenizer(corpus: Iterable[str], vocab_size: int) -> Tokenizer:
-    """A CLIP-style tokenizer learned from captions: 256 bytes, 256 bytes that end a word, merges, then the start and
-    end tokens as the two highest ids. Any string encodes; the same corpus gives the same ids.
+    """A CLIP-style tokenizer learned from captions: 256 bytes, 256 bytes that end a word, merges,
+    then the start and end tokens as the two highest ids. Any string encodes; the same corpus gives
+    the same ids.
 
     vocab_size: the largest number of ids, at least 514; fewer where the corpus offers fewer merges.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     base = [*alphabet, *(symbol + WORD_END for symbol in alphabet)]
     if vocab_size < len(base) + 2:
-        raise ConfigError(f"a byte-level vocabulary has at least {len(base) + 2} ids, got vocab_size={vocab_size}")
+        raise ConfigError(
+            f"a byte-level vocabulary has at least {len(base) + 2} ids, got vocab_size={vocab_size}"
+        )
     bare = _pipeline({}, [])
     words: Counter[str] = Counter()
     for text in corpus:
@@ -198,7 +231,9 @@ def train_tokenizer(corpus: Iterable[str], vocab_size: int) -> Tokenizer:
 
 
 def _pipeline(vocab: dict[str, int], merges: Sequence[Pair]) -> tokenizers.Tokenizer:
-    model = models.BPE(vocab=vocab, merges=list(merges), end_of_word_suffix=WORD_END, continuing_subword_prefix="")
+    model = models.BPE(
+        vocab=vocab, merges=list(merges), end_of_word_suffix=WORD_END, continuing_subword_prefix=""
+    )
     bpe = tokenizers.Tokenizer(model)
     bpe.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
@@ -222,10 +257,14 @@ def _read_vocabulary(folder: Path) -> tuple[dict[str, int], list[Pair]]:
                 f"{packed} is not CLIP's byte-level BPE: words must end in {WORD_END}, "
                 f"got {brief(model.get('end_of_word_suffix'))}; give a CLIP-architecture model"
             )
-        return _vocabulary(model.get("vocab"), stored.get("added_tokens")), _merges(model.get("merges"))
+        return _vocabulary(model.get("vocab"), stored.get("added_tokens")), _merges(
+            model.get("merges")
+        )
     vocab = read_json_object(folder / "vocab.json", MOST_BYTES)
     lines = read_text(folder / "merges.txt", MOST_BYTES).splitlines()
-    return _vocabulary(vocab, None), _merges([line for line in lines if line and not line.startswith("#version")])
+    return _vocabulary(vocab, None), _merges(
+        [line for line in lines if line and not line.startswith("#version")]
+    )
 
 
 def _vocabulary(vocab: Any, added: Any) -> dict[str, int]:
@@ -236,23 +275,33 @@ def _vocabulary(vocab: Any, added: Any) -> dict[str, int]:
     ids = vocab | {entry.get("content"): entry.get("id") for entry in later}
     for token, number in ids.items():
         if not isinstance(token, str) or type(number) is not int or not 0 <= number < _MOST_IDS:
-            raise ForeignFileError(f"token {brief(token)} has the id {brief(number)}, expected 0 to {_MOST_IDS - 1}")
+            raise ForeignFileError(
+                f"token {brief(token)} has the id {brief(number)}, expected 0 to {_MOST_IDS - 1}"
+            )
     return ids
 
 
 def _merges(entries: Any) -> list[Pair]:
     """Pairs of tokens, written `a b` or as a list."""
     if not isinstance(entries, list) or len(entries) > _MOST_IDS:
-        raise ForeignFileError(f"expected a list of at most {_MOST_IDS} merges, got {brief(entries)}")
+        raise ForeignFileError(
+            f"expected a list of at most {_MOST_IDS} merges, got {brief(entries)}"
+        )
     pairs = [entry.split() if isinstance(entry, str) else entry for entry in entries]
     for pair in pairs:
-        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
+        if (
+            not isinstance(pair, list)
+            or len(pair) != 2
+            or not all(isinstance(part, str) for part in pair)
+        ):
             raise ForeignFileError(f"expected merges of two tokens, got {brief(pair)}")
     return [(left, right) for left, right in pairs]
 
 
 def _special_matches(text: str) -> list[re.Match[str]]:
-    """Literal special tokens where the published pattern sees them: not within a run of punctuation."""
+    """Literal special tokens where the published pattern sees them: not within a run of
+    punctuation.
+    """
     found: list[re.Match[str]] = []
     for match in _SPECIAL.finditer(text):
         before = text[match.start() - 1 : match.start()]

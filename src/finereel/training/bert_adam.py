@@ -1,4 +1,6 @@
-"""BertAdam, the published optimizer of CLIP4Clip and everything that descends from it, quirks included."""
+"""BertAdam, the published optimizer of CLIP4Clip and everything that descends from it, quirks
+included.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,10 +14,11 @@ from torch import Tensor
 class BertAdamSettings:
     """What makes BertAdam differ from AdamW; the defaults are the published ones.
 
-    betas, eps: eps is added outside the square root, and there is no bias correction. max_norm: every parameter's
-    gradient is clipped to it by itself, after any global clipping (0: not clipped). half_moments: both moments and the
-    update are computed in float16, as they are where the published code holds CLIP in float16: the second moment of
-    gradients below 1e-3 then underflows to 0, and the step becomes lr / eps times the first moment.
+    betas, eps: eps is added outside the square root, and there is no bias correction. max_norm:
+    every parameter's gradient is clipped to it by itself, after any global clipping (0: not
+    clipped). half_moments: both moments and the update are computed in float16, as they are where
+    the published code holds CLIP in float16: the second moment of gradients below 1e-3 then
+    underflows to 0, and the step becomes lr / eps times the first moment.
     """
 
     betas: tuple[float, float] = (0.9, 0.98)
@@ -25,10 +28,12 @@ class BertAdamSettings:
 
 
 class BertAdam(torch.optim.Optimizer):
-    """Adam without bias correction; decay is added to the update before the rate: w -= lr · (m / (√v + eps) + wd · w).
+    """Adam without bias correction; decay is added to the update before the rate: w -= lr · (m /
+    (√v + eps) + wd · w).
 
-    The schedule is the caller's: set `lr` of the groups before every step. Moments have the precision of the weights,
-    or float16 where asked. Source: CLIP4Clip and UCoFiA `optimization.py:52-167`.
+    The schedule is the caller's: set `lr` of the groups before every step. Moments have the
+    precision of the weights, or float16 where asked. Source: CLIP4Clip and UCoFiA
+    `optimization.py:52-167`.
 
     >>> weight = torch.nn.Parameter(torch.ones(1))
     >>> weight.grad = torch.ones(1)
@@ -73,7 +78,9 @@ class BertAdam(torch.optim.Optimizer):
         return mean / (square.sqrt() + settings.eps)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As of any optimizer; moments stay in the precision they were saved in where that is float16."""
+        """As of any optimizer; moments stay in the precision they were saved in where that is
+        float16.
+        """
         super().load_state_dict(state_dict)
         if self.settings.half_moments:
             for state in self.state.values():

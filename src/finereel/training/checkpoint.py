@@ -1,4 +1,6 @@
-"""Saving a run so that it resumes exactly: weights, optimizer and where the run stands, written whole or not at all."""
+"""Saving a run so that it resumes exactly: weights, optimizer and where the run stands, written
+whole or not at all.
+"""
 
 import os
 import pickle
@@ -18,18 +20,29 @@ from finereel.io.atomic import storage_errors, sync_folder
 from finereel.training.health import Validation
 
 Parts = Mapping[str, Any]
-"""What has `state_dict` and `load_state_dict`, by name: the learner, the optimizer, the loss scaler."""
+"""What has `state_dict` and `load_state_dict`, by name: the learner, the optimizer, the loss
+scaler.
+"""
 Settings = Mapping[str, str]
-_UNREADABLE = (RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
+_UNREADABLE = (
+    RuntimeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    EOFError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True)
 class RunState:
     """Where a run stands.
 
-    step: steps done, which is also the place in the schedule and in the batches; best, best_step: highest validation
-    score and when; stale: validations since then; skipped: batches left out because something was not finite; alarmed:
-    whether the chance alarm went off; history: (step, score) of every validation; log_bytes: length of the log.
+    step: steps done, which is also the place in the schedule and in the batches; best, best_step:
+    highest validation score and when; stale: validations since then; skipped: batches left out
+    because something was not finite; alarmed: whether the chance alarm went off; history: (step,
+    score) of every validation; log_bytes: length of the log.
     """
 
     step: int = 0
@@ -49,7 +62,9 @@ class RunState:
         """After a validation: a new best is one that is higher than all before."""
         history = (*self.history, (self.step, validation.score))
         if validation.score > self.best:
-            return replace(self, best=validation.score, best_step=self.step, stale=0, history=history)
+            return replace(
+                self, best=validation.score, best_step=self.step, stale=0, history=history
+            )
         return replace(self, stale=self.stale + 1, history=history)
 
 
@@ -64,7 +79,9 @@ class Checkpoint:
     settings: Settings
 
     def save(self, parts: Parts, state: RunState) -> None:
-        """Write beside, sync, rename. TrainingError when it cannot be written; the previous one stays."""
+        """Write beside, sync, rename. TrainingError when it cannot be written; the previous one
+        stays.
+        """
         values = {name: part.state_dict() for name, part in parts.items()}
         values |= {"state": asdict(state), "settings": dict(self.settings)}
         partial = self.path.with_suffix(".partial")
@@ -80,7 +97,8 @@ class Checkpoint:
     def restore(self, parts: Parts) -> RunState:
         """Load every part; where nothing was saved yet, change nothing and start at step 0.
 
-        Raises ConfigError naming the settings that differ, CheckpointError when the file does not fit or does not read.
+        Raises ConfigError naming the settings that differ, CheckpointError when the file does not
+        fit or does not read.
         """
         if not self.path.exists():
             return RunState()
@@ -99,9 +117,12 @@ class Checkpoint:
 
     def _misfit(self, error: Exception) -> CheckpointError:
         damaged = isinstance(error, pickle.UnpicklingError | EOFError | zipfile.BadZipFile)
-        reason = "it is damaged" if damaged else str(error)  # torch's advice there is to trust the file
+        reason = (
+            "it is damaged" if damaged else str(error)
+        )  # torch's advice there is to trust the file
         return CheckpointError(
-            f"{self.path} does not fit this run ({reason}); train into another folder, or delete it to start over"
+            f"{self.path} does not fit this run ({reason}); train into another folder, or delete "
+            "it to start over"
         )
 
     def _refuse_other(self, saved: Settings) -> None:
@@ -110,14 +131,18 @@ class Checkpoint:
         if not names:
             return
         differing = [
-            f"{name} was {saved.get(name, 'not set')} and is {self.settings.get(name, 'not set')}" for name in names
+            f"{name} was {saved.get(name, 'not set')} and is {self.settings.get(name, 'not set')}"
+            for name in names
         ]
         length = (
-            "The learning rates follow the number of steps, so a run keeps its length. " if "steps" in names else ""
+            "The learning rates follow the number of steps, so a run keeps its length. "
+            if "steps" in names
+            else ""
         )
         raise ConfigError(
             f"the run in {self.path.parent} has other settings: {'; '.join(differing)}. {length}"
-            "Give the same settings to go on with it, or train into another folder, which may start from the model of "
+            "Give the same settings to go on with it, or train into another folder, which may "
+            "start from the model of "
             f"this one ({self.path.with_name('best')})"
         )
 
@@ -128,7 +153,8 @@ def _state_from(values: dict[str, Any]) -> RunState:
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a folder that then takes the place of `folder`, whose files thus always belong together.
+    """Let `write` fill a folder that then takes the place of `folder`, whose files thus always
+    belong together.
 
     A crash between the two renames leaves the old one aside; `recover_folder` puts it back.
     """
@@ -160,13 +186,16 @@ def _aside(folder: Path) -> Path:
 
 @contextmanager
 def _writing(partial: Path, keeps: str) -> Iterator[None]:
-    """What cannot be written, on a full disk say, is removed, and a TrainingError says what is kept."""
+    """What cannot be written, on a full disk say, is removed, and a TrainingError says what is
+    kept.
+    """
     try:
         yield
     except (OSError, RuntimeError, SafetensorError, StorageError) as error:
         with suppress(OSError):
             shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
         raise TrainingError(
-            f"{partial.parent} could not be written to ({error}); {keeps} is kept: make room there, then give the same "
+            f"{partial.parent} could not be written to ({error}); {keeps} is kept: make room "
+            "there, then give the same "
             "command again"
         ) from error

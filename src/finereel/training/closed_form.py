@@ -1,12 +1,14 @@
-"""Where a model on precomputed tokens starts: the best linear match of words and pictures, found in seconds.
+"""Where a model on precomputed tokens starts: the best linear match of words and pictures, found in
+seconds.
 
-Canonical correlation analysis between two views of every training clip: the tokens of all its captions, weighted by
-rarity and averaged, and the mean of its frame tokens. The directions become the vectors of the bag of words and the
-linear map of the adapter; transformer and head then learn what is left. On some thousands of clips this start is
-better than what the same towers learn from random numbers, and both sides need heavy ridges: most tokens are rare.
+Canonical correlation analysis between two views of every training clip: the tokens of all its
+captions, weighted by rarity and averaged, and the mean of its frame tokens. The directions become
+the vectors of the bag of words and the linear map of the adapter; transformer and head then learn
+what is left. On some thousands of clips this start is better than what the same towers learn from
+random numbers, and both sides need heavy ridges: most tokens are rare.
 
-Source: Hotelling 1936, ridge as in Hardoon, Szedmak and Shawe-Taylor 2004; powers of the correlations on one side as in
-Gong et al., "A multi-view embedding space", IJCV 2014.
+Source: Hotelling 1936, ridge as in Hardoon, Szedmak and Shawe-Taylor 2004; powers of the
+correlations on one side as in Gong et al., "A multi-view embedding space", IJCV 2014.
 """
 
 from collections.abc import Sequence
@@ -30,9 +32,11 @@ _NOTHING = 1e-3  # a correlation that rounding can make: its directions are nois
 
 @dataclass(frozen=True)
 class ClosedForm:
-    """ridge_words, ridge_clips: added to the variances, in multiples of their mean. rarest: tokens that stand with
-    fewer clips count for nothing. power: of the correlations, on the clips' side: directions that agree more count
-    more. length: of features, as long as CLIP's, so that what is added to them later starts small."""
+    """ridge_words, ridge_clips: added to the variances, in multiples of their mean. rarest: tokens
+    that stand with fewer clips count for nothing. power: of the correlations, on the clips' side:
+    directions that agree more count more. length: of features, as long as CLIP's, so that what is
+    added to them later starts small.
+    """
 
     ridge_words: float = 30.0
     ridge_clips: float = 0.1
@@ -45,7 +49,9 @@ class ClosedForm:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")
         if self.rarest < 1 or self.power < 0:
-            raise ConfigError(f"expected rarest >= 1 and power >= 0, got {self.rarest} and {self.power}")
+            raise ConfigError(
+                f"expected rarest >= 1 and power >= 0, got {self.rarest} and {self.power}"
+            )
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,9 @@ class Moments:
 
 @dataclass(frozen=True)
 class Canonical:
-    """R pairs of directions, the best first, and how far they correlate; both views have unit variance (with the
-    ridges) along them."""
+    """R pairs of directions, the best first, and how far they correlate; both views have unit
+    variance (with the ridges) along them.
+    """
 
     x: Float[Tensor, "N R"]
     y: Float[Tensor, "E R"]
@@ -76,39 +83,51 @@ def fit_towers(
     settings: ClosedForm,
     on_progress: OnProgress = no_progress,
 ) -> Float[Tensor, " R"]:
-    """Give the towers of a model the canonical directions of a training split; returns the correlations.
+    """Give the towers of a model the canonical directions of a training split; returns the
+    correlations.
 
-    The transformer's part of a text starts as zero. Where D exceeds the number of directions, the rest of the adapter
-    keeps its random start. Raises ConfigError for a model without bag of words, TrainingError without common words.
+    The transformer's part of a text starts as zero. Where D exceeds the number of directions, the
+    rest of the adapter keeps its random start. Raises ConfigError for a model without bag of words,
+    TrainingError without common words.
     """
     encoder, tokenizer = model.encoder, model.tokenizer
     if not isinstance(encoder, FeatureEncoder) or encoder.bag_of_words is None or tokenizer is None:
-        raise ConfigError("a closed form needs a model on precomputed tokens with bag_of_words=true and a tokenizer")
+        raise ConfigError(
+            "a closed form needs a model on precomputed tokens with bag_of_words=true and a "
+            "tokenizer"
+        )
     texts = _captions_by_video(split)
     tokens = [
-        torch.from_numpy(tokenizer.encode(captions, model.config.max_words).ids.astype(np.int64)) for captions in texts
+        torch.from_numpy(tokenizer.encode(captions, model.config.max_words).ids.astype(np.int64))
+        for captions in texts
     ]
     weights = rarity(tokens, tokenizer.vocab_size, settings.rarest)
     kept = torch.nonzero(weights)[:, 0]
     if len(kept) < 2:
         raise TrainingError(
-            f"closed form: only {len(kept)} tokens stand with {settings.rarest} training clips or more: set rarest "
+            f"closed form: only {len(kept)} tokens stand with {settings.rarest} training clips or "
+            "more: set rarest "
             f"lower"
         )
     with torch.no_grad():
-        moments = _moments(encoder, tokens, _WordBags(weights, kept), _TrainingClips(split, source, on_progress))
+        moments = _moments(
+            encoder, tokens, _WordBags(weights, kept), _TrainingClips(split, source, on_progress)
+        )
         if min(float(moments.xx.diagonal().sum()), float(moments.yy.diagonal().sum())) <= 0:
             raise TrainingError("closed form: all training clips, or all their captions, are alike")
         found = canonical(moments, settings.ridge_words, settings.ridge_clips, encoder.dim)
         if not len(found.correlations):
-            raise TrainingError("closed form: no words of the captions go with anything in the clips")
+            raise TrainingError(
+                "closed form: no words of the captions go with anything in the clips"
+            )
         encoder.bag_of_words.weights.copy_(weights)
         _put(encoder, encoder.bag_of_words, kept, moments, found, settings)
     return found.correlations
 
 
 def canonical(moments: Moments, ridge_x: float, ridge_y: float, most: int) -> Canonical:
-    """The first `most` canonical directions, or as many as the narrower view y has and as correlate at all.
+    """The first `most` canonical directions, or as many as the narrower view y has and as correlate
+    at all.
 
     >>> same = torch.eye(2)
     >>> found = canonical(Moments(torch.zeros(2), torch.zeros(2), same, same * 0.5, same), 1.0, 1.0, 2)
@@ -124,13 +143,18 @@ def canonical(moments: Moments, ridge_x: float, ridge_y: float, most: int) -> Ca
     best = torch.arange(len(squares) - 1, -1, -1)[:most]
     best = best[squares[best] > _NOTHING**2]
     correlations = squares[best].clamp(max=1.0).sqrt()
-    return Canonical((explained @ directions[:, best]) / correlations, whiten @ directions[:, best], correlations)
+    return Canonical(
+        (explained @ directions[:, best]) / correlations, whiten @ directions[:, best], correlations
+    )
 
 
-def rarity(tokens: Sequence[Int64[Tensor, "C W"]], vocab_size: int, rarest: int) -> Float[Tensor, " vocab"]:
+def rarity(
+    tokens: Sequence[Int64[Tensor, "C W"]], vocab_size: int, rarest: int
+) -> Float[Tensor, " vocab"]:
     """ln(clips / clips whose captions hold the token), 0 for tokens of fewer than `rarest` clips.
 
-    tokens: per clip, its captions. Ends and padding stand in every clip, or are left out when the bag is built.
+    tokens: per clip, its captions. Ends and padding stand in every clip, or are left out when the
+    bag is built.
     """
     clips = torch.zeros(vocab_size)
     for ids in tokens:
@@ -165,16 +189,22 @@ def _captions_by_video(split: Split) -> list[list[str]]:
     return [captions for captions in texts.values() if captions]
 
 
-def _moments(encoder: FeatureEncoder, tokens: Sequence[Tensor], words: _WordBags, clips: _TrainingClips) -> Moments:
+def _moments(
+    encoder: FeatureEncoder, tokens: Sequence[Tensor], words: _WordBags, clips: _TrainingClips
+) -> Moments:
     """Sums over clips in chunks; memory holds one chunk and an N x N matrix of the kept tokens."""
     captioned = {caption.video_id for caption in clips.split.captions}
     videos = [video for video in clips.split.videos if video in captioned]
     n, e = len(words.kept), encoder.geometry.token_dim
-    sum_x, sum_y, xx, xy, yy = (torch.zeros(*shape) for shape in ((n,), (e,), (n, n), (n, e), (e, e)))
+    sum_x, sum_y, xx, xy, yy = (
+        torch.zeros(*shape) for shape in ((n,), (e,), (n, n), (n, e), (e, e))
+    )
     for start in range(0, len(videos), _CHUNK):
         chunk = slice(start, start + _CHUNK)
         x, arrays = words.bags(tokens[chunk]), clips.source.read(videos[chunk])
-        y = encoder.mean_frame(torch.from_numpy(arrays.frames), torch.from_numpy(arrays.frame_mask)).float()
+        y = encoder.mean_frame(
+            torch.from_numpy(arrays.frames), torch.from_numpy(arrays.frame_mask)
+        ).float()
         sum_x, sum_y = sum_x + x.sum(0), sum_y + y.sum(0)
         xx.addmm_(x.T, x)
         xy.addmm_(x.T, y)
@@ -193,9 +223,16 @@ def _moments(encoder: FeatureEncoder, tokens: Sequence[Tensor], words: _WordBags
 
 
 def _put(
-    encoder: FeatureEncoder, bag: BagOfWords, kept: Tensor, moments: Moments, found: Canonical, settings: ClosedForm
+    encoder: FeatureEncoder,
+    bag: BagOfWords,
+    kept: Tensor,
+    moments: Moments,
+    found: Canonical,
+    settings: ClosedForm,
 ) -> None:
-    """Directions into the bag and the adapter, centred, each side scaled to the wanted mean length."""
+    """Directions into the bag and the adapter, centred, each side scaled to the wanted mean
+    length.
+    """
     rank = len(found.correlations)
     x, y = found.x, found.y * found.correlations**settings.power
     x = x * settings.length / _typical_length(x, moments.xx)

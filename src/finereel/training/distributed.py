@@ -1,15 +1,16 @@
 """Several processes that train as one: gather the features, average the gradients.
 
-    shard = start()                                  # what torchrun says; alone without it
-    text, video = gather(text, shard), gather(video, shard)
-    loss_of(text, video).backward()                  # the same loss of the whole batch in every process
-    average_gradients(learner.parameters(), shard)   # now those of one process with the whole batch
+    shard = start()                                  # what torchrun says; alone without it text,
+    video = gather(text, shard), gather(video, shard) loss_of(text, video).backward()
+    # the same loss of the whole batch in every process average_gradients(learner.parameters(),
+    shard)   # now those of one process with the whole batch
 
-Every process sees the whole loss, so a gradient of the head arrives whole everywhere, and the mean over the processes
-keeps it. A gradient of a feature is summed over the processes on its way back to the one that made the feature: what
-arrives at its encoder is world times that process's part, and the mean over the processes adds up the parts. So encoder
-and head learn as they do in one process, for any number of them. (The published AllGather returns only the local slice:
-there encoders learn 1 / world as fast, while the head does not, and the mix depends on the number of GPUs.)
+Every process sees the whole loss, so a gradient of the head arrives whole everywhere, and the mean
+over the processes keeps it. A gradient of a feature is summed over the processes on its way back to
+the one that made the feature: what arrives at its encoder is world times that process's part, and
+the mean over the processes adds up the parts. So encoder and head learn as they do in one process,
+for any number of them. (The published AllGather returns only the local slice: there encoders learn
+1 / world as fast, while the head does not, and the mix depends on the number of GPUs.)
 """
 
 import os
@@ -33,14 +34,19 @@ _ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 
 @dataclass(frozen=True)
 class Shard:
-    """This process's place among `world` of them; rank 0 is the one that validates, logs and saves."""
+    """This process's place among `world` of them; rank 0 is the one that validates, logs
+    and saves.
+    """
 
     rank: int = 0
     world: int = 1
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.world:
-            raise ConfigError(f"a rank lies within 0 and the number of processes, got rank {self.rank} of {self.world}")
+            raise ConfigError(
+                f"a rank lies within 0 and the number of processes, got rank {self.rank} of "
+                f"{self.world}"
+            )
 
     @property
     def first(self) -> bool:
@@ -54,28 +60,39 @@ class Shard:
         slice(3, 6, None)
         """
         if total % self.world:
-            raise ConfigError(f"a batch of {total} rows does not divide among {self.world} processes: take a multiple")
+            raise ConfigError(
+                f"a batch of {total} rows does not divide among {self.world} processes: take a "
+                "multiple"
+            )
         size = total // self.world
         return slice(self.rank * size, (self.rank + 1) * size)
 
 
 def start(init_method: str = "env://") -> Shard:
-    """Join the processes torchrun started (nccl where there is CUDA, else gloo); Shard(0, 1) where it did not.
+    """Join the processes torchrun started (nccl where there is CUDA, else gloo); Shard(0, 1) where
+    it did not.
 
     Raises ConfigError for an environment that contradicts itself.
     """
     if "RANK" not in os.environ:
         return Shard()
-    given = {name: os.environ.get(name, "0" if name == "LOCAL_RANK" else "") for name in _ENVIRONMENT}
+    given = {
+        name: os.environ.get(name, "0" if name == "LOCAL_RANK" else "") for name in _ENVIRONMENT
+    }
     if not all(value.isdecimal() for value in given.values()):
-        raise ConfigError(f"expected whole numbers in {', '.join(_ENVIRONMENT)}, got {given}: start with torchrun")
+        raise ConfigError(
+            f"expected whole numbers in {', '.join(_ENVIRONMENT)}, got {given}: start with torchrun"
+        )
     shard = Shard(int(given["RANK"]), int(given["WORLD_SIZE"]))
     if shard.world > 1:
         cuda = torch.cuda.is_available()
         if cuda:
             torch.cuda.set_device(int(given["LOCAL_RANK"]))
         dist.init_process_group(
-            "nccl" if cuda else "gloo", init_method=init_method, rank=shard.rank, world_size=shard.world
+            "nccl" if cuda else "gloo",
+            init_method=init_method,
+            rank=shard.rank,
+            world_size=shard.world,
         )
     return shard
 
@@ -92,7 +109,9 @@ def finish() -> None:
 
 
 def anywhere(flag: bool, shard: Shard) -> bool:
-    """Whether the flag is up in any process: all of them get the same answer, as to a wish to stop."""
+    """Whether the flag is up in any process: all of them get the same answer, as to a wish
+    to stop.
+    """
     if shard.world == 1:
         return flag
     raised = torch.tensor([flag], dtype=torch.uint8, device=_device())
@@ -117,11 +136,13 @@ def broadcast(model: nn.Module, shard: Shard) -> None:
 
 
 def gather(features: Gathered, shard: Shard) -> Gathered:
-    """The rows of all processes in the order of their ranks; gradients flow back to where a row came from.
+    """The rows of all processes in the order of their ranks; gradients flow back to where a row
+    came from.
 
-    Axis 1 (words, frames) may differ in length: it is filled up with zeros, masks with False. Where padding takes part
-    in the scores (`mask_padding` off), cut texts to the model's max_words everywhere, or the filling is scored.
-    Raises ConfigError, in every process, where they do not all have the same number of rows.
+    Axis 1 (words, frames) may differ in length: it is filled up with zeros, masks with False. Where
+    padding takes part in the scores (`mask_padding` off), cut texts to the model's max_words
+    everywhere, or the filling is scored. Raises ConfigError, in every process, where they do not
+    all have the same number of rows.
     """
     if shard.world == 1:
         return features
@@ -133,11 +154,16 @@ def gather(features: Gathered, shard: Shard) -> Gathered:
 
 
 def _gathered(tensors: list[Tensor], shard: Shard) -> list[Tensor]:
-    own = torch.tensor([size for tensor in tensors for size in tensor.shape], device=tensors[0].device)
+    own = torch.tensor(
+        [size for tensor in tensors for size in tensor.shape], device=tensors[0].device
+    )
     listed = [torch.empty_like(own) for _ in range(shard.world)]
     dist.all_gather(listed, own)
     shapes = [iter(sizes.tolist()) for sizes in listed]
-    return [_rows_of_all(tensor, [[next(sizes) for _ in tensor.shape] for sizes in shapes]) for tensor in tensors]
+    return [
+        _rows_of_all(tensor, [[next(sizes) for _ in tensor.shape] for sizes in shapes])
+        for tensor in tensors
+    ]
 
 
 def _rows_of_all(tensor: Tensor, shapes: list[list[int]]) -> Tensor:
@@ -184,15 +210,18 @@ class _AllGather(torch.autograd.Function):
 def average_gradients(parameters: Iterable[nn.Parameter], shard: Shard) -> None:
     """The mean of every gradient over the processes, in place.
 
-    Where only some processes have one, the others count as zeros; where none has, None stays. Call it on the gradients
-    as backward left them: before they are unscaled, looked at or clipped, so that all processes decide alike.
+    Where only some processes have one, the others count as zeros; where none has, None stays. Call
+    it on the gradients as backward left them: before they are unscaled, looked at or clipped, so
+    that all processes decide alike.
     """
     if shard.world == 1:
         return
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     if not trained:
         return
-    present = torch.tensor([p.grad is not None for p in trained], dtype=torch.uint8, device=trained[0].device)
+    present = torch.tensor(
+        [p.grad is not None for p in trained], dtype=torch.uint8, device=trained[0].device
+    )
     dist.all_reduce(present, dist.ReduceOp.MAX)
     held = [parameter for parameter, here in zip(trained, present.tolist(), strict=True) if here]
     for parameter in held:
@@ -202,12 +231,16 @@ def average_gradients(parameters: Iterable[nn.Parameter], shard: Shard) -> None:
         flat = torch.cat([gradient.reshape(-1) for gradient in bucket])
         dist.all_reduce(flat)
         flat /= shard.world
-        for gradient, part in zip(bucket, torch.split(flat, [gradient.numel() for gradient in bucket]), strict=True):
+        for gradient, part in zip(
+            bucket, torch.split(flat, [gradient.numel() for gradient in bucket]), strict=True
+        ):
             gradient.copy_(part.view_as(gradient))
 
 
 def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
-    """Runs of gradients of one type, in order, each run no larger than a bucket unless one gradient is."""
+    """Runs of gradients of one type, in order, each run no larger than a bucket unless one gradient
+    is.
+    """
     bucket: list[Tensor] = []
     size = 0
     for gradient in gradients:

@@ -1,8 +1,9 @@
 """Factor supervision: where a world tells what is in a clip, say so while the towers are young.
 
-Contrastive training from scratch needs many batches before words and pictures find each other. ReelWorld knows every
-factor of a scene, so the first stage also asks both towers for them, through *shared* linear prototypes: a clip and a
-text of one factor value are pulled to the same direction. The prototypes are thrown away with the stage.
+Contrastive training from scratch needs many batches before words and pictures find each other.
+ReelWorld knows every factor of a scene, so the first stage also asks both towers for them, through
+*shared* linear prototypes: a clip and a text of one factor value are pulled to the same direction.
+The prototypes are thrown away with the stage.
 """
 
 import torch
@@ -21,11 +22,20 @@ class FactorSupervision(nn.Module):
         super().__init__()
         self.prototypes = nn.ModuleList(nn.Linear(dim, size) for size in sizes)
 
-    def forward(self, features: Float[Tensor, "B D"], labels: Int64[Tensor, "B K"]) -> Float[Tensor, ""]:
-        """Mean cross-entropy over the factors; a label of -1 (not said, not visible) does not count."""
+    def forward(
+        self, features: Float[Tensor, "B D"], labels: Int64[Tensor, "B K"]
+    ) -> Float[Tensor, ""]:
+        """Mean cross-entropy over the factors; a label of -1 (not said, not visible) does not
+        count.
+        """
         unit = _SHARPNESS * normalize(features, dim=-1)
-        known = [number for number in range(len(self.prototypes)) if bool((labels[:, number] != UNKNOWN).any())]
+        known = [
+            number
+            for number in range(len(self.prototypes))
+            if bool((labels[:, number] != UNKNOWN).any())
+        ]
         losses = [
-            cross_entropy(self.prototypes[number](unit), labels[:, number], ignore_index=UNKNOWN) for number in known
+            cross_entropy(self.prototypes[number](unit), labels[:, number], ignore_index=UNKNOWN)
+            for number in known
         ]
         return torch.stack(losses).mean() if losses else unit.sum() * 0.0

@@ -1,10 +1,13 @@
-"""The fine-grained loss: every clip's own caption against its own negatives, which no other clip sees.
+"""The fine-grained loss: every clip's own caption against its own negatives, which no other clip
+sees.
 
-    total = contrastive + weight * mean over clips of -log p(own caption),  p = softmax of the clip's N fine scores
+    total = contrastive + weight * mean over clips of -log p(own caption),  p = softmax of the
+    clip's N fine scores
 
-Source: Chen et al. 2024 (arXiv 2410.12407), weight 0.2, 15 negatives, the fused score times CLIP's temperature as
-logits; no margin. Options: focal factor and label smoothing of FSC-CLIP (Oh et al. 2024), which keep a model from
-spending itself on negatives it can tell already: p' = smoothed truth, loss = -sum p' * (1 - p) ** focal * log p.
+Source: Chen et al. 2024 (arXiv 2410.12407), weight 0.2, 15 negatives, the fused score times CLIP's
+temperature as logits; no margin. Options: focal factor and label smoothing of FSC-CLIP (Oh et al.
+2024), which keep a model from spending itself on negatives it can tell already: p' = smoothed
+truth, loss = -sum p' * (1 - p) ** focal * log p.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,8 +31,10 @@ _EXAMPLES = 3
 
 @dataclass(frozen=True)
 class FineLoss:
-    """weight: of the fine-grained loss beside the contrastive one, in batches that have candidates. focal: exponent of
-    (1 - p), 0 for none. smoothing: share of the truth that is spread over all candidates, 0 for none."""
+    """weight: of the fine-grained loss beside the contrastive one, in batches that have candidates.
+    focal: exponent of (1 - p), 0 for none. smoothing: share of the truth that is spread over all
+    candidates, 0 for none.
+    """
 
     weight: float = 0.2
     focal: float = 0.0
@@ -38,12 +43,15 @@ class FineLoss:
     def __post_init__(self) -> None:
         if self.weight < 0 or self.focal < 0 or not 0 <= self.smoothing < 1:
             raise ConfigError(
-                f"expected weight >= 0, focal >= 0 and 0 <= smoothing < 1, got {self.weight}, {self.focal} and "
+                f"expected weight >= 0, focal >= 0 and 0 <= smoothing < 1, got {self.weight}, "
+                f"{self.focal} and "
                 f"{self.smoothing}"
             )
 
 
-def fine_loss(logits: Float[Tensor, "B N"], real: Bool[Tensor, "B N"], settings: FineLoss) -> Float[Tensor, ""]:
+def fine_loss(
+    logits: Float[Tensor, "B N"], real: Bool[Tensor, "B N"], settings: FineLoss
+) -> Float[Tensor, ""]:
     """Mean over clips; column 0 is the truth, columns that are not `real` take no part.
 
     >>> logits, real = torch.zeros(2, 4), torch.ones(2, 4, dtype=torch.bool)
@@ -70,16 +78,22 @@ class NegativeTexts:
     @property
     def hash(self) -> str:
         """16 hex characters over all of them: other negatives make another run."""
-        return fingerprint(*(part for key, texts in sorted(self.texts.items()) for part in (*key, *texts)))
+        return fingerprint(
+            *(part for key, texts in sorted(self.texts.items()) for part in (*key, *texts))
+        )
 
     def require(self, captions: Iterable[tuple[str, str]]) -> int:
-        """How many of these (video id, text) have negatives; DataError where none has, so that a wrong file shows."""
+        """How many of these (video id, text) have negatives; DataError where none has, so that a
+        wrong file shows.
+        """
         asked = [(video, text.strip()) for video, text in captions]
         found = sum(key in self.texts for key in asked)
         if not found:
             raise DataError(
-                f"no training caption has negatives in this file: it speaks of {list(self.texts)[:_EXAMPLES]}, the "
-                f"training captions are {asked[:_EXAMPLES]}. Make negatives of the captions that are trained on"
+                "no training caption has negatives in this file: it speaks of "
+                f"{list(self.texts)[:_EXAMPLES]}, the "
+                f"training captions are {asked[:_EXAMPLES]}. Make negatives of the captions that "
+                "are trained on"
             )
         return found
 
@@ -100,7 +114,9 @@ def candidates(
     max_words: int,
     rng: np.random.Generator,
 ) -> CandidateCaptions:
-    """Each caption and `count` of its negatives, drawn without repetition; cut to the longest text."""
+    """Each caption and `count` of its negatives, drawn without repetition; cut to the
+    longest text.
+    """
     texts: list[str] = []
     real = np.zeros((len(captions), count + 1), dtype=bool)
     for row, (caption, known) in enumerate(zip(captions, negatives, strict=True)):
@@ -109,8 +125,13 @@ def candidates(
         texts += [caption, *drawn, *[caption] * (count - len(drawn))]
     tokens = tokenizer.encode(texts, max_words)
     longest = int(tokens.mask.sum(1).max())
-    ids, mask = torch.from_numpy(tokens.ids[:, :longest]), torch.from_numpy(tokens.mask[:, :longest])
+    ids, mask = (
+        torch.from_numpy(tokens.ids[:, :longest]),
+        torch.from_numpy(tokens.mask[:, :longest]),
+    )
     shape = (len(captions), count + 1, longest)
     ids, mask, told = ids.reshape(shape), mask.reshape(shape), torch.from_numpy(real)
-    told[:, 1:] &= (ids[:, 1:] != ids[:, :1]).any(2)  # the change may lie behind the last word that is read
+    told[:, 1:] &= (ids[:, 1:] != ids[:, :1]).any(
+        2
+    )  # the change may lie behind the last word that is read
     return CandidateCaptions(ids, mask, told)

@@ -1,4 +1,6 @@
-"""Is this run worth going on with? What a validation says, when guessing explains it, and what to look at then."""
+"""Is this run worth going on with? What a validation says, when guessing explains it, and what to
+look at then.
+"""
 
 import math
 from collections.abc import Mapping
@@ -13,8 +15,9 @@ _SURPRISE = 1e-3
 class Validation:
     """What the model is worth on the validation split.
 
-    score: what selects the best model, higher is better; metrics: whatever else is worth keeping; chance: the most that
-    guessing would score (see `chance_recall`), None where nobody knows; split: where it was measured, never "test".
+    score: what selects the best model, higher is better; metrics: whatever else is worth keeping;
+    chance: the most that guessing would score (see `chance_recall`), None where nobody knows;
+    split: where it was measured, never "test".
     """
 
     score: float
@@ -31,24 +34,28 @@ class Validation:
 def checked(validation: Validation, step: int) -> Validation:
     """The validation, if it may select a model.
 
-    Raises ConfigError when it was measured on the test split, TrainingError when its score is not a number.
+    Raises ConfigError when it was measured on the test split, TrainingError when its score is not a
+    number.
     """
     if validation.split == "test":
         raise ConfigError(
-            "the split 'test' is refused for selection: choosing a model there makes its test numbers worthless; "
+            "the split 'test' is refused for selection: choosing a model there makes its test "
+            "numbers worthless; "
             "validate on 'val', or hold out a part of 'train'"
         )
     if math.isnan(validation.score):
         raise TrainingError(
-            f"validation after step {step} gave nan instead of a score: look at the scores of single pairs, a clip "
-            "without frames or a weight that is not finite makes them nan; the last checkpoint is kept"
+            f"validation after step {step} gave nan instead of a score: look at the scores of "
+            "single pairs, a clip "
+            "without frames or a weight that is not finite makes them nan; the last checkpoint is "
+            "kept"
         )
     return validation
 
 
 def chance_recall(gallery: int, k: int, queries: int) -> float:
-    """The most percent R@k that a random ranking of `gallery` items reaches over `queries` queries, but for one time in
-    a thousand: the 99.9 % quantile of the binomial distribution.
+    """The most percent R@k that a random ranking of `gallery` items reaches over `queries` queries,
+    but for one time in a thousand: the 99.9 % quantile of the binomial distribution.
 
     >>> chance_recall(gallery=1000, k=1, queries=1000)
     0.5
@@ -56,7 +63,9 @@ def chance_recall(gallery: int, k: int, queries: int) -> float:
     100.0
     """
     if gallery < 1 or queries < 1 or k < 1:
-        raise ConfigError(f"chance needs a gallery, queries and k of at least 1, got {gallery}, {queries} and {k}")
+        raise ConfigError(
+            f"chance needs a gallery, queries and k of at least 1, got {gallery}, {queries} and {k}"
+        )
     share = min(1.0, k / gallery)
     if share == 1.0:
         return 100.0
@@ -75,8 +84,10 @@ def _binomial(hits: int, queries: int, share: float) -> float:
 def chance_alarm(validation: Validation, step: int) -> str:
     """What to say, once, of a run that still guesses after `step` steps."""
     return (
-        f"retrieval is at chance after {step} steps (score {validation.score:.2f}, guessing reaches "
-        f"{validation.chance:.2f}): look at whether texts and clips still belong together, at the learning rates, and "
+        f"retrieval is at chance after {step} steps (score {validation.score:.2f}, guessing "
+        "reaches "
+        f"{validation.chance:.2f}): look at whether texts and clips still belong together, at the "
+        "learning rates, and "
         "at the loss in log.jsonl (near ln(batch size): nothing is learned)"
     )
 
@@ -84,7 +95,9 @@ def chance_alarm(validation: Validation, step: int) -> str:
 def too_many_bad(skipped: int, limit: int, step: int) -> TrainingError:
     """The end of a run whose batches are not finite: how many, and where to look."""
     return TrainingError(
-        f"{skipped} batches up to step {step} gave a loss or gradients that are not finite, the limit is {limit}: look "
-        "for clips without frames, a learning rate that is too high or a precision that overflows; the checkpoint of "
+        f"{skipped} batches up to step {step} gave a loss or gradients that are not finite, the "
+        f"limit is {limit}: look "
+        "for clips without frames, a learning rate that is too high or a precision that overflows; "
+        "the checkpoint of "
         "the last finite weights is kept"
     )

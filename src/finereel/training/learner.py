@@ -22,13 +22,19 @@ _WHOLE_BATCH_MIB = 1 << 14  # gradients need every block anyway
 
 
 class Learner(nn.Module):
-    """The model and its factor prototypes under one roof, so that one optimizer and one checkpoint hold both.
+    """The model and its factor prototypes under one roof, so that one optimizer and one checkpoint
+    hold both.
 
-    Args: model; settings; precision: the towers compute in; shard: which of how many processes this is.
+    Args: model; settings; precision: the towers compute in; shard: which of how many processes this
+    is.
     """
 
     def __init__(
-        self, model: RetrievalModel, settings: TrainingSettings, precision: Precision, shard: Shard | None = None
+        self,
+        model: RetrievalModel,
+        settings: TrainingSettings,
+        precision: Precision,
+        shard: Shard | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -38,19 +44,26 @@ class Learner(nn.Module):
         self.shard = shard or Shard()
 
     def backward(self, batch: Batch) -> Float[Tensor, ""]:
-        """Add the gradients of the batch's loss, averaged over the processes; returns the loss, detached.
+        """Add the gradients of the batch's loss, averaged over the processes; returns the loss,
+        detached.
 
         In float16 the gradients are those of the scaled loss.
         """
         if not self.settings.contrastive_weight:
             batch = without_repeated_texts(batch)
-        if not self.settings.fine.weight:  # gradients of 0 times a loss are no Nones, and not quite nothing
+        if (
+            not self.settings.fine.weight
+        ):  # gradients of 0 times a loss are no Nones, and not quite nothing
             batch = replace(batch, candidates=None)
         ids, mask = _all_texts(batch)
         texts = Rows(lambda rows: self._text(ids[rows], mask[rows]), len(ids))
         videos = Rows(lambda rows: self._video(batch, rows), len(batch))
         loss = cached_backward(
-            texts, videos, self.settings.chunk, lambda text, video: self._loss(text, video, batch), self.precision.scale
+            texts,
+            videos,
+            self.settings.chunk,
+            lambda text, video: self._loss(text, video, batch),
+            self.precision.scale,
         )
         average_gradients(self.parameters(), self.shard)
         return loss
@@ -67,17 +80,28 @@ class Learner(nn.Module):
             return self.model.video_features(frames, batch.frame_mask[rows]).to(torch.float32)
 
     def _loss(self, text: TextFeatures, video: VideoFeatures, batch: Batch) -> Float[Tensor, ""]:
-        """Contrastive loss over all processes, plus factor supervision and fine-grained loss of one's own rows, each by
-        its weight. `text` holds the captions, then every clip's candidates."""
+        """Contrastive loss over all processes, plus factor supervision and fine-grained loss of
+        one's own rows, each by its weight. `text` holds the captions, then every clip's candidates.
+        """
         settings, loss, rows = self.settings, video.video.new_zeros(()), len(batch.input_ids)
         every, text = text, text.rows(slice(0, rows))
         if batch.candidates is not None:
             scores = self.model.score_groups(every.rows(slice(rows, len(every))), video)
-            loss = loss + settings.fine.weight * fine_loss(scores.fused, batch.candidates.real, settings.fine)
+            loss = loss + settings.fine.weight * fine_loss(
+                scores.fused, batch.candidates.real, settings.fine
+            )
         if settings.contrastive_weight:
-            scores = self.model.score(gather(text, self.shard), gather(video, self.shard), _WHOLE_BATCH_MIB)
-            loss = loss + settings.contrastive_weight * contrastive_loss(scores, settings.part_weight)
-        if settings.factor_weight and batch.video_factors is not None and batch.text_factors is not None:
+            scores = self.model.score(
+                gather(text, self.shard), gather(video, self.shard), _WHOLE_BATCH_MIB
+            )
+            loss = loss + settings.contrastive_weight * contrastive_loss(
+                scores, settings.part_weight
+            )
+        if (
+            settings.factor_weight
+            and batch.video_factors is not None
+            and batch.text_factors is not None
+        ):
             seen = self.factors(video.video, batch.video_factors)
             said = self.factors(text.sentence, batch.text_factors)
             loss = loss + settings.factor_weight * (seen + said)
@@ -91,7 +115,10 @@ def _all_texts(batch: Batch) -> tuple[Int64[Tensor, "T W"], Bool[Tensor, "T W"]]
     parts = (batch.input_ids, batch.candidates.input_ids.flatten(0, 1))
     masks = (batch.text_mask, batch.candidates.text_mask.flatten(0, 1))
     width = max(part.shape[1] for part in parts)
-    ids, mask = (torch.cat([pad(part, (0, width - part.shape[1])) for part in side]) for side in (parts, masks))
+    ids, mask = (
+        torch.cat([pad(part, (0, width - part.shape[1])) for part in side])
+        for side in (parts, masks)
+    )
     return ids, mask
 
 

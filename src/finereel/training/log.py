@@ -1,4 +1,5 @@
-"""The log of a run: one JSON object a line in `log.jsonl`, and the same numbers as TensorBoard scalars where installed.
+"""The log of a run: one JSON object a line in `log.jsonl`, and the same numbers as TensorBoard
+scalars where installed.
 
 No step stands twice: a resumed run cuts the log back to where its checkpoint was written.
 """
@@ -16,24 +17,32 @@ from typing import Any
 from finereel.errors import TrainingError
 
 LOG_FILE = "log.jsonl"
-WITHOUT_TENSORBOARD = "no TensorBoard scalars, tensorboardX is not installed: pip install 'finereel[train]' for them"
+WITHOUT_TENSORBOARD = (
+    "no TensorBoard scalars, tensorboardX is not installed: pip install 'finereel[train]' for them"
+)
 
 
 @dataclass(frozen=True)
 class RunLog:
-    """An open log. Lines are {"kind": "step" | "validation" | "note", "step": ..., ...}; nan and inf become null.
+    """An open log. Lines are {"kind": "step" | "validation" | "note", "step": ..., ...}; nan and
+    inf become null.
 
-    path: of the JSON lines, None for a process that writes nothing; writer: TensorBoard's, None without it.
+    path: of the JSON lines, None for a process that writes nothing; writer: TensorBoard's, None
+    without it.
     """
 
     path: Path | None
     writer: Any = None
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
-        """One line, and a scalar `kind/name` for every number in it. TrainingError when the disk is full."""
+        """One line, and a scalar `kind/name` for every number in it. TrainingError when the disk is
+        full.
+        """
         if self.path is None:
             return
-        line = {"kind": kind, "step": step} | {name: _finite(value) for name, value in values.items()}
+        line = {"kind": kind, "step": step} | {
+            name: _finite(value) for name, value in values.items()
+        }
         with _logging(self.path):
             with self.path.open("ab", buffering=0) as file:
                 file.write((json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n").encode())
@@ -60,14 +69,17 @@ def _logging(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TrainingError(
-            f"{path} could not be written to ({error}); the last checkpoint beside it is kept: make room "
+            f"{path} could not be written to ({error}); the last checkpoint beside it is kept: "
+            "make room "
             "there, then give the same command again"
         ) from error
 
 
 @contextmanager
 def open_log(folder: Path, length: int, step: int, enabled: bool = True) -> Iterator[RunLog]:
-    """The log in `folder`, cut to the `length` it had after `step` steps; not `enabled`, one that writes nothing."""
+    """The log in `folder`, cut to the `length` it had after `step` steps; not `enabled`, one that
+    writes nothing.
+    """
     if not enabled:
         yield RunLog(None)
         return

@@ -7,7 +7,8 @@ from torch.nn.functional import cross_entropy
 
 
 def symmetric_infonce(logits: Float[Tensor, "B B"]) -> Float[Tensor, ""]:
-    """(CE over rows + CE over columns) / 2 with the diagonal as truth. Source: UCoFiA `until_module.py:182-191`.
+    """(CE over rows + CE over columns) / 2 with the diagonal as truth. Source: UCoFiA
+    `until_module.py:182-191`.
 
     >>> round(float(symmetric_infonce(torch.zeros(4, 4))), 4)  # ln 4
     1.3863

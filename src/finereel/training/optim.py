@@ -1,7 +1,8 @@
 """Which parameter learns how fast, and when.
 
-Names are those of `RetrievalModel`; in front of them a training loop may put `model.`. A pattern is the name of a
-module or parameter (everything below it is meant), or holds wildcards: `temporal`, `encoder.clip.*_model.embeddings`.
+Names are those of `RetrievalModel`; in front of them a training loop may put `model.`. A pattern is
+the name of a module or parameter (everything below it is meant), or holds wildcards: `temporal`,
+`encoder.clip.*_model.embeddings`.
 """
 
 import math
@@ -23,7 +24,9 @@ _EMBEDDED_IN_CLIP = ("encoder.clip.*_model.embeddings", "encoder.clip.vision_mod
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Parameters with a rate and a decay of their own, whatever they are: the pattern, lr, weight_decay."""
+    """Parameters with a rate and a decay of their own, whatever they are: the pattern, lr,
+    weight_decay.
+    """
 
     pattern: str
     lr: float
@@ -34,11 +37,12 @@ class ParameterGroup:
 class OptimSettings:
     """Which optimizer, its rates, and what it leaves alone.
 
-    lr: of new layers (an adapter of precomputed tokens is one); tower_lr: of the pretrained towers; groups: rates of
-    their own, the first that fits counts; weight_decay: of what DECAYS[decay] names; warmup: share of all steps;
-    clip_norm: largest gradient norm; kind, schedule, decay: keys of OPTIMIZERS, SCHEDULES and DECAYS; freeze: patterns
-    of what does not learn, see `frozen_blocks`; bert_adam: of kind bertadam only; prompt_lr: of learnable prompts,
-    which never decay.
+    lr: of new layers (an adapter of precomputed tokens is one); tower_lr: of the pretrained towers;
+    groups: rates of their own, the first that fits counts; weight_decay: of what DECAYS[decay]
+    names; warmup: share of all steps;
+    clip_norm: largest gradient norm; kind, schedule, decay: keys of OPTIMIZERS, SCHEDULES and
+    DECAYS; freeze: patterns of what does not learn, see `frozen_blocks`; bert_adam: of kind
+    bertadam only; prompt_lr: of learnable prompts, which never decay.
     """
 
     lr: float = 1e-4
@@ -61,7 +65,8 @@ class OptimSettings:
 
 
 def make_optimizer(model: nn.Module, settings: OptimSettings) -> torch.optim.Optimizer:
-    """Freeze what is to be frozen, and group the rest: every trainable parameter is in exactly one group.
+    """Freeze what is to be frozen, and group the rest: every trainable parameter is in exactly one
+    group.
 
     Raises ConfigError for a pattern that names nothing, and where nothing is left to learn.
     """
@@ -69,7 +74,10 @@ def make_optimizer(model: nn.Module, settings: OptimSettings) -> torch.optim.Opt
     for pattern in (*settings.freeze, *(group.pattern for group in settings.groups)):
         if not any(_fits(name, pattern) for name in named):
             parts = ", ".join(sorted({".".join(name.split(".")[:2]) for name in named}))
-            raise ConfigError(f"no parameter is called {pattern!r}: expected a module's name or a pattern, as {parts}")
+            raise ConfigError(
+                f"no parameter is called {pattern!r}: expected a module's name or a pattern, as "
+                f"{parts}"
+            )
     groups: dict[tuple[str, float, float], list[nn.Parameter]] = {}
     for name, parameter in named.items():
         if any(_fits(name, pattern) for pattern in settings.freeze):
@@ -85,7 +93,9 @@ def make_optimizer(model: nn.Module, settings: OptimSettings) -> torch.optim.Opt
     return OPTIMIZERS[settings.kind](options, settings)
 
 
-def _group_of(name: str, parameter: nn.Parameter, settings: OptimSettings) -> tuple[str, float, float]:
+def _group_of(
+    name: str, parameter: nn.Parameter, settings: OptimSettings
+) -> tuple[str, float, float]:
     """Name, rate and decay of the group a trainable parameter belongs to."""
     for group in settings.groups:
         if _fits(name, group.pattern):
@@ -103,17 +113,22 @@ def _fits(name: str, pattern: str) -> bool:
 
 
 def frozen_blocks(below: int) -> tuple[str, ...]:
-    """Patterns of what CLIP4Clip's `freeze_layer_num` keeps still in CLIP's towers: 0 freezes embeddings of tokens,
-    patches and places with the norm behind them, n > 0 the first n blocks of both towers too, -1 nothing.
+    """Patterns of what CLIP4Clip's `freeze_layer_num` keeps still in CLIP's towers: 0 freezes
+    embeddings of tokens, patches and places with the norm behind them, n > 0 the first n blocks of
+    both towers too, -1 nothing.
 
-    The last norms, the projections and the logit scale always learn. Source: `main_task_retrieval.py` of CLIP4Clip.
+    The last norms, the projections and the logit scale always learn. Source:
+    `main_task_retrieval.py` of CLIP4Clip.
 
     >>> frozen_blocks(1)[-1]
     'encoder.clip.*_model.encoder.layers.0'
     """
     if below < 0:
         return ()
-    return (*_EMBEDDED_IN_CLIP, *(f"encoder.clip.*_model.encoder.layers.{block}" for block in range(below)))
+    return (
+        *_EMBEDDED_IN_CLIP,
+        *(f"encoder.clip.*_model.encoder.layers.{block}" for block in range(below)),
+    )
 
 
 def schedule_factor(step: int, total: int, settings: OptimSettings) -> float:
@@ -122,7 +137,8 @@ def schedule_factor(step: int, total: int, settings: OptimSettings) -> float:
 
 
 def warmup_cosine(step: int, total: int, warmup: float) -> float:
-    """The factor on the learning rate at 0-based `step` of `total`: linear up to 1, then a half cosine down to 0.
+    """The factor on the learning rate at 0-based `step` of `total`: linear up to 1, then a half
+    cosine down to 0.
 
     >>> [round(warmup_cosine(step, 10, 0.2), 2) for step in (0, 1, 2, 9)]
     [0.5, 1.0, 1.0, 0.04]
@@ -134,8 +150,9 @@ def warmup_cosine(step: int, total: int, warmup: float) -> float:
 
 
 def published_cosine(step: int, total: int, warmup: float) -> float:
-    """The published schedule: the first step's factor is 0, and the cosine starts at step 0, not after the warm-up, so
-    that the factor jumps where the warm-up ends. Source: UCoFiA `optimization.py:30-40`.
+    """The published schedule: the first step's factor is 0, and the cosine starts at step 0, not
+    after the warm-up, so that the factor jumps where the warm-up ends. Source: UCoFiA
+    `optimization.py:30-40`.
 
     >>> [round(published_cosine(step, 10, 0.2), 2) for step in (0, 1, 2, 9)]
     [0.0, 0.5, 0.9, 0.02]
@@ -162,9 +179,13 @@ def _bert_adam(groups: list[dict[str, Any]], settings: OptimSettings) -> torch.o
     return BertAdam(groups, settings.lr, settings.weight_decay, settings.bert_adam)
 
 
-# What decays: matrices but no embeddings (a scale, a bias or a norm never does); or, published, all but biases, so that
-# norms, embeddings, the logit scale and the identity matrices of the head are pulled to 0.
-DECAYS: dict[str, Callable[[str, nn.Parameter], bool]] = {"matrices": _matrices, "published": _published}
+# What decays: matrices but no embeddings (a scale, a bias or a norm never does); or, published, all
+# but biases, so that norms, embeddings, the logit scale and the identity matrices of the head are
+# pulled to 0.
+DECAYS: dict[str, Callable[[str, nn.Parameter], bool]] = {
+    "matrices": _matrices,
+    "published": _published,
+}
 SCHEDULES: dict[str, Callable[[int, int, float], float]] = {
     "warmup_cosine": warmup_cosine,
     "published": published_cosine,

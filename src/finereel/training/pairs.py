@@ -1,7 +1,7 @@
 """A split and a clip source as an endless row of training batches, the same for every data set.
 
-A batch depends on (split, settings, step) alone, so a resumed run sees what an undisturbed one would; in a distributed
-run every process reads its own rows of it.
+A batch depends on (split, settings, step) alone, so a resumed run sees what an undisturbed one
+would; in a distributed run every process reads its own rows of it.
 """
 
 from collections.abc import Sequence
@@ -25,12 +25,14 @@ TokenRows = tuple[Int64[np.ndarray, "T W"], Bool[np.ndarray, "T W"]]
 class PairSettings:
     """What a batch is made of.
 
-    batch_size: B over all processes. unit: what an epoch runs over, in random order: `videos` (every video once, with
-    a random caption of it; no batch holds a video twice), or `captions` (every caption once, as published: two of one
-    video may meet, and then count as each other's negatives). max_words: W. word_dropout: share of the tokens between
-    start and end that a text loses, another draw at every step (a text tower from scratch learns a small corpus by
-    heart without). negatives: fine-grained ones of each caption, where there are any; they and the caption beside them
-    lose no words. frame_dropout: share of the frames a clip loses, never all. rank, world: which rows are ours.
+    batch_size: B over all processes. unit: what an epoch runs over, in random order: `videos`
+    (every video once, with a random caption of it; no batch holds a video twice), or `captions`
+    (every caption once, as published: two of one video may meet, and then count as each other's
+    negatives). max_words: W. word_dropout: share of the tokens between start and end that a text
+    loses, another draw at every step (a text tower from scratch learns a small corpus by heart
+    without). negatives: fine-grained ones of each caption, where there are any; they and the
+    caption beside them lose no words. frame_dropout: share of the frames a clip loses, never all.
+    rank, world: which rows are ours.
     """
 
     batch_size: int = 128
@@ -52,7 +54,10 @@ class PairSettings:
         if self.negatives < 0:
             raise ConfigError(f"negatives must be 0 or more, got {self.negatives}")
         if self.batch_size < 2 or self.batch_size % self.world:
-            raise ConfigError(f"a batch of {self.batch_size} needs at least 2 rows, evenly over {self.world} processes")
+            raise ConfigError(
+                f"a batch of {self.batch_size} needs at least 2 rows, evenly over {self.world} "
+                "processes"
+            )
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,8 @@ class PairBatches:
     def __post_init__(self) -> None:
         if self.steps_per_epoch < 1:
             raise ConfigError(
-                f"a batch of {self.settings.batch_size} is more than the {self._units} {self.settings.unit} of "
+                f"a batch of {self.settings.batch_size} is more than the {self._units} "
+                f"{self.settings.unit} of "
                 f"{self.split.name}: lower the batch size"
             )
 
@@ -92,12 +98,16 @@ class PairBatches:
         settings = self.settings
         share = settings.batch_size // settings.world
         start = place * settings.batch_size + settings.rank * share
-        return tuple(self.split.captions[number] for number in self._order(epoch)[start : start + share])
+        return tuple(
+            self.split.captions[number] for number in self._order(epoch)[start : start + share]
+        )
 
     def batch_at(self, step: int) -> Batch:
         """The batch of a 0-based step: tokens, and the clips that the source reads."""
         chosen = self.captions_at(step)
-        tokens = self.tokenizer.encode([caption.text for caption in chosen], self.settings.max_words)
+        tokens = self.tokenizer.encode(
+            [caption.text for caption in chosen], self.settings.max_words
+        )
         ids, mask = self._dropped(tokens.ids, tokens.mask, step)
         longest = int(mask.sum(1).max())
         clips = self.source.read([caption.video_id for caption in chosen])
@@ -122,7 +132,9 @@ class PairBatches:
             self._rng(step, 3),
         )
 
-    def _dropped(self, ids: Int64[np.ndarray, "T W"], mask: Bool[np.ndarray, "T W"], step: int) -> TokenRows:
+    def _dropped(
+        self, ids: Int64[np.ndarray, "T W"], mask: Bool[np.ndarray, "T W"], step: int
+    ) -> TokenRows:
         """The rows without a random part of their words, moved together; start and end stay."""
         if not self.settings.word_dropout:
             return ids, mask
@@ -135,7 +147,9 @@ class PairBatches:
         return np.where(moved, np.take_along_axis(ids, together, 1), 0), moved
 
     def _fewer_frames(self, mask: Bool[np.ndarray, "V F"], step: int) -> Bool[np.ndarray, "V F"]:
-        """The mask without a random part of the real frames; of the real ones, one with the highest draw stays."""
+        """The mask without a random part of the real frames; of the real ones, one with the highest
+        draw stays.
+        """
         if not self.settings.frame_dropout:
             return mask
         draws = np.where(mask, self._rng(step, 2).random(mask.shape), -1.0)
@@ -152,7 +166,8 @@ class PairBatches:
         shuffled = rng.permutation(len(self.split.captions))
         if self.settings.unit == "captions":
             return shuffled
-        # The first caption of every video in a random order is a random caption, and the videos come in random order.
+        # The first caption of every video in a random order is a random caption, and the videos
+        # come in random order.
         _, first = np.unique(self.split.video_of_caption[shuffled], return_index=True)
         ordered: Int64[np.ndarray, " units"] = shuffled[rng.permutation(first)]
         return ordered

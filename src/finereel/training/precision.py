@@ -1,12 +1,11 @@
-"""In which precision towers compute: float32, or autocast to bfloat16 or float16, the latter with a scaled loss.
+"""In which precision towers compute: float32, or autocast to bfloat16 or float16, the latter with a
+scaled loss.
 
-with precision.autocast():
-    features = model.video_features(...)         # heads are scored outside, in float32
-precision.scale(loss).backward()
-average_gradients(...)                           # of scaled gradients, so that all processes see an overflow
-precision.unscale(optimizer)
-norm = clip_grad_norm_(...)
-moved = precision.step(optimizer, norm)
+with precision.autocast(): features = model.video_features(...)         # heads are scored outside,
+    in float32
+precision.scale(loss).backward() average_gradients(...)                           # of scaled
+gradients, so that all processes see an overflow precision.unscale(optimizer) norm =
+clip_grad_norm_(...) moved = precision.step(optimizer, norm)
 """
 
 from contextlib import AbstractContextManager
@@ -43,8 +42,12 @@ class Precision:
         return float(self._scaler.get_scale())
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The context towers run in. Enter it anew for every pass: inside it, cast weights are remembered."""
-        return torch.autocast(self.device.type, PRECISIONS[self.name], enabled=self.name != "float32")
+        """The context towers run in. Enter it anew for every pass: inside it, cast weights are
+        remembered.
+        """
+        return torch.autocast(
+            self.device.type, PRECISIONS[self.name], enabled=self.name != "float32"
+        )
 
     def scale(self, loss: Tensor) -> Tensor:
         """The loss to call backward on."""
@@ -56,9 +59,11 @@ class Precision:
         self._scaler.unscale_(optimizer)
 
     def step(self, optimizer: torch.optim.Optimizer, norm: Tensor) -> bool:
-        """Step where the gradient norm is finite, and tell. Else no weight moves, and the loss scale is halved.
+        """Step where the gradient norm is finite, and tell. Else no weight moves, and the loss
+        scale is halved.
 
-        In float16 an overflow is the way the scale is found, not a bad batch, as long as `loss_scale` is above 1.
+        In float16 an overflow is the way the scale is found, not a bad batch, as long as
+        `loss_scale` is above 1.
         """
         finite = bool(torch.isfinite(norm))
         if finite:

@@ -20,18 +20,21 @@ _FREE_TO_CHANGE = ("checkpoint_every", "log_every", "max_bad_batches")
 class TrainingSettings:
     """How long, how fast, how often to look.
 
-    contrastive_weight: of the contrastive loss; 0 leaves it out, for rows that are no negatives of one another.
-    part_weight: weight of the same loss on every granularity by itself, beside the fused one (0: fused only, as
-    published). factor_weight: weight of factor supervision (needs factor_sizes, and batches with factors).
-    perturbation: noise of the differentiable patch choice. precision: of the towers, a key of PRECISIONS. chunk: rows
-    encoded at a time, for batches whose graph does not fit in memory (0: all at once); same gradients, twice the
-    forward passes.
+    contrastive_weight: of the contrastive loss; 0 leaves it out, for rows that are no negatives of
+    one another.
+    part_weight: weight of the same loss on every granularity by itself, beside the fused one (0:
+    fused only, as published). factor_weight: weight of factor supervision (needs factor_sizes, and
+    batches with factors).
+    perturbation: noise of the differentiable patch choice. precision: of the towers, a key of
+    PRECISIONS. chunk: rows encoded at a time, for batches whose graph does not fit in memory (0:
+    all at once); same gradients, twice the forward passes.
 
-    validate_every, checkpoint_every, log_every: in steps; a validation and the last step always checkpoint. patience:
-    stop after so many validations without a better one, 0 never. chance_after: steps after which a validation that
-    guessing explains is an alarm. max_bad_batches: how many batches may be skipped because their loss or gradients are
-    not finite. data: what identifies the batches (a hash), so that no other data go on with a run. fine: the loss of
-    batches with fine-grained negatives.
+    validate_every, checkpoint_every, log_every: in steps; a validation and the last step always
+    checkpoint. patience: stop after so many validations without a better one, 0 never.
+    chance_after: steps after which a validation that guessing explains is an alarm.
+    max_bad_batches: how many batches may be skipped because their loss or gradients are not finite.
+    data: what identifies the batches (a hash), so that no other data go on with a run. fine: the
+    loss of batches with fine-grained negatives.
     """
 
     steps: int = 1000
@@ -66,12 +69,15 @@ class TrainingSettings:
 
 
 def run_identity(settings: TrainingSettings, model: Mapping[str, Any]) -> dict[str, str]:
-    """What must be the same for a run to go on, flat and as text; `model`: the model's own settings.
+    """What must be the same for a run to go on, flat and as text; `model`: the model's own
+    settings.
 
     >>> run_identity(TrainingSettings(), {"max_frames": 12})["optim.lr"]
     '0.0001'
     """
-    values = {name: value for name, value in to_dict(settings).items() if name not in _FREE_TO_CHANGE}
+    values = {
+        name: value for name, value in to_dict(settings).items() if name not in _FREE_TO_CHANGE
+    }
     return dict(sorted(_flat({**values, "model": model})))
 
 
@@ -79,5 +85,9 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     for name, value in values.items():
         nested = isinstance(value, Mapping)
-        rows += _flat(value, f"{prefix}{name}.") if nested else [(prefix + name, json.dumps(value, sort_keys=True))]
+        rows += (
+            _flat(value, f"{prefix}{name}.")
+            if nested
+            else [(prefix + name, json.dumps(value, sort_keys=True))]
+        )
     return rows

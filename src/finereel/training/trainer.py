@@ -1,4 +1,6 @@
-"""The loop: batch -> features -> the model's own scores -> loss -> step; validate, keep the best, resume anywhere."""
+"""The loop: batch -> features -> the model's own scores -> loss -> step; validate, keep the best,
+resume anywhere.
+"""
 
 import json
 import signal
@@ -35,10 +37,11 @@ Validate = Callable[[RetrievalModel], Validation]
 class Progress:
     """What one step did.
 
-    loss: of the first process; grad_norm: before clipping; lr: the highest rate of this step; finite: False where the
-    batch was skipped because its gradients are not;
-    samples: rows of the batch; seconds: of fetching the batch and of the step, without validation; validation: where
-    the step validated, else None; notes: sentences for whoever watches (an alarm, a skipped batch).
+    loss: of the first process; grad_norm: before clipping; lr: the highest rate of this step;
+    finite: False where the batch was skipped because its gradients are not;
+    samples: rows of the batch; seconds: of fetching the batch and of the step, without validation;
+    validation: where the step validated, else None; notes: sentences for whoever watches (an alarm,
+    a skipped batch).
     """
 
     step: int
@@ -61,7 +64,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a run ended: the best validation score and its step, how many batches were skipped, and every validation.
+    """How a run ended: the best validation score and its step, how many batches were skipped, and
+    every validation.
 
     early: stopped because `patience` validations brought nothing better.
     """
@@ -84,13 +88,15 @@ def train(
 ) -> TrainingResult:
     """Train in place, resuming from `out` if it holds a checkpoint.
 
-    batch_at(step) must depend on the step alone, so that a resumed run sees the batches an undisturbed one would; among
-    several processes (`distributed.start`) it gives the own rows of the batch, as many as everywhere, and the first
-    process alone validates, writes and calls `on_step`.
-    The best model by `validate` is saved in `out/best` with its `validation.json`; the log is `out/log.jsonl`.
+    batch_at(step) must depend on the step alone, so that a resumed run sees the batches an
+    undisturbed one would; among several processes (`distributed.start`) it gives the own rows of
+    the batch, as many as everywhere, and the first process alone validates, writes and calls
+    `on_step`. The best model by `validate` is saved in `out/best` with its `validation.json`; the
+    log is `out/log.jsonl`.
 
-    Raises Stopped after Ctrl-C or SIGTERM, everything saved; TrainingError where going on is pointless; ConfigError for
-    a validation on the test split and for a folder with a run of other settings.
+    Raises Stopped after Ctrl-C or SIGTERM, everything saved; TrainingError where going on is
+    pointless; ConfigError for a validation on the test split and for a folder with a run of other
+    settings.
     """
     run = _prepare(model, settings, out)
     state = run.resume()
@@ -104,7 +110,9 @@ def train(
                 run.save(state, log)
                 break
             progress = _step(run, batch, state.step)
-            progress = replace(progress, seconds=time.perf_counter() - started, notes=(*hints, *progress.notes))
+            progress = replace(
+                progress, seconds=time.perf_counter() - started, notes=(*hints, *progress.notes)
+            )
             state, hints = state.stepped(progress.finite), ()
             if state.step % settings.validate_every == 0 or state.step == settings.steps:
                 validation = _validate(run, validate, state.step)
@@ -122,7 +130,9 @@ def train(
         if anywhere(request.made(), run.shard):
             raise Stopped(state.step, request.signum or signal.SIGTERM)
     early = state.step < settings.steps
-    return TrainingResult(state.best, state.best_step, state.step, state.skipped, state.history, early)
+    return TrainingResult(
+        state.best, state.best_step, state.step, state.skipped, state.history, early
+    )
 
 
 @dataclass(frozen=True)
@@ -181,11 +191,15 @@ def _prepare(model: RetrievalModel, settings: TrainingSettings, out: Path) -> _R
 
 
 def _finished(state: RunState, settings: TrainingSettings) -> bool:
-    return state.step >= settings.steps or bool(settings.patience and state.stale >= settings.patience)
+    return state.step >= settings.steps or bool(
+        settings.patience and state.stale >= settings.patience
+    )
 
 
 def _fetch(batch_at: BatchAt, step: int, request: StopRequest) -> Batch | None:
-    """The batch of a step, None where a stop is asked for: the signal may have ended the workers that make batches."""
+    """The batch of a step, None where a stop is asked for: the signal may have ended the workers
+    that make batches.
+    """
     if request.made():
         return None
     try:
@@ -199,8 +213,9 @@ def _fetch(batch_at: BatchAt, step: int, request: StopRequest) -> Batch | None:
 def _step(run: _Run, batch: Batch, step: int) -> Progress:
     """One step at 0-based `step`; where the gradients are not finite, no weight changes.
 
-    Randomness starts anew from (seed, step, process), so that it need not be saved. A loss scale above 1 makes float16
-    overflow until it is low enough: such a step is left out too, but the batch is not to blame.
+    Randomness starts anew from (seed, step, process), so that it need not be saved. A loss scale
+    above 1 makes float16 overflow until it is low enough: such a step is left out too, but the
+    batch is not to blame.
     """
     learner, settings = run.learner, run.learner.settings
     torch.manual_seed(zlib.crc32(f"{settings.seed}/{step}/{run.shard.rank}".encode()))
@@ -232,7 +247,9 @@ def _step(run: _Run, batch: Batch, step: int) -> Progress:
 
 
 def _validate(run: _Run, validate: Validate, step: int) -> Validation:
-    """The first process's validation, under the conditions a loaded model is used in; the others learn its score."""
+    """The first process's validation, under the conditions a loaded model is used in; the others
+    learn its score.
+    """
     if not run.shard.first:
         return Validation(from_first(0.0, run.shard))
     with _in_use(run.learner.model):
@@ -241,7 +258,9 @@ def _validate(run: _Run, validate: Validate, step: int) -> Validation:
     return validation
 
 
-def _judge(state: RunState, validation: Validation, settings: TrainingSettings) -> tuple[RunState, tuple[str, ...]]:
+def _judge(
+    state: RunState, validation: Validation, settings: TrainingSettings
+) -> tuple[RunState, tuple[str, ...]]:
     """The state after a validation, and the alarm where it goes off."""
     state = state.judged(validation)
     if state.alarmed or state.step < settings.chance_after or not validation.at_chance:
@@ -252,7 +271,9 @@ def _judge(state: RunState, validation: Validation, settings: TrainingSettings) 
 def _first_hints(state: RunState, log: RunLog) -> tuple[str, ...]:
     """What the first step of this process has to tell."""
     resumed = (f"going on after step {state.step}",) if state.step else ()
-    return resumed if log.writer is not None or log.path is None else (*resumed, WITHOUT_TENSORBOARD)
+    return (
+        resumed if log.writer is not None or log.path is None else (*resumed, WITHOUT_TENSORBOARD)
+    )
 
 
 def _log(log: RunLog, progress: Progress, settings: TrainingSettings) -> None:
@@ -269,7 +290,8 @@ def _log(log: RunLog, progress: Progress, settings: TrainingSettings) -> None:
 def _training(model: RetrievalModel) -> Iterator[None]:
     """What makes training fast on a CPU: kernels for short rows, and no denormals.
 
-    Sharp softmaxes leave denormals behind, and those cost a CPU ten times the time: they are flushed to zero.
+    Sharp softmaxes leave denormals behind, and those cost a CPU ten times the time: they are
+    flushed to zero.
     """
     model.encoder.prepare_training()
     torch.set_flush_denormal(True)
@@ -282,7 +304,9 @@ def _training(model: RetrievalModel) -> Iterator[None]:
 
 @contextmanager
 def _in_use(model: RetrievalModel) -> Iterator[None]:
-    """Within training: the kernels of a loaded model, so that it scores after loading what it scored before saving."""
+    """Within training: the kernels of a loaded model, so that it scores after loading what it
+    scored before saving.
+    """
     torch.set_flush_denormal(False)
     model.encoder.finish_training()
     try:

@@ -1,4 +1,6 @@
-"""VIDEO FILE -> FRAMES: find the files, cut windows, choose frames, decode them in a killable child process."""
+"""VIDEO FILE -> FRAMES: find the files, cut windows, choose frames, decode them in a killable child
+process.
+"""
 
 from finereel.video.find import Found, find_videos, search_folders
 from finereel.video.identity import FileState, content_hash, file_state

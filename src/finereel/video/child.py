@@ -1,7 +1,8 @@
-"""The decoding child: reads one request after another from stdin, answers on its first stdout, and is expendable.
+"""The decoding child: reads one request after another from stdin, answers on its first stdout, and
+is expendable.
 
-It guards its parent (memory, file size and core limits, no second program's output on the wire) and goes when the
-parent goes, even while stuck inside the decoder.
+It guards its parent (memory, file size and core limits, no second program's output on the wire) and
+goes when the parent goes, even while stuck inside the decoder.
 """
 
 import errno
@@ -28,7 +29,9 @@ OPEN_FILES = 64
 
 
 def main(lifeline: int) -> None:
-    """Serve requests until stdin ends. The limits are the first message; for `lifeline` see `_die_with_parent`."""
+    """Serve requests until stdin ends. The limits are the first message; for `lifeline` see
+    `_die_with_parent`.
+    """
     _die_with_parent(lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
@@ -61,8 +64,9 @@ def _confine(limits: Limits) -> None:
 def _die_with_parent(lifeline: int) -> None:
     """Have the kernel end this process when the parent's end of the `lifeline` pipe closes.
 
-    Nothing is ever sent on it, so its only event is the parent's end. SIGIO at its default ends the process without
-    asking Python, which may be waiting for a decoder. PR_SET_PDEATHSIG would follow the parent's thread instead.
+    Nothing is ever sent on it, so its only event is the parent's end. SIGIO at its default ends the
+    process without asking Python, which may be waiting for a decoder. PR_SET_PDEATHSIG would follow
+    the parent's thread instead.
     """
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
@@ -80,7 +84,9 @@ def _serve(request: messages.Header, limits: Limits, answers: BinaryIO) -> None:
         try:
             if request["kind"] == "probe":
                 answers.write(messages.encode({"kind": "info", **asdict(source.info())}))
-                answers.write(messages.encode({"kind": "end", "warning": "", "note": "", "seconds": 0.0}))
+                answers.write(
+                    messages.encode({"kind": "end", "warning": "", "note": "", "seconds": 0.0})
+                )
             else:
                 pace = Pace(limits.deadline_s / 3, lambda: _send_progress(answers))
                 _send_clips(source, ClipReader(source, _plan(request["plan"]), pace), path, answers)
@@ -89,18 +95,27 @@ def _serve(request: messages.Header, limits: Limits, answers: BinaryIO) -> None:
     except VideoError as error:
         _send_error(type(error).__name__, str(error), answers)
     except MemoryError:
-        reason = f"{shown(path)}: decoding needs more than {limits.memory_mib} MiB; raise memory_mib if you trust it"
+        reason = (
+            f"{shown(path)}: decoding needs more than {limits.memory_mib} MiB; raise "
+            "memory_mib if you trust it"
+        )
         _send_error(VideoLimitError.__name__, reason, answers)
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
-        # The decoder's own errors are OSErrors too, and EINVAL is a place that a damaged file led to; the others come
-        # from the disk and are not the file's fault.
+        # The decoder's own errors are OSErrors too, and EINVAL is a place that a damaged file led
+        # to; the others come from the disk and are not the file's fault.
         mine = type(error).__module__ == "builtins" and error.errno != errno.EINVAL
         kind = VideoError if mine else BrokenVideoError
-        reason = f"cannot be read ({error.strerror})" if mine else f"decoding failed ({type(error).__name__}: {error})"
+        reason = (
+            f"cannot be read ({error.strerror})"
+            if mine
+            else f"decoding failed ({type(error).__name__}: {error})"
+        )
         _send_error(kind.__name__, f"{shown(path)}: {reason}", answers)
-    except Exception as error:  # whatever a hostile file provokes is that file's failure, and the next one's turn
+    except (
+        Exception
+    ) as error:  # whatever a hostile file provokes is that file's failure, and the next one's turn
         reason = f"{shown(path)}: decoding failed ({type(error).__name__}: {error})"
         _send_error(BrokenVideoError.__name__, reason, answers)
 
@@ -110,7 +125,9 @@ def _send_error(kind: str, reason: str, answers: BinaryIO) -> None:
 
 
 def _plan(fields: messages.Header) -> ClipPlan:
-    return ClipPlan(**{**fields, "windows": tuple(Window(**window) for window in fields["windows"])})
+    return ClipPlan(
+        **{**fields, "windows": tuple(Window(**window) for window in fields["windows"])}
+    )
 
 
 def _send_progress(answers: BinaryIO) -> None:
@@ -128,15 +145,27 @@ def _send_clips(source: Source, reader: ClipReader, path: str, answers: BinaryIO
         _send_clip(clip, answers)
         waiting += time.perf_counter() - before
     if count == 0:
-        raise BrokenVideoError(f"{shown(path)}: no picture could be decoded; the file is damaged, copy it again")
+        raise BrokenVideoError(
+            f"{shown(path)}: no picture could be decoded; the file is damaged, copy it again"
+        )
     seconds = time.perf_counter() - started - waiting
-    end = {"kind": "end", "warning": _warning(source, reader), "note": reader.note, "seconds": seconds}
+    end = {
+        "kind": "end",
+        "warning": _warning(source, reader),
+        "note": reader.note,
+        "seconds": seconds,
+    }
     answers.write(messages.encode(end))
 
 
 def _send_clip(clip: Clip, answers: BinaryIO) -> None:
     pixels = clip.frames.pixels
-    header = {"kind": "clip", "start": clip.window.start, "end": clip.window.end, "shape": pixels.shape}
+    header = {
+        "kind": "clip",
+        "start": clip.window.start,
+        "end": clip.window.end,
+        "shape": pixels.shape,
+    }
     answers.write(messages.encode({**header, "seconds": clip.frames.seconds.tolist()}))
     view = pixels.data.cast("B")
     while view:

@@ -1,4 +1,6 @@
-"""PICTURES -> CLIPS: for each window the pictures at the wanted times. Knows nothing of the decoder."""
+"""PICTURES -> CLIPS: for each window the pictures at the wanted times. Knows nothing of the
+decoder.
+"""
 
 import math
 from collections.abc import Callable, Iterator
@@ -15,20 +17,26 @@ from finereel.video.sample import SAMPLERS, Times
 from finereel.video.windows import TAIL, windows
 
 SPARSE = 10.0
-"""Seconds between wanted frames from which keyframes serve: encoders rarely leave more between two of them."""
+"""Seconds between wanted frames from which keyframes serve: encoders rarely leave more between two
+of them.
+"""
 
 SEEK = 5.0
 """Seconds ahead from which jumping to a window beats decoding up to it."""
 
 STRIDE, EXACT_STRIDE = 10.0, 1.0
-"""Seconds of video after which a long clip counts as getting on; fewer where every frame is asked for."""
+"""Seconds of video after which a long clip counts as getting on; fewer where every frame is asked
+for.
+"""
 
 Rgb = UInt8[np.ndarray, "H W 3"]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture on screen from `seconds` to `end`. `rgb(size)` converts it; None where it turns out to be damaged."""
+    """A picture on screen from `seconds` to `end`. `rgb(size)` converts it; None where it turns out
+    to be damaged.
+    """
 
     seconds: float
     end: float
@@ -50,7 +58,8 @@ class PictureSource(Protocol):
 class Pace:
     """How long reading may take.
 
-    patience: seconds for a clip, or for STRIDE seconds of a longer one, after which `auto` goes on with keyframes.
+    patience: seconds for a clip, or for STRIDE seconds of a longer one, after which `auto` goes on
+    with keyframes.
     on_progress: called after every such stretch within a clip, and when keyframes are begun with.
     """
 
@@ -59,9 +68,11 @@ class Pace:
 
 
 class ClipReader:
-    """Cuts one source into clips by a plan. After the last clip, `covered` says up to which second pictures went.
+    """Cuts one source into clips by a plan. After the last clip, `covered` says up to which second
+    pictures went.
 
-    mode: "keyframes" or "sequential", that of the first clips. note: empty, or that reading went on with keyframes.
+    mode: "keyframes" or "sequential", that of the first clips. note: empty, or that reading went on
+    with keyframes.
     """
 
     def __init__(self, source: PictureSource, plan: ClipPlan, pace: Pace | None = None) -> None:
@@ -95,7 +106,11 @@ class ClipReader:
     def _beyond(self) -> Iterator[Clip]:
         """Clips of pictures that go on after the end that the file's header claims."""
         start = self._windows[-1].end
-        while self._plan.length is not None and not self._plan.windows and self._reel.goes_on_after(start):
+        while (
+            self._plan.length is not None
+            and not self._plan.windows
+            and self._reel.goes_on_after(start)
+        ):
             window = Window(start, start + self._plan.length)
             covered = self.covered
             clip = self._clip(window)
@@ -115,11 +130,17 @@ class ClipReader:
         self._reel = self._rewind(window.start, mode)
 
     def _rewind(self, start: float, mode: str) -> "_Reel":
-        pictures = self._source.keyframes(start) if mode == "keyframes" else self._source.pictures(start)
-        return _Reel(self._watched(pictures, self._plan.mode == "auto" and mode != "keyframes"), mode)
+        pictures = (
+            self._source.keyframes(start) if mode == "keyframes" else self._source.pictures(start)
+        )
+        return _Reel(
+            self._watched(pictures, self._plan.mode == "auto" and mode != "keyframes"), mode
+        )
 
     def _watched(self, pictures: Iterator[Picture], impatient: bool) -> Iterator[Picture]:
-        """The pictures; raises _TooSlowError where they come too slowly and keyframes may be taken instead."""
+        """The pictures; raises _TooSlowError where they come too slowly and keyframes may be taken
+        instead.
+        """
         for picture in pictures:
             now = perf_counter()
             if picture.seconds >= self._mark:
@@ -136,7 +157,8 @@ class ClipReader:
             frames = self._frames(times)
         except _TooSlowError:
             self.note = (
-                f"read by keyframes only from {window.start:.0f} s on, because decoding every frame took longer than "
+                f"read by keyframes only from {window.start:.0f} s on, because decoding every "
+                "frame took longer than "
                 f"{self._pace.patience:g} s a clip"
             )
             self._pace.on_progress()
@@ -161,7 +183,9 @@ class ClipReader:
                 continue
             last = picture
             rgb = picture.rgb(self._plan.size)
-            if rgb is not None and (not pixels or rgb.shape == pixels[0].shape):  # a size change mid-clip is cut off
+            if rgb is not None and (
+                not pixels or rgb.shape == pixels[0].shape
+            ):  # a size change mid-clip is cut off
                 pixels.append(rgb)
                 seconds.append(picture.seconds)
         return Frames(np.stack(pixels), np.array(seconds)) if pixels else None
@@ -172,7 +196,8 @@ class _TooSlowError(Exception):
 
 
 def _modes(source: PictureSource, plan: ClipPlan, cut: tuple[Window, ...]) -> list[str]:
-    """How to read each window. "auto" takes keyframes where every wanted time has one within a frame spacing.
+    """How to read each window. "auto" takes keyframes where every wanted time has one within a
+    frame spacing.
 
     The last window is decided by itself, because it may be short and its frames close together.
     """
@@ -231,7 +256,11 @@ class _Reel:
     def at(self, time: float) -> Picture | None:
         """The picture that stands for `time`; None past the end of the last one."""
         self._start()
-        while self._current and self._following and self._moves_on(time, self._current, self._following):
+        while (
+            self._current
+            and self._following
+            and self._moves_on(time, self._current, self._following)
+        ):
             self._current, self._following = self._following, self._next()
         if self._current is None or (self._following is None and time >= self._current.end):
             return None

@@ -1,4 +1,6 @@
-"""HDR -> SDR: pictures in PQ or HLG (BT.2100) as the BT.709 pictures that models were trained on. Arithmetic only."""
+"""HDR -> SDR: pictures in PQ or HLG (BT.2100) as the BT.709 pictures that models were trained on.
+Arithmetic only.
+"""
 
 import functools
 
@@ -9,7 +11,9 @@ WHITE_NITS = 203.0
 """Luminance of diffuse white in HDR video (BT.2408); it becomes the white of SDR."""
 
 KNEE = 0.75
-"""Share of diffuse white up to which luminance is kept; what is brighter is compressed into the rest."""
+"""Share of diffuse white up to which luminance is kept; what is brighter is compressed into the
+rest.
+"""
 
 DISPLAY_GAMMA = 2.4
 """An SDR screen's gamma (BT.1886)."""
@@ -20,7 +24,8 @@ HLG_NITS, HLG_GAMMA = 1000.0, 1.2
 LUMA_2020 = np.array([0.2627, 0.6780, 0.0593], dtype=np.float32)
 
 GAMUT_2020_TO_709 = np.array(
-    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], dtype=np.float32
+    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]],
+    dtype=np.float32,
 )
 """Linear light in BT.2020 primaries to linear light in BT.709 primaries (BT.2087)."""
 
@@ -28,7 +33,8 @@ GAMUT_2020_TO_709 = np.array(
 def pq_to_sdr(pixels: UInt16[np.ndarray, "H W 3"], wide: bool = True) -> UInt8[np.ndarray, "H W 3"]:
     """Pictures in PQ (SMPTE ST 2084), full range RGB of 16 bits, as 8-bit BT.709.
 
-    wide: the primaries are those of BT.2020. Diffuse white (203 nits) and black stay where they are:
+    wide: the primaries are those of BT.2020. Diffuse white (203 nits) and black stay where they
+    are:
 
     >>> code = round(0.5807 * 65535)  # 203 nits
     >>> int(pq_to_sdr(np.full((1, 1, 3), code, np.uint16)).max()) > 240
@@ -38,11 +44,17 @@ def pq_to_sdr(pixels: UInt16[np.ndarray, "H W 3"], wide: bool = True) -> UInt8[n
     return _to_sdr(light, wide)
 
 
-def hlg_to_sdr(pixels: UInt16[np.ndarray, "H W 3"], wide: bool = True) -> UInt8[np.ndarray, "H W 3"]:
-    """Pictures in HLG (ARIB STD-B67), full range RGB of 16 bits, as 8-bit BT.709; see `pq_to_sdr`."""
+def hlg_to_sdr(
+    pixels: UInt16[np.ndarray, "H W 3"], wide: bool = True
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Pictures in HLG (ARIB STD-B67), full range RGB of 16 bits, as 8-bit BT.709; see
+    `pq_to_sdr`.
+    """
     scene: Float32[np.ndarray, "H W 3"] = _hlg_light()[pixels]
     luminance = (scene @ LUMA_2020)[..., None]
-    return _to_sdr(scene * (luminance ** np.float32(HLG_GAMMA - 1) * np.float32(HLG_NITS / WHITE_NITS)), wide)
+    return _to_sdr(
+        scene * (luminance ** np.float32(HLG_GAMMA - 1) * np.float32(HLG_NITS / WHITE_NITS)), wide
+    )
 
 
 def _to_sdr(light: Float32[np.ndarray, "H W 3"], wide: bool) -> UInt8[np.ndarray, "H W 3"]:
@@ -52,15 +64,17 @@ def _to_sdr(light: Float32[np.ndarray, "H W 3"], wide: bool) -> UInt8[np.ndarray
     light = np.maximum(light, 0.0)
     brightest = light.max(axis=-1, keepdims=True)
     light = light * (_compressed(brightest) / np.maximum(brightest, np.float32(1e-6)))
-    pixels: UInt8[np.ndarray, "H W 3"] = np.rint(255 * np.clip(light, 0, 1) ** np.float32(1 / DISPLAY_GAMMA)).astype(
-        "u1"
-    )
+    pixels: UInt8[np.ndarray, "H W 3"] = np.rint(
+        255 * np.clip(light, 0, 1) ** np.float32(1 / DISPLAY_GAMMA)
+    ).astype("u1")
     return pixels
 
 
 def _compressed(light: Float32[np.ndarray, "H W 1"]) -> Float32[np.ndarray, "H W 1"]:
     over = np.maximum(light - np.float32(KNEE), 0.0) / np.float32(1 - KNEE)
-    kept: Float32[np.ndarray, "H W 1"] = np.minimum(light, KNEE) + np.float32(1 - KNEE) * (1 - np.exp(-over))
+    kept: Float32[np.ndarray, "H W 1"] = np.minimum(light, KNEE) + np.float32(1 - KNEE) * (
+        1 - np.exp(-over)
+    )
     return kept
 
 

@@ -1,4 +1,6 @@
-"""FILE -> PICTURES, with PyAV. This file, `streams` and `picture` know the decoder; they run in the decoding child."""
+"""FILE -> PICTURES, with PyAV. This file, `streams` and `picture` know the decoder; they run in the
+decoding child.
+"""
 
 import functools
 import math
@@ -25,7 +27,9 @@ from finereel.video.streams import READ_ERRORS, blame, open_film, reason
 from finereel.video.truncation import missing_bytes
 
 KEYFRAME_HOLD = 10.0
-"""Seconds that the last keyframe may stand for what follows it, if no two before it lay farther apart."""
+"""Seconds that the last keyframe may stand for what follows it, if no two before it lay farther
+apart.
+"""
 
 SOUND_PACKETS = 100_000
 """So many packets are read to learn whether the sound goes on where pictures end."""
@@ -34,8 +38,9 @@ SOUND_PACKETS = 100_000
 class Source:
     """An open video file: `info` says what it is, `pictures` and `keyframes` give what is in it.
 
-    Raises NotAVideoError, BrokenVideoError or VideoLimitError while opening. `damage` counts bad packets, `missing`
-    the bytes that the file ends early, `stopped` says why reading ended before the end.
+    Raises NotAVideoError, BrokenVideoError or VideoLimitError while opening. `damage` counts bad
+    packets, `missing` the bytes that the file ends early, `stopped` says why reading ended before
+    the end.
     """
 
     def __init__(self, path: str | Path, limits: Limits) -> None:
@@ -69,7 +74,9 @@ class Source:
         return float(rate) if rate and 0.01 <= rate <= 1000 else 25.0
 
     def keyframe_times(self) -> Float64[np.ndarray, " n"]:
-        """Seconds of the keyframes by the file's own index, ascending; empty when it has none that is loaded yet."""
+        """Seconds of the keyframes by the file's own index, ascending; empty when it has none that
+        is loaded yet.
+        """
         ticks = [entry.timestamp for entry in self._stream.index_entries if entry.is_keyframe]
         return np.sort(np.array(ticks, dtype=np.float64)) * float(self._time_base) - self._origin()
 
@@ -79,16 +86,22 @@ class Source:
         return 3 / self.fps if self._own_duration() else 1.0
 
     def others_go_on(self) -> bool:
-        """Whether sound or subtitles reach the end of a file whose pictures end earlier: then nothing is missing."""
+        """Whether sound or subtitles reach the end of a file whose pictures end earlier: then
+        nothing is missing.
+        """
         if self._own_duration() or not self._container.duration:
             return False
         self._reopen()
-        others = [stream for stream in self._container.streams if stream.type in ("audio", "subtitle")]
+        others = [
+            stream for stream in self._container.streams if stream.type in ("audio", "subtitle")
+        ]
         self._stream.discard, end = Discard.all, 0.0
         for stream in others:
             stream.discard = Discard.default
         try:
-            self._container.seek(max(0, self._container.duration - 10_000_000) + (self._container.start_time or 0))
+            self._container.seek(
+                max(0, self._container.duration - 10_000_000) + (self._container.start_time or 0)
+            )
             for _, packet in zip(range(SOUND_PACKETS), self._container.demux(others), strict=False):
                 if packet.pts is not None and packet.time_base:
                     end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
@@ -97,10 +110,14 @@ class Source:
         return end - (self._container.start_time or 0) / 1e6 >= self._container.duration / 1e6 - 1.0
 
     def info(self) -> VideoInfo:
-        """What the file is. Upright size and rotation are known once a picture was decoded; one is, if need be."""
+        """What the file is. Upright size and rotation are known once a picture was decoded; one is,
+        if need be.
+        """
         frame = self._first or next(self._frames(), None)
         if frame is None:
-            raise BrokenVideoError(f"{shown(self._path)}: no picture could be decoded; the file is damaged")
+            raise BrokenVideoError(
+                f"{shown(self._path)}: no picture could be decoded; the file is damaged"
+            )
         width, height = display_size(frame, self._pixel_aspect)
         context = self._stream.codec_context
         return VideoInfo(
@@ -125,15 +142,23 @@ class Source:
             if seconds > self._limits.max_duration_s:
                 self.stopped = f"it goes on past {self._limits.max_duration_s:.0f} s"
                 return
-            yield Picture(seconds, seconds + self._shown_for(frame.duration), functools.partial(self._rgb, frame))
+            yield Picture(
+                seconds,
+                seconds + self._shown_for(frame.duration),
+                functools.partial(self._rgb, frame),
+            )
 
     def keyframes(self, start: float = 0.0) -> Iterator[Picture]:
-        """The keyframes only, in file order; one is decoded when its `rgb` is called, not before."""
+        """The keyframes only, in file order; one is decoded when its `rgb` is called, not
+        before.
+        """
         self._go_to(start, Discard.nonkey)  # formats with an index then do not even read the rest
         previous, hold = -math.inf, KEYFRAME_HOLD
         for packet in self._packets():
             if packet.is_keyframe and packet.size:
-                seconds = self._seconds(packet.pts if packet.pts is not None else packet.dts, previous)
+                seconds = self._seconds(
+                    packet.pts if packet.pts is not None else packet.dts, previous
+                )
                 hold = max(hold, seconds - previous) if previous > -math.inf else hold
                 previous = seconds
                 yield Picture(seconds, seconds + hold, functools.partial(self._lone_rgb, packet))
@@ -191,7 +216,9 @@ class Source:
 
     def _reopen(self) -> None:
         self._container.close()
-        self._container, self._stream = open_film(self._path, self._file, self._limits, self._stream.index)
+        self._container, self._stream = open_film(
+            self._path, self._file, self._limits, self._stream.index
+        )
         self._use_threads()
 
     @property
@@ -199,18 +226,28 @@ class Source:
         return self._stream.time_base or Fraction(1, 1_000_000)
 
     def _origin(self) -> float:
-        """Second zero of the file's own time, as players count it: where its first stream starts."""
+        """Second zero of the file's own time, as players count it: where its first stream
+        starts.
+        """
         mine = float((self._stream.start_time or 0) * self._time_base)
         whole = self._container.start_time
         return whole / 1e6 if whole is not None and 0 <= mine - whole / 1e6 <= 10 else mine
 
     def _seconds(self, pts: int | None, previous: float) -> float:
-        """Time of a picture; where the file gives none, or one that goes back, one picture after the last."""
+        """Time of a picture; where the file gives none, or one that goes back, one picture after
+        the last.
+        """
         following = previous + 1 / self.fps if previous > -math.inf else 0.0
         if pts is None:
             return following
         seconds = float(pts * self._time_base) - self._origin()
-        return following if seconds <= previous else max(0.0, seconds) if previous == -math.inf else seconds
+        return (
+            following
+            if seconds <= previous
+            else max(0.0, seconds)
+            if previous == -math.inf
+            else seconds
+        )
 
     def _shown_for(self, duration: int | None) -> float:
         return max(1 / self.fps, float((duration or 0) * self._time_base))
@@ -224,7 +261,9 @@ class Source:
         return self._own_duration() or self._whole_duration() or self._measured_duration()
 
     def _own_duration(self) -> float:
-        """Seconds of the picture stream by its header; 0.0 where only the whole file's length is known."""
+        """Seconds of the picture stream by its header; 0.0 where only the whole file's length is
+        known.
+        """
         stream = self._stream
         if stream.duration and stream.duration > 0:
             return float(stream.duration * self._time_base)
@@ -236,18 +275,24 @@ class Source:
     def _whole_duration(self) -> float:
         """Seconds of the whole file by its header, 0.0 where it does not say."""
         seconds = (self._container.duration or 0) / 1e6
-        if "matroska" in self._container.format.name:  # which notes when it ends, not how long it lasts
+        if (
+            "matroska" in self._container.format.name
+        ):  # which notes when it ends, not how long it lasts
             seconds -= max(0.0, self._origin()) if seconds > self._origin() else 0.0
         return max(0.0, seconds)
 
     def _measured_duration(self) -> float:
-        """The end of the last packet, by reading all of them without decoding; the file is then opened anew."""
+        """The end of the last packet, by reading all of them without decoding; the file is then
+        opened anew.
+        """
         last, count = -math.inf, 0
         for packet in self._packets():
             if packet.size:
                 count += 1
                 if packet.pts is not None:
-                    last = max(last, float(packet.pts * self._time_base) - self._origin() + 1 / self.fps)
+                    last = max(
+                        last, float(packet.pts * self._time_base) - self._origin() + 1 / self.fps
+                    )
         self._reopen()
         self.damage = 0
         return last if last > 0 else max(1, count) / self.fps
@@ -261,13 +306,16 @@ class Source:
         claimed = max(self.duration, (self._container.duration or 0) / 1e6)
         if claimed > self._limits.max_duration_s:
             raise VideoLimitError(
-                f"{shown(self._path)}: expected at most {self._limits.max_duration_s:.0f} s of video, the file claims "
+                f"{shown(self._path)}: expected at most {self._limits.max_duration_s:.0f} s of "
+                "video, the file claims "
                 f"{claimed:.0f} s; repair it or raise max_duration_s"
             )
 
 
 def quiet() -> None:
-    """Let FFmpeg write its own words to stderr, errors only; through Python they could block a decoding thread."""
+    """Let FFmpeg write its own words to stderr, errors only; through Python they could block a
+    decoding thread.
+    """
     av.logging.restore_default_callback()
     av.logging.set_libav_level(av.logging.ERROR)
 

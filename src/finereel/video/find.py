@@ -11,28 +11,214 @@ from finereel.video.files import open_regular, shown
 from finereel.video.signatures import HEAD, starts_like_text, starts_like_video
 
 EXTENSIONS = frozenset(
-    {".mp4", ".m4v", ".mov", ".qt", ".mqv", ".mp4v", ".f4v", ".f4p", ".3gp", ".3gpp", ".3g2", ".3gp2", ".mj2"}
-    | {".mkv", ".mk3d", ".webm", ".avi", ".divx", ".xvid", ".wmv", ".asf", ".wtv", ".dvr-ms", ".flv", ".ogv", ".ogm"}
-    | {".mpg", ".mpeg", ".mpe", ".mp2v", ".m1v", ".m2v", ".m2p", ".mpv", ".ps", ".vob", ".vro", ".evo", ".mod", ".tod"}
-    | {".ts", ".mts", ".m2ts", ".m2t", ".tp", ".trp", ".mxf", ".gxf", ".dv", ".dif", ".rm", ".rmvb", ".amv", ".nsv"}
-    | {".lrv", ".glv", ".insv", ".360", ".gif", ".apng", ".nut", ".ivf", ".y4m", ".mjpg", ".mjpeg", ".dav"}
+    {
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".qt",
+        ".mqv",
+        ".mp4v",
+        ".f4v",
+        ".f4p",
+        ".3gp",
+        ".3gpp",
+        ".3g2",
+        ".3gp2",
+        ".mj2",
+    }
+    | {
+        ".mkv",
+        ".mk3d",
+        ".webm",
+        ".avi",
+        ".divx",
+        ".xvid",
+        ".wmv",
+        ".asf",
+        ".wtv",
+        ".dvr-ms",
+        ".flv",
+        ".ogv",
+        ".ogm",
+    }
+    | {
+        ".mpg",
+        ".mpeg",
+        ".mpe",
+        ".mp2v",
+        ".m1v",
+        ".m2v",
+        ".m2p",
+        ".mpv",
+        ".ps",
+        ".vob",
+        ".vro",
+        ".evo",
+        ".mod",
+        ".tod",
+    }
+    | {
+        ".ts",
+        ".mts",
+        ".m2ts",
+        ".m2t",
+        ".tp",
+        ".trp",
+        ".mxf",
+        ".gxf",
+        ".dv",
+        ".dif",
+        ".rm",
+        ".rmvb",
+        ".amv",
+        ".nsv",
+    }
+    | {
+        ".lrv",
+        ".glv",
+        ".insv",
+        ".360",
+        ".gif",
+        ".apng",
+        ".nut",
+        ".ivf",
+        ".y4m",
+        ".mjpg",
+        ".mjpeg",
+        ".dav",
+    }
     | {".h264", ".264", ".avc", ".h265", ".265", ".hevc", ".h266", ".vvc", ".obu", ".vc1", ".h263"}
 )
 """Extensions of files that are taken for videos, in small letters."""
 
 AMBIGUOUS = frozenset({".ts", ".mts", ".mod", ".ps", ".dif"})
-"""Extensions that texts have too (TypeScript, PostScript, programs): such a file is a video unless it is a text."""
+"""Extensions that texts have too (TypeScript, PostScript, programs): such a file is a video unless
+it is a text.
+"""
 
 COMPANIONS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl"}
-    | {".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw", ".svg", ".ico"}
-    | {".psd", ".xcf", ".ai", ".eps", ".exr", ".hdr", ".tga", ".pbm", ".pgm", ".ppm", ".insp", ".gpr", ".raw"}
-    | {".mp3", ".m4a", ".m4b", ".aac", ".ac3", ".eac3", ".dts", ".flac", ".wav", ".aif", ".aiff", ".ogg", ".oga"}
+    {
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".heic",
+        ".heif",
+        ".avif",
+        ".jxl",
+    }
+    | {
+        ".dng",
+        ".cr2",
+        ".cr3",
+        ".crw",
+        ".nef",
+        ".nrw",
+        ".arw",
+        ".raf",
+        ".orf",
+        ".rw2",
+        ".pef",
+        ".srw",
+        ".svg",
+        ".ico",
+    }
+    | {
+        ".psd",
+        ".xcf",
+        ".ai",
+        ".eps",
+        ".exr",
+        ".hdr",
+        ".tga",
+        ".pbm",
+        ".pgm",
+        ".ppm",
+        ".insp",
+        ".gpr",
+        ".raw",
+    }
+    | {
+        ".mp3",
+        ".m4a",
+        ".m4b",
+        ".aac",
+        ".ac3",
+        ".eac3",
+        ".dts",
+        ".flac",
+        ".wav",
+        ".aif",
+        ".aiff",
+        ".ogg",
+        ".oga",
+    }
     | {".opus", ".wma", ".mka", ".amr", ".mid", ".midi", ".ape", ".caf"}
-    | {".txt", ".md", ".rst", ".pdf", ".doc", ".docx", ".odt", ".rtf", ".xls", ".xlsx", ".ods", ".csv", ".tsv", ".ppt"}
-    | {".pptx", ".odp", ".html", ".htm", ".xml", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf"}
-    | {".log", ".nfo", ".url", ".lnk", ".desktop", ".webloc", ".md5", ".sha1", ".sha256", ".sfv", ".epub", ".tex"}
-    | {".srt", ".vtt", ".ass", ".ssa", ".sub", ".idx", ".sup", ".smi", ".sbv", ".ttml", ".lrc", ".edl", ".fcpxml"}
+    | {
+        ".txt",
+        ".md",
+        ".rst",
+        ".pdf",
+        ".doc",
+        ".docx",
+        ".odt",
+        ".rtf",
+        ".xls",
+        ".xlsx",
+        ".ods",
+        ".csv",
+        ".tsv",
+        ".ppt",
+    }
+    | {
+        ".pptx",
+        ".odp",
+        ".html",
+        ".htm",
+        ".xml",
+        ".json",
+        ".jsonl",
+        ".yaml",
+        ".yml",
+        ".toml",
+        ".ini",
+        ".cfg",
+        ".conf",
+    }
+    | {
+        ".log",
+        ".nfo",
+        ".url",
+        ".lnk",
+        ".desktop",
+        ".webloc",
+        ".md5",
+        ".sha1",
+        ".sha256",
+        ".sfv",
+        ".epub",
+        ".tex",
+    }
+    | {
+        ".srt",
+        ".vtt",
+        ".ass",
+        ".ssa",
+        ".sub",
+        ".idx",
+        ".sup",
+        ".smi",
+        ".sbv",
+        ".ttml",
+        ".lrc",
+        ".edl",
+        ".fcpxml",
+    }
     | {
         ".thm",
         ".xmp",
@@ -49,8 +235,35 @@ COMPANIONS = frozenset(
         ".pgi",
         ".bnp",
     }
-    | {".ppn", ".bim", ".smi", ".gpx", ".kml", ".fit", ".tcx", ".nmea", ".gis", ".lut", ".cube", ".3dl", ".sav"}
-    | {".m3u", ".m3u8", ".pls", ".xspf", ".cue", ".mpd", ".ism", ".torrent", ".part", ".crdownload", ".tmp", ".bak"}
+    | {
+        ".ppn",
+        ".bim",
+        ".smi",
+        ".gpx",
+        ".kml",
+        ".fit",
+        ".tcx",
+        ".nmea",
+        ".gis",
+        ".lut",
+        ".cube",
+        ".3dl",
+        ".sav",
+    }
+    | {
+        ".m3u",
+        ".m3u8",
+        ".pls",
+        ".xspf",
+        ".cue",
+        ".mpd",
+        ".ism",
+        ".torrent",
+        ".part",
+        ".crdownload",
+        ".tmp",
+        ".bak",
+    }
     | {
         ".ytdl",
         ".zip",
@@ -67,11 +280,42 @@ COMPANIONS = frozenset(
         ".sqlite",
         ".ds_store",
     }
-    | {".py", ".pyc", ".js", ".tsx", ".jsx", ".css", ".c", ".h", ".cpp", ".hpp", ".rs", ".go", ".java", ".sh", ".bat"}
-    | {".exe", ".dll", ".so", ".dylib", ".npy", ".npz", ".pt", ".pth", ".pkl", ".safetensors", ".h5", ".parquet"}
+    | {
+        ".py",
+        ".pyc",
+        ".js",
+        ".tsx",
+        ".jsx",
+        ".css",
+        ".c",
+        ".h",
+        ".cpp",
+        ".hpp",
+        ".rs",
+        ".go",
+        ".java",
+        ".sh",
+        ".bat",
+    }
+    | {
+        ".exe",
+        ".dll",
+        ".so",
+        ".dylib",
+        ".npy",
+        ".npz",
+        ".pt",
+        ".pth",
+        ".pkl",
+        ".safetensors",
+        ".h5",
+        ".parquet",
+    }
     | {".lance", ".manifest", ".txn", ".arrow", ".lock"}
 )
-"""Extensions of pictures, sounds, texts, subtitles, camera notes, archives and programs: left out without a word."""
+"""Extensions of pictures, sounds, texts, subtitles, camera notes, archives and programs: left out
+without a word.
+"""
 
 SYSTEM_FOLDERS = frozenset(
     {"@eadir", "lost+found", "$recycle.bin", "system volume information", "#recycle", "__macosx"}
@@ -84,7 +328,8 @@ SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
 class Found:
     """Videos below some paths, sorted, and what was left out.
 
-    unknown: files of unknown kind. unreadable: folders that could not be looked through, each with the reason.
+    unknown: files of unknown kind. unreadable: folders that could not be looked through, each with
+    the reason.
     """
 
     videos: tuple[Path, ...] = ()
@@ -112,10 +357,10 @@ def find_videos(paths: Iterable[str | Path]) -> list[Path]:
 def search_folders(paths: Iterable[str | Path]) -> Found:
     """All video files at or below `paths`, each once, and what was left out.
 
-    A folder gives its files with one of EXTENSIONS and those of unknown extension that begin like a video; files and
-    folders that are hidden or the system's are left out, links to folders followed once. A path that is not a folder
-    is taken as it is named, whatever its extension: whether it can be read, the reader will say. Raises NotAVideoError
-    for a path that does not exist.
+    A folder gives its files with one of EXTENSIONS and those of unknown extension that begin like a
+    video; files and folders that are hidden or the system's are left out, links to folders followed
+    once. A path that is not a folder is taken as it is named, whatever its extension: whether it
+    can be read, the reader will say. Raises NotAVideoError for a path that does not exist.
     """
     videos: set[Path] = set()
     unknown: set[Path] = set()
@@ -147,7 +392,8 @@ def nothing_found(named: Iterable[Path], found: Found) -> NotAVideoError:
 
 
 def files_below(folder: Path, on_error: Callable[[OSError], None] | None = None) -> Iterator[Path]:
-    """Every file below a folder; hidden and system ones are left out, links to folders followed once.
+    """Every file below a folder; hidden and system ones are left out, links to folders followed
+    once.
 
     on_error: called for every folder that cannot be listed, with an error that has its `filename`.
     """
@@ -208,9 +454,13 @@ def _require(path: Path) -> None:
     try:
         os.lstat(path)
     except PermissionError as error:
-        raise NotAVideoError(f"{shown(path)}: a folder above it cannot be read; check its permissions") from error
+        raise NotAVideoError(
+            f"{shown(path)}: a folder above it cannot be read; check its permissions"
+        ) from error
     except (OSError, ValueError) as error:
-        raise NotAVideoError(f"{shown(path)}: there is no such file or folder; check the spelling") from error
+        raise NotAVideoError(
+            f"{shown(path)}: there is no such file or folder; check the spelling"
+        ) from error
 
 
 def _ignore(error: OSError) -> None:

@@ -1,4 +1,6 @@
-"""WHO A FILE IS: its content, so that a renamed file is known again, and a quick test for "unchanged"."""
+"""WHO A FILE IS: its content, so that a renamed file is known again, and a quick test for
+"unchanged".
+"""
 
 import hashlib
 import os
@@ -13,12 +15,16 @@ WHOLE = 8 * 2**20
 
 SAMPLE = 2**18
 SAMPLES = 16
-"""A larger file gives SAMPLES pieces of SAMPLE bytes: its head, its tail and the evenly spaced ones between."""
+"""A larger file gives SAMPLES pieces of SAMPLE bytes: its head, its tail and the evenly spaced ones
+between.
+"""
 
 
 @dataclass(frozen=True)
 class FileState:
-    """What the file system says without reading: equal states mean "unchanged" (as `make` and `rsync` decide it)."""
+    """What the file system says without reading: equal states mean "unchanged" (as `make` and
+    `rsync` decide it).
+    """
 
     size: int
     mtime_ns: int
@@ -33,9 +39,10 @@ def file_state(path: str | Path) -> FileState:
 def content_hash(path: str | Path) -> str:
     """32 hex digits that name the content of a file, whatever it is called and wherever it lies.
 
-    BLAKE2b-128 over the size and the bytes: all of them below 8 MiB, and above that 4 MiB in 16 pieces (head, tail,
-    14 between), so that a film costs 16 reads. Two large files of equal size that differ only between the pieces would
-    share a hash; an edited or re-encoded video changes its head, its tail or its size.
+    BLAKE2b-128 over the size and the bytes: all of them below 8 MiB, and above that 4 MiB in 16
+    pieces (head, tail, 14 between), so that a film costs 16 reads. Two large files of equal size
+    that differ only between the pieces would share a hash; an edited or re-encoded video changes
+    its head, its tail or its size.
 
     Raises NotAVideoError or VideoError as `open_regular` does.
     """

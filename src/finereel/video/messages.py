@@ -1,6 +1,8 @@
-"""The words between the reader and its decoding child: a length, a JSON header, then the bytes it announces.
+"""The words between the reader and its decoding child: a length, a JSON header, then the bytes it
+announces.
 
-The child may have been taken over by a hostile file, so the reading side believes no number without checking it.
+The child may have been taken over by a hostile file, so the reading side believes no number without
+checking it.
 """
 
 import json
@@ -43,6 +45,8 @@ def decode(raw: bytes) -> Header:
 
 
 def read(stream: BufferedIOBase | RawIOBase) -> Header | None:
-    """The next header of a blocking stream, None at its end (the child's side: it waits as long as it takes)."""
+    """The next header of a blocking stream, None at its end (the child's side: it waits as long as
+    it takes).
+    """
     raw = stream.read(LENGTH.size)
     return decode(stream.read(decode_length(raw))) if len(raw) == LENGTH.size else None

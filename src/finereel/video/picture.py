@@ -1,4 +1,5 @@
-"""DECODED FRAME -> UPRIGHT RGB, as a player would show it: one field, the right colours, SDR, square pixels.
+"""DECODED FRAME -> UPRIGHT RGB, as a player would show it: one field, the right colours, SDR,
+square pixels.
 
 Knows the decoder's frames; runs in the decoding child.
 """
@@ -21,21 +22,32 @@ from finereel.video.clips import Rgb
 from finereel.video.colour import hlg_to_sdr, pq_to_sdr
 
 ASPECT = 16
-"""Pictures longer than this many times `size` are shrunk further, so that a 16384 x 1 video cannot fill a pipe."""
+"""Pictures longer than this many times `size` are shrunk further, so that a 16384 x 1 video cannot
+fill a pipe.
+"""
 
-SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
+SCALING = (
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.BITEXACT
+)
 
 BT709, UNSPECIFIED, BT2020 = 1, 2, 9
 """Colour matrices by their numbers in H.273."""
 
 HD_WIDTH, SD_HEIGHT = 1280, 576
-"""Pictures this wide, or higher than that, are BT.709 where the file does not say; smaller ones are BT.601."""
+"""Pictures this wide, or higher than that, are BT.709 where the file does not say; smaller ones are
+BT.601.
+"""
 
 HDR = {int(ColorTrc.SMPTE2084): pq_to_sdr, int(ColorTrc.ARIB_STD_B67): hlg_to_sdr}
 
 
 def upright_rgb(frame: VideoFrame, aspect: Fraction, size: int) -> Rgb:
-    """The picture of a frame in square pixels, its shorter side `size` pixels or less. aspect: of one stored pixel."""
+    """The picture of a frame in square pixels, its shorter side `size` pixels or less. aspect: of
+    one stored pixel.
+    """
     width, height = display_size(frame, aspect)
     scale = min(1.0, size / min(width, height), ASPECT * size / max(width, height))
     width, height = max(1, round(width * scale)), max(1, round(height * scale))
@@ -53,7 +65,9 @@ def display_size(frame: VideoFrame, aspect: Fraction) -> tuple[int, int]:
 
 
 def rotation(frame: VideoFrame) -> int:
-    """Degrees clockwise that the stored picture is turned to be upright, after any mirroring: 0, 90, 180 or 270."""
+    """Degrees clockwise that the stored picture is turned to be upright, after any mirroring: 0,
+    90, 180 or 270.
+    """
     swapped, along_x, along_y = orientation(frame)
     if swapped:
         return 90 if along_x > 0 else 270
@@ -61,9 +75,11 @@ def rotation(frame: VideoFrame) -> int:
 
 
 def orientation(frame: VideoFrame) -> tuple[bool, int, int]:
-    """How the stored picture is turned and mirrored: whether rows become columns, and the directions (1 or -1).
+    """How the stored picture is turned and mirrored: whether rows become columns, and the
+    directions (1 or -1).
 
-    The directions are those of stored x and y on the screen: (False, -1, 1) is mirrored left to right.
+    The directions are those of stored x and y on the screen: (False, -1, 1) is mirrored left to
+    right.
     """
     data = cast(Mapping[Type, SideData], frame.side_data).get(Type.DISPLAYMATRIX)
     if data is None:
@@ -75,7 +91,9 @@ def orientation(frame: VideoFrame) -> tuple[bool, int, int]:
     return (swapped, -1 if x < 0 else 1, -1 if y < 0 else 1)
 
 
-def _upright(pixels: UInt8[np.ndarray, "H W 3"], turned: tuple[bool, int, int]) -> UInt8[np.ndarray, "H2 W2 3"]:
+def _upright(
+    pixels: UInt8[np.ndarray, "H W 3"], turned: tuple[bool, int, int]
+) -> UInt8[np.ndarray, "H2 W2 3"]:
     swapped, along_x, along_y = turned
     if swapped:
         return pixels.transpose(1, 0, 2)[::along_x, ::along_y]
@@ -96,7 +114,11 @@ def _rgb(frame: VideoFrame, shown: VideoFrame, width: int, height: int) -> Rgb:
         shown.colorspace = BT709
         small = shown.reformat(width, height, form, interpolation=SCALING, threads=1)
     pixels: Rgb = small.to_ndarray()
-    return pixels if hdr is None else hdr(pixels.astype(np.uint16), frame.color_primaries != ColorPrimaries.BT709)
+    return (
+        pixels
+        if hdr is None
+        else hdr(pixels.astype(np.uint16), frame.color_primaries != ColorPrimaries.BT709)
+    )
 
 
 def _transfer(frame: VideoFrame) -> int:
@@ -113,7 +135,9 @@ def _matrix(frame: VideoFrame) -> int:
 
 
 def _first_field(frame: VideoFrame) -> VideoFrame:
-    """Every second line of an interlaced frame: the two fields were taken at different times and would comb."""
+    """Every second line of an interlaced frame: the two fields were taken at different times and
+    would comb.
+    """
     graph = _field_graph(frame.format.name, frame.width, frame.height)
     graph.push(frame)
     field = graph.pull()
@@ -124,7 +148,9 @@ def _first_field(frame: VideoFrame) -> VideoFrame:
 @functools.lru_cache(maxsize=4)
 def _field_graph(pixels: str, width: int, height: int) -> av.filter.Graph:
     graph = av.filter.Graph()
-    source = graph.add_buffer(width=width, height=height, format=VideoFormat(pixels), time_base=Fraction(1, 1000))
+    source = graph.add_buffer(
+        width=width, height=height, format=VideoFormat(pixels), time_base=Fraction(1, 1000)
+    )
     field, sink = graph.add("field", "type=top"), graph.add("buffersink")
     source.link_to(field)
     field.link_to(sink)

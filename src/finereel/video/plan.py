@@ -1,4 +1,6 @@
-"""What to read from a video and how far to go for it: ClipPlan, Limits, and what comes back: Clip, VideoInfo."""
+"""What to read from a video and how far to go for it: ClipPlan, Limits, and what comes back: Clip,
+VideoInfo.
+"""
 
 from dataclasses import dataclass
 
@@ -7,7 +9,8 @@ from finereel.types import Frames, Window
 from finereel.video.sample import SAMPLERS
 
 MODES: dict[str, str] = {
-    "auto": "keyframes where every wanted time has one within a frame spacing, exact otherwise; keyframes too where "
+    "auto": "keyframes where every wanted time has one within a frame spacing, exact otherwise; "
+    "keyframes too where "
     "decoding every frame takes too long",
     "exact": "decode every frame of a window and keep the one on screen at each wanted time",
     "sequential": "the same as exact, its former name",
@@ -19,10 +22,10 @@ MODES: dict[str, str] = {
 class ClipPlan:
     """How a video is cut into clips and which frames of a clip are taken.
 
-    length: seconds per clip, None for the whole video as one clip. num_frames: frames wanted per clip (fewer come back
-    where a clip has fewer distinct ones). mode: see MODES. size: the shorter side of the pictures in pixels (smaller
-    videos stay as they are). sampling: see `finereel.video.sample.SAMPLERS`. windows: only these, ascending; empty
-    means all of the video.
+    length: seconds per clip, None for the whole video as one clip. num_frames: frames wanted per
+    clip (fewer come back where a clip has fewer distinct ones). mode: see MODES. size: the shorter
+    side of the pictures in pixels (smaller videos stay as they are). sampling: see
+    `finereel.video.sample.SAMPLERS`. windows: only these, ascending; empty means all of the video.
 
     >>> ClipPlan(num_frames=0)
     Traceback (most recent call last):
@@ -38,7 +41,9 @@ class ClipPlan:
 
     def __post_init__(self) -> None:
         if self.length is not None and not 0 < self.length < float("inf"):
-            raise ConfigError(f"length must be positive seconds, or None for the whole video, got {self.length}")
+            raise ConfigError(
+                f"length must be positive seconds, or None for the whole video, got {self.length}"
+            )
         if self.num_frames < 1:
             raise ConfigError(f"num_frames must be at least 1, got {self.num_frames}")
         if not 16 <= self.size <= 4096:
@@ -56,10 +61,12 @@ class ClipPlan:
 class Limits:
     """How far an untrusted file may go before it is given up with VideoLimitError.
 
-    deadline_s: longest wait for the next clip of a file, or within a long clip for further seconds of it (the time the
-    caller spends between clips does not count). After a third of it, mode `auto` goes on with keyframes.
-    memory_mib: address space of the decoding process. max_pixels: of one coded picture. max_duration_s: claimed or
-    measured length of a video. max_streams: in one file. files_per_worker: files after which the process is replaced.
+    deadline_s: longest wait for the next clip of a file, or within a long clip for further seconds
+    of it (the time the caller spends between clips does not count). After a third of it, mode
+    `auto` goes on with keyframes.
+    memory_mib: address space of the decoding process. max_pixels: of one coded picture.
+    max_duration_s: claimed or measured length of a video. max_streams: in one file.
+    files_per_worker: files after which the process is replaced.
     """
 
     deadline_s: float = 30.0
@@ -70,16 +77,27 @@ class Limits:
     files_per_worker: int = 200
 
     def __post_init__(self) -> None:
-        for name in ("deadline_s", "max_pixels", "max_duration_s", "max_streams", "files_per_worker"):
+        for name in (
+            "deadline_s",
+            "max_pixels",
+            "max_duration_s",
+            "max_streams",
+            "files_per_worker",
+        ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")
         if self.memory_mib < 512:
-            raise ConfigError(f"memory_mib must be at least 512 (the decoder itself needs that), got {self.memory_mib}")
+            raise ConfigError(
+                "memory_mib must be at least 512 (the decoder itself needs that), got "
+                f"{self.memory_mib}"
+            )
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One window of a video and its frames. The last clip of a damaged file ends where its frames end."""
+    """One window of a video and its frames. The last clip of a damaged file ends where its frames
+    end.
+    """
 
     window: Window
     frames: Frames
@@ -89,8 +107,9 @@ class Clip:
 class VideoInfo:
     """Facts about a video file. duration in seconds; width and height upright, in square pixels.
 
-    rotation: degrees clockwise the stored pictures were turned to be upright (0, 90, 180, 270). frames: as the file
-    claims, None where it does not say. mode: the decode mode that was used ("sequential" or "keyframes").
+    rotation: degrees clockwise the stored pictures were turned to be upright (0, 90, 180, 270).
+    frames: as the file claims, None where it does not say. mode: the decode mode that was used
+    ("sequential" or "keyframes").
     """
 
     duration: float

@@ -7,7 +7,8 @@ from finereel.video.reader import VideoReader
 
 
 def probe(path: str | Path, limits: Limits | None = None) -> VideoInfo:
-    """Duration, frame rate, upright size, rotation and codec of a video file, found out in a child process.
+    """Duration, frame rate, upright size, rotation and codec of a video file, found out in a child
+    process.
 
     Raises NotAVideoError, BrokenVideoError or VideoLimitError. For many files, `VideoReader.probe`.
     """

@@ -1,4 +1,5 @@
-"""VIDEO FILE -> CLIPS, safely: the door to this package. Decoding happens in a child process that may be killed.
+"""VIDEO FILE -> CLIPS, safely: the door to this package. Decoding happens in a child process that
+may be killed.
 
     with VideoReader() as reader:
         for clip in reader.read("film.mp4"):
@@ -19,7 +20,13 @@ from types import TracebackType
 import numpy as np
 
 from finereel import errors
-from finereel.errors import BrokenVideoError, FinereelError, NotAVideoError, VideoError, VideoLimitError
+from finereel.errors import (
+    BrokenVideoError,
+    FinereelError,
+    NotAVideoError,
+    VideoError,
+    VideoLimitError,
+)
 from finereel.types import Frames, Window
 from finereel.video import messages
 from finereel.video.files import open_regular, shown
@@ -28,24 +35,36 @@ from finereel.video.worker import Worker
 
 _ERRORS: dict[str, type[VideoError]] = {
     name: getattr(errors, name)
-    for name in ("VideoError", "NotAVideoError", "BrokenVideoError", "VideoLimitError", "StalledVideoError")
+    for name in (
+        "VideoError",
+        "NotAVideoError",
+        "BrokenVideoError",
+        "VideoLimitError",
+        "StalledVideoError",
+    )
 }
 
 
 _LIMITS = {
-    re.compile(r"Picture size \d+x\d+ (is invalid|exceeds)"): "it claims pictures larger than max_pixels allows",
-    re.compile(r"get_buffer\(\) failed|Cannot allocate memory"): "the decoder ran out of memory; raise memory_mib",
+    re.compile(
+        r"Picture size \d+x\d+ (is invalid|exceeds)"
+    ): "it claims pictures larger than max_pixels allows",
+    re.compile(
+        r"get_buffer\(\) failed|Cannot allocate memory"
+    ): "the decoder ran out of memory; raise memory_mib",
 }
 """What the decoder says on its stderr when one of our limits stopped it, and what we say then."""
 
 
 class ClipStream(Iterator[Clip]):
-    """The clips of one file, as they are decoded. Iterate once; `close` gives up early (this costs the child).
+    """The clips of one file, as they are decoded. Iterate once; `close` gives up early (this costs
+    the child).
 
-    info: known from the first clip on. warning: empty, or after the last clip what was wrong with a file of which part
-    could be read. note: empty, or after the last clip how a sound file was read other than planned (by keyframes).
-    decode_seconds: time the child spent on the file, known after the last clip.
-    Raises a VideoError that names the file when no clip can be had.
+    info: known from the first clip on. warning: empty, or after the last clip what was wrong with a
+    file of which part could be read. note: empty, or after the last clip how a sound file was read
+    other than planned (by keyframes).
+    decode_seconds: time the child spent on the file, known after the last clip. Raises a VideoError
+    that names the file when no clip can be had.
     """
 
     def __init__(self, worker: Worker, path: str, plan: ClipPlan) -> None:
@@ -68,7 +87,9 @@ class ClipStream(Iterator[Clip]):
         raise StopIteration
 
     def close(self) -> None:
-        """Stop reading. The child is in the middle of an answer, so it is ended; the reader starts another."""
+        """Stop reading. The child is in the middle of an answer, so it is ended; the reader starts
+        another.
+        """
         if not self._done:
             self._done = True
             self._worker.kill()
@@ -96,7 +117,9 @@ class ClipStream(Iterator[Clip]):
         if kind == "clip":
             return self._clip(header)
         if kind == "info":
-            self.info = VideoInfo(**{name: value for name, value in header.items() if name != "kind"})
+            self.info = VideoInfo(
+                **{name: value for name, value in header.items() if name != "kind"}
+            )
         elif kind == "progress":
             self._worker.restart_clock()
         elif kind == "end":
@@ -130,7 +153,9 @@ class ClipStream(Iterator[Clip]):
 
 
 def _explained(error: VideoError, words: list[str]) -> VideoError:
-    """The child's error with what the decoder said on its stderr, which may be the better reason."""
+    """The child's error with what the decoder said on its stderr, which may be the better
+    reason.
+    """
     if isinstance(error, VideoLimitError) or not words:
         return error
     for sign, reason in _LIMITS.items():
@@ -140,7 +165,8 @@ def _explained(error: VideoError, words: list[str]) -> VideoError:
 
 
 class VideoReader:
-    """Reads video files through one warm decoding child, replaced after it was killed or has served many files.
+    """Reads video files through one warm decoding child, replaced after it was killed or has served
+    many files.
 
     For one thread at a time. Use it as a context manager, or call `close`.
     """
@@ -155,14 +181,19 @@ class VideoReader:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
     def read(self, path: str | Path, plan: ClipPlan | None = None) -> ClipStream:
-        """The clips of a file, in order. A stream of this reader that is still open is closed first.
+        """The clips of a file, in order. A stream of this reader that is still open is closed
+        first.
 
-        Raises NotAVideoError or VideoError at once where the file cannot be opened; the rest comes while iterating.
+        Raises NotAVideoError or VideoError at once where the file cannot be opened; the rest comes
+        while iterating.
         """
         plan = plan or ClipPlan()
         return self._start({"kind": "read", "plan": asdict(plan)}, path, plan)
@@ -176,7 +207,9 @@ class VideoReader:
 
     def close(self) -> None:
         """End the child. The reader can be used again and then starts another."""
-        if self._worker is not None and self._owner == os.getpid():  # a forked copy must not end its parent's child
+        if (
+            self._worker is not None and self._owner == os.getpid()
+        ):  # a forked copy must not end its parent's child
             self._worker.kill()
         self._worker = None
 
@@ -207,12 +240,15 @@ class VideoReader:
 
 
 def _start_worker(limits: Limits) -> Worker:
-    """A decoding child. That none can be started is no file's fault: too many processes or open files, no memory."""
+    """A decoding child. That none can be started is no file's fault: too many processes or open
+    files, no memory.
+    """
     try:
         return Worker(limits)
     except OSError as error:
         raise FinereelError(
-            f"the decoding process does not start ({error.strerror}); end some programs, or raise the limits of this "
+            f"the decoding process does not start ({error.strerror}); end some programs, or raise "
+            "the limits of this "
             "account (`ulimit -a`), then run the same command again"
         ) from error
 
@@ -221,8 +257,11 @@ _IDLE: list[VideoReader] = []
 _LOCK = threading.Lock()
 
 
-def read_clips(path: str | Path, plan: ClipPlan | None = None, limits: Limits | None = None) -> Iterator[Clip]:
-    """The clips of one file, through a reader kept warm for the next call; any number of threads may call it.
+def read_clips(
+    path: str | Path, plan: ClipPlan | None = None, limits: Limits | None = None
+) -> Iterator[Clip]:
+    """The clips of one file, through a reader kept warm for the next call; any number of threads
+    may call it.
 
     Use `VideoReader` where the file's facts and its warning matter.
     """

@@ -1,4 +1,6 @@
-"""WINDOW -> TIMES: which frames of a window stand for it. Arithmetic only; nothing here touches a file."""
+"""WINDOW -> TIMES: which frames of a window stand for it. Arithmetic only; nothing here touches a
+file.
+"""
 
 import math
 from collections.abc import Callable
@@ -22,7 +24,8 @@ def frame_times(window: Window, num_frames: int) -> Times:
 
 
 def whole_seconds(window: Window) -> Times:
-    """The published first step: one frame at each whole second from the start, the end not included.
+    """The published first step: one frame at each whole second from the start, the end not
+    included.
 
     >>> whole_seconds(Window(2.0, 5.5)).tolist()
     [2.0, 3.0, 4.0, 5.0]
@@ -32,9 +35,11 @@ def whole_seconds(window: Window) -> Times:
 
 
 def spread(count: int, num_frames: int) -> Int[np.ndarray, " n"]:
-    """The published choice of frames out of `count` (slice_framepos 2): evenly spread, first and last included.
+    """The published choice of frames out of `count` (slice_framepos 2): evenly spread, first and
+    last included.
 
-    All of them when there are no more than wanted. Fractions are cut off, as in the published loader.
+    All of them when there are no more than wanted. Fractions are cut off, as in the published
+    loader.
 
     >>> spread(30, 12).tolist()
     [0, 2, 5, 7, 10, 13, 15, 18, 21, 23, 26, 29]
@@ -64,4 +69,6 @@ SAMPLERS: dict[str, Sampler] = {
     "seconds-head": _seconds_head,
     "seconds-tail": _seconds_tail,
 }
-"""`centres` is ours; the others are the protocol of CLIP4Clip and its successors (slice_framepos 2, 0 and 1)."""
+"""`centres` is ours; the others are the protocol of CLIP4Clip and its successors (slice_framepos 2,
+0 and 1).
+"""

@@ -5,16 +5,37 @@ HEAD = 1024
 
 _MAGIC: tuple[tuple[int, bytes], ...] = (
     *((4, box) for box in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"styp")),
-    *((0, magic) for magic in (b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"GIF8", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11")),
+    *(
+        (0, magic)
+        for magic in (
+            b"\x1aE\xdf\xa3",
+            b"FLV\x01",
+            b"OggS",
+            b"GIF8",
+            b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+        )
+    ),
     *((0, b"\x00\x00\x01" + code) for code in (b"\xba", b"\xb3")),
     *((8, form) for form in (b"AVI ", b"AVIX", b"CDXA")),
-    *((0, magic) for magic in (b".RMF", b"\x06\x0e\x2b\x34\x02\x05\x01\x01", b"YUV4MPEG2", b"DKIF", b"nut/multimedia")),
+    *(
+        (0, magic)
+        for magic in (
+            b".RMF",
+            b"\x06\x0e\x2b\x34\x02\x05\x01\x01",
+            b"YUV4MPEG2",
+            b"DKIF",
+            b"nut/multimedia",
+        )
+    ),
     (0, b"\xb7\xd8\x00\x20\x37\x49\xda\x11\xa6\x4e\x00\x07\xe9\x5e\xad\x8d"),
 )
-"""Offset and bytes of ISO media, Matroska, FLV, Ogg, GIF, ASF, MPEG program stream and sequence, AVI, VCD, RealMedia,
-MXF, raw pictures, IVF, NUT and WTV."""
+"""Offset and bytes of ISO media, Matroska, FLV, Ogg, GIF, ASF, MPEG program stream and sequence,
+AVI, VCD, RealMedia, MXF, raw pictures, IVF, NUT and WTV.
+"""
 
-_STILL_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif", b"crx ", b"M4A ", b"M4B ", b"M4P "})
+_STILL_BRANDS = frozenset(
+    {b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif", b"crx ", b"M4A ", b"M4B ", b"M4P "}
+)
 """ISO media files that are pictures or sound."""
 
 _PACKETS = (188, 192, 204)
@@ -35,7 +56,8 @@ def starts_like_video(head: bytes) -> bool:
 
 
 def starts_like_text(head: bytes) -> bool:
-    """Whether the first bytes of a file are a text of some length, as of a program: `.ts` is TypeScript too.
+    """Whether the first bytes of a file are a text of some length, as of a program: `.ts` is
+    TypeScript too.
 
     >>> starts_like_text(b"import { Component } from 'core';"), starts_like_text(b"G" + bytes(187))
     (True, False)
@@ -50,5 +72,7 @@ def starts_like_text(head: bytes) -> bool:
 
 
 def _repeats(head: bytes, first: int, length: int) -> bool:
-    """Whether every packet of a transport stream begins with its sync byte, three of them at least."""
+    """Whether every packet of a transport stream begins with its sync byte, three of them
+    at least.
+    """
     return len(head) > first + 2 * length and set(head[first::length]) == {0x47}

@@ -1,7 +1,9 @@
-"""OPEN FILE -> THE FILM IN IT: opens a container and chooses among its picture streams. Runs in the decoding child.
+"""OPEN FILE -> THE FILM IN IT: opens a container and chooses among its picture streams. Runs in the
+decoding child.
 
-A file is untrusted. It may name other files and addresses (playlists, external tracks): nothing but the already open
-file is ever read, because every protocol is refused and only demuxers of self-contained formats are allowed.
+A file is untrusted. It may name other files and addresses (playlists, external tracks): nothing but
+the already open file is ever read, because every protocol is refused and only demuxers of
+self-contained formats are allowed.
 """
 
 import errno
@@ -25,20 +27,27 @@ FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegvideo,mpegts,m4v,h264,hevc,vvc,av1,obu,ivf,flv,live_flv,asf,"
     "ogg,rm,gif,apng,nut,mxf,gxf,dv,wtv,nsv,dhav,ty,mjpeg,h263,vc1,yuv4mpegpipe,mp3,wav,flac,aac"
 )
-"""Demuxers that read one self-contained file. Playlists (hls, dash, concat), image patterns and devices are not here.
-The last four are sound only, allowed so that such a file is told what is wrong with it."""
+"""Demuxers that read one self-contained file. Playlists (hls, dash, concat), image patterns and
+devices are not here. The last four are sound only, allowed so that such a file is told what is
+wrong with it.
+"""
 
 READ_ERRORS = (av.error.FFmpegError, ValueError, OSError)
-"""What reading a damaged file may raise; an OSError too, where the damage leads to a place before its beginning."""
+"""What reading a damaged file may raise; an OSError too, where the damage leads to a place before
+its beginning.
+"""
 
 PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 """Streams of covers and thumbnails."""
 
 PEEK_PACKETS, PEEK_ENOUGH = 2000, 50
-"""Of a file with several picture streams so many packets are read, or until each stream showed that many pictures."""
+"""Of a file with several picture streams so many packets are read, or until each stream showed that
+many pictures.
+"""
 
 RARE = 50
-"""A stream with this many times fewer pictures than another one is a cover or a row of thumbnails."""
+"""A stream with this many times fewer pictures than another one is a cover or a row of thumbnails.
+"""
 
 SMALL = 3
 """A stream whose pictures have this many times fewer pixels than another one's is a preview."""
@@ -47,7 +56,8 @@ SMALL = 3
 def open_film(
     path: str | Path, file: BufferedReader, limits: Limits, index: int | None = None
 ) -> tuple[InputContainer, VideoStream]:
-    """The container of an open file and the stream of its film. index: that of the stream, where it is known.
+    """The container of an open file and the stream of its film. index: that of the stream, where it
+    is known.
 
     Raises NotAVideoError (not a container, no picture stream), BrokenVideoError or VideoLimitError.
     """
@@ -76,11 +86,19 @@ def reason(error: Exception) -> str:
 
 
 def blame(path: str | Path, error: Exception) -> None:
-    """Raise again what is not the file's own fault: no memory, and a disk or share that does not read (VideoError)."""
+    """Raise again what is not the file's own fault: no memory, and a disk or share that does not
+    read (VideoError).
+    """
     if isinstance(error, MemoryError):
         raise error
-    if isinstance(error, OSError) and not isinstance(error, av.error.FFmpegError) and error.errno != errno.EINVAL:
-        raise VideoError(f"{shown(path)}: cannot be read ({error.strerror}); check its disk") from error
+    if (
+        isinstance(error, OSError)
+        and not isinstance(error, av.error.FFmpegError)
+        and error.errno != errno.EINVAL
+    ):
+        raise VideoError(
+            f"{shown(path)}: cannot be read ({error.strerror}); check its disk"
+        ) from error
 
 
 def _open(path: str | Path, file: BufferedReader, limits: Limits) -> InputContainer:
@@ -95,7 +113,8 @@ def _open(path: str | Path, file: BufferedReader, limits: Limits) -> InputContai
         return av.open(file, "r", options=options, metadata_errors="replace", buffer_size=2**18)
     except MemoryError as error:
         raise VideoLimitError(
-            f"{shown(path)}: opening it takes too much memory or it has more than {limits.max_streams} streams"
+            f"{shown(path)}: opening it takes too much memory or it has more than "
+            f"{limits.max_streams} streams"
         ) from error
     except READ_ERRORS as error:
         blame(path, error)
@@ -105,11 +124,17 @@ def _open(path: str | Path, file: BufferedReader, limits: Limits) -> InputContai
 def _open_error(path: str | Path, file: BufferedReader, error: Exception) -> VideoError:
     missing = missing_bytes(file)
     if missing:
-        return BrokenVideoError(f"{shown(path)}: the file is incomplete, {missing} bytes are missing; copy it again")
+        return BrokenVideoError(
+            f"{shown(path)}: the file is incomplete, {missing} bytes are missing; copy it again"
+        )
     file.seek(0)
     if starts_like_video(file.read(1024)):
-        return BrokenVideoError(f"{shown(path)}: the file is damaged ({reason(error)}); copy it again")
-    return NotAVideoError(f"{shown(path)}: expected a video file, its content is none ({reason(error)})")
+        return BrokenVideoError(
+            f"{shown(path)}: the file is damaged ({reason(error)}); copy it again"
+        )
+    return NotAVideoError(
+        f"{shown(path)}: expected a video file, its content is none ({reason(error)})"
+    )
 
 
 def _candidates(path: str | Path, container: InputContainer) -> list[VideoStream]:
@@ -118,27 +143,43 @@ def _candidates(path: str | Path, container: InputContainer) -> list[VideoStream
     streams = [s for s in streams if not s.disposition & PICTURES] or streams
     if not streams:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise NotAVideoError(f"{shown(path)}: expected a picture stream, the file holds only: {kinds}")
+        raise NotAVideoError(
+            f"{shown(path)}: expected a picture stream, the file holds only: {kinds}"
+        )
     streams = [stream for stream in streams if stream.codec_context is not None]
     if not streams:
-        raise BrokenVideoError(f"{shown(path)}: there is no decoder for its pictures; convert it to H.264 or repair it")
+        raise BrokenVideoError(
+            f"{shown(path)}: there is no decoder for its pictures; convert it to H.264 or repair it"
+        )
     return streams
 
 
 def _choose(path: str | Path, container: InputContainer, streams: list[VideoStream]) -> int:
-    """The index of the film: no cover, thumbnails or preview, then the default, the largest, the first one."""
+    """The index of the film: no cover, thumbnails or preview, then the default, the largest, the
+    first one.
+    """
     pictures = _count_pictures(path, container, streams)
     most = max(pictures.values())
-    streams = [s for s in streams if pictures[s.index] * RARE > most and (pictures[s.index] > 1 or most == 1)]
-    longest = max(stream.duration * (stream.time_base or 0) if stream.duration else 0 for stream in streams)
-    streams = [s for s in streams if not s.duration or 2 * s.duration * (s.time_base or 0) >= longest]
+    streams = [
+        s
+        for s in streams
+        if pictures[s.index] * RARE > most and (pictures[s.index] > 1 or most == 1)
+    ]
+    longest = max(
+        stream.duration * (stream.time_base or 0) if stream.duration else 0 for stream in streams
+    )
+    streams = [
+        s for s in streams if not s.duration or 2 * s.duration * (s.time_base or 0) >= longest
+    ]
     largest = max(stream.width * stream.height for stream in streams)
     streams = [s for s in streams if s.width * s.height * SMALL >= largest]
     streams = [s for s in streams if s.disposition & Disposition.default] or streams
     return max(streams, key=lambda s: s.width * s.height).index
 
 
-def _count_pictures(path: str | Path, container: InputContainer, streams: list[VideoStream]) -> dict[int, int]:
+def _count_pictures(
+    path: str | Path, container: InputContainer, streams: list[VideoStream]
+) -> dict[int, int]:
     """Pictures per stream index: as the file says, else as many as its first packets show."""
     seen: Counter[int] = Counter()
     for other in container.streams:
@@ -147,17 +188,23 @@ def _count_pictures(path: str | Path, container: InputContainer, streams: list[V
     try:
         for number, packet in enumerate(container.demux(*streams)):
             seen[packet.stream.index] += bool(packet.size)
-            if number >= PEEK_PACKETS or min(seen[stream.index] for stream in streams) >= PEEK_ENOUGH:
+            if (
+                number >= PEEK_PACKETS
+                or min(seen[stream.index] for stream in streams) >= PEEK_ENOUGH
+            ):
                 break
     except READ_ERRORS as error:
         blame(path, error)
     claimed = all(stream.frames > 0 for stream in streams)
-    return {stream.index: stream.frames if claimed else max(1, seen[stream.index]) for stream in streams}
+    return {
+        stream.index: stream.frames if claimed else max(1, seen[stream.index]) for stream in streams
+    }
 
 
 def _check_size(path: str | Path, stream: VideoStream, limits: Limits) -> None:
     if stream.width * stream.height > limits.max_pixels:
         raise VideoLimitError(
-            f"{shown(path)}: expected at most {limits.max_pixels} pixels per picture, the file claims "
+            f"{shown(path)}: expected at most {limits.max_pixels} pixels per picture, the file "
+            "claims "
             f"{stream.width} x {stream.height}"
         )

@@ -1,4 +1,6 @@
-"""Is a file as long as its own header says? The commonest damage is a copy or download that stopped."""
+"""Is a file as long as its own header says? The commonest damage is a copy or download that
+stopped.
+"""
 
 import os
 from io import BufferedIOBase
@@ -8,7 +10,8 @@ _EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
 
 
 def missing_bytes(file: BufferedIOBase) -> int:
-    """Bytes that the outermost boxes of an MP4, AVI or Matroska file promise beyond its end; 0 for other formats.
+    """Bytes that the outermost boxes of an MP4, AVI or Matroska file promise beyond its end; 0 for
+    other formats.
 
     >>> import io
     >>> missing_bytes(io.BytesIO(b"RIFF" + (100).to_bytes(4, "little") + b"AVI " + bytes(50)))
@@ -27,7 +30,9 @@ def missing_bytes(file: BufferedIOBase) -> int:
 
 
 def _mp4_end(file: BufferedIOBase, end: int) -> int:
-    """Where the last top-level box ends; a box of size 0 reaches to the end of the file by definition."""
+    """Where the last top-level box ends; a box of size 0 reaches to the end of the file by
+    definition.
+    """
     place = 0
     for _ in range(_BOXES):
         file.seek(place)

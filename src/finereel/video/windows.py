@@ -5,11 +5,14 @@ import itertools
 from finereel.types import Window
 
 TAIL = 0.25
-"""A rest shorter than this share of the length joins the window before it: a clip of three frames finds nothing."""
+"""A rest shorter than this share of the length joins the window before it: a clip of three frames
+finds nothing.
+"""
 
 
 def windows(duration: float, length: float | None = 10.0) -> list[Window]:
-    """Cut [0, duration) seconds into windows of `length` seconds; the last one is shorter, or longer by a short rest.
+    """Cut [0, duration) seconds into windows of `length` seconds; the last one is shorter, or
+    longer by a short rest.
 
     A video no longer than `length` is one window, and so is any video when `length` is None.
 

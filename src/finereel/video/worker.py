@@ -17,7 +17,13 @@ from typing import IO
 import numpy as np
 from jaxtyping import UInt8
 
-from finereel.errors import BrokenVideoError, FinereelError, StalledVideoError, VideoError, VideoLimitError
+from finereel.errors import (
+    BrokenVideoError,
+    FinereelError,
+    StalledVideoError,
+    VideoError,
+    VideoLimitError,
+)
 from finereel.video import messages
 from finereel.video.plan import Limits
 
@@ -33,7 +39,9 @@ STALLED = 0.3
 
 
 def _log_file() -> IO[bytes]:
-    """An unnamed file to append to: it can be emptied between two files while the child holds it open."""
+    """An unnamed file to append to: it can be emptied between two files while the child holds it
+    open.
+    """
     file = tempfile.TemporaryFile()  # noqa: SIM115 (closed when the child is killed)
     fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
     return file
@@ -42,15 +50,19 @@ def _log_file() -> IO[bytes]:
 class Worker:
     """A running child and the pipes to it. One request at a time; one thread at a time.
 
-    `receive` and `receive_bytes` raise VideoLimitError past the deadline and BrokenVideoError when the child is gone or
-    talks nonsense; it is dead afterwards in either case, and `alive` says so.
+    `receive` and `receive_bytes` raise VideoLimitError past the deadline and BrokenVideoError when
+    the child is gone or talks nonsense; it is dead afterwards in either case, and `alive` says so.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self.served = 0
         self._log: IO[bytes] = _log_file()
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # numpy's pools eat memory
+        environment = {
+            **os.environ,
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+        }  # numpy's pools eat memory
         held, self._lifeline = os.pipe()  # the child ends when our end closes, however we go
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-c", _START, json.dumps(sys.path), str(held)],
@@ -102,7 +114,9 @@ class Worker:
             raise BrokenVideoError(f"the decoder answered nonsense ({error})") from error
 
     def receive_bytes(self, count: int) -> UInt8[np.ndarray, " count"]:
-        """Exactly `count` bytes; only the time spent waiting for the child counts against the deadline."""
+        """Exactly `count` bytes; only the time spent waiting for the child counts against the
+        deadline.
+        """
         buffer = np.empty(count, dtype=np.uint8)
         view = buffer.data
         while view:
@@ -140,7 +154,9 @@ class Worker:
         return self._process.stdout.fileno()
 
     def _greet(self) -> None:
-        """Wait until the child can serve. What goes wrong before that is this installation's fault, never a file's."""
+        """Wait until the child can serve. What goes wrong before that is this installation's fault,
+        never a file's.
+        """
         try:
             self._send(asdict(self._limits))
             if self.receive()["kind"] == "ready":
@@ -149,7 +165,9 @@ class Worker:
         except VideoError as error:
             reason = str(error)
         self.kill()
-        raise FinereelError(f"the decoding process does not start: {reason}; try `python -c 'import av'`")
+        raise FinereelError(
+            f"the decoding process does not start: {reason}; try `python -c 'import av'`"
+        )
 
     def _send(self, header: messages.Header) -> None:
         assert self._process.stdin is not None
@@ -168,16 +186,20 @@ class Worker:
             self.kill()
             if used < STALLED * self._limits.deadline_s:
                 raise StalledVideoError(
-                    f"no clip within {self._limits.deadline_s:g} s, of which the decoder could work for {used:.1f} s: "
+                    f"no clip within {self._limits.deadline_s:g} s, of which the decoder could "
+                    f"work for {used:.1f} s: "
                     "the machine is busy, or the disk does not answer"
                 )
             raise VideoLimitError(
-                f"no clip within {self._limits.deadline_s:g} s; raise deadline_s, or read keyframes only "
+                f"no clip within {self._limits.deadline_s:g} s; raise deadline_s, or read "
+                "keyframes only "
                 "(`--mode keyframes`)"
             )
 
     def _processor_seconds(self) -> float:
-        """What the child has used so far; infinite where the system does not say, so that it never counts as little."""
+        """What the child has used so far; infinite where the system does not say, so that it never
+        counts as little.
+        """
         try:
             fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -189,9 +211,13 @@ class Worker:
         code = self._process.wait()
         self.kill()
         how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
-        return BrokenVideoError(f"the decoder {how} on this file" + (f" ({words[-1]})" if words else ""))
+        return BrokenVideoError(
+            f"the decoder {how} on this file" + (f" ({words[-1]})" if words else "")
+        )
 
     def _widen_pipe(self) -> None:
-        """A wider pipe lets the child run ahead; where the system has no such call the default does."""
+        """A wider pipe lets the child run ahead; where the system has no such call the default
+        does.
+        """
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             fcntl.fcntl(self._stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

@@ -15,7 +15,10 @@ from finereel.evaluation.exports.markdown import escaped as markdown_escaped
 from finereel.evaluation.exports.spreadsheet import defused
 from finereel.evaluation.tables import COLUMNS, table
 
-RECORDS = [make_record(random_scores(20, 20, 0), "one"), make_record(random_scores(40, 20, 1), "two")]
+RECORDS = [
+    make_record(random_scores(20, 20, 0), "one"),
+    make_record(random_scores(40, 20, 1), "two"),
+]
 NASTY = "=HYPERLINK(1)|a_b & 100% \\input{x}\n<script>"
 
 
@@ -28,13 +31,20 @@ def test_rows_are_the_records() -> None:
     assert rows[2].metrics["R@1"] == fused["R@1"]
     assert rows[2].interval is not None
     assert [rows[2].interval.low, rows[2].interval.high] == fused["intervals"]["R@1"]
-    assert (rows[2].queries, rows[3].queries, rows[2].coverage, rows[2].protocol) == (40, 20, "20/20", "none")
+    assert (rows[2].queries, rows[3].queries, rows[2].coverage, rows[2].protocol) == (
+        40,
+        20,
+        "20/20",
+        "none",
+    )
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_has_every_run_protocol_and_coverage(form: str) -> None:
     text = export(RECORDS, form)
-    assert all(word in text for word in ("one", "two", "none", "20/20", RECORDS[0].dataset.split_hash))
+    assert all(
+        word in text for word in ("one", "two", "none", "20/20", RECORDS[0].dataset.split_hash)
+    )
 
 
 def test_markdown_has_one_line_per_row_and_as_many_cells_as_columns() -> None:
@@ -69,7 +79,9 @@ def test_csv_reads_back_in_full_precision() -> None:
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r", " =", "＝"])
 def test_csv_holds_no_formula(start: str) -> None:
-    [row, _] = csv.DictReader(io.StringIO(export([renamed(RECORDS[0], start + "1+1")], "csv"), newline=""))
+    [row, _] = csv.DictReader(
+        io.StringIO(export([renamed(RECORDS[0], start + "1+1")], "csv"), newline="")
+    )
     assert row["run"].startswith("'")
     assert defused("plain =1") == "plain =1"
 
@@ -77,7 +89,11 @@ def test_csv_holds_no_formula(start: str) -> None:
 def test_json_is_the_record() -> None:
     [one, two] = json.loads(export(RECORDS, "json"))
     assert one["results"] == json.loads(json.dumps(RECORDS[0].results))
-    assert (two["name"], two["dataset"]["coverage"], two["reload_verified"]) == ("two", "20/20", True)
+    assert (two["name"], two["dataset"]["coverage"], two["reload_verified"]) == (
+        "two",
+        "20/20",
+        True,
+    )
 
 
 def test_escapes_leave_plain_text() -> None:

@@ -30,8 +30,12 @@ def own(record: RunRecord, direction: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("direction", ["text_to_video", "video_to_text"])
-@pytest.mark.parametrize(("texts", "videos", "seed"), [(40, 40, 0), (60, 20, 1), (90, 30, 2), (7, 7, 3), (1, 1, 4)])
-def test_ir_measures_agrees(tmp_path: Path, texts: int, videos: int, seed: int, direction: str) -> None:
+@pytest.mark.parametrize(
+    ("texts", "videos", "seed"), [(40, 40, 0), (60, 20, 1), (90, 30, 2), (7, 7, 3), (1, 1, 4)]
+)
+def test_ir_measures_agrees(
+    tmp_path: Path, texts: int, videos: int, seed: int, direction: str
+) -> None:
     record = make_record(random_scores(texts, videos, seed))
     write_trec(record, tmp_path)
     assert judged(tmp_path, direction) == pytest.approx(own(record, direction), abs=1e-12)
@@ -44,16 +48,21 @@ def test_scores_that_differ_in_the_last_bit_keep_their_order(tmp_path: Path) -> 
     )
     record = make_record(scores)
     write_trec(record, tmp_path)
-    assert judged(tmp_path, "text_to_video") == pytest.approx(own(record, "text_to_video"), abs=1e-12)
+    assert judged(tmp_path, "text_to_video") == pytest.approx(
+        own(record, "text_to_video"), abs=1e-12
+    )
 
 
 def test_ids_without_a_place_in_the_format_come_back(tmp_path: Path) -> None:
     plain = make_split(6)
     ids = {video: f"my clip\t{number} é 100%.mp4" for number, video in enumerate(plain.videos)}
     captions = tuple(
-        replace(caption, id=caption.id + " ?", video_id=ids[caption.video_id]) for caption in plain.captions
+        replace(caption, id=caption.id + " ?", video_id=ids[caption.video_id])
+        for caption in plain.captions
     )
-    record = make_record(random_scores(6, 6, 0), "my run", Split("test", tuple(ids.values()), captions))
+    record = make_record(
+        random_scores(6, 6, 0), "my run", Split("test", tuple(ids.values()), captions)
+    )
     files = write_trec(record, tmp_path)
     assert sorted(file.name for file in files) == [
         "text_to_video.qrels",
@@ -64,7 +73,9 @@ def test_ids_without_a_place_in_the_format_come_back(tmp_path: Path) -> None:
     lines = (tmp_path / "text_to_video.run").read_text(encoding="ascii").splitlines()
     assert {len(line.split()) for line in lines} == {6}
     assert {unquote(line.split()[2]) for line in lines} == set(ids.values())
-    assert judged(tmp_path, "text_to_video") == pytest.approx(own(record, "text_to_video"), abs=1e-12)
+    assert judged(tmp_path, "text_to_video") == pytest.approx(
+        own(record, "text_to_video"), abs=1e-12
+    )
 
 
 def test_ids_stay_different() -> None:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from finereel.finegrain.blind.association import Association
 
-WORDS = st.lists(st.sampled_from(["a", "man", "dog", "runs", "sits", "here"]), min_size=1, max_size=6)
+WORDS = st.lists(
+    st.sampled_from(["a", "man", "dog", "runs", "sits", "here"]), min_size=1, max_size=6
+)
 TEXTS = WORDS.map(" ".join)
 
 
@@ -40,7 +42,9 @@ def test_gaps_are_those_by_hand(captions: list[str], caption: str, negative: str
 
 
 def test_it_sees_words_far_behind() -> None:
-    texts = ["a woman walks about for a while in the kitchen"] * 9 + ["a man walks about for a while in the yard"] * 9
+    texts = ["a woman walks about for a while in the kitchen"] * 9 + [
+        "a man walks about for a while in the yard"
+    ] * 9
     near, far = "a woman cooks in the kitchen", "a man cooks in the kitchen"
     assert Association(texts).gaps([near], [far])[0] > 1
     assert Association([]).gaps([near], [far])[0] == 0

@@ -22,7 +22,9 @@ ANIMALS, PLACES = ("dog", "cat", "cow", "hen"), ("yard", "house", "barn", "field
 
 
 def collection(videos: int, seed: int = 0) -> tuple[list[Caption], list[Negative]]:
-    """Captions in which some animals are frequent and live somewhere in particular, with every swap of animals."""
+    """Captions in which some animals are frequent and live somewhere in particular, with every swap
+    of animals.
+    """
     random = np.random.default_rng(seed)
     captions, rows = [], []
     for number in range(videos):
@@ -31,7 +33,10 @@ def collection(videos: int, seed: int = 0) -> tuple[list[Caption], list[Negative
         text = f"a {ANIMALS[animal]} runs in the {PLACES[place]}"
         captions.append(Caption(f"v{number}#0", f"v{number}", text))
         others = [other for other in ANIMALS if other != ANIMALS[animal]]
-        rows += [swap(text, ANIMALS[animal], other, video=f"v{number}", number=n) for n, other in enumerate(others)]
+        rows += [
+            swap(text, ANIMALS[animal], other, video=f"v{number}", number=n)
+            for n, other in enumerate(others)
+        ]
     return captions, rows
 
 
@@ -50,9 +55,14 @@ def test_what_was_told_by_eye_is_no_longer() -> None:
 
 
 def far_apart(videos: int) -> tuple[list[Caption], list[Negative]]:
-    """Captions whose place lies too far behind the animal for three words to show that they go together."""
+    """Captions whose place lies too far behind the animal for three words to show that they go
+    together.
+    """
     captions, rows = collection(videos)
-    long = {row.video_id: row.caption.replace("in the", "about for quite a while in the") for row in captions}
+    long = {
+        row.video_id: row.caption.replace("in the", "about for quite a while in the")
+        for row in captions
+    }
     longer = [
         swap(long[row.video_id], row.source, row.replacement, video=row.video_id, number=n % 3)
         for n, row in enumerate(rows)
@@ -69,7 +79,9 @@ def test_neither_does_the_rest_of_the_sentence_tell(monkeypatch: pytest.MonkeyPa
         return measure(kept, blind_scores(kept, names=["context"])["context"]).auc
 
     assert abs(told() - 0.5) < 0.1
-    monkeypatch.setattr(Association, "gaps", lambda model, captions, negatives: np.zeros(len(captions)))
+    monkeypatch.setattr(
+        Association, "gaps", lambda model, captions, negatives: np.zeros(len(captions))
+    )
     assert told() > 0.65  # the language models alone do not see it
 
 
@@ -101,7 +113,9 @@ def test_what_no_other_video_knows_is_left_out() -> None:
         swap(told[row.video_id], row.source, row.replacement, video=row.video_id, number=number % 3)
         for number, row in enumerate(rows)
     ]
-    kept = {row.video_id for row in balance(longer, changed, BalanceSettings(handicap=0.0)).kept(longer)}
+    kept = {
+        row.video_id for row in balance(longer, changed, BalanceSettings(handicap=0.0)).kept(longer)
+    }
     assert kept
     assert not kept & strange
 
@@ -166,7 +180,9 @@ def test_too_few_videos_are_refused() -> None:
         balance([], [Caption("a", "a", "a dog")])
 
 
-@pytest.mark.parametrize("settings", [{"size": 0}, {"rounds": 0}, {"width": 0.0}, {"unfamiliar": 0.0}, {"limit": -1.0}])
+@pytest.mark.parametrize(
+    "settings", [{"size": 0}, {"rounds": 0}, {"width": 0.0}, {"unfamiliar": 0.0}, {"limit": -1.0}]
+)
 def test_settings_out_of_range(settings: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="got"):
         BalanceSettings(**settings)  # type: ignore[arg-type]
@@ -179,7 +195,9 @@ def test_kept_wants_the_same_rows() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 12), st.booleans(), st.integers(-3, 9)), min_size=1, max_size=80),
+    st.lists(
+        st.tuples(st.integers(0, 12), st.booleans(), st.integers(-3, 9)), min_size=1, max_size=80
+    ),
     st.integers(1, 6),
 )
 def test_every_rank_equally_often(rows: list[tuple[int, bool, int]], size: int) -> None:

@@ -1,4 +1,6 @@
-"""Scorers without eyes: n-grams by hand, pair metrics by brute force, and that nobody learns from their own video."""
+"""Scorers without eyes: n-grams by hand, pair metrics by brute force, and that nobody learns from
+their own video.
+"""
 
 import math
 from collections.abc import Iterable
@@ -45,7 +47,8 @@ def test_witten_bell_by_hand() -> None:
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_probabilities_of_all_sentences_sum_to_one(order: int) -> None:
     model = NGrams(["a", "b"], order)
-    # A sentence of the unknown word repeated n times falls off geometrically; so does every longer one.
+    # A sentence of the unknown word repeated n times falls off geometrically; so does every longer
+    # one.
     sentences = [" ".join(words) for length in range(9) for words in product("abz", repeat=length)]
     mass = np.exp(model.score(sentences))
     longest = mass[[sentence.count(" ") == 7 for sentence in sentences]].sum()
@@ -68,7 +71,9 @@ def test_an_order_out_of_range_is_refused() -> None:
 
 @pytest.mark.parametrize("name", TEXT_SCORERS)
 @given(train=TEXTS, texts=TEXTS)
-def test_every_scorer_says_something_finite_of_any_text(name: str, train: list[str], texts: list[str]) -> None:
+def test_every_scorer_says_something_finite_of_any_text(
+    name: str, train: list[str], texts: list[str]
+) -> None:
     scorer = text_scorer(name, train)
     scores = scorer.score(texts)
     assert scores.shape == (len(texts),)
@@ -78,7 +83,9 @@ def test_every_scorer_says_something_finite_of_any_text(name: str, train: list[s
 
 @pytest.mark.parametrize("name", TEXT_SCORERS)
 def test_hostile_texts(name: str) -> None:
-    scorer = text_scorer(name, ["", "\x00\x1b[31m", "<b>man</b>", "=1+1", "人 走", "word " * 10_000])
+    scorer = text_scorer(
+        name, ["", "\x00\x1b[31m", "<b>man</b>", "=1+1", "人 走", "word " * 10_000]
+    )
     assert np.isfinite(scorer.score(["", "x " * 10_000, "\ud800", "人", "=cmd()"])).all()
     assert scorer.score([]).shape == (0,)
 
@@ -91,7 +98,9 @@ def test_words_are_lower_case_and_without_spaces(text: str) -> None:
 def test_measure_by_brute_force() -> None:
     random = np.random.default_rng(3)
     groups = np.repeat(np.arange(40), random.integers(1, 9, 40))
-    scores = TextOnlyScores(random.integers(0, 4, 40)[groups] + 0.0, random.integers(0, 4, len(groups)) + 0.0)
+    scores = TextOnlyScores(
+        random.integers(0, 4, 40)[groups] + 0.0, random.integers(0, 4, len(groups)) + 0.0
+    )
     result = measure_groups(groups, scores)
     ranks, firsts, chances = [], [], []
     for group in range(40):
@@ -110,7 +119,9 @@ def test_measure_by_brute_force() -> None:
 
 
 def test_who_ties_everything_is_at_chance() -> None:
-    result = measure_groups(np.repeat(np.arange(5), 20), TextOnlyScores(np.zeros(100), np.zeros(100)))
+    result = measure_groups(
+        np.repeat(np.arange(5), 20), TextOnlyScores(np.zeros(100), np.zeros(100))
+    )
     assert result.auc == 0.5
     assert result.ties == 1.0
     assert math.isclose(result.mrr, result.chance_mrr)
@@ -145,7 +156,10 @@ def test_training_captions_are_of_other_videos() -> None:
 def test_balanced_rows_are_judged_by_the_third_part() -> None:
     from dataclasses import replace
 
-    rows = [replace(swap("a man runs", "man", "dog", video=f"v{n}"), scores={REFINED: 0.1}) for n in range(30)]
+    rows = [
+        replace(swap("a man runs", "man", "dog", video=f"v{n}"), scores={REFINED: 0.1})
+        for n in range(30)
+    ]
     captions = [Caption(row.caption_id, row.video_id, f"{row.video_id} says") for row in rows]
     for block in blocks(rows, captions):
         part = {part_of(rows[int(index)].video_id, 3) for index in block.rows}
@@ -160,7 +174,9 @@ def test_learned_finds_the_generator_and_nothing_where_there_is_nothing() -> Non
     told_by_a_word, fair = [], []
     for n in range(300):
         truth, other = random.choice(verbs, 2, replace=False)
-        told_by_a_word.append(swap(f"a man {truth} here", truth, "anulom", video=f"x{n}", pos="verb"))
+        told_by_a_word.append(
+            swap(f"a man {truth} here", truth, "anulom", video=f"x{n}", pos="verb")
+        )
         fair.append(swap(f"a man {truth} here", truth, str(other), video=f"x{n}", pos="verb"))
     for rows, low, high in ((told_by_a_word, 0.99, 1.0), (fair, 0.38, 0.62)):
         result = measure(rows, blind_scores(rows, names=["learned"])["learned"])
@@ -175,13 +191,18 @@ def test_learned_weights_are_where_the_gradient_vanishes() -> None:
     pairs = differences(captions, negatives)
     weights = fit(pairs)
     pull = 1 / (1 + np.exp(pairs.dot(weights)))
-    gradient = weights - np.bincount(pairs.columns, pairs.values * pull[pairs.rows], minlength=pairs.features)
+    gradient = weights - np.bincount(
+        pairs.columns, pairs.values * pull[pairs.rows], minlength=pairs.features
+    )
     assert np.abs(gradient).max() < 0.02
     assert np.abs(weights).max() > 0.1
 
 
 def test_swapping_the_captions_swaps_the_answer() -> None:
-    one, other = differences(["a man runs"], ["a dog sits"]), differences(["a dog sits"], ["a man runs"])
+    one, other = (
+        differences(["a man runs"], ["a dog sits"]),
+        differences(["a dog sits"], ["a man runs"]),
+    )
     assert one.values.sum() == -other.values.sum() == 0
     assert len(one.values) == len(other.values) == 10
 
@@ -215,7 +236,10 @@ def test_unknown_names_are_told() -> None:
 
 
 def test_all_names_work_without_a_collection() -> None:
-    rows = [swap(f"a man {verb} fast", "man", "dog", video=f"v{n}") for n, verb in enumerate(["runs", "sits"] * 6)]
+    rows = [
+        swap(f"a man {verb} fast", "man", "dog", video=f"v{n}")
+        for n, verb in enumerate(["runs", "sits"] * 6)
+    ]
     scores = blind_scores(rows, names=SCORERS)
     assert tuple(scores) == SCORERS
     assert measure(rows, scores["length"]).ties == 1.0

@@ -1,4 +1,6 @@
-"""The classifier of words and what stands around them: what it sees, and whose rows it learns from."""
+"""The classifier of words and what stands around them: what it sees, and whose rows it
+learns from.
+"""
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ from finereel.finegrain.blind import blind_scores, measure
 from finereel.finegrain.blind.context import Numbers, context_differences
 from made_negatives import swap
 
-WORDS = st.lists(st.sampled_from(["a", "man", "dog", "runs", "sits", "here"]), min_size=1, max_size=6).map(" ".join)
+WORDS = st.lists(
+    st.sampled_from(["a", "man", "dog", "runs", "sits", "here"]), min_size=1, max_size=6
+).map(" ".join)
 
 
 def places(count: int) -> list[tuple[str, str]]:
@@ -28,7 +32,10 @@ def places(count: int) -> list[tuple[str, str]]:
 @given(WORDS, WORDS)
 def test_swapping_the_captions_swaps_the_answer(one: str, other: str) -> None:
     numbers: Numbers = {}
-    there, back = context_differences([one], [other], numbers), context_differences([other], [one], numbers)
+    there, back = (
+        context_differences([one], [other], numbers),
+        context_differences([other], [one], numbers),
+    )
     weights = np.random.default_rng(0).normal(size=max(len(numbers), 1))
     assert there.dot(weights) == pytest.approx(-back.dot(weights))
 
@@ -38,6 +45,9 @@ def test_it_sees_what_words_and_neighbours_do_not_show() -> None:
         swap(text, text.split()[1], negative.split()[1], video=f"v{n}")
         for n, (text, negative) in enumerate(places(400))
     ]
-    scores = {name: measure(rows, found) for name, found in blind_scores(rows, names=["learned", "context"]).items()}
+    scores = {
+        name: measure(rows, found)
+        for name, found in blind_scores(rows, names=["learned", "context"]).items()
+    }
     assert scores["context"].auc > 0.7
     assert scores["learned"].auc < 0.6

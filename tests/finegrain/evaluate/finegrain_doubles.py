@@ -13,16 +13,32 @@ from finereel.finegrain.types import Change, Negative
 from finereel.types import OnProgress, no_progress
 
 
-def negative(caption_id: str, text: str, pos: Change = "noun", number: int = 0, caption: str = "") -> Negative:
-    """A row of `caption_id` ("v1#0" is of video v1) whose caption is "<id> true"; offsets are of the whole text."""
+def negative(
+    caption_id: str, text: str, pos: Change = "noun", number: int = 0, caption: str = ""
+) -> Negative:
+    """A row of `caption_id` ("v1#0" is of video v1) whose caption is "<id> true"; offsets are of
+    the whole text.
+    """
     true = caption or f"{caption_id} true"
     video = caption_id.split("#")[0]
     return Negative(
-        f"{caption_id}/{pos}/{number}", video, caption_id, true, text, pos, 0, len(true), true, text, "made"
+        f"{caption_id}/{pos}/{number}",
+        video,
+        caption_id,
+        true,
+        text,
+        pos,
+        0,
+        len(true),
+        true,
+        text,
+        "made",
     )
 
 
-def toy_rows(videos: int = 6, negatives: int = 4, poses: Sequence[Change] = ("noun", "adverb")) -> list[Negative]:
+def toy_rows(
+    videos: int = 6, negatives: int = 4, poses: Sequence[Change] = ("noun", "adverb")
+) -> list[Negative]:
     """Every video has one caption, every caption `negatives` rows of each part of speech."""
     return [
         negative(f"v{video}#0", f"v{video} {pos} {number}", pos, number)
@@ -44,7 +60,9 @@ class TableScorer:
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
         return {video: "not there" for video in videos if video in self.missing}
 
-    def score(self, asked: Sequence[Candidates], on_progress: OnProgress = no_progress) -> PairScores:
+    def score(
+        self, asked: Sequence[Candidates], on_progress: OnProgress = no_progress
+    ) -> PairScores:
         self.asked += asked
         pairs = [(c.video_id, text) for c in asked for text in c.texts]
         scores = np.array([self.table.get(pair, 0.0) for pair in pairs], dtype=np.float32)

@@ -19,7 +19,10 @@ def test_a_group_is_a_caption_and_a_part_of_speech() -> None:
 
 
 def test_what_a_foreign_set_leaves_open_is_grouped_by_its_category() -> None:
-    rows = [replace(negative("v1#0", f"{name}", "other"), method=name) for name in ("replace_att", "swap_obj", "")]
+    rows = [
+        replace(negative("v1#0", f"{name}", "other"), method=name)
+        for name in ("replace_att", "swap_obj", "")
+    ]
     assert [group.pos for group in groups_of(rows)] == ["replace_att", "swap_obj", "other"]
     with pytest.raises(DataError, match="name of the total"):
         groups_of([replace(rows[0], method="all")])
@@ -49,7 +52,9 @@ def test_no_video_at_all_is_an_error_with_a_reason() -> None:
         readable(groups_of(toy_rows(videos=2)), {"v0": "no file", "v1": "no file"})
 
 
-@pytest.mark.parametrize("change", [{"negative": "x"}, {"pos": "verb"}, {"caption_id": "w"}, {"video_id": "w"}])
+@pytest.mark.parametrize(
+    "change", [{"negative": "x"}, {"pos": "verb"}, {"caption_id": "w"}, {"video_id": "w"}]
+)
 def test_the_hash_changes_with_every_part(change: dict[str, str]) -> None:
     row = negative("v1#0", "a")
     assert groups_hash(groups_of([row])) != groups_hash(groups_of([replace(row, **change)]))  # type: ignore[arg-type]
@@ -57,6 +62,8 @@ def test_the_hash_changes_with_every_part(change: dict[str, str]) -> None:
 
 def test_hostile_texts_are_carried_unharmed() -> None:
     texts = ["", "\x00\x1b[31m", "=HYPERLINK(1)", "<script>", "\ud800", "人", "word " * 10_000]
-    (group,) = groups_of([negative("v1#0", text, number=number) for number, text in enumerate(texts)])
+    (group,) = groups_of(
+        [negative("v1#0", text, number=number) for number, text in enumerate(texts)]
+    )
     assert list(group.negatives) == texts
     assert len(groups_hash([group])) == 12

@@ -1,4 +1,6 @@
-"""From a scorer and groups to a record: what is asked, in which order, what the rows say, and files that come back."""
+"""From a scorer and groups to a record: what is asked, in which order, what the rows say, and files
+that come back.
+"""
 
 import json
 from dataclasses import replace
@@ -15,7 +17,11 @@ from finereel.finegrain.evaluate.blind import Baseline, blind_baselines
 from finereel.finegrain.evaluate.groups import Group, groups_of
 from finereel.finegrain.evaluate.measure import WRONG_VIDEO, FineSettings, measure
 from finereel.finegrain.evaluate.record import FineRecord
-from finereel.finegrain.evaluate.record_files import described_fine_record, load_fine_record, save_fine_record
+from finereel.finegrain.evaluate.record_files import (
+    described_fine_record,
+    load_fine_record,
+    save_fine_record,
+)
 from finereel.finegrain.evaluate.tables import COLUMNS, fine_facts, fine_markdown, fine_rows
 from finereel.finegrain.evaluate.towers import TowerScorer
 
@@ -46,7 +52,11 @@ def test_a_caption_in_several_groups_counts_once_and_few_videos_are_said_to_be_f
     groups = groups_of(toy_rows())
     record = measure(TableScorer(truth(groups)), groups, settings())
     row = record.results["all"]
-    assert (row["captions"], row["groups"], len(groups)) == (record.negatives.captions_scored, 12, 12)
+    assert (row["captions"], row["groups"], len(groups)) == (
+        record.negatives.captions_scored,
+        12,
+        12,
+    )
     assert row["captions"] == 6
     facts = fine_facts(record)
     assert any(line.startswith("all: 6 captions in 12 groups") for line in facts)
@@ -60,7 +70,8 @@ def test_the_other_video_is_another_one_and_every_video_is_one() -> None:
     measure(scorer, groups, settings())
     own, wrong = scorer.asked[::2], scorer.asked[1::2]
     assert all(
-        one.texts == other.texts and one.video_id != other.video_id for one, other in zip(own, wrong, strict=True)
+        one.texts == other.texts and one.video_id != other.video_id
+        for one, other in zip(own, wrong, strict=True)
     )
     assert {asked.video_id for asked in wrong} == {asked.video_id for asked in own}
 
@@ -72,7 +83,9 @@ def test_one_video_has_no_other() -> None:
 
 def test_groups_keep_their_order_whatever_order_they_are_scored_in() -> None:
     groups = groups_of(toy_rows(videos=7))
-    table = {(g.video_id, text): float(n) for n, g in enumerate(groups) for text in g.candidates.texts}
+    table = {
+        (g.video_id, text): float(n) for n, g in enumerate(groups) for text in g.candidates.texts
+    }
     record = measure(TableScorer(table), groups, settings(wrong_video=False))
     assert record.scores is not None
     assert record.scores.groups == groups
@@ -94,29 +107,47 @@ def test_hard_positives_give_brittleness() -> None:
     groups = (group("v1#0", "bad"), group("v2#0", "bad"), group("v3#0", "bad"))
     table = {("v1", "v1#0 true"): 3.0, ("v1", "bad"): 2.0, ("v1", "same"): 1.0}
     table |= {("v2", "v2#0 true"): 3.0, ("v2", "same"): 2.0, ("v2", "bad"): 1.0}
-    record = measure(TableScorer(table), groups, settings(positives={"v1#0": ["same"], "v2#0": ["same", "same"]}))
+    record = measure(
+        TableScorer(table), groups, settings(positives={"v1#0": ["same"], "v2#0": ["same", "same"]})
+    )
     found = record.results["noun"]["brittleness"]
-    assert (found["captions"], found["triples"], found["brittleness"], found["both_right"]) == (2, 3, 50.0, 50.0)
+    assert (found["captions"], found["triples"], found["brittleness"], found["both_right"]) == (
+        2,
+        3,
+        50.0,
+        50.0,
+    )
     assert measure(TableScorer(table), groups, settings()).results["noun"]["brittleness"] is None
 
 
 def test_truncation_is_the_share_of_negatives_that_read_alike() -> None:
-    record = measure(TableScorer({}), (group("v1#0", "v1#0 true", "b", "c", "d"), group("v2#0", "x")), settings())
+    record = measure(
+        TableScorer({}), (group("v1#0", "v1#0 true", "b", "c", "d"), group("v2#0", "x")), settings()
+    )
     assert record.results["noun"]["truncated"] == pytest.approx(1 / 5)
 
 
 def test_coarse_retrieval_stands_beside() -> None:
     split = make_split("test", 4)
-    groups = groups_of([negative(f"{c.id}", f"{c.text} not", caption=c.text) for c in split.captions])
+    groups = groups_of(
+        [negative(f"{c.id}", f"{c.text} not", caption=c.text) for c in split.captions]
+    )
     record = measure(TowerScorer(ToyModel(), ToySource()), groups, settings(coarse=split))
     assert record.coarse is not None
     assert record.coarse.results["text_to_video"]["fused"]["queries"] == 4
     assert record.model.weights == {"video_sentence": 0.75, "frame_sentence": 0.25}
-    assert set(record.results["noun"]["granularities"]) == {"video_sentence", "frame_sentence", "fused"}
+    assert set(record.results["noun"]["granularities"]) == {
+        "video_sentence",
+        "frame_sentence",
+        "fused",
+    }
 
 
 def test_a_blind_baseline_stands_beside_on_the_same_candidates() -> None:
-    rows = [negative(f"v{n}#0", f"a man zzz slowly {n}", caption=f"a man walks slowly {n}") for n in range(8)]
+    rows = [
+        negative(f"v{n}#0", f"a man zzz slowly {n}", caption=f"a man walks slowly {n}")
+        for n in range(8)
+    ]
     captions = [Caption(f"w{n}#0", f"w{n}", "a man walks slowly") for n in range(20)]
     blind = blind_baselines(rows, captions, ("trigram", "length"))
     record = measure(TableScorer({}), groups_of(rows), settings(blind=blind))
@@ -148,7 +179,11 @@ def test_the_order_of_rows_in_the_file_does_not_change_baselines() -> None:
 
 @pytest.fixture
 def record() -> FineRecord:
-    groups = (group("v1#0", "\x00<b>", "=1+1"), group("v2#0", "\ud800", "人"), group("v2#0", "w", pos="verb"))
+    groups = (
+        group("v1#0", "\x00<b>", "=1+1"),
+        group("v2#0", "\ud800", "人"),
+        group("v2#0", "w", pos="verb"),
+    )
     return measure(TableScorer(truth(groups)), groups, settings(positives={"v1#0": ["same"]}))
 
 
@@ -160,7 +195,9 @@ def test_a_record_comes_back_from_its_files(record: FineRecord, tmp_path: Path) 
     assert record.scores is not None
     assert again.scores.groups == record.scores.groups
     assert again.scores.triples is not None
-    np.testing.assert_array_equal(again.scores.granularities["fused"], record.scores.granularities["fused"])
+    np.testing.assert_array_equal(
+        again.scores.granularities["fused"], record.scores.granularities["fused"]
+    )
 
 
 @pytest.mark.parametrize("kind", ["granularities", "baselines"])
@@ -188,7 +225,11 @@ def test_another_file_and_another_format_are_refused(record: FineRecord, tmp_pat
 def test_the_table_has_chance_and_baselines_under_every_part_of_speech(record: FineRecord) -> None:
     rows = fine_rows(record)
     assert all(len(row.cells) == len(COLUMNS) for row in rows)
-    assert [row.cells[1] for row in rows if row.cells[0] == "verb"] == ["fused", WRONG_VIDEO, "chance"]
+    assert [row.cells[1] for row in rows if row.cells[0] == "verb"] == [
+        "fused",
+        WRONG_VIDEO,
+        "chance",
+    ]
     assert f"over {WRONG_VIDEO}" in rows[0].cells[-2]
     text = fine_markdown(record)
     assert text.startswith("| part of speech | score | R@1 |")

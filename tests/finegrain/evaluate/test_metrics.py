@@ -22,7 +22,9 @@ GROUPS = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=5), min_size=
 
 
 def flat(groups: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([float(score) for row in groups for score in row]), np.array([len(row) for row in groups])
+    return np.array([float(score) for row in groups for score in row]), np.array(
+        [len(row) for row in groups]
+    )
 
 
 def slow(row: list[int]) -> dict[str, float]:
@@ -31,7 +33,9 @@ def slow(row: list[int]) -> dict[str, float]:
     for order in itertools.permutations(range(len(row))):
         ranked = sorted(range(len(row)), key=lambda place: (-row[place], order[place]))
         rank = ranked.index(0) + 1
-        found.append((100.0 * (rank == 1), 1 / rank, float(rank), 100.0 * (len(row) - rank) / (len(row) - 1)))
+        found.append(
+            (100.0 * (rank == 1), 1 / rank, float(rank), 100.0 * (len(row) - rank) / (len(row) - 1))
+        )
     return dict(zip(METRICS, np.mean(found, axis=0), strict=True))
 
 
@@ -56,7 +60,9 @@ def test_a_model_that_ties_everything_is_at_chance(sizes: list[int]) -> None:
 
 def test_random_scores_are_at_chance() -> None:
     sizes = np.full(4000, 21)
-    metrics = point_metrics(group_ranks(np.random.default_rng(0).standard_normal(sizes.sum()), sizes), sizes)
+    metrics = point_metrics(
+        group_ranks(np.random.default_rng(0).standard_normal(sizes.sum()), sizes), sizes
+    )
     assert metrics["MRR"] == pytest.approx(0.1736, abs=0.01)
     assert metrics["R@1"] == pytest.approx(4.76, abs=1)
     assert metrics["pair_accuracy"] == pytest.approx(50, abs=1)
@@ -65,8 +71,16 @@ def test_random_scores_are_at_chance() -> None:
 def test_the_bounds_say_what_ties_could_make_of_it() -> None:
     sizes = np.array([3, 3])
     metrics = point_metrics(group_ranks(np.array([1.0, 1.0, 0.0, 2.0, 1.0, 1.0]), sizes), sizes)
-    assert (metrics["R@1_pessimistic"], metrics["R@1"], metrics["R@1_optimistic"]) == (50.0, 75.0, 100.0)
-    assert (metrics["MRR_pessimistic"], metrics["MRR"], metrics["MRR_optimistic"]) == (0.75, 0.875, 1.0)
+    assert (metrics["R@1_pessimistic"], metrics["R@1"], metrics["R@1_optimistic"]) == (
+        50.0,
+        75.0,
+        100.0,
+    )
+    assert (metrics["MRR_pessimistic"], metrics["MRR"], metrics["MRR_optimistic"]) == (
+        0.75,
+        0.875,
+        1.0,
+    )
     assert metrics["tie_share"] == 0.5
 
 
@@ -75,7 +89,9 @@ def test_the_bounds_say_what_ties_could_make_of_it() -> None:
 def test_the_order_of_negatives_does_not_matter(groups: list[list[int]], seed: int) -> None:
     rng = np.random.default_rng(seed)
     shuffled = [[row[0], *rng.permutation(row[1:]).tolist()] for row in groups]
-    one, other = (point_metrics(group_ranks(*flat(rows)), flat(rows)[1]) for rows in (groups, shuffled))
+    one, other = (
+        point_metrics(group_ranks(*flat(rows)), flat(rows)[1]) for rows in (groups, shuffled)
+    )
     assert one == other
 
 

@@ -1,4 +1,6 @@
-"""The released MSR-VTT adverb file with every head of the project, from precomputed tokens of the real videos."""
+"""The released MSR-VTT adverb file with every head of the project, from precomputed tokens of the
+real videos.
+"""
 
 import json
 from functools import cache
@@ -21,7 +23,9 @@ from places import DATA
 from tiny_models import jitter, tiny_tokenizer
 
 FEATURES, RELEASED = DATA / "msrvtt_features", DATA / "negatives" / "msr1ka_adverb_RE20.json"
-pytestmark = pytest.mark.skipif(not (FEATURES.is_dir() and RELEASED.exists()), reason="the real files are not here")
+pytestmark = pytest.mark.skipif(
+    not (FEATURES.is_dir() and RELEASED.exists()), reason="the real files are not here"
+)
 
 
 @cache
@@ -31,21 +35,29 @@ def store() -> FeatureStore:
 
 @pytest.fixture(scope="module")
 def groups(tmp_path_factory: pytest.TempPathFactory) -> tuple[Group, ...]:
-    """The first captions of the file whose videos have tokens, and two that have none; the captions themselves are
-    made up (reading the 200,000 real ones takes longer than the test)."""
+    """The first captions of the file whose videos have tokens, and two that have none; the captions
+    themselves are made up (reading the 200,000 real ones takes longer than the test).
+    """
     listed = json.loads(RELEASED.read_text(encoding="utf-8"))
     there = set(store().ids)
     names = [name for name in listed if name.split("#")[0] in there][:12]
     names += [name for name in listed if name.split("#")[0] not in there][:2]
     path = tmp_path_factory.mktemp("released") / RELEASED.name
     path.write_text(json.dumps({name: listed[name] for name in names}), encoding="utf-8")
-    captions = {name: Caption(name, name.split("#")[0], listed[name]["0"] + " now") for name in names}
+    captions = {
+        name: Caption(name, name.split("#")[0], listed[name]["0"] + " now") for name in names
+    }
     return groups_of(read_negatives(path, None, Known(captions)))
 
 
 def feature_model(head: str) -> RetrievalModel:
     """An untrained model of any head on tokens of the store's sizes."""
-    settings = {"max_words": 77, "max_frames": store().num_frames, "temporal_layers": 1, "shifted_blocks": ()}
+    settings = {
+        "max_words": 77,
+        "max_frames": store().num_frames,
+        "temporal_layers": 1,
+        "shifted_blocks": (),
+    }
     config, tokenizer = head_config(head, **settings), tiny_tokenizer()
     geometry = FeatureGeometry(
         dim=32,

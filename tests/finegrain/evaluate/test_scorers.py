@@ -1,4 +1,6 @@
-"""Every kind of scorer: the same scores as the full matrix, exact ties, nothing encoded twice, clear refusals."""
+"""Every kind of scorer: the same scores as the full matrix, exact ties, nothing encoded twice,
+clear refusals.
+"""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -38,13 +40,19 @@ def world_source() -> WorldSource:
 def full_matrix(
     model: Any, source: Any, asked: Sequence[Candidates], score: Callable[..., Any] | None = None
 ) -> dict[str, np.ndarray]:
-    """Every text against every clip by one of the model's own scores, then the pairs that were asked for."""
+    """Every text against every clip by one of the model's own scores, then the pairs that were
+    asked for.
+    """
     texts = [text for candidates in asked for text in candidates.texts]
     videos = sorted({candidates.video_id for candidates in asked})
     column = [videos.index(c.video_id) for c in asked for _ in c.texts]
     with torch.no_grad():
-        scores = (score or model.score)(encode_texts(model, texts), encode_videos(model, videos, source))
-    return {name: part.numpy()[np.arange(len(texts)), column] for name, part in scores.parts.items()}
+        scores = (score or model.score)(
+            encode_texts(model, texts), encode_videos(model, videos, source)
+        )
+    return {
+        name: part.numpy()[np.arange(len(texts)), column] for name, part in scores.parts.items()
+    }
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -71,7 +79,11 @@ def test_a_small_budget_changes_nothing(budget_mib: int) -> None:
 def test_texts_that_the_model_cuts_alike_tie_exactly() -> None:
     model = tiny_peer("ucofia")  # six tokens, four of them words
     long = "a red car jumps over the house"
-    asked = [Candidates("val/0", (long, long.replace("house", "fish"), "a blue car jumps over the house"))]
+    asked = [
+        Candidates(
+            "val/0", (long, long.replace("house", "fish"), "a blue car jumps over the house")
+        )
+    ]
     found = TowerScorer(model, world_source()).score(asked)
     assert found.as_first.tolist() == [True, True, False]
     assert found.fused[0] == found.fused[1] != found.fused[2]
@@ -99,29 +111,39 @@ def test_coarse_retrieval_encodes_no_clip_again() -> None:
     scored = scorer.score_split(split)
     assert sorted(source.reads) == list(split.videos)
     expected = score_split(ToyModel(), split, ToySource())
-    np.testing.assert_array_equal(scored.scores["video_sentence"], expected.scores["video_sentence"])
+    np.testing.assert_array_equal(
+        scored.scores["video_sentence"], expected.scores["video_sentence"]
+    )
 
 
 def test_the_fine_head_is_used_where_there_is_one() -> None:
     class Prompted(ToyModel):
         def score_fine(self, text: Any, video: Any) -> Any:
             scores = self.score(text, video)
-            return type(scores)({name: -part for name, part in scores.parts.items()}, scores.weights)
+            return type(scores)(
+                {name: -part for name, part in scores.parts.items()}, scores.weights
+            )
 
     asked = [Candidates("v0", ("v0 a", "v1 b"))]
-    fine, coarse = (TowerScorer(Prompted(), ToySource(), fine=fine).score(asked).fused for fine in (True, False))
+    fine, coarse = (
+        TowerScorer(Prompted(), ToySource(), fine=fine).score(asked).fused for fine in (True, False)
+    )
     plain = TowerScorer(ToyModel(), ToySource()).score(asked).fused
     np.testing.assert_allclose(coarse, plain, rtol=1e-6)
     np.testing.assert_allclose(fine, -plain, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
-    "fine", [FineConfig(visual_prompts=2), FineConfig(text_prompts=2), FineConfig(1, 1, "joint")], ids=str
+    "fine",
+    [FineConfig(visual_prompts=2), FineConfig(text_prompts=2), FineConfig(1, 1, "joint")],
+    ids=str,
 )
 def test_prompts_of_a_model_are_what_scores(fine: FineConfig) -> None:
     model = tiny_peer("xclip", fine=fine)
     jitter(model, seed=5)
-    one, other = (TowerScorer(model, world_source(), fine=wanted).score(ASKED) for wanted in (True, False))
+    one, other = (
+        TowerScorer(model, world_source(), fine=wanted).score(ASKED) for wanted in (True, False)
+    )
     for found, score in ((one, model.score_fine), (other, model.score)):
         expected = full_matrix(model, world_source(), ASKED, score)
         for name, part in expected.items():
@@ -146,7 +168,9 @@ def test_chunks_cover_everything_once() -> None:
 
 
 class Encoder:
-    """Strings and pictures to vectors: a text of ASKED by its letters, a picture by its mean colour."""
+    """Strings and pictures to vectors: a text of ASKED by its letters, a picture by its mean
+    colour.
+    """
 
     def __init__(self) -> None:
         self.seen: list[Any] = []
@@ -201,7 +225,10 @@ def test_frames_of_stored_vectors_are_averaged(tmp_path: Path) -> None:
     frames = np.stack([[vector(video, 0.0), 5 * vector(video, 0.0)] for video in WORLDS])
     one, two = (
         CosineScorer(StoredVectors(path)).score(ASKED).fused
-        for path in (write_vectors(tmp_path / "a.npz"), write_vectors(tmp_path / "b.npz", video_vectors=frames))
+        for path in (
+            write_vectors(tmp_path / "a.npz"),
+            write_vectors(tmp_path / "b.npz", video_vectors=frames),
+        )
     )
     np.testing.assert_allclose(one, two, atol=1e-6)
 
@@ -216,7 +243,9 @@ def test_frames_of_stored_vectors_are_averaged(tmp_path: Path) -> None:
         ({"texts": np.array([{}] * 5, dtype=object)}, "without pickles"),
     ],
 )
-def test_vectors_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_vectors_that_do_not_fit_are_refused(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         StoredVectors(write_vectors(tmp_path / "vectors.npz", **changes))
 
@@ -243,7 +272,9 @@ def opened(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scorer
 
 
 @pytest.mark.parametrize("kind", SCORERS)
-def test_the_contract_of_every_kind(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_contract_of_every_kind(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scorer = opened(kind, tmp_path, monkeypatch)
     found = scorer.score(ASKED)
     assert set(found.parts) == set(found.weights) == set(scorer.facts.weights)
@@ -280,5 +311,7 @@ def test_coarse_scores_are_the_same_cosines(tmp_path: Path) -> None:
     )
     scored = CosineScorer(StoredVectors(path)).score_split(split)
     assert str(scored.coverage) == "2/3"
-    expected = np.array([[vector(t, 1.0) @ vector(v, 0.0) for v in split.videos[:2]] for t in texts[:2]])
+    expected = np.array(
+        [[vector(t, 1.0) @ vector(v, 0.0) for v in split.videos[:2]] for t in texts[:2]]
+    )
     np.testing.assert_allclose(scored.scores["video_sentence"], expected, atol=1e-6)

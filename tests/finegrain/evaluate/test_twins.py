@@ -1,4 +1,6 @@
-"""ReelWorld's twins by any scorer: names that the clip source knows, and the four scores in their places."""
+"""ReelWorld's twins by any scorer: names that the clip source knows, and the four scores in their
+places.
+"""
 
 import pytest
 from finegrain_doubles import TableScorer
@@ -15,9 +17,14 @@ SPLIT = virtual({"test": 3}).split("test")
 
 
 def test_pairs_are_the_twins_of_the_data_set() -> None:
-    whole = {caption.video_id: caption.text for caption in virtual({"test": 3}, with_twins=True).split("test").captions}
+    whole = {
+        caption.video_id: caption.text
+        for caption in virtual({"test": 3}, with_twins=True).split("test").captions
+    }
     pairs = twin_pairs(SPLIT)
-    assert {pair.twin_id: pair.twin_caption for pair in pairs} == {v: t for v, t in whole.items() if "~" in v}
+    assert {pair.twin_id: pair.twin_caption for pair in pairs} == {
+        v: t for v, t in whole.items() if "~" in v
+    }
     assert all(pair.caption == whole[pair.video_id] for pair in pairs)
     assert not WorldSource().problems([pair.twin_id for pair in pairs])
 
@@ -36,7 +43,9 @@ def test_groups_are_one_true_and_one_twin_caption() -> None:
 
 @pytest.mark.parametrize(("video", "expected"), [(True, 100.0), (False, 0.0)])
 def test_each_score_is_in_its_place(video: bool, expected: float) -> None:
-    """Text is always right; the video direction is right where a video prefers its own caption by more."""
+    """Text is always right; the video direction is right where a video prefers its own caption by
+    more.
+    """
     pairs = twin_pairs(SPLIT)
     table = {}
     for pair in pairs:
@@ -45,7 +54,11 @@ def test_each_score_is_in_its_place(video: bool, expected: float) -> None:
         table |= {(pair.twin_id, pair.caption): high, (pair.twin_id, pair.twin_caption): 5.0}
     found = twin_rows(TableScorer(table), pairs)
     row = found["rows"]["all"]["fused"]
-    assert (row["text"]["percent"], row["video"]["percent"], row["group"]["percent"]) == (100.0, expected, expected)
+    assert (row["text"]["percent"], row["video"]["percent"], row["group"]["percent"]) == (
+        100.0,
+        expected,
+        expected,
+    )
     assert sum(found["pairs"].values()) == len(pairs)
 
 

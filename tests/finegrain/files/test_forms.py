@@ -1,4 +1,6 @@
-"""What every form of file owes: known by its content, read and written without loss, whole or not at all."""
+"""What every form of file owes: known by its content, read and written without loss, whole or not
+at all.
+"""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +18,17 @@ from finereel.finegrain.types import CHANGES, Negative
 from tiny_negatives import CAPTIONS, FILES, KNOWN
 
 ADVERB = Negative(
-    "n/0", "video7", "video7#0", "a man runs fast", "a man runs slowly", "adverb", 11, 15, "fast", "slowly", "set"
+    "n/0",
+    "video7",
+    "video7#0",
+    "a man runs fast",
+    "a man runs slowly",
+    "adverb",
+    11,
+    15,
+    "fast",
+    "slowly",
+    "set",
 )
 
 
@@ -89,7 +101,10 @@ def test_one_caption_has_one_id(form: str, file: Path) -> None:
 
 def test_rows_from_elsewhere_keep_their_texts(form: str, tmp_path: Path) -> None:
     name = FILES[form][0]
-    rows = [replace(ADVERB, id=f"n/{number}", negative=f"a man runs {word}") for number, word in enumerate("pqrs")]
+    rows = [
+        replace(ADVERB, id=f"n/{number}", negative=f"a man runs {word}")
+        for number, word in enumerate("pqrs")
+    ]
     write_negatives(rows, tmp_path / name, form)
     known = Known({"video7#0": Caption("video7#0", "video7", "a man runs fast")})
     back = read_negatives(tmp_path / name, form, known)
@@ -168,7 +183,9 @@ def test_a_caption_or_negative_that_is_none(form: str, file: Path, text: Any) ->
     first = read_negatives(file, form, KNOWN)[0].negative
     whole = file.read_text(encoding="utf-8")
     assert json.dumps(first, ensure_ascii=False) in whole
-    file.write_text(whole.replace(json.dumps(first, ensure_ascii=False), json.dumps(text)), encoding="utf-8")
+    file.write_text(
+        whole.replace(json.dumps(first, ensure_ascii=False), json.dumps(text)), encoding="utf-8"
+    )
     with pytest.raises(DataError, match=file.name):
         read_negatives(file, form, KNOWN)
 

@@ -20,7 +20,9 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=
 SOME = TEXTS.filter(str.strip)
 IDS = st.text("abc#*:/ü犬", min_size=1, max_size=9)
 LEAVES = st.none() | st.booleans() | st.integers() | TEXTS
-JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2))
+JSON = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2)
+)
 ROW = Negative("a/0", "v", "v#0", "a dog", "a cat", "noun", 2, 5, "dog", "cat", "set")
 
 
@@ -32,7 +34,10 @@ def fields(draw: st.DrawFn) -> dict[str, Any]:
     end = draw(st.integers(start, len(caption)))
     span = {"caption": caption, "start": start, "end": end, "source": caption[start:end]}
     ids = {name: draw(IDS) for name in ("id", "video_id", "caption_id")}
-    texts = {name: draw(st.just("") | TEXTS) for name in ("replacement", "lemma", "tag", "pair", "generator")}
+    texts = {
+        name: draw(st.just("") | TEXTS)
+        for name in ("replacement", "lemma", "tag", "pair", "generator")
+    }
     return {
         **span,
         **ids,
@@ -41,7 +46,9 @@ def fields(draw: st.DrawFn) -> dict[str, Any]:
         "pos": draw(st.sampled_from(CHANGES)),
         "method": draw(SOME),
         "sense": tuple(draw(st.lists(TEXTS, max_size=3))),
-        "scores": draw(st.dictionaries(TEXTS, st.floats(allow_nan=False, allow_infinity=False), max_size=3)),
+        "scores": draw(
+            st.dictionaries(TEXTS, st.floats(allow_nan=False, allow_infinity=False), max_size=3)
+        ),
         "seed": draw(st.none() | st.integers()),
         "extra": draw(st.dictionaries(TEXTS, JSON, max_size=3)),
     }
@@ -83,7 +90,9 @@ def test_hostile_captions_are_carried_unharmed(tmp_path: Path, caption: str) -> 
     write_negatives([row], path)
     assert read_negatives(path) == [row]
     assert len(path.read_text(encoding="utf-8").splitlines()) == 1
-    assert not any(character in path.read_text(encoding="utf-8") for character in "\x1b\x07\x85\x9b\u2028")
+    assert not any(
+        character in path.read_text(encoding="utf-8") for character in "\x1b\x07\x85\x9b\u2028"
+    )
 
 
 BAD: dict[str, tuple[str, Any]] = {
@@ -140,7 +149,9 @@ def test_infinite_scores_are_refused_both_ways(tmp_path: Path) -> None:
 def test_ids_that_stand_twice(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text((line_of(ROW) + "\n") * 2)
-    with pytest.raises(DataError, match=r"x\.jsonl, line 2: the id 'a/0' stands there already \(line 1\)"):
+    with pytest.raises(
+        DataError, match=r"x\.jsonl, line 2: the id 'a/0' stands there already \(line 1\)"
+    ):
         read_negatives(path)
 
 

@@ -1,4 +1,6 @@
-"""The published files themselves, skipped where they are absent: through the native form and back they are the same."""
+"""The published files themselves, skipped where they are absent: through the native form and back
+they are the same.
+"""
 
 import json
 import os
@@ -44,7 +46,13 @@ COUNTS = [
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     which = [] if os.environ.get("CI") else ["quick"]
-    command = [sys.executable, HERE / "round_trips.py", DATA, tmp_path_factory.mktemp("out"), *which]
+    command = [
+        sys.executable,
+        HERE / "round_trips.py",
+        DATA,
+        tmp_path_factory.mktemp("out"),
+        *which,
+    ]
     return dict(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
 
 
@@ -76,7 +84,11 @@ def test_released_files(
     assert found["same"]
     assert found["spans"]
     assert found["per_caption"] == [20]
-    assert (found["captions"], found["known"], found["negatives"]) == (captions, captions, 20 * captions)
+    assert (found["captions"], found["known"], found["negatives"]) == (
+        captions,
+        captions,
+        20 * captions,
+    )
     assert found["pos"] == [name.rpartition("_")[2]]
     assert found["words"] >= found["negatives"] - 1
     assert videos in (None, found["videos"])

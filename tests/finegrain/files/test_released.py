@@ -55,15 +55,24 @@ def written(path: Path, value: object) -> Path:
 
 
 def test_rows_of_a_released_file(tmp_path: Path) -> None:
-    path = written(tmp_path / "x_adverb.json", {"video7#0": {"0": "a man walks fast, near an apple"}})
+    path = written(
+        tmp_path / "x_adverb.json", {"video7#0": {"0": "a man walks fast, near an apple"}}
+    )
     (row,) = read_negatives(path, None, KNOWN)
-    assert (row.id, row.video_id, row.caption_id, row.pos) == ("video7#0/adverb/0", "video7", "video7#0", "adverb")
+    assert (row.id, row.video_id, row.caption_id, row.pos) == (
+        "video7#0/adverb/0",
+        "video7",
+        "video7#0",
+        "adverb",
+    )
     assert (row.start, row.end, row.source, row.replacement) == (12, 18, "slowly", "fast")
     assert row.caption == CAPTIONS["video7#0"].caption
 
 
 def test_what_a_reader_is_told_wins_over_the_name(tmp_path: Path) -> None:
-    path = written(tmp_path / "x_adverb.json", {"video7#0": {"0": "a man walks fast, near an apple"}})
+    path = written(
+        tmp_path / "x_adverb.json", {"video7#0": {"0": "a man walks fast, near an apple"}}
+    )
     assert read_negatives(path, None, Known(CAPTIONS, "noun"))[0].pos == "noun"
 
 
@@ -72,7 +81,9 @@ def test_captions_are_needed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--captions"):
         read_negatives(path)
     other = {"video8#0": Caption("video8#0", "video8", "rain")}
-    with pytest.raises(DataError, match=r"video7#0.*none of the 1 captions given .* like 'video8#0'"):
+    with pytest.raises(
+        DataError, match=r"video7#0.*none of the 1 captions given .* like 'video8#0'"
+    ):
         read_negatives(path, None, Known(other))
 
 
@@ -90,10 +101,15 @@ def test_one_part_of_speech_per_file(tmp_path: Path) -> None:
 def test_negatives_of_a_caption_are_numbered(tmp_path: Path) -> None:
     rows = [ROW, replace(ROW, id="b", caption_id="w#0"), replace(ROW, id="c", negative="a cow")]
     write_negatives(rows, tmp_path / "x.json", "released")
-    assert json.loads((tmp_path / "x.json").read_text()) == {"v#0": {"0": "a cat", "1": "a cow"}, "w#0": {"0": "a cat"}}
+    assert json.loads((tmp_path / "x.json").read_text()) == {
+        "v#0": {"0": "a cat", "1": "a cow"},
+        "w#0": {"0": "a cat"},
+    }
 
 
-@pytest.mark.parametrize("value", [["a"], [["a"]], [["a", "X"]], [["a", "noun", "b"]], "a", [[3, "NOUN"]]])
+@pytest.mark.parametrize(
+    "value", [["a"], [["a"]], [["a", "X"]], [["a", "noun", "b"]], "a", [[3, "NOUN"]]]
+)
 def test_thesis_entries_that_are_none(tmp_path: Path, value: object) -> None:
     path = written(tmp_path / "x.json", {"video7#0": value})
     with pytest.raises(DataError, match="video7#0"):

@@ -6,7 +6,10 @@ from hypothesis import strategies as st
 
 from finereel.finegrain.files.span import changed_span
 
-WORDS = st.lists(st.text("abc\u0301é犬", min_size=1, max_size=3).filter(lambda word: word[0] != "\u0301"), min_size=1)
+WORDS = st.lists(
+    st.text("abc\u0301é犬", min_size=1, max_size=3).filter(lambda word: word[0] != "\u0301"),
+    min_size=1,
+)
 
 
 @pytest.mark.parametrize(

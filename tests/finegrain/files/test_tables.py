@@ -35,7 +35,13 @@ def test_the_contrast_is_what_shares_most_words(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["v\ta\tb\tc\td\te\t5", "v\ta\tb\tc\td\te\t-1", "v\ta\tb\tc\td\te\tx", "v\ta\tb\tc\td\t1", "v\ta\t \tc\td\te\t1"],
+    [
+        "v\ta\tb\tc\td\te\t5",
+        "v\ta\tb\tc\td\te\t-1",
+        "v\ta\tb\tc\td\te\tx",
+        "v\ta\tb\tc\td\t1",
+        "v\ta\t \tc\td\te\t1",
+    ],
 )
 def test_contrast_rows_that_are_none(tmp_path: Path, line: str) -> None:
     with pytest.raises(DataError, match="line 2"):
@@ -49,7 +55,9 @@ def test_a_contrast_set_holds_four_of_each_without_tabs(tmp_path: Path) -> None:
         write_negatives([replace(ROW, negative="a\tcat")] * 4, tmp_path / "x.tsv", "contrast")
 
 
-@pytest.mark.parametrize("text", ["3", "['a', 3]", "['a'", "[" * 300, "['']", "[]", "__import__('os')", "a cat"])
+@pytest.mark.parametrize(
+    "text", ["3", "['a', 3]", "['a'", "[" * 300, "['']", "[]", "__import__('os')", "a cat"]
+)
 def test_lists_that_are_none(tmp_path: Path, text: str) -> None:
     path = written(tmp_path / "x.tsv", "title\tfilepath\tneg_caption", f"a dog\t1.jpg\t{text}")
     with pytest.raises(DataError, match="line 2"):
@@ -57,7 +65,11 @@ def test_lists_that_are_none(tmp_path: Path, text: str) -> None:
 
 
 def test_negclip_keeps_the_negatives_of_a_caption_together(tmp_path: Path) -> None:
-    rows = [ROW, replace(ROW, id="b", negative="a 'cow'\n\t\""), replace(ROW, id="c", caption_id="v#1")]
+    rows = [
+        ROW,
+        replace(ROW, id="b", negative="a 'cow'\n\t\""),
+        replace(ROW, id="c", caption_id="v#1"),
+    ]
     write_negatives(rows, tmp_path / "x.tsv", "negclip")
     back = read_negatives(tmp_path / "x.tsv")
     assert [row.negative for row in back] == [row.negative for row in rows]
@@ -66,12 +78,26 @@ def test_negclip_keeps_the_negatives_of_a_caption_together(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("ending", [".csv", ".json", ".jsonl"])
 def test_velociti_rows_in_three_kinds_of_file(tmp_path: Path, ending: str) -> None:
-    rows = [replace(ROW, caption='=1+1, "a" <b>', negative="a\ncat", start=0, end=0, source="", method="coref")]
+    rows = [
+        replace(
+            ROW,
+            caption='=1+1, "a" <b>',
+            negative="a\ncat",
+            start=0,
+            end=0,
+            source="",
+            method="coref",
+        )
+    ]
     path = tmp_path / f"x{ending}"
     write_negatives(rows, path, "velociti")
     assert recognise(path) == "velociti"
     (back,) = read_negatives(path)
-    assert (back.caption, back.negative, back.method) == (rows[0].caption, rows[0].negative, "coref")
+    assert (back.caption, back.negative, back.method) == (
+        rows[0].caption,
+        rows[0].negative,
+        "coref",
+    )
     again = tmp_path / f"y{ending}"
     write_negatives([back], again, "velociti")
     assert again.read_bytes() == path.read_bytes()
@@ -81,7 +107,10 @@ def test_the_name_of_a_file_is_its_category(tmp_path: Path) -> None:
     path = tmp_path / "swap_att.json"
     path.write_text(FILES["sugarcrepe"][1])
     rows = read_negatives(path)
-    assert [(row.id, row.method) for row in rows] == [("swap_att/0", "swap_att"), ("swap_att/2", "swap_att")]
+    assert [(row.id, row.method) for row in rows] == [
+        ("swap_att/0", "swap_att"),
+        ("swap_att/2", "swap_att"),
+    ]
 
 
 def test_rows_of_two_categories_are_two_files(tmp_path: Path) -> None:
@@ -101,11 +130,16 @@ def test_the_second_true_caption_is_kept(tmp_path: Path) -> None:
 
 def test_captions_of_any_length_go_through_negclip_and_back(tmp_path: Path) -> None:
     long = "a dog " + "word " * 10_000 + "end"
-    rows = [replace(ROW, id=f"a{n}", caption=long, negative=long.replace("dog", f"cat{n}")) for n in range(20)]
+    rows = [
+        replace(ROW, id=f"a{n}", caption=long, negative=long.replace("dog", f"cat{n}"))
+        for n in range(20)
+    ]
     write_negatives(rows, tmp_path / "long.tsv", "negclip")
     assert recognise(tmp_path / "long.tsv") == "negclip"
     found = read_negatives(tmp_path / "long.tsv")
-    assert [(row.caption, row.negative) for row in found] == [(row.caption, row.negative) for row in rows]
+    assert [(row.caption, row.negative) for row in found] == [
+        (row.caption, row.negative) for row in rows
+    ]
 
 
 def test_a_broken_header_is_named(tmp_path: Path) -> None:

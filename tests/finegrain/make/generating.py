@@ -23,7 +23,9 @@ def context_of(captions: Iterable[Caption]) -> Context:
     return Context(captions, Lexicon.load())
 
 
-def negatives_of(caption: str, *others: str, settings: GeneratorSettings = DEFAULT) -> list[Negative]:
+def negatives_of(
+    caption: str, *others: str, settings: GeneratorSettings = DEFAULT
+) -> list[Negative]:
     """Negatives of the first caption of a video; the others are said of the same video."""
     rows = rows_of(caption, *others)
     return CleanGenerator(context_of(rows), settings).negatives(rows[0], TAG(caption))

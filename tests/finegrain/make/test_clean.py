@@ -1,4 +1,6 @@
-"""The clean generator: the specification's failures do not come back, and every negative is one edit of its caption."""
+"""The clean generator: the specification's failures do not come back, and every negative is one
+edit of its caption.
+"""
 
 import pytest
 from generating import TAG, context_of, negatives_of, rows_of, swaps
@@ -111,7 +113,11 @@ def test_what_may_be_true_is_never_said(caption: str, replacement: str) -> None:
         ("a man walks along the bridge", "along", "over"),
         ("a woman is walking over a bridge", "over", "on"),
         ("a woman shoots an arrow", "arrow", "sword"),
-        ("a man talks to a talking leaf", "leaf", "nectary"),  # opposites and sisters ask for many captions
+        (
+            "a man talks to a talking leaf",
+            "leaf",
+            "nectary",
+        ),  # opposites and sisters ask for many captions
         ("a woman slices a whole chicken", "whole", "fractional"),
         ("two pigs eat lettuce", "eat", "sleep"),
         ("a man is seated in a garden", "seated", "stood"),
@@ -127,19 +133,30 @@ def test_what_was_seen_wrong_in_a_few_captions(caption: str, source: str, replac
 
 
 def test_one_spelling_of_a_word() -> None:
-    made = [negatives_of("a woman in a red shirt", settings=GeneratorSettings(seed=seed)) for seed in range(8)]
-    greys = [[row.replacement for row in rows if row.replacement in ("grey", "gray")] for rows in made]
+    made = [
+        negatives_of("a woman in a red shirt", settings=GeneratorSettings(seed=seed))
+        for seed in range(8)
+    ]
+    greys = [
+        [row.replacement for row in rows if row.replacement in ("grey", "gray")] for rows in made
+    ]
     assert {len(found) for found in greys} <= {0, 1}
     assert {word for found in greys for word in found} == {"grey", "gray"}
-    assert not {("gray", "grey"), ("grey", "gray")} & (swaps("a gray cat sits") | swaps("a grey cat sits"))
+    assert not {("gray", "grey"), ("grey", "gray")} & (
+        swaps("a gray cat sits") | swaps("a grey cat sits")
+    )
 
 
 def test_what_another_caption_says_is_not_said() -> None:
     assert ("man", "woman") in swaps("a man is talking")
     assert ("man", "woman") not in swaps("a man is talking", "a girl talks to someone")
     assert ("dog", "cat") not in swaps("a dog runs", "kittens and a puppy play")
-    assert ("behind", "in front of") not in swaps("a boy sits behind a car", "a boy in front of the big car")
-    assert ("behind", "in front of") in swaps("a boy sits behind a car", "a boy in front of a house")
+    assert ("behind", "in front of") not in swaps(
+        "a boy sits behind a car", "a boy in front of the big car"
+    )
+    assert ("behind", "in front of") in swaps(
+        "a boy sits behind a car", "a boy in front of a house"
+    )
 
 
 def test_pronouns_settle_the_gender() -> None:
@@ -155,8 +172,15 @@ def test_edits_behind_the_window_are_refused() -> None:
 
 
 def test_provenance() -> None:
-    row = next(row for row in negatives_of("An old man eats a red apple") if row.replacement == "young")
-    assert (row.negative, row.start, row.end, row.lemma) == ("A young man eats a red apple", 3, 6, "old")
+    row = next(
+        row for row in negatives_of("An old man eats a red apple") if row.replacement == "young"
+    )
+    assert (row.negative, row.start, row.end, row.lemma) == (
+        "A young man eats a red apple",
+        3,
+        6,
+        "old",
+    )
     assert (row.method, row.sense, row.pair) == ("set:age", ("age/old", "age/young"), "old|young")
     assert (row.tag, row.seed, row.generator, row.id) == ("JJ", 0, GENERATOR, "v#0/adjective/0")
 
@@ -167,19 +191,26 @@ def test_the_same_every_time_and_whatever_else_is_made() -> None:
     first = negatives_of(caption, settings=few)
     assert first == negatives_of(caption, settings=few)
     adjectives = GeneratorSettings(per_caption=3, seed=5, parts_of_speech=("adjective",))
-    assert [row for row in first if row.pos == "adjective"] == negatives_of(caption, settings=adjectives)
+    assert [row for row in first if row.pos == "adjective"] == negatives_of(
+        caption, settings=adjectives
+    )
     assert first != negatives_of(caption, settings=GeneratorSettings(per_caption=3, seed=6))
     assert max(sum(row.pos == pos for row in first) for pos in ("noun", "adjective")) == 3
 
 
-TEXT = "a man red shirt walks on the table in front of behind dog hot slowly up inside his . , = <b> \x00 犬"
+TEXT = (
+    "a man red shirt walks on the table in front of behind dog hot slowly up inside his . , = "
+    "<b> \x00 犬"
+)
 
 
 @given(st.lists(st.sampled_from(TEXT.split()), max_size=12).map(" ".join) | st.text(max_size=40))
 @hypothesis_settings(max_examples=25)
 def test_every_negative_is_one_edit(caption: str) -> None:
     rows = rows_of(caption)
-    for row in CleanGenerator(context_of(rows), GeneratorSettings()).negatives(rows[0], TAG(caption)):
+    for row in CleanGenerator(context_of(rows), GeneratorSettings()).negatives(
+        rows[0], TAG(caption)
+    ):
         assert row.caption == caption
         assert caption[row.start : row.end] == row.source != row.replacement
         assert row.negative != caption
@@ -188,7 +219,10 @@ def test_every_negative_is_one_edit(caption: str) -> None:
 
 
 def test_many_captions_ask_for_attested_neighbours() -> None:
-    filler = [Caption(f"f{i}", f"f{i}", "a cat barks at people" if i == 0 else "nothing") for i in range(5000)]
+    filler = [
+        Caption(f"f{i}", f"f{i}", "a cat barks at people" if i == 0 else "nothing")
+        for i in range(5000)
+    ]
     row = Caption("v#0", "v", "a dog barks")
     generator = CleanGenerator(context_of([row, *filler]), GeneratorSettings())
     said = {found.negative for found in generator.negatives(row, TAG(row.caption))}

@@ -1,4 +1,6 @@
-"""Whole files: the same bytes however they come about; nothing lost when stopped; hostile captions carried through."""
+"""Whole files: the same bytes however they come about; nothing lost when stopped; hostile captions
+carried through.
+"""
 
 import json
 import subprocess
@@ -19,13 +21,18 @@ from finereel.finegrain.make.settings import GeneratorSettings
 ROWS = [
     Caption(f"v{i}#{j}", f"v{i}", text)
     for i in range(6)
-    for j, text in enumerate((f"a man in a red shirt number {i} sits on a chair", "a dog runs slowly outside"))
+    for j, text in enumerate(
+        (f"a man in a red shirt number {i} sits on a chair", "a dog runs slowly outside")
+    )
 ]
 SETTINGS = GeneratorSettings(per_caption=5)
 
 
 def fresh(
-    path: Path, rows: Iterable[Caption] = ROWS, settings: GeneratorSettings = SETTINGS, workers: int = 1
+    path: Path,
+    rows: Iterable[Caption] = ROWS,
+    settings: GeneratorSettings = SETTINGS,
+    workers: int = 1,
 ) -> bytes:
     generate(lambda: list(rows), path, settings, workers)
     return path.read_bytes()
@@ -60,7 +67,9 @@ def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     with (tmp_path / "out.jsonl.part").open("ab") as file:
         file.write(b'{"half a li')
     seen.clear()
-    summary = generate(lambda: ROWS, out, SETTINGS, on_progress=lambda what, done, total: seen.append(done))
+    summary = generate(
+        lambda: ROWS, out, SETTINGS, on_progress=lambda what, done, total: seen.append(done)
+    )
     assert out.read_bytes() == whole
     assert seen[0] == 6
     assert (summary.captions, summary.negatives.total()) == (12, len(whole.splitlines()))
@@ -123,7 +132,9 @@ generate(lambda: rows, Path("out.jsonl"), GeneratorSettings(), workers=2)
 
 def test_a_script_without_a_main_part_ends_with_advice(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
-    ended = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
     assert ended.returncode == 1
     assert "ConfigError: a worker process ended" in ended.stderr
     assert '`if __name__ == "__main__":`' in ended.stderr
@@ -149,7 +160,9 @@ if __name__ == "__main__":
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks processes up in /proc")
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(KILLED)
-    ended = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, timeout=120)
+    ended = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, timeout=120
+    )
     workers, until = ended.stdout.split(), time.monotonic() + 30
     assert (ended.returncode, bool(workers)) == (9, True)
     while any(Path("/proc", worker).exists() for worker in workers) and time.monotonic() < until:
@@ -163,7 +176,12 @@ def test_nothing_is_done_for_a_file_that_cannot_be_written(tmp_path: Path) -> No
 
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
-    places = [tmp_path / "folder", tmp_path / "file" / "out.jsonl", Path("/proc/out.jsonl"), Path("/dev/null")]
+    places = [
+        tmp_path / "folder",
+        tmp_path / "file" / "out.jsonl",
+        Path("/proc/out.jsonl"),
+        Path("/dev/null"),
+    ]
     for place in places:
         with pytest.raises(DataError, match=r"expected a file to write|cannot be written"):
             generate(never, place, SETTINGS)
@@ -188,7 +206,11 @@ def test_hostile_captions(mode: str, tmp_path: Path) -> None:
     rows = [Caption(f"{i}\t\"'<b>", str(i), text) for i, text in enumerate(HOSTILE)]
     fresh(tmp_path / "out.jsonl", rows, GeneratorSettings(mode=mode, per_caption=2))
     lines = [
-        json.loads(line) for line in (tmp_path / "out.jsonl").read_bytes().decode(errors="surrogatepass").splitlines()
+        json.loads(line)
+        for line in (tmp_path / "out.jsonl")
+        .read_bytes()
+        .decode(errors="surrogatepass")
+        .splitlines()
     ]
     texts = {row.id: row.caption for row in rows}
     assert len(lines) > 5

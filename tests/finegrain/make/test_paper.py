@@ -42,7 +42,9 @@ def test_prepositions_need_an_antonym() -> None:
 
 def test_the_legacy_option_changes_every_occurrence() -> None:
     first = next(row for row in made("a man sees a man") if row.replacement == "woman")
-    legacy = next(row for row in made("a man sees a man", legacy=True) if row.replacement == "woman")
+    legacy = next(
+        row for row in made("a man sees a man", legacy=True) if row.replacement == "woman"
+    )
     assert first.negative == "a woman sees a man"
     assert legacy.negative == "a woman sees a woman"
     assert legacy.caption[legacy.start : legacy.end] == "man"
@@ -54,7 +56,9 @@ def test_any_sense_any_part_of_speech() -> None:
 
 def test_rows_differ_from_caption_and_one_another() -> None:
     rows = made(per_caption=50)
-    assert len({(row.pos, row.negative) for row in rows}) == len(rows) == len({row.id for row in rows})
+    assert (
+        len({(row.pos, row.negative) for row in rows}) == len(rows) == len({row.id for row in rows})
+    )
     assert CAPTION not in {row.negative for row in rows}
     assert rows == made(per_caption=50)
 

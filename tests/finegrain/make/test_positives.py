@@ -17,7 +17,9 @@ from finereel.io.tables import read_jsonl
 from made_negatives import swap
 
 POS: tuple[PartOfSpeech, ...] = ("noun", "verb", "adjective")
-ENTRIES = [(pos, word, found) for pos in POS for word, sets in synonyms_of(pos).items() for found in sets]
+ENTRIES = [
+    (pos, word, found) for pos in POS for word, sets in synonyms_of(pos).items() for found in sets
+]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,9 @@ def made(caption: str, agreement: AgreeingTaggers) -> set[str]:
         ("a girl is singing on tv", "a girl is singing on television"),
     ],
 )
-def test_another_word_in_the_same_form(caption: str, wanted: str, agreement: AgreeingTaggers) -> None:
+def test_another_word_in_the_same_form(
+    caption: str, wanted: str, agreement: AgreeingTaggers
+) -> None:
     assert wanted in made(caption, agreement)
 
 
@@ -71,7 +75,9 @@ def test_another_word_in_the_same_form(caption: str, wanted: str, agreement: Agr
         "a boy eats an apple in the garden",  # nothing known
     ],
 )
-def test_what_would_not_stay_true_or_good_english_is_left_alone(caption: str, agreement: AgreeingTaggers) -> None:
+def test_what_would_not_stay_true_or_good_english_is_left_alone(
+    caption: str, agreement: AgreeingTaggers
+) -> None:
     assert made(caption, agreement) == set()
 
 
@@ -80,13 +86,19 @@ def test_a_word_that_is_known_only_goes_one_way(agreement: AgreeingTaggers) -> N
     assert made("a cat on a carpet", agreement) == set()
 
 
-@pytest.mark.parametrize("caption", ["", " ", "\x00", "人", "<b>sofa</b>", "=sofa()", "sofa " * 300])
+@pytest.mark.parametrize(
+    "caption", ["", " ", "\x00", "人", "<b>sofa</b>", "=sofa()", "sofa " * 300]
+)
 def test_hostile_captions(caption: str, agreement: AgreeingTaggers) -> None:
     made(caption, agreement)
 
 
-@pytest.mark.parametrize(("pos", "word", "found"), ENTRIES, ids=[f"{pos}-{word}" for pos, word, _ in ENTRIES])
-def test_every_word_of_the_list_is_known_and_can_be_inflected(pos: PartOfSpeech, word: str, found: Synonyms) -> None:
+@pytest.mark.parametrize(
+    ("pos", "word", "found"), ENTRIES, ids=[f"{pos}-{word}" for pos, word, _ in ENTRIES]
+)
+def test_every_word_of_the_list_is_known_and_can_be_inflected(
+    pos: PartOfSpeech, word: str, found: Synonyms
+) -> None:
     lexicon = Lexicon.load()
     singular_missing = {"pants", "trousers", "spectacles", "eyeglasses"}
     for lemma in (word, *found.offered):
@@ -103,7 +115,10 @@ def test_every_word_of_the_list_is_known_and_can_be_inflected(pos: PartOfSpeech,
         ("[a]\npos = 'noun'\ngroups = ['sofa* couch*']", "one of them without"),
         ("[a]\npos = 'noun'\ngroup = ['sofa couch']\ngroups = []", "unknown key 'group'"),
         ("[a]\npos = 'name'\ngroups = ['sofa couch']", "name"),
-        ("[a]\npos = 'noun'\ngroups = ['sofa couch']\nframe = { near = 'x' }", "unknown condition 'near'"),
+        (
+            "[a]\npos = 'noun'\ngroups = ['sofa couch']\nframe = { near = 'x' }",
+            "unknown condition 'near'",
+        ),
         ("[a", "synonyms in TOML"),
     ],
 )

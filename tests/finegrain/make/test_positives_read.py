@@ -13,7 +13,11 @@ RESULTS = ROOT / "docs" / "results"
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "research" / "scripts" / "read_positives.py"), *map(str, words)]
+    command = [
+        sys.executable,
+        str(ROOT / "research" / "scripts" / "read_positives.py"),
+        *map(str, words),
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -29,7 +33,9 @@ def test_captions_are_drawn_each_with_one_positive(tmp_path: Path) -> None:
     rows = [{"caption_id": f"v#{n % 7}", "positive": f"caption {n}"} for n in range(40)]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     run("draw", out, "--from", f"{source}=5", "--seed", 3)
-    source.write_text("".join(json.dumps(row) + "\n" for row in sorted(rows, key=lambda row: row["caption_id"])))
+    source.write_text(
+        "".join(json.dumps(row) + "\n" for row in sorted(rows, key=lambda row: row["caption_id"]))
+    )
     run("draw", again, "--from", f"{source}=5", "--seed", 3)
     drawn = [json.loads(line) for line in out.read_text().splitlines()]
     assert len({row["caption_id"] for row in drawn}) == len(drawn) == 5
@@ -39,7 +45,9 @@ def test_captions_are_drawn_each_with_one_positive(tmp_path: Path) -> None:
 
 def test_a_row_that_was_not_read_is_named(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
-    path.write_text('{"source_file": "ms", "verdict": "right"}\n{"source_file": "ms", "verdict": ""}\n')
+    path.write_text(
+        '{"source_file": "ms", "verdict": "right"}\n{"source_file": "ms", "verdict": ""}\n'
+    )
     result = run("count", path)
     assert result.returncode != 0
     assert "line 2: expected a verdict of right" in result.stderr

@@ -1,4 +1,6 @@
-"""Sites, context, protected units, and every rule against a replacement, each with a case that only it refuses."""
+"""Sites, context, protected units, and every rule against a replacement, each with a case that only
+it refuses.
+"""
 
 import pickle
 
@@ -64,7 +66,11 @@ def test_what_stands_around() -> None:
 
 @pytest.mark.parametrize(
     ("caption", "source", "compound"),
-    [("a city street", "city", True), ("a city street", "street", True), ("a street is wide", "street", False)],
+    [
+        ("a city street", "city", True),
+        ("a city street", "street", True),
+        ("a street is wide", "street", False),
+    ],
 )
 def test_compounds(caption: str, source: str, compound: bool) -> None:
     assert site(caption, source, "noun").in_compound() == compound
@@ -87,7 +93,9 @@ def test_protected_units(caption: str, source: str, pos: str, protected: bool) -
 
 
 def test_video_words() -> None:
-    words = VideoWords(["Two men, running in front of a house.", "a cup on the small round table"], WORDS)
+    words = VideoWords(
+        ["Two men, running in front of a house.", "a cup on the small round table"], WORDS
+    )
     assert words.has("man")
     assert words.has("run")
     assert words.has("in front of")
@@ -102,7 +110,11 @@ def test_video_words() -> None:
 def test_context_counts_and_travels() -> None:
     context = context_of(rows_of("the dog sees a cat", "the dog sees the cat"))
     for known in (context, pickle.loads(pickle.dumps(context))):
-        assert (known.pair("sees", "cat"), known.pair("cat", END), known.pair("cat", "dog")) == (2, 2, 0)
+        assert (known.pair("sees", "cat"), known.pair("cat", END), known.pair("cat", "dog")) == (
+            2,
+            2,
+            0,
+        )
         assert known.captions == 2
         assert known.video("v").has("dog")
         assert known.sample(1) == ["the dog sees a cat"]
@@ -118,8 +130,20 @@ CASES = {
     "unchanged": ("a dog runs", "dog", "noun", plain("dog"), "dog"),
     "negated": ("a man without a dog", "dog", "noun", plain("lamp"), "lamp"),
     "said_twice": ("a dog runs behind dogs", "dog", "noun", plain("lamp"), "lamp"),
-    "unsafe_video": ("a dog in a band", "dog", "noun", plain("lamp", unless=frozenset(["band"])), "lamp"),
-    "said_of_video": ("a dog sees a lamp", "dog", "noun", plain("lamp", signs=frozenset(["lamp"])), "lamp"),
+    "unsafe_video": (
+        "a dog in a band",
+        "dog",
+        "noun",
+        plain("lamp", unless=frozenset(["band"])),
+        "lamp",
+    ),
+    "said_of_video": (
+        "a dog sees a lamp",
+        "dog",
+        "noun",
+        plain("lamp", signs=frozenset(["lamp"])),
+        "lamp",
+    ),
     "related": ("a dog runs", "dog", "noun", plain("animal"), "animal"),
     "unattested": ("a dog runs", "dog", "noun", plain("lamp"), "lamp"),
     "makes_collocation": ("a cold dog runs", "cold", "adjective", plain("hot"), "hot"),
@@ -130,12 +154,18 @@ CASES = {
 @pytest.mark.parametrize("rule", REJECTIONS)
 def test_every_rule_refuses_its_case_alone(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     caption, source, pos, candidate, form = CASES[rule]
-    monkeypatch.setattr("finereel.finegrain.make.context.ENOUGH_CAPTIONS", 1 if rule == "unattested" else 10**6)
+    monkeypatch.setattr(
+        "finereel.finegrain.make.context.ENOUGH_CAPTIONS", 1 if rule == "unattested" else 10**6
+    )
     place = site(caption, source, pos)
     context = context_of(rows_of(caption))
-    case = Case(place, candidate, form, replace(caption, place.start, place.end, form), context.video("v"))
+    case = Case(
+        place, candidate, form, replace(caption, place.start, place.end, form), context.video("v")
+    )
     assert RejectionRules(context, Collocations(WORDS)).why_not(case) == rule
-    assert RejectionRules(context, Collocations(WORDS), skip=frozenset([rule])).why_not(case) != rule
+    assert (
+        RejectionRules(context, Collocations(WORDS), skip=frozenset([rule])).why_not(case) != rule
+    )
 
 
 def test_of_two_alternatives_neither_is_changed() -> None:
@@ -156,7 +186,11 @@ def test_few_captions_leave_compounds_alone() -> None:
 def test_certain_candidates_are_not_looked_up() -> None:
     place, context = site("a dog runs", "dog", "noun"), context_of(rows_of("a dog runs"))
     case = Case(
-        place, plain("animal", certain=True), "animal", replace("a dog runs", 2, 5, "animal"), context.video("v")
+        place,
+        plain("animal", certain=True),
+        "animal",
+        replace("a dog runs", 2, 5, "animal"),
+        context.video("v"),
     )
     assert RejectionRules(context, Collocations(WORDS)).why_not(case) is None
 
@@ -169,5 +203,6 @@ def test_sources() -> None:
     found = list(candidates_for(adjective, WORDS))
     assert all(candidate.method == "antonym" and not candidate.certain for candidate in found)
     assert "here" not in {
-        candidate.lemma for candidate in candidates_for(site("a man is sad", "sad", "adjective"), WORDS)
+        candidate.lemma
+        for candidate in candidates_for(site("a man is sad", "sad", "adjective"), WORDS)
     }

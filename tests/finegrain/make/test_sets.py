@@ -8,7 +8,14 @@ from finereel.errors import DataError
 from finereel.finegrain.types import PARTS_OF_SPEECH
 from finereel.finegrain.words.inflection import inflect
 from finereel.finegrain.words.lexicon import Lexicon
-from finereel.finegrain.words.sets import WordSet, all_sets, load_sets, phrase_book, phrases, read_sets
+from finereel.finegrain.words.sets import (
+    WordSet,
+    all_sets,
+    load_sets,
+    phrase_book,
+    phrases,
+    read_sets,
+)
 from finereel.finegrain.words.sets.protected import SPELLINGS, word_list
 
 WORDS = Lexicon.load()
@@ -16,7 +23,13 @@ WORDS = Lexicon.load()
 NEW_WORDS = frozenset(["hoodie", "short-sleeved", "long-sleeved", "long-haired", "short-haired"])
 TOLD_APART = frozenset(
     [
-        *(("actor", "actress"), ("car", "train"), ("boot", "heel"), ("lake", "pool"), ("broom", "whisk")),
+        *(
+            ("actor", "actress"),
+            ("car", "train"),
+            ("boot", "heel"),
+            ("lake", "pool"),
+            ("broom", "whisk"),
+        ),
         *(("catch", "hit"), ("sing", "talk"), ("sing", "speak")),
     ]
 )
@@ -38,13 +51,19 @@ def test_every_set(word_set: WordSet) -> None:
 
 def check_pair(word: str, other: str, word_set: WordSet) -> None:
     reason = WORDS.related(word.replace(" ", "_"), other.replace(" ", "_"), word_set.pos)
-    assert reason is None or tuple(sorted((word, other))) in TOLD_APART, f"{word}, {other}: {reason}"
+    assert reason is None or tuple(sorted((word, other))) in TOLD_APART, (
+        f"{word}, {other}: {reason}"
+    )
 
 
 @pytest.mark.parametrize("word_set", all_sets(), ids=lambda s: f"{s.pos}-{s.name}")
 def test_every_word_offered_is_one(word_set: WordSet) -> None:
     for word in (word for group in word_set.groups for word in group.offered):
-        head = word if word_set.pos == "preposition" else word.split()[0 if word_set.pos == "verb" else -1]
+        head = (
+            word
+            if word_set.pos == "preposition"
+            else word.split()[0 if word_set.pos == "verb" else -1]
+        )
         assert head in NEW_WORDS or WORDS.has_pos(head, word_set.pos), word
         if word_set.pos == "verb":
             assert all(inflect(word, tag) for tag in ("VB", "VBG", "VBZ", "VBD")), word
@@ -60,7 +79,10 @@ def test_names_differ_and_phrases_are_found(pos: str) -> None:
 
 
 def test_protected_lists() -> None:
-    assert all(word_list(name) for name in ("light_verbs", "particles", "free_first", "fixed", "no_antonym"))
+    assert all(
+        word_list(name)
+        for name in ("light_verbs", "particles", "free_first", "fixed", "no_antonym")
+    )
     assert "here" in word_list("no_antonym")
     assert (SPELLINGS["gray"], SPELLINGS["grey"]) == ("grey", "grey")
     with pytest.raises(KeyError):
@@ -89,7 +111,9 @@ def test_broken_sets(text: str, complaint: str, tmp_path: Path) -> None:
 
 def test_a_set_is_read(tmp_path: Path) -> None:
     path = tmp_path / "noun.toml"
-    path.write_text("[a]\ngroups = ['x y*', 'z_w', 'v']\nnear = ['y v']\nsigns.y = 'sign'\nunless = 'off'\n")
+    path.write_text(
+        "[a]\ngroups = ['x y*', 'z_w', 'v']\nnear = ['y v']\nsigns.y = 'sign'\nunless = 'off'\n"
+    )
     (found,) = read_sets(path, "noun")
     x, z, v = found.groups
     assert (x.known, x.offered, x.signs) == (("x", "y"), ("x",), {"x", "y", "v", "sign"})

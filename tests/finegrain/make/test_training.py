@@ -1,4 +1,6 @@
-"""Training negatives: phrases found by class, every edit where it says, and two sides that share nothing."""
+"""Training negatives: phrases found by class, every edit where it says, and two sides that share
+nothing.
+"""
 
 from functools import cache
 from random import Random
@@ -16,7 +18,9 @@ from finereel.finegrain.types import Negative
 from finereel.finegrain.words.tagging.words import Token, WordClass, tokenize
 
 CLASSES: dict[str, tuple[WordClass, str]] = {
-    **dict.fromkeys(("man", "dog", "car", "boat", "bench", "hill", "egg", "cup", "tree"), ("noun", "NN")),
+    **dict.fromkeys(
+        ("man", "dog", "car", "boat", "bench", "hill", "egg", "cup", "tree"), ("noun", "NN")
+    ),
     **dict.fromkeys(("runs", "walks", "swims", "sits", "jumps", "falls"), ("verb", "VBZ")),
     **dict.fromkeys(("red", "old", "blue", "small", "orange"), ("adjective", "JJ")),
     **dict.fromkeys(("slowly", "quickly", "loudly"), ("adverb", "RB")),
@@ -64,7 +68,10 @@ def test_phrases_are_found_by_their_classes() -> None:
 
 
 def test_words_of_which_taggers_disagree_are_left_alone() -> None:
-    unsure = [Token("red", 0, 3, "adjective", "red", "JJ", False), Token("dog", 4, 7, "noun", "dog", "NN", True)]
+    unsure = [
+        Token("red", 0, 3, "adjective", "red", "JJ", False),
+        Token("dog", 4, 7, "noun", "dog", "NN", True),
+    ]
     assert phrases(unsure) == []
     assert [phrase.tokens[0].text for phrase in single_words(unsure)] == ["dog"]
 
@@ -76,8 +83,17 @@ def test_all_words_of_a_phrase_change_and_the_article_is_mended() -> None:
     made = changed(row, phrase, lambda token: swap[token.text], Random(0))
     assert made is not None
     assert made.negative == "An orange egg runs."
-    assert (made.source, made.replacement, made.pair) == ("red dog", "orange egg", "orange egg|red dog")
-    assert changed(row, phrase, lambda token: swap[token.text] if token.text == "red" else [], Random(0)) is None
+    assert (made.source, made.replacement, made.pair) == (
+        "red dog",
+        "orange egg",
+        "orange egg|red dog",
+    )
+    assert (
+        changed(
+            row, phrase, lambda token: swap[token.text] if token.text == "red" else [], Random(0)
+        )
+        is None
+    )
 
 
 def test_a_preposition_without_candidates_stays_between_the_two_that_change() -> None:
@@ -96,7 +112,11 @@ def negatives(side: str | None = "training", **settings: object) -> list[Negativ
 
 
 def pairs(rows: list[Negative]) -> set[tuple[str, str]]:
-    return {pair for row in rows for pair in zip(row.lemma.split(), row.replacement_lemma.split(), strict=True)}
+    return {
+        pair
+        for row in rows
+        for pair in zip(row.lemma.split(), row.replacement_lemma.split(), strict=True)
+    }
 
 
 def test_training_and_test_share_no_pair_and_no_open_word() -> None:
@@ -106,7 +126,10 @@ def test_training_and_test_share_no_pair_and_no_open_word() -> None:
     assert not pairs(training) & pairs(test)
     assert not pairs(training) & {(new, old) for old, new in pairs(test)}
     for open_class in (NOUNS, VERBS, ADJECTIVES):
-        ours, theirs = ({word for pair in pairs(rows) for word in pair} & set(open_class) for rows in (training, test))
+        ours, theirs = (
+            {word for pair in pairs(rows) for word in pair} & set(open_class)
+            for rows in (training, test)
+        )
         assert not ours & theirs
     assert pairs(negatives(None)) > pairs(training)
 
@@ -150,6 +173,9 @@ def test_what_makes_no_sense_is_refused() -> None:
 @settings(max_examples=40)
 @given(some.lists(some.text(max_size=60), min_size=1, max_size=4))
 def test_any_string_passes(texts: list[str]) -> None:
-    rows = [Caption(f"c{number}", "v", text) for number, text in enumerate([*texts, "<b>a red dog</b>", "=dog()"])]
+    rows = [
+        Caption(f"c{number}", "v", text)
+        for number, text in enumerate([*texts, "<b>a red dog</b>", "=dog()"])
+    ]
     for row in training_negatives(rows, TrainingNegatives(side=None, least=1), tag):
         assert row.caption[row.start : row.end] == row.source

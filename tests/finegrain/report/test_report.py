@@ -44,11 +44,17 @@ class Dictionary:
 
 def rows_of(count: int = 40) -> list[Negative]:
     words = ("dog", "cat")
-    return [swap(f"a {words[n % 2]} runs {n}", words[n % 2], words[1 - n % 2], video=f"v{n}") for n in range(count)]
+    return [
+        swap(f"a {words[n % 2]} runs {n}", words[n % 2], words[1 - n % 2], video=f"v{n}")
+        for n in range(count)
+    ]
 
 
 def test_shares_by_hand() -> None:
-    rows = [swap("a dog is near", "near", to, pos="preposition") for to in ("near,", "crack_up", "cat", "Near")]
+    rows = [
+        swap("a dog is near", "near", to, pos="preposition")
+        for to in ("near,", "crack_up", "cat", "Near")
+    ]
     assert wrong_pos(rows, Dictionary()) == 0.5
     assert nonword(rows, Dictionary()) == 0.25
     assert wrong_pos([swap("a dog", "dog", "cat", pos="other")], Dictionary()) is None
@@ -56,7 +62,11 @@ def test_shares_by_hand() -> None:
 
 def test_an_edit_behind_the_cut_is_lost() -> None:
     long = " ".join(["word"] * 30)
-    rows = [swap(f"dog {long}", "dog", "cat"), swap(f"{long} dog", "dog", "cat"), swap("a dog", "dog", "DOG")]
+    rows = [
+        swap(f"dog {long}", "dog", "cat"),
+        swap(f"{long} dog", "dog", "cat"),
+        swap("a dog", "dog", "DOG"),
+    ]
     assert truncated(rows, 32) == pytest.approx(2 / 3)
     assert truncated(rows, 64) == pytest.approx(1 / 3)
     assert truncated(rows, 3, encode=lambda text: [len(text)]) == 1.0
@@ -67,7 +77,12 @@ def test_numbers_of_a_report() -> None:
     noun = found["noun"]
     assert (noun["count"], noun["captions"], noun["videos"], noun["coverage"]) == (40, 40, 40, None)
     assert noun["chance_mrr"] == 0.75
-    assert (noun["wrong_pos"], noun["nonword"], noun["truncated"], noun["grammar"]) == (0.0, 0.0, 0.0, None)
+    assert (noun["wrong_pos"], noun["nonword"], noun["truncated"], noun["grammar"]) == (
+        0.0,
+        0.0,
+        0.0,
+        None,
+    )
     # Swapped both ways, equally often: nothing can be learned.
     assert noun["learned"] == pytest.approx(0.5, abs=0.3)
 
@@ -98,7 +113,10 @@ class Tags(HTMLParser):
 
 
 def test_hostile_captions_stay_text() -> None:
-    rows = [swap(text, "dog", "<img src=x onerror=alert(1)>", video=f"v{n}") for n, text in enumerate(HOSTILE)]
+    rows = [
+        swap(text, "dog", "<img src=x onerror=alert(1)>", video=f"v{n}")
+        for n, text in enumerate(HOSTILE)
+    ]
     made = report(rows, name="<b>|name")
     page, tags = as_html(made), Tags()
     tags.feed(page)
@@ -130,12 +148,14 @@ def test_a_page_loads_nothing() -> None:
 
 def test_grammar_is_relative(tmp_path: Path) -> None:
     program = tmp_path / "parser"
-    # Stands for link-parser: as many unlinked words as the sentence has times "bad", none for "odd".
+    # Stands for link-parser: as many unlinked words as the sentence has times "bad", none for
+    # "odd".
     program.write_text(
         "#!/usr/bin/env python3\nimport sys\nfor line in sys.stdin:\n"
         "    if line.startswith('!limit'): print('limit set to 100')\n"
         "    elif not line.startswith('!') and 'odd' not in line:\n"
-        "        print(f'Linkage 1, cost vector = (UNUSED={line.count(\"bad\")} DIS= 0.50 LEN=7)')\n"
+        '        print(f\'Linkage 1, cost vector = (UNUSED={line.count("bad")} DIS= 0.50 '
+        "LEN=7)')\n"
     )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     check = GrammarCheck(str(program))
@@ -150,7 +170,15 @@ def test_grammar_is_relative(tmp_path: Path) -> None:
 def test_command(tmp_path: Path) -> None:
     write_negatives(rows_of(), tmp_path / "n.jsonl")
     page, text = tmp_path / "out" / "r.html", tmp_path / "r.md"
-    arguments = ["negatives", "report", str(tmp_path / "n.jsonl"), "--html", str(page), "--markdown", str(text)]
+    arguments = [
+        "negatives",
+        "report",
+        str(tmp_path / "n.jsonl"),
+        "--html",
+        str(page),
+        "--markdown",
+        str(text),
+    ]
     result = CliRunner().invoke(app, [*arguments, "--json"])
     assert result.exit_code == 0, result.output
     noun = json.loads(result.stdout)["noun"]
@@ -194,7 +222,16 @@ def test_the_defects_of_the_released_sets_are_seen(
     # In a process of its own, where argument types are not checked at every word.
     file = DATA / "negatives" / f"uvo_val_{pos}_RE20.json"
     captions = ["--captions", str(DATA / "annotations" / "VLN-UVO"), "--captions-format", "vln_uvo"]
-    command = [sys.executable, "-m", "finereel", "negatives", "report", str(file), *captions, "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "finereel",
+        "negatives",
+        "report",
+        str(file),
+        *captions,
+        "--json",
+    ]
     found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)[pos]
     assert found["blind_mrr"] == pytest.approx(mrr, abs=0.01)
     assert found["blind_auc"] == pytest.approx(auc, abs=0.01)

@@ -23,12 +23,29 @@ def negative() -> Callable[..., Negative]:
     """Make a row: `negative("a dog runs", "dog", "cat")`."""
 
     def made(
-        caption: str, source: str, replacement: str, pos: Change = "noun", name: str = "n", video: str = "v"
+        caption: str,
+        source: str,
+        replacement: str,
+        pos: Change = "noun",
+        name: str = "n",
+        video: str = "v",
     ) -> Negative:
         start = caption.index(source)
         end = start + len(source)
         changed = caption[:start] + replacement + caption[end:]
-        return Negative(name, video, f"{video}#0", caption, changed, pos, start, end, source, replacement, "test")
+        return Negative(
+            name,
+            video,
+            f"{video}#0",
+            caption,
+            changed,
+            pos,
+            start,
+            end,
+            source,
+            replacement,
+            "test",
+        )
 
     return made
 

@@ -14,11 +14,18 @@ NAMES: list[VerdictName] = list(VERDICTS)
 
 
 def judged(verdicts: list[VerdictName], pos: PartOfSpeech = "noun") -> dict[str, Judgement]:
-    return {f"{pos}{n}": Judgement(f"{pos}{n}", "", pos, "r", verdict) for n, verdict in enumerate(verdicts)}
+    return {
+        f"{pos}{n}": Judgement(f"{pos}{n}", "", pos, "r", verdict)
+        for n, verdict in enumerate(verdicts)
+    }
 
 
-def simulated(items: int, copied: float, seed: int) -> tuple[dict[str, Judgement], dict[str, Judgement]]:
-    """Two raters of one taste; the second repeats the first with probability `copied`, which is then kappa."""
+def simulated(
+    items: int, copied: float, seed: int
+) -> tuple[dict[str, Judgement], dict[str, Judgement]]:
+    """Two raters of one taste; the second repeats the first with probability `copied`, which is
+    then kappa.
+    """
     draw = random.Random(seed)
     taste = [0.6, 0.2, 0.15, 0.05]
     first = draw.choices(NAMES, taste, k=items)
@@ -27,8 +34,9 @@ def simulated(items: int, copied: float, seed: int) -> tuple[dict[str, Judgement
 
 
 def test_kappa_by_hand() -> None:
-    # 10 items. First: 6 valid, 2 also_true, 1 ungrammatical, 1 unsure. Second: 5 valid, 3 also_true, 1, 1.
-    # They agree on 5 valid, 2 also_true and 1 ungrammatical: p = .8; by chance .6*.5 + .2*.3 + .1*.1 + .1*.1 = .38.
+    # 10 items. First: 6 valid, 2 also_true, 1 ungrammatical, 1 unsure. Second: 5 valid, 3
+    # also_true, 1, 1. They agree on 5 valid, 2 also_true and 1 ungrammatical: p = .8; by chance
+    # .6*.5 + .2*.3 + .1*.1 + .1*.1 = .38.
     first = judged(["valid"] * 6 + ["also_true"] * 2 + ["ungrammatical", "unsure"])
     second = judged(["valid"] * 5 + ["unsure"] + ["also_true"] * 2 + ["ungrammatical", "also_true"])
     found = agreements(first, second)["noun"]
@@ -63,7 +71,11 @@ def test_kappa_of_nothing_is_refused() -> None:
 
 
 def test_parts_of_speech_are_apart_and_all_is_their_sum() -> None:
-    first = {key: one for pos in PARTS_OF_SPEECH for key, one in judged(["valid", "unsure", "also_true"], pos).items()}
+    first = {
+        key: one
+        for pos in PARTS_OF_SPEECH
+        for key, one in judged(["valid", "unsure", "also_true"], pos).items()
+    }
     second = dict(list(first.items())[::-1]) | judged(["unsure", "unsure", "also_true"], "verb")
     found = agreements(first, second)
     assert list(found) == [*PARTS_OF_SPEECH, ALL]
@@ -82,7 +94,8 @@ def test_only_items_that_both_read_count() -> None:
 def test_shares_have_wilson_intervals() -> None:
     share = shares(judged(["valid"] * 95 + ["also_true"] * 5).values())["noun"]["also_true"]
     assert (share.count, share.total) == (5, 100)
-    # Wilson 1927 at 5 of 100, z = 1.96: (5 + 1.9207) / 103.8415 -+ 1.96 / 103.8415 * sqrt(4.75 + 0.9604)
+    # Wilson 1927 at 5 of 100, z = 1.96: (5 + 1.9207) / 103.8415 -+ 1.96 / 103.8415 * sqrt(4.75 +
+    # 0.9604)
     low, high = share.interval
     assert isclose(low, 0.02154, abs_tol=5e-5)
     assert isclose(high, 0.11175, abs_tol=5e-5)

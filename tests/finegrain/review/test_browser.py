@@ -20,8 +20,12 @@ from finereel.finegrain.types import PARTS_OF_SPEECH, Negative
 from support.media import RED, Recipe, make_video
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'finereel[dev]'")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="needs playwright: pip install 'finereel[dev]'"
+)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 if CHROMIUM is None and not os.environ.get(
     "CI"
 ):  # the continuous integration installs it, and must not skip in silence
@@ -40,7 +44,9 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Open]:
-    """Open an address in a window of its own; at the end nothing may have failed, been blocked or left the machine."""
+    """Open an address in a window of its own; at the end nothing may have failed, been blocked or
+    left the machine.
+    """
     contexts, problems, asked = [], [], []
 
     def opened(url: str, **options: Any) -> Any:
@@ -49,7 +55,10 @@ def open_page(browser: Any) -> Iterator[Open]:
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("dialog", lambda dialog: problems.append(f"dialog {dialog.message}"))
-        page.on("console", lambda line: "Content Security Policy" in line.text and problems.append(line.text))
+        page.on(
+            "console",
+            lambda line: "Content Security Policy" in line.text and problems.append(line.text),
+        )
         page.on("request", lambda request: asked.append(request.url))
         page.set_default_timeout(20_000)
         page.goto(url)
@@ -59,14 +68,18 @@ def open_page(browser: Any) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert problems == []
-    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:", "http://127.0.0.1:"))] == []
+    assert [
+        url for url in asked if not url.startswith(("file:", "data:", "blob:", "http://127.0.0.1:"))
+    ] == []
 
 
 @pytest.fixture
 def items(negative: Callable[..., Negative]) -> tuple[Item, ...]:
     """Two items per part of speech."""
     return review_items(
-        negative("a dog runs", "dog", word, pos, f"{pos} {word}") for pos in PARTS_OF_SPEECH for word in ("cat", "cow")
+        negative("a dog runs", "dog", word, pos, f"{pos} {word}")
+        for pos in PARTS_OF_SPEECH
+        for word in ("cat", "cow")
     )
 
 
@@ -134,7 +147,9 @@ def test_judging_undoing_and_moving_by_keyboard(
     }
 
 
-def test_a_static_review_goes_on_after_it_was_closed(open_page: Open, static: str, tmp_path: Path) -> None:
+def test_a_static_review_goes_on_after_it_was_closed(
+    open_page: Open, static: str, tmp_path: Path
+) -> None:
     page = open_page(static)
     sign_in(page, "anna")
     page.keyboard.press("1")
@@ -178,7 +193,9 @@ def test_served_verdicts_are_on_the_disk_and_survive_the_server(
     page.keyboard.press("4")
     sync_api.expect(page.locator("#trouble")).to_contain_text("1 not saved yet")
     with served(ReviewSession(items, {}, tmp_path / "neg.jsonl", "anna"), port) as url:
-        sync_api.expect(page.locator("#kept")).to_have_text("All verdicts are saved.", timeout=20_000)
+        sync_api.expect(page.locator("#kept")).to_have_text(
+            "All verdicts are saved.", timeout=20_000
+        )
         assert page.inner_text("#trouble") == ""
         assert [one.verdict for one in read_verdicts(file).values()] == ["ungrammatical", "unsure"]
         again = open_page(url)
@@ -186,8 +203,11 @@ def test_served_verdicts_are_on_the_disk_and_survive_the_server(
         assert count(again) == "2 of 10 judged, this is item 3"
 
 
-def test_two_raters_apart_give_the_right_kappa(open_page: Open, items: tuple[Item, ...], tmp_path: Path) -> None:
-    # Of 10: anna 1111112234, bob 1111142232. Agreed .8; by chance .6*.5 + .2*.3 + .1*.1 + .1*.1 = .38.
+def test_two_raters_apart_give_the_right_kappa(
+    open_page: Open, items: tuple[Item, ...], tmp_path: Path
+) -> None:
+    # Of 10: anna 1111112234, bob 1111142232. Agreed .8; by chance .6*.5 + .2*.3 + .1*.1 + .1*.1 =
+    # .38.
     with served(ReviewSession(items, {}, tmp_path / "neg.jsonl")) as url:
         for rater, keys in (("anna", "1111112234"), ("bob", "1111142232")):
             page = open_page(url)
@@ -198,23 +218,34 @@ def test_two_raters_apart_give_the_right_kappa(open_page: Open, items: tuple[Ite
                 page.keyboard.press(key)
             page.wait_for_selector("#finished:not([hidden])")
             sync_api.expect(page.locator("#kept")).to_have_text("All verdicts are saved.")
-    first, second = (read_verdicts(tmp_path / f"neg.verdicts-{rater}.jsonl") for rater in ("anna", "bob"))
+    first, second = (
+        read_verdicts(tmp_path / f"neg.verdicts-{rater}.jsonl") for rater in ("anna", "bob")
+    )
     found = agreements(first, second)
     assert found[ALL].kappa == pytest.approx((0.8 - 0.38) / (1 - 0.38))
     assert sum(found[pos].agreed.total for pos in PARTS_OF_SPEECH) == 10
 
 
-def test_hostile_captions_are_shown_to_the_character(open_page: Open, hostile: list[Negative], tmp_path: Path) -> None:
+def test_hostile_captions_are_shown_to_the_character(
+    open_page: Open, hostile: list[Negative], tmp_path: Path
+) -> None:
     items = review_items(hostile)
-    (tmp_path / "page.html").write_bytes(make_page(items, {}, PageSettings("static", "neg", "anna")).html)
+    (tmp_path / "page.html").write_bytes(
+        make_page(items, {}, PageSettings("static", "neg", "anna")).html
+    )
     page = open_page((tmp_path / "page.html").as_uri())
     page.wait_for_selector("#desk:not([hidden])")
     for item in items:
         assert page.text_content("#caption") == item.row.caption
         assert page.text_content("#negative") == item.row.negative
         assert page.locator("mark").all_text_contents() == [item.row.source, item.row.replacement]
-        box, mark = page.locator("#negative").bounding_box(), page.locator("#negative mark").bounding_box()
-        assert box["y"] <= mark["y"] < box["y"] + box["height"]  # a long caption is scrolled to what changed
+        box, mark = (
+            page.locator("#negative").bounding_box(),
+            page.locator("#negative mark").bounding_box(),
+        )
+        assert (
+            box["y"] <= mark["y"] < box["y"] + box["height"]
+        )  # a long caption is scrolled to what changed
         page.keyboard.press("ArrowRight")
     assert page.locator("#desk img, #desk script, #desk b").count() == 0
 
@@ -232,10 +263,17 @@ def test_videos_play_in_parts_and_others_come_as_stills(
     open_page: Open, negative: Callable[..., Negative], tmp_path: Path
 ) -> None:
     film = make_video(tmp_path / "film.webm", Recipe(frames=75, codec="libvpx", container="webm"))
-    odd = make_video(tmp_path / "odd.avi", Recipe(frames=20, codec="mpeg4", container="avi", colour=RED))
-    rows = [negative("a dog runs", "dog", word, name=word, video=word) for word in ("film", "odd", "none")]
+    odd = make_video(
+        tmp_path / "odd.avi", Recipe(frames=20, codec="mpeg4", container="avi", colour=RED)
+    )
+    rows = [
+        negative("a dog runs", "dog", word, name=word, video=word)
+        for word in ("film", "odd", "none")
+    ]
     items = review_items(rows)
-    with served(ReviewSession(items, {"film": film, "odd": odd}, tmp_path / "neg.jsonl", "anna")) as url:
+    with served(
+        ReviewSession(items, {"film": film, "odd": odd}, tmp_path / "neg.jsonl", "anna")
+    ) as url:
         page = open_page(url)
         for item in items:
             if item.row.video_id == "film":
@@ -252,12 +290,16 @@ def test_videos_play_in_parts_and_others_come_as_stills(
             page.keyboard.press("ArrowRight")
 
 
-def test_an_exported_page_has_stills_inside(open_page: Open, items: tuple[Item, ...], tmp_path: Path) -> None:
+def test_an_exported_page_has_stills_inside(
+    open_page: Open, items: tuple[Item, ...], tmp_path: Path
+) -> None:
     film = make_video(tmp_path / "film.mp4", Recipe(frames=50))
     taken = stills(film, 4)
     assert len(taken) == 4
     page_file = tmp_path / "page.html"
-    page_file.write_bytes(make_page(items, {media_key("v"): taken}, PageSettings("static", "neg", "anna")).html)
+    page_file.write_bytes(
+        make_page(items, {media_key("v"): taken}, PageSettings("static", "neg", "anna")).html
+    )
     film.unlink()
     page = open_page(page_file.as_uri())
     page.wait_for_selector("#stills img")
@@ -268,7 +310,9 @@ def test_an_exported_page_has_stills_inside(open_page: Open, items: tuple[Item, 
     assert page.get_attribute("#stills img", "alt") == "Frame 1 of 4"
 
 
-def test_a_key_held_down_judges_once_and_typing_judges_nothing(open_page: Open, static: str) -> None:
+def test_a_key_held_down_judges_once_and_typing_judges_nothing(
+    open_page: Open, static: str
+) -> None:
     page = open_page(static)
     page.keyboard.type("../1")
     page.keyboard.press("Enter")
@@ -289,7 +333,9 @@ def test_everything_works_without_a_mouse_and_is_said(open_page: Open, static: s
     reached = []
     for _ in range(7):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.dataset.verdict || document.activeElement.id"))
+        reached.append(
+            page.evaluate("document.activeElement.dataset.verdict || document.activeElement.id")
+        )
     assert reached == [*VERDICTS, "forward", "open", "download"]
     page.focus("[data-verdict=also_true]")
     page.keyboard.press("Enter")
@@ -325,13 +371,18 @@ CONTRAST = """() => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 400, 1280])
-def test_it_can_be_read_at_any_width_and_by_night(open_page: Open, static: str, scheme: str, width: int) -> None:
+def test_it_can_be_read_at_any_width_and_by_night(
+    open_page: Open, static: str, scheme: str, width: int
+) -> None:
     page = open_page(static, color_scheme=scheme, viewport={"width": width, "height": 700})
     sign_in(page, "anna")
     page.keyboard.press("1")
     page.keyboard.press("ArrowLeft")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    clipped = "(all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent)"
+    clipped = (
+        "(all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => "
+        "one.textContent)"
+    )
     assert page.locator("button").evaluate_all(clipped) == []
     ratios = page.evaluate(CONTRAST)
     assert len(ratios) > 10

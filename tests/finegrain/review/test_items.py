@@ -16,13 +16,17 @@ Make = Callable[..., Negative]
 @pytest.fixture
 def rows(negative: Make) -> list[Negative]:
     return [
-        negative(f"a dog {number} runs", "dog", "cat", pos, f"{pos}{number}") for pos in CHANGES for number in range(30)
+        negative(f"a dog {number} runs", "dog", "cat", pos, f"{pos}{number}")
+        for pos in CHANGES
+        for number in range(30)
     ]
 
 
 def test_every_part_of_speech_has_its_share(rows: list[Negative]) -> None:
     items = review_items(rows, Sampling(sample=7))
-    assert {pos: sum(item.row.pos == pos for item in items) for pos in CHANGES} == dict.fromkeys(CHANGES, 7)
+    assert {pos: sum(item.row.pos == pos for item in items) for pos in CHANGES} == dict.fromkeys(
+        CHANGES, 7
+    )
     assert len(review_items(rows, Sampling(sample=0))) == len(rows)
 
 

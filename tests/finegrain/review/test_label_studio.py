@@ -23,11 +23,23 @@ def items(hostile: list[Negative]) -> tuple[Item, ...]:
 def annotation(verdict: str, rater: Any = 1, **changes: Any) -> dict[str, Any]:
     """As in the raw JSON export."""
     region = {
-        **{"id": "x1", "from_name": "verdict", "to_name": "negative", "type": "choices", "origin": "manual"},
+        **{
+            "id": "x1",
+            "from_name": "verdict",
+            "to_name": "negative",
+            "type": "choices",
+            "origin": "manual",
+        },
         "value": {"choices": [verdict]},
     }
     return {
-        **{"id": 7, "completed_by": rater, "result": [region], "was_cancelled": False, "ground_truth": False},
+        **{
+            "id": 7,
+            "completed_by": rater,
+            "result": [region],
+            "was_cancelled": False,
+            "ground_truth": False,
+        },
         **{"updated_at": "2026-01-02T03:04:05Z", "lead_time": 4.2, "task": 1},
         **changes,
     }
@@ -36,7 +48,10 @@ def annotation(verdict: str, rater: Any = 1, **changes: Any) -> dict[str, Any]:
 def exported(items: tuple[Item, ...], folder: Path, *annotations: dict[str, Any]) -> Path:
     """The tasks of an export, the first one annotated."""
     tasks, _ = export_tasks(items, {}, folder / "tasks.json")
-    value = [{"id": number, "annotations": [], **task} for number, task in enumerate(json.loads(tasks.read_text()))]
+    value = [
+        {"id": number, "annotations": [], **task}
+        for number, task in enumerate(json.loads(tasks.read_text()))
+    ]
     value[0]["annotations"] = list(annotations)
     tasks.write_text(json.dumps(value))
     return tasks
@@ -50,7 +65,8 @@ def test_the_tasks_carry_the_captions_unharmed(items: tuple[Item, ...], tmp_path
     assert found[0]["data"]["video"] == "/data/local-files/?d=clips/a%20video%26.mp4"
     assert config == tmp_path / "tasks.xml"
     [missing] = {
-        task["data"]["video"] for task in json.loads(export_tasks(items, {"w": Path("w")}, tasks)[0].read_text())
+        task["data"]["video"]
+        for task in json.loads(export_tasks(items, {"w": Path("w")}, tasks)[0].read_text())
     }
     assert missing == ""  # every task of an interface with a video has one
 
@@ -59,7 +75,9 @@ def test_the_interface_names_what_the_tasks_have(items: tuple[Item, ...], tmp_pa
     for videos in ({}, {"v": Path("v.mp4")}):
         tasks, config = export_tasks(items, videos, tmp_path / "tasks.json")
         view = ElementTree.parse(config).getroot()
-        asked = {value[1:] for tag in view.iter() if (value := tag.get("value", "")).startswith("$")}
+        asked = {
+            value[1:] for tag in view.iter() if (value := tag.get("value", "")).startswith("$")
+        }
         assert asked <= set(json.loads(tasks.read_text())[0]["data"])
         assert ("video" in asked) == bool(videos)
         names = {tag.get("name") for tag in view.iter() if tag.tag in ("Text", "Video")}
@@ -88,8 +106,12 @@ def test_the_short_form_comes_back_too(items: tuple[Item, ...], tmp_path: Path) 
     ]
 
 
-def test_what_was_cancelled_or_left_empty_is_left_out(items: tuple[Item, ...], tmp_path: Path) -> None:
-    path = exported(items, tmp_path, annotation("valid", was_cancelled=True), annotation("valid", result=[]))
+def test_what_was_cancelled_or_left_empty_is_left_out(
+    items: tuple[Item, ...], tmp_path: Path
+) -> None:
+    path = exported(
+        items, tmp_path, annotation("valid", was_cancelled=True), annotation("valid", result=[])
+    )
     with pytest.raises(DataError, match="expected annotations, found none"):
         read_annotations(path, items)
 
@@ -100,11 +122,16 @@ def test_what_was_cancelled_or_left_empty_is_left_out(items: tuple[Item, ...], t
         ("{", "expected the JSON export"),
         ("{}", "expected a list of tasks, got dict"),
         ("[3]", "task 1: expected a task as a JSON object"),
-        ('[{"data": {"item": "k"}, "annotations": []}]', "task 1: its item 'k' is not in this review"),
+        (
+            '[{"data": {"item": "k"}, "annotations": []}]',
+            "task 1: its item 'k' is not in this review",
+        ),
         ('[{"annotations": []}]', "task 1: 'data'"),
     ],
 )
-def test_another_file_is_told(tmp_path: Path, items: tuple[Item, ...], text: str, message: str) -> None:
+def test_another_file_is_told(
+    tmp_path: Path, items: tuple[Item, ...], text: str, message: str
+) -> None:
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(DataError, match=message):
         read_annotations(tmp_path / "x.json", items)
@@ -120,7 +147,9 @@ def test_there_is_no_file(items: tuple[Item, ...], tmp_path: Path) -> None:
         read_annotations(tmp_path / "x.json", items)
 
 
-def test_exports_of_reviews_differ_by_key_alone(negative: Callable[..., Negative], tmp_path: Path) -> None:
+def test_exports_of_reviews_differ_by_key_alone(
+    negative: Callable[..., Negative], tmp_path: Path
+) -> None:
     twice = review_items([negative("a dog", "dog", "cat")] * 2)
     tasks, _ = export_tasks(twice, {}, tmp_path / "t.json")
     keys = [task["data"]["item"] for task in json.loads(tasks.read_text())]

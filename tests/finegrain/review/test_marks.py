@@ -25,7 +25,9 @@ def test_the_pieces_are_the_texts(caption: str, negative: str, start: int, end: 
 
 
 @given(st.text(), st.text(min_size=1), st.text(min_size=1), st.text())
-def test_a_span_that_fits_is_what_is_marked(before: str, source: str, replacement: str, after: str) -> None:
+def test_a_span_that_fits_is_what_is_marked(
+    before: str, source: str, replacement: str, after: str
+) -> None:
     span = (len(before), len(before) + len(source))
     texts = (before + source + after, before + replacement + after)
     row = Negative("n", "v", "c", *texts, "noun", *span, source, replacement, "test")
@@ -43,7 +45,9 @@ def test_a_span_that_fits_is_what_is_marked(before: str, source: str, replacemen
         ("a b", "a", ([" b"], [])),
     ],
 )
-def test_without_a_span_words_are_compared(caption: str, other: str, expected: tuple[list[str], list[str]]) -> None:
+def test_without_a_span_words_are_compared(
+    caption: str, other: str, expected: tuple[list[str], list[str]]
+) -> None:
     row = Negative("n", "v", "c", caption, other, "noun", -1, -1, "", "", "test")
     assert tuple(changed(parts) for parts in marked(row)) == expected
 

@@ -16,11 +16,15 @@ KINDS: tuple[Literal["served", "static"], ...] = ("served", "static")
 
 
 def data_of(html: str) -> Any:
-    return json.loads(html.split('<script type="application/json" id="data">')[1].split("</script>")[0])
+    return json.loads(
+        html.split('<script type="application/json" id="data">')[1].split("</script>")[0]
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_hostile_captions_stay_in_the_data(hostile: list[Negative], kind: Literal["served", "static"]) -> None:
+def test_hostile_captions_stay_in_the_data(
+    hostile: list[Negative], kind: Literal["served", "static"]
+) -> None:
     items = review_items(hostile)
     html = make_page(items, {}, PageSettings(kind, '</script>"x')).html.decode("ascii")
     assert html.count("</script>") == 2
@@ -56,11 +60,17 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
 def test_stills_stand_once_under_a_name_that_tells_nothing(hostile: list[Negative]) -> None:
     key = media_key("secret/../video id")
     assert "secret" not in key
-    html = make_page(review_items(hostile), {key: ["data:image/jpeg;base64,AAAA"]}, PageSettings("static", "n")).html
+    html = make_page(
+        review_items(hostile), {key: ["data:image/jpeg;base64,AAAA"]}, PageSettings("static", "n")
+    ).html
     assert html.count(b"data:image/jpeg;base64,AAAA") == 1
 
 
 def test_a_broken_text_does_not_break_the_page() -> None:
-    row = Negative("n", "v\ud800", "c", "a \ud800 dog", "a \ud800 cat", "noun", 4, 7, "dog", "cat", "test")
-    [item] = data_of(make_page(review_items([row]), {}, PageSettings("static", "n")).html.decode("ascii"))["items"]
+    row = Negative(
+        "n", "v\ud800", "c", "a \ud800 dog", "a \ud800 cat", "noun", 4, 7, "dog", "cat", "test"
+    )
+    [item] = data_of(
+        make_page(review_items([row]), {}, PageSettings("static", "n")).html.decode("ascii")
+    )["items"]
     assert item["caption"][0][0] == "a \ud800 "

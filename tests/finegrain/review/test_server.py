@@ -36,10 +36,16 @@ class Site:
     item: Item
     folder: Path
 
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.server_address[1], timeout=20)
+    def ask(
+        self, method: str, path: str, body: Any = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.server.server_address[1], timeout=20
+        )
         sent = json.dumps(body).encode() if isinstance(body, dict) else body
-        known = {"X-Finereel-Review": "1"} | {name.replace("_", "-"): text for name, text in headers.items()}
+        known = {"X-Finereel-Review": "1"} | {
+            name.replace("_", "-"): text for name, text in headers.items()
+        }
         connection.request(method, path, sent, known)
         answer = connection.getresponse()
         found = answer.status, dict(answer.getheaders()), answer.read()
@@ -58,7 +64,10 @@ def site(tmp_path: Path, negative: Callable[..., Negative]) -> Iterator[Site]:
     video.parent.mkdir()
     video.write_bytes(BYTES)
     items = review_items([negative("a dog runs", "dog", "cat", video="v")])
-    with closing(ReviewSession(items, {"v": video}, tmp_path / "neg.jsonl")) as session, make_server(session) as server:
+    with (
+        closing(ReviewSession(items, {"v": video}, tmp_path / "neg.jsonl")) as session,
+        make_server(session) as server,
+    ):
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield Site(session, server, items[0], tmp_path)
@@ -76,8 +85,14 @@ def test_a_verdict_is_on_the_disk_before_the_answer(site: Site) -> None:
 def test_a_rater_is_sent_their_own_verdicts_alone(site: Site) -> None:
     site.ask("POST", "/verdicts", site.step("valid", "anna"))
     site.ask("POST", "/verdicts", site.step("unsure", "bob"))
-    found = [json.loads(site.ask("GET", f"/verdicts?rater={who}")[2]) for who in ("anna", "bob", "carl")]
-    assert [[event["verdict"] for event in events] for events in found] == [["valid"], ["unsure"], []]
+    found = [
+        json.loads(site.ask("GET", f"/verdicts?rater={who}")[2]) for who in ("anna", "bob", "carl")
+    ]
+    assert [[event["verdict"] for event in events] for events in found] == [
+        ["valid"],
+        ["unsure"],
+        [],
+    ]
     assert b"unsure" not in site.ask("GET", "/")[2].split(b'"items"')[1].split(b"</script>")[0]
 
 
@@ -135,7 +150,8 @@ def test_the_page_tells_no_path_and_may_load_nothing_else(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/media/v.mp4", "/media/../neg.jsonl", "/media/", "/stills/x", "/etc/passwd", "/media/%2e"]
+    "path",
+    ["/media/v.mp4", "/media/../neg.jsonl", "/media/", "/stills/x", "/etc/passwd", "/media/%2e"],
 )
 def test_only_opaque_names_are_served(site: Site, path: str) -> None:
     assert site.ask("GET", path)[0] == 404
@@ -155,7 +171,9 @@ def test_only_opaque_names_are_served(site: Site, path: str) -> None:
         ("nonsense", 200, BYTES, None),
     ],
 )
-def test_a_video_comes_in_parts(site: Site, asked: str, status: int, expected: bytes, told: str | None) -> None:
+def test_a_video_comes_in_parts(
+    site: Site, asked: str, status: int, expected: bytes, told: str | None
+) -> None:
     found = site.ask("GET", f"/media/{media_key('v')}", Range=asked)
     assert (found[0], found[2], found[1].get("Content-Range")) == (status, expected, told)
     head = site.ask("HEAD", f"/media/{media_key('v')}", Range=asked)

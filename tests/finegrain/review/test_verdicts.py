@@ -58,7 +58,9 @@ def test_a_line_that_broke_off_is_dropped_and_the_file_goes_on(tmp_path: Path, c
 
 def test_threads_may_add_at_the_same_time(tmp_path: Path) -> None:
     log = VerdictLog(tmp_path / "v.jsonl", "anna")
-    threads = [threading.Thread(target=lambda n=n: log.add(said(f"i{n}", "valid"))) for n in range(20)]
+    threads = [
+        threading.Thread(target=lambda n=n: log.add(said(f"i{n}", "valid"))) for n in range(20)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -95,7 +97,9 @@ def test_there_is_no_file(tmp_path: Path) -> None:
         read_verdicts(tmp_path / "v.jsonl")
 
 
-@pytest.mark.parametrize("name", ["", "  ", "../x", "a/b", ".hidden", "a\nb", "x" * 65, "a b", "\x00"])
+@pytest.mark.parametrize(
+    "name", ["", "  ", "../x", "a/b", ".hidden", "a\nb", "x" * 65, "a b", "\x00"]
+)
 def test_a_name_that_could_leave_the_folder_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="a rater's name is"):
         verdict_path(Path("x.jsonl"), name)

@@ -20,7 +20,8 @@ SCRIPT = ROOT / "research" / "scripts" / "build_lexicon.py"
 WORDS = Lexicon.load()
 
 DATA = {
-    "noun": "00000010 05 n 02 dog 0 hound 1 001 @ 00000020 n 0000 | a pet\n00000020 05 n 01 animal 0 000 | alive\n",
+    "noun": "00000010 05 n 02 dog 0 hound 1 001 @ 00000020 n 0000 | a pet\n00000020 05 n 01 animal "
+    "0 000 | alive\n",
     "verb": "00000030 38 v 01 run 0 001 ! 00000040 v 0101 01 + 02 00 | go fast\n"
     "00000040 38 v 01 halt 0 001 ! 00000030 v 0101 01 + 02 00 | stand still\n",
     "adj": "00000050 00 s 01 asleep(p) 0 000 | not awake\n",
@@ -115,8 +116,12 @@ def test_parts_of_speech_of_forms(word: str, pos: str, expected: bool) -> None:
 
 
 def test_words_and_non_words() -> None:
-    assert all(WORDS.is_word(word) for word in ("the", "with", "dogs", "Playing", "hot_dog", "hot dog"))
-    assert not any(WORDS.is_word(word) for word in ("andthen", "famiily", "togetehr", "\x00", "<b>"))
+    assert all(
+        WORDS.is_word(word) for word in ("the", "with", "dogs", "Playing", "hot_dog", "hot dog")
+    )
+    assert not any(
+        WORDS.is_word(word) for word in ("andthen", "famiily", "togetehr", "\x00", "<b>")
+    )
     assert len(PREPOSITIONS) > 80
 
 

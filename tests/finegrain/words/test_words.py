@@ -14,12 +14,26 @@ from finereel.text.clip_vocabulary import clip_tokenizer
 @pytest.mark.parametrize(
     ("lemma", "tag", "form"),
     [
-        *[("person", "NNS", "people"), ("fish", "NNS", "fish"), ("mouse", "NNS", "mice"), ("tv", "NNS", "tvs")],
-        *[("run", "VBG", "running"), ("sit", "VBD", "sat"), ("swim", "VBN", "swum"), ("lie", "VBG", "lying")],
+        *[
+            ("person", "NNS", "people"),
+            ("fish", "NNS", "fish"),
+            ("mouse", "NNS", "mice"),
+            ("tv", "NNS", "tvs"),
+        ],
+        *[
+            ("run", "VBG", "running"),
+            ("sit", "VBD", "sat"),
+            ("swim", "VBN", "swum"),
+            ("lie", "VBG", "lying"),
+        ],
         *[("wash", "VBZ", "washes"), ("skateboard", "VBG", "skateboarding"), ("do", "VBZ", "does")],
         *[("big", "JJS", "biggest"), ("wooden", "JJR", None), ("slowly", "RB", "slowly")],
         *[("pants", "NN", None), ("pants", "NNS", "pants"), ("water", "NNS", None)],
-        *[("fire truck", "NNS", "fire trucks"), ("pick up", "VBG", "picking up"), ("in front of", "IN", "in front of")],
+        *[
+            ("fire truck", "NNS", "fire trucks"),
+            ("pick up", "VBG", "picking up"),
+            ("in front of", "IN", "in front of"),
+        ],
     ],
 )
 def test_forms(lemma: str, tag: str, form: str | None) -> None:
@@ -48,12 +62,16 @@ def test_lemmas(word: str, pos: str, lemma: str) -> None:
     assert lemma_of(word, pos) == lemma
 
 
-@pytest.mark.parametrize("lemma", ["man", "woman", "child", "dog", "bus", "knife", "sheep", "truck"])
+@pytest.mark.parametrize(
+    "lemma", ["man", "woman", "child", "dog", "bus", "knife", "sheep", "truck"]
+)
 def test_a_noun_comes_back_from_its_plural(lemma: str) -> None:
     assert lemma_of(inflect(lemma, "NNS") or "", "noun") == lemma
 
 
-@pytest.mark.parametrize("lemma", ["run", "sit", "stand", "swim", "throw", "eat", "ride", "hit", "carry", "dance"])
+@pytest.mark.parametrize(
+    "lemma", ["run", "sit", "stand", "swim", "throw", "eat", "ride", "hit", "carry", "dance"]
+)
 @pytest.mark.parametrize("tag", ["VBZ", "VBG", "VBD", "VBN"])
 def test_a_verb_comes_back_from_its_forms(lemma: str, tag: str) -> None:
     form = inflect(lemma, tag) or ""
@@ -103,10 +121,19 @@ def test_spans_outside_are_refused(span: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
-        *[(w, "an") for w in sorted(words("apple hour honest umbrella SUV x-ray unimportant usher 8 ice eel onion"))],
+        *[
+            (w, "an")
+            for w in sorted(
+                words("apple hour honest umbrella SUV x-ray unimportant usher 8 ice eel onion")
+            )
+        ],
         *[
             (w, "a")
-            for w in sorted(words("car unicycle uniform user one-legged European utensil ukulele UFO t-shirt zoo"))
+            for w in sorted(
+                words(
+                    "car unicycle uniform user one-legged European utensil ukulele UFO t-shirt zoo"
+                )
+            )
         ],
     ],
 )
@@ -121,7 +148,12 @@ def test_the_window_is_the_encoders() -> None:
     assert survives(caption, "a boy with a cat", 4)
     assert not survives(caption, caption, 77)
     assert not survives(caption, "a man with a flugelhornist", 7)  # several tokens
-    assert survives(caption, "a man with a flugelhornist", 7, encode=lambda text: [hash(w) for w in text.split()])
+    assert survives(
+        caption,
+        "a man with a flugelhornist",
+        7,
+        encode=lambda text: [hash(w) for w in text.split()],
+    )
 
 
 def test_a_repeated_word_counts_where_it_was_changed() -> None:
@@ -130,7 +162,8 @@ def test_a_repeated_word_counts_where_it_was_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "A man's T-shirt, 24 hours!", "猫 cat 🐈", "<b>x</b> don't stop_it", "caf\u00e9 " * 20]
+    "text",
+    ["", "A man's T-shirt, 24 hours!", "猫 cat 🐈", "<b>x</b> don't stop_it", "caf\u00e9 " * 20],
 )
 def test_ids_by_piece_are_clips(text: str) -> None:
     tokens = clip_tokenizer().encode([text], max_words=200)

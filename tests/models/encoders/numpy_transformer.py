@@ -1,4 +1,6 @@
-"""A pre-LN transformer block in numpy, float64, one head at a time: the independent reference of both encoders."""
+"""A pre-LN transformer block in numpy, float64, one head at a time: the independent reference of
+both encoders.
+"""
 
 import math
 
@@ -15,16 +17,23 @@ def softmax(x: np.ndarray) -> np.ndarray:
     return raised / raised.sum(-1, keepdims=True)
 
 
-def attention(x: np.ndarray, state: dict[str, np.ndarray], heads: int, keys: list[int]) -> np.ndarray:
+def attention(
+    x: np.ndarray, state: dict[str, np.ndarray], heads: int, keys: list[int]
+) -> np.ndarray:
     """(N, D): every row attends over the rows named in `keys`."""
-    query, key, value = (x @ state[f"self_attn.{p}_proj.weight"].T + state[f"self_attn.{p}_proj.bias"] for p in "qkv")
+    query, key, value = (
+        x @ state[f"self_attn.{p}_proj.weight"].T + state[f"self_attn.{p}_proj.bias"] for p in "qkv"
+    )
     width = x.shape[1] // heads
     columns = []
     for head in range(heads):
         part = slice(head * width, (head + 1) * width)
         weights = softmax(query[:, part] @ key[keys][:, part].T / math.sqrt(width))
         columns.append(weights @ value[keys][:, part])
-    return np.concatenate(columns, 1) @ state["self_attn.out_proj.weight"].T + state["self_attn.out_proj.bias"]
+    return (
+        np.concatenate(columns, 1) @ state["self_attn.out_proj.weight"].T
+        + state["self_attn.out_proj.bias"]
+    )
 
 
 def mlp(x: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:
@@ -34,10 +43,14 @@ def mlp(x: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def norm(number: int, x: np.ndarray, state: dict[str, np.ndarray], eps: float) -> np.ndarray:
-    return layer_norm(x, state[f"layer_norm{number}.weight"], state[f"layer_norm{number}.bias"], eps)
+    return layer_norm(
+        x, state[f"layer_norm{number}.weight"], state[f"layer_norm{number}.bias"], eps
+    )
 
 
-def block(x: np.ndarray, state: dict[str, np.ndarray], heads: int, keys: list[int], eps: float) -> np.ndarray:
+def block(
+    x: np.ndarray, state: dict[str, np.ndarray], heads: int, keys: list[int], eps: float
+) -> np.ndarray:
     """(N, D) -> (N, D)."""
     x = x + attention(norm(1, x, state, eps), state, heads, keys)
     return x + mlp(norm(2, x, state, eps), state)

@@ -22,7 +22,9 @@ def token_rows() -> torch.Tensor:
 
 
 def frames(num_videos: int = 2, num_frames: int = 4) -> torch.Tensor:
-    return torch.randn(num_videos, num_frames, 3, IMAGE, IMAGE, generator=torch.Generator().manual_seed(1))
+    return torch.randn(
+        num_videos, num_frames, 3, IMAGE, IMAGE, generator=torch.Generator().manual_seed(1)
+    )
 
 
 def all_real(num_videos: int = 2, num_frames: int = 4) -> torch.Tensor:
@@ -35,7 +37,9 @@ def test_features_are_those_of_transformers() -> None:
     towers = transformers_clip(encoder.clip)
     sentence, words = encoder.encode_tokens(token_rows())
     theirs = towers.get_text_features(input_ids=token_rows())
-    torch.testing.assert_close(sentence, getattr(theirs, "pooler_output", theirs), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        sentence, getattr(theirs, "pooler_output", theirs), rtol=1e-5, atol=1e-5
+    )
     assert words.shape == (3, 8, DIM)
     tokens = encoder.encode_frames(frames(), all_real())
     theirs = towers.get_image_features(pixel_values=frames().flatten(0, 1))
@@ -81,11 +85,15 @@ def test_text_tower_agrees_with_numpy() -> None:
             hidden = text.embeddings(input_ids=token_rows()[row : row + 1, :length])[0].numpy()
             for layer in text.encoder.layers:
                 hidden = np.stack(
-                    [block(hidden[: n + 1], numbers(layer), 1, list(range(n + 1)), 1e-5)[n] for n in range(length)]
+                    [
+                        block(hidden[: n + 1], numbers(layer), 1, list(range(n + 1)), 1e-5)[n]
+                        for n in range(length)
+                    ]
                 )
             final = numbers(text.final_layer_norm)
             wanted = (
-                layer_norm(hidden, final["weight"], final["bias"], 1e-5) @ numbers(towers.text_projection)["weight"].T
+                layer_norm(hidden, final["weight"], final["bias"], 1e-5)
+                @ numbers(towers.text_projection)["weight"].T
             )
             np.testing.assert_allclose(words[row, :length].numpy(), wanted, rtol=1e-8, atol=1e-8)
 
@@ -108,7 +116,10 @@ def test_shifted_tower_agrees_with_numpy(mask_padding: bool) -> None:
     hidden = hidden + np.stack([attention(frame, second, 1, every) for frame in shifted])
     hidden = hidden + mlp(norm(2, hidden, second, 1e-5), second)
     final = numbers(vision.post_layernorm)
-    wanted = layer_norm(hidden, final["weight"], final["bias"], 1e-5) @ numbers(towers.visual_projection)["weight"].T
+    wanted = (
+        layer_norm(hidden, final["weight"], final["bias"], 1e-5)
+        @ numbers(towers.visual_projection)["weight"].T
+    )
     np.testing.assert_allclose(found.flatten(0, 1).numpy(), wanted, rtol=1e-8, atol=1e-8)
 
 
@@ -118,7 +129,9 @@ def test_padded_frames_never_count(poison: float) -> None:
     encoder = ClipEncoder(tiny_towers().eval(), (0, 1))
     mask = torch.tensor([[True] * 4, [True, True, False, False]])
     poisoned = torch.where(mask[..., None, None, None], frames(), poison)
-    assert torch.equal(encoder.encode_frames(poisoned, mask)[mask], encoder.encode_frames(frames(), mask)[mask])
+    assert torch.equal(
+        encoder.encode_frames(poisoned, mask)[mask], encoder.encode_frames(frames(), mask)[mask]
+    )
     assert torch.isfinite(encoder.encode_frames(poisoned, mask)).all()
 
 
@@ -133,7 +146,9 @@ def test_published_padding_leaks_into_the_last_real_frame() -> None:
 
 
 def test_blocks_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"\[10, 11\] do not exist: the vision tower has 2 blocks"):
+    with pytest.raises(
+        ConfigError, match=r"\[10, 11\] do not exist: the vision tower has 2 blocks"
+    ):
         ClipEncoder(tiny_towers(), (1, 10, 11))
 
 

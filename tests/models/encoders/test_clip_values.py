@@ -56,7 +56,11 @@ def test_housekeeping_stays_out() -> None:
         "auto_map": {"AutoModel": "x.Y"},
     }
     values = tiny_clip_values(530, **VALUES)
-    values["text_config"] |= {"torch_dtype": "float16", "_attn_implementation": "flash_attention_2", "id2label": 7}
+    values["text_config"] |= {
+        "torch_dtype": "float16",
+        "_attn_implementation": "flash_attention_2",
+        "id2label": 7,
+    }
     clip = clip_from_config(values | extra)
     assert {str(parameter.dtype) for parameter in clip.parameters()} == {"torch.float32"}
 

@@ -1,4 +1,6 @@
-"""Models on precomputed tokens: shapes, padding, and the whole way from tokens to scores and back from disk."""
+"""Models on precomputed tokens: shapes, padding, and the whole way from tokens to scores and back
+from disk.
+"""
 
 from dataclasses import replace
 from itertools import combinations
@@ -30,7 +32,9 @@ MASK = torch.tensor([[True, True, False, False], [True] * 4])
 
 def make_model(**settings: object) -> RetrievalModel:
     torch.manual_seed(0)
-    return RetrievalModel(FeatureEncoder(GEOMETRY), tiny_config(shifted_blocks=(), **settings), tiny_tokenizer()).eval()
+    return RetrievalModel(
+        FeatureEncoder(GEOMETRY), tiny_config(shifted_blocks=(), **settings), tiny_tokenizer()
+    ).eval()
 
 
 def tokens(seed: int = 1) -> torch.Tensor:
@@ -61,17 +65,28 @@ def test_dropped_patches_move_the_frame_token_in_training_only() -> None:
     moved = drop_patches(frames, 0.5)
     assert not torch.equal(moved[:, :, 0], frames[:, :, 0])
     torch.testing.assert_close(moved[:, :, 1:], frames[:, :, 1:])
-    own, subsets = moved[0, 0, 0], [list(c) for k in range(1, 6) for c in combinations(range(1, 6), k)]
+    own, subsets = (
+        moved[0, 0, 0],
+        [list(c) for k in range(1, 6) for c in combinations(range(1, 6), k)],
+    )
     assert any(torch.allclose(own, frames[0, 0, subset].mean(0), atol=1e-6) for subset in subsets)
-    assert torch.equal(encoder.eval().encode_frames(frames, MASK), encoder.encode_frames(frames, MASK))
-    assert not torch.equal(encoder.train().encode_frames(frames, MASK), encoder.encode_frames(frames, MASK))
+    assert torch.equal(
+        encoder.eval().encode_frames(frames, MASK), encoder.encode_frames(frames, MASK)
+    )
+    assert not torch.equal(
+        encoder.train().encode_frames(frames, MASK), encoder.encode_frames(frames, MASK)
+    )
 
 
 def test_every_parameter_learns() -> None:
     model = make_model().train()
     ids = torch.from_numpy(model.tokenizer.encode(["a red car jumps", "a blue fish"], 6).ids)
     text = model.text_features(ids, ids > 0)
-    loss = -torch.log_softmax(model.score(text, model.video_features(tokens(), MASK)).fused, 1).diagonal().mean()
+    loss = (
+        -torch.log_softmax(model.score(text, model.video_features(tokens(), MASK)).fused, 1)
+        .diagonal()
+        .mean()
+    )
     loss.backward()
     still = [name for name, p in model.named_parameters() if p.grad is None]
     assert not still
@@ -84,12 +99,16 @@ def test_a_saved_model_is_the_same_model(tmp_path: Path) -> None:
     assert again.encoder.describe() == model.encoder.describe()
     assert again.fingerprint == model.fingerprint
     frames, mask = tokens().numpy(), MASK.numpy()
-    torch.testing.assert_close(again.encode_clips(frames, mask).patches, model.encode_clips(frames, mask).patches)
+    torch.testing.assert_close(
+        again.encode_clips(frames, mask).patches, model.encode_clips(frames, mask).patches
+    )
 
 
 def test_another_backbone_is_another_model() -> None:
     first = make_model()
-    other = RetrievalModel(FeatureEncoder(replace(GEOMETRY, backbone="other")), first.config, first.tokenizer)
+    other = RetrievalModel(
+        FeatureEncoder(replace(GEOMETRY, backbone="other")), first.config, first.tokenizer
+    )
     other.load_state_dict(first.state_dict())
     assert first.fingerprint != other.fingerprint
 

@@ -1,4 +1,6 @@
-"""Patch scorers and the choice: hard and perturbed top-k against slow references, gradient included."""
+"""Patch scorers and the choice: hard and perturbed top-k against slow references, gradient
+included.
+"""
 
 import math
 
@@ -8,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finereel.errors import ConfigError
-from finereel.models.encoders.patches import PatchSelector, Perturbation, hard_topk, make_scorer, perturbed_topk
+from finereel.models.encoders.patches import (
+    PatchSelector,
+    Perturbation,
+    hard_topk,
+    make_scorer,
+    perturbed_topk,
+)
 from tiny_models import jitter
 
 DIM, TOKENS, K = 16, 10, 3
@@ -17,7 +25,9 @@ every_scorer = pytest.mark.parametrize("name", ["token", "frame_video"])
 
 def tokens_and_mask(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    mask = torch.tensor([[True, True, True, True], [True, True, False, False], [True, False, False, False]])
+    mask = torch.tensor(
+        [[True, True, True, True], [True, True, False, False], [True, False, False, False]]
+    )
     return torch.randn(3, 4, TOKENS, DIM, generator=generator), mask
 
 
@@ -39,21 +49,36 @@ def perceptron(x: list[float], weight: torch.Tensor) -> list[float]:
 def layer_norm(x: list[float], norm: torch.nn.LayerNorm) -> list[float]:
     mean = sum(x) / len(x)
     deviation = math.sqrt(sum((v - mean) ** 2 for v in x) / len(x) + 1e-5)
-    return [(v - mean) / deviation * w + b for v, w, b in zip(x, norm.weight.tolist(), norm.bias.tolist(), strict=True)]
+    return [
+        (v - mean) / deviation * w + b
+        for v, w, b in zip(x, norm.weight.tolist(), norm.bias.tolist(), strict=True)
+    ]
 
 
-def slow_scores(name: str, module: torch.nn.Module, frames: torch.Tensor, real: list[bool]) -> list[list[float]]:
-    """Scores of one clip (F, N, D): A compares a token with its frame, B token and frame with the sum of frames."""
+def slow_scores(
+    name: str, module: torch.nn.Module, frames: torch.Tensor, real: list[bool]
+) -> list[list[float]]:
+    """Scores of one clip (F, N, D): A compares a token with its frame, B token and frame with the
+    sum of frames.
+    """
     rows = frames.tolist()
     inputs = [[row if name == "token" else row + frame[0] for row in frame] for frame in rows]
-    hidden = [[perceptron(layer_norm(row, module.norm), module.hidden.weight) for row in frame] for frame in inputs]
-    video = [sum(column) for column in zip(*(f[0] for f, r in zip(hidden, real, strict=True) if r), strict=True)]
+    hidden = [
+        [perceptron(layer_norm(row, module.norm), module.hidden.weight) for row in frame]
+        for frame in inputs
+    ]
+    video = [
+        sum(column)
+        for column in zip(*(f[0] for f, r in zip(hidden, real, strict=True) if r), strict=True)
+    ]
     scores = []
     for frame in hidden:
         context = frame[0] if name == "token" else video
         joint = [perceptron(row + context, module.context.weight) for row in frame]
         output = module.output.weight[0].tolist()
-        scores.append([math.tanh(sum(w * v for w, v in zip(output, row, strict=True))) for row in joint])
+        scores.append(
+            [math.tanh(sum(w * v for w, v in zip(output, row, strict=True))) for row in joint]
+        )
     return scores
 
 
@@ -86,7 +111,10 @@ def test_unknown_scorer_is_named() -> None:
         make_scorer("c", DIM)
 
 
-@given(st.lists(st.lists(st.integers(-3, 3), min_size=6, max_size=6), min_size=1, max_size=4), st.integers(1, 6))
+@given(
+    st.lists(st.lists(st.integers(-3, 3), min_size=6, max_size=6), min_size=1, max_size=4),
+    st.integers(1, 6),
+)
 def test_hard_choice(rows: list[list[int]], k: int) -> None:
     """The k best by (score, lower index first), listed in ascending order."""
     chosen = hard_topk(torch.tensor(rows, dtype=torch.float32), k)
@@ -94,7 +122,9 @@ def test_hard_choice(rows: list[list[int]], k: int) -> None:
         assert indexes == sorted(sorted(range(6), key=lambda n: (-row[n], n))[:k])
 
 
-def slow_perturbed(scores: list[float], noise: list[list[float]], k: int, sigma: float) -> list[list[float]]:
+def slow_perturbed(
+    scores: list[float], noise: list[list[float]], k: int, sigma: float
+) -> list[list[float]]:
     """Mean one-hot over noise samples; slot j holds the j-th smallest of the chosen indexes."""
     indicator = [[0.0] * len(scores) for _ in range(k)]
     for sample in noise:
@@ -117,19 +147,31 @@ def test_perturbed_choice_and_its_gradient(k: int, sigma: float, seed: int) -> N
     assert scores.grad is not None
     for row in range(2):
         wanted = slow_perturbed(scores[row].tolist(), noise[row].tolist(), k, sigma)
-        torch.testing.assert_close(indicator[row].detach(), torch.tensor(wanted, dtype=torch.float64))
-        one_hots = [slow_perturbed(scores[row].tolist(), [sample], k, sigma) for sample in noise[row].tolist()]
+        torch.testing.assert_close(
+            indicator[row].detach(), torch.tensor(wanted, dtype=torch.float64)
+        )
+        one_hots = [
+            slow_perturbed(scores[row].tolist(), [sample], k, sigma)
+            for sample in noise[row].tolist()
+        ]
         for column in range(5):
             expected = sum(
-                float(upstream[row, slot, column]) * one_hot[slot][column] * float(noise[row, sample, column]) / sigma
+                float(upstream[row, slot, column])
+                * one_hot[slot][column]
+                * float(noise[row, sample, column])
+                / sigma
                 for sample, one_hot in enumerate(one_hots)
                 for slot in range(k)
             )
-            assert float(scores.grad[row, column]) == pytest.approx(expected / len(one_hots), abs=1e-9)
+            assert float(scores.grad[row, column]) == pytest.approx(
+                expected / len(one_hots), abs=1e-9
+            )
 
 
 def test_gradient_is_the_slope_of_the_smoothed_choice() -> None:
-    """E[indicator·noise]/σ is the derivative of E[indicator]: common noise, central difference, one slot."""
+    """E[indicator·noise]/σ is the derivative of E[indicator]: common noise, central difference, one
+    slot.
+    """
     sigma, step, generator = 0.5, 0.05, torch.Generator().manual_seed(0)
     noise = torch.randn(1, 200_000, 4, generator=generator, dtype=torch.float64)
     scores = torch.tensor([[0.1, -0.2, 0.3, 0.0]], dtype=torch.float64, requires_grad=True)
@@ -139,7 +181,10 @@ def test_gradient_is_the_slope_of_the_smoothed_choice() -> None:
         assert scores.grad is not None
         nudge = torch.zeros(1, 4, dtype=torch.float64)
         nudge[0, column] = step
-        ends = [perturbed_topk(scores.detach() + sign * nudge, noise, 1, sigma)[0, 0, column] for sign in (1, -1)]
+        ends = [
+            perturbed_topk(scores.detach() + sign * nudge, noise, 1, sigma)[0, 0, column]
+            for sign in (1, -1)
+        ]
         slope = float(ends[0] - ends[1]) / (2 * step)
         assert float(scores.grad[0, column]) == pytest.approx(slope, abs=0.02)
 
@@ -189,4 +234,8 @@ def test_every_parameter_learns(name: str) -> None:
 def test_one_frame_of_one_clip() -> None:
     """The published code squeezes this case into an error."""
     selector = PatchSelector(scorer("token"), K).eval()
-    assert selector(torch.randn(1, 1, TOKENS, DIM), torch.ones(1, 1, dtype=torch.bool)).shape == (1, K + 1, DIM)
+    assert selector(torch.randn(1, 1, TOKENS, DIM), torch.ones(1, 1, dtype=torch.bool)).shape == (
+        1,
+        K + 1,
+        DIM,
+    )

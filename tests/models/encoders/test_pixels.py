@@ -13,13 +13,18 @@ MEAN, STD = (torch.tensor(values)[:, None, None] for values in (CLIP_MEAN, CLIP_
 
 @settings(max_examples=40)
 @given(
-    height=st.integers(1, 90), width=st.integers(1, 90), size=st.sampled_from([8, 21, 32]), value=st.integers(0, 255)
+    height=st.integers(1, 90),
+    width=st.integers(1, 90),
+    size=st.sampled_from([8, 21, 32]),
+    value=st.integers(0, 255),
 )
 def test_one_colour_stays_that_colour(height: int, width: int, size: int, value: int) -> None:
     frames = torch.full((2, height, width, 3), value, dtype=torch.uint8)
     found = to_pixels(frames, size)
     assert found.shape == (2, 3, size, size)
-    torch.testing.assert_close(found * STD + MEAN, torch.full_like(found, value / 255), rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        found * STD + MEAN, torch.full_like(found, value / 255), rtol=0, atol=1e-5
+    )
 
 
 def test_the_right_size_passes_untouched() -> None:
@@ -40,14 +45,20 @@ def test_resizing_is_the_bicubic_of_pillow(height: int, width: int) -> None:
     """What CLIP's own preprocessing does; a step of rounding to bytes apart."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(1, 3, 6, 6, generator=generator)
-    frame = (torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")[0] * 255).byte().movedim(0, -1)
+    frame = (
+        (torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")[0] * 255)
+        .byte()
+        .movedim(0, -1)
+    )
     short = 32 / min(height, width)
     image = Image.fromarray(frame.numpy()).resize(
         (round(width * short), round(height * short)), Image.Resampling.BICUBIC
     )
     left, top = (image.width - 32) // 2, (image.height - 32) // 2
     cropped = image.crop((left, top, left + 32, top + 32))
-    wanted = torch.tensor(list(cropped.tobytes()), dtype=torch.float32).reshape(32, 32, 3).movedim(-1, 0)
+    wanted = (
+        torch.tensor(list(cropped.tobytes()), dtype=torch.float32).reshape(32, 32, 3).movedim(-1, 0)
+    )
     found = (to_pixels(frame[None], 32)[0] * STD + MEAN) * 255
     assert (found - wanted).abs().max() < 1.6
     assert (found - wanted).abs().mean() < 0.5

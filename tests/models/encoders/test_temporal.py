@@ -47,7 +47,9 @@ def encoded(name: str, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor
 def frames_and_mask() -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     lengths = torch.tensor([5, 1, 3])
-    return torch.randn(3, FRAMES, DIM, generator=generator), torch.arange(FRAMES)[None] < lengths[:, None]
+    return torch.randn(3, FRAMES, DIM, generator=generator), torch.arange(FRAMES)[None] < lengths[
+        :, None
+    ]
 
 
 @every_encoder
@@ -96,7 +98,9 @@ def test_order_of_frames_matters_unless_they_are_averaged() -> None:
     frames, _ = frames_and_mask()
     mask = torch.ones(3, FRAMES, dtype=torch.bool)
     for name in TEMPORAL:
-        straight, turned = (pool_frames(encoded(name, given, mask), mask) for given in (frames, frames.flip(1)))
+        straight, turned = (
+            pool_frames(encoded(name, given, mask), mask) for given in (frames, frames.flip(1))
+        )
         assert torch.allclose(straight, turned, atol=1e-5) == (name == "meanP")
 
 
@@ -129,7 +133,9 @@ def test_every_parameter_learns(name: str) -> None:
     weight = torch.randn(3, DIM, generator=torch.Generator().manual_seed(2))
     (pool_frames(module(given_to(module, frames), mask), mask) * weight).sum().backward()
     for place, parameter in module.named_parameters():
-        if not place.endswith("k_proj.bias"):  # adds the same to every logit of a row: softmax cannot see it
+        if not place.endswith(
+            "k_proj.bias"
+        ):  # adds the same to every logit of a row: softmax cannot see it
             assert parameter.grad is not None
             assert parameter.grad.abs().max() > 1e-7, place
 
@@ -155,7 +161,9 @@ def test_seq_lstm_agrees_with_numpy() -> None:
 
 @pytest.mark.parametrize("mask_padding", [True, False])
 def test_token_transformer_is_the_transformer_over_all_tokens(mask_padding: bool) -> None:
-    """Every third output is a frame; published, the mask is tiled, so token j answers to frame j mod F."""
+    """Every third output is a frame; published, the mask is tiled, so token j answers to frame j
+    mod F.
+    """
     module = encoder("tokenTransf", mask_padding=mask_padding)
     frames, mask = frames_and_mask()
     tokens = given_to(module, frames)
@@ -178,7 +186,11 @@ def test_a_model_has_positions_for_all_it_takes(head: str) -> None:
     config = head_config(head, max_frames=9, temporal_layers=1)
     module = make_temporal(config, DIM, text_positions=4)
     count = config.num_patches if module.over_patches else 9
-    assert module(torch.zeros(1, count, DIM), torch.ones(1, 9, dtype=torch.bool)).shape == (1, 9, DIM)
+    assert module(torch.zeros(1, count, DIM), torch.ones(1, 9, dtype=torch.bool)).shape == (
+        1,
+        9,
+        DIM,
+    )
 
 
 def test_unknown_encoders_are_named() -> None:
@@ -195,7 +207,10 @@ def test_starts_from_the_text_tower() -> None:
     module.copy_from_text_tower(towers.text_model)
     text = towers.text_model
     for layer, source in zip(module.blocks, text.encoder.layers, strict=False):
-        assert all(torch.equal(layer.state_dict()[name], tensor) for name, tensor in source.state_dict().items())
+        assert all(
+            torch.equal(layer.state_dict()[name], tensor)
+            for name, tensor in source.state_dict().items()
+        )
     assert torch.equal(module.positions.weight[:32], text.embeddings.position_embedding.weight)
     assert torch.equal(module.positions.weight[32:], untouched)
     assert {layer.layer_norm1.eps for layer in module.blocks} == {1e-12}
@@ -212,10 +227,16 @@ def test_pooling_is_the_mean_of_unit_frames() -> None:
     frames, mask = frames_and_mask()
     pooled = pool_frames(frames, mask)
     for clip in range(3):
-        rows = [frames[clip, index] / frames[clip, index].norm() for index in range(FRAMES) if mask[clip, index]]
+        rows = [
+            frames[clip, index] / frames[clip, index].norm()
+            for index in range(FRAMES)
+            if mask[clip, index]
+        ]
         torch.testing.assert_close(pooled[clip], normalize(sum(rows) / len(rows), dim=0))
     assert torch.equal(pool_frames(torch.where(mask[..., None], frames, torch.nan), mask), pooled)
 
 
 def test_a_clip_without_frames_pools_to_zero() -> None:
-    assert pool_frames(torch.ones(1, 2, 3), torch.zeros(1, 2, dtype=torch.bool)).tolist() == [[0, 0, 0]]
+    assert pool_frames(torch.ones(1, 2, 3), torch.zeros(1, 2, dtype=torch.bool)).tolist() == [
+        [0, 0, 0]
+    ]

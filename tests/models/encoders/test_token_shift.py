@@ -9,28 +9,49 @@ from finereel.models.encoders.token_shift import shift_tokens
 
 
 def reference(tokens: torch.Tensor, real: list[bool] | None) -> torch.Tensor:
-    """(F, N, D): tokens 1, 1+fold, ... from the frame before, then tokens 4, 4+fold, ... from the frame after."""
+    """(F, N, D): tokens 1, 1+fold, ... from the frame before, then tokens 4, 4+fold, ... from the
+    frame after.
+    """
     num_frames, num_tokens = tokens.shape[:2]
     fold = num_tokens // 7
     shifted = tokens.clone()
     for frame in range(num_frames):
         for token in range(num_tokens):
-            if token >= 1 and (token - 1) % fold == 0 and frame > 0 and (real is None or real[frame - 1]):
+            if (
+                token >= 1
+                and (token - 1) % fold == 0
+                and frame > 0
+                and (real is None or real[frame - 1])
+            ):
                 shifted[frame, token] = tokens[frame - 1, token]
             last = frame == num_frames - 1
-            if token >= 4 and (token - 4) % fold == 0 and not last and (real is None or real[frame + 1]):
+            if (
+                token >= 4
+                and (token - 4) % fold == 0
+                and not last
+                and (real is None or real[frame + 1])
+            ):
                 shifted[frame, token] = tokens[frame + 1, token]
     return shifted
 
 
-@given(num_frames=st.integers(1, 5), num_tokens=st.integers(7, 60), length=st.integers(1, 5), seed=st.integers(0, 9))
+@given(
+    num_frames=st.integers(1, 5),
+    num_tokens=st.integers(7, 60),
+    length=st.integers(1, 5),
+    seed=st.integers(0, 9),
+)
 def test_agrees_with_the_loop(num_frames: int, num_tokens: int, length: int, seed: int) -> None:
-    tokens = torch.randn(2, num_frames, num_tokens, 3, generator=torch.Generator().manual_seed(seed))
+    tokens = torch.randn(
+        2, num_frames, num_tokens, 3, generator=torch.Generator().manual_seed(seed)
+    )
     real = [frame < length for frame in range(num_frames)]
     mask = torch.tensor([real, [True] * num_frames])
     for video in range(2):
         assert torch.equal(shift_tokens(tokens)[video], reference(tokens[video], None))
-        assert torch.equal(shift_tokens(tokens, mask)[video], reference(tokens[video], mask[video].tolist()))
+        assert torch.equal(
+            shift_tokens(tokens, mask)[video], reference(tokens[video], mask[video].tolist())
+        )
 
 
 def test_the_tokens_of_vit_b_32() -> None:
@@ -63,7 +84,9 @@ def test_input_is_left_alone() -> None:
 
 
 def test_a_padded_first_frame_is_not_looked_back_at() -> None:
-    """The neighbour's mask decides, not the asking frame's: they differ where padding stands in front."""
+    """The neighbour's mask decides, not the asking frame's: they differ where padding stands in
+    front.
+    """
     tokens = torch.arange(3.0).reshape(1, 3, 1, 1).expand(1, 3, 50, 1)
     shifted = shift_tokens(tokens, torch.tensor([[False, True, True]]))
     assert shifted[0, 1, 1, 0] == 1.0

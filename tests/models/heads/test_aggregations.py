@@ -41,20 +41,28 @@ def reference(name: str, module: torch.nn.Module, row: list[float], keep: list[i
     if name in ("isa", "aosm"):
         first, mixing = softmax(logits), module.mixing.tolist()
         mixed = [
-            sum(weight * mixing[source][index] for weight, source in zip(first, keep, strict=True)) for index in keep
+            sum(weight * mixing[source][index] for weight, source in zip(first, keep, strict=True))
+            for index in keep
         ]
         if name == "aosm":
             return sum(weight * value for weight, value in zip(mixed, kept, strict=True))
         logits = [value / 0.01 for value in mixed]
     if name == "cross_attention":
-        query, key, places = module.query.tolist(), module.value_key.tolist(), module.places.tolist()
+        query, key, places = (
+            module.query.tolist(),
+            module.value_key.tolist(),
+            module.places.tolist(),
+        )
         slope = sum(a * b for a, b in zip(key, query, strict=True))
         offsets = [sum(a * b for a, b in zip(places[index], query, strict=True)) for index in keep]
         logits = [value * slope + offset for value, offset in zip(logits, offsets, strict=True)]
     weights = softmax(logits)
     if name == "aosm":
         mixing = module.mixing.tolist()
-        weights = [sum(w * mixing[source][index] for w, source in zip(weights, keep, strict=True)) for index in keep]
+        weights = [
+            sum(w * mixing[source][index] for w, source in zip(weights, keep, strict=True))
+            for index in keep
+        ]
     return sum(weight * value for weight, value in zip(weights, kept, strict=True))
 
 
@@ -103,7 +111,9 @@ def test_padding_is_not_a_zero_among_negative_entries(name: str) -> None:
 def test_poison_reaches_no_gradient(name: str, poison: float) -> None:
     module = prepared(name).requires_grad_(True)
     mask = torch.tensor([True, True, False, True, False])
-    similarities = torch.tensor([[0.1, 0.101, 0.0, 0.0995, 0.0]]).masked_fill(~mask, poison).requires_grad_()
+    similarities = (
+        torch.tensor([[0.1, 0.101, 0.0, 0.0995, 0.0]]).masked_fill(~mask, poison).requires_grad_()
+    )
     module(similarities, mask).sum().backward()
     for tensor in (similarities, *module.parameters()):
         assert tensor.grad is not None
@@ -137,14 +147,19 @@ def test_a_full_mask_is_no_mask(name: str) -> None:
 def test_a_single_entry_is_itself(name: str) -> None:
     mask = torch.tensor([False, False, True, False, False])
     module = prepared(name)
-    weight = module.mixing[2, 2].item() if name == "aosm" else 1.0  # after its softmax, X-CLIP's matrix is linear
+    weight = (
+        module.mixing[2, 2].item() if name == "aosm" else 1.0
+    )  # after its softmax, X-CLIP's matrix is linear
     assert module(torch.full((1, SIZE), 0.25), mask).item() == pytest.approx(0.25 * weight)
 
 
 @names
 def test_nothing_at_all_is_zero(name: str) -> None:
     mask = torch.tensor([[False] * SIZE, [True] * SIZE])
-    module, similarities = prepared(name).requires_grad_(True), torch.full((2, SIZE), 0.1).requires_grad_()
+    module, similarities = (
+        prepared(name).requires_grad_(True),
+        torch.full((2, SIZE), 0.1).requires_grad_(),
+    )
     found = module(similarities, mask)
     assert found[0] == 0
     found.sum().backward()
@@ -161,9 +176,15 @@ def test_shapes_and_dtypes(name: str, shape: tuple[int, ...]) -> None:
 
 
 def plain_isa(similarities: Tensor, mixing: Tensor, mask: Tensor | None) -> Tensor:
-    """The formula as the paper writes it, in double precision: two softmaxes, nothing rearranged."""
+    """The formula as the paper writes it, in double precision: two softmaxes, nothing
+    rearranged.
+    """
     similarities, mixing = similarities.double(), mixing.double()
-    hidden = torch.zeros_like(similarities) if mask is None else torch.where(mask, 0.0, -math.inf).double()
+    hidden = (
+        torch.zeros_like(similarities)
+        if mask is None
+        else torch.where(mask, 0.0, -math.inf).double()
+    )
     first = (similarities / 0.01 + hidden).softmax(-1)
     return (((first @ mixing) / 0.01 + hidden).softmax(-1) * similarities).sum(-1)
 
@@ -179,7 +200,9 @@ def plain_isa(similarities: Tensor, mixing: Tensor, mask: Tensor | None) -> Tens
 def test_isa_in_any_layout_and_range_is_the_plain_formula(
     seed: int, centre: float, spread: float, jitter_by: float, order: list[int], masked: bool
 ) -> None:
-    """Ties, near-ties, soft and sharp rows, sizes on both sides of what powers of two hold, every order in memory."""
+    """Ties, near-ties, soft and sharp rows, sizes on both sides of what powers of two hold, every
+    order in memory.
+    """
     generator = torch.Generator().manual_seed(seed)
     module = make_aggregation("isa", 7)
     jitter(module, seed=seed, amount=jitter_by)
@@ -196,7 +219,9 @@ def test_isa_in_any_layout_and_range_is_the_plain_formula(
     size = max(1.0, abs(centre), spread)
     torch.testing.assert_close(double, wanted, rtol=1e-9, atol=1e-9 * size)
     torch.testing.assert_close(with_gradient.detach(), wanted, rtol=1e-9, atol=1e-9 * size)
-    torch.testing.assert_close(single.double(), wanted, rtol=1e-5, atol=(1e-4 if jitter_by < 1 else 1e-3) * size)
+    torch.testing.assert_close(
+        single.double(), wanted, rtol=1e-5, atol=(1e-4 if jitter_by < 1 else 1e-3) * size
+    )
     assert torch.equal(laid_out, before)
 
 
@@ -217,7 +242,9 @@ def test_gradients_of_isa_are_those_of_the_plain_formula(spread: float) -> None:
 
 @pytest.mark.parametrize("centre", [-0.95, -0.7, -0.5, -0.4, -0.3, 0.0, 0.3, 0.5, 0.7, 0.95])
 def test_gradients_of_isa_are_finite_and_right_wherever_the_cosines_lie(centre: float) -> None:
-    """Sums of powers far below or above 1 are harmless going forward; their squares, in gradients, are not."""
+    """Sums of powers far below or above 1 are harmless going forward; their squares, in gradients,
+    are not.
+    """
     torch.manual_seed(0)
     values = (centre + 0.01 * torch.randn(3, 5, SIZE)).requires_grad_()
     aggregation = make_aggregation("isa", SIZE)
@@ -240,7 +267,9 @@ def test_isa_without_gradients_scores_as_with_them(centre: float) -> None:
 
 
 def test_isa_starts_close_to_the_maximum() -> None:
-    """What the specification measured: with two sharp softmaxes and A = I, interaction is nearly max pooling."""
+    """What the specification measured: with two sharp softmaxes and A = I, interaction is nearly
+    max pooling.
+    """
     cosines = torch.from_numpy(np.random.default_rng(0).normal(0.2, 0.03, (2000, 12))).float()
     gap = (make_aggregation("isa", 12)(cosines) - make_aggregation("max", 12)(cosines)).abs()
     assert gap.mean() < 1e-3

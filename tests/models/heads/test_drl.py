@@ -22,7 +22,11 @@ def weights(state: Side, name: str, tokens: np.ndarray, places: list[int]) -> li
 
 def reference(state: Side, text: Side, video: Side, published: bool) -> dict[str, float]:
     words, frames = real(text["word_mask"]), real(video["frame_mask"])
-    sim = {(w, f): float(unit(text["words"][w]) @ unit(video["contextual"][f])) for w in words for f in frames}
+    sim = {
+        (w, f): float(unit(text["words"][w]) @ unit(video["contextual"][f]))
+        for w in words
+        for f in frames
+    }
     floor_words = [0.0] if published and len(words) < WORDS else []
     floor_frames = [0.0] if published and len(frames) < FRAMES else []
     of_words = [max([sim[w, f] for f in frames] + floor_frames) for w in words]
@@ -38,7 +42,10 @@ def reference(state: Side, text: Side, video: Side, published: bool) -> dict[str
 @pytest.mark.parametrize("interaction", ["wti", "ti"])
 def test_agrees_with_the_slow_reference(interaction: str, published: bool) -> None:
     assert_head_agrees(
-        "drl", lambda *given: reference(*given, published), interaction=interaction, mask_padding=not published
+        "drl",
+        lambda *given: reference(*given, published),
+        interaction=interaction,
+        mask_padding=not published,
     )
 
 
@@ -53,12 +60,19 @@ def test_dot_product_is_the_video_sentence() -> None:
 
 def test_published_evaluation_is_unscaled_and_training_is_not() -> None:
     text, video = random_text(3), random_video(2)
-    video = type(video)(video.video, video.frames, video.patches, video.frame_mask, video.patch_mask, video.frames)
-    head = make_head(head_config("drl", max_words=WORDS, max_frames=FRAMES, scaled_evaluation=False), DIM)
+    video = type(video)(
+        video.video, video.frames, video.patches, video.frame_mask, video.patch_mask, video.frames
+    )
+    head = make_head(
+        head_config("drl", max_words=WORDS, max_frames=FRAMES, scaled_evaluation=False), DIM
+    )
     raw, scaled = (
-        head.train(training).score(text, video, torch.tensor(SCALE)).fused.detach() for training in (False, True)
+        head.train(training).score(text, video, torch.tensor(SCALE)).fused.detach()
+        for training in (False, True)
     )
     torch.testing.assert_close(SCALE * raw, scaled)
     corrected = make_head(head_config("drl", max_words=WORDS, max_frames=FRAMES), DIM)
     corrected.load_state_dict(head.state_dict())
-    assert torch.equal(corrected.eval().score(text, video, torch.tensor(SCALE)).fused.detach(), scaled)
+    assert torch.equal(
+        corrected.eval().score(text, video, torch.tensor(SCALE)).fused.detach(), scaled
+    )

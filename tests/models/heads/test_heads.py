@@ -24,7 +24,12 @@ from tiny_models import DIM, FRAMES, WORDS, jitter, random_text, random_video, t
 SCALE = torch.tensor(20.0)
 POISON = (float("nan"), float("inf"), float("-inf"), 1e20)
 MODES = {"default": {}, "published": {"mask_padding": False, "patch_units": "inner_product"}}
-ONE_AGGREGATION = {"clip4clip", "ts2net", "drl", "max_sim"}  # heads that aggregate in their own way only
+ONE_AGGREGATION = {
+    "clip4clip",
+    "ts2net",
+    "drl",
+    "max_sim",
+}  # heads that aggregate in their own way only
 INVISIBLE = {"word_weight.2.bias", "frame_weight.2.bias"}  # the same on every logit of a softmax
 every_head = pytest.mark.parametrize(
     ("head", "aggregation"),
@@ -58,7 +63,9 @@ def score(head: Head, text: TextFeatures, video: VideoFeatures, budget_mib: int 
 def assert_equal(found: Scores, wanted: Scores, tolerance: float = 0.0) -> None:
     assert list(found.parts) == list(wanted.parts)
     for name in wanted.parts:
-        torch.testing.assert_close(found.parts[name], wanted.parts[name], rtol=tolerance, atol=tolerance)
+        torch.testing.assert_close(
+            found.parts[name], wanted.parts[name], rtol=tolerance, atol=tolerance
+        )
 
 
 @every_head
@@ -68,7 +75,9 @@ def test_shapes_and_dtypes(head: str, aggregation: str, mode: str, dtype: torch.
     model = tiny_head(head, aggregation, **MODES[mode]).to(dtype)
     scores = score(model, random_text(3).to(dtype), random_clips(5).to(dtype))
     assert set(scores.parts) == set(model.weights)
-    assert {(part.shape, part.dtype) for part in (*scores.parts.values(), scores.fused)} == {((3, 5), dtype)}
+    assert {(part.shape, part.dtype) for part in (*scores.parts.values(), scores.fused)} == {
+        ((3, 5), dtype)
+    }
     assert torch.isfinite(scores.fused).all()
 
 
@@ -92,7 +101,9 @@ def test_padding_never_counts(head: str, aggregation: str, poison: float) -> Non
         contextual=video.contextual.masked_fill(~video.frame_mask[..., None], poison),
     )
     # Poison may choose another order of summation, never another result.
-    assert_equal(score(model, poisoned_text, poisoned_video), score(model, text, video), tolerance=1e-6)
+    assert_equal(
+        score(model, poisoned_text, poisoned_video), score(model, text, video), tolerance=1e-6
+    )
 
 
 @every_head
@@ -105,16 +116,21 @@ def test_padding_that_matches_perfectly_never_counts(head: str, aggregation: str
         patches=torch.where(video.patch_mask[..., None], video.patches, text.words[:, :1]),
         contextual=torch.where(video.frame_mask[..., None], video.contextual, sentence),
     )
-    lured_text = replace(text, words=torch.where(text.word_mask[..., None], text.words, video.patches[:, :1]))
+    lured_text = replace(
+        text, words=torch.where(text.word_mask[..., None], text.words, video.patches[:, :1])
+    )
     assert_equal(score(model, lured_text, lures), score(model, text, video))
 
 
 @every_head
 def test_published_mode_lets_padding_count(head: str, aggregation: str) -> None:
-    """The control of the tests above: with masking off, clips and texts with padding score otherwise than without."""
+    """The control of the tests above: with masking off, clips and texts with padding score
+    otherwise than without.
+    """
     text, video = random_text(4), random_clips(4)
     padded, masked = (
-        score(tiny_head(head, aggregation, **settings), text, video).fused for settings in ({"mask_padding": False}, {})
+        score(tiny_head(head, aggregation, **settings), text, video).fused
+        for settings in ({"mask_padding": False}, {})
     )
     if head == "clip4clip":  # its video vector was pooled under the mask before it came here
         assert torch.equal(padded, masked)
@@ -151,7 +167,9 @@ def test_an_empty_clip_scores_nothing_and_disturbs_no_gradient(head: str, aggreg
 
 @every_head
 @pytest.mark.parametrize("budget", [1, 3000, 20_000, 10**6])
-def test_blocks_do_not_change_scores(head: str, aggregation: str, budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_change_scores(
+    head: str, aggregation: str, budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, text, video = tiny_head(head, aggregation), random_text(9), random_clips(11)
     whole = score(model, text, video)
     calls, sizes = [], []
@@ -163,10 +181,15 @@ def test_blocks_do_not_change_scores(head: str, aggregation: str, budget: int, m
         return compare(*sides)
 
     monkeypatch.setattr(model, "compare", counted)
-    monkeypatch.setattr(base, "MIB", 1)  # budgets in bytes: one pair per block up to everything in one
+    monkeypatch.setattr(
+        base, "MIB", 1
+    )  # budgets in bytes: one pair per block up to everything in one
     assert_equal(score(model, text, video, budget), whole, tolerance=1e-5)
     assert sum(rows * columns for rows, columns in calls) == 9 * 11
-    assert all(rows * columns == 1 or size <= budget for (rows, columns), size in zip(calls, sizes, strict=True))
+    assert all(
+        rows * columns == 1 or size <= budget
+        for (rows, columns), size in zip(calls, sizes, strict=True)
+    )
     if budget == 1:
         assert len(calls) == 9 * 11
 
@@ -185,7 +208,9 @@ def test_order_of_the_batch_is_only_order(head: str, aggregation: str) -> None:
     rows, columns = torch.randperm(7, generator=generator), torch.randperm(6, generator=generator)
     shuffled = score(model, text.rows(rows), video.rows(columns))
     straight = score(model, text, video)
-    ordered = Scores({name: part[rows][:, columns] for name, part in straight.parts.items()}, straight.weights)
+    ordered = Scores(
+        {name: part[rows][:, columns] for name, part in straight.parts.items()}, straight.weights
+    )
     assert_equal(shuffled, ordered, tolerance=1e-5)
 
 
@@ -194,7 +219,9 @@ def test_neighbours_do_not_change_a_score(head: str, aggregation: str) -> None:
     model, text, video = tiny_head(head, aggregation), random_text(5), random_clips(5)
     together = score(model, text, video).fused
     for row, column in itertools.product(range(5), repeat=2):
-        alone = score(model, text.rows(slice(row, row + 1)), video.rows(slice(column, column + 1))).fused
+        alone = score(
+            model, text.rows(slice(row, row + 1)), video.rows(slice(column, column + 1))
+        ).fused
         torch.testing.assert_close(alone[0, 0], together[row, column], rtol=1e-5, atol=1e-5)
 
 
@@ -220,7 +247,9 @@ def test_every_parameter_learns(head: str, aggregation: str) -> None:
     head_scores = model.score(text, video, scale)
     weight = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
     (head_scores.fused * weight).sum().backward()
-    still = {name for name, parameter in model.named_parameters() if not (parameter.grad.abs().sum() > 0)}
+    still = {
+        name for name, parameter in model.named_parameters() if not (parameter.grad.abs().sum() > 0)
+    }
     assert still - INVISIBLE == set()
     assert scale.grad is not None
     assert scale.grad.abs() > 0
@@ -242,7 +271,11 @@ def test_gradients_reach_features_and_not_padding(head: str, aggregation: str) -
         for side in (random_text(3), random_clips(4))
     )
     model.score(text, video, SCALE).fused.square().sum().backward()
-    reached = {name for name in ("frames", "patches", "contextual") if getattr(video, name).grad is not None}
+    reached = {
+        name
+        for name in ("frames", "patches", "contextual")
+        if getattr(video, name).grad is not None
+    }
     assert reached == model.reads
     masks = {"words": text.word_mask, "frames": video.frame_mask, "patches": video.patch_mask}
     for name, mask in (masks | {"contextual": video.frame_mask}).items():
@@ -254,7 +287,9 @@ def test_gradients_reach_features_and_not_padding(head: str, aggregation: str) -
 
 
 class PeakMemory(TorchDispatchMode):
-    """Bytes of all tensors made inside and alive at once, at most; views count with what they look at."""
+    """Bytes of all tensors made inside and alive at once, at most; views count with what they look
+    at.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -262,7 +297,11 @@ class PeakMemory(TorchDispatchMode):
         self.now = self.peak = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {leaf.untyped_storage().data_ptr() for leaf in tree_leaves((args, kwargs)) if torch.is_tensor(leaf)}
+        given = {
+            leaf.untyped_storage().data_ptr()
+            for leaf in tree_leaves((args, kwargs))
+            if torch.is_tensor(leaf)
+        }
         made = func(*args, **(kwargs or {}))
         for tensor in (leaf for leaf in tree_leaves(made) if torch.is_tensor(leaf)):
             place, size = tensor.untyped_storage().data_ptr(), tensor.untyped_storage().nbytes()
@@ -288,7 +327,9 @@ def test_working_memory_is_what_was_said(head: str, aggregation: str) -> None:
     with torch.no_grad(), PeakMemory() as memory:
         model.compare(text, video)
     said = model.pair_bytes(text, video) * 40 * 50
-    assert memory.peak <= 1.4 * said  # rows beside the blocks weigh more here than where blocks are large
+    assert (
+        memory.peak <= 1.4 * said
+    )  # rows beside the blocks weigh more here than where blocks are large
     assert said <= 8 * memory.peak
 
 
@@ -313,7 +354,9 @@ def test_coarse_query_gives_the_video_sentence_score(head: str, aggregation: str
         unit = torch.nn.functional.normalize(text.sentence, dim=-1)
         torch.testing.assert_close(coarse, SCALE * unit @ video.video.T)
         return
-    torch.testing.assert_close(coarse, score(model, text, video).parts["video_sentence"], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        coarse, score(model, text, video).parts["video_sentence"], rtol=1e-5, atol=1e-5
+    )
 
 
 def test_length_of_features_does_not_matter_by_default() -> None:
@@ -324,7 +367,11 @@ def test_length_of_features_does_not_matter_by_default() -> None:
 
 
 def test_published_patches_keep_their_length_and_no_scale() -> None:
-    model, text, video = tiny_head("ucofia", "mean", **MODES["published"]), random_text(3), random_clips(3)
+    model, text, video = (
+        tiny_head("ucofia", "mean", **MODES["published"]),
+        random_text(3),
+        random_clips(3),
+    )
     longer = score(model, text, replace(video, patches=5 * video.patches))
     plain = score(model, text, video)
     torch.testing.assert_close(longer.parts["patch_word"], 5 * plain.parts["patch_word"])
@@ -337,25 +384,36 @@ def test_published_patches_keep_their_length_and_no_scale() -> None:
 def test_fused_is_the_weighted_sum() -> None:
     weights = {"video_sentence": 0.2, "frame_sentence": 0.5, "patch_word": 0.3}
     scores = score(tiny_head("ucofia", "isa", weights=weights), random_text(3), random_clips(3))
-    torch.testing.assert_close(scores.fused, sum(scores.parts[name] * weight for name, weight in weights.items()))
+    torch.testing.assert_close(
+        scores.fused, sum(scores.parts[name] * weight for name, weight in weights.items())
+    )
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(ConfigError, match="expected one of clip4clip, drl, max_sim, ts2net, ucofia, xclip"):
+    with pytest.raises(
+        ConfigError, match="expected one of clip4clip, drl, max_sim, ts2net, ucofia, xclip"
+    ):
         make_head(tiny_config(head="clip"), DIM)
     with pytest.raises(ConfigError, match="no granularity phrase"):
         make_head(tiny_config(weights={"phrase": 1.0}), DIM)
     with pytest.raises(ConfigError, match="expected one of"):
         make_head(tiny_config(aggregation="sum"), DIM)
-    with pytest.raises(ConfigError, match="drl head has no granularity patch_word: weights take frame_word"):
+    with pytest.raises(
+        ConfigError, match="drl head has no granularity patch_word: weights take frame_word"
+    ):
         make_head(tiny_config(head="drl", weights={"patch_word": 1.0}), DIM)
 
 
 @settings(max_examples=30)
 @given(
-    rows=st.integers(1, 2000), columns=st.integers(1, 2000), pair=st.integers(1, 10**6), budget=st.integers(1, 10**9)
+    rows=st.integers(1, 2000),
+    columns=st.integers(1, 2000),
+    pair=st.integers(1, 10**6),
+    budget=st.integers(1, 10**9),
 )
-def test_block_shape_stays_within_the_budget(rows: int, columns: int, pair: int, budget: int) -> None:
+def test_block_shape_stays_within_the_budget(
+    rows: int, columns: int, pair: int, budget: int
+) -> None:
     high, wide = base._block_shape(rows, columns, pair, budget)
     assert 1 <= high <= rows
     assert 1 <= wide <= columns

@@ -11,7 +11,9 @@ def reference(state: Side, text: Side, video: Side, published: bool) -> dict[str
     words, frames = real(text["word_mask"], published), real(video["frame_mask"], published)
 
     def mean_max(name: str) -> float:
-        best = [max(float(unit(text["words"][w]) @ unit(video[name][f])) for f in frames) for w in words]
+        best = [
+            max(float(unit(text["words"][w]) @ unit(video[name][f])) for f in frames) for w in words
+        ]
         return SCALE * sum(best) / len(best)
 
     return {"frame_word": mean_max("frames"), "video_word": mean_max("contextual")}
@@ -19,7 +21,9 @@ def reference(state: Side, text: Side, video: Side, published: bool) -> dict[str
 
 @pytest.mark.parametrize("published", [False, True])
 def test_agrees_with_the_slow_reference(published: bool) -> None:
-    assert_head_agrees("max_sim", lambda *given: reference(*given, published), mask_padding=not published)
+    assert_head_agrees(
+        "max_sim", lambda *given: reference(*given, published), mask_padding=not published
+    )
 
 
 @pytest.mark.parametrize(("part", "read"), [("frame_word", "frames"), ("video_word", "contextual")])

@@ -1,4 +1,6 @@
-"""UCoFiA's head against a slow reference in loops, written from the paper's equations and the released code's facts."""
+"""UCoFiA's head against a slow reference in loops, written from the paper's equations and the
+released code's facts.
+"""
 
 import math
 from dataclasses import replace
@@ -26,7 +28,8 @@ def isa(values: dict[int, float], matrix: np.ndarray) -> float:
     places = list(values)
     first = softmax([values[place] / 0.01 for place in places])
     mixed = [
-        sum(weight * matrix[source, place] for weight, source in zip(first, places, strict=True)) for place in places
+        sum(weight * matrix[source, place] for weight, source in zip(first, places, strict=True))
+        for place in places
     ]
     second = softmax([value / 0.01 for value in mixed])
     return sum(weight * values[place] for weight, place in zip(second, places, strict=True))
@@ -56,7 +59,10 @@ def reference(
     by_word = {w: isa({p: sim[w, p] for p in patches}, state["over_patches.mixing"]) for w in words}
     of_patches = isa(by_patch, state["over_word_patches.mixing"])
     of_words = isa(by_word, state["over_patch_words.mixing"])
-    left, right = sentence @ state["sentence_projection"], video["video"] @ state["video_projection"]
+    left, right = (
+        sentence @ state["sentence_projection"],
+        video["video"] @ state["video_projection"],
+    )
     return {
         "video_sentence": SCALE * float(left @ right),
         "frame_sentence": SCALE * isa(cosines, state["over_frames.mixing"]),
@@ -81,25 +87,35 @@ def test_agrees_with_the_slow_reference(published: bool) -> None:
             ]
             wanted = reference(head, *sides, published)
             for name in GRANULARITIES:
-                assert scores.parts[name][t, v].item() == pytest.approx(wanted[name], rel=1e-8), (name, t, v)
+                assert scores.parts[name][t, v].item() == pytest.approx(wanted[name], rel=1e-8), (
+                    name,
+                    t,
+                    v,
+                )
 
 
 def test_soft_similarities_tell_the_inner_and_outer_matrices_apart() -> None:
-    """Near-equal similarities keep both softmaxes soft, so that every mixing matrix shows in the number."""
+    """Near-equal similarities keep both softmaxes soft, so that every mixing matrix shows in the
+    number.
+    """
     head = make_head(tiny_config(mask_padding=False, patch_units="inner_product"), DIM)
     jitter(head, amount=0.3)
     head = head.double()
     text, video = random_text(2).to(torch.float64), random_video(2).to(torch.float64)
     video = replace(video, patches=video.patches * 0.002)
     with torch.no_grad():
-        found = head.score(text, video, torch.tensor(SCALE, dtype=torch.float64)).parts["patch_word"]
+        found = head.score(text, video, torch.tensor(SCALE, dtype=torch.float64)).parts[
+            "patch_word"
+        ]
     for t in range(2):
         for v in range(2):
             sides = [
                 {name: tensor[row].numpy() for name, tensor in tensors_of(side).items()}
                 for side, row in ((text, t), (video, v))
             ]
-            assert found[t, v].item() == pytest.approx(reference(head, *sides, True)["patch_word"], rel=1e-8)
+            assert found[t, v].item() == pytest.approx(
+                reference(head, *sides, True)["patch_word"], rel=1e-8
+            )
 
 
 def test_matrices_are_told_apart() -> None:
@@ -111,13 +127,21 @@ def test_matrices_are_told_apart() -> None:
     text, video = random_text(4), random_video(4)
     text = replace(text, words=text.words[:1, :1] + 0.02 * text.words)
     video = replace(
-        video, frames=video.frames[:1, :1] + 0.02 * video.frames, patches=video.patches[:1, :1] + 0.02 * video.patches
+        video,
+        frames=video.frames[:1, :1] + 0.02 * video.frames,
+        patches=video.patches[:1, :1] + 0.02 * video.patches,
     )
     head = make_head(tiny_config(), DIM)
     for name, parameter in head.named_parameters():
         with torch.no_grad():
             before = head.score(text, video, torch.tensor(SCALE)).parts
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+            parameter.add_(
+                0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0))
+            )
             after = head.score(text, video, torch.tensor(SCALE)).parts
-        moved = {part for part in GRANULARITIES if not torch.allclose(before[part], after[part], atol=1e-4)}
+        moved = {
+            part
+            for part in GRANULARITIES
+            if not torch.allclose(before[part], after[part], atol=1e-4)
+        }
         assert moved == {belongs.get(name, "patch_word")}, name

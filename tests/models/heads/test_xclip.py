@@ -1,4 +1,6 @@
-"""X-CLIP's head against a slow reference in loops, written from the paper's equations and the released code's facts."""
+"""X-CLIP's head against a slow reference in loops, written from the paper's equations and the
+released code's facts.
+"""
 
 from dataclasses import replace
 
@@ -14,7 +16,10 @@ from tiny_models import DIM, FRAMES, WORDS, random_text, random_video
 def aosm(values: dict[int, float], matrix: np.ndarray) -> float:
     """Σ (softmax(x/τ)·A)·x over the entries that exist, keyed by their place."""
     first = dict(zip(values, softmax([value / 0.01 for value in values.values()]), strict=True))
-    return sum(sum(first[source] * matrix[source, place] for source in values) * values[place] for place in values)
+    return sum(
+        sum(first[source] * matrix[source, place] for source in values) * values[place]
+        for place in values
+    )
 
 
 def reference(state: Side, text: Side, video: Side, published: bool) -> dict[str, float]:
@@ -30,7 +35,9 @@ def reference(state: Side, text: Side, video: Side, published: bool) -> dict[str
     }
     by_frame = {f: aosm({w: sim[w, f] for w in words}, matrices["over_words"]) for f in frames}
     by_word = {w: aosm({f: sim[w, f] for f in frames}, matrices["over_frames"]) for w in words}
-    both = aosm(by_frame, matrices["over_word_frames"]) + aosm(by_word, matrices["over_frame_words"])
+    both = aosm(by_frame, matrices["over_word_frames"]) + aosm(
+        by_word, matrices["over_frame_words"]
+    )
     return {
         "video_sentence": SCALE * float(sentence @ state["sentence_projection"] @ video["video"]),
         "video_word": SCALE * aosm(of_video, matrices["over_video_words"]),
@@ -41,7 +48,9 @@ def reference(state: Side, text: Side, video: Side, published: bool) -> dict[str
 
 @pytest.mark.parametrize("published", [False, True])
 def test_agrees_with_the_slow_reference(published: bool) -> None:
-    assert_head_agrees("xclip", lambda *given: reference(*given, published), mask_padding=not published)
+    assert_head_agrees(
+        "xclip", lambda *given: reference(*given, published), mask_padding=not published
+    )
 
 
 def test_matrices_are_told_apart() -> None:
@@ -57,7 +66,11 @@ def test_matrices_are_told_apart() -> None:
     for name, parameter in head.named_parameters():
         with torch.no_grad():
             before = head.score(text, video, torch.tensor(SCALE)).parts
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+            parameter.add_(
+                0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0))
+            )
             after = head.score(text, video, torch.tensor(SCALE)).parts
-        moved = {part for part in before if not torch.allclose(before[part], after[part], atol=1e-4)}
+        moved = {
+            part for part in before if not torch.allclose(before[part], after[part], atol=1e-4)
+        }
         assert moved == {belongs.get(name, "frame_word")}, name

@@ -1,5 +1,6 @@
-"""Whole published networks from seeds, in every checkout: scores, loss and gradients as when they agreed with the
-released code's own arrays (see `golden/derive_networks.py`)."""
+"""Whole published networks from seeds, in every checkout: scores, loss and gradients as when they
+agreed with the released code's own arrays (see `golden/derive_networks.py`).
+"""
 
 import json
 from functools import cache

@@ -1,4 +1,6 @@
-"""CLIP4Clip, X-CLIP, TS2-Net and DRL: the published numbers, and the strict reading of their checkpoints."""
+"""CLIP4Clip, X-CLIP, TS2-Net and DRL: the published numbers, and the strict reading of their
+checkpoints.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -47,14 +49,19 @@ def gap(found: Tensor, published: Any) -> float:
 
 
 def close_part(found: Tensor, published: Any) -> bool:
-    """1e-5 relative; a part published as a difference of float32 logits is exact to some units in their last place."""
-    return float(np.abs(found.numpy() - published).max()) < max(1e-5 * np.abs(published).max(), 3e-6)
+    """1e-5 relative; a part published as a difference of float32 logits is exact to some units in
+    their last place.
+    """
+    return float(np.abs(found.numpy() - published).max()) < max(
+        1e-5 * np.abs(published).max(), 3e-6
+    )
 
 
 def inputs(name: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     arrays = np.load(FIXTURES / f"inputs_{name}.npz")
     ids, words, video, frames = (
-        torch.from_numpy(arrays[key][:, 0]) for key in ("input_ids", "input_mask", "video", "video_mask")
+        torch.from_numpy(arrays[key][:, 0])
+        for key in ("input_ids", "input_mask", "video", "video_mask")
     )
     return ids, words.bool(), video[:, :, 0], frames.bool()
 
@@ -80,7 +87,9 @@ def test_published_scores(case: str) -> None:
 @needs_fixtures
 def test_published_stochastic_choice() -> None:
     given = np.load(FIXTURES / "ts2net_seqTransf.npz")
-    scores = load("ts2net_seqTransf").scores(*inputs("eval"), noise=torch.from_numpy(given["noise"]))
+    scores = load("ts2net_seqTransf").scores(
+        *inputs("eval"), noise=torch.from_numpy(given["noise"])
+    )
     assert gap(scores["fused"], given["logits_sigma0.05"]) < 1e-5
 
 
@@ -90,7 +99,9 @@ def test_published_loss(case: str) -> None:
     given, model = np.load(FIXTURES / f"{case}.npz"), load(case).model.train()
     ids, words, pixels, mask = inputs("train")
     noise = torch.from_numpy(given["train_noise"]) if "train_noise" in given else None
-    logits = model.score(model.text_features(ids, words), model.video_features(pixels, mask, noise)).fused
+    logits = model.score(
+        model.text_features(ids, words), model.video_features(pixels, mask, noise)
+    ).fused
     assert gap(symmetric_infonce(logits), given["train_loss"]) < 1e-5
 
 
@@ -112,7 +123,8 @@ def test_published_tokens() -> None:
 @needs_fixtures
 def test_drl_multiplies_by_the_scale_in_training_only() -> None:
     evaluated, trained = (
-        load("drl_wti", variant=variant).scores(*inputs("eval"))["fused"] for variant in ("eval", "train")
+        load("drl_wti", variant=variant).scores(*inputs("eval"))["fused"]
+        for variant in ("eval", "train")
     )
     torch.testing.assert_close(100 * evaluated, trained, rtol=1e-5, atol=1e-5)
 
@@ -121,12 +133,21 @@ def test_drl_multiplies_by_the_scale_in_training_only() -> None:
 
 
 def derived(kind: str) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(array) for name, array in np.load(DERIVED / f"{kind}_head.npz").items()}
+    return {
+        name: torch.from_numpy(array)
+        for name, array in np.load(DERIVED / f"{kind}_head.npz").items()
+    }
 
 
-def published_head(kind: str, arrays: dict[str, Tensor], names: dict[str, str], **settings: Any) -> Any:
-    head = make_head(head_config(kind, max_words=12, max_frames=6, mask_padding=False, **settings), 128).eval()
-    head.load_state_dict({ours.removeprefix("head."): arrays[f"weight/{name}"] for name, ours in names.items()})
+def published_head(
+    kind: str, arrays: dict[str, Tensor], names: dict[str, str], **settings: Any
+) -> Any:
+    head = make_head(
+        head_config(kind, max_words=12, max_frames=6, mask_padding=False, **settings), 128
+    ).eval()
+    head.load_state_dict(
+        {ours.removeprefix("head."): arrays[f"weight/{name}"] for name, ours in names.items()}
+    )
     return head
 
 
@@ -141,12 +162,16 @@ def clips(arrays: dict[str, Tensor], **features: Tensor) -> VideoFeatures:
 def texts(arrays: dict[str, Tensor], words: Tensor | None = None) -> TextFeatures:
     mask = arrays["word_mask"]
     return TextFeatures(
-        arrays["sentence"].reshape(len(mask), 128), torch.zeros(*mask.shape, 128) if words is None else words, mask
+        arrays["sentence"].reshape(len(mask), 128),
+        torch.zeros(*mask.shape, 128) if words is None else words,
+        mask,
     )
 
 
 @torch.no_grad()
-def scored(head: Any, arrays: dict[str, Tensor], text: TextFeatures, video: VideoFeatures) -> Scores:
+def scored(
+    head: Any, arrays: dict[str, Tensor], text: TextFeatures, video: VideoFeatures
+) -> Scores:
     scores: Scores = head.score(text, video, arrays["weight/clip.logit_scale"].exp())
     return scores
 
@@ -159,7 +184,10 @@ def test_clip4clip_on_published_features() -> None:
     with torch.no_grad():
         video = pool_frames(lstm(arrays["frames"], arrays["frame_mask"]), arrays["frame_mask"])
     head = published_head("clip4clip", arrays, {})
-    assert gap(scored(head, arrays, texts(arrays), clips(arrays, video=video)).fused, arrays["logits"]) < 1e-5
+    assert (
+        gap(scored(head, arrays, texts(arrays), clips(arrays, video=video)).fused, arrays["logits"])
+        < 1e-5
+    )
 
 
 def test_xclip_on_published_features() -> None:
@@ -182,7 +210,10 @@ def test_ts2net_on_published_features() -> None:
 def test_drl_on_published_features() -> None:
     arrays = derived("drl")
     head = published_head("drl", arrays, official.drl.WEIGHT_NETWORKS, scaled_evaluation=False)
-    text, video = texts(arrays, arrays["text_tokens"]), clips(arrays, contextual=arrays["video_tokens"])
+    text, video = (
+        texts(arrays, arrays["text_tokens"]),
+        clips(arrays, contextual=arrays["video_tokens"]),
+    )
     assert gap(scored(head, arrays, text, video).fused, arrays["logits"]) < 1e-5
 
 
@@ -198,7 +229,9 @@ def model_inputs() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return ids, mask, pixels, frames
 
 
-def build(kind: str, state: dict[str, Tensor] | None = None, **options: Any) -> official.OfficialModel:
+def build(
+    kind: str, state: dict[str, Tensor] | None = None, **options: Any
+) -> official.OfficialModel:
     given = official_peer_state(kind) if state is None else state
     return official.load(kind, given, **{"max_words": WORDS, "max_frames": FRAMES} | options)
 
@@ -211,7 +244,12 @@ def test_every_kind_loads_and_scores(kind: str) -> None:
     assert all(part.shape == (3, 2) for part in scores.values())
     assert all(torch.isfinite(part).all() for part in scores.values())
     config = loaded.model.config
-    assert (config.head, config.mask_padding, config.max_words, config.max_frames) == (kind, False, WORDS, FRAMES)
+    assert (config.head, config.mask_padding, config.max_words, config.max_frames) == (
+        kind,
+        False,
+        WORDS,
+        FRAMES,
+    )
     assert config.shifted_blocks == ((10, 11) if kind == "ts2net" else ())
 
 
@@ -219,7 +257,9 @@ def test_every_kind_loads_and_scores(kind: str) -> None:
 def test_every_tensor_is_needed_and_no_other(kind: str) -> None:
     state = official_peer_state(kind)
     ignored = build(kind, state).report.ignored
-    some = [name for name in state if "resblocks" not in name] + ["transformerClip.resblocks.0.ln_1.bias"]
+    some = [name for name in state if "resblocks" not in name] + [
+        "transformerClip.resblocks.0.ln_1.bias"
+    ]
     for name in some:
         fewer = {other: tensor for other, tensor in state.items() if other != name}
         if name in ignored:
@@ -232,7 +272,10 @@ def test_every_tensor_is_needed_and_no_other(kind: str) -> None:
 
 
 def test_what_the_published_code_never_reads_is_ignored() -> None:
-    assert build("ts2net").report.ignored == ("text_token_selector.in.weight", "visual_prompt_encoder.conv1.weight")
+    assert build("ts2net").report.ignored == (
+        "text_token_selector.in.weight",
+        "visual_prompt_encoder.conv1.weight",
+    )
     assert build("clip4clip", official_peer_state("clip4clip", "seqLSTM")).report.ignored == (
         "frame_position_embeddings.weight",
     )
@@ -248,7 +291,10 @@ def test_the_state_says_which_temporal_encoder(kind: str, temporal: str) -> None
 
 
 def test_clip4clip_without_temporal_tensors_is_a_mean() -> None:
-    assert build("clip4clip", official_peer_state("clip4clip", "meanP")).model.config.temporal == "meanP"
+    assert (
+        build("clip4clip", official_peer_state("clip4clip", "meanP")).model.config.temporal
+        == "meanP"
+    )
     with pytest.raises(CheckpointError, match="frame_position_embeddings"):
         build("clip4clip", official_peer_state("clip4clip", "meanP"), temporal="seqTransf")
     with pytest.raises(ConfigError, match="ts2net has temporal='seqTransf'"):
@@ -260,18 +306,29 @@ def test_interactions_of_drl() -> None:
     weighted, even, dot = (build("drl", state, interaction=name) for name in ("wti", "ti", "dp"))
     assert even.report.ignored == tuple(sorted(name for name in state if "weight_fc" in name))
     assert list(dot.scores(*model_inputs())) == ["video_sentence", "fused"]
-    assert not torch.allclose(weighted.scores(*model_inputs())["fused"], even.scores(*model_inputs())["fused"])
+    assert not torch.allclose(
+        weighted.scores(*model_inputs())["fused"], even.scores(*model_inputs())["fused"]
+    )
     without = {name: tensor for name, tensor in state.items() if "weight_fc" not in name}
     assert torch.equal(
-        build("drl", without, interaction="ti").scores(*model_inputs())["fused"], even.scores(*model_inputs())["fused"]
+        build("drl", without, interaction="ti").scores(*model_inputs())["fused"],
+        even.scores(*model_inputs())["fused"],
     )
 
 
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        ("ts2net", {"max_frames": 5}, "20 tokens, the checkpoint has 16 positions: take at most 4 frames"),
-        ("clip4clip", {"max_words": 17}, "max_words=17 was asked for, the text tower has 16 positions"),
+        (
+            "ts2net",
+            {"max_frames": 5},
+            "20 tokens, the checkpoint has 16 positions: take at most 4 frames",
+        ),
+        (
+            "clip4clip",
+            {"max_words": 17},
+            "max_words=17 was asked for, the text tower has 16 positions",
+        ),
         ("xclip", {"max_words": WORDS + 1}, f"are for {WORDS}"),
         ("xclip", {"max_frames": FRAMES - 1}, f"are for {FRAMES}"),
         ("drl", {"interaction": "xti"}, "expected one of dp, ti, wti"),
@@ -292,17 +349,23 @@ def test_tensors_of_xclip_arrive_where_they_belong() -> None:
         "word_mat_weight": "head.over_words.mixing", "frame_mat_weight": "head.over_frames.mixing",
         "word_mat_weight2": "head.over_frame_words.mixing", "frame_mat_weight2": "head.over_word_frames.mixing",
     }  # fmt: skip
-    assert [name for name, place in places.items() if not torch.equal(ours[place], state[name])] == []
+    assert [
+        name for name, place in places.items() if not torch.equal(ours[place], state[name])
+    ] == []
 
 
 def test_allowed_tensors_may_be_missing_or_unknown() -> None:
     state = official_peer_state("drl")
-    fewer = {name: tensor for name, tensor in state.items() if not name.startswith("text_weight_fc")}
+    fewer = {
+        name: tensor for name, tensor in state.items() if not name.startswith("text_weight_fc")
+    }
     fewer["epoch.number"] = torch.zeros(1)
     with pytest.raises(CheckpointError, match="missing text_weight_fc"):
         build("drl", fewer, allow=("epoch.*",))
     first, second = (build("drl", fewer, allow=("epoch.*", "text_weight_fc.*")) for _ in range(2))
-    assert first.report.missing == tuple(sorted(name for name in state if name.startswith("text_weight_fc")))
+    assert first.report.missing == tuple(
+        sorted(name for name in state if name.startswith("text_weight_fc"))
+    )
     assert first.report.ignored == ("epoch.number",)
     assert first.model.fingerprint == second.model.fingerprint  # untrained, and the same every time
 
@@ -316,7 +379,11 @@ def test_the_report_names_every_tensor_and_place(kind: str) -> None:
     assert {name for names in report.mapped.values() for name in names} == set(ours)
     assert report.missing == ()
     assert report.scorer == ("token" if kind == "ts2net" else "")
-    assert (report.geometry["dim"], report.geometry["image_size"], report.geometry["vision_blocks"]) == (64, 12, 12)
+    assert (
+        report.geometry["dim"],
+        report.geometry["image_size"],
+        report.geometry["vision_blocks"],
+    ) == (64, 12, 12)
 
 
 @every_kind

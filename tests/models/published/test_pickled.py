@@ -1,4 +1,6 @@
-"""Checkpoints looked at before they are unpickled: archives that grow, entries that lead elsewhere, programs."""
+"""Checkpoints looked at before they are unpickled: archives that grow, entries that lead elsewhere,
+programs.
+"""
 
 import io
 import pickle
@@ -50,7 +52,9 @@ def test_a_compressed_checkpoint_is_read(tmp_path: Path) -> None:
     path, again = tmp_path / "state.bin", tmp_path / "again.bin"
     torch.save(official_state(), path)
     with zipfile.ZipFile(path) as packed:
-        again.write_bytes(archive({name: packed.read(name) for name in packed.namelist()}, zipfile.ZIP_DEFLATED))
+        again.write_bytes(
+            archive({name: packed.read(name) for name in packed.namelist()}, zipfile.ZIP_DEFLATED)
+        )
     require_tensors(again)
 
 
@@ -73,7 +77,8 @@ def smaller(content: bytes) -> bytes:
         (archive({"m/data.pkl": b"\x80\x02\x82\x01."}), "instruction EXT1"),
         (archive({"m/data.pkl": b"\x80\x02cbuiltins\nbytearray\nK\x05\x85R."}), "builtins bytearray"),
         (archive({"m/data.pkl": EMPTY, "m/data/0": bytes(9 << 20)}, zipfile.ZIP_DEFLATED), "would grow to"),
-        (smaller(archive({"m/data/0": bytes(10**5), "m/data.pkl": EMPTY}, 8)), "damaged|another size"),
+        (smaller(archive({"m/data/0": bytes(10**5), "m/data.pkl": EMPTY}, 8)), "damaged|another "
+                                                                               "size"),
         (archive({"m/data.pkl": EMPTY, "../evil": b"x"}), "leads elsewhere"),
         (archive({"m/data.pkl": EMPTY, "/evil": b"x"}), "leads elsewhere"),
         (archive({"m/data.pkl": EMPTY, "m\\evil": b"x"}), "leads elsewhere"),
@@ -115,13 +120,18 @@ def test_tensors_larger_than_their_numbers(tensors: dict[Any, Any], message: str
         unpickle.check_tensors(tensors, 1000)
 
 
-def test_the_second_wall_holds_without_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_wall_holds_without_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mark = tmp_path / "mark"
     command = f"touch {mark}".encode()
     (tmp_path / "evil.bin").write_bytes(
         archive(
             {
-                "m/data.pkl": b"\x80\x02cposix\nsystem\nX" + struct.pack("<I", len(command)) + command + b"\x85R.",
+                "m/data.pkl": b"\x80\x02cposix\nsystem\nX"
+                + struct.pack("<I", len(command))
+                + command
+                + b"\x85R.",
                 "m/version": b"3\n",
             }
         )

@@ -1,4 +1,6 @@
-"""The published numbers: reproduced from the fixtures in the sibling folder, and always from the arrays beside us."""
+"""The published numbers: reproduced from the fixtures in the sibling folder, and always from the
+arrays beside us.
+"""
 
 import os
 from functools import cache
@@ -46,13 +48,19 @@ def gap(found: Any, published: Any) -> float:
 
 
 def close_part(found: Tensor, published: Any, exact: bool) -> bool:
-    """1e-5 relative; a part that was published as a difference of float32 logits around 10 is exact to 3e-6 at best."""
+    """1e-5 relative; a part that was published as a difference of float32 logits around 10 is exact
+    to 3e-6 at best.
+    """
     tolerance = 1e-5 * np.abs(published).max()
-    return bool(np.abs(found.numpy() - published).max() < (tolerance if exact else max(tolerance, 3e-6)))
+    return bool(
+        np.abs(found.numpy() - published).max() < (tolerance if exact else max(tolerance, 3e-6))
+    )
 
 
 def inputs(arrays: Any, prefix: str = "") -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Loader layout (B, 1, ...) to ours: ids (T, W), mask (T, W), pixels (V, F, 3, H, W), mask (V, F)."""
+    """Loader layout (B, 1, ...) to ours: ids (T, W), mask (T, W), pixels (V, F, 3, H, W), mask (V,
+    F).
+    """
     names = ("input_ids", "input_mask", "video", "video_mask")
     ids, words, video, frames = (torch.from_numpy(arrays[prefix + name][:, 0]) for name in names)
     return ids, words.bool(), video[:, :, 0], frames.bool()
@@ -73,7 +81,9 @@ def load(state: str, variant: str) -> official.OfficialModel:
 def test_published_scores(case: str) -> None:
     state, variant, arrays = CASES[case]
     given = np.load(FIXTURES / f"{arrays}.npz")
-    scores = load(state, variant).scores(*inputs(np.load(FIXTURES / "inputs_eval.npz")), noise=noise_of(given))
+    scores = load(state, variant).scores(
+        *inputs(np.load(FIXTURES / "inputs_eval.npz")), noise=noise_of(given)
+    )
     assert list(scores) == [*PARTS, "fused"]
     assert gap(scores["fused"], given["logits"]) < 1e-5
     for part in PARTS:
@@ -93,7 +103,9 @@ def test_published_features(case: str) -> None:
     tokens = model.encoder.encode_frames(pixels, mask)
     frames = tokens[:, :, 0]
     temporal = model.temporal(frames, mask)
-    pooled = torch.where(mask[..., None], normalize(temporal, dim=-1), 0).sum(1) / mask.sum(1, keepdim=True)
+    pooled = torch.where(mask[..., None], normalize(temporal, dim=-1), 0).sum(1) / mask.sum(
+        1, keepdim=True
+    )
     scores = model.patches.scorer(tokens, mask).flatten(0, 1)
     if noise is None:
         indicator = torch.nn.functional.one_hot(hard_topk(scores[:, 1:], 3), 49)
@@ -104,14 +116,22 @@ def test_published_features(case: str) -> None:
         "token_scores": scores, "topk_indicator": indicator, "frames": video.frames, "patches": video.patches,
         "temporal_out_LND": (temporal - frames).transpose(0, 1), "video_pooled_prenorm": pooled,
     }  # fmt: skip
-    assert {name: gap(array, given[name]) for name, array in found.items() if gap(array, given[name]) > 1e-5} == {}
+    assert {
+        name: gap(array, given[name])
+        for name, array in found.items()
+        if gap(array, given[name]) > 1e-5
+    } == {}
     assert torch.equal(video.video, pool_frames(temporal, mask))
-    assert gap(video.video, normalize(torch.from_numpy(given["video_pooled_prenorm"]), dim=-1)) < 1e-5
+    assert (
+        gap(video.video, normalize(torch.from_numpy(given["video_pooled_prenorm"]), dim=-1)) < 1e-5
+    )
 
 
 @needs_fixtures
 def test_published_evaluation_with_a_bank() -> None:
-    """Training texts against test videos, one Sinkhorn per granularity, the mean of the corrected scores."""
+    """Training texts against test videos, one Sinkhorn per granularity, the mean of the corrected
+    scores.
+    """
     given = np.load(FIXTURES / "ucofia_eval_t2v_epoch_soft.npz")
     model = load("ucofia_eval_t2v_epoch_soft", "eval")
     test_ids, test_words, pixels, mask = inputs(given, "test_in/")
@@ -140,15 +160,23 @@ def test_published_loss_and_gradients() -> None:
     ids, words, pixels, mask = inputs(np.load(FIXTURES / "inputs_train.npz"))
     tensors = load_file(FIXTURES / "ucofia_train_soft.safetensors")
     model = official.load("ucofia", tensors, variant="train").model.train()
-    text, video = model.text_features(ids, words), model.video_features(pixels, mask, noise_of(given))
+    text, video = (
+        model.text_features(ids, words),
+        model.video_features(pixels, mask, noise_of(given)),
+    )
     logits = model.score(text, video).fused
     loss = symmetric_infonce(logits)
     loss.backward()
     diagonal = torch.arange(len(logits))
     assert gap(logits.detach(), given["sim_matrix"]) < 1e-5
     assert gap(loss.detach(), given["loss"]) < 1e-5
-    assert gap(torch.nn.functional.cross_entropy(logits, diagonal).detach(), given["loss_t2v"]) < 1e-5
-    assert gap(torch.nn.functional.cross_entropy(logits.T, diagonal).detach(), given["loss_v2t"]) < 1e-5
+    assert (
+        gap(torch.nn.functional.cross_entropy(logits, diagonal).detach(), given["loss_t2v"]) < 1e-5
+    )
+    assert (
+        gap(torch.nn.functional.cross_entropy(logits.T, diagonal).detach(), given["loss_v2t"])
+        < 1e-5
+    )
     gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
     norm = torch.stack([gradient.double().norm() for gradient in gradients.values()]).norm()
     assert gap(norm, given["total_grad_norm"]) < 1e-4
@@ -177,26 +205,40 @@ def _official_gradient(name: str, gradients: dict[str, Tensor]) -> Tensor:
 
 
 def published_head(variant: str, arrays: Any) -> Any:
-    config = ModelConfig(max_words=12, max_frames=6, patch_units="inner_product", mask_padding=False)
+    config = ModelConfig(
+        max_words=12, max_frames=6, patch_units="inner_product", mask_padding=False
+    )
     head = make_head(config, 128)
-    names = {f"weight/{name}": ours.removeprefix("head.") for name, ours in official.ucofia.MATRICES.items()}
+    names = {
+        f"weight/{name}": ours.removeprefix("head.")
+        for name, ours in official.ucofia.MATRICES.items()
+    }
     head.load_state_dict({ours: torch.from_numpy(arrays[name]) for name, ours in names.items()})
     if variant == "eval":
         head.patch_projection.data = torch.eye(128)
     return head
 
 
-@pytest.mark.parametrize(("variant", "sigma"), [("train", "0.0"), ("train", "0.05"), ("eval", "0.0")])
+@pytest.mark.parametrize(
+    ("variant", "sigma"), [("train", "0.0"), ("train", "0.05"), ("eval", "0.0")]
+)
 @torch.no_grad()
 def test_head_on_published_features(variant: str, sigma: str) -> None:
     given = np.load(DERIVED / f"ucofia_head_{variant}.npz")
     tensors = {name: torch.from_numpy(given[name]) for name in given}
-    mask = torch.zeros(5, 12, dtype=torch.bool), torch.zeros(4, 6, dtype=torch.bool)  # unread: padding takes part
+    mask = (
+        torch.zeros(5, 12, dtype=torch.bool),
+        torch.zeros(4, 6, dtype=torch.bool),
+    )  # unread: padding takes part
     text = TextFeatures(tensors["sentence"][:, 0], tensors["words"], mask[0])
     unit = normalize(tensors["video_pooled_prenorm"], dim=-1)
     patches = tensors[f"{sigma}/patches"]
-    video = VideoFeatures(unit, tensors["frames"], patches, mask[1], mask[1].repeat_interleave(4, 1))
-    scores = published_head(variant, given).score(text, video, tensors["weight/clip.logit_scale"].exp())
+    video = VideoFeatures(
+        unit, tensors["frames"], patches, mask[1], mask[1].repeat_interleave(4, 1)
+    )
+    scores = published_head(variant, given).score(
+        text, video, tensors["weight/clip.logit_scale"].exp()
+    )
     assert gap(scores.fused, given[f"{sigma}/fused"]) < 1e-5
     for part in PARTS:
         assert close_part(scores.parts[part], given[f"{sigma}/{part}"], exact=variant == "eval")
@@ -207,9 +249,14 @@ def test_head_on_published_features(variant: str, sigma: str) -> None:
 def test_selection_on_published_tokens(variant: str, scorer: str) -> None:
     given = np.load(DERIVED / f"ucofia_selection_{variant}.npz")
     selector = PatchSelector(make_scorer(scorer, 128, mask_padding=False), 3).eval()
-    names = {name: ours.removeprefix("patches.") for name, ours in official.geometry.SELECTOR.items()}
+    names = {
+        name: ours.removeprefix("patches.") for name, ours in official.geometry.SELECTOR.items()
+    }
     selector.load_state_dict({ours: torch.from_numpy(given[name]) for name, ours in names.items()})
-    tokens, mask = torch.from_numpy(given["tokens"])[None], torch.from_numpy(given["frame_mask"])[None]
+    tokens, mask = (
+        torch.from_numpy(given["tokens"])[None],
+        torch.from_numpy(given["frame_mask"])[None],
+    )
     scores = selector.scorer(tokens, mask)[0]
     assert gap(scores, given["scores"]) < 1e-5
     assert np.array_equal(hard_topk(scores[:, 1:], 3), given["chosen"])
@@ -235,27 +282,40 @@ def model_inputs(seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("scorer", ["A", "B"])
 def test_geometry_and_scorer_come_from_shapes(scorer: str) -> None:
     model = official.load("ucofia", official_state(scorer=scorer)).model
-    assert (model.config.max_words, model.config.max_frames, model.num_patches) == (WORDS, FRAMES, 4 * FRAMES)
+    assert (model.config.max_words, model.config.max_frames, model.num_patches) == (
+        WORDS,
+        FRAMES,
+        4 * FRAMES,
+    )
     assert model.config.patch_scorer == {"A": "token", "B": "frame_video"}[scorer]
     assert (model.config.mask_padding, model.config.patch_units) == (False, "inner_product")
     assert (model.encoder.image_size, model.dim, model.encoder.max_words) == (12, 64, 16)
     assert model.config.shifted_blocks == (10, 11)
 
 
-@pytest.mark.parametrize(("blocks", "shifted"), [(2, ()), (11, (10,)), (12, (10, 11)), (13, (10, 11))])
+@pytest.mark.parametrize(
+    ("blocks", "shifted"), [(2, ()), (11, (10,)), (12, (10, 11)), (13, (10, 11))]
+)
 def test_only_existing_blocks_are_shifted(blocks: int, shifted: tuple[int, ...]) -> None:
-    assert official.load("ucofia", official_state(vision_blocks=blocks)).model.config.shifted_blocks == shifted
+    assert (
+        official.load("ucofia", official_state(vision_blocks=blocks)).model.config.shifted_blocks
+        == shifted
+    )
 
 
 def test_wrapped_attention_arrives_under_either_name() -> None:
     state = official_state()
     plain = {name.replace(".attn.net.", ".attn."): tensor for name, tensor in state.items()}
     assert set(plain) != set(state)
-    first, second = (official.load("ucofia", given).scores(*model_inputs()) for given in (state, plain))
+    first, second = (
+        official.load("ucofia", given).scores(*model_inputs()) for given in (state, plain)
+    )
     assert all(torch.equal(first[name], second[name]) for name in first)
     block = official.load("ucofia", state).model.encoder.clip.vision_model.encoder.layers[11]
     fused = state["clip.visual.transformer.resblocks.11.attn.net.in_proj_weight"]
-    assert torch.equal(torch.cat([getattr(block.self_attn, f"{p}_proj").weight for p in "qkv"]), fused)
+    assert torch.equal(
+        torch.cat([getattr(block.self_attn, f"{p}_proj").weight for p in "qkv"]), fused
+    )
     with pytest.raises(CheckpointError, match="twice"):
         official.load("ucofia", state | plain)
 
@@ -272,7 +332,9 @@ def test_tensors_arrive_where_they_belong() -> None:
         "frame_position_embeddings.weight": "temporal.positions.weight",
         "transformerClip.resblocks.0.mlp.c_fc.weight": "temporal.blocks.0.mlp.fc1.weight",
     }  # fmt: skip
-    assert [name for name, place in places.items() if not torch.equal(ours[place], state[name])] == []
+    assert [
+        name for name, place in places.items() if not torch.equal(ours[place], state[name])
+    ] == []
     assert torch.equal(ours["encoder.clip.visual_projection.weight"], state["clip.visual.proj"].T)
     assert torch.equal(ours["encoder.clip.text_projection.weight"], state["clip.text_projection"].T)
 
@@ -293,14 +355,17 @@ def test_every_tensor_is_needed_and_no_other() -> None:
 def test_never_used_tensors_change_nothing() -> None:
     state = official_state()
     without = {name: tensor for name, tensor in state.items() if name not in NEVER_USED}
-    first, second = (official.load("ucofia", given).scores(*model_inputs()) for given in (state, without))
+    first, second = (
+        official.load("ucofia", given).scores(*model_inputs()) for given in (state, without)
+    )
     assert torch.equal(first["fused"], second["fused"])
 
 
 def test_variants_differ_by_the_patch_matrix_only() -> None:
     state = official_state()
     train, evaluation = (
-        official.load("ucofia", state, variant=name).scores(*model_inputs()) for name in ("train", "eval")
+        official.load("ucofia", state, variant=name).scores(*model_inputs())
+        for name in ("train", "eval")
     )
     assert torch.equal(train["frame_sentence"], evaluation["frame_sentence"])
     assert not torch.allclose(train["patch_word"], evaluation["patch_word"])
@@ -360,7 +425,11 @@ def test_noise_of_size_zero_selects_hard() -> None:
 @pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
 def test_import_gives_a_directory_that_loads(tmp_path: Path, suffix: str) -> None:
     state = official_state()
-    source, vocabulary, out = tmp_path / f"pytorch_model{suffix}", tmp_path / "clip", tmp_path / "model"
+    source, vocabulary, out = (
+        tmp_path / f"pytorch_model{suffix}",
+        tmp_path / "clip",
+        tmp_path / "model",
+    )
     (save_file if suffix == ".safetensors" else torch.save)(state, source)
     tiny_tokenizer().save(vocabulary)
     state = official_state(vocab_size=tiny_tokenizer().vocab_size)
@@ -458,7 +527,9 @@ def test_a_directory_without_tokenizer_loads_and_encodes_token_ids(tmp_path: Pat
     imported = official.import_checkpoint(source, tmp_path / "out")
     loaded = models.load(tmp_path / "out")
     given = model_inputs()
-    wanted, found = (official.OfficialModel(model).scores(*given)["fused"] for model in (imported, loaded))
+    wanted, found = (
+        official.OfficialModel(model).scores(*given)["fused"] for model in (imported, loaded)
+    )
     assert torch.equal(found, wanted)
     assert loaded.tokenizer is None
 

@@ -1,4 +1,6 @@
-"""`finegrain evaluate`: any model on captions with one word changed, beside chance and what sees no video."""
+"""`finegrain evaluate`: any model on captions with one word changed, beside chance and what sees no
+video.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,41 +18,69 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[str, typer.Option(metavar="DIR_OR_ID", help="A model of this project, or a CLIP directory.")],
-    negatives: Annotated[Path | None, typer.Option(metavar="FILE", help="Negatives, in any known form.")] = None,
-    scorer: Annotated[str, typer.Option(help="finereel, sentence-transformers or embeddings.")] = "finereel",
-    form: Annotated[str | None, typer.Option("--from", metavar="F", help="The form of FILE, if not seen.")] = None,
+    model: Annotated[
+        str, typer.Option(metavar="DIR_OR_ID", help="A model of this project, or a CLIP directory.")
+    ],
+    negatives: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Negatives, in any known form.")
+    ] = None,
+    scorer: Annotated[
+        str, typer.Option(help="finereel, sentence-transformers or embeddings.")
+    ] = "finereel",
+    form: Annotated[
+        str | None, typer.Option("--from", metavar="F", help="The form of FILE, if not seen.")
+    ] = None,
     captions: CaptionsOption = None,
     captions_format: CaptionsFormatOption = "captions",
-    data: Annotated[str | None, typer.Option(metavar="NAME", help="The data set the captions come from.")] = None,
-    annotations: Annotated[Path | None, typer.Option(metavar="DIR", help="Its annotation files.")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The data set the captions come from.")
+    ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Its annotation files.")
+    ] = None,
     videos: Annotated[Path | None, typer.Option(metavar="DIR", help="The videos.")] = None,
-    features: Annotated[Path | None, typer.Option(metavar="DIR", help="Precomputed tokens, instead of videos.")] = None,
+    features: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Precomputed tokens, instead of videos.")
+    ] = None,
     split: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The split of --data for retrieval beside, none for none; without it, test, or all where "
+            help="The split of --data for retrieval beside, none for none; without it, test, or "
+            "all where "
             "captions are in no splits.",
         ),
     ] = None,
-    positives: Annotated[Path | None, typer.Option(metavar="FILE", help="Hard positives, for brittleness.")] = None,
-    blind: Annotated[str, typer.Option(metavar="A,B", help="unigram, trigram, length, learned; none.")] = "trigram",
-    coarse_head: Annotated[bool, typer.Option("--coarse-head", help="Leave the fine head out, to compare.")] = False,
-    wrong_video: Annotated[bool, typer.Option(help="Also score the captions against other videos.")] = True,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the record here: facts and scores.")] = None,
+    positives: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Hard positives, for brittleness.")
+    ] = None,
+    blind: Annotated[
+        str, typer.Option(metavar="A,B", help="unigram, trigram, length, learned; none.")
+    ] = "trigram",
+    coarse_head: Annotated[
+        bool, typer.Option("--coarse-head", help="Leave the fine head out, to compare.")
+    ] = False,
+    wrong_video: Annotated[
+        bool, typer.Option(help="Also score the captions against other videos.")
+    ] = True,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the record here: facts and scores.")
+    ] = None,
     name: Annotated[str, typer.Option(help="What the run is called in tables.")] = "",
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")] = "auto",
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")
+    ] = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Rank every true caption among its negatives, per part of speech.
 
-    Example: finereel finegrain evaluate --model DIR --negatives msr1ka_adverb_RE20.json --data msrvtt --annotations DIR
-    --features DIR
+    Example: finereel finegrain evaluate --model DIR --negatives msr1ka_adverb_RE20.json --data
+    msrvtt --annotations DIR --features DIR
 
-    Beside every number: its 95 % interval by video, the share of ties, chance, what a language model reaches without
-    the video, and what the same model reaches on another video. A released file holds negatives alone: its captions
-    come from --data or --captions. With --data reelworld and no negatives, the twins are scored: text, video, group.
+    Beside every number: its 95 % interval by video, the share of ties, chance, what a language
+    model reaches without the video, and what the same model reaches on another video. A released
+    file holds negatives alone: its captions come from --data or --captions. With --data reelworld
+    and no negatives, the twins are scored: text, video, group.
     """
     from finereel.cli.finegrain.request import EvaluationRequest, How, Texts, measured
     from finereel.data.sources import SourceOptions

@@ -1,4 +1,6 @@
-"""From the options of `finegrain evaluate` to a record: files are read, the model and its clips opened."""
+"""From the options of `finegrain evaluate` to a record: files are read, the model and its clips
+opened.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +25,9 @@ TWINS = "reelworld twins"
 
 @dataclass(frozen=True)
 class Texts:
-    """The files of texts: negatives (None for ReelWorld's twins), captions, hard positives, and the forms of the first
-    two."""
+    """The files of texts: negatives (None for ReelWorld's twins), captions, hard positives, and the
+    forms of the first two.
+    """
 
     negatives: Path | None
     form: str | None
@@ -35,8 +38,9 @@ class Texts:
 
 @dataclass(frozen=True)
 class How:
-    """blind: names of baselines; split: for retrieval, None for the usual one; fine: by the fine head; name: of the
-    run; device: its name."""
+    """blind: names of baselines; split: for retrieval, None for the usual one; fine: by the fine
+    head; name: of the run; device: its name.
+    """
 
     blind: tuple[str, ...]
     split: str | None
@@ -85,7 +89,9 @@ def _coarse(asked: str | None, dataset: "Dataset | None") -> "Split | None":
     return dataset.split(name)
 
 
-def _what(request: EvaluationRequest, dataset: "Dataset | None") -> "tuple[tuple[Group, ...], FineSettings]":
+def _what(
+    request: EvaluationRequest, dataset: "Dataset | None"
+) -> "tuple[tuple[Group, ...], FineSettings]":
     from finereel.finegrain.evaluate.blind import blind_baselines
     from finereel.finegrain.evaluate.groups import groups_of
     from finereel.finegrain.evaluate.measure import FineSettings
@@ -103,13 +109,17 @@ def _what(request: EvaluationRequest, dataset: "Dataset | None") -> "tuple[tuple
     )
     if request.texts.negatives is None:
         if request.data != "reelworld" or coarse is None:
-            raise ConfigError("give --negatives FILE; without it only the twins of --data reelworld can be scored")
+            raise ConfigError(
+                "give --negatives FILE; without it only the twins of --data reelworld can be scored"
+            )
         pairs = twin_pairs(coarse)
         return twin_groups(pairs), replace(settings, twins=pairs)
     captions = _captions(request)
     rows = _rows(request.texts.negatives, request.texts.form, captions)
     blind = blind_baselines(rows, list(captions.values()), how.blind) if how.blind else {}
-    return groups_of(rows), replace(settings, blind=blind, positives=_positives(request.texts.positives))
+    return groups_of(rows), replace(
+        settings, blind=blind, positives=_positives(request.texts.positives)
+    )
 
 
 def _captions(request: EvaluationRequest) -> "dict[str, Caption]":
@@ -154,5 +164,7 @@ def _clips(request: EvaluationRequest, needs: "ClipNeeds", progress: StageBars) 
     if needs.tokens_only and request.where.features is None:
         raise ModelError(f"model {request.model} takes precomputed tokens: give --features DIR")
     where, shown = request.where, needs.preprocessing
-    fitting = replace(where, num_frames=needs.num_frames, image_size=needs.image_size, preprocessing=shown)
+    fitting = replace(
+        where, num_frames=needs.num_frames, image_size=needs.image_size, preprocessing=shown
+    )
     return open_source(request.data or "folder", fitting, progress)

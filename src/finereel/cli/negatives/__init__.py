@@ -1,4 +1,6 @@
-"""`finereel negatives ...`: captions that are almost right, made, measured, read by people and converted."""
+"""`finereel negatives ...`: captions that are almost right, made, measured, read by people and
+converted.
+"""
 
 from collections.abc import Callable
 

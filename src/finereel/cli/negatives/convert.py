@@ -21,35 +21,49 @@ _STEP = 1000
 
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A file of negatives.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; it appears whole or not at all.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="The file to write; it appears whole or not at all."),
+    ],
     form: Annotated[
-        str | None, typer.Option("--from", metavar="F", help="The form of IN; without it, IN is recognised.")
+        str | None,
+        typer.Option("--from", metavar="F", help="The form of IN; without it, IN is recognised."),
     ] = None,
     to: Annotated[
         str,
         typer.Option(
             "--to",
             metavar="F",
-            help="jsonl, released, thesis, sugarcrepe, sugarcrepe_pp, aro, vitatecs, velociti, contrast or negclip.",
+            help="jsonl, released, thesis, sugarcrepe, sugarcrepe_pp, aro, vitatecs, velociti, "
+            "contrast or negclip.",
         ),
     ] = "jsonl",
     captions: CaptionsOption = None,
     captions_format: CaptionsFormatOption = "captions",
     pos: Annotated[
-        str | None, typer.Option(metavar="POS", help="Keep negatives of this part of speech only, such as adverb.")
+        str | None,
+        typer.Option(
+            metavar="POS", help="Keep negatives of this part of speech only, such as adverb."
+        ),
     ] = None,
     read_as: Annotated[
         str | None,
-        typer.Option("--read-as", metavar="POS", help="The part of speech of all negatives in IN, where IN is silent."),
+        typer.Option(
+            "--read-as",
+            metavar="POS",
+            help="The part of speech of all negatives in IN, where IN is silent.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a file of negatives in another form.
 
-    Example: finereel negatives convert msr1ka_adverb_RE20.json adverbs.jsonl --captions MSRVTT --captions-format msrvtt
+    Example: finereel negatives convert msr1ka_adverb_RE20.json adverbs.jsonl --captions MSRVTT
+    --captions-format msrvtt
 
-    Released files hold no captions: name these as well. What a form says besides its texts is kept in the native form,
-    so that going there and back gives the same file. JSON has from, to, negatives, captions, videos and pos.
+    Released files hold no captions: name these as well. What a form says besides its texts is kept
+    in the native form, so that going there and back gives the same file. JSON has from, to,
+    negatives, captions, videos and pos.
     """
     from finereel.finegrain.files import iter_negatives, recognise, write_negatives
     from finereel.finegrain.files.base import check_target
@@ -59,7 +73,9 @@ def convert(
     form = form or recognise(source)
     counts = _Counts()
     wanted = _change(pos)
-    rows = (row for row in iter_negatives(source, form, known) if wanted is None or row.pos == wanted)
+    rows = (
+        row for row in iter_negatives(source, form, known) if wanted is None or row.pos == wanted
+    )
     write_negatives(_counted(rows, counts, source), out, to)
     if as_json:
         print_json({"from": form, "to": to, **counts.as_json()})
@@ -81,7 +97,11 @@ class _Counts:
         self.videos.add(row.video_id)
 
     def as_json(self) -> dict[str, object]:
-        numbers = {"negatives": self.pos.total(), "captions": len(self.captions), "videos": len(self.videos)}
+        numbers = {
+            "negatives": self.pos.total(),
+            "captions": len(self.captions),
+            "videos": len(self.videos),
+        }
         return {**numbers, "pos": dict(self.pos.most_common())}
 
     def print(self, form: str, to: str, out: Path) -> None:
@@ -91,7 +111,10 @@ class _Counts:
         for pos, count in self.pos.most_common():
             table.add_row(pos, f"{count:,}")
         console().print(table)
-        said = f"{form} to {to}: {self.pos.total():,} negatives of {len(self.captions):,} captions in {shown(str(out))}"
+        said = (
+            f"{form} to {to}: {self.pos.total():,} negatives of {len(self.captions):,} captions "
+            f"in {shown(str(out))}"
+        )
         console().print(Text(said), soft_wrap=True)
 
 

@@ -21,30 +21,53 @@ if TYPE_CHECKING:
     from finereel.finegrain.types import PartOfSpeech
 
 ALL_PARTS = "noun,verb,adjective,adverb,preposition"
-OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="A JSONL file, one negative per line.")]
+OutArgument = Annotated[
+    Path, typer.Argument(metavar="OUT", help="A JSONL file, one negative per line.")
+]
 ModeOption = Annotated[
     str,
-    typer.Option(metavar="clean|paper", help="clean: grammatical and false. paper: as the paper released them."),
+    typer.Option(
+        metavar="clean|paper",
+        help="clean: grammatical and false. paper: as the paper released them.",
+    ),
 ]
-PerCaptionOption = Annotated[int, typer.Option(metavar="N", help="At most so many per caption and part of speech.")]
+PerCaptionOption = Annotated[
+    int, typer.Option(metavar="N", help="At most so many per caption and part of speech.")
+]
 BalanceOption = Annotated[
-    bool, typer.Option("--balance", help="Keep only what a reader without eyes cannot tell; see `report`.")
+    bool,
+    typer.Option(
+        "--balance", help="Keep only what a reader without eyes cannot tell; see `report`."
+    ),
 ]
 WindowOption = Annotated[
-    int, typer.Option("--max-words", metavar="N", help="Tokens the text encoder reads; edits behind them are refused.")
+    int,
+    typer.Option(
+        "--max-words",
+        metavar="N",
+        help="Tokens the text encoder reads; edits behind them are refused.",
+    ),
 ]
 LegacyOption = Annotated[
-    bool, typer.Option("--legacy", help="In paper mode, change every occurrence of the word as the released sets do.")
+    bool,
+    typer.Option(
+        "--legacy",
+        help="In paper mode, change every occurrence of the word as the released sets do.",
+    ),
 ]
 ProposeOption = Annotated[
     str,
     typer.Option(
-        "--propose", metavar="SPEC", help="A language model beside the rules: fill-mask:DIR or llm:MODEL@URL."
+        "--propose",
+        metavar="SPEC",
+        help="A language model beside the rules: fill-mask:DIR or llm:MODEL@URL.",
     ),
 ]
 ProposeCacheOption = Annotated[
     Path | None,
-    typer.Option("--propose-cache", metavar="FILE", help="Where the answers of the language model are kept."),
+    typer.Option(
+        "--propose-cache", metavar="FILE", help="Where the answers of the language model are kept."
+    ),
 ]
 
 
@@ -54,7 +77,9 @@ def make(
     mode: ModeOption = "clean",
     pos: Annotated[str, typer.Option(metavar="POS,POS", help="Which parts of speech.")] = ALL_PARTS,
     per_caption: PerCaptionOption = 20,
-    seed: Annotated[int, typer.Option(help="With captions and settings it decides everything.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="With captions and settings it decides everything.")
+    ] = 0,
     balance: BalanceOption = False,
     form: FormatOption = "captions",
     max_words: WindowOption = 32,
@@ -68,8 +93,9 @@ def make(
 
     Example: finereel negatives make captions.csv negatives.jsonl --balance
 
-    The same captions and settings give the same file. A run that was stopped goes on where it was when the same command
-    is given again. JSON has captions, negatives, and for each part of speech negatives and captions.
+    The same captions and settings give the same file. A run that was stopped goes on where it was
+    when the same command is given again. JSON has captions, negatives, and for each part of speech
+    negatives and captions.
     """
     from finereel.cli.progress import StageBars
     from finereel.finegrain.files.base import check_target
@@ -87,9 +113,15 @@ def make(
         propose_cache=propose_cache,
     )
     with StageBars() as progress:
-        summary = _make(lambda: caption_rows(captions, form), out, settings, _count(workers), balance, progress)
+        summary = _make(
+            lambda: caption_rows(captions, form), out, settings, _count(workers), balance, progress
+        )
     if not summary.negatives:
-        typer.echo(f"no negatives in {out}: too few captions to balance, or no word with a safe replacement", err=True)
+        typer.echo(
+            f"no negatives in {out}: too few captions to balance, or no word with a safe "
+            "replacement",
+            err=True,
+        )
     if as_json:
         print_json(summary.as_json())
     else:
@@ -113,7 +145,9 @@ def _make(
     require_parts(rows)
 
     def keep_some(part: Path, target: Path) -> "Summary":
-        return balance_file(part, target, rows, BalanceSettings(size=settings.per_caption, seed=settings.seed))
+        return balance_file(
+            part, target, rows, BalanceSettings(size=settings.per_caption, seed=settings.seed)
+        )
 
     return generate(lambda: rows, out, settings, workers, progress, keep_some)
 
@@ -144,5 +178,8 @@ def _print(summary: "Summary", out: Path) -> None:
     for pos, count in summary.negatives.most_common():
         table.add_row(pos, f"{summary.covered[pos]:,}", f"{count:,}")
     console().print(table)
-    said = f"{summary.negatives.total():,} negatives of {summary.captions:,} captions in {shown(str(out))}"
+    said = (
+        f"{summary.negatives.total():,} negatives of {summary.captions:,} captions in "
+        f"{shown(str(out))}"
+    )
     console().print(Text(said), soft_wrap=True)

@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 
 def positives(
     captions: CaptionsArgument,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A JSONL file, for `finegrain evaluate --positives`.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="A JSONL file, for `finegrain evaluate --positives`."),
+    ],
     form: FormatOption = "captions",
     as_json: JsonOption = False,
 ) -> None:
-    """Say captions in other words: one word becomes another of the same meaning, and they stay true.
+    """Say captions in other words: one word becomes another of the same meaning, and they stay
+    true.
 
     Example: finereel negatives positives captions.csv positives.jsonl
 
-    The words come from a list that was read in captions (docs/guide/negatives.md). JSON has captions and positives.
+    The words come from a list that was read in captions (docs/guide/negatives.md). JSON has
+    captions and positives.
     """
     from finereel.finegrain.files.base import check_target
     from finereel.finegrain.make.positives import write_positives
@@ -35,7 +40,11 @@ def positives(
     found = list(_made(rows))
     write_positives(found, out)
     if not found:
-        typer.echo(f"no positives in {shown(str(out))}: no caption says a word of the list in a safe place", err=True)
+        typer.echo(
+            f"no positives in {shown(str(out))}: no caption says a word of the list in a safe "
+            "place",
+            err=True,
+        )
     if as_json:
         print_json({"captions": len(rows), "positives": len(found)})
     else:

@@ -16,32 +16,48 @@ if TYPE_CHECKING:
 
 
 def report(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Negatives, in any form that `convert` reads.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Negatives, in any form that `convert` reads.")
+    ],
     captions: CaptionsOption = None,
     captions_format: CaptionsFormatOption = "captions",
     form: Annotated[
-        str | None, typer.Option("--from", metavar="F", help="The form of FILE; without it, FILE is recognised.")
+        str | None,
+        typer.Option(
+            "--from", metavar="F", help="The form of FILE; without it, FILE is recognised."
+        ),
     ] = None,
-    html: Annotated[Path | None, typer.Option(metavar="PATH", help="Write a page with plots, in one file.")] = None,
-    markdown: Annotated[Path | None, typer.Option(metavar="PATH", help="Write the tables as Markdown.")] = None,
-    max_words: Annotated[int, typer.Option(help="Tokens a text encoder takes, its two ends included.")] = 32,
+    html: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write a page with plots, in one file.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write the tables as Markdown.")
+    ] = None,
+    max_words: Annotated[
+        int, typer.Option(help="Tokens a text encoder takes, its two ends included.")
+    ] = 32,
     tokenizer: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A model whose tokens count; without it, CLIP's.")
+        Path | None,
+        typer.Option(metavar="DIR", help="A model whose tokens count; without it, CLIP's."),
     ] = None,
     grammar: Annotated[
         int,
-        typer.Option(metavar="ROWS", help="Parse so many rows of a part of speech, where link-parser is."),
+        typer.Option(
+            metavar="ROWS", help="Parse so many rows of a part of speech, where link-parser is."
+        ),
     ] = 200,
     as_json: JsonOption = False,
 ) -> None:
-    """Say of every part of speech how many negatives there are, what is wrong with them, and how far one comes blind.
+    """Say of every part of speech how many negatives there are, what is wrong with them, and how
+    far one comes blind.
 
     Example: finereel negatives report negatives.jsonl --captions captions.csv --html report.html
 
-    --captions are those of the whole collection: the blind language models learn from its other videos, and coverage
-    counts against it. Without them the models read the captions of FILE, five folds by video. JSON has count, captions,
-    videos, coverage, per_caption, blind_mrr, chance_mrr, blind_r1, chance_r1, blind_auc, learned, context, wrong_pos,
-    nonword, truncated, grammar, blind and methods of every part of speech.
+    --captions are those of the whole collection: the blind language models learn from its other
+    videos, and coverage counts against it. Without them the models read the captions of FILE, five
+    folds by video. JSON has count, captions, videos, coverage, per_caption, blind_mrr, chance_mrr,
+    blind_r1, chance_r1, blind_auc, learned, context, wrong_pos, nonword, truncated, grammar, blind
+    and methods of every part of speech.
     """
     from finereel.finegrain.files import read_negatives
     from finereel.finegrain.files.base import check_target, write_text
@@ -81,7 +97,9 @@ def _settings(max_words: int, tokenizer: Path | None, grammar: int) -> "ReportSe
             row = loaded.encode([text], max_words)
             return [int(number) for number in row.ids[0][row.mask[0]][1:-1]]
 
-    return ReportSettings(max_words, encode, Lexicon.load(), find_grammar(grammar) if grammar else None)
+    return ReportSettings(
+        max_words, encode, Lexicon.load(), find_grammar(grammar) if grammar else None
+    )
 
 
 def _measured(rows: list, captions: list, settings: "ReportSettings", name: str) -> "Report":  # type: ignore[type-arg]

@@ -39,31 +39,56 @@ class _Review:
 
 
 def review(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Negatives, in any form that `convert` reads.")],
-    videos: Annotated[Path | None, typer.Option(metavar="DIR", help="The videos, named by their ids.")] = None,
-    rater: Annotated[str, typer.Option(metavar="NAME", help="Who reads; without it the page asks.")] = "",
-    sample: Annotated[int, typer.Option(help="Negatives per part of speech, drawn at random; 0 takes all.")] = 100,
-    seed: Annotated[int, typer.Option(help="Draws and shuffles; one review has one seed for all raters.")] = 0,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Negatives, in any form that `convert` reads.")
+    ],
+    videos: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The videos, named by their ids.")
+    ] = None,
+    rater: Annotated[
+        str, typer.Option(metavar="NAME", help="Who reads; without it the page asks.")
+    ] = "",
+    sample: Annotated[
+        int, typer.Option(help="Negatives per part of speech, drawn at random; 0 takes all.")
+    ] = 100,
+    seed: Annotated[
+        int, typer.Option(help="Draws and shuffles; one review has one seed for all raters.")
+    ] = 0,
     form: Annotated[
-        str | None, typer.Option("--from", metavar="F", help="The form of FILE; without it, FILE is recognised.")
+        str | None,
+        typer.Option(
+            "--from", metavar="F", help="The form of FILE; without it, FILE is recognised."
+        ),
     ] = None,
     captions: CaptionsOption = None,
     captions_format: CaptionsFormatOption = "captions",
-    port: Annotated[int, typer.Option(help="Where to serve on this machine; 0 takes a free port.")] = 8765,
-    export: Annotated[Path | None, typer.Option(metavar="HTML", help="Write the page with stills to one file.")] = None,
+    port: Annotated[
+        int, typer.Option(help="Where to serve on this machine; 0 takes a free port.")
+    ] = 8765,
+    export: Annotated[
+        Path | None, typer.Option(metavar="HTML", help="Write the page with stills to one file.")
+    ] = None,
     frames: Annotated[int, typer.Option(help="Stills per video in the exported page.")] = 6,
     agreement: Annotated[
         tuple[str, str] | None,
-        typer.Option(metavar="A B", help="Compare two raters: their names, or their verdict files."),
+        typer.Option(
+            metavar="A B", help="Compare two raters: their names, or their verdict files."
+        ),
     ] = None,
     summary: Annotated[
         str | None, typer.Option(metavar="A", help="Count what one rater said: a name or a file.")
     ] = None,
     import_: Annotated[
-        Path | None, typer.Option("--import", metavar="JSON", help="Take verdicts from Label Studio's JSON export.")
+        Path | None,
+        typer.Option(
+            "--import", metavar="JSON", help="Take verdicts from Label Studio's JSON export."
+        ),
     ] = None,
     export_label_studio: Annotated[
-        Path | None, typer.Option(metavar="JSON", help="Write tasks for Label Studio, and its interface (.xml).")
+        Path | None,
+        typer.Option(
+            metavar="JSON", help="Write tasks for Label Studio, and its interface (.xml)."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -71,13 +96,18 @@ def review(
 
     Example: finereel negatives review negatives.jsonl --videos clips --rater anna
 
-    Opens a page for this machine only. Every verdict is written at once to FILE.verdicts-NAME.jsonl, and the same
-    command goes on where it was left. Raters do not see each other's verdicts. --export writes the page to one file
-    instead, which keeps verdicts in the browser and offers them for download.
+    Opens a page for this machine only. Every verdict is written at once to
+    FILE.verdicts-NAME.jsonl, and the same command goes on where it was left. Raters do not see each
+    other's verdicts. --export writes the page to one file instead, which keeps verdicts in the
+    browser and offers them for download.
     """
     from finereel.finegrain.review.items import Sampling
 
-    instead = {"--export": export, "--import": import_, "--export-label-studio": export_label_studio}
+    instead = {
+        "--export": export,
+        "--import": import_,
+        "--export-label-studio": export_label_studio,
+    }
     _one_at_most({**instead, "--agreement": agreement, "--summary": summary})
     if agreement is not None:
         _compare(file, agreement, as_json)
@@ -126,7 +156,11 @@ def _items(file: Path, form: str | None, known: "Known", choice: "Sampling") -> 
             yield row
 
     items = review_items(counted(), choice)
-    drawn = f", at most {choice.sample} per part of speech drawn with seed {choice.seed}" if choice.sample else ""
+    drawn = (
+        f", at most {choice.sample} per part of speech drawn with seed {choice.seed}"
+        if choice.sample
+        else ""
+    )
     typer.echo(f"{len(items):,} of {count:,} negatives{drawn}", err=True)
     return items
 
@@ -140,7 +174,10 @@ def _videos(folder: Path | None, items: "tuple[Item, ...]") -> dict[str, Path]:
     found = find_videos(folder, ids)
     if len(found) < len(ids):
         missing = next(video for video in ids if video not in found)
-        typer.echo(shown(f"{len(ids) - len(found)} of {len(ids)} videos not found, first {missing}"), err=True)
+        typer.echo(
+            shown(f"{len(ids) - len(found)} of {len(ids)} videos not found, first {missing}"),
+            err=True,
+        )
     return found
 
 
@@ -152,13 +189,17 @@ def _serve(found: _Review, port: int) -> None:
         make_server(session, port) as server,
     ):
         url = f"http://{HOST}:{server.server_address[1]}/"
-        found.tell({"url": url, "items": len(found.items)}, f"read at {url}; Ctrl-C stops, nothing is lost")
+        found.tell(
+            {"url": url, "items": len(found.items)}, f"read at {url}; Ctrl-C stops, nothing is lost"
+        )
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             for rater, count in session.judged().items():
                 typer.echo(
-                    f"{rater}: {count} of {len(found.items)} judged, in {shown(str(session.log(rater).path))}", err=True
+                    f"{rater}: {count} of {len(found.items)} judged, in "
+                    f"{shown(str(session.log(rater).path))}",
+                    err=True,
                 )
 
 
@@ -182,8 +223,15 @@ def _export(found: _Review, out: Path, frames: int) -> None:
     rater = rater_name(found.rater) if found.rater else ""
     page = make_page(found.items, media, PageSettings("static", found.file.stem, rater))
     write_text([page.html.decode("ascii")], out)
-    told = {"page": str(out), "items": len(found.items), "videos": len(media), "bytes": len(page.html)}
-    found.tell(told, f"{out}: {len(found.items)} items, {len(media)} videos, {len(page.html):,} bytes")
+    told = {
+        "page": str(out),
+        "items": len(found.items),
+        "videos": len(media),
+        "bytes": len(page.html),
+    }
+    found.tell(
+        told, f"{out}: {len(found.items)} items, {len(media)} videos, {len(page.html):,} bytes"
+    )
 
 
 def _export_tasks(found: _Review, out: Path) -> None:
@@ -192,9 +240,15 @@ def _export_tasks(found: _Review, out: Path) -> None:
     root = _common_folder(found.videos)
     below = {video: path.resolve().relative_to(root) for video, path in found.videos.items()}
     tasks, interface = export_tasks(found.items, below, out)
-    told: dict[str, Any] = {"tasks": str(tasks), "interface": str(interface), "items": len(found.items)}
+    told: dict[str, Any] = {
+        "tasks": str(tasks),
+        "interface": str(interface),
+        "items": len(found.items),
+    }
     told |= {"document_root": str(root)} if below else {}
-    root_told = f"; serve videos with LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={root}" if below else ""
+    root_told = (
+        f"; serve videos with LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={root}" if below else ""
+    )
     pasted = f"paste {interface} into the project's labelling interface"
     found.tell(told, f"{tasks}: {len(found.items)} tasks; {pasted}{root_told}")
 
@@ -213,10 +267,20 @@ def _import(found: _Review, source: Path) -> None:
     given = read_annotations(source, found.items)
     if found.rater and len(given) > 1:
         raise ConfigError(f"--rater names one rater, the file has {', '.join(given)}: leave it out")
-    kept = {found.rater or rater: _keep(found.file, found.rater or rater, steps) for rater, steps in given.items()}
-    told = {rater: {"file": str(log.path), "verdicts": len(current(log.events))} for rater, log in kept.items()}
+    kept = {
+        found.rater or rater: _keep(found.file, found.rater or rater, steps)
+        for rater, steps in given.items()
+    }
+    told = {
+        rater: {"file": str(log.path), "verdicts": len(current(log.events))}
+        for rater, log in kept.items()
+    }
     found.tell(
-        told, "; ".join(f"{rater}: {facts['verdicts']} verdicts in {facts['file']}" for rater, facts in told.items())
+        told,
+        "; ".join(
+            f"{rater}: {facts['verdicts']} verdicts in {facts['file']}"
+            for rater, facts in told.items()
+        ),
     )
 
 
@@ -249,7 +313,10 @@ def _compare(file: Path, raters: tuple[str, str], as_json: bool) -> None:
     if not as_json:
         print_agreement(found, said, len(differing))
         return
-    listed = [{"item": a.item, "id": a.id, "pos": a.pos, "verdicts": [a.verdict, b.verdict]} for a, b in differing]
+    listed = [
+        {"item": a.item, "id": a.id, "pos": a.pos, "verdicts": [a.verdict, b.verdict]}
+        for a, b in differing
+    ]
     print_json(
         {
             "agreement": {name: one.as_json() for name, one in found.items()},
@@ -273,4 +340,7 @@ def _summarise(file: Path, who: str, as_json: bool) -> None:
 
 
 def _as_json(said: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {pos: {verdict: share.as_json() for verdict, share in given.items()} for pos, given in said.items()}
+    return {
+        pos: {verdict: share.as_json() for verdict, share in given.items()}
+        for pos, given in said.items()
+    }

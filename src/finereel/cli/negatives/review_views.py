@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 Said = Mapping[str, "Mapping[str, Share]"]
 
 
-def print_agreement(found: "Mapping[str, RaterAgreement]", said: Mapping[str, Said], differing: int) -> None:
+def print_agreement(
+    found: "Mapping[str, RaterAgreement]", said: Mapping[str, Said], differing: int
+) -> None:
     """Kappa per part of speech, the confusion over all of them, and what each rater said."""
     from finereel.finegrain.review.agreement import ALL
     from finereel.finegrain.review.verdicts import VERDICTS
@@ -29,7 +31,11 @@ def print_agreement(found: "Mapping[str, RaterAgreement]", said: Mapping[str, Sa
         out.print("kappa is undefined where both raters gave one and the same verdict throughout")
     names = list(said)
     for name, one in found.items():
-        if name != ALL and sum(map(bool, map(sum, one.confusion))) < 2 and one.agreed.count == one.agreed.total:
+        if (
+            name != ALL
+            and sum(map(bool, map(sum, one.confusion))) < 2
+            and one.agreed.count == one.agreed.total
+        ):
             continue  # one cell: the table above says it
         out.print()
         out.print(Text(shown(f"{name}: rows {names[0]}, columns {names[-1]}")))

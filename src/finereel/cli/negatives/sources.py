@@ -1,4 +1,6 @@
-"""What the commands on negatives share: the captions they start from, or those that a file of negatives speaks of."""
+"""What the commands on negatives share: the captions they start from, or those that a file of
+negatives speaks of.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,18 +18,25 @@ CaptionsArgument = Annotated[
     Path,
     typer.Argument(
         metavar="CAPTIONS",
-        help="A CSV or JSONL of id, video_id, caption; or see --format. - where a data set needs no files (reelworld).",
+        help="A CSV or JSONL of id, video_id, caption; or see --format. - where a data set needs "
+        "no files (reelworld).",
     ),
 ]
 FormatOption = Annotated[
-    str, typer.Option("--format", metavar="NAME", help="captions, or the data set whose annotations CAPTIONS holds.")
+    str,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="captions, or the data set whose annotations CAPTIONS holds.",
+    ),
 ]
 CaptionsOption = Annotated[
     Path | None,
     typer.Option(
         "--captions",
         metavar="PATH",
-        help="The true captions: a CSV or JSONL of id, video_id, caption; or the folder of a data set.",
+        help="The true captions: a CSV or JSONL of id, video_id, caption; or the folder of a data "
+        "set.",
     ),
 ]
 CaptionsFormatOption = Annotated[
@@ -35,13 +44,18 @@ CaptionsFormatOption = Annotated[
     typer.Option(
         "--captions-format",
         metavar="NAME",
-        help="captions, or the data set whose annotations --captions names: msrvtt, vln_uvo, vatex and so on.",
+        help="captions, or the data set whose annotations --captions names: msrvtt, vln_uvo, vatex "
+        "and so on.",
     ),
 ]
 
 
-def known_captions(path: Path | None, form: str = "captions", pos: "Change | None" = None) -> "Known":
-    """What a reader of negatives is told: the captions, read where some are named, and the part of speech."""
+def known_captions(
+    path: Path | None, form: str = "captions", pos: "Change | None" = None
+) -> "Known":
+    """What a reader of negatives is told: the captions, read where some are named, and the part of
+    speech.
+    """
     from finereel.data.caption_files import captions_by_id
     from finereel.finegrain.files.base import Known
 
@@ -53,15 +67,22 @@ def known_captions(path: Path | None, form: str = "captions", pos: "Change | Non
 
 
 def caption_rows(captions: Path, form: str, split: str | None = None) -> "Iterator[Caption]":
-    """The captions that CAPTIONS and --format name, in order. Raises ConfigError for `-` in the wrong place."""
+    """The captions that CAPTIONS and --format name, in order. Raises ConfigError for `-` in the
+    wrong place.
+    """
     from finereel.data import VIRTUAL
     from finereel.data.sources import captions_of
     from finereel.errors import ConfigError
 
     if captions == NO_FILES:
         if form not in VIRTUAL:
-            raise ConfigError(f"- stands for no files, which {', '.join(VIRTUAL)} can do with; {form} needs a path")
+            raise ConfigError(
+                f"- stands for no files, which {', '.join(VIRTUAL)} can do with; {form} needs a "
+                "path"
+            )
         return captions_of(None, form, split)
     if form in VIRTUAL and not captions.exists():
-        raise ConfigError(f"{captions} does not exist; for the {form} that needs no files write - in its place")
+        raise ConfigError(
+            f"{captions} does not exist; for the {form} that needs no files write - in its place"
+        )
     return captions_of(captions, form, split)

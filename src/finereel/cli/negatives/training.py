@@ -1,4 +1,6 @@
-"""`negatives training`: negatives to train with, of words and of phrases, that no test set shares."""
+"""`negatives training`: negatives to train with, of words and of phrases, that no test set
+shares.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,24 +23,36 @@ _SIDES = ("training", "test", "all")
 
 def training(
     captions: CaptionsArgument,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A JSONL file, for `finereel train --negatives`.")],
-    level: Annotated[str, typer.Option(metavar="word|phrase|word,phrase", help="What changes.")] = "word,phrase",
-    per_caption: Annotated[int, typer.Option(metavar="N", help="At most so many per caption and level.")] = 20,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="A JSONL file, for `finereel train --negatives`.")
+    ],
+    level: Annotated[
+        str, typer.Option(metavar="word|phrase|word,phrase", help="What changes.")
+    ] = "word,phrase",
+    per_caption: Annotated[
+        int, typer.Option(metavar="N", help="At most so many per caption and level.")
+    ] = 20,
     seed: Annotated[int, typer.Option(help="With the captions it decides everything.")] = 0,
     side: Annotated[
-        str, typer.Option(metavar="training|test|all", help="Which half of all words is exchanged; all for both.")
+        str,
+        typer.Option(
+            metavar="training|test|all", help="Which half of all words is exchanged; all for both."
+        ),
     ] = "training",
     form: FormatOption = "captions",
-    split: Annotated[str | None, typer.Option(metavar="NAME", help="Of that data set; all captions without.")] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of that data set; all captions without.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make negatives to train with: words of the captions themselves in the place of others of the same tag.
+    """Make negatives to train with: words of the captions themselves in the place of others of the
+    same tag.
 
     Example: finereel negatives training captions.csv training.jsonl
 
-    They share no word with negatives kept by the other side: `finereel negatives training --side test`, and any test
-    set filtered with `finereel.finegrain.make.vocabulary_split.only(rows, "test")`. JSON has captions, negatives, and how many of
-    each method.
+    They share no word with negatives kept by the other side: `finereel negatives training --side
+    test`, and any test set filtered with `finereel.finegrain.make.vocabulary_split.only(rows,
+    "test")`. JSON has captions, negatives, and how many of each method.
     """
     from finereel.errors import unknown_name
     from finereel.finegrain.files.base import check_target
@@ -56,9 +70,17 @@ def training(
     rows = list(caption_rows(captions, form, split))
     methods = _write(rows, settings, out)
     if as_json:
-        print_json({"captions": len(rows), "negatives": methods.total(), "methods": dict(sorted(methods.items()))})
+        print_json(
+            {
+                "captions": len(rows),
+                "negatives": methods.total(),
+                "methods": dict(sorted(methods.items())),
+            }
+        )
     else:
-        typer.echo(f"{methods.total()} negatives of {len(rows)} captions in {shown(str(out))}", err=True)
+        typer.echo(
+            f"{methods.total()} negatives of {len(rows)} captions in {shown(str(out))}", err=True
+        )
 
 
 def _write(rows: "list[Caption]", settings: "TrainingNegatives", out: Path) -> "Counter[str]":

@@ -1,4 +1,6 @@
-"""Records in the formats people paste, plot and archive. A format is one file here and one line in `FORMATS`."""
+"""Records in the formats people paste, plot and archive. A format is one file here and one line in
+`FORMATS`.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -15,7 +17,9 @@ FORMATS: dict[str, Callable[[Sequence[RunRecord]], str]] = {
     "csv": to_csv,
     "json": to_json,
 }
-"""One text for all records; TREC files are several and come from `finereel.evaluation.exports.trec`."""
+"""One text for all records; TREC files are several and come from
+`finereel.evaluation.exports.trec`.
+"""
 
 
 def export(records: Sequence[RunRecord], form: str) -> str:

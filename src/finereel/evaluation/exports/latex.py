@@ -24,7 +24,9 @@ _ESCAPES = {
 
 
 def to_latex(records: Sequence[RunRecord]) -> str:
-    r"""A `tabular` for a preamble with \usepackage{booktabs} and \usepackage[T1]{fontenc}. Nothing is set in bold."""
+    r"""A `tabular` for a preamble with \usepackage{booktabs} and \usepackage[T1]{fontenc}. Nothing
+    is set in bold.
+    """
     columns = "".join("r" if column in NUMBERS else "l" for column in COLUMNS)
     lines = [f"\\begin{{tabular}}{{{columns}}}", r"\toprule", _line(COLUMNS), r"\midrule"]
     lines += [_line(row.shown()) for row in table(records)]
@@ -42,4 +44,9 @@ def escaped(text: str) -> str:
 
 def _line(cells: Sequence[str]) -> str:
     # Brackets: a first cell that begins with one would be read as the argument of \\
-    return " & ".join(f"{{}}{escaped(cell)}" if cell.startswith("[") else escaped(cell) for cell in cells) + r" \\"
+    return (
+        " & ".join(
+            f"{{}}{escaped(cell)}" if cell.startswith("[") else escaped(cell) for cell in cells
+        )
+        + r" \\"
+    )

@@ -31,7 +31,9 @@ class Axis:
         """Wide enough for every interval, about five steps."""
         values = [value for row in rows for value in _ends(row)]
         width = max(max(values) - min(values), 5.0)
-        step = next(step for step in (1.0, 2.0, 5.0, 10.0, 20.0) if width / step <= 7 or step == 20.0)
+        step = next(
+            step for step in (1.0, 2.0, 5.0, 10.0, 20.0) if width / step <= 7 or step == 20.0
+        )
         low, high = step * math.floor(min(values) / step), step * math.ceil(max(values) / step)
         if low == high:
             low, high = max(0.0, low - step), min(100.0, high + step)
@@ -40,7 +42,9 @@ class Axis:
     @property
     def ticks(self) -> list[float]:
         """From low to high."""
-        return [self.low + self.step * n for n in range(round((self.high - self.low) / self.step) + 1)]
+        return [
+            self.low + self.step * n for n in range(round((self.high - self.low) / self.step) + 1)
+        ]
 
     def place(self, percent: float) -> float:
         """The column of a value."""
@@ -49,7 +53,9 @@ class Axis:
 
 @writes("path")
 def draw_picture(records: Sequence[RunRecord], path: Path) -> None:
-    """Write a PNG; protocol and coverage stand beside every run. Raises DataError without records."""
+    """Write a PNG; protocol and coverage stand beside every run. Raises DataError without
+    records.
+    """
     rows = table(records)
     if not rows:
         raise DataError("a picture needs at least one run, got none")
@@ -64,13 +70,18 @@ def draw_picture(records: Sequence[RunRecord], path: Path) -> None:
 
 
 def _ends(row: TableRow) -> tuple[float, ...]:
-    return (row.metrics["R@1"], *(() if row.interval is None else (row.interval.low, row.interval.high)))
+    return (
+        row.metrics["R@1"],
+        *(() if row.interval is None else (row.interval.low, row.interval.high)),
+    )
 
 
 def _draw_axis(draw: ImageDraw.ImageDraw, axis: Axis, bottom: int) -> None:
     font = ImageFont.load_default(_FONT)
     left = 480.0
-    draw.text((10, 12), "R@1 in percent, bars: 95 % interval", font=ImageFont.load_default(20), fill=_INK)
+    draw.text(
+        (10, 12), "R@1 in percent, bars: 95 % interval", font=ImageFont.load_default(20), fill=_INK
+    )
     for name, colour in _COLOURS.items():
         label = name.replace("_", " ")
         draw.text((left, 15), label, font=font, fill=colour)
@@ -87,7 +98,13 @@ def _draw_row(draw: ImageDraw.ImageDraw, axis: Axis, row: TableRow, middle: int)
     facts = f"{row.protocol}, {row.coverage}"
     for text, size, colour_of_text, offset in ((label, _FONT, _INK, -9), (facts, 12, _PALE, 11)):
         shown = _fitted(draw, text, size, _LABELS - 20.0)
-        draw.text((10, middle + offset), shown, font=ImageFont.load_default(size), fill=colour_of_text, anchor="lm")
+        draw.text(
+            (10, middle + offset),
+            shown,
+            font=ImageFont.load_default(size),
+            fill=colour_of_text,
+            anchor="lm",
+        )
     if row.interval is not None:
         low, high = axis.place(row.interval.low), axis.place(row.interval.high)
         draw.line((low, middle, high, middle), fill=colour, width=3)
@@ -96,7 +113,9 @@ def _draw_row(draw: ImageDraw.ImageDraw, axis: Axis, row: TableRow, middle: int)
     centre = axis.place(row.metrics["R@1"])
     draw.ellipse((centre - 5, middle - 5, centre + 5, middle + 5), fill=colour)
     value = f"{row.metrics['R@1']:.1f}"
-    draw.text((_WIDTH - 14, middle), value, font=ImageFont.load_default(_FONT), fill=colour, anchor="rm")
+    draw.text(
+        (_WIDTH - 14, middle), value, font=ImageFont.load_default(_FONT), fill=colour, anchor="rm"
+    )
 
 
 def _fitted(draw: ImageDraw.ImageDraw, text: str, size: int, width: float) -> str:

@@ -21,7 +21,8 @@ def to_csv(records: Sequence[RunRecord]) -> str:
 
 
 def defused(text: str) -> str:
-    """Text that a spreadsheet shows and does not run: an apostrophe before what would begin a formula.
+    """Text that a spreadsheet shows and does not run: an apostrophe before what would begin a
+    formula.
 
     >>> defused("=1+1"), defused("none")
     ("'=1+1", 'none')

@@ -3,8 +3,9 @@
     qrels:  query 0 item 1
     run:    query Q0 item rank score name
 
-Ids are percent-encoded where they hold spaces, which the format cannot carry. Tools order equal scores by id, while
-`finereel` gives them their expected rank: with ties (see the record's tie share) the numbers differ.
+Ids are percent-encoded where they hold spaces, which the format cannot carry. Tools order equal
+scores by id, while `finereel` gives them their expected rank: with ties (see the record's tie
+share) the numbers differ.
 """
 
 from pathlib import Path
@@ -26,11 +27,17 @@ def write_trec(record: RunRecord, folder: Path, depth: int = DEPTH) -> list[Path
     Raises DataError for a record without scores.
     """
     if record.scores is None:
-        raise DataError(f"run {record.name} was kept without scores, which a TREC run lists: evaluate again with --out")
+        raise DataError(
+            f"run {record.name} was kept without scores, which a TREC run lists: evaluate again "
+            "with --out"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for direction, scores in record.scores.items():
-        for kind, text in (("run", run_text(scores, record.name, depth)), ("qrels", qrels_text(scores))):
+        for kind, text in (
+            ("run", run_text(scores, record.name, depth)),
+            ("qrels", qrels_text(scores)),
+        ):
             written.append(folder / f"{direction}.{kind}")
             written[-1].write_text(text, encoding="ascii")
     return written
@@ -42,14 +49,19 @@ def run_text(scores: GalleryScores, name: str, depth: int = DEPTH) -> str:
     lines = []
     for query, row in zip(map(trec_id, scores.queries), scores.matrix, strict=True):
         best = np.argsort(-row, kind="stable")[:depth]
-        lines += [f"{query} Q0 {items[i]} {rank} {row[i]:.9g} {tag}\n" for rank, i in enumerate(best, start=1)]
+        lines += [
+            f"{query} Q0 {items[i]} {rank} {row[i]:.9g} {tag}\n"
+            for rank, i in enumerate(best, start=1)
+        ]
     return "".join(lines)
 
 
 def qrels_text(scores: GalleryScores) -> str:
     """The right item of every query."""
     pairs = zip(scores.queries, scores.right, strict=True)
-    return "".join(f"{trec_id(query)} 0 {trec_id(scores.gallery[item])} 1\n" for query, item in pairs)
+    return "".join(
+        f"{trec_id(query)} 0 {trec_id(scores.gallery[item])} 1\n" for query, item in pairs
+    )
 
 
 def trec_id(name: str) -> str:

@@ -13,7 +13,13 @@ from finereel.finegrain.blind.context import context_differences
 from finereel.finegrain.blind.learned import FOLDS, Differences, differences, held_out_margins
 from finereel.finegrain.blind.ngrams import NGrams
 from finereel.finegrain.blind.others import blocks, captions_of_rows, parts_of
-from finereel.finegrain.blind.pairs import BlindResult, TextOnlyScores, group_numbers, measure, measure_groups
+from finereel.finegrain.blind.pairs import (
+    BlindResult,
+    TextOnlyScores,
+    group_numbers,
+    measure,
+    measure_groups,
+)
 from finereel.finegrain.types import Negative
 
 __all__ = [
@@ -77,7 +83,9 @@ def text_scorer(name: str, captions: Iterable[str]) -> TextScorer:
 
 
 def remembering(most: int = 16) -> Train:
-    """`text_scorer` which keeps what it trained last, for portions of rows that learn from the same captions."""
+    """`text_scorer` which keeps what it trained last, for portions of rows that learn from the same
+    captions.
+    """
     kept = lru_cache(maxsize=most)(text_scorer)
     return lambda name, captions: kept(name, tuple(captions))
 
@@ -88,11 +96,12 @@ def blind_scores(
     names: Sequence[str] = ("trigram",),
     train: Train = text_scorer,
 ) -> dict[str, TextOnlyScores]:
-    """What each scorer says of every row, having learned from other videos only (see `others.blocks`).
+    """What each scorer says of every row, having learned from other videos only (see
+    `others.blocks`).
 
-    captions: of the whole collection; without them the captions of the rows are all there is to learn from.
-    Classifiers are trained on the rows themselves, five folds by video: give them one part of speech at a time.
-    Raises ConfigError for a name that SCORERS lacks.
+    captions: of the whole collection; without them the captions of the rows are all there is to
+    learn from. Classifiers are trained on the rows themselves, five folds by video: give them one
+    part of speech at a time. Raises ConfigError for a name that SCORERS lacks.
     """
     for name in names:
         if name not in SCORERS:
@@ -110,8 +119,12 @@ def blind_scores(
 def score_pairs(scorer: TextScorer, rows: Sequence[Negative]) -> TextOnlyScores:
     """One scorer's opinion of every row; a caption is read once."""
     places: dict[str, int] = {}
-    which = np.fromiter((places.setdefault(row.caption, len(places)) for row in rows), np.int64, len(rows))
-    return TextOnlyScores(scorer.score(list(places))[which], scorer.score([row.negative for row in rows]))
+    which = np.fromiter(
+        (places.setdefault(row.caption, len(places)) for row in rows), np.int64, len(rows)
+    )
+    return TextOnlyScores(
+        scorer.score(list(places))[which], scorer.score([row.negative for row in rows])
+    )
 
 
 def _classified(rows: Sequence[Negative], name: str) -> TextOnlyScores:

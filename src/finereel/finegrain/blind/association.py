@@ -1,4 +1,6 @@
-"""Which words stand in one caption, near or far: a changed word's probability given all other words of the sentence."""
+"""Which words stand in one caption, near or far: a changed word's probability given all other words
+of the sentence.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,8 +15,9 @@ _BITS = 31
 
 
 class Association:
-    """Naive Bayes over the words of a caption as a set: log p(w) + sum of log p(w, c) / (p(w) p(c)) over the other
-    words c. Every count has one more that chance explains, so that what was seen once says little.
+    """Naive Bayes over the words of a caption as a set: log p(w) + sum of log p(w, c) / (p(w) p(c))
+    over the other words c. Every count has one more that chance explains, so that what was seen
+    once says little.
 
     >>> model = Association(["a dog barks", "a dog barks", "a cat sleeps", "a cat sleeps"])
     >>> bool(model.gaps(["a dog barks"], ["a cat barks"])[0] > 0)
@@ -36,7 +39,9 @@ class Association:
         )
 
     def gaps(self, captions: Sequence[str], negatives: Sequence[str]) -> Float64[np.ndarray, " R"]:
-        """How much every caption is preferred to its negative, in nats: by the words that only one of them has."""
+        """How much every caption is preferred to its negative, in nats: by the words that only one
+        of them has.
+        """
         owners: list[int] = []
         firsts: list[int] = []
         seconds: list[int] = []
@@ -51,11 +56,17 @@ class Association:
                     firsts += [number] * (1 + len(shared))
                     seconds += [-1, *shared]
                     signs += [sign] * (1 + len(shared))
-        values = self._values(np.array(firsts, np.int64), np.array(seconds, np.int64)) * np.array(signs)
-        return np.bincount(np.array(owners, np.int64), weights=values, minlength=len(captions)).astype(np.float64)
+        values = self._values(np.array(firsts, np.int64), np.array(seconds, np.int64)) * np.array(
+            signs
+        )
+        return np.bincount(
+            np.array(owners, np.int64), weights=values, minlength=len(captions)
+        ).astype(np.float64)
 
     def _values(self, first: np.ndarray, second: np.ndarray) -> Float64[np.ndarray, " N"]:
-        """Of a changed word alone where `second` is -1, else of the two together; a word never seen is -1 too."""
+        """Of a changed word alone where `second` is -1, else of the two together; a word never seen
+        is -1 too.
+        """
         counts = np.append(self._seen, 0.0)  # -1 takes the last
         alone = np.log((counts[first] + 0.5) / (self._captions + 1))
         chance = (counts[first] + 0.5) * counts[second] / self._captions

@@ -1,20 +1,24 @@
-"""Fewer negatives, of which a text-only reader can say nothing: what is true and what is false change places.
+"""Fewer negatives, of which a text-only reader can say nothing: what is true and what is false
+change places.
 
 Four rules, all of them only leave rows out.
-1. Familiar: the words around the change stand in captions of other videos too. Of a word that no other video has nobody
-   can say here what it goes with, but a reader of more captions can.
+1. Familiar: the words around the change stand in captions of other videos too. Of a word that no
+   other video has nobody can say here what it goes with, but a reader of more captions can.
 2. Plausible: the preference for the caption is small either way.
-3. Mirrored: for two words a and b, and for equal preference for the sentence with a over that with b, a is the truth as
-   often as b. The preference is that of three readers together: language models of three words, forward and backward,
-   and the association of the changed word with all other words of the sentence (`blind.association`). This refines
-   as SugarCrepe does (Hsieh et al. 2023) and keeps both directions of every swap, so that no list of words that
-   tend to be false gains anything.
-4. Any rank: among captions with n negatives, the caption's rank by the preference is 1, 2, ... n + 1 equally often.
-   Without it a caption could be told by standing always in the middle, or always at one of the ends.
+3. Mirrored: for two words a and b, and for equal preference for the sentence with a over that with
+   b, a is the truth as often as b. The preference is that of three readers together: language
+   models of three words, forward and backward, and the association of the changed word with all
+   other words of the sentence (`blind.association`). This refines as SugarCrepe does (Hsieh et al.
+   2023) and keeps both directions of every swap, so that no list of words that tend to be false
+   gains anything.
+4. Any rank: among captions with n negatives, the caption's rank by the preference is 1, 2, ... n +
+   1 equally often. Without it a caption could be told by standing always in the middle, or always
+   at one of the ends.
 
-The readers have read a third of the videos and the other half of the row's own third. Readers of other captions still
-prefer the true caption: what they know and these do not is on its side. So the rows are chosen to seem worse to these
-by a handicap, as large as the difference between two readers who have read different videos.
+The readers have read a third of the videos and the other half of the row's own third. Readers of
+other captions still prefer the true caption: what they know and these do not is on its side. So the
+rows are chosen to seem worse to these by a handicap, as large as the difference between two readers
+who have read different videos.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -35,7 +39,9 @@ from finereel.finegrain.types import CHANGES, Negative
 
 _SHARES = {"preposition": (0.35, 0.35, 0.3)}
 _OTHER_SHARES = (0.25, 0.25, 0.5)
-"""Of the forward model, the backward model and the association; a preposition is decided by its neighbours."""
+"""Of the forward model, the backward model and the association; a preposition is decided by its
+neighbours.
+"""
 _MOST = (6.0, 6.0, 8.0)  # nats above which each says no more
 _BEYOND = 1.2
 _SAMPLED = 4  # one row of so many is read by two readers apart
@@ -44,11 +50,13 @@ _CHUNK = 20_000
 
 @dataclass(frozen=True)
 class BalanceSettings:
-    """size: at most so many negatives for a caption and a part of speech. unfamiliar: the most that the other words of
-    a caption may lack of being known, in words that no other video has. limit: the largest preference in nats. width:
-    preferences in nats that are this near count as equal. handicap: nats by which captions shall seem worse than their
-    negatives, None: as much as readers of different videos differ. rounds: how often rules 3 and 4 take turns before 3
-    has the last word. seed: of the draw among equals."""
+    """size: at most so many negatives for a caption and a part of speech. unfamiliar: the most that
+    the other words of a caption may lack of being known, in words that no other video has. limit:
+    the largest preference in nats. width: preferences in nats that are this near count as equal.
+    handicap: nats by which captions shall seem worse than their negatives, None: as much as readers
+    of different videos differ. rounds: how often rules 3 and 4 take turns before 3 has the last
+    word. seed: of the draw among equals.
+    """
 
     size: int = 20
     unfamiliar: float = 1.0
@@ -60,7 +68,9 @@ class BalanceSettings:
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.rounds < 1:
-            raise ConfigError(f"balancing needs size and rounds of at least 1, got {self.size} and {self.rounds}")
+            raise ConfigError(
+                f"balancing needs size and rounds of at least 1, got {self.size} and {self.rounds}"
+            )
         if min(self.limit, self.width, self.unfamiliar) <= 0:
             raise ConfigError(
                 "balancing needs a limit, a width and unfamiliar words above 0, got "
@@ -72,8 +82,8 @@ class BalanceSettings:
 class Selection:
     """Which of R rows stay, in the order they came, and what the refining readers said of each.
 
-    gap: how much they prefer the caption to the negative, in nats. counts: per part of speech rows and captions before
-    and after. handicap: by how many nats the captions had to seem worse.
+    gap: how much they prefer the caption to the negative, in nats. counts: per part of speech rows
+    and captions before and after. handicap: by how many nats the captions had to seem worse.
     """
 
     keep: Bool[np.ndarray, " R"]
@@ -82,7 +92,9 @@ class Selection:
     handicap: float
 
     def kept(self, rows: Iterable[Negative]) -> Iterator[Negative]:
-        """The rows that stay, each with its gap among its scores. `rows`: the same as were balanced, once more."""
+        """The rows that stay, each with its gap among its scores. `rows`: the same as were
+        balanced, once more.
+        """
         for row, keep, gap in zip(rows, self.keep, self.gap, strict=True):
             if keep:
                 yield replace(row, scores={**row.scores, REFINED: round(float(gap), 4)})
@@ -90,10 +102,12 @@ class Selection:
 
 @dataclass(frozen=True)
 class _Table:
-    """What balancing needs of R rows. gap: the preference for the caption. apart: by how
-    much two readers differ, NaN where they were not asked. unfamiliar: how much of the other words no
-    other video knows. pair: the two words. forward: the truth is the first of them. group: caption and part of speech.
-    kind: part of speech."""
+    """What balancing needs of R rows. gap: the preference for the caption. apart: by how much two
+    readers differ, NaN where they were not asked. unfamiliar: how much of the other words no other
+    video knows. pair: the two words. forward: the truth is the first of them. group: caption and
+    part of speech.
+    kind: part of speech.
+    """
 
     gap: np.ndarray
     apart: np.ndarray
@@ -112,9 +126,9 @@ def balance(
 ) -> Selection:
     """Choose rows so that no language model of captions tells the caption from its negatives.
 
-    rows: read once, in a stream; give many candidates per caption. captions: of the whole collection, at least of
-    three videos, for the language models. on_progress: called with the number of rows read.
-    Raises DataError where a third of the collection has no captions.
+    rows: read once, in a stream; give many candidates per caption. captions: of the whole
+    collection, at least of three videos, for the language models. on_progress: called with the
+    number of rows read. Raises DataError where a third of the collection has no captions.
     """
     chosen = settings or BalanceSettings()
     table = _read(rows, captions, on_progress)
@@ -136,32 +150,46 @@ def require_parts(captions: Sequence[Caption]) -> None:
     empty = sorted(set(range(PARTS)) - found)
     if empty:
         raise DataError(
-            f"balancing draws {PARTS} parts of the videos and part {empty[0] + 1} of these {len(captions)} "
+            f"balancing draws {PARTS} parts of the videos and part {empty[0] + 1} of these "
+            f"{len(captions)} "
             "captions is empty; give the captions of more videos"
         )
 
 
 def _handicap(table: _Table) -> float:
-    """By how many nats two readers of different videos differ, on average, and a fifth more: those that judge may have
-    read many times as much."""
+    """By how many nats two readers of different videos differ, on average, and a fifth more: those
+    that judge may have read many times as much.
+    """
     asked = table.apart[~np.isnan(table.apart)]
     return _BEYOND * float(asked.mean()) if len(asked) else 0.0
 
 
 def _mirrored(
-    table: _Table, gap: np.ndarray, keep: np.ndarray, settings: BalanceSettings, random: np.random.Generator
+    table: _Table,
+    gap: np.ndarray,
+    keep: np.ndarray,
+    settings: BalanceSettings,
+    random: np.random.Generator,
 ) -> Float64[np.ndarray, " R"]:
-    """Rule 3. A row that stays has a random order from 0 to 1, the same as a row that mirrors it; others have -1."""
+    """Rule 3. A row that stays has a random order from 0 to 1, the same as a row that mirrors it;
+    others have -1.
+    """
     result = np.full(len(gap), -1.0)
     rows = random.permutation(np.flatnonzero(keep))
     if not len(rows):
         return result
     forward = table.forward[rows]
-    preference = np.floor(np.where(forward, gap[rows], -gap[rows]) / settings.width).astype(np.int64)
+    preference = np.floor(np.where(forward, gap[rows], -gap[rows]) / settings.width).astype(
+        np.int64
+    )
     cell = table.pair[rows] * (int(np.ptp(preference)) + 1) + preference - preference.min()
     _, cell = np.unique(cell, return_inverse=True)
     place = _place_within(cell * 2 + forward)
-    count = np.bincount(cell * 2 + forward, minlength=2 * (int(cell.max()) + 1)).reshape(-1, 2).min(axis=1)
+    count = (
+        np.bincount(cell * 2 + forward, minlength=2 * (int(cell.max()) + 1))
+        .reshape(-1, 2)
+        .min(axis=1)
+    )
     stays = place < count[cell]
     first = np.concatenate([[0], np.cumsum(count)])
     couple = first[cell] + place
@@ -180,7 +208,9 @@ def _place_within(keys: Int64[np.ndarray, " N"]) -> Int64[np.ndarray, " N"]:
     return places
 
 
-def _read(rows: Iterable[Negative], captions: Sequence[Caption], on_progress: Callable[[int], None]) -> _Table:
+def _read(
+    rows: Iterable[Negative], captions: Sequence[Caption], on_progress: Callable[[int], None]
+) -> _Table:
     models, familiar = _Models(captions), _Familiar(captions)
     numbering = _Numbering({}, {})
     stream, done = iter(rows), 0
@@ -190,7 +220,12 @@ def _read(rows: Iterable[Negative], captions: Sequence[Caption], on_progress: Ca
         done += len(chunk)
         on_progress(done)
     pieces = pieces or [_piece([], models, familiar, numbering)]
-    return _Table(*(np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(_Table)))
+    return _Table(
+        *(
+            np.concatenate([getattr(piece, field.name) for piece in pieces])
+            for field in fields(_Table)
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -201,7 +236,9 @@ class _Numbering:
     groups: dict[Hashable, int]
 
 
-def _piece(rows: Sequence[Negative], models: "_Models", familiar: "_Familiar", numbering: _Numbering) -> _Table:
+def _piece(
+    rows: Sequence[Negative], models: "_Models", familiar: "_Familiar", numbering: _Numbering
+) -> _Table:
     """The table of some rows; words and captions that are new get the next number."""
     changed = [(row.source.lower(), row.replacement.lower()) for row in rows]
     keys = [(row.pos, *sorted(two)) for row, two in zip(rows, changed, strict=True)]
@@ -213,7 +250,11 @@ def _piece(rows: Sequence[Negative], models: "_Models", familiar: "_Familiar", n
         pair=np.array([pairs.setdefault(key, len(pairs)) for key in keys], np.int64),
         forward=np.array([source < other for source, other in changed], np.bool_),
         group=np.array(
-            [groups.setdefault((row.video_id, row.caption_id, row.pos), len(groups)) for row in rows], np.int64
+            [
+                groups.setdefault((row.video_id, row.caption_id, row.pos), len(groups))
+                for row in rows
+            ],
+            np.int64,
         ),
         kind=np.array([CHANGES.index(row.pos) for row in rows], np.int64),
     )
@@ -229,7 +270,9 @@ class _Familiar:
                 self._videos.setdefault(word, set()).add(caption.video_id)
 
     def lack(self, row: Negative) -> float:
-        """Over the words that caption and negative share: 1 for one that no other video has, 1/2 where one has it."""
+        """Over the words that caption and negative share: 1 for one that no other video has, 1/2
+        where one has it.
+        """
         shared = set(words(row.caption)) & set(words(row.negative))
         found = [self._videos.get(word, set()) for word in shared]
         return sum(1 / (1 + len(videos) - (row.video_id in videos)) for videos in found)
@@ -245,20 +288,29 @@ class _TextReaders:
 
     def gaps(self, rows: Sequence[Negative]) -> Float64[np.ndarray, " R"]:
         """How much they together prefer the captions."""
-        turned = [replace(row, caption=_backward(row.caption), negative=_backward(row.negative)) for row in rows]
+        turned = [
+            replace(row, caption=_backward(row.caption), negative=_backward(row.negative))
+            for row in rows
+        ]
         found = (
             score_pairs(self._forward, rows).gap,
             score_pairs(self._backward, turned).gap,
             self._association.gaps([row.caption for row in rows], [row.negative for row in rows]),
         )
-        shares = np.array([_SHARES.get(row.pos, _OTHER_SHARES) for row in rows]).reshape(-1, len(_MOST)).T
+        shares = (
+            np.array([_SHARES.get(row.pos, _OTHER_SHARES) for row in rows])
+            .reshape(-1, len(_MOST))
+            .T
+        )
         clipped = [np.clip(gap, -most, most) for gap, most in zip(found, _MOST, strict=True)]
         return np.asarray((shares * np.stack(clipped)).sum(axis=0))
 
 
 class _Models:
-    """Readers by the place of a video (a third of all, and a half of it). together: of another third and of the other
-    half of the own one, so that no row is judged by captions of its own video. first, second: of one of these each."""
+    """Readers by the place of a video (a third of all, and a half of it). together: of another
+    third and of the other half of the own one, so that no row is judged by captions of its own
+    video. first, second: of one of these each.
+    """
 
     def __init__(self, captions: Sequence[Caption]) -> None:
         require_parts(captions)
@@ -269,7 +321,9 @@ class _Models:
         others = [refining_part(place % PARTS) for place in places]
         halves = [texts[(place + PARTS) % (2 * PARTS)] for place in places]
         thirds = [[*texts[part], *texts[part + PARTS]] for part in range(PARTS)]
-        self._together = [_TextReaders([*thirds[others[place]], *halves[place]]) for place in places]
+        self._together = [
+            _TextReaders([*thirds[others[place]], *halves[place]]) for place in places
+        ]
         readers = [_TextReaders(third) for third in thirds]
         self._first = [readers[other] for other in others]
         self._second = [_TextReaders(half) for half in halves]
@@ -279,14 +333,18 @@ class _Models:
         return _by_place(rows, self._together)
 
     def apart(self, rows: Sequence[Negative]) -> Float64[np.ndarray, " R"]:
-        """By how much the first and the second reader differ on some of the rows, NaN for the others."""
+        """By how much the first and the second reader differ on some of the rows, NaN for the
+        others.
+        """
         found = np.full(len(rows), np.nan)
         asked = rows[::_SAMPLED]
         found[::_SAMPLED] = np.abs(_by_place(asked, self._first) - _by_place(asked, self._second))
         return found
 
 
-def _by_place(rows: Sequence[Negative], readers: Sequence[_TextReaders]) -> Float64[np.ndarray, " R"]:
+def _by_place(
+    rows: Sequence[Negative], readers: Sequence[_TextReaders]
+) -> Float64[np.ndarray, " R"]:
     gaps = np.zeros(len(rows))
     places = np.array([_place(row.video_id) for row in rows], np.int64)
     for place in np.unique(places):

@@ -1,7 +1,9 @@
-"""A classifier that reads the rest of the sentence: does the changed word go with the words around it?
+"""A classifier that reads the rest of the sentence: does the changed word go with the words around
+it?
 
-A language model of three words does not see that "kitchen" stands six words behind "woman"; a text tower does. Logistic
-regression on pairs of a changed word with every other word of its caption, antisymmetric as in `learned`.
+A language model of three words does not see that "kitchen" stands six words behind "woman"; a text
+tower does. Logistic regression on pairs of a changed word with every other word of its caption,
+antisymmetric as in `learned`.
 """
 
 from collections.abc import Sequence
@@ -18,7 +20,8 @@ Numbers = dict[tuple[str, str], int]
 def context_differences(
     captions: Sequence[str], negatives: Sequence[str], numbers: Numbers | None = None
 ) -> Differences:
-    """The words that only the caption has, each alone and with every word that both have, minus the negative's.
+    """The words that only the caption has, each alone and with every word that both have, minus the
+    negative's.
 
     numbers: of the features so far, to be gone on with; so several calls share them.
 
@@ -41,5 +44,9 @@ def context_differences(
                 columns += [known.setdefault((word, other), len(known)) for other in shared]
                 values += [sign] * len(shared)
     return Differences(
-        np.array(rows, np.int64), np.array(columns, np.int64), np.array(values, np.float64), len(captions), len(known)
+        np.array(rows, np.int64),
+        np.array(columns, np.int64),
+        np.array(values, np.float64),
+        len(captions),
+        len(known),
     )

@@ -13,8 +13,8 @@ _MEMORY = 10
 
 
 def inner(one: Vector, other: Vector) -> float:
-    """Sum of the products. Not by BLAS, whose threads wait for one another on a busy machine and add up in an order of
-    their own on every machine.
+    """Sum of the products. Not by BLAS, whose threads wait for one another on a busy machine and
+    add up in an order of their own on every machine.
 
     >>> inner(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     11.0
@@ -29,10 +29,11 @@ def minimize(
     steps: int = 200,
     tolerance: float = 1e-4,
 ) -> Vector:
-    """Where `function`, which gives a value and its gradient, is least; a caller's start is left as it is.
+    """Where `function`, which gives a value and its gradient, is least; a caller's start is left as
+    it is.
 
-    Ends when no entry of the gradient is above `tolerance` times the largest at the start, after `steps`, or when
-    the value falls no further.
+    Ends when no entry of the gradient is above `tolerance` times the largest at the start, after
+    `steps`, or when the value falls no further.
 
     >>> minimize(lambda x: (inner(x - 3, x - 3), 2 * (x - 3)), np.zeros(2)).round(6).tolist()
     [3.0, 3.0]

@@ -1,4 +1,6 @@
-"""Interpolated n-gram language models of captions: how likely a sentence is to somebody who has never seen a video."""
+"""Interpolated n-gram language models of captions: how likely a sentence is to somebody who has
+never seen a video.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -39,7 +41,9 @@ class _CountTable:
 
 @dataclass(frozen=True)
 class _Order:
-    """Sequences of n words: how often each was seen, how often its context was, and before how many different words."""
+    """Sequences of n words: how often each was seen, how often its context was, and before how many
+    different words.
+    """
 
     sequences: _CountTable
     contexts: _CountTable
@@ -52,10 +56,12 @@ class _Order:
 
 
 class NGrams:
-    """Log probability of a sentence, its end included, under interpolated n-grams with Witten-Bell smoothing
-    (Witten and Bell 1991): p_n = (c(h w) + T(h) p_{n-1}) / (c(h) + T(h)), T(h) the different words seen after h.
+    """Log probability of a sentence, its end included, under interpolated n-grams with Witten-Bell
+    smoothing (Witten and Bell 1991): p_n = (c(h w) + T(h) p_{n-1}) / (c(h) + T(h)), T(h) the
+    different words seen after h.
 
-    captions: what it learns from. order: 1 (words only) to 3. A word never seen has the share of one more word.
+    captions: what it learns from. order: 1 (words only) to 3. A word never seen has the share of
+    one more word.
 
     >>> model = NGrams(["a man runs", "a man walks", "a dog runs"], order=3)
     >>> bool(np.diff(model.score(["a dog runs", "runs dog a"]))[0] < 0)
@@ -78,7 +84,9 @@ class NGrams:
 
     def score(self, texts: Sequence[str]) -> Float64[np.ndarray, " N"]:
         """Natural logarithm of the probability of every text."""
-        chunks = [self._score(texts[first : first + _CHUNK]) for first in range(0, len(texts), _CHUNK)]
+        chunks = [
+            self._score(texts[first : first + _CHUNK]) for first in range(0, len(texts), _CHUNK)
+        ]
         return np.concatenate(chunks) if chunks else np.zeros(0)
 
     def _score(self, texts: Sequence[str]) -> Float64[np.ndarray, " N"]:
@@ -93,8 +101,9 @@ class NGrams:
         return np.bincount(owners, weights=np.log(probability), minlength=len(texts))
 
     def _laid_out(self, sentences: Sequence[Sequence[str]]) -> tuple[Ids, Ids, Ids]:
-        """All sentences in one row of ids, each with two begins and an end; the places of words and ends in it, and
-        which sentence each of these belongs to."""
+        """All sentences in one row of ids, each with two begins and an end; the places of words and
+        ends in it, and which sentence each of these belongs to.
+        """
         lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
         numbers = map(self._ids.get, chain.from_iterable(sentences), repeat(_UNKNOWN))
         flat = np.fromiter(numbers, np.int64, int(lengths.sum()))

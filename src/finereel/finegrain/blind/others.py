@@ -1,7 +1,8 @@
 """Which captions a blind scorer may learn from: never those of the video it is asked about.
 
-Parts of a caption collection are drawn by video, by a hash of its name, so they are the same on every machine and in
-every command. A balanced file was refined with a language model of one part; it is measured with one of another.
+Parts of a caption collection are drawn by video, by a hash of its name, so they are the same on
+every machine and in every command. A balanced file was refined with a language model of one part;
+it is measured with one of another.
 """
 
 import hashlib
@@ -22,7 +23,9 @@ _ENOUGH = 0.5
 
 @dataclass(frozen=True)
 class CaptionBlock:
-    """Rows (their indices) to be scored by what was learned from `train`, and one word for how that was chosen."""
+    """Rows (their indices) to be scored by what was learned from `train`, and one word for how that
+    was chosen.
+    """
 
     rows: Int64[np.ndarray, " N"]
     train: list[str]
@@ -40,7 +43,9 @@ def part_of(video_id: str, parts: int) -> int:
 
 
 def evaluating_part(part: int) -> int:
-    """The part whose captions judge a balanced row of `part`: neither its own nor the one it was refined with."""
+    """The part whose captions judge a balanced row of `part`: neither its own nor the one it was
+    refined with.
+    """
     return (part + 2) % PARTS
 
 
@@ -58,9 +63,10 @@ def captions_of_rows(rows: Sequence[Negative]) -> list[Caption]:
 def blocks(rows: Sequence[Negative], captions: Sequence[Caption]) -> Iterator[CaptionBlock]:
     """Every row in exactly one block, whose training captions are of other videos than its rows.
 
-    "others": all videos without negatives train one model, where they have at least half of all captions.
-    "folds": otherwise; five folds by video, each scored by what the other four and the videos without rows say.
-    "unrefined": rows that were balanced are scored by the part that had no say in choosing them.
+    "others": all videos without negatives train one model, where they have at least half of all
+    captions. "folds": otherwise; five folds by video, each scored by what the other four and the
+    videos without rows say. "unrefined": rows that were balanced are scored by the part that had no
+    say in choosing them.
     """
     refined = np.fromiter((REFINED in row.scores for row in rows), np.bool_, len(rows))
     if refined.any():
@@ -78,7 +84,9 @@ def _by_part(
     for part in range(PARTS):
         if (parts == part).any():
             unused = of_caption == evaluating_part(part)
-            texts = [caption.text for caption, wanted in zip(captions, unused, strict=True) if wanted]
+            texts = [
+                caption.text for caption, wanted in zip(captions, unused, strict=True) if wanted
+            ]
             yield CaptionBlock(chosen[parts == part], texts, "unrefined")
 
 
@@ -94,7 +102,11 @@ def _plain(
     of_caption = parts_of([caption.video_id for caption in captions], FOLDS)
     for fold in range(FOLDS):
         if (folds == fold).any():
-            inside = (caption.text for caption, part in zip(captions, of_caption, strict=True) if part != fold)
+            inside = (
+                caption.text
+                for caption, part in zip(captions, of_caption, strict=True)
+                if part != fold
+            )
             yield CaptionBlock(chosen[folds == fold], list(inside), "folds")
 
 
@@ -102,7 +114,10 @@ def parts_of(videos: Sequence[str], parts: int) -> Int64[np.ndarray, " N"]:
     """`part_of` for many videos."""
     known: dict[str, int] = {}
     return np.fromiter(
-        (known[video] if video in known else known.setdefault(video, part_of(video, parts)) for video in videos),
+        (
+            known[video] if video in known else known.setdefault(video, part_of(video, parts))
+            for video in videos
+        ),
         np.int64,
         len(videos),
     )

@@ -1,4 +1,6 @@
-"""Scores of captions and of their negatives, and what they say: AUC of pairs, R@1 and MRR of one true among n false."""
+"""Scores of captions and of their negatives, and what they say: AUC of pairs, R@1 and MRR of one
+true among n false.
+"""
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +14,9 @@ from finereel.finegrain.types import Negative
 
 @dataclass(frozen=True)
 class TextOnlyScores:
-    """A scorer's opinion of R rows: of the caption and of its negative; the higher, the more it takes it for true."""
+    """A scorer's opinion of R rows: of the caption and of its negative; the higher, the more it
+    takes it for true.
+    """
 
     positive: Float64[np.ndarray, " R"]
     negative: Float64[np.ndarray, " R"]
@@ -30,9 +34,11 @@ class TextOnlyScores:
 class BlindResult:
     """What a scorer without eyes reaches. All shares from 0 to 1.
 
-    auc: share of pairs where the caption beats its negative, ties half. r1, mrr: the caption among its negatives of one
-    part of speech, ties in expectation over random orders (so a scorer that ties everything is exactly at chance).
-    chance_r1, chance_mrr: of a random order, given how many negatives each caption has. ties: share of tied pairs.
+    auc: share of pairs where the caption beats its negative, ties half. r1, mrr: the caption among
+    its negatives of one part of speech, ties in expectation over random orders (so a scorer that
+    ties everything is exactly at chance).
+    chance_r1, chance_mrr: of a random order, given how many negatives each caption has. ties: share
+    of tied pairs.
     """
 
     auc: float
@@ -50,12 +56,16 @@ class BlindResult:
 
 
 def group_numbers(rows: Iterable[Negative]) -> Int64[np.ndarray, " R"]:
-    """Rows of one caption and one part of speech have one number, from 0 in the order of appearance."""
+    """Rows of one caption and one part of speech have one number, from 0 in the order of
+    appearance.
+    """
     return _numbered((row.video_id, row.caption_id, row.pos) for row in rows)
 
 
 def measure(rows: Sequence[Negative], scores: TextOnlyScores) -> BlindResult:
-    """Pair AUC, R@1 and MRR of the scores of `rows`. Raises DataError without rows or when a score is NaN."""
+    """Pair AUC, R@1 and MRR of the scores of `rows`. Raises DataError without rows or when a score
+    is NaN.
+    """
     return measure_groups(group_numbers(rows), scores)
 
 
@@ -71,7 +81,9 @@ def measure_groups(groups: Int64[np.ndarray, " R"], scores: TextOnlyScores) -> B
         raise DataError("blind scores need at least one negative, got none")
     gap = scores.gap
     if np.isnan(gap).any():
-        raise DataError(f"a score is not a number, first in row {int(np.flatnonzero(np.isnan(gap))[0]) + 1}")
+        raise DataError(
+            f"a score is not a number, first in row {int(np.flatnonzero(np.isnan(gap))[0]) + 1}"
+        )
     sizes = np.bincount(groups)
     present = sizes > 0
     above = np.bincount(groups, weights=gap < 0)[present].astype(np.int64)

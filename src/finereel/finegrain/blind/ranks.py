@@ -11,12 +11,14 @@ def any_rank(
     order: Float64[np.ndarray, " R"],
     size: int,
 ) -> Bool[np.ndarray, " R"]:
-    """Which of R rows stay: at most `size` of a group and, for every n, as many groups of one kind with a of n rows
-    above as with any other number from 0 to n.
+    """Which of R rows stay: at most `size` of a group and, for every n, as many groups of one kind
+    with a of n rows above as with any other number from 0 to n.
 
-    groups: the caption a row belongs to. kinds: what is counted apart. above: the negative is preferred to the caption.
-    order: rows below 0 are gone already; of the others those with the higher order stay longer.
-    A group that is one too many with n rows has one row fewer from then on, on the side that has more of them.
+    groups: the caption a row belongs to. kinds: what is counted apart. above: the negative is
+    preferred to the caption.
+    order: rows below 0 are gone already; of the others those with the higher order stay longer. A
+    group that is one too many with n rows has one row fewer from then on, on the side that has more
+    of them.
 
     >>> rows = np.arange(3)
     >>> any_rank(np.array([0, 1, 1]), rows * 0, np.array([True, False, False]), rows + 0.5, size=20).tolist()
@@ -38,7 +40,9 @@ def any_rank(
     return _first_of_each_side(groups, above, order, present, wanted)
 
 
-def _cascade(have: Int64[np.ndarray, "2 G"], strength: np.ndarray, size: int) -> Int64[np.ndarray, "2 G"]:
+def _cascade(
+    have: Int64[np.ndarray, "2 G"], strength: np.ndarray, size: int
+) -> Int64[np.ndarray, "2 G"]:
     """How many rows above and below each group keeps."""
     left = _shrunk_to(have, size)
     wanted = np.zeros_like(left)
@@ -67,7 +71,11 @@ def _shrunk_to(have: Int64[np.ndarray, "2 G"], size: int) -> Int64[np.ndarray, "
 
 
 def _first_of_each_side(
-    groups: np.ndarray, above: np.ndarray, order: np.ndarray, present: np.ndarray, wanted: np.ndarray
+    groups: np.ndarray,
+    above: np.ndarray,
+    order: np.ndarray,
+    present: np.ndarray,
+    wanted: np.ndarray,
 ) -> Bool[np.ndarray, " R"]:
     """The rows with the highest order, as many as wanted on each side of each group."""
     keep = np.zeros(len(groups), np.bool_)

@@ -15,27 +15,35 @@ from finereel.finegrain.types import Negative
 
 @dataclass(frozen=True)
 class Baseline:
-    """Scores of 1 + n texts, the true caption first, by caption id and part of speech; and how they were made."""
+    """Scores of 1 + n texts, the true caption first, by caption id and part of speech; and how they
+    were made.
+    """
 
     scores: Mapping[tuple[str, str], Float64[np.ndarray, " K"]]
     how: str
 
     def of(self, groups: Sequence[Group]) -> Float64[np.ndarray, " N"]:
-        """All candidates of all groups. Raises DataError for a group that has none, or not as many."""
+        """All candidates of all groups. Raises DataError for a group that has none, or not
+        as many.
+        """
         rows = [self.scores.get((group.caption_id, group.pos), np.empty(0)) for group in groups]
         for group, row in zip(groups, rows, strict=True):
             if len(row) != 1 + len(group.negatives):
-                raise DataError(f"the baseline has {len(row)} scores for the {group.pos} group of {group.caption_id!r}")
+                raise DataError(
+                    f"the baseline has {len(row)} scores for the {group.pos} group of "
+                    f"{group.caption_id!r}"
+                )
         return np.concatenate(rows)
 
 
 def blind_baselines(
     rows: Sequence[Negative], captions: Sequence[Caption] = (), names: Sequence[str] = ("trigram",)
 ) -> dict[str, Baseline]:
-    """Baselines by scorers of `finereel.finegrain.blind.SCORERS`, each learned from other videos than it judges.
+    """Baselines by scorers of `finereel.finegrain.blind.SCORERS`, each learned from other videos
+    than it judges.
 
-    captions: of the whole collection; without them the captions of `rows` are all there is to learn from, in five folds
-    by video. Raises ConfigError for an unknown name.
+    captions: of the whole collection; without them the captions of `rows` are all there is to learn
+    from, in five folds by video. Raises ConfigError for an unknown name.
     """
     by_pos: dict[str, list[Negative]] = {}
     for row in rows:

@@ -1,7 +1,8 @@
-"""Models that turn a text and a picture into one vector each: anything with `encode`, and vectors made elsewhere.
+"""Models that turn a text and a picture into one vector each: anything with `encode`, and vectors
+made elsewhere.
 
-A video's vector is the mean of its frames' unit vectors (Luo et al., CLIP4Clip, arXiv 2104.08860, `meanP`), a score the
-cosine; the only granularity is video_sentence.
+A video's vector is the mean of its frames' unit vectors (Luo et al., CLIP4Clip, arXiv 2104.08860,
+`meanP`), a score the cosine; the only granularity is video_sentence.
 """
 
 import importlib
@@ -29,7 +30,9 @@ _TEXTS_AT_A_TIME, _CLIPS_AT_A_TIME = 4096, 16
 
 @runtime_checkable
 class Encode(Protocol):
-    """The one method of a sentence-transformers model that is needed, for texts and for PIL images."""
+    """The one method of a sentence-transformers model that is needed, for texts and for PIL
+    images.
+    """
 
     def encode(self, inputs: list[Any]) -> Any:
         """One vector per input, (N, D)."""
@@ -84,9 +87,13 @@ class CosineScorer:
         """Of the vectors."""
         return self.vectors.problems(videos)
 
-    def score(self, asked: Sequence[Candidates], on_progress: OnProgress = no_progress) -> PairScores:
+    def score(
+        self, asked: Sequence[Candidates], on_progress: OnProgress = no_progress
+    ) -> PairScores:
         """See `Scorer`; progress counts distinct texts."""
-        clips = self._clips(list(dict.fromkeys(candidates.video_id for candidates in asked)), on_progress)
+        clips = self._clips(
+            list(dict.fromkeys(candidates.video_id for candidates in asked)), on_progress
+        )
         pieces = distinct_chunks(asked, _TEXTS_AT_A_TIME)
         total, done, found = sum(len(texts) for _, texts in pieces), 0, list[np.ndarray]()
         for part, texts in pieces:
@@ -96,8 +103,14 @@ class CosineScorer:
                 found.append((given * clips[candidates.video_id]).sum(1))  # equal texts tie exactly
             done += len(texts)
             on_progress("texts", done, total)
-        as_first = [text == candidates.texts[0] for candidates in asked for text in candidates.texts]
-        return PairScores({PART: np.concatenate(found).astype(np.float32)}, _WEIGHTS, np.array(as_first, dtype=bool))
+        as_first = [
+            text == candidates.texts[0] for candidates in asked for text in candidates.texts
+        ]
+        return PairScores(
+            {PART: np.concatenate(found).astype(np.float32)},
+            _WEIGHTS,
+            np.array(as_first, dtype=bool),
+        )
 
     def score_split(self, split: Split, on_progress: OnProgress = no_progress) -> ScoredSplit:
         """See `Scorer`."""
@@ -133,7 +146,9 @@ class _Problems:
 class EncodedVectors:
     """Vectors by an object with `encode`, of texts and of the frames that `source` reads."""
 
-    def __init__(self, encoder: Encode, source: ClipSource, name: str, num_frames: int = 12) -> None:
+    def __init__(
+        self, encoder: Encode, source: ClipSource, name: str, num_frames: int = 12
+    ) -> None:
         self._encoder, self._source = encoder, source
         self.facts = ModelFacts(name, fingerprint(name), "cosine", 0, num_frames, _WEIGHTS, {})
 
@@ -156,7 +171,9 @@ class EncodedVectors:
 
         clips = self._source.read(videos)
         if clips.frames.dtype != np.uint8:
-            raise ModelError(f"model {self.facts.name} takes pictures: give a folder of videos instead of tokens")
+            raise ModelError(
+                f"model {self.facts.name} takes pictures: give a folder of videos instead of tokens"
+            )
         pictures = [Image.fromarray(picture) for picture in clips.frames[clips.frame_mask]]
         units = _unit(self._encode(pictures), "frame")
         owners = np.repeat(np.arange(len(clips)), clips.frame_mask.sum(1))
@@ -164,9 +181,14 @@ class EncodedVectors:
 
     def _encode(self, inputs: list[Any]) -> Float32[np.ndarray, "N D"]:
         made = self._encoder.encode(inputs)
-        array = np.asarray(made.detach().cpu() if hasattr(made, "detach") else made, dtype=np.float32)
+        array = np.asarray(
+            made.detach().cpu() if hasattr(made, "detach") else made, dtype=np.float32
+        )
         if array.ndim != 2 or len(array) != len(inputs):
-            raise ModelError(f"{self.facts.name}: encode gave {array.shape} for {len(inputs)} inputs, expected (N, D)")
+            raise ModelError(
+                f"{self.facts.name}: encode gave {array.shape} for {len(inputs)} inputs, expected "
+                "(N, D)"
+            )
         return array
 
 
@@ -178,20 +200,25 @@ class StoredVectors:
         arrays = read_vectors(path)
         self._texts = dict(zip(arrays["texts"].tolist(), arrays["text_vectors"], strict=True))
         self._videos = dict(zip(arrays["videos"].tolist(), arrays["video_vectors"], strict=True))
-        digest = fingerprint(*(np.ascontiguousarray(arrays[name]).tobytes() for name in sorted(arrays)))
+        digest = fingerprint(
+            *(np.ascontiguousarray(arrays[name]).tobytes() for name in sorted(arrays))
+        )
         self.facts = ModelFacts(path.stem, digest, "cosine", 0, 0, _WEIGHTS, {})
         self.description: Mapping[str, str] = {"source": "embeddings", "hash": digest}
 
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
         """Videos that have no vector."""
-        return {video: f"no vector in {self._path}" for video in videos if video not in self._videos}
+        return {
+            video: f"no vector in {self._path}" for video in videos if video not in self._videos
+        }
 
     def texts(self, texts: Sequence[str]) -> Float32[np.ndarray, "T D"]:
         """DataError for a text that has none."""
         lacking = [text for text in texts if text not in self._texts]
         if lacking:
             raise DataError(
-                f"{self._path} has no vector of {lacking[0][:80]!r} and {len(lacking) - 1} more: embed every caption "
+                f"{self._path} has no vector of {lacking[0][:80]!r} and {len(lacking) - 1} more: "
+                "embed every caption "
                 "and negative, letter by letter as the file has them"
             )
         return np.stack([self._texts[text] for text in texts])
@@ -202,29 +229,42 @@ class StoredVectors:
 
 
 def read_vectors(path: Path) -> dict[str, np.ndarray]:
-    """An npz of `texts` (T,) strings, `text_vectors` (T, D), `videos` (V,) strings, `video_vectors` (V, D) or
-    (V, F, D); F frames are averaged as unit vectors. DataError says what does not fit; pickles are refused."""
+    """An npz of `texts` (T,) strings, `text_vectors` (T, D), `videos` (V,) strings, `video_vectors`
+    (V, D) or (V, F, D); F frames are averaged as unit vectors. DataError says what does not fit;
+    pickles are refused.
+    """
     try:
         file = read_npz(path)
         arrays = {name: file[name] for name in ("texts", "text_vectors", "videos", "video_vectors")}
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"{path} does not read as an npz of texts, text_vectors, videos and video_vectors without pickles ({error})"
+            f"{path} does not read as an npz of texts, text_vectors, videos and video_vectors "
+            f"without pickles ({error})"
         ) from error
     for name in ("text", "video"):
         names, vectors = arrays[f"{name}s"], arrays[f"{name}_vectors"]
         if names.dtype.kind != "U" or names.ndim != 1 or len(set(names.tolist())) != len(names):
-            raise DataError(f"{path}: `{name}s` must be distinct strings, got {names.dtype} {names.shape}")
+            raise DataError(
+                f"{path}: `{name}s` must be distinct strings, got {names.dtype} {names.shape}"
+            )
         if vectors.dtype.kind != "f" or vectors.ndim not in (2, 3) or len(vectors) != len(names):
-            raise DataError(f"{path}: `{name}_vectors` is {vectors.dtype} {vectors.shape} for {len(names)} {name}s")
+            raise DataError(
+                f"{path}: `{name}_vectors` is {vectors.dtype} {vectors.shape} for {len(names)} "
+                f"{name}s"
+            )
         if not np.isfinite(vectors).all():
-            raise DataError(f"{path}: `{name}_vectors` holds numbers that are not finite; make them again")
+            raise DataError(
+                f"{path}: `{name}_vectors` holds numbers that are not finite; make them again"
+            )
         arrays[f"{name}_vectors"] = vectors.astype(np.float32)
     if arrays["video_vectors"].ndim == 3:
         arrays["video_vectors"] = _unit(arrays["video_vectors"], "frame").mean(1)
     widths = [arrays[f"{name}_vectors"].shape[1:] for name in ("text", "video")]
     if widths[0] != widths[1]:
-        raise DataError(f"{path}: vectors of texts and videos have different widths, {widths[0]} and {widths[1]}")
+        raise DataError(
+            f"{path}: vectors of texts and videos have different widths, {widths[0]} and "
+            f"{widths[1]}"
+        )
     return arrays
 
 
@@ -241,11 +281,15 @@ def open_embeddings(model: str, opening: Opening) -> CosineScorer:
 
 
 def open_sentence_transformers(model: str, opening: Opening) -> CosineScorer:
-    """The model directory or hub id, by the sentence-transformers library, which must be installed."""
+    """The model directory or hub id, by the sentence-transformers library, which must be
+    installed.
+    """
     try:
         library = importlib.import_module("sentence_transformers")
     except ImportError as error:
-        raise ModelError("this scorer needs a library: pip install sentence-transformers") from error
+        raise ModelError(
+            "this scorer needs a library: pip install sentence-transformers"
+        ) from error
     needs = ClipNeeds(num_frames=12)
     encoder: Encode = library.SentenceTransformer(model, device=opening.device)
     return CosineScorer(EncodedVectors(encoder, opening.clips(needs), model, needs.num_frames))

@@ -1,4 +1,6 @@
-"""What is asked: a clip, its true caption, and captions that differ from it in one part of speech. No torch."""
+"""What is asked: a clip, its true caption, and captions that differ from it in one part of speech.
+No torch.
+"""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +15,9 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """One clip and the texts that are scored against it; in a `Group`'s the true caption comes first."""
+    """One clip and the texts that are scored against it; in a `Group`'s the true caption comes
+    first.
+    """
 
     video_id: str
     texts: tuple[str, ...]
@@ -36,12 +40,15 @@ class Group:
 
 
 def label_of(row: Negative) -> str:
-    """What a row counts under: its part of speech; its method where a foreign set leaves that open."""
+    """What a row counts under: its part of speech; its method where a foreign set leaves
+    that open.
+    """
     return row.method or row.pos if row.pos == "other" else row.pos
 
 
 def groups_of(rows: Iterable[Negative]) -> tuple[Group, ...]:
-    """Negatives as groups, one for each caption and part of speech, in the order of their first rows.
+    """Negatives as groups, one for each caption and part of speech, in the order of their first
+    rows.
 
     Raises DataError for no rows, and for a caption id that stands for two captions or videos.
 
@@ -55,15 +62,22 @@ def groups_of(rows: Iterable[Negative]) -> tuple[Group, ...]:
         known = facts.setdefault(row.caption_id, (row.video_id, row.caption))
         if known != (row.video_id, row.caption):
             raise DataError(
-                f"negative {row.id!r}: caption id {row.caption_id!r} stands for {row.caption[:60]!r} of "
-                f"{row.video_id!r} here and for {known[1][:60]!r} of {known[0]!r} before; give every caption its own id"
+                f"negative {row.id!r}: caption id {row.caption_id!r} stands for "
+                f"{row.caption[:60]!r} of "
+                f"{row.video_id!r} here and for {known[1][:60]!r} of {known[0]!r} before; give "
+                "every caption its own id"
             )
         if label_of(row) == ALL:
-            raise DataError(f"negative {row.id!r}: {ALL!r} is the name of the total; name its method otherwise")
+            raise DataError(
+                f"negative {row.id!r}: {ALL!r} is the name of the total; name its method otherwise"
+            )
         found.setdefault((row.caption_id, label_of(row)), []).append(row.negative)
     if not found:
         raise DataError("expected at least one negative, got none; check the file")
-    return tuple(Group(name, facts[name][0], pos, facts[name][1], tuple(texts)) for (name, pos), texts in found.items())
+    return tuple(
+        Group(name, facts[name][0], pos, facts[name][1], tuple(texts))
+        for (name, pos), texts in found.items()
+    )
 
 
 @dataclass(frozen=True)
@@ -81,13 +95,18 @@ class GroupCoverage:
 
 
 def readable(groups: Sequence[Group], problems: Mapping[str, str]) -> GroupCoverage:
-    """The groups without those of videos that have a problem. Raises DataError when none is left."""
+    """The groups without those of videos that have a problem. Raises DataError when none is
+    left.
+    """
     videos = dict.fromkeys(group.video_id for group in groups)
     missing = {video: problems[video] for video in videos if video in problems}
     kept = tuple(group for group in groups if group.video_id not in missing)
     if not kept:
         first = next(f"{video}: {reason}" for video, reason in missing.items())
-        raise DataError(f"none of the {len(videos)} videos of these negatives can be read ({first}); check the folder")
+        raise DataError(
+            f"none of the {len(videos)} videos of these negatives can be read ({first}); check the "
+            "folder"
+        )
     return GroupCoverage(kept, len({group.caption_id for group in groups}), len(videos), missing)
 
 

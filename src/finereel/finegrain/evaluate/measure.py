@@ -23,17 +23,20 @@ from finereel.statistics.intervals import DEFAULT_CONFIDENCE, Confidence
 from finereel.types import OnProgress, no_progress
 
 WRONG_VIDEO = "wrong_video"
-"""The baseline that scores the same candidates by the same model against another clip of the set."""
+"""The baseline that scores the same candidates by the same model against another clip of the set.
+"""
 
 
 @dataclass(frozen=True)
 class FineSettings:
     """How to measure.
 
-    name: of the run in tables, the model's where empty; negatives: what the set is called; blind: baselines by name;
-    wrong_video: score every candidate against another clip as well (no clip is encoded for it); positives: hard
-    positives by caption id; coarse: a split for retrieval by the same model; twins: pairs of clips that differ in one
-    word; seed: of the other clips; reload_verified: the model was read from its files; device: what scores.
+    name: of the run in tables, the model's where empty; negatives: what the set is called; blind:
+    baselines by name;
+    wrong_video: score every candidate against another clip as well (no clip is encoded for it);
+    positives: hard positives by caption id; coarse: a split for retrieval by the same model; twins:
+    pairs of clips that differ in one word; seed: of the other clips; reload_verified: the model was
+    read from its files; device: what scores.
     """
 
     name: str = ""
@@ -67,7 +70,11 @@ def measure(
     videos = list(dict.fromkeys(group.video_id for group in groups))
     coverage = readable(groups, scorer.problems(videos))
     scores = score_groups(scorer, coverage.groups, settings, on_progress)
-    coarse = None if settings.coarse is None else _coarse(scorer, settings.coarse, settings.confidence, on_progress)
+    coarse = (
+        None
+        if settings.coarse is None
+        else _coarse(scorer, settings.coarse, settings.confidence, on_progress)
+    )
     return FineRecord(
         name=settings.name or scorer.facts.name,
         negatives=NegativesFacts.of(settings.negatives, groups, coverage),
@@ -86,9 +93,14 @@ def measure(
 
 
 def score_groups(
-    scorer: Scorer, groups: tuple[Group, ...], settings: FineSettings, on_progress: OnProgress = no_progress
+    scorer: Scorer,
+    groups: tuple[Group, ...],
+    settings: FineSettings,
+    on_progress: OnProgress = no_progress,
 ) -> FineScores:
-    """All candidates of all groups, by the model and by the baselines. Every clip of `groups` must be readable."""
+    """All candidates of all groups, by the model and by the baselines. Every clip of `groups` must
+    be readable.
+    """
     others = _other_videos(groups, settings.seed)
     place = {video: number for number, video in enumerate(others)}
     order = sorted(range(len(groups)), key=lambda number: place[groups[number].video_id])
@@ -105,18 +117,26 @@ def score_groups(
     baselines = {name: blind.of(groups) for name, blind in settings.blind.items()}
     if ("wrong", 0) in where:
         baselines[WRONG_VIDEO] = scored.fused[_take(where, "wrong", len(groups))]
-    return FineScores(groups, found, baselines, scored.as_first[own], _triples(groups, scored, where))
+    return FineScores(
+        groups, found, baselines, scored.as_first[own], _triples(groups, scored, where)
+    )
 
 
 def _other_videos(groups: Sequence[Group], seed: int) -> dict[str, str]:
-    """Another video for every video: the next one in a random order, in which they are also scored."""
+    """Another video for every video: the next one in a random order, in which they are also
+    scored.
+    """
     videos = sorted({group.video_id for group in groups})
     shuffled = [videos[number] for number in np.random.default_rng(seed).permutation(len(videos))]
     return dict(zip(shuffled, [*shuffled[1:], shuffled[0]], strict=True))
 
 
-def _asked(group: Group, others: Mapping[str, str], settings: FineSettings) -> list[tuple[str, Candidates]]:
-    """Everything that is scored for a group; it stands together, so that its texts are encoded once."""
+def _asked(
+    group: Group, others: Mapping[str, str], settings: FineSettings
+) -> list[tuple[str, Candidates]]:
+    """Everything that is scored for a group; it stands together, so that its texts are encoded
+    once.
+    """
     asked = [("own", group.candidates)]
     if settings.wrong_video and len(others) > 1:
         asked.append(("wrong", Candidates(others[group.video_id], group.candidates.texts)))
@@ -126,36 +146,61 @@ def _asked(group: Group, others: Mapping[str, str], settings: FineSettings) -> l
 
 def _slices(asked: Sequence[Candidates]) -> list[slice]:
     ends = np.cumsum([len(candidates.texts) for candidates in asked]).tolist()
-    return [slice(end - len(candidates.texts), end) for end, candidates in zip(ends, asked, strict=True)]
+    return [
+        slice(end - len(candidates.texts), end) for end, candidates in zip(ends, asked, strict=True)
+    ]
 
 
 def _take(where: Mapping[tuple[str, int], slice], kind: str, groups: int) -> np.ndarray:
     """Places of one kind of scores, group by group."""
-    return np.concatenate([np.arange(where[kind, number].start, where[kind, number].stop) for number in range(groups)])
+    return np.concatenate(
+        [np.arange(where[kind, number].start, where[kind, number].stop) for number in range(groups)]
+    )
 
 
 def _how(name: str, settings: FineSettings) -> str:
-    return settings.blind[name].how if name in settings.blind else "the same model and texts, another clip of the set"
+    return (
+        settings.blind[name].how
+        if name in settings.blind
+        else "the same model and texts, another clip of the set"
+    )
 
 
-def _triples(groups: Sequence[Group], scored: PairScores, where: Mapping[tuple[str, int], slice]) -> Triples | None:
+def _triples(
+    groups: Sequence[Group], scored: PairScores, where: Mapping[tuple[str, int], slice]
+) -> Triples | None:
     """Every negative of a group with every hard positive of its caption."""
     fused, rows = scored.fused, []
     for number in range(len(groups)):
         if ("positives", number) in where:
             own, positives = fused[where["own", number]], fused[where["positives", number]]
             negative, positive = (side.reshape(-1) for side in np.meshgrid(own[1:], positives))
-            rows.append((np.full(negative.shape, own[0]), negative, positive, np.full(negative.shape, number)))
+            rows.append(
+                (
+                    np.full(negative.shape, own[0]),
+                    negative,
+                    positive,
+                    np.full(negative.shape, number),
+                )
+            )
     if not rows:
         return None
-    original, negative, positive, caption = (np.concatenate(column) for column in zip(*rows, strict=True))
+    original, negative, positive, caption = (
+        np.concatenate(column) for column in zip(*rows, strict=True)
+    )
     return Triples(original, negative, positive, caption.astype(np.int64))
 
 
-def _coarse(scorer: Scorer, split: Split, confidence: Confidence, on_progress: OnProgress) -> CoarseFacts:
+def _coarse(
+    scorer: Scorer, split: Split, confidence: Confidence, on_progress: OnProgress
+) -> CoarseFacts:
     scored = scorer.score_split(split, on_progress)
     settings = EvaluationSettings(confidence=confidence, weights=scored.weights)
     results: dict[str, Any] = evaluate_scores(scored.scores, scored.relation, settings).as_dict()
     return CoarseFacts(
-        split.name, scored.coverage.split_hash, str(scored.coverage), len(scored.split.captions), results
+        split.name,
+        scored.coverage.split_hash,
+        str(scored.coverage),
+        len(scored.split.captions),
+        results,
     )

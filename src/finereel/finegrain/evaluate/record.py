@@ -1,4 +1,6 @@
-"""What a fine-grained result must carry; on disk a folder, see `finereel.finegrain.evaluate.record_files`."""
+"""What a fine-grained result must carry; on disk a folder, see
+`finereel.finegrain.evaluate.record_files`.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,8 +15,10 @@ from finereel.finegrain.evaluate.results import FineScores
 
 @dataclass(frozen=True)
 class NegativesFacts:
-    """What was asked. hash: of all groups, scored_hash: of those whose clip could be read; captions counts those asked
-    for, captions_scored those that were; groups: scored ones per part of speech; missing: why, by video id."""
+    """What was asked. hash: of all groups, scored_hash: of those whose clip could be read; captions
+    counts those asked for, captions_scored those that were; groups: scored ones per part of speech;
+    missing: why, by video id.
+    """
 
     name: str
     hash: str
@@ -60,8 +64,9 @@ class CoarseFacts:
 class FineRecord(RunFacts):
     """A fine-grained result and everything about it.
 
-    baselines: how each was made; results: part of speech -> row, see `results.result_rows`; twins: part of speech ->
-    accuracies, see `twins.twin_rows`, None without twins; scores: None where they were not kept.
+    baselines: how each was made; results: part of speech -> row, see `results.result_rows`; twins:
+    part of speech -> accuracies, see `twins.twin_rows`, None without twins; scores: None where they
+    were not kept.
     """
 
     negatives: NegativesFacts

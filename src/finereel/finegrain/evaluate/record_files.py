@@ -1,11 +1,12 @@
 """A fine-grained record as a folder.
 
-    record.json     facts and results, and the SHA-256 of the other file
-    scores.npz      groups (JSON of G groups with their texts, as bytes); score/<granularity>, baseline/<name> and same
-                    (N,), candidates group by group, the true caption first; triple/<column> where there are any
+    record.json     facts and results, and the SHA-256 of the other file scores.npz      groups
+    (JSON of G groups with their texts, as bytes); score/<granularity>, baseline/<name> and same
+                    (N,), candidates group by group, the true caption first; triple/<column> where
+                    there are any
 
-Reading refuses another format version, a file that differs from its hash, metrics that do not follow from the scores,
-and pickles.
+Reading refuses another format version, a file that differs from its hash, metrics that do not
+follow from the scores, and pickles.
 """
 
 import json
@@ -19,7 +20,13 @@ import numpy as np
 
 from finereel.config import from_dict, to_dict
 from finereel.errors import DataError
-from finereel.evaluation.archive import ArchiveFormat, packed, read_archive, read_packed, write_archive
+from finereel.evaluation.archive import (
+    ArchiveFormat,
+    packed,
+    read_archive,
+    read_packed,
+    write_archive,
+)
 from finereel.evaluation.record_files import described_run, run_facts
 from finereel.finegrain.evaluate.groups import Group
 from finereel.finegrain.evaluate.metrics import Triples, group_ranks, point_metrics
@@ -77,25 +84,34 @@ def _check_metrics(record: FineRecord) -> None:
     assert record.scores is not None
     scores, chosen = record.scores, selections(record.scores.groups)
     if set(chosen) != set(record.results):
-        raise DataError(f"the rows are {sorted(record.results)}, the scores are of {sorted(chosen)}")
+        raise DataError(
+            f"the rows are {sorted(record.results)}, the scores are of {sorted(chosen)}"
+        )
     for kind, columns in (("granularities", scores.granularities), ("baselines", scores.baselines)):
         ranks = {name: group_ranks(column, scores.sizes) for name, column in columns.items()}
         for pos, groups in chosen.items():
             rows = record.results[pos][kind]
             if set(rows) != set(ranks):
-                raise DataError(f"{pos}: the {kind} are {sorted(rows)}, the scores those of {sorted(ranks)}")
+                raise DataError(
+                    f"{pos}: the {kind} are {sorted(rows)}, the scores those of {sorted(ranks)}"
+                )
             for name, found in ranks.items():
-                part = Ranks(found.expected[groups], found.optimistic[groups], found.pessimistic[groups])
+                part = Ranks(
+                    found.expected[groups], found.optimistic[groups], found.pessimistic[groups]
+                )
                 for metric, value in point_metrics(part, scores.sizes[groups]).items():
                     if not math.isclose(rows[name][metric], value, rel_tol=1e-9, abs_tol=1e-9):
                         raise DataError(
-                            f"{pos} {name}: {metric} is stated as {rows[name][metric]} and found to be {value}; it was "
+                            f"{pos} {name}: {metric} is stated as {rows[name][metric]} and found "
+                            f"to be {value}; it was "
                             "changed after it was written: evaluate again"
                         )
 
 
 def _arrays(scores: FineScores) -> dict[str, np.ndarray]:
-    listed = json.dumps([astuple(group) for group in scores.groups])  # numpy strings would drop NULs and pad all texts
+    listed = json.dumps(
+        [astuple(group) for group in scores.groups]
+    )  # numpy strings would drop NULs and pad all texts
     arrays = {"groups": np.frombuffer(listed.encode(), dtype=np.uint8), "same": scores.same}
     arrays |= {f"score/{name}": column for name, column in scores.granularities.items()}
     arrays |= {f"baseline/{name}": column for name, column in scores.baselines.items()}
@@ -120,4 +136,8 @@ def _scores(arrays: Mapping[str, np.ndarray]) -> FineScores:
 
 
 def _under(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): column for name, column in arrays.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): column
+        for name, column in arrays.items()
+        if name.startswith(prefix)
+    }

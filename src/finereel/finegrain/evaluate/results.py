@@ -1,4 +1,6 @@
-"""Ranks of a model and of its baselines to one row of results for every part of speech, with intervals by video."""
+"""Ranks of a model and of its baselines to one row of results for every part of speech, with
+intervals by video.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,8 +38,9 @@ from finereel.statistics.metrics import Ranks
 class FineScores:
     """Scores of G groups, candidates flat with the true caption first: N = sum of sizes.
 
-    granularities: the model's, `fused` among them. baselines: scores of the same candidates by something that does not
-    see the clip. same: candidates that read to the model as the true caption does.
+    granularities: the model's, `fused` among them. baselines: scores of the same candidates by
+    something that does not see the clip. same: candidates that read to the model as the true
+    caption does.
     """
 
     groups: tuple[Group, ...]
@@ -50,8 +53,15 @@ class FineScores:
         total = int(self.sizes.sum())
         columns = {**self.granularities, **self.baselines, "same": self.same}
         wrong = {name: column.shape for name, column in columns.items() if column.shape != (total,)}
-        if FUSED not in self.granularities or wrong or set(self.granularities) & set(self.baselines):
-            raise DataError(f"expected {total} scores per granularity and baseline, {FUSED} among them, got {wrong}")
+        if (
+            FUSED not in self.granularities
+            or wrong
+            or set(self.granularities) & set(self.baselines)
+        ):
+            raise DataError(
+                f"expected {total} scores per granularity and baseline, {FUSED} among them, got "
+                f"{wrong}"
+            )
 
     @property
     def sizes(self) -> Int64[np.ndarray, " G"]:
@@ -59,18 +69,27 @@ class FineScores:
         return np.array([1 + len(group.negatives) for group in self.groups], dtype=np.int64)
 
 
-def result_rows(scores: FineScores, confidence: Confidence = DEFAULT_CONFIDENCE) -> dict[str, dict[str, Any]]:
-    """One row per part of speech, in alphabetical order, and one over `all` where there are several; JSON values.
+def result_rows(
+    scores: FineScores, confidence: Confidence = DEFAULT_CONFIDENCE
+) -> dict[str, dict[str, Any]]:
+    """One row per part of speech, in alphabetical order, and one over `all` where there are
+    several; JSON values.
 
-    Rows hold captions, groups (a caption with its negatives of one part of speech, what is ranked; in `all` a caption
-    may have several), videos, negatives, candidates (their mean number), truncated (the share of negatives that read
-    to the model as the caption does), chance, granularities and baselines (metrics, tie_share, bounds, intervals),
-    gain over each baseline (difference of the fused score, its paired interval) and brittleness (None without hard
+    Rows hold captions, groups (a caption with its negatives of one part of speech, what is ranked;
+    in `all` a caption may have several), videos, negatives, candidates (their mean number),
+    truncated (the share of negatives that read to the model as the caption does), chance,
+    granularities and baselines (metrics, tie_share, bounds, intervals), gain over each baseline
+    (difference of the fused score, its paired interval) and brittleness (None without hard
     positives).
     """
-    ranks = {name: group_ranks(column, scores.sizes) for name, column in scores.granularities.items()}
+    ranks = {
+        name: group_ranks(column, scores.sizes) for name, column in scores.granularities.items()
+    }
     blind = {name: group_ranks(column, scores.sizes) for name, column in scores.baselines.items()}
-    return {name: _row(scores, ranks, blind, chosen, confidence) for name, chosen in selections(scores.groups).items()}
+    return {
+        name: _row(scores, ranks, blind, chosen, confidence)
+        for name, chosen in selections(scores.groups).items()
+    }
 
 
 def selections(groups: Sequence[Group]) -> dict[str, Bool[np.ndarray, " G"]]:
@@ -93,9 +112,17 @@ def _row(
     same = int(scores.same[np.repeat(chosen, scores.sizes)].sum()) - len(sizes)
     systems = {name: _chosen(found, chosen) for name, found in {**ranks, **blind}.items()}
     columns = {name: per_caption(found, sizes) for name, found in systems.items()}
-    scales = {"R@1": PERCENT, "MRR": SHARE, "MnR": Scale(1.0, float(sizes.max())), "pair_accuracy": PERCENT}
+    scales = {
+        "R@1": PERCENT,
+        "MRR": SHARE,
+        "MnR": Scale(1.0, float(sizes.max())),
+        "pair_accuracy": PERCENT,
+    }
     rows = {
-        name: {**point_metrics(found, sizes), "intervals": _intervals(columns[name], videos, scales, confidence)}
+        name: {
+            **point_metrics(found, sizes),
+            "intervals": _intervals(columns[name], videos, scales, confidence),
+        }
         for name, found in systems.items()
     }
     return {
@@ -108,7 +135,9 @@ def _row(
         "chance": chance(sizes),
         "granularities": {name: rows[name] for name in ranks},
         "baselines": {name: rows[name] for name in blind},
-        "gain": {name: _gain(columns[FUSED], columns[name], videos, scales, confidence) for name in blind},
+        "gain": {
+            name: _gain(columns[FUSED], columns[name], videos, scales, confidence) for name in blind
+        },
         "brittleness": _brittleness(scores, chosen, confidence),
     }
 
@@ -129,7 +158,10 @@ def _intervals(
     confidence: Confidence,
 ) -> dict[str, list[float]]:
     """Of the mean of every column, by video."""
-    found = {name: mean_interval(column, videos, scales[name], confidence) for name, column in columns.items()}
+    found = {
+        name: mean_interval(column, videos, scales[name], confidence)
+        for name, column in columns.items()
+    }
     return {name: _pair(interval) for name, interval in found.items()}
 
 
@@ -147,19 +179,31 @@ def _gain(
     """Mean paired differences of the metrics, with their intervals."""
     differences = {name: own[name] - other[name] for name in METRICS}
     intervals = {
-        name: _pair(difference_interval(column, videos, scales[name].high - scales[name].low, confidence))
+        name: _pair(
+            difference_interval(column, videos, scales[name].high - scales[name].low, confidence)
+        )
         for name, column in differences.items()
     }
-    return {**{name: float(column.mean()) for name, column in differences.items()}, "intervals": intervals}
+    return {
+        **{name: float(column.mean()) for name, column in differences.items()},
+        "intervals": intervals,
+    }
 
 
-def _brittleness(scores: FineScores, chosen: Bool[np.ndarray, " G"], confidence: Confidence) -> dict[str, Any] | None:
+def _brittleness(
+    scores: FineScores, chosen: Bool[np.ndarray, " G"], confidence: Confidence
+) -> dict[str, Any] | None:
     """Over the captions of the chosen groups that have hard positives."""
     triples = scores.triples
     kept = np.zeros(0, dtype=bool) if triples is None else chosen[triples.caption]
     if triples is None or not kept.any():
         return None
-    part = Triples(triples.original[kept], triples.negative[kept], triples.positive[kept], triples.caption[kept])
+    part = Triples(
+        triples.original[kept],
+        triples.negative[kept],
+        triples.positive[kept],
+        triples.caption[kept],
+    )
     columns = triple_metrics(part)
     here = np.unique(part.caption)
     videos = np.array([scores.groups[number].video_id for number in here])

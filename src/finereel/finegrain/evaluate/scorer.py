@@ -18,10 +18,11 @@ from finereel.types import OnProgress, no_progress
 
 @dataclass(frozen=True)
 class PairScores:
-    """Scores of N texts, each against the clip it was asked for: per granularity, and the weights that fuse them.
+    """Scores of N texts, each against the clip it was asked for: per granularity, and the weights
+    that fuse them.
 
-    as_first: texts that read to the model exactly as the first text of their candidates does, for instance because it
-    cuts both before the word that differs. The first one itself is True.
+    as_first: texts that read to the model exactly as the first text of their candidates does, for
+    instance because it cuts both before the word that differs. The first one itself is True.
     """
 
     parts: Mapping[str, Float32[np.ndarray, " N"]]
@@ -34,7 +35,9 @@ class PairScores:
     @property
     def fused(self) -> Float64[np.ndarray, " N"]:
         """Weighted sum over the granularities."""
-        return fuse({name: part.astype(np.float64) for name, part in self.parts.items()}, self.weights)
+        return fuse(
+            {name: part.astype(np.float64) for name, part in self.parts.items()}, self.weights
+        )
 
 
 @runtime_checkable
@@ -55,7 +58,9 @@ class Scorer(Protocol):
         """Why each of these videos cannot be scored, by id; those that can be are left out."""
         ...
 
-    def score(self, asked: Sequence[Candidates], on_progress: OnProgress = no_progress) -> PairScores:
+    def score(
+        self, asked: Sequence[Candidates], on_progress: OnProgress = no_progress
+    ) -> PairScores:
         """All texts of `asked`, in order. Fastest when candidates of one video stand together."""
         ...
 
@@ -66,8 +71,9 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True)
 class ClipNeeds:
-    """What a model wants of a clip: frames, side of its pictures in pixels, whether it takes tokens alone, and how its
-    pictures are made (None: a bicubic centre square)."""
+    """What a model wants of a clip: frames, side of its pictures in pixels, whether it takes tokens
+    alone, and how its pictures are made (None: a bicubic centre square).
+    """
 
     num_frames: int
     image_size: int = 224
@@ -80,8 +86,9 @@ OpenClips = Callable[[ClipNeeds], ClipSource]
 
 @dataclass(frozen=True)
 class Opening:
-    """How to open a scorer. clips: called with what the model needs; device: a torch device's name; fine: score with
-    the model's fine head where it has one."""
+    """How to open a scorer. clips: called with what the model needs; device: a torch device's name;
+    fine: score with the model's fine head where it has one.
+    """
 
     clips: OpenClips
     device: str = "cpu"
@@ -89,7 +96,8 @@ class Opening:
 
 
 def distinct_chunks(asked: Sequence[Candidates], most: int) -> list[tuple[slice, list[str]]]:
-    """`asked` cut so that no piece has more than `most` distinct texts (or is one piece of `asked`), and those texts.
+    """`asked` cut so that no piece has more than `most` distinct texts (or is one piece of
+    `asked`), and those texts.
 
     >>> asked = [Candidates("a", ("x", "y")), Candidates("b", ("y", "x")), Candidates("b", ("z", "x"))]
     >>> [(part.start, part.stop, texts) for part, texts in distinct_chunks(asked, 2)]

@@ -12,7 +12,9 @@ SCORERS: dict[str, Callable[[str, Opening], Scorer]] = {
     "sentence-transformers": open_sentence_transformers,
     "embeddings": open_embeddings,
 }
-"""`finereel` takes model directories, bundled names and CLIP directories; `embeddings` an npz of vectors."""
+"""`finereel` takes model directories, bundled names and CLIP directories; `embeddings` an npz of
+vectors.
+"""
 
 
 def open_scorer(kind: str, model: str, opening: Opening) -> Scorer:

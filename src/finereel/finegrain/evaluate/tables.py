@@ -1,4 +1,6 @@
-"""A fine-grained record as one table: the model's scores, what sees no video, and chance, per part of speech."""
+"""A fine-grained record as one table: the model's scores, what sees no video, and chance, per part
+of speech.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +10,19 @@ from finereel.evaluation.exports.markdown import escaped
 from finereel.evaluation.retrieval import FUSED
 from finereel.finegrain.evaluate.record import FineRecord
 
-COLUMNS = ("part of speech", "score", "R@1", "95 %", "MRR", "95 %", "MnR", "pairs %", "ties %", "gain in MRR", "95 %")
+COLUMNS = (
+    "part of speech",
+    "score",
+    "R@1",
+    "95 %",
+    "MRR",
+    "95 %",
+    "MnR",
+    "pairs %",
+    "ties %",
+    "gain in MRR",
+    "95 %",
+)
 TEXT_COLUMNS = 2
 """The first columns are text, the others numbers."""
 FEW = 30
@@ -24,15 +38,26 @@ class FineRow:
 
 
 def fine_rows(record: FineRecord) -> list[FineRow]:
-    """The fused score first, with its gain over the baseline that comes closest; then everything else."""
+    """The fused score first, with its gain over the baseline that comes closest; then everything
+    else.
+    """
     found = []
     for pos, row in record.results.items():
         scores: Mapping[str, Any] = row["granularities"]
-        found.append(FineRow(FUSED, (pos, FUSED, *_cells(scores[FUSED]), *_least_gain(row["gain"]))))
+        found.append(
+            FineRow(FUSED, (pos, FUSED, *_cells(scores[FUSED]), *_least_gain(row["gain"])))
+        )
         parts = [] if len(scores) == 2 else [name for name in scores if name != FUSED]
-        found += [FineRow("granularity", (pos, name, *_cells(scores[name]), "", "")) for name in parts]
-        found += [FineRow("baseline", (pos, name, *_cells(blind), "", "")) for name, blind in row["baselines"].items()]
-        found.append(FineRow("chance", (pos, "chance", *_cells({**row["chance"], "tie_share": 0.0}), "", "")))
+        found += [
+            FineRow("granularity", (pos, name, *_cells(scores[name]), "", "")) for name in parts
+        ]
+        found += [
+            FineRow("baseline", (pos, name, *_cells(blind), "", ""))
+            for name, blind in row["baselines"].items()
+        ]
+        found.append(
+            FineRow("chance", (pos, "chance", *_cells({**row["chance"], "tie_share": 0.0}), "", ""))
+        )
     return found
 
 
@@ -48,17 +73,21 @@ def fine_facts(record: FineRecord) -> list[str]:
     """What a reader must know beside the numbers, a line each."""
     asked, model = record.negatives, record.model
     lines = [
-        f"negatives: {asked.name} ({asked.hash}), {asked.captions_scored} of {asked.captions} captions scored, videos "
+        f"negatives: {asked.name} ({asked.hash}), {asked.captions_scored} of {asked.captions} "
+        "captions scored, videos "
         f"{asked.coverage}",
         f"model: {model.name} ({model.fingerprint})",
     ]
     for pos, row in record.results.items():
-        lines.append(f"{pos}: {_counts(row)}, {row['truncated']:.1%} of the negatives read like the caption")
+        lines.append(
+            f"{pos}: {_counts(row)}, {row['truncated']:.1%} of the negatives read like the caption"
+        )
         brittle = row["brittleness"]
         if brittle is not None:
             low, high = brittle["intervals"]["brittleness"]
             lines.append(
-                f"{pos}: brittleness {brittle['brittleness']:.1f} % ({low:.1f} to {high:.1f}), both right "
+                f"{pos}: brittleness {brittle['brittleness']:.1f} % ({low:.1f} to {high:.1f}), "
+                "both right "
                 f"{brittle['both_right']:.1f} %, {brittle['captions']} captions with hard positives"
             )
     few = ", ".join(pos for pos, row in record.results.items() if row["videos"] < FEW)
@@ -67,14 +96,22 @@ def fine_facts(record: FineRecord) -> list[str]:
     lines += _coarse_lines(record) + _twin_lines(record)
     if not asked.complete:
         video, reason = next(iter(asked.missing.items()))
-        lines.append(f"NOT THE WHOLE SET: {len(asked.missing)} videos could not be read, first {video}: {reason}")
+        lines.append(
+            f"NOT THE WHOLE SET: {len(asked.missing)} videos could not be read, first {video}: "
+            f"{reason}"
+        )
     return lines
 
 
 def _counts(row: Mapping[str, Any]) -> str:
     groups = row.get("groups", row["captions"])  # records of earlier versions say captions of both
-    ranked = "" if groups == row["captions"] else f" in {groups} groups, one for each part of speech"
-    return f"{row['captions']} captions{ranked}, {row['videos']} videos, {row['candidates']:.1f} candidates each"
+    ranked = (
+        "" if groups == row["captions"] else f" in {groups} groups, one for each part of speech"
+    )
+    return (
+        f"{row['captions']} captions{ranked}, {row['videos']} videos, {row['candidates']:.1f} "
+        "candidates each"
+    )
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -103,7 +140,8 @@ def _coarse_lines(record: FineRecord) -> list[str]:
         row = rows[FUSED]
         low, high = row["intervals"]["R@1"]
         lines.append(
-            f"coarse {way}: R@1 {row['R@1']:.1f} ({low:.1f} to {high:.1f}), R@5 {row['R@5']:.1f}, R@10 "
+            f"coarse {way}: R@1 {row['R@1']:.1f} ({low:.1f} to {high:.1f}), R@5 {row['R@5']:.1f}, "
+            "R@10 "
             f"{row['R@10']:.1f}, {record.coarse.split} of {record.coarse.coverage} videos"
         )
     return lines
@@ -115,7 +153,8 @@ def _twin_lines(record: FineRecord) -> list[str]:
     return [
         f"twins, {pos}: "
         + ", ".join(
-            f"{way} {found['percent']:.1f} ({found['interval'][0]:.1f} to {found['interval'][1]:.1f})"
+            f"{way} {found['percent']:.1f} ({found['interval'][0]:.1f} to "
+            f"{found['interval'][1]:.1f})"
             for way, found in rows[FUSED].items()
         )
         for pos, rows in record.twins["rows"].items()

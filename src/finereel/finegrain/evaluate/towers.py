@@ -1,8 +1,9 @@
-"""A model of this project, any head, on videos or precomputed tokens: all candidates of a clip in one batch.
+"""A model of this project, any head, on videos or precomputed tokens: all candidates of a clip in
+one batch.
 
-Every text is encoded once within a piece of the work that fits the memory budget, every clip once as long as its
-candidates stand together. Texts that the model cannot tell apart (the same tokens after its cut) are scored once, so
-that they tie exactly.
+Every text is encoded once within a piece of the work that fits the memory budget, every clip once
+as long as its candidates stand together. Texts that the model cannot tell apart (the same tokens
+after its cut) are scored once, so that they tie exactly.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,11 +38,16 @@ _CLIPS_KEPT = 2000
 class TowerScorer:
     """A `Scorer` of a model that encodes texts and clips apart and scores features.
 
-    fine: score by the model's `score_fine` where it has one (plug-in training), else by its `score`.
+    fine: score by the model's `score_fine` where it has one (plug-in training), else by its
+    `score`.
     """
 
     def __init__(
-        self, model: BenchmarkModel, source: ClipSource, fine: bool = True, budget_mib: int = BUDGET_MIB
+        self,
+        model: BenchmarkModel,
+        source: ClipSource,
+        fine: bool = True,
+        budget_mib: int = BUDGET_MIB,
     ) -> None:
         self.model = model
         self.source = source
@@ -66,7 +72,9 @@ class TowerScorer:
         return self.source.problems(videos)
 
     @torch.no_grad()
-    def score(self, asked: Sequence[Candidates], on_progress: OnProgress = no_progress) -> PairScores:
+    def score(
+        self, asked: Sequence[Candidates], on_progress: OnProgress = no_progress
+    ) -> PairScores:
         """See `Scorer`; progress counts distinct texts."""
         pieces = distinct_chunks(asked, self._most_texts)
         total, done, found = sum(len(texts) for _, texts in pieces), 0, list[PairScores]()
@@ -89,7 +97,11 @@ class TowerScorer:
         return score_encoded(self.model, EncodedSplit(part, text, video, coverage), on_progress)
 
     def _score_piece(
-        self, asked: Sequence[Candidates], texts: list[str], on_texts: OnProgress, on_clips: OnProgress
+        self,
+        asked: Sequence[Candidates],
+        texts: list[str],
+        on_texts: OnProgress,
+        on_clips: OnProgress,
     ) -> PairScores:
         number, first, lengths = self._inputs(texts)
         order = np.argsort(lengths, kind="stable")  # short texts together cost less
@@ -97,26 +109,45 @@ class TowerScorer:
         place[order] = np.arange(len(order))
         features = encode_texts(self.model, [texts[first[unit]] for unit in order], on_texts)
         row = {text: int(place[unit]) for text, unit in zip(texts, number, strict=True)}
-        units = [np.array([row[text] for text in candidates.texts], dtype=np.int64) for candidates in asked]
+        units = [
+            np.array([row[text] for text in candidates.texts], dtype=np.int64)
+            for candidates in asked
+        ]
         self._read(list(dict.fromkeys(candidates.video_id for candidates in asked)), on_clips)
         parts = self._score_units(asked, units, features)
         as_first = np.concatenate([unit == unit[0] for unit in units])
-        return PairScores({name: np.concatenate(rows) for name, rows in parts.items()}, dict(self._weights), as_first)
+        return PairScores(
+            {name: np.concatenate(rows) for name, rows in parts.items()},
+            dict(self._weights),
+            as_first,
+        )
 
     def _inputs(self, texts: list[str]) -> tuple[list[int], list[int], Int64[np.ndarray, " U"]]:
-        """What the model reads: the input of every text, a text of every input, and how long each input is."""
+        """What the model reads: the input of every text, a text of every input, and how long each
+        input is.
+        """
         tokenizer = getattr(self.model, "tokenizer", None)
         if tokenizer is None:
-            return list(range(len(texts))), list(range(len(texts))), np.array([len(t) for t in texts], dtype=np.int64)
+            return (
+                list(range(len(texts))),
+                list(range(len(texts))),
+                np.array([len(t) for t in texts], dtype=np.int64),
+            )
         tokens = tokenizer.encode(texts, self.model.config.max_words)
         rows = np.where(tokens.mask, tokens.ids, -1)
         _, first, number = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-        return number.reshape(-1).tolist(), first.tolist(), tokens.mask.sum(1)[first].astype(np.int64)
+        return (
+            number.reshape(-1).tolist(),
+            first.tolist(),
+            tokens.mask.sum(1)[first].astype(np.int64),
+        )
 
     def _score_units(
         self, asked: Sequence[Candidates], units: list[np.ndarray], features: TextFeatures
     ) -> dict[str, list[np.ndarray]]:
-        """Scores of every candidates' rows of `features`; a clip's rows are scored together, each once."""
+        """Scores of every candidates' rows of `features`; a clip's rows are scored together, each
+        once.
+        """
         members: dict[str, list[int]] = {}
         for index, candidates in enumerate(asked):
             members.setdefault(candidates.video_id, []).append(index)
@@ -124,7 +155,9 @@ class TowerScorer:
         device = features.sentence.device
         for video, indices in members.items():
             rows = np.unique(np.concatenate([units[index] for index in indices]))
-            scores: Scores = self._score(features.rows(torch.from_numpy(rows).to(device)), self._clips[video])
+            scores: Scores = self._score(
+                features.rows(torch.from_numpy(rows).to(device)), self._clips[video]
+            )
             self._weights = dict(scores.weights)
             for name, part in scores.parts.items():
                 column = part[:, 0].float().cpu().numpy()
@@ -136,7 +169,9 @@ class TowerScorer:
     def _read(self, videos: list[str], on_progress: OnProgress) -> None:
         """Encode the clips that are not there yet; forget others when there are many."""
         if len(self._clips) > _CLIPS_KEPT:
-            self._clips = {video: clip for video, clip in self._clips.items() if video in set(videos)}
+            self._clips = {
+                video: clip for video, clip in self._clips.items() if video in set(videos)
+            }
         new = [video for video in videos if video not in self._clips]
         if new:
             clips = encode_videos(self.model, new, self.source, on_progress)
@@ -144,12 +179,18 @@ class TowerScorer:
 
 
 def _joined(found: list[PairScores]) -> PairScores:
-    parts = {name: np.concatenate([scores.parts[name] for scores in found]) for name in found[0].parts}
-    return PairScores(parts, found[-1].weights, np.concatenate([scores.as_first for scores in found]))
+    parts = {
+        name: np.concatenate([scores.parts[name] for scores in found]) for name in found[0].parts
+    }
+    return PairScores(
+        parts, found[-1].weights, np.concatenate([scores.as_first for scores in found])
+    )
 
 
 def open_towers(model: str, opening: Opening) -> TowerScorer:
-    """The model directory, bundled name or CLIP directory called `model`; see `finereel.models.retrieval.load`."""
+    """The model directory, bundled name or CLIP directory called `model`; see
+    `finereel.models.retrieval.load`.
+    """
     from finereel.models.encoders.features import FeatureEncoder
     from finereel.models.retrieval import load
 

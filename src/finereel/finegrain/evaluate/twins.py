@@ -1,4 +1,6 @@
-"""ReelWorld's twins by any scorer: two clips that differ in one word's meaning, text, video and group score."""
+"""ReelWorld's twins by any scorer: two clips that differ in one word's meaning, text, video and
+group score.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +31,8 @@ class TwinPair:
 
 
 def twin_pairs(split: Split) -> tuple[TwinPair, ...]:
-    """The twins of the drawn scenes of a split (`test/17` has the twins `test/17~0` and on; see `datasets.worlds`).
+    """The twins of the drawn scenes of a split (`test/17` has the twins `test/17~0` and on; see
+    `datasets.worlds`).
 
     Raises DataError for a split without drawn scenes.
 
@@ -47,28 +50,42 @@ def twin_pairs(split: Split) -> tuple[TwinPair, ...]:
                 for place, twin in enumerate(twins(scene, split=name))
             ]
     if not found:
-        raise DataError(f"split {split.name} has no drawn scenes: twins are those of --data reelworld without files")
+        raise DataError(
+            f"split {split.name} has no drawn scenes: twins are those of --data reelworld without "
+            "files"
+        )
     return tuple(found)
 
 
 def twin_groups(pairs: Sequence[TwinPair]) -> tuple[Group, ...]:
     """Every twin's caption as the one negative of its scene's caption."""
-    return tuple(Group(pair.video_id, pair.video_id, pair.pos, pair.caption, (pair.twin_caption,)) for pair in pairs)
+    return tuple(
+        Group(pair.video_id, pair.video_id, pair.pos, pair.caption, (pair.twin_caption,))
+        for pair in pairs
+    )
 
 
-def twin_rows(scorer: Scorer, pairs: Sequence[TwinPair], on_progress: OnProgress = no_progress) -> dict[str, Any]:
-    """Accuracies of every granularity and of the fused score (see `finereel.statistics.twins`), as JSON values.
+def twin_rows(
+    scorer: Scorer, pairs: Sequence[TwinPair], on_progress: OnProgress = no_progress
+) -> dict[str, Any]:
+    """Accuracies of every granularity and of the fused score (see `finereel.statistics.twins`), as
+    JSON values.
 
-    {"pairs": scored, "missing": pairs that cannot be read, "rows": {pos: {granularity: {"text": {"percent", "interval",
-    "tie_share"}, "video", "group"}}}}; intervals are by scene. Raises DataError when none can be read.
+    {"pairs": scored, "missing": pairs that cannot be read, "rows": {pos: {granularity: {"text":
+    {"percent", "interval", "tie_share"}, "video", "group"}}}}; intervals are by scene. Raises
+    DataError when none can be read.
     """
     videos = list(dict.fromkeys(video for pair in pairs for video in (pair.video_id, pair.twin_id)))
     missing = scorer.problems(videos)
     kept = [pair for pair in pairs if pair.video_id not in missing and pair.twin_id not in missing]
     if not kept:
-        raise DataError(f"none of the {len(pairs)} twins can be read ({next(iter(missing.items()))})")
+        raise DataError(
+            f"none of the {len(pairs)} twins can be read ({next(iter(missing.items()))})"
+        )
     asked = [
-        Candidates(video, (pair.caption, pair.twin_caption)) for pair in kept for video in (pair.video_id, pair.twin_id)
+        Candidates(video, (pair.caption, pair.twin_caption))
+        for pair in kept
+        for video in (pair.video_id, pair.twin_id)
     ]
     scored = scorer.score(asked, on_progress)
     _, scene = np.unique([pair.video_id for pair in kept], return_inverse=True)
@@ -86,5 +103,7 @@ def twin_rows(scorer: Scorer, pairs: Sequence[TwinPair], on_progress: OnProgress
                 }
                 for way, accuracy in accuracies.items()
             }
-    counts = {pos: sum(pair.pos == pos for pair in kept) for pos in sorted({pair.pos for pair in kept})}
+    counts = {
+        pos: sum(pair.pos == pos for pair in kept) for pos in sorted({pair.pos for pair in kept})
+    }
     return {"pairs": counts, "missing": len(pairs) - len(kept), "rows": rows}

@@ -1,4 +1,6 @@
-"""NEGATIVES <-> FILES: the native form, and those of published sets. `read_negatives` knows a file's form by itself."""
+"""NEGATIVES <-> FILES: the native form, and those of published sets. `read_negatives` knows a
+file's form by itself.
+"""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,19 +24,23 @@ FORMATS: dict[str, Format] = {
 def read_negatives(path: Path, form: str | None = None, known: Known = UNTOLD) -> list[Negative]:
     """The negatives of a file in any form of FORMATS.
 
-    form: its name, None to go by what stands in the file. known: what the file does not say, such as the captions of
-    a released file. Raises ConfigError for an unknown form, DataError (file and place) for what does not parse.
+    form: its name, None to go by what stands in the file. known: what the file does not say, such
+    as the captions of a released file. Raises ConfigError for an unknown form, DataError (file and
+    place) for what does not parse.
     """
     return list(iter_negatives(path, form, known))
 
 
-def iter_negatives(path: Path, form: str | None = None, known: Known = UNTOLD) -> Iterator[Negative]:
+def iter_negatives(
+    path: Path, form: str | None = None, known: Known = UNTOLD
+) -> Iterator[Negative]:
     """Like `read_negatives`, one by one where the form allows it."""
     return _format(form or recognise(path)).read(path, known)
 
 
 def write_negatives(rows: Iterable[Negative], path: Path, form: str = "jsonl") -> None:
-    """Write negatives in a form of FORMATS; under `path` stands the whole file or what stood there before.
+    """Write negatives in a form of FORMATS; under `path` stands the whole file or what stood there
+    before.
 
     Raises ConfigError for an unknown form, and for rows that the form cannot hold.
     """

@@ -1,4 +1,6 @@
-"""What a form of file is: a reader, a writer, and how to know one; and how every form writes, whole or not at all."""
+"""What a form of file is: a reader, a writer, and how to know one; and how every form writes, whole
+or not at all.
+"""
 
 import os
 import tempfile
@@ -16,9 +18,9 @@ from finereel.io.atomic import writes
 class Known:
     """What a reader is told because some forms do not say it themselves.
 
-    captions: the true captions by id, for forms that hold negatives alone; where a form has captions without ids, they
-    find their id here by video and text. pos: what every negative of the file changes, None where the file or its name
-    says so.
+    captions: the true captions by id, for forms that hold negatives alone; where a form has
+    captions without ids, they find their id here by video and text. pos: what every negative of the
+    file changes, None where the file or its name says so.
     """
 
     captions: Mapping[str, Caption] = field(default_factory=dict)
@@ -33,8 +35,8 @@ UNTOLD = Known()
 class Shape:
     """The first look at a file: its ending, what holds its records, and the first record.
 
-    container: `lines` (JSONL), `object` (a JSON object of records), `list` (a JSON list) or `table` (the first record
-    is the names of the columns).
+    container: `lines` (JSONL), `object` (a JSON object of records), `list` (a JSON list) or `table`
+    (the first record is the names of the columns).
     """
 
     ending: str
@@ -54,8 +56,9 @@ class Shape:
 class Format:
     """A form of file.
 
-    read: its negatives in order, given what the file itself does not say. write: rows into a file, which then is whole;
-    ConfigError where the form cannot hold them. fits: whether a file of this shape is of this form.
+    read: its negatives in order, given what the file itself does not say. write: rows into a file,
+    which then is whole; ConfigError where the form cannot hold them. fits: whether a file of this
+    shape is of this form.
     """
 
     read: Callable[[Path, Known], Iterator[Negative]]
@@ -64,20 +67,27 @@ class Format:
 
 
 def write_lines(lines: Iterable[str], path: Path) -> None:
-    """Write lines as UTF-8, each ended by a newline; under `path` stands the whole file or what stood there before."""
+    """Write lines as UTF-8, each ended by a newline; under `path` stands the whole file or what
+    stood there before.
+    """
     write_text((line + "\n" for line in lines), path)
 
 
 def check_target(path: Path, *sources: Path | None) -> None:
-    """Make sure, before any work, that `path` can be written and is none of the files that are read.
+    """Make sure, before any work, that `path` can be written and is none of the files that are
+    read.
 
-    Nothing is left behind. Raises ConfigError where it is one of `sources`, DataError where it is a folder or a device,
-    or its folder takes no files.
+    Nothing is left behind. Raises ConfigError where it is one of `sources`, DataError where it is a
+    folder or a device, or its folder takes no files.
     """
     try:
         there = path.exists()
-        if any(source and there and source.exists() and path.samefile(source) for source in sources):
-            raise ConfigError(f"{path} is read, and writing would overwrite it: name another file to write")
+        if any(
+            source and there and source.exists() and path.samefile(source) for source in sources
+        ):
+            raise ConfigError(
+                f"{path} is read, and writing would overwrite it: name another file to write"
+            )
         if there and not path.is_file():
             what = "a folder" if path.is_dir() else "no regular file"
             raise DataError(f"expected a file to write, {path} is {what}")
@@ -85,7 +95,9 @@ def check_target(path: Path, *sources: Path | None) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise DataError(f"{path} cannot be written ({error.strerror}): name a file where you may write") from error
+        raise DataError(
+            f"{path} cannot be written ({error.strerror}): name a file where you may write"
+        ) from error
 
 
 @writes("path")
@@ -105,11 +117,14 @@ def write_text(parts: Iterable[str], path: Path) -> None:
 
 
 def only_pos(rows: Iterable[Negative], form: str) -> list[Negative]:
-    """The rows, which must all change the same part of speech; ConfigError says how to write one file for each."""
+    """The rows, which must all change the same part of speech; ConfigError says how to write one
+    file for each.
+    """
     kept = list(rows)
     found = sorted({row.pos for row in kept})
     if len(found) > 1:
         raise ConfigError(
-            f"a {form} file holds one part of speech, got {', '.join(found)}: write one file for each (--pos)"
+            f"a {form} file holds one part of speech, got {', '.join(found)}: write one file for "
+            "each (--pos)"
         )
     return kept

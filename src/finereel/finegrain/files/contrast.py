@@ -1,7 +1,9 @@
-"""Contrast sets of MSR-VTT (Park et al., NAACL 2022): TSV with clip, five endings and the number of the true one.
+"""Contrast sets of MSR-VTT (Park et al., NAACL 2022): TSV with clip, five endings and the number of
+the true one.
 
-One of the four others is the contrast, written by a person or a language model; three are captions of other videos. The
-file does not say which, so the one that shares most words with the truth is taken for the contrast.
+One of the four others is the contrast, written by a person or a language model; three are captions
+of other videos. The file does not say which, so the one that shares most words with the truth is
+taken for the contrast.
 """
 
 from collections import Counter
@@ -31,12 +33,18 @@ def shared_words(first: str, second: str) -> float:
 
 
 def read(path: Path, known: Known) -> Iterator[Negative]:
-    """Four negatives of each row, of method `contrast` or `distractor`, with the share of words as a score."""
+    """Four negatives of each row, of method `contrast` or `distractor`, with the share of words as
+    a score.
+    """
     find = found_caption(known)
     for number, row in enumerate(_rows(path)):
         video, truth = row.name("clip"), _label(row)
         texts = [row.raw(name) for name in ENDINGS]
-        shares = {place: shared_words(texts[truth], text) for place, text in enumerate(texts) if place != truth}
+        shares = {
+            place: shared_words(texts[truth], text)
+            for place, text in enumerate(texts)
+            if place != truth
+        }
         nearest = max(shares, key=lambda place: shares[place])
         for place, share in shares.items():
             yield negative_between(
@@ -54,7 +62,8 @@ def read(path: Path, known: Known) -> Iterator[Negative]:
 
 
 def write(rows: Iterable[Negative], path: Path) -> None:
-    """Write a contrast set. Raises ConfigError unless every caption comes with four negatives, and for a tab in a text.
+    """Write a contrast set. Raises ConfigError unless every caption comes with four negatives, and
+    for a tab in a text.
 
     Rows that were not read from one get the truth first.
     """
@@ -63,11 +72,14 @@ def write(rows: Iterable[Negative], path: Path) -> None:
         own = list(group)
         if len(own) != len(ENDINGS) - 1:
             raise ConfigError(
-                f"a contrast set has four negatives of each caption, got {len(own)} of {own[0].caption_id}"
+                f"a contrast set has four negatives of each caption, got {len(own)} of "
+                f"{own[0].caption_id}"
             )
         texts = _in_order(own)
         if any(character in text for text in (own[0].video_id, *texts) for character in "\t\n\r"):
-            raise ConfigError(f"a contrast set cannot hold a tab or a line break: caption {own[0].caption_id}")
+            raise ConfigError(
+                f"a contrast set cannot hold a tab or a line break: caption {own[0].caption_id}"
+            )
         lines.append("\t".join((own[0].video_id, *texts, str(texts.index(own[0].caption)))))
     write_lines(lines, path)
 
@@ -75,7 +87,9 @@ def write(rows: Iterable[Negative], path: Path) -> None:
 def _in_order(rows: list[Negative]) -> list[str]:
     if rows[0].generator != "contrast":
         return [rows[0].caption, *(row.negative for row in rows)]
-    texts = {int(row.extra["ending"]): row.negative for row in rows} | {int(rows[0].extra["label"]): rows[0].caption}
+    texts = {int(row.extra["ending"]): row.negative for row in rows} | {
+        int(rows[0].extra["label"]): rows[0].caption
+    }
     return [texts[place] for place in sorted(texts)]
 
 

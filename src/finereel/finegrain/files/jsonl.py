@@ -1,4 +1,6 @@
-"""The native form: one JSON object per line with the fields of `Negative`; those that are empty may be left out."""
+"""The native form: one JSON object per line with the fields of `Negative`; those that are empty may
+be left out.
+"""
 
 import dataclasses
 import json
@@ -31,36 +33,46 @@ _RISKY = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 
 def line_of(row: Negative) -> str:
-    """One negative as its line, without the newline. Raises DataError for scores that are no finite numbers.
+    """One negative as its line, without the newline. Raises DataError for scores that are no finite
+    numbers.
 
     >>> line = line_of(Negative("a/0", "v1", "v1#0", "a dog", "a cat", "noun", 2, 5, "dog", "cat", "set"))
     >>> line.startswith('{"id": "a/0", "video_id": "v1"'), "lemma" in line
     (True, False)
     """
-    values = {name: value for name in FIELDS if (value := getattr(row, name)) != _EMPTY.get(name, ...)}
+    values = {
+        name: value for name in FIELDS if (value := getattr(row, name)) != _EMPTY.get(name, ...)
+    }
     try:
         text = json.dumps(values, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
-        raise DataError(f"negative {quoted(row.id)}: scores must be finite numbers ({error})") from error
+        raise DataError(
+            f"negative {quoted(row.id)}: scores must be finite numbers ({error})"
+        ) from error
     return _RISKY.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
 def negative_of(row: Row) -> Negative:
     """The negative in a row of a file.
 
-    Raises DataError for fields that are absent, unknown or of the wrong kind, and for a span that is not `source`.
+    Raises DataError for fields that are absent, unknown or of the wrong kind, and for a span that
+    is not `source`.
     """
     values = row.values
     stray = next((name for name in values if name not in FIELDS), None)
     if stray is not None:
-        raise row.error(f"unknown field {quoted(stray)}: expected {', '.join(FIELDS)}; put other facts under 'extra'")
+        raise row.error(
+            f"unknown field {quoted(stray)}: expected {', '.join(FIELDS)}; put other facts under "
+            "'extra'"
+        )
     pos, caption, source = values.get("pos"), row.raw("caption"), _text(row, "source")
     if pos not in CHANGES:
         raise row.error(f"expected 'pos' to be one of {', '.join(CHANGES)}, got {quoted(pos)}")
     start, end = _whole(row, "start"), _whole(row, "end")
     if not 0 <= start <= end <= len(caption) or caption[start:end] != source:
         raise row.error(
-            f"characters {start} to {end} of the caption are {quoted(caption[start:end])}, not the source "
+            f"characters {start} to {end} of the caption are {quoted(caption[start:end])}, not the "
+            "source "
             f"{quoted(source)}; offsets count characters of 'caption' as it stands"
         )
     return Negative(
@@ -90,14 +102,16 @@ def negative_of(row: Row) -> Negative:
 def read(path: Path, known: Known = UNTOLD) -> Iterator[Negative]:
     """The negatives of a file, read line by line.
 
-    Raises DataError, naming file and line, for what `negative_of` refuses and for an id that stands twice.
+    Raises DataError, naming file and line, for what `negative_of` refuses and for an id that stands
+    twice.
     """
     first: dict[str, str] = {}
     for row in read_rows(path):
         negative = negative_of(row)
         if negative.id in first:
             raise row.error(
-                f"the id {quoted(negative.id)} stands there already ({first[negative.id]}); ids must differ"
+                f"the id {quoted(negative.id)} stands there already ({first[negative.id]}); ids "
+                "must differ"
             )
         first[negative.id] = row.place
         yield negative
@@ -108,7 +122,13 @@ def read(path: Path, known: Known = UNTOLD) -> Iterator[Negative]:
 def read_rows(path: Path) -> Iterator[Row]:
     """The lines of a JSONL file of any size as rows; blank lines pass."""
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "is no regular file" if path.exists() else "does not exist"
+        what = (
+            "is a folder"
+            if path.is_dir()
+            else "is no regular file"
+            if path.exists()
+            else "does not exist"
+        )
         raise DataError(f"expected a file of negatives, {path} {what}")
     with path.open("rb") as file:
         for number, data in enumerate(file, 1):
@@ -137,7 +157,10 @@ def _text(row: Row, name: str) -> str:
     """The text called `name`, which may be empty; absent where the form allows it, it is empty."""
     value = row.values.get(name, None if name in NEEDED else "")
     if not isinstance(value, str):
-        raise row.error(f"expected {name!r} to be text, got {'nothing' if name not in row.values else quoted(value)}")
+        raise row.error(
+            f"expected {name!r} to be text, got "
+            f"{'nothing' if name not in row.values else quoted(value)}"
+        )
     return row.raw(name) if value.strip() else value
 
 
@@ -165,6 +188,12 @@ def _object(row: Row, name: str) -> Mapping[str, Any]:
 def _scores(row: Row) -> Mapping[str, float]:
     scores = _object(row, "scores")
     for name, value in scores.items():
-        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-            raise row.error(f"expected the score {quoted(name)} to be a finite number, got {quoted(value)}")
+        if (
+            not isinstance(value, int | float)
+            or isinstance(value, bool)
+            or not math.isfinite(value)
+        ):
+            raise row.error(
+                f"expected the score {quoted(name)} to be a finite number, got {quoted(value)}"
+            )
     return {name: float(value) for name, value in scores.items()}

@@ -1,4 +1,5 @@
-"""NegCLIP's training TSV (arXiv 2210.01936): title, filepath, neg_caption (a Python list of texts), neg_image.
+"""NegCLIP's training TSV (arXiv 2210.01936): title, filepath, neg_caption (a Python list of texts),
+neg_image.
 
 NegCLIP draws one of a row's negatives at every step, so a row without any is refused.
 """
@@ -44,7 +45,9 @@ def read(path: Path, known: Known) -> Iterator[Negative]:
 def write(rows: Iterable[Negative], path: Path) -> None:
     """Write one row for each caption, with all its negatives that follow one another."""
     out = io.StringIO(newline="")
-    records = [_record(number, list(group)) for number, (_, group) in enumerate(groupby(rows, key=_group))]
+    records = [
+        _record(number, list(group)) for number, (_, group) in enumerate(groupby(rows, key=_group))
+    ]
     names = list(dict.fromkeys([name for record in records for name in record] or COLUMNS))
     table = csv.DictWriter(out, names, delimiter="\t", lineterminator="\n", restval="")
     table.writeheader()
@@ -58,7 +61,11 @@ def _group(row: Negative) -> tuple[str, Any]:
 
 def _record(number: int, rows: list[Negative]) -> dict[str, str]:
     first = rows[0]
-    kept = first.extra["columns"] if first.generator == "negclip" else {"": str(number), "neg_image": "[]"}
+    kept = (
+        first.extra["columns"]
+        if first.generator == "negclip"
+        else {"": str(number), "neg_image": "[]"}
+    )
     fields = {
         **kept,
         "title": first.caption,
@@ -72,11 +79,15 @@ def _texts(row: Row) -> list[str]:
     try:
         value = ast.literal_eval(row.text("neg_caption"))
     except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
-        raise row.error(f"expected 'neg_caption' to be a list of texts as Python writes it ({error})") from error
+        raise row.error(
+            f"expected 'neg_caption' to be a list of texts as Python writes it ({error})"
+        ) from error
     if not isinstance(value, list):
         raise row.error(f"expected 'neg_caption' to be a list of texts, got {quoted(value)}")
     if not value:
-        raise row.error("expected at least one text in 'neg_caption', got an empty list; leave such a row out")
+        raise row.error(
+            "expected at least one text in 'neg_caption', got an empty list; leave such a row out"
+        )
     return [Row(row.path, row.place, {"neg_caption": item}).raw("neg_caption") for item in value]
 
 

@@ -1,9 +1,11 @@
-"""SugarCrepe, SugarCrepe++, ARO, VITATECS and VELOCITI: where their records keep the video, the caption, the negative.
+"""SugarCrepe, SugarCrepe++, ARO, VITATECS and VELOCITI: where their records keep the video, the
+caption, the negative.
 
-SugarCrepe (arXiv 2306.14610): an object of records per category, the category being the name of the file. SugarCrepe++
-(2406.11171): a list with a second true caption, `caption2`, which is kept under `extra`. ARO (2210.01936): a list with
-a box in an image and a relation or attributes. VITATECS (2311.17404): JSONL over MSR-VTT and VATEX. VELOCITI
-(2406.10889): rows of its published table, saved as JSONL, JSON or CSV.
+SugarCrepe (arXiv 2306.14610): an object of records per category, the category being the name of the
+file. SugarCrepe++ (2406.11171): a list with a second true caption, `caption2`, which is kept under
+`extra`. ARO (2210.01936): a list with a box in an image and a relation or attributes. VITATECS
+(2311.17404): JSONL over MSR-VTT and VATEX. VELOCITI (2406.10889): rows of its published table,
+saved as JSONL, JSON or CSV.
 """
 
 from finereel.finegrain.files.base import Format
@@ -34,7 +36,16 @@ FORMS = (
         video="image_path",
         caption="true_caption",
         negative="false_caption",
-        order=("image_id", "image_path", "bbox_x", "bbox_y", "bbox_w", "bbox_h", "true_caption", "false_caption"),
+        order=(
+            "image_id",
+            "image_path",
+            "bbox_x",
+            "bbox_y",
+            "bbox_w",
+            "bbox_h",
+            "true_caption",
+            "false_caption",
+        ),
     ),
     RecordForm(
         "vitatecs",

@@ -1,4 +1,6 @@
-"""Files with one record per negative, a caption and its counterpart under some names: most published sets."""
+"""Files with one record per negative, a caption and its counterpart under some names: most
+published sets.
+"""
 
 import csv
 import hashlib
@@ -38,7 +40,9 @@ def found_caption(known: Known) -> Callable[[str, str], str]:
 
 
 def negative_between(form: str, row: Row, texts: tuple[str, str], **fields: Any) -> Negative:
-    """A negative of a form that says no more than two texts: what changed is found by comparing them."""
+    """A negative of a form that says no more than two texts: what changed is found by comparing
+    them.
+    """
     change = changed_span(*texts)
     place = fields.pop("place", row.place)
     return Negative(
@@ -58,10 +62,12 @@ def negative_between(form: str, row: Row, texts: tuple[str, str], **fields: Any)
 class RecordForm:
     """A form whose records have a video, a caption and one negative, each under its own name.
 
-    layout: `object`, `list` or `lines` (JSONL); `rows` are a list, JSONL or CSV by the ending of the file. method: the
-    field with a record's category; empty, the category is the name of the file. others: the fields a written record has
-    besides, where the rows come from elsewhere. cut: an ending of file names that is no part of a video's id.
-    order: all fields in the order of the published files. marks: names by which a record is known to be of this form.
+    layout: `object`, `list` or `lines` (JSONL); `rows` are a list, JSONL or CSV by the ending of
+    the file. method: the field with a record's category; empty, the category is the name of the
+    file. others: the fields a written record has besides, where the rows come from elsewhere. cut:
+    an ending of file names that is no part of a video's id.
+    order: all fields in the order of the published files. marks: names by which a record is known
+    to be of this form.
     """
 
     name: str
@@ -82,15 +88,23 @@ class RecordForm:
     def fits(self, shape: Shape) -> bool:
         """Whether a file has the layout of this form and the marks in its first record."""
         layouts = {"list", "lines", "table"} if self.layout == "rows" else {self.layout}
-        return shape.container in layouts and shape.has(*(self.marks or (self.video, self.caption, self.negative)))
+        return shape.container in layouts and shape.has(
+            *(self.marks or (self.video, self.caption, self.negative))
+        )
 
     def read(self, path: Path, known: Known) -> Iterator[Negative]:
-        """The negatives of a file. `pos` is `other`: a category of these sets is no part of speech."""
+        """The negatives of a file. `pos` is `other`: a category of these sets is no part of
+        speech.
+        """
         find, pos = found_caption(known), known.pos or "other"
         for number, (key, row) in enumerate(self._records(path)):
             video = row.name(self.video).removesuffix(self.cut)
             caption = row.raw(self.caption)
-            kept = {name: value for name, value in row.values.items() if name not in (self.caption, self.negative)}
+            kept = {
+                name: value
+                for name, value in row.values.items()
+                if name not in (self.caption, self.negative)
+            }
             yield negative_between(
                 self.name,
                 row,
@@ -106,14 +120,18 @@ class RecordForm:
     def write(self, rows: Iterable[Negative], path: Path) -> None:
         """Write rows; ConfigError for rows of several files where a file can hold but one."""
         listed = list(rows)
-        keys = [_key(row, number) if self._own(row) else str(number) for number, row in enumerate(listed)]
+        keys = [
+            _key(row, number) if self._own(row) else str(number)
+            for number, row in enumerate(listed)
+        ]
         values = [self._record(row) for row in listed]
         kind = path.suffix.lower() if self.layout == "rows" else ""
         if self.layout == "object":
             by_key = dict(zip(keys, values, strict=True))
             if len(by_key) < len(values):
                 raise ConfigError(
-                    f"a {self.name} file holds one category, got rows of several: write one file for each"
+                    f"a {self.name} file holds one category, got rows of several: write one file "
+                    "for each"
                 )
             write_text([json.dumps(by_key, indent=4)], path)
         elif self.layout == "lines" or kind == ".jsonl":
@@ -139,7 +157,10 @@ class RecordForm:
         """The records of a file, each with its key where the file gives it one."""
         if self.layout == "object":
             for row in keyed_rows(path):
-                yield row.name("id"), Row(path, row.place, json_object(path, row.values["value"], row.place))
+                yield (
+                    row.name("id"),
+                    Row(path, row.place, json_object(path, row.values["value"], row.place)),
+                )
         else:
             yield from ((None, row) for row in self._listed(path))
 

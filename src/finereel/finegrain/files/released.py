@@ -1,8 +1,10 @@
-"""The released negatives of arXiv 2410.12407, and those of a thesis that built on them: no captions, no offsets.
+"""The released negatives of arXiv 2410.12407, and those of a thesis that built on them: no
+captions, no offsets.
 
-Released: {caption id: {"0": negative, ..., "19": negative}}, one file per part of speech, named in the file's name
-(msr1ka_adverb_RE20.json). Thesis: {caption id: [[negative, "NOUN"], ...]}. Ids: `video7960#7` is caption 7 of a video
-of MSR-VTT or VATEX, counted from 0 in the order of its annotations; `VIDEO##*##7` is narrative 7 of VLN.
+Released: {caption id: {"0": negative, ..., "19": negative}}, one file per part of speech, named in
+the file's name (msr1ka_adverb_RE20.json). Thesis: {caption id: [[negative, "NOUN"], ...]}. Ids:
+`video7960#7` is caption 7 of a video of MSR-VTT or VATEX, counted from 0 in the order of its
+annotations; `VIDEO##*##7` is narrative 7 of VLN.
 """
 
 import json
@@ -61,12 +63,15 @@ def pos_named(path: Path) -> Change | None:
 def read_released(path: Path, known: Known) -> Iterator[Negative]:
     """The negatives of a released file.
 
-    Raises ConfigError without captions or a part of speech, DataError for an entry of another form and for an id that
-    no caption has.
+    Raises ConfigError without captions or a part of speech, DataError for an entry of another form
+    and for an id that no caption has.
     """
     pos = known.pos or pos_named(path)
     if pos is None:
-        raise ConfigError(f"the name of {path} says no part of speech, such as adverb: say which it is (--read-as)")
+        raise ConfigError(
+            f"the name of {path} says no part of speech, such as adverb: say which it is "
+            "(--read-as)"
+        )
     for row in keyed_rows(path):
         caption = _caption(row, known, "released")
         entries = Row(path, row.place, json_object(path, row.values["value"], row.place))
@@ -80,12 +85,16 @@ def write_released(rows: Iterable[Negative], path: Path) -> None:
     entries: dict[str, dict[str, str]] = {}
     for row in only_pos(rows, "released"):
         own = entries.setdefault(row.caption_id, {})
-        own[str(row.extra.get(KEY, len(own)) if row.generator == "released" else len(own))] = row.negative
+        own[str(row.extra.get(KEY, len(own)) if row.generator == "released" else len(own))] = (
+            row.negative
+        )
     write_text([json.dumps(entries)], path)
 
 
 def read_thesis(path: Path, known: Known) -> Iterator[Negative]:
-    """The negatives of a thesis file. Raises as `read_released`, and DataError for an unknown part of speech."""
+    """The negatives of a thesis file. Raises as `read_released`, and DataError for an unknown part
+    of speech.
+    """
     for row in keyed_rows(path):
         caption = _caption(row, known, "thesis")
         entries = row.values["value"]
@@ -93,11 +102,15 @@ def read_thesis(path: Path, known: Known) -> Iterator[Negative]:
             raise row.error(f'expected a list of [negative, "NOUN"], got {quoted(entries)}')
         for number, entry in enumerate(entries):
             if not isinstance(entry, list) or len(entry) != 2:
-                raise row.error(f'expected entry {number} to be [negative, "NOUN"], got {quoted(entry)}')
+                raise row.error(
+                    f'expected entry {number} to be [negative, "NOUN"], got {quoted(entry)}'
+                )
             texts = Row(path, row.place, {"negative": entry[0], "tag": entry[1]})
             negative, tag = texts.raw("negative"), texts.raw("tag")
             if tag not in UNIVERSAL:
-                raise row.error(f"expected one of {', '.join(UNIVERSAL)} in entry {number}, got {quoted(tag)}")
+                raise row.error(
+                    f"expected one of {', '.join(UNIVERSAL)} in entry {number}, got {quoted(tag)}"
+                )
             yield _negative("thesis", caption, (number, negative, UNIVERSAL[tag]), {})
 
 
@@ -107,7 +120,9 @@ def write_thesis(rows: Iterable[Negative], path: Path) -> None:
     entries: dict[str, list[list[str]]] = {}
     for row in rows:
         if row.pos not in tags:
-            raise ConfigError(f"a thesis file holds {', '.join(tags)}, got {row.pos}: choose one of them (--pos)")
+            raise ConfigError(
+                f"a thesis file holds {', '.join(tags)}, got {row.pos}: choose one of them (--pos)"
+            )
         entries.setdefault(row.caption_id, []).append([row.negative, tags[row.pos]])
     write_text([json.dumps(entries, indent=4)], path)
 
@@ -115,16 +130,21 @@ def write_thesis(rows: Iterable[Negative], path: Path) -> None:
 def _caption(row: Row, known: Known, form: str) -> Caption:
     name = row.name("id")
     if not known.captions:
-        raise ConfigError(f"a {form} file holds no captions: give them as well (--captions), a file or a data set")
+        raise ConfigError(
+            f"a {form} file holds no captions: give them as well (--captions), a file or a data set"
+        )
     if name not in known.captions:
         example = next(iter(known.captions))
         raise row.error(
-            f"none of the {len(known.captions):,} captions given has this id; theirs are like {quoted(example)}"
+            f"none of the {len(known.captions):,} captions given has this id; theirs are like "
+            f"{quoted(example)}"
         )
     return known.captions[name]
 
 
-def _negative(form: str, caption: Caption, entry: tuple[int, str, Change], extra: dict[str, str]) -> Negative:
+def _negative(
+    form: str, caption: Caption, entry: tuple[int, str, Change], extra: dict[str, str]
+) -> Negative:
     number, negative, pos = entry
     change = changed_span(caption.text, negative)
     return Negative.of(
@@ -143,7 +163,12 @@ def _negative(form: str, caption: Caption, entry: tuple[int, str, Change], extra
 
 def _fits_released(shape: Shape) -> bool:
     first = shape.first
-    return shape.container == "object" and isinstance(first, dict) and bool(first) and all(map(str.isdigit, first))
+    return (
+        shape.container == "object"
+        and isinstance(first, dict)
+        and bool(first)
+        and all(map(str.isdigit, first))
+    )
 
 
 def _fits_thesis(shape: Shape) -> bool:

@@ -1,4 +1,6 @@
-"""What changed between a caption and its negative, for files that do not say: where they differ, in whole words."""
+"""What changed between a caption and its negative, for files that do not say: where they differ, in
+whole words.
+"""
 
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -12,7 +14,9 @@ _Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class ChangedSpan:
-    """The characters [start, end) of a caption, which are `source`, and what stands there in the negative."""
+    """The characters [start, end) of a caption, which are `source`, and what stands there in the
+    negative.
+    """
 
     start: int
     end: int
@@ -23,9 +27,10 @@ class ChangedSpan:
 def changed_span(caption: str, negative: str) -> ChangedSpan:
     """The smallest stretch of whole words in which two texts differ.
 
-    White space and a full stop at the end are no difference, and case only where nothing else differs. An article that
-    was mended for the word behind it is left out; a word that was replaced wherever it stands counts once, at its first
-    place. Where something was only added, `source` is empty.
+    White space and a full stop at the end are no difference, and case only where nothing else
+    differs. An article that was mended for the word behind it is left out; a word that was replaced
+    wherever it stands counts once, at its first place. Where something was only added, `source` is
+    empty.
 
     >>> changed_span("a man is running", "a man is walking")
     ChangedSpan(start=9, end=16, source='running', replacement='walking')
@@ -43,15 +48,22 @@ def changed_span(caption: str, negative: str) -> ChangedSpan:
 
 
 def _apart(caption: str, negative: str, seen: Callable[[str], str]) -> tuple[_Span, _Span]:
-    """The stretch of whole words in which each text differs from the other, comparing characters as `seen`."""
+    """The stretch of whole words in which each text differs from the other, comparing characters as
+    `seen`.
+    """
     ours, theirs = _letters(caption), _letters(negative)
-    first, second = [seen(caption[place]) for place in ours], [seen(negative[place]) for place in theirs]
+    first, second = (
+        [seen(caption[place]) for place in ours],
+        [seen(negative[place]) for place in theirs],
+    )
     alike = _shared(first, second)
     while alike and not (_border(caption, ours, alike) and _border(negative, theirs, alike)):
         alike -= 1
     rest, other = ours[alike:], theirs[alike:]
     tail = _shared(first[alike:][::-1], second[alike:][::-1])
-    while tail and not (_border(caption, rest, len(rest) - tail) and _border(negative, other, len(other) - tail)):
+    while tail and not (
+        _border(caption, rest, len(rest) - tail) and _border(negative, other, len(other) - tail)
+    ):
         tail -= 1
     return _span(caption, rest, tail), _span(negative, other, tail)
 
@@ -70,17 +82,25 @@ def _border(text: str, places: Sequence[int], number: int) -> bool:
 
 
 def _in_word(character: str) -> bool:
-    return character.isalnum() or character in _INSIDE_WORDS or unicodedata.category(character).startswith("M")
+    return (
+        character.isalnum()
+        or character in _INSIDE_WORDS
+        or unicodedata.category(character).startswith("M")
+    )
 
 
 def _shared(first: Sequence[str], second: Sequence[str]) -> int:
     """How many items two sequences begin with alike."""
     pairs = enumerate(zip(first, second, strict=False))
-    return next((number for number, (one, other) in pairs if one != other), min(len(first), len(second)))
+    return next(
+        (number for number, (one, other) in pairs if one != other), min(len(first), len(second))
+    )
 
 
 def _span(text: str, places: Sequence[int], tail: int) -> _Span:
-    """The stretch of all but the last `tail` characters of `places`; empty, it stands before the first of them."""
+    """The stretch of all but the last `tail` characters of `places`; empty, it stands before the
+    first of them.
+    """
     changed = places[: len(places) - tail]
     if changed:
         return changed[0], changed[-1] + 1
@@ -105,9 +125,16 @@ def _words(text: str, span: _Span) -> list[_Span]:
 def _without_article(caption: str, span: _Span, negative: str, spans: _Span) -> tuple[_Span, _Span]:
     ours, theirs = _words(caption, span), _words(negative, spans)
     first, second = (
-        text[slice(*words[0])].lower() if words else "" for text, words in ((caption, ours), (negative, theirs))
+        text[slice(*words[0])].lower() if words else ""
+        for text, words in ((caption, ours), (negative, theirs))
     )
-    if first != second and first in _ARTICLES and second in _ARTICLES and len(ours) > 1 and len(theirs) > 1:
+    if (
+        first != second
+        and first in _ARTICLES
+        and second in _ARTICLES
+        and len(ours) > 1
+        and len(theirs) > 1
+    ):
         return (ours[1][0], span[1]), (theirs[1][0], spans[1])
     return span, spans
 

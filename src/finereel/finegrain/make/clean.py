@@ -1,7 +1,8 @@
-"""The default generator: one word changed, in its right form, so that the sentence stays good and turns false.
+"""The default generator: one word changed, in its right form, so that the sentence stays good and
+turns false.
 
-What may be proposed stands in `candidates`, what is refused in `rejection`. Nothing here draws a word at random: chance
-only decides which of too many are kept.
+What may be proposed stands in `candidates`, what is refused in `rejection`. Nothing here draws a
+word at random: chance only decides which of too many are kept.
 """
 
 import hashlib
@@ -41,11 +42,15 @@ class Draft:
 class CleanGenerator:
     """Makes the negatives of one caption at a time; see the module."""
 
-    def __init__(self, context: Context, settings: GeneratorSettings, encode: Encode | None = None) -> None:
+    def __init__(
+        self, context: Context, settings: GeneratorSettings, encode: Encode | None = None
+    ) -> None:
         self.settings = settings
         self.context = context
         # Opposites and sisters need the evidence of many captions.
-        self._sources = {name: ask for name, ask in SOURCES.items() if context.attested or name == "set"}
+        self._sources = {
+            name: ask for name, ask in SOURCES.items() if context.attested or name == "set"
+        }
         self._collocations = Collocations(context.lexicon)
         self.judge = RejectionRules(context, self._collocations, settings.max_words, encode)
 
@@ -59,7 +64,9 @@ class CleanGenerator:
         return found
 
     def sites(self, row: Caption, tokens: Sequence[Token], pos: PartOfSpeech) -> Iterator[Site]:
-        """Where a word of this part of speech may be changed: certain, and no part of a larger unit."""
+        """Where a word of this part of speech may be changed: certain, and no part of a larger
+        unit.
+        """
         words = list(accumulate(token.text[0].isalnum() for token in tokens))
         for site in find_sites(row.text, tokens, pos, phrase_book(pos)):
             if words[site.last - 1] > self.settings.max_words - 2:
@@ -107,14 +114,19 @@ class CleanGenerator:
 
 
 def rng_of(settings: GeneratorSettings, caption_id: str, pos: str) -> random.Random:
-    """Chance for one caption and part of speech: the same whatever else is made, and in whatever order."""
-    digest = hashlib.blake2b(f"{settings.seed}\0{pos}\0{caption_id}".encode(errors="surrogatepass"), digest_size=8)
+    """Chance for one caption and part of speech: the same whatever else is made, and in whatever
+    order.
+    """
+    digest = hashlib.blake2b(
+        f"{settings.seed}\0{pos}\0{caption_id}".encode(errors="surrogatepass"), digest_size=8
+    )
     return random.Random(int.from_bytes(digest.digest(), "big"))
 
 
 def one_spelling(drafts: list[Draft], chance: random.Random) -> list[Draft]:
-    """Without the drafts that differ from another one of the same site in spelling alone: "grey" beside "gray". Chance
-    decides which of them stays, so that all spellings are put in as they are replaced.
+    """Without the drafts that differ from another one of the same site in spelling alone: "grey"
+    beside "gray". Chance decides which of them stays, so that all spellings are put in as they are
+    replaced.
     """
     spellings: dict[tuple[int, str], list[Draft]] = {}
     for draft in drafts:
@@ -123,7 +135,9 @@ def one_spelling(drafts: list[Draft], chance: random.Random) -> list[Draft]:
     return [twins[0] if len(twins) == 1 else chance.choice(twins) for twins in spellings.values()]
 
 
-def choose(drafts: list[Draft], settings: GeneratorSettings, caption_id: str, pos: str) -> list[Draft]:
+def choose(
+    drafts: list[Draft], settings: GeneratorSettings, caption_id: str, pos: str
+) -> list[Draft]:
     """At most `per_caption` of them, each word in one spelling, in the order they were found."""
     drafts = one_spelling(drafts, rng_of(settings, caption_id, f"{pos} spelling"))
     if len(drafts) <= settings.per_caption:

@@ -1,4 +1,6 @@
-"""Words that must not be torn apart, "hot dog", "pick up", "race car", and verbs that mean little alone."""
+"""Words that must not be torn apart, "hot dog", "pick up", "race car", and verbs that mean little
+alone.
+"""
 
 from functools import lru_cache
 
@@ -26,7 +28,9 @@ class Collocations:
         if site.pos == "verb" and site.lemma in LIGHT_VERBS:
             return "a light verb"
         text = site.source.lower()
-        found = self._around(site, text) or (self._around(site, site.lemma) if site.lemma != text else None)
+        found = self._around(site, text) or (
+            self._around(site, site.lemma) if site.lemma != text else None
+        )
         return found or self._phrasal(site)
 
     def makes(self, site: Site, replacement: str) -> bool:
@@ -34,7 +38,9 @@ class Collocations:
         return self._around(site, replacement.lower()) is not None
 
     def _around(self, site: Site, word: str) -> str | None:
-        """The unit of two, three or four words that `word` and its neighbours at the site are, or None."""
+        """The unit of two, three or four words that `word` and its neighbours at the site are, or
+        None.
+        """
         before, after = [site.word(-i) for i in (1, 2, 3)], [site.word(i) for i in (1, 2, 3)]
         for left, right in _SPANS:
             parts = [*before[:left][::-1], word, *after[:right]]
@@ -50,10 +56,14 @@ class Collocations:
         if first[0] in _FREE_FIRST:
             return False
         forms = [" ".join([*first, end]) for end in (last, *self._lexicon.lemmas_of(last, "noun"))]
-        return any(form in PREPOSITIONS or form.replace(" ", "_") in self._lexicon.net for form in forms)
+        return any(
+            form in PREPOSITIONS or form.replace(" ", "_") in self._lexicon.net for form in forms
+        )
 
     def _phrasal(self, site: Site) -> str | None:
-        """ "picks up", "throws the ball away": verb and particle in WordNet, and no noun phrase for the particle."""
+        """ "picks up", "throws the ball away": verb and particle in WordNet, and no noun phrase for
+        the particle.
+        """
         if site.pos != "verb" or " " in site.lemma:
             return None
         for at in range(site.last, min(site.last + 4, len(site.tokens))):

@@ -1,6 +1,8 @@
-"""What the captions say as a whole: which words stand side by side, and everything that is said of each video.
+"""What the captions say as a whole: which words stand side by side, and everything that is said of
+each video.
 
-A first pass over the captions builds it; memory holds the texts once, and a count for each pair of words.
+A first pass over the captions builds it; memory holds the texts once, and a count for each pair of
+words.
 """
 
 import re
@@ -52,7 +54,8 @@ class VideoWords:
 class Context:
     """The captions a generator works on.
 
-    attested: whether the captions are enough for "never seen side by side" to mean something (5,000).
+    attested: whether the captions are enough for "never seen side by side" to mean something
+    (5,000).
     """
 
     def __init__(self, captions: Iterable[Caption], lexicon: Lexicon) -> None:
@@ -80,7 +83,9 @@ class Context:
         return self.captions >= ENOUGH_CAPTIONS
 
     def pair(self, left: str, right: str) -> int:
-        """How often `right` follows `left`, determiners between them left out; END is the end of a caption."""
+        """How often `right` follows `left`, determiners between them left out; END is the end of a
+        caption.
+        """
         return self._pairs[f"{left} {right}"]
 
     def sample(self, count: int) -> list[str]:
@@ -100,7 +105,9 @@ class Context:
 @lru_cache(maxsize=1 << 16)
 def base_forms(form: str, lexicon: Lexicon) -> tuple[str, ...]:
     """The base forms of a word as noun, verb, adjective or adverb."""
-    return tuple({lemma for pos in ("noun", "verb", "adjective") for lemma in lexicon.lemmas_of(form, pos)})
+    return tuple(
+        {lemma for pos in ("noun", "verb", "adjective") for lemma in lexicon.lemmas_of(form, pos)}
+    )
 
 
 def plain_words(caption: str) -> list[str]:
@@ -109,4 +116,8 @@ def plain_words(caption: str) -> list[str]:
     >>> plain_words("A man, in a T-shirt.")
     ['a', 'man', 'in', 'a', 't-shirt']
     """
-    return [text.lower() for text, _, _ in tokenize(caption)[:_LONGEST] if text[0].isalnum() or text[0] == "'"]
+    return [
+        text.lower()
+        for text, _, _ in tokenize(caption)[:_LONGEST]
+        if text[0].isalnum() or text[0] == "'"
+    ]

@@ -1,4 +1,6 @@
-"""One span of a caption replaced: its casing kept, the article before it mended, everything else left as it was."""
+"""One span of a caption replaced: its casing kept, the article before it mended, everything else
+left as it was.
+"""
 
 import re
 from dataclasses import dataclass
@@ -6,14 +8,18 @@ from dataclasses import dataclass
 _ARTICLE = re.compile(r"(?<!\w)(an?)(\s+)$", re.IGNORECASE)
 _VOWEL_SOUND = re.compile(r"hour|honest|honou?r|heir|8|11(?!\d)|18(?!\d)|x-|[aeiou]", re.IGNORECASE)
 _CONSONANT_SOUND = re.compile(
-    r"one(?![a-z])|once|ewe|eu|us[aeu]|ut[ei]|ur[ai]|uni(?![nm])|ubiq|ufo|uk(?![a-z])|ukulele|u-", re.IGNORECASE
+    r"one(?![a-z])|once|ewe|eu|us[aeu]|ut[ei]|ur[ai]|uni(?![nm])|ubiq|ufo|uk(?![a-z])|ukulele|u-",
+    re.IGNORECASE,
 )
-_EMPHASIS = 4  # letters: shorter words in capitals are abbreviations (TV, SUV), what replaces them is none
+# Letters: shorter words in capitals are abbreviations (TV, SUV), what replaces them is none
+_EMPHASIS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A caption after its edit; `text[start:end]` is what now stands there, in the casing it was given."""
+    """A caption after its edit; `text[start:end]` is what now stands there, in the casing it was
+    given.
+    """
 
     text: str
     start: int
@@ -28,21 +34,26 @@ class Edit:
 def replace(caption: str, start: int, end: int, replacement: str) -> Edit:
     """Put `replacement` where `caption[start:end]` was, and nowhere else.
 
-    A capitalised source makes a capitalised replacement, one in capitals (abbreviations apart) capitals; so does a
-    caption in capitals. "a" or "an" right before it is made to fit. Raises ValueError when the span is empty or
-    outside the caption.
+    A capitalised source makes a capitalised replacement, one in capitals (abbreviations apart)
+    capitals; so does a caption in capitals. "a" or "an" right before it is made to fit. Raises
+    ValueError when the span is empty or outside the caption.
 
     >>> replace("An orange car near a car", 3, 9, "blue").text
     'A blue car near a car'
     """
     if not 0 <= start < end <= len(caption):
-        raise ValueError(f"expected a span inside the {len(caption)} characters of the caption, got {start}:{end}")
+        raise ValueError(
+            f"expected a span inside the {len(caption)} characters of the caption, got "
+            f"{start}:{end}"
+        )
     shouted = caption.isupper()
     new = _cased(caption[start:end], replacement, shouted)
     before = caption[:start]
     found = _ARTICLE.search(before)
     if found:
-        before = before[: found.start(1)] + _cased(found[1], article(replacement), shouted) + found[2]
+        before = (
+            before[: found.start(1)] + _cased(found[1], article(replacement), shouted) + found[2]
+        )
     return Edit(before + new + caption[end:], len(before), len(before) + len(new))
 
 

@@ -1,8 +1,10 @@
-"""CAPTIONS -> A FILE OF NEGATIVES, in parallel, stopped and taken up again at will, the same bytes every time.
+"""CAPTIONS -> A FILE OF NEGATIVES, in parallel, stopped and taken up again at will, the same bytes
+every time.
 
-Captions are read twice: once for what they say as a whole, once to be worked on in batches. Finished batches go to
-OUT.part in order, and OUT.state says how far they reach; when all are done, OUT.part becomes OUT. A run with the same
-captions and settings goes on from there; with others it starts anew.
+Captions are read twice: once for what they say as a whole, once to be worked on in batches.
+Finished batches go to OUT.part in order, and OUT.state says how far they reach; when all are done,
+OUT.part becomes OUT. A run with the same captions and settings goes on from there; with others it
+starts anew.
 """
 
 import hashlib
@@ -45,7 +47,9 @@ Batch = tuple[bytes, dict[str, int], dict[str, int]]  # lines, rows and captions
 
 @dataclass
 class Summary:
-    """What a run made: captions read, and per part of speech negatives and captions that have some."""
+    """What a run made: captions read, and per part of speech negatives and captions that
+    have some.
+    """
 
     captions: int = 0
     negatives: Counter[str] = field(default_factory=Counter)
@@ -53,7 +57,10 @@ class Summary:
 
     def as_json(self) -> dict[str, object]:
         """For `--json`."""
-        pos = {name: {"negatives": count, "captions": self.covered[name]} for name, count in self.negatives.items()}
+        pos = {
+            name: {"negatives": count, "captions": self.covered[name]}
+            for name, count in self.negatives.items()
+        }
         return {"captions": self.captions, "negatives": self.negatives.total(), "pos": pos}
 
 
@@ -65,13 +72,16 @@ def generate(
     on_progress: OnProgress = no_progress,
     finish: Finish | None = None,
 ) -> Summary:
-    """Write the negatives of all captions to `out`, native form (JSONL), in the order of the captions.
+    """Write the negatives of all captions to `out`, native form (JSONL), in the order of the
+    captions.
 
-    captions: gives the rows from the start each time it is called. workers: processes; the result is the same.
-    on_progress: called with what is done, how far, and of how many. finish: writes `out` from the file of all
-    negatives, as `balance_file` does; without it that file becomes `out`.
-    Raises ConfigError for fewer than one worker, DataError where a caption id stands twice, there is no caption, or
-    `out` cannot be written. What was written stays when it is stopped, and the same call goes on from there.
+    captions: gives the rows from the start each time it is called. workers: processes; the result
+    is the same.
+    on_progress: called with what is done, how far, and of how many. finish: writes `out` from the
+    file of all negatives, as `balance_file` does; without it that file becomes `out`. Raises
+    ConfigError for fewer than one worker, DataError where a caption id stands twice, there is no
+    caption, or `out` cannot be written. What was written stays when it is stopped, and the same
+    call goes on from there.
     """
     if workers < 1:
         raise ConfigError(f"workers: expected 1 or more, got {workers}")
@@ -103,7 +113,10 @@ def _survey(captions: Iterable[Caption], on_progress: OnProgress) -> tuple[Conte
     def checked() -> Iterator[Caption]:
         for number, row in enumerate(captions, 1):
             if row.id in seen:
-                raise DataError(f"the caption id {row.id!r} stands twice (second as caption {number}): ids must differ")
+                raise DataError(
+                    f"the caption id {row.id!r} stands twice (second as caption {number}): ids "
+                    "must differ"
+                )
             seen.add(row.id)
             digest.update(json.dumps([row.id, row.video_id, row.text]).encode())
             if number % 1000 == 0:
@@ -117,12 +130,15 @@ def _survey(captions: Iterable[Caption], on_progress: OnProgress) -> tuple[Conte
 
 
 def _print_of(settings: GeneratorSettings) -> str:
-    """Fingerprint of everything but the captions that affects the output: settings, word sets and the package's own
-    source."""
+    """Fingerprint of everything but the captions that affects the output: settings, word sets and
+    the package's own source.
+    """
     values = {key: str(value) for key, value in asdict(settings).items() if key != "propose_cache"}
     digest = hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=8)
     folder = Path(__file__).parents[1]
-    for path in sorted(path for name in ("blind", "make", "words") for path in (folder / name).rglob("*")):
+    for path in sorted(
+        path for name in ("blind", "make", "words") for path in (folder / name).rglob("*")
+    ):
         if path.suffix in (".toml", ".py"):
             digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -139,7 +155,9 @@ class _State:
 
     @writes("self.path")
     def append(self, file: IO[bytes], captions: int, batch: Batch) -> None:
-        """Add a batch and note it, in that order: after a crash, bytes past `written` are cut off."""
+        """Add a batch and note it, in that order: after a crash, bytes past `written` are
+        cut off.
+        """
         lines, rows, covered = batch
         file.write(lines)
         file.flush()
@@ -157,8 +175,12 @@ def _rows(part: Path) -> Iterator[Negative]:
     return map(jsonl.negative_of, jsonl.read_rows(part))
 
 
-def balance_file(part: Path, out: Path, captions: Sequence[Caption], settings: BalanceSettings) -> Summary:
-    """Write the negatives of `part` that `finereel.finegrain.blind.balance` keeps to `out`, with their scores."""
+def balance_file(
+    part: Path, out: Path, captions: Sequence[Caption], settings: BalanceSettings
+) -> Summary:
+    """Write the negatives of `part` that `finereel.finegrain.blind.balance` keeps to `out`, with
+    their scores.
+    """
     selection = balance(_rows(part), captions, settings)
     summary = Summary(len(captions))
     seen: set[tuple[str, str]] = set()
@@ -184,7 +206,9 @@ def _put(part: Path, out: Path) -> None:
 
 @writes("out")
 def _open_part(out: Path, key: str) -> tuple[Path, _State]:
-    """Where to go on: what an earlier run with the same key left, cut to what is certain; else an empty file."""
+    """Where to go on: what an earlier run with the same key left, cut to what is certain; else an
+    empty file.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
     part, path = out.with_name(out.name + ".part"), out.with_name(out.name + ".state")
     state = _State(path, key, 0, Summary())
@@ -192,7 +216,9 @@ def _open_part(out: Path, key: str) -> tuple[Path, _State]:
         kept = json.loads(path.read_text())
         if kept["key"] == key and part.stat().st_size >= kept["written"]:
             negatives, covered = Counter(kept["negatives"]), Counter(kept["covered"])
-            state = _State(path, key, kept["written"], Summary(kept["captions"], negatives, covered))
+            state = _State(
+                path, key, kept["written"], Summary(kept["captions"], negatives, covered)
+            )
     except (OSError, ValueError, KeyError, TypeError):
         pass
     with part.open("ab") as file:
@@ -229,7 +255,9 @@ def _start(prepared: Prepared) -> None:
     Thread(target=_end_with_parent, daemon=True).start()
     try:
         _worker = _RowWorker(prepared)
-    except FinereelError as error:  # raised here, it would reach nobody: the pool would only call itself broken
+    except (
+        FinereelError
+    ) as error:  # raised here, it would reach nobody: the pool would only call itself broken
         _worker = error
 
 
@@ -249,7 +277,9 @@ def _work(rows: Sequence[Caption]) -> tuple[int, Batch]:
 
 
 @contextmanager
-def _batches(prepared: Prepared, rows: Iterator[Caption], workers: int) -> Iterator[Iterator[tuple[int, Batch]]]:
+def _batches(
+    prepared: Prepared, rows: Iterator[Caption], workers: int
+) -> Iterator[Iterator[tuple[int, Batch]]]:
     """Batches of captions turned into lines, in order."""
     size = BATCH_OF_MODEL if prepared.settings.propose else BATCH
     batches = iter(lambda: list(islice(rows, size)), [])
@@ -267,14 +297,20 @@ def _batches(prepared: Prepared, rows: Iterator[Caption], workers: int) -> Itera
             if not isinstance(error, BrokenProcessPool):
                 raise
             raise ConfigError(
-                "a worker process ended before its work was done. Every worker runs the top level of the script it is "
-                'called from: call this below `if __name__ == "__main__":`, or with workers=1. If it is, memory may '
+                "a worker process ended before its work was done. Every worker runs the top level "
+                "of the script it is "
+                'called from: call this below `if __name__ == "__main__":`, or with workers=1. If '
+                "it is, memory may "
                 "have run out: take fewer workers; the same call goes on from here"
             ) from error
 
 
-def _in_order(pool: ProcessPoolExecutor, batches: Iterator[list[Caption]], ahead: int) -> Iterator[tuple[int, Batch]]:
-    """Results in the order of the batches, of which some are handed out ahead of the one that is waited for."""
+def _in_order(
+    pool: ProcessPoolExecutor, batches: Iterator[list[Caption]], ahead: int
+) -> Iterator[tuple[int, Batch]]:
+    """Results in the order of the batches, of which some are handed out ahead of the one that is
+    waited for.
+    """
     waiting = deque(pool.submit(_work, batch) for batch in islice(batches, ahead))
     while waiting:
         result = waiting.popleft().result()

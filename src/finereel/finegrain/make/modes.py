@@ -20,7 +20,9 @@ HARVESTED = 5000
 
 @runtime_checkable
 class Generator(Protocol):
-    """Makes the negatives of a caption from its tokens, the same in whatever order captions come."""
+    """Makes the negatives of a caption from its tokens, the same in whatever order captions
+    come.
+    """
 
     def negatives(self, row: Caption, tokens: Sequence[Token]) -> list[Negative]:
         """The negatives of one caption; ids are `CAPTION/PART_OF_SPEECH/NUMBER`."""
@@ -29,7 +31,9 @@ class Generator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that a generator needs, the same in every process. vocabulary: of the paper's generator only."""
+    """All that a generator needs, the same in every process. vocabulary: of the paper's generator
+    only.
+    """
 
     context: Context
     settings: GeneratorSettings
@@ -39,7 +43,9 @@ class Prepared:
 def prepare(context: Context, settings: GeneratorSettings) -> Prepared:
     """What has to be found out once, before captions are taken one by one."""
     harvested = (
-        harvest(map(AgreeingTaggers(settings.taggers), context.sample(HARVESTED))) if settings.mode == "paper" else {}
+        harvest(map(AgreeingTaggers(settings.taggers), context.sample(HARVESTED)))
+        if settings.mode == "paper"
+        else {}
     )
     return Prepared(context, settings, harvested)
 
@@ -56,4 +62,6 @@ def _paper(prepared: Prepared) -> Generator:
     return PaperGenerator(prepared.context, prepared.settings, prepared.vocabulary)
 
 
-MODES: Mapping[str, Callable[[Prepared], Generator]] = MappingProxyType({"clean": _clean, "paper": _paper})
+MODES: Mapping[str, Callable[[Prepared], Generator]] = MappingProxyType(
+    {"clean": _clean, "paper": _paper}
+)

@@ -1,10 +1,12 @@
-"""The generator of the paper (Chen, Doughty, Li, Snoek; ACCV 2024; arXiv 2410.12407), for comparison with it.
+"""The generator of the paper (Chen, Doughty, Li, Snoek; ACCV 2024; arXiv 2410.12407), for
+comparison with it.
 
-The authors released their negatives, not the script; their files show the rule. For a word of the part of speech:
-antonyms of any sense and any part of speech; for nouns and verbs then sister terms of any sense; then words of the same
-part of speech drawn from the vocabulary of the captions, until there are 20. Nothing is inflected, multi-word lemmas
-keep their underscores, nothing asks whether the result is grammatical, or false. Captions without an antonym for an
-adverb or a preposition have none for it. One tagger decides.
+The authors released their negatives, not the script; their files show the rule. For a word of the
+part of speech: antonyms of any sense and any part of speech; for nouns and verbs then sister terms
+of any sense; then words of the same part of speech drawn from the vocabulary of the captions, until
+there are 20. Nothing is inflected, multi-word lemmas keep their underscores, nothing asks whether
+the result is grammatical, or false. Captions without an antonym for an adverb or a preposition have
+none for it. One tagger decides.
 """
 
 import re
@@ -45,13 +47,17 @@ def harvest(tagged: Iterable[Sequence[Token]]) -> Vocabulary:
 class PaperGenerator:
     """Makes the negatives of one caption at a time; see the module. `vocabulary`: see `harvest`."""
 
-    def __init__(self, context: Context, settings: GeneratorSettings, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, context: Context, settings: GeneratorSettings, vocabulary: Vocabulary
+    ) -> None:
         self._settings = settings
         self._lexicon = context.lexicon
         self._vocabulary = vocabulary
 
     def negatives(self, row: Caption, tokens: Sequence[Token]) -> list[Negative]:
-        """Up to `per_caption` negatives for each part of speech of the caption, the same every time."""
+        """Up to `per_caption` negatives for each part of speech of the caption, the same every
+        time.
+        """
         found: list[Negative] = []
         for pos in self._settings.parts_of_speech:
             taken: dict[str, Negative] = {}
@@ -64,7 +70,9 @@ class PaperGenerator:
             found += taken.values()
         return found
 
-    def _proposals(self, row: Caption, tokens: Sequence[Token], pos: PartOfSpeech) -> Iterator[Proposal]:
+    def _proposals(
+        self, row: Caption, tokens: Sequence[Token], pos: PartOfSpeech
+    ) -> Iterator[Proposal]:
         words = [token for token in tokens if token.pos == pos]
         opposites = {token: any_antonyms(token.lemma, self._lexicon) for token in words}
         if pos in ANTONYM_NEEDED:
@@ -75,7 +83,11 @@ class PaperGenerator:
         words = words if len(words) <= MOST_WORDS else random.sample(words, MOST_WORDS)
         yield from ((token, word, "antonym") for token in words for word in opposites[token])
         if pos in WITH_SISTERS:
-            sisters = [(token, word, "sister") for token in words for word in self._sisters(token.lemma, pos)]
+            sisters = [
+                (token, word, "sister")
+                for token in words
+                for word in self._sisters(token.lemma, pos)
+            ]
             yield from random.sample(sisters, len(sisters))
         vocabulary = self._vocabulary[pos]
         for _ in range(20 * self._settings.per_caption if vocabulary else 0):

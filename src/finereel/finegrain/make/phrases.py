@@ -1,8 +1,9 @@
 """Negatives for training: one word of a caption replaced, or the words of a phrase together.
 
-Phrases, by word class alone: adjective + noun, adverb + verb (in either order), verb + preposition + noun. The first
-two are those of Chen et al. 2024 (arXiv 2410.12407), who find them by the same patterns of classes; both words change.
-What may stand in for a word is for `WordForms` to say: its forms must fit the word's tag.
+Phrases, by word class alone: adjective + noun, adverb + verb (in either order), verb + preposition
++ noun. The first two are those of Chen et al. 2024 (arXiv 2410.12407), who find them by the same
+patterns of classes; both words change. What may stand in for a word is for `WordForms` to say: its
+forms must fit the word's tag.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +16,11 @@ from finereel.finegrain.types import Negative, PartOfSpeech
 from finereel.finegrain.words.tagging.words import Token
 
 KINDS = ("adjective+noun", "adverb+verb", "verb+preposition+noun")
-_HEADS: dict[str, PartOfSpeech] = {"adjective+noun": "noun", "adverb+verb": "verb", "verb+preposition+noun": "verb"}
+_HEADS: dict[str, PartOfSpeech] = {
+    "adjective+noun": "noun",
+    "adverb+verb": "verb",
+    "verb+preposition+noun": "verb",
+}
 _REACH = 4
 """Words between a preposition and its noun, at most: determiner, adjectives."""
 _TRIES = 4
@@ -34,7 +39,9 @@ WordForms = Callable[[Token], Sequence[WordForm]]
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Tokens that change together, in the order of the caption; kind: one of KINDS, or "word" for a single one."""
+    """Tokens that change together, in the order of the caption; kind: one of KINDS, or "word" for a
+    single one.
+    """
 
     kind: str
     pos: PartOfSpeech
@@ -43,7 +50,11 @@ class Phrase:
 
 def single_words(tokens: Sequence[Token]) -> list[Phrase]:
     """Every token of a class that negatives are made of, where the taggers agree."""
-    return [Phrase("word", token.pos, (token,)) for token in tokens if token.sure and token.pos != "other"]
+    return [
+        Phrase("word", token.pos, (token,))
+        for token in tokens
+        if token.sure and token.pos != "other"
+    ]
 
 
 def phrases(tokens: Sequence[Token]) -> list[Phrase]:
@@ -60,7 +71,9 @@ def phrases(tokens: Sequence[Token]) -> list[Phrase]:
             found.append(_phrase("adverb+verb", token, following))
         if classes == ("verb", "preposition"):
             noun = _noun_after(tokens[place + 2 : place + 2 + _REACH])
-            found += [] if noun is None else [_phrase("verb+preposition+noun", token, following, noun)]
+            found += (
+                [] if noun is None else [_phrase("verb+preposition+noun", token, following, noun)]
+            )
     return found
 
 
@@ -80,8 +93,10 @@ def _noun_after(tokens: Sequence[Token]) -> Token | None:
 
 
 def changed(row: Caption, phrase: Phrase, candidates: WordForms, rng: Random) -> Negative | None:
-    """The caption with every word of the phrase replaced that can be: of a single word that one, of a phrase two at
-    least; None where there are not as many candidates, or where nothing would change."""
+    """The caption with every word of the phrase replaced that can be: of a single word that one, of
+    a phrase two at least; None where there are not as many candidates, or where nothing would
+    change.
+    """
     drawn: list[tuple[Token, WordForm]] = []
     for token in phrase.tokens:
         options = candidates(token)
@@ -97,7 +112,9 @@ def changed(row: Caption, phrase: Phrase, candidates: WordForms, rng: Random) ->
     replacement = text[start : len(text) - (len(row.text) - last.end)]
     if replacement.lower() == row.text[first.start : last.end].lower():
         return None
-    lemmas, others = (" ".join(part) for part in zip(*((t.lemma, c.lemma) for t, c in drawn), strict=True))
+    lemmas, others = (
+        " ".join(part) for part in zip(*((t.lemma, c.lemma) for t, c in drawn), strict=True)
+    )
     return Negative.of(
         row,
         first.start,

@@ -1,12 +1,14 @@
-"""Hard positives: a caption with one word in other words, still true. A model that takes it for false is brittle.
+"""Hard positives: a caption with one word in other words, still true. A model that takes it for
+false is brittle.
 
-The opposite rule to negatives: what stands in for a word is a word of the same meaning, from sets that were read in
-captions (`finereel.finegrain.words.sets.synonyms`), in the same form. After Kamath et al. 2024, who show that tuning on hard
-negatives alone makes a model take every change for a false one. Synonyms straight from WordNet will not do: dominant
-senses and the words of the collection still let "potato" be "murphy" and a fashion show a manner show.
+The opposite rule to negatives: what stands in for a word is a word of the same meaning, from sets
+that were read in captions (`finereel.finegrain.words.sets.synonyms`), in the same form. After
+Kamath et al. 2024, who show that tuning on hard negatives alone makes a model take every change for
+a false one. Synonyms straight from WordNet will not do: dominant senses and the words of the
+collection still let "potato" be "murphy" and a fashion show a manner show.
 
-In memory a row is a `Negative` whose `negative` is the other wording, with the method "synonym". In a file that field
-is called `positive`, so that no reader takes such a file for one of negatives.
+In memory a row is a `Negative` whose `negative` is the other wording, with the method "synonym". In
+a file that field is called `positive`, so that no reader takes such a file for one of negatives.
 """
 
 import json
@@ -48,26 +50,44 @@ class PositiveMaker:
         for pos in _POS:
             for site in find_sites(row.text, tokens, pos, phrase_book(pos)):
                 for synonyms, lemma, form in self._swaps(site, said):
-                    found.append(self._row(row, site, synonyms, (lemma, form, f"{row.id}/{METHOD}/{len(found)}")))
+                    found.append(
+                        self._row(
+                            row, site, synonyms, (lemma, form, f"{row.id}/{METHOD}/{len(found)}")
+                        )
+                    )
         return found
 
     def _swaps(self, site: Site, said: Counter[str]) -> Iterator[tuple[Synonyms, str, str]]:
         """Synonyms of the word at the site, each in the form it takes there."""
         known = synonyms_of(site.pos).get(site.lemma)
-        if known is None or said[site.lemma] > 1 or not self._is_regular(site) or self._collocations.protects(site):
+        if (
+            known is None
+            or said[site.lemma] > 1
+            or not self._is_regular(site)
+            or self._collocations.protects(site)
+        ):
             return
         for synonyms in known:
-            if not (synonyms.compounds or not _in_compound(site)) or not synonyms.frame.fits(site, self._lexicon):
+            if not (synonyms.compounds or not _in_compound(site)) or not synonyms.frame.fits(
+                site, self._lexicon
+            ):
                 continue
             for lemma in synonyms.offered:
                 form = inflect(lemma, site.tag) if site.pos in ("noun", "verb") else lemma
-                if form and not said[lemma] and not said[form] and not self._collocations.makes(site, form):
+                if (
+                    form
+                    and not said[lemma]
+                    and not said[form]
+                    and not self._collocations.makes(site, form)
+                ):
                     yield synonyms, lemma, form
 
     @staticmethod
     def _is_regular(site: Site) -> bool:
-        """Whether the word is no name, stands in the form its tag asks for ("childs" does not) and is no plural in the
-        genitive, which regular and irregular ones form in other ways ("kids'", "children's")."""
+        """Whether the word is no name, stands in the form its tag asks for ("childs" does not) and
+        is no plural in the genitive, which regular and irregular ones form in other ways ("kids'",
+        "children's").
+        """
         if site.pos == "adjective":
             return site.tag == "JJ"
         if site.tag in ("NNP", "NNPS") or (site.tag == "NNS" and site.word(1) in _GENITIVE):
@@ -75,7 +95,9 @@ class PositiveMaker:
         return site.source.lower() == inflect(site.lemma, site.tag)
 
     @staticmethod
-    def _row(row: Caption, site: Site, synonyms: Synonyms, change: tuple[str, str, str]) -> Negative:
+    def _row(
+        row: Caption, site: Site, synonyms: Synonyms, change: tuple[str, str, str]
+    ) -> Negative:
         lemma, form, name = change
         edit = replace(row.text, site.start, site.end, form)
         return Negative.of(
@@ -96,14 +118,22 @@ class PositiveMaker:
 
 
 def _in_compound(site: Site) -> bool:
-    """Whether a noun stands beside another, which may make one word of both ("car race", "toy car")."""
-    around = [*site.tokens[max(0, site.first - 1) : site.first], *site.tokens[site.last : site.last + 1]]
-    return site.pos == "noun" and any(token.pos == "noun" or token.tag.startswith("NN") for token in around)
+    """Whether a noun stands beside another, which may make one word of both ("car race", "toy
+    car").
+    """
+    around = [
+        *site.tokens[max(0, site.first - 1) : site.first],
+        *site.tokens[site.last : site.last + 1],
+    ]
+    return site.pos == "noun" and any(
+        token.pos == "noun" or token.tag.startswith("NN") for token in around
+    )
 
 
 def write_positives(rows: Iterable[Negative], path: Path) -> None:
-    """A JSON object per line with the fields of the native form, `positive` in place of `negative`; the whole file
-    appears or none."""
+    """A JSON object per line with the fields of the native form, `positive` in place of `negative`;
+    the whole file appears or none.
+    """
     write_lines((json.dumps(_renamed(row)) for row in rows), path)
 
 

@@ -1,4 +1,6 @@
-"""ReelWorld's false captions as rows of negatives: certain, and divided into two generators that share no pair."""
+"""ReelWorld's false captions as rows of negatives: certain, and divided into two generators that
+share no pair.
+"""
 
 import itertools
 from typing import get_args
@@ -12,9 +14,14 @@ GENERATOR = "reelworld-contrasts 1"
 
 
 def scene_negatives(
-    row: Caption, scene: Scene, template: int = 0, side: Side = "any", levels: tuple[str, ...] = LEVELS
+    row: Caption,
+    scene: Scene,
+    template: int = 0,
+    side: Side = "any",
+    levels: tuple[str, ...] = LEVELS,
 ) -> list[Negative]:
-    """The negatives of one caption, `captions(scene)[template]`. Raises ValueError where `row` says something else.
+    """The negatives of one caption, `captions(scene)[template]`. Raises ValueError where `row` says
+    something else.
 
     >>> from finereel.reelworld import captions, sample_scene
     >>> scene = sample_scene(0, "train")
@@ -49,7 +56,13 @@ def _negative(row: Caption, contrast: Contrast, number: int) -> Negative:
 
 
 def _difference(old: list[str], new: list[str]) -> tuple[list[str], list[str], list[str]]:
-    """The words before the first change, and from there to the last change the words of either text."""
+    """The words before the first change, and from there to the last change the words of either
+    text.
+    """
     differs = [one != other for one, other in zip(old, new, strict=True)]
     first, last = differs.index(True), len(differs) - differs[::-1].index(True)
-    return old[:first], list(itertools.islice(old, first, last)), list(itertools.islice(new, first, last))
+    return (
+        old[:first],
+        list(itertools.islice(old, first, last)),
+        list(itertools.islice(new, first, last)),
+    )

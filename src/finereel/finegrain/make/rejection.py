@@ -1,6 +1,8 @@
-"""WHY NOT: every rule a replacement must pass before it may become a negative, in the order they are asked.
+"""WHY NOT: every rule a replacement must pass before it may become a negative, in the order they
+are asked.
 
-A rule looks at one case, a replacement at a site of a caption, and gives the reason against it or None.
+A rule looks at one case, a replacement at a site of a caption, and gives the reason against it or
+None.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,13 +16,17 @@ from finereel.finegrain.make.edit import Edit
 from finereel.finegrain.make.sites import Site
 from finereel.finegrain.make.window import Encode, survives
 
-_NEGATIONS = frozenset(["without", "no", "not", "n't", "never", "don't", "doesn't", "isn't", "aren't"])
+_NEGATIONS = frozenset(
+    ["without", "no", "not", "n't", "never", "don't", "doesn't", "isn't", "aren't"]
+)
 _NEAR = 100  # characters after an edit that may share a token with it
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A replacement at a site: the candidate, its inflected form, the edited caption, what is said of the video."""
+    """A replacement at a site: the candidate, its inflected form, the edited caption, what is said
+    of the video.
+    """
 
     site: Site
     candidate: Candidate
@@ -44,7 +50,14 @@ class RejectionRules:
 
     def why_not(self, case: Case) -> str | None:
         """The name of the first rule against it; None when it may pass."""
-        return next((name for name, rule in REJECTIONS.items() if name not in self.skip and rule(case, self)), None)
+        return next(
+            (
+                name
+                for name, rule in REJECTIONS.items()
+                if name not in self.skip and rule(case, self)
+            ),
+            None,
+        )
 
 
 def unchanged(case: Case, judge: RejectionRules) -> bool:
@@ -54,14 +67,17 @@ def unchanged(case: Case, judge: RejectionRules) -> bool:
 
 
 def negated(case: Case, judge: RejectionRules) -> bool:
-    """ "without a shirt", "is not running": what is denied of one may be denied of the other as well. And of two
-    things, one or the other, the other may be what is seen."""
+    """ "without a shirt", "is not running": what is denied of one may be denied of the other as
+    well. And of two things, one or the other, the other may be what is seen.
+    """
     denied = any(case.site.word(offset) in _NEGATIONS for offset in (-1, -2, -3))
     return denied or "or" in (case.site.word(-1), case.site.word(1))
 
 
 def said_twice(case: Case, judge: RejectionRules) -> bool:
-    """One of two mentions is changed: which of them is meant is open, and the caption is told by repeating itself."""
+    """One of two mentions is changed: which of them is meant is open, and the caption is told by
+    repeating itself.
+    """
     site = case.site
     if site.pos == "preposition":
         return False
@@ -71,7 +87,9 @@ def said_twice(case: Case, judge: RejectionRules) -> bool:
 
 
 def said_of_video(case: Case, judge: RejectionRules) -> bool:
-    """Some caption of the video says it, or a word that goes with it. Prepositions count with the thing they govern."""
+    """Some caption of the video says it, or a word that goes with it. Prepositions count with the
+    thing they govern.
+    """
     if case.site.pos != "preposition":
         return case.video.has_any(case.candidate.signs)
     head = case.site.head()
@@ -82,15 +100,22 @@ def said_of_video(case: Case, judge: RejectionRules) -> bool:
 
 
 def unsafe_video(case: Case, judge: RejectionRules) -> bool:
-    """Some caption has a word that makes such a swap unsafe (a band has more instruments than are named)."""
+    """Some caption has a word that makes such a swap unsafe (a band has more instruments than are
+    named).
+    """
     return case.video.has_any(case.candidate.unless)
 
 
 def related(case: Case, judge: RejectionRules) -> bool:
-    """WordNet knows a reason why both may be true. Curated sets have been checked by a person instead."""
+    """WordNet knows a reason why both may be true. Curated sets have been checked by a person
+    instead.
+    """
     if case.candidate.certain:
         return False
-    return judge.context.lexicon.related(case.site.lemma, case.candidate.lemma, case.site.pos) is not None
+    return (
+        judge.context.lexicon.related(case.site.lemma, case.candidate.lemma, case.site.pos)
+        is not None
+    )
 
 
 def makes_collocation(case: Case, judge: RejectionRules) -> bool:
@@ -99,8 +124,8 @@ def makes_collocation(case: Case, judge: RejectionRules) -> bool:
 
 
 def unattested(case: Case, judge: RejectionRules) -> bool:
-    """In captions enough, the new word was never seen beside its new neighbours (determiners left out). In fewer,
-    no part of a compound may be changed ("city street").
+    """In captions enough, the new word was never seen beside its new neighbours (determiners left
+    out). In fewer, no part of a compound may be changed ("city street").
     """
     context, site = judge.context, case.site
     if site.pos == "preposition" or (site.pos == "adverb" and case.candidate.certain):

@@ -11,11 +11,12 @@ MODES = ("clean", "paper")
 
 @dataclass(frozen=True, slots=True)
 class GeneratorSettings:
-    """mode: "clean" or "paper". parts_of_speech: which to make. per_caption: at most so many per caption and part of
-    speech. seed: with the captions and the lexicon it decides everything. max_words: row length of the text encoder,
-    start and end token among them. taggers: names of `finereel.finegrain.words.tagging`. legacy (paper mode): change every
-    occurrence of the word, as the released sets do. propose (clean mode): a language model beside the rules,
-    fill-mask:DIR or llm:MODEL@URL. propose_cache: where its answers are kept, None for the user's cache.
+    """mode: "clean" or "paper". parts_of_speech: which to make. per_caption: at most so many per
+    caption and part of speech. seed: with the captions and the lexicon it decides everything.
+    max_words: row length of the text encoder, start and end token among them. taggers: names of
+    `finereel.finegrain.words.tagging`. legacy (paper mode): change every occurrence of the word, as
+    the released sets do. propose (clean mode): a language model beside the rules, fill-mask:DIR or
+    llm:MODEL@URL. propose_cache: where its answers are kept, None for the user's cache.
 
     Raises ConfigError for a value outside its range.
     """
@@ -37,8 +38,12 @@ class GeneratorSettings:
             if pos not in PARTS_OF_SPEECH:
                 raise unknown_name("part of speech", pos, PARTS_OF_SPEECH)
         if self.propose and self.mode != "clean":
-            raise ConfigError(f"proposals go with mode clean: mode {self.mode} is kept as it was released")
+            raise ConfigError(
+                f"proposals go with mode clean: mode {self.mode} is kept as it was released"
+            )
         if self.per_caption < 1:
             raise ConfigError(f"negatives per caption: expected 1 or more, got {self.per_caption}")
         if self.max_words < 3:
-            raise ConfigError(f"row of the text encoder: expected 3 tokens or more, got {self.max_words}")
+            raise ConfigError(
+                f"row of the text encoder: expected 3 tokens or more, got {self.max_words}"
+            )

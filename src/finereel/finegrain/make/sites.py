@@ -7,7 +7,23 @@ from finereel.finegrain.types import PartOfSpeech
 from finereel.finegrain.words.tagging.words import Token
 
 DETERMINERS = frozenset(
-    ["a", "an", "the", "this", "that", "these", "those", "his", "her", "its", "their", "my", "your", "our", "some"]
+    [
+        "a",
+        "an",
+        "the",
+        "this",
+        "that",
+        "these",
+        "those",
+        "his",
+        "her",
+        "its",
+        "their",
+        "my",
+        "your",
+        "our",
+        "some",
+    ]
 )
 _INSIDE_PHRASE = ("DT", "PRP$", "JJ", "CD", "NN", "RB", "VBN", "PDT", "POS")
 _FAR = 5
@@ -17,7 +33,8 @@ _FAR = 5
 class Site:
     """The tokens [first, last) of a caption as one word (or fixed phrase) of a part of speech.
 
-    lemma: what is looked up, words of a phrase joined by spaces. tag: Penn tag the replacement must be inflected to.
+    lemma: what is looked up, words of a phrase joined by spaces. tag: Penn tag the replacement must
+    be inflected to.
     """
 
     caption: str
@@ -44,13 +61,19 @@ class Site:
         return self.caption[self.start : self.end]
 
     def word(self, offset: int) -> str:
-        """The lower-case word `offset` places before (negative) or after (from 1) the site; "" outside the caption."""
+        """The lower-case word `offset` places before (negative) or after (from 1) the site; ""
+        outside the caption.
+        """
         at = self.first + offset if offset < 0 else self.last + offset - 1
         return self.tokens[at].text.lower() if 0 <= at < len(self.tokens) else ""
 
     def others(self) -> Iterator[str]:
         """The lower-case words of the caption outside the site."""
-        return (token.text.lower() for at, token in enumerate(self.tokens) if not self.first <= at < self.last)
+        return (
+            token.text.lower()
+            for at, token in enumerate(self.tokens)
+            if not self.first <= at < self.last
+        )
 
     def in_compound(self) -> bool:
         """Whether a noun stands directly before or behind, as in "city street"."""
@@ -59,7 +82,14 @@ class Site:
 
     def left(self) -> str:
         """The next lower-case word to the left that is no determiner."""
-        return next((token.text.lower() for token in self._before() if token.text.lower() not in DETERMINERS), "")
+        return next(
+            (
+                token.text.lower()
+                for token in self._before()
+                if token.text.lower() not in DETERMINERS
+            ),
+            "",
+        )
 
     def right(self) -> str:
         """The next lower-case word to the right that is no determiner."""
@@ -67,14 +97,16 @@ class Site:
         return next((word for word in after if word not in DETERMINERS), "")
 
     def head(self) -> Token | None:
-        """The noun that an adjective here describes, or that a preposition or verb here governs: the last of the first
-        row of nouns to the right, with only determiners, adjectives and numbers between, or the pronoun right behind.
-        None where there is none.
+        """The noun that an adjective here describes, or that a preposition or verb here governs:
+        the last of the first row of nouns to the right, with only determiners, adjectives and
+        numbers between, or the pronoun right behind. None where there is none.
         """
         return self._head_from(self.last)
 
     def place(self) -> Token | None:
-        """The noun that a preposition directly behind the site governs. None where there is none."""
+        """The noun that a preposition directly behind the site governs. None where there is
+        none.
+        """
         behind = self.last < len(self.tokens) and self.tokens[self.last].pos == "preposition"
         return self._head_from(self.last + 1) if behind else None
 
@@ -85,7 +117,9 @@ class Site:
                 found = token
             elif found is None and token.tag == "PRP":
                 return token
-            elif found is not None or not (token.tag.startswith(_INSIDE_PHRASE) or token.text.lower() in DETERMINERS):
+            elif found is not None or not (
+                token.tag.startswith(_INSIDE_PHRASE) or token.text.lower() in DETERMINERS
+            ):
                 break
         return found
 
@@ -95,7 +129,14 @@ class Site:
 
     def subject(self) -> Token | None:
         """The nearest noun or pronoun to the left: for a verb, most often who does it."""
-        return next((token for token in self._before() if token.pos == "noun" or token.tag in ("PRP", "WP")), None)
+        return next(
+            (
+                token
+                for token in self._before()
+                if token.pos == "noun" or token.tag in ("PRP", "WP")
+            ),
+            None,
+        )
 
     def _before(self, most: int | None = None) -> Iterator[Token]:
         stop = 0 if most is None else max(0, self.first - most)
@@ -125,8 +166,11 @@ class PhraseBook:
         return self._longest.get(word, 1)
 
 
-def find_sites(caption: str, tokens: Sequence[Token], pos: PartOfSpeech, book: PhraseBook) -> Iterator[Site]:
-    """Every word of a part of speech that the taggers are sure of, and every phrase of the book, longest first.
+def find_sites(
+    caption: str, tokens: Sequence[Token], pos: PartOfSpeech, book: PhraseBook
+) -> Iterator[Site]:
+    """Every word of a part of speech that the taggers are sure of, and every phrase of the book,
+    longest first.
 
     A word inside such a phrase is no site of its own.
     """
@@ -135,7 +179,9 @@ def find_sites(caption: str, tokens: Sequence[Token], pos: PartOfSpeech, book: P
         token = tokens[at]
         longest = book.longest(token.lemma if pos == "verb" else token.text.lower())
         tried = (_phrase(caption, tokens, pos, at, length) for length in range(longest, 1, -1))
-        site = next((phrase for phrase in tried if phrase is not None and phrase.lemma in book), None)
+        site = next(
+            (phrase for phrase in tried if phrase is not None and phrase.lemma in book), None
+        )
         if site is None and token.pos == pos and token.sure:
             site = Site(caption, tokens, at, at + 1, pos, token.lemma, token.tag)
         if site is not None:
@@ -143,8 +189,12 @@ def find_sites(caption: str, tokens: Sequence[Token], pos: PartOfSpeech, book: P
         at = site.last if site is not None else at + 1
 
 
-def _phrase(caption: str, tokens: Sequence[Token], pos: PartOfSpeech, at: int, length: int) -> Site | None:
-    """`length` tokens as one word: a verb is inflected in its first, a noun in its last. None past the end."""
+def _phrase(
+    caption: str, tokens: Sequence[Token], pos: PartOfSpeech, at: int, length: int
+) -> Site | None:
+    """`length` tokens as one word: a verb is inflected in its first, a noun in its last. None past
+    the end.
+    """
     part = tokens[at : at + length]
     words = [token.text.lower() for token in part]
     inflected = {"verb": 0, "noun": -1}.get(pos)

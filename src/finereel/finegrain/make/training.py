@@ -1,8 +1,9 @@
-"""The generator of training negatives: words of the captions themselves, of the same tag, drawn as often as they occur.
+"""The generator of training negatives: words of the captions themselves, of the same tag, drawn as
+often as they occur.
 
-Its rule is not that of any test generator (no lexicon, no word sets), and with `side` its words are not theirs either,
-see `disjoint`. A word that any caption of the video says is never drawn. Drawing by frequency makes every word as often
-a lie as it is a truth, as far as one can without eyes.
+Its rule is not that of any test generator (no lexicon, no word sets), and with `side` its words are
+not theirs either, see `disjoint`. A word that any caption of the video says is never drawn. Drawing
+by frequency makes every word as often a lie as it is a truth, as far as one can without eyes.
 """
 
 from bisect import bisect
@@ -27,8 +28,9 @@ _DRAWS = 8
 
 @dataclass(frozen=True)
 class TrainingNegatives:
-    """levels: of LEVELS. per_caption: at most, of each level. side: of `disjoint`, None for all words. least: how often
-    a word must occur in the captions to be written into others. seed: with captions and tagger it decides everything.
+    """levels: of LEVELS. per_caption: at most, of each level. side: of `disjoint`, None for all
+    words. least: how often a word must occur in the captions to be written into others. seed: with
+    captions and tagger it decides everything.
     """
 
     levels: tuple[str, ...] = ("word", "phrase")
@@ -43,13 +45,15 @@ class TrainingNegatives:
                 raise unknown_name("level", level, LEVELS)
         if not self.levels or self.per_caption < 1 or self.least < 1:
             raise ConfigError(
-                f"expected a level, per_caption >= 1 and least >= 1, got {self.levels}, {self.per_caption} and "
+                f"expected a level, per_caption >= 1 and least >= 1, got {self.levels}, "
+                f"{self.per_caption} and "
                 f"{self.least}"
             )
 
 
 class CaptionWords:
-    """Every word form of the captions by class and tag with its count, and the lemmas said of each video.
+    """Every word form of the captions by class and tag with its count, and the lemmas said of each
+    video.
 
     Built in one pass; it keeps counts and sets of words, not the captions.
     """
@@ -71,13 +75,19 @@ class CaptionWords:
         return self._said.get(video_id, set())
 
     def forms(self, pos: str, tag: str, least: int) -> tuple[list[WordForm], list[int]]:
-        """Words of a class and tag that occur `least` times, with running totals of their counts; in a fixed order."""
-        known = sorted(item for item in self._counts.get((pos, tag), Counter()).items() if item[1] >= least)
+        """Words of a class and tag that occur `least` times, with running totals of their counts;
+        in a fixed order.
+        """
+        known = sorted(
+            item for item in self._counts.get((pos, tag), Counter()).items() if item[1] >= least
+        )
         return [WordForm(*form) for form, _ in known], list(accumulate(count for _, count in known))
 
 
 class Drawing:
-    """What may replace a token of one video: a word of the same class and tag, drawn by how often it occurs."""
+    """What may replace a token of one video: a word of the same class and tag, drawn by how often
+    it occurs.
+    """
 
     def __init__(self, words: CaptionWords, settings: TrainingNegatives) -> None:
         self._words, self._settings = words, settings
@@ -90,8 +100,16 @@ class Drawing:
             self._forms[key] = self._words.forms(*key, self._settings.least)
         forms, totals = self._forms[key]
         said = self._words.said_of(video_id)
-        drawn = [forms[bisect(totals, rng.random() * totals[-1])] for _ in range(_DRAWS)] if forms else []
-        return [one for one in drawn if one.lemma not in said and one.form not in said and self._fits(token, one)]
+        drawn = (
+            [forms[bisect(totals, rng.random() * totals[-1])] for _ in range(_DRAWS)]
+            if forms
+            else []
+        )
+        return [
+            one
+            for one in drawn
+            if one.lemma not in said and one.form not in said and self._fits(token, one)
+        ]
 
     def _fits(self, token: Token, one: WordForm) -> bool:
         side = self._settings.side
@@ -103,7 +121,8 @@ def training_negatives(
 ) -> Iterator[Negative]:
     """Negatives of every caption in order; captions are tagged twice, once to collect the words.
 
-    tag: the tagger, the default one of `tagging` where none is given. Raises DataError for no captions.
+    tag: the tagger, the default one of `tagging` where none is given. Raises DataError for no
+    captions.
     """
     if not rows:
         raise DataError("expected at least one caption, got none")
@@ -128,7 +147,13 @@ def _of_caption(
         )
         for negative in made:
             method = f"training:{negative.method}"
-            yield replace(negative, id=f"{row.id}/t{number}", method=method, seed=settings.seed, generator=GENERATOR)
+            yield replace(
+                negative,
+                id=f"{row.id}/t{number}",
+                method=method,
+                seed=settings.seed,
+                generator=GENERATOR,
+            )
             number += 1
 
 

@@ -1,9 +1,11 @@
-"""Two sides of all words, `training` and `test`: negatives of one side share no word, or no pair, with the other's.
+"""Two sides of all words, `training` and `test`: negatives of one side share no word, or no pair,
+with the other's.
 
-A model that was trained with negatives may have learned which words its generator writes. So what it is tested on must
-come from another generator, and must not even contain the first one's words. Nouns, verbs and adjectives are divided
-word by word, and a pair counts where both of its words are on one side: then no test word was ever a negative or the
-truth beside one in training. Adverbs and prepositions are too few for that: their unordered pairs are divided.
+A model that was trained with negatives may have learned which words its generator writes. So what
+it is tested on must come from another generator, and must not even contain the first one's words.
+Nouns, verbs and adjectives are divided word by word, and a pair counts where both of its words are
+on one side: then no test word was ever a negative or the truth beside one in training. Adverbs and
+prepositions are too few for that: their unordered pairs are divided.
 """
 
 import hashlib
@@ -13,7 +15,8 @@ from typing import Literal
 from finereel.finegrain.types import Negative
 
 Side = Literal["training", "test"]
-_EVEN = "1845"  # of some thousand, the one that halves the 700 most frequent words of MSR-VTT, counted and weighted
+# of some thousand, the one that halves the 700 most frequent words of MSR-VTT, counted and weighted
+_EVEN = "1845"
 _BY_PAIR = frozenset({"adverb", "preposition"})
 
 
@@ -37,7 +40,12 @@ def _half(text: str, salt: str) -> Side:
 
 
 def only(rows: Iterable[Negative], side: Side) -> Iterator[Negative]:
-    """The rows of one side, by the lemmas of what was exchanged (by its words, where a row names no lemmas)."""
+    """The rows of one side, by the lemmas of what was exchanged (by its words, where a row names no
+    lemmas).
+    """
     for row in rows:
-        if side_of(row.lemma or row.source, row.replacement_lemma or row.replacement, row.pos) == side:
+        if (
+            side_of(row.lemma or row.source, row.replacement_lemma or row.replacement, row.pos)
+            == side
+        ):
             yield row

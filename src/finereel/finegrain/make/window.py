@@ -1,4 +1,6 @@
-"""Does an edit reach the text encoder at all? Encoders cut a caption; an edit behind the cut tests nothing."""
+"""Does an edit reach the text encoder at all? Encoders cut a caption; an edit behind the cut tests
+nothing.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -13,9 +15,11 @@ Encode = Callable[[str], Sequence[int]]
 
 
 def survives(caption: str, negative: str, max_words: int, encode: Encode | None = None) -> bool:
-    """Whether all of the edit lies inside a row of `max_words` tokens, start and end token among them.
+    """Whether all of the edit lies inside a row of `max_words` tokens, start and end token among
+    them.
 
-    encode: text -> its token ids, uncut and without start and end; None: CLIP's. What comes after the edit may be cut.
+    encode: text -> its token ids, uncut and without start and end; None: CLIP's. What comes after
+    the edit may be cut.
 
     >>> survives("a cat sits", "a dog sits", max_words=4), survives("a cat sits", "a dog sits", max_words=3)
     (True, False)
@@ -25,7 +29,8 @@ def survives(caption: str, negative: str, max_words: int, encode: Encode | None 
 
 
 def clip_ids(text: str) -> list[int]:
-    """The ids of a text in CLIP's vocabulary, uncut, piece by piece as CLIP splits it; pieces are worked out once.
+    """The ids of a text in CLIP's vocabulary, uncut, piece by piece as CLIP splits it; pieces are
+    worked out once.
 
     >>> clip_ids("a photo of a cat")
     [320, 1125, 539, 320, 2368]

@@ -1,4 +1,6 @@
-"""WHAT NEGATIVES ARE WORTH: counts, wrong words, lost edits and what a reader without eyes makes of them."""
+"""WHAT NEGATIVES ARE WORTH: counts, wrong words, lost edits and what a reader without eyes makes of
+them.
+"""
 
 from finereel.finegrain.report.markdown import as_markdown
 from finereel.finegrain.report.measure import Report, ReportSettings, report

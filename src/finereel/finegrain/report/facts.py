@@ -23,7 +23,8 @@ class Words(Protocol):
 
 
 def wrong_pos(rows: Sequence[Negative], words: Words) -> float | None:
-    """Share of replacements that cannot be of the part of speech they stand for; None where a row has none.
+    """Share of replacements that cannot be of the part of speech they stand for; None where a row
+    has none.
 
     A replacement of several words is right when the whole or one of its words is.
     """
@@ -41,21 +42,25 @@ def wrong_pos(rows: Sequence[Negative], words: Words) -> float | None:
 
 
 def nonword(rows: Sequence[Negative], words: Words) -> float:
-    """Share of replacements with something in them that is no word, such as "andthen" or "crack_up"."""
+    """Share of replacements with something in them that is no word, such as "andthen" or
+    "crack_up".
+    """
     known: dict[str, bool] = {}
 
     def is_no_word(row: Negative) -> bool:
         text = bare(row.replacement)
         if text not in known:
-            known[text] = not text or any("_" in word or not words.is_word(word) for word in text.split())
+            known[text] = not text or any(
+                "_" in word or not words.is_word(word) for word in text.split()
+            )
         return known[text]
 
     return share(rows, is_no_word)
 
 
 def truncated(rows: Sequence[Negative], max_words: int, encode: Encode | None = None) -> float:
-    """Share of negatives that are the caption again once a text encoder has cut both to rows of `max_words` tokens,
-    start and end token among them.
+    """Share of negatives that are the caption again once a text encoder has cut both to rows of
+    `max_words` tokens, start and end token among them.
 
     encode: text -> its token ids, uncut and without start and end; None: CLIP's.
     """

@@ -1,7 +1,9 @@
-"""Did an edit break the grammar? Link Grammar (Sleator and Temperley 1993), where `link-parser` is installed.
+"""Did an edit break the grammar? Link Grammar (Sleator and Temperley 1993), where `link-parser` is
+installed.
 
-Relative to the caption, because captions themselves seldom parse: a negative passes with no more unlinked words than
-its caption and a cost at most 1 above. Weak on meaning: "is sink in the pond" passes.
+Relative to the caption, because captions themselves seldom parse: a negative passes with no more
+unlinked words than its caption and a cost at most 1 above. Weak on meaning: "is sink in the pond"
+passes.
 """
 
 import re
@@ -23,8 +25,9 @@ _SECONDS_EACH = 5
 
 @dataclass(frozen=True)
 class GrammarCheck:
-    """program: path of link-parser. dictionary: its language or dictionary folder. sample: at most so many rows of a
-    part of speech are parsed, drawn by a hash of their ids."""
+    """program: path of link-parser. dictionary: its language or dictionary folder. sample: at most
+    so many rows of a part of speech are parsed, drawn by a hash of their ids.
+    """
 
     program: str = PROGRAM
     dictionary: str = "en"
@@ -34,20 +37,27 @@ class GrammarCheck:
     def note(self) -> str:
         """How to read the share."""
         return (
-            f"Grammar: share of at most {self.sample} rows a part of speech whose negative has more unlinked words "
+            f"Grammar: share of at most {self.sample} rows a part of speech whose negative has "
+            "more unlinked words "
             "than its caption, or costs more than 1 above it, by Link Grammar."
         )
 
     def share(self, rows: Sequence[Negative]) -> float | None:
-        """Share of negatives that parse worse than their captions; None where no pair could be parsed."""
+        """Share of negatives that parse worse than their captions; None where no pair could be
+        parsed.
+        """
         drawn = sorted(rows, key=lambda row: part_of(f"grammar {row.id}", 1 << 60))[: self.sample]
         costs = self.costs([text for row in drawn for text in (row.caption, row.negative)])
-        pairs = [(caption, negative) for caption, negative in zip(costs[::2], costs[1::2], strict=True)]
+        pairs = [
+            (caption, negative) for caption, negative in zip(costs[::2], costs[1::2], strict=True)
+        ]
         known = [is_worse(caption, negative) for caption, negative in pairs if caption and negative]
         return sum(known) / len(known) if known else None
 
     def costs(self, texts: Sequence[str]) -> list[tuple[int, float] | None]:
-        """Unlinked words and cost of the best parse of each text; None for one that is empty, long or has no parse."""
+        """Unlinked words and cost of the best parse of each text; None for one that is empty, long
+        or has no parse.
+        """
         plain = [_one_sentence(text) for text in texts]
         lines = ["!verbosity=1", "!graphics=0", "!timeout=2"]
         for text in plain:
@@ -83,6 +93,8 @@ def is_worse(caption: tuple[int, float], negative: tuple[int, float]) -> bool:
 
 
 def _one_sentence(text: str) -> str:
-    """Words and commas only, so that nothing is a command to the parser; empty for what is too long."""
+    """Words and commas only, so that nothing is a command to the parser; empty for what is too
+    long.
+    """
     words = re.findall(r"[^\W_]+(?:['-][^\W_]+)*|,", text)
     return " ".join(words) if 0 < len(words) <= _LONGEST else ""

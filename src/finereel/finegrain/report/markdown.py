@@ -27,7 +27,8 @@ SHARES = frozenset({"coverage", "blind_r1", "wrong_pos", "nonword", "truncated",
 PROTOCOLS = {
     "others": "the captions of all videos without negatives",
     "folds": "the captions of the other four of five parts of the videos",
-    "unrefined": "the captions of the third of the videos that had no say in choosing the row, nor is its own",
+    "unrefined": "the captions of the third of the videos that had no say in choosing the row, nor "
+    "is its own",
 }
 
 
@@ -47,25 +48,36 @@ def cell(name: str, value: int | float | None) -> str:
 def columns(report: Report) -> dict[str, str]:
     """The columns in which something was measured."""
     numbers = [part.as_dict() for part in report.parts.values()]
-    return {key: title for key, title in COLUMNS.items() if any(part[key] is not None for part in numbers)}
+    return {
+        key: title
+        for key, title in COLUMNS.items()
+        if any(part[key] is not None for part in numbers)
+    }
 
 
 def cells(report: Report) -> dict[str, list[str]]:
     """What stands in these columns, by part of speech."""
     keys = columns(report)
-    return {name: [cell(key, part.as_dict()[key]) for key in keys] for name, part in report.parts.items()}
+    return {
+        name: [cell(key, part.as_dict()[key]) for key in keys]
+        for name, part in report.parts.items()
+    }
 
 
 def notes(report: Report) -> list[str]:
     """How to read the numbers, a sentence or two each."""
     learnt = "; ".join(PROTOCOLS[name] for name in report.protocols)
     return [
-        "Blind: a trigram model that sees no video ranks the caption among its negatives. It has read "
+        "Blind: a trigram model that sees no video ranks the caption among its negatives. It has "
+        "read "
         f"{learnt}. Chance is what a random order reaches with as many negatives.",
-        "Learned and context AUC: logistic regression trained on the negatives of other videos, on the words and "
-        "neighbours that differ, and on every changed word with each other word of its caption. What they reach can be "
+        "Learned and context AUC: logistic regression trained on the negatives of other videos, on "
+        "the words and "
+        "neighbours that differ, and on every changed word with each other word of its caption. "
+        "What they reach can be "
         "memorised without looking.",
-        "Wrong part: the replacement cannot be of its part of speech. No word: it is in no dictionary. "
+        "Wrong part: the replacement cannot be of its part of speech. No word: it is in no "
+        "dictionary. "
         f"Cut off: nothing is left of the edit in {report.settings.max_words} tokens.",
         *([] if report.settings.grammar is None else [report.settings.grammar.note]),
     ]
@@ -83,8 +95,12 @@ def as_markdown(report: Report) -> str:
     lines += _table(columns(report).values(), cells(report))
     lines += ["", "Every blind scorer, as AUC of pairs and MRR:", "", *_table(scorers, blind)]
     for name, part in report.parts.items():
-        swaps = ", ".join(f"{in_markdown(a)} to {in_markdown(b)} ({count:,})" for a, b, count in part.swaps)
-        methods = ", ".join(f"{in_markdown(method)} {count:,}" for method, count in part.methods.items())
+        swaps = ", ".join(
+            f"{in_markdown(a)} to {in_markdown(b)} ({count:,})" for a, b, count in part.swaps
+        )
+        methods = ", ".join(
+            f"{in_markdown(method)} {count:,}" for method, count in part.methods.items()
+        )
         lines += ["", f"## {name}", "", f"Rules: {methods}.", "", f"Most frequent: {swaps}.", ""]
         lines += [f"* {'<br>'.join(map(in_markdown, _excerpts(row)))}" for row in part.examples]
     return "\n".join(lines) + "\n"
@@ -104,4 +120,6 @@ def _excerpts(row: Negative) -> tuple[str, str]:
 def _table(head: Iterable[str], rows: Mapping[str, Sequence[str]]) -> list[str]:
     names = ["part of speech", *head]
     body = [[name, *values] for name, values in rows.items()]
-    return [f"| {' | '.join(line)} |" for line in (names, ["---", *["---:"] * (len(names) - 1)], *body)]
+    return [
+        f"| {' | '.join(line)} |" for line in (names, ["---", *["---:"] * (len(names) - 1)], *body)
+    ]

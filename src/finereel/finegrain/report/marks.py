@@ -9,7 +9,8 @@ _MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|~&$"})
 
 
 def visible(text: str) -> str:
-    """The text on one line, without what steers a terminal or a page: such characters become a mark.
+    """The text on one line, without what steers a terminal or a page: such characters become a
+    mark.
 
     >>> visible("a\\x1b[31m b\\ncup\\ud800")
     'a\\ufffd[31m b\\ufffdcup\\ufffd'

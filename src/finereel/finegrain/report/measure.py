@@ -33,9 +33,11 @@ _LEARNED_ROWS = 100_000
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """max_words: row length of the text encoder, start and end token among them. encode: its tokens, uncut and without
-    start and end (None: CLIP's). words: the dictionary; None leaves wrong_pos and nonword out. grammar: a parser, or
-    None. examples: how many rows to show of each part of speech."""
+    """max_words: row length of the text encoder, start and end token among them. encode: its
+    tokens, uncut and without start and end (None: CLIP's). words: the dictionary; None leaves
+    wrong_pos and nonword out. grammar: a parser, or None. examples: how many rows to show of each
+    part of speech.
+    """
 
     max_words: int = 32
     encode: Encode | None = None
@@ -45,15 +47,19 @@ class ReportSettings:
 
     def __post_init__(self) -> None:
         if self.max_words < 3:
-            raise ConfigError(f"row of the text encoder: expected 3 tokens or more, got {self.max_words}")
+            raise ConfigError(
+                f"row of the text encoder: expected 3 tokens or more, got {self.max_words}"
+            )
 
 
 @dataclass(frozen=True)
 class PartReport:
-    """What can be said of the negatives of one part of speech. Shares from 0 to 1, None where nothing was measured.
+    """What can be said of the negatives of one part of speech. Shares from 0 to 1, None where
+    nothing was measured.
 
-    coverage: captions with a negative among all captions. blind: by scorer. gaps: rows by how much the trigram model
-    prefers the caption, between GAP_EDGES, whose ends take in what lies beyond. swaps: the most frequent.
+    coverage: captions with a negative among all captions. blind: by scorer. gaps: rows by how much
+    the trigram model prefers the caption, between GAP_EDGES, whose ends take in what lies beyond.
+    swaps: the most frequent.
     """
 
     pos: Change
@@ -75,8 +81,17 @@ class PartReport:
         """The numbers under the names of the command line; `blind` has every scorer's."""
         trigram = self.blind["trigram"]
         return {
-            **{"count": self.count, "captions": self.captions, "videos": self.videos, "coverage": self.coverage},
-            **{"per_caption": self.count / self.captions, "blind_mrr": trigram.mrr, "chance_mrr": trigram.chance_mrr},
+            **{
+                "count": self.count,
+                "captions": self.captions,
+                "videos": self.videos,
+                "coverage": self.coverage,
+            },
+            **{
+                "per_caption": self.count / self.captions,
+                "blind_mrr": trigram.mrr,
+                "chance_mrr": trigram.chance_mrr,
+            },
             **{"blind_r1": trigram.r1, "chance_r1": trigram.chance_r1, "blind_auc": trigram.auc},
             **{name: self.blind[name].auc for name in CLASSIFIERS},
             **{"wrong_pos": self.wrong_pos, "nonword": self.nonword},
@@ -88,7 +103,9 @@ class PartReport:
 
 @dataclass(frozen=True)
 class Report:
-    """A report on a file of negatives. protocols: how the language models' captions were chosen (blind.others)."""
+    """A report on a file of negatives. protocols: how the language models' captions were chosen
+    (blind.others).
+    """
 
     name: str
     parts: dict[str, PartReport]
@@ -110,8 +127,9 @@ def report(
 ) -> Report:
     """Measure the negatives.
 
-    captions: of the whole collection, for the language models and for coverage; without them the captions of the rows
-    are used and coverage is None. on_progress: (parts of speech done, in all). Raises DataError without rows.
+    captions: of the whole collection, for the language models and for coverage; without them the
+    captions of the rows are used and coverage is None. on_progress: (parts of speech done, in all).
+    Raises DataError without rows.
     """
     if not rows:
         raise DataError("a report needs at least one negative, got none")
@@ -121,7 +139,9 @@ def report(
     for row in rows:
         by_pos.setdefault(row.pos, []).append(row)
     order = [pos for pos in CHANGES if pos in by_pos]
-    protocols = sorted({block.protocol for pos in order for block in blocks(by_pos[pos], collection)})
+    protocols = sorted(
+        {block.protocol for pos in order for block in blocks(by_pos[pos], collection)}
+    )
     parts: dict[str, PartReport] = {}
     material = _Material(collection, bool(captions), chosen, remembering())
     for pos in order:
@@ -133,8 +153,10 @@ def report(
 
 @dataclass(frozen=True)
 class _Material:
-    """What all parts of speech are measured with. whole: `captions` are those of the whole collection. train: the
-    language models; parts of speech of one file mostly learn from the same captions."""
+    """What all parts of speech are measured with. whole: `captions` are those of the whole
+    collection. train: the language models; parts of speech of one file mostly learn from the same
+    captions.
+    """
 
     captions: Sequence[Caption]
     whole: bool
@@ -147,7 +169,10 @@ def _part(pos: Change, rows: Sequence[Negative], given: _Material) -> PartReport
     scores = blind_scores(rows, given.captions, list(TEXT_SCORERS), given.train)
     blind = {name: measure(rows, scored) for name, scored in scores.items()}
     sample = _sample(rows)
-    blind |= {name: measure(sample, scored) for name, scored in blind_scores(sample, names=list(CLASSIFIERS)).items()}
+    blind |= {
+        name: measure(sample, scored)
+        for name, scored in blind_scores(sample, names=list(CLASSIFIERS)).items()
+    }
     captions = {(row.video_id, row.caption_id) for row in rows}
     return PartReport(
         pos=pos,
@@ -170,12 +195,18 @@ def _part(pos: Change, rows: Sequence[Negative], given: _Material) -> PartReport
 def _sample(rows: Sequence[Negative]) -> Sequence[Negative]:
     """All rows, or those of as many videos as keep within what the classifiers are given."""
     parts = -(-len(rows) // _LEARNED_ROWS)
-    return rows if parts == 1 else [row for row in rows if part_of(f"learned {row.video_id}", parts) == 0] or rows
+    return (
+        rows
+        if parts == 1
+        else [row for row in rows if part_of(f"learned {row.video_id}", parts) == 0] or rows
+    )
 
 
 def _swaps(rows: Sequence[Negative]) -> tuple[tuple[str, str, int], ...]:
     counts = Counter((row.source.lower(), row.replacement.lower()) for row in rows)
-    return tuple((source, replacement, count) for (source, replacement), count in counts.most_common(_TOP))
+    return tuple(
+        (source, replacement, count) for (source, replacement), count in counts.most_common(_TOP)
+    )
 
 
 def _gaps(scores: TextOnlyScores) -> tuple[int, ...]:
@@ -185,7 +216,11 @@ def _gaps(scores: TextOnlyScores) -> tuple[int, ...]:
 
 
 def _examples(rows: Sequence[Negative], wanted: int) -> tuple[Negative, ...]:
-    """Rows drawn by a hash of their ids, of different captions as far as there are any; the same every time."""
+    """Rows drawn by a hash of their ids, of different captions as far as there are any; the same
+    every time.
+    """
     drawn = sorted(rows, key=lambda row: part_of(f"example {row.id}", 1 << 60))
     first = {(row.video_id, row.caption_id): row for row in reversed(drawn)}
-    return tuple(sorted(first.values(), key=lambda row: part_of(f"example {row.id}", 1 << 60))[:wanted])
+    return tuple(
+        sorted(first.values(), key=lambda row: part_of(f"example {row.id}", 1 << 60))[:wanted]
+    )

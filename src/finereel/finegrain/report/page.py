@@ -1,4 +1,6 @@
-"""A report as one HTML page: tables, bars, and rows to read with the changed word marked. Nothing is loaded."""
+"""A report as one HTML page: tables, bars, and rows to read with the changed word marked. Nothing
+is loaded.
+"""
 
 from collections.abc import Sequence
 
@@ -29,7 +31,9 @@ def as_html(report: Report) -> str:
 
 
 def _table(report: Report) -> str:
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("part of speech", *columns(report).values()))
+    head = "".join(
+        f'<th scope="col">{name}</th>' for name in ("part of speech", *columns(report).values())
+    )
     body = "".join(
         f'<tr><th scope="row">{name}</th>{"".join(f"<td>{value}</td>" for value in values)}</tr>'
         for name, values in cells(report).items()
@@ -58,7 +62,8 @@ def _plots(report: Report) -> str:
 
 def _section(part: PartReport) -> str:
     swaps = "".join(
-        f"<tr><td>{in_html(a)}</td><td>{in_html(b)}</td><td>{count:,}</td></tr>" for a, b, count in part.swaps
+        f"<tr><td>{in_html(a)}</td><td>{in_html(b)}</td><td>{count:,}</td></tr>"
+        for a, b, count in part.swaps
     )
     methods = ", ".join(f"{in_html(method)} {count:,}" for method, count in part.methods.items())
     picture = histogram(part.gaps, GAP_EDGES, f"{part.pos}: gaps of the trigram model")
@@ -71,11 +76,15 @@ def _section(part: PartReport) -> str:
 
 
 def _examples(rows: Sequence[Negative]) -> str:
-    return "".join(f"<li>{_marked(row)} <small>{in_html(row.caption_id)}</small></li>" for row in rows)
+    return "".join(
+        f"<li>{_marked(row)} <small>{in_html(row.caption_id)}</small></li>" for row in rows
+    )
 
 
 def _marked(row: Negative) -> str:
-    """The caption with the old word struck out and the new one beside it; of a long one, what is around them."""
+    """The caption with the old word struck out and the new one beside it; of a long one, what is
+    around them.
+    """
     before, after = in_html(last(row.caption[: row.start])), in_html(first(row.caption[row.end :]))
     old, new = in_html(first(row.source)), in_html(first(row.replacement))
     return f"{before}<del>{old}</del> <ins>{new}</ins>{after}"

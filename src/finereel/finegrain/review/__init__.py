@@ -1,1 +1,3 @@
-"""NEGATIVES -> VERDICTS: people read a sample, two at a time, and what they agree on is measured."""
+"""NEGATIVES -> VERDICTS: people read a sample, two at a time, and what they agree on is
+measured.
+"""

@@ -1,4 +1,6 @@
-"""TWO RATERS -> NUMBERS: confusion, Cohen's kappa, and Wilson intervals of every verdict, per part of speech."""
+"""TWO RATERS -> NUMBERS: confusion, Cohen's kappa, and Wilson intervals of every verdict, per part
+of speech.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,9 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Share:
-    """How often something was said: `count` of `total`, and the 95 % interval of the share (Wilson 1927)."""
+    """How often something was said: `count` of `total`, and the 95 % interval of the share (Wilson
+    1927).
+    """
 
     count: int
     total: int
@@ -32,12 +36,19 @@ class Share:
     def as_json(self) -> dict[str, float | int]:
         """count, total, share, low and high."""
         low, high = self.interval
-        return {"count": self.count, "total": self.total, "share": self.value, "low": low, "high": high}
+        return {
+            "count": self.count,
+            "total": self.total,
+            "share": self.value,
+            "low": low,
+            "high": high,
+        }
 
 
 @dataclass(frozen=True)
 class RaterAgreement:
-    """What two raters said of the same items. confusion: [first][second] counts, in the order of VERDICTS.
+    """What two raters said of the same items. confusion: [first][second] counts, in the order of
+    VERDICTS.
 
     kappa: None where it is not defined, as both gave one and the same verdict throughout.
     """
@@ -50,7 +61,12 @@ class RaterAgreement:
         """items, agreed, kappa and the confusion by names."""
         rows = [dict(zip(VERDICTS, row, strict=True)) for row in self.confusion]
         named = dict(zip(VERDICTS, rows, strict=True))
-        return {"items": self.agreed.total, "agreed": self.agreed.as_json(), "kappa": self.kappa, "confusion": named}
+        return {
+            "items": self.agreed.total,
+            "agreed": self.agreed.as_json(),
+            "kappa": self.kappa,
+            "confusion": named,
+        }
 
 
 def cohen_kappa(confusion: Sequence[Sequence[int]]) -> float | None:
@@ -67,18 +83,25 @@ def cohen_kappa(confusion: Sequence[Sequence[int]]) -> float | None:
     agreed = sum(row[number] for number, row in enumerate(confusion))
     rows = [sum(row) for row in confusion]
     columns: list[int] = [sum(column) for column in zip(*confusion, strict=True)]
-    expected = sum(row * column for row, column in zip(rows, columns, strict=True))  # in units of 1 / total²
+    expected = sum(
+        row * column for row, column in zip(rows, columns, strict=True)
+    )  # in units of 1 / total²
     if expected == total * total:
         return None
     return (agreed * total - expected) / (total * total - expected)
 
 
-def agreements(first: Mapping[str, Judgement], second: Mapping[str, Judgement]) -> dict[str, RaterAgreement]:
-    """Agreement per part of speech and over all, on the items that both judged. Raises DataError when there is none."""
+def agreements(
+    first: Mapping[str, Judgement], second: Mapping[str, Judgement]
+) -> dict[str, RaterAgreement]:
+    """Agreement per part of speech and over all, on the items that both judged. Raises DataError
+    when there is none.
+    """
     common = [item for item in first if item in second]
     if not common:
         raise DataError(
-            f"the raters have no item in common ({len(first)} and {len(second)} verdicts): did they read the same file?"
+            f"the raters have no item in common ({len(first)} and {len(second)} verdicts): did "
+            "they read the same file?"
         )
     found = {}
     for name, items in _by_pos([first[item] for item in common]).items():
@@ -98,7 +121,9 @@ def shares(judged: Iterable[Judgement]) -> dict[str, dict[str, Share]]:
     return found
 
 
-def disagreements(first: Mapping[str, Judgement], second: Mapping[str, Judgement]) -> list[tuple[Judgement, Judgement]]:
+def disagreements(
+    first: Mapping[str, Judgement], second: Mapping[str, Judgement]
+) -> list[tuple[Judgement, Judgement]]:
     """The items on which two raters differ, to be talked about."""
     pairs = ((one, second[item]) for item, one in first.items() if item in second)
     return [(one, other) for one, other in pairs if one.verdict != other.verdict]

@@ -1,4 +1,6 @@
-"""VIDEO -> STILLS: a few frames as JPEG in data URIs, for pages that stand alone and for videos no browser plays."""
+"""VIDEO -> STILLS: a few frames as JPEG in data URIs, for pages that stand alone and for videos no
+browser plays.
+"""
 
 import base64
 import io
@@ -14,13 +16,18 @@ QUALITY = 80
 
 
 def stills(path: Path, count: int = 6, side: int = SIDE) -> tuple[str, ...]:
-    """Frames spread evenly over a whole video as `data:image/jpeg` URIs, the shorter side at most `side` pixels.
+    """Frames spread evenly over a whole video as `data:image/jpeg` URIs, the shorter side at most
+    `side` pixels.
 
     Fewer where the video has fewer; none where it cannot be read.
     """
     plan = ClipPlan(length=None, num_frames=count, size=side)
     try:
-        return tuple(_uri(Image.fromarray(pixels)) for clip in read_clips(path, plan) for pixels in clip.frames.pixels)
+        return tuple(
+            _uri(Image.fromarray(pixels))
+            for clip in read_clips(path, plan)
+            for pixels in clip.frames.pixels
+        )
     except VideoError:
         return ()
 

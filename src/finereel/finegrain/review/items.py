@@ -13,7 +13,9 @@ from finereel.finegrain.types import Change, Negative
 
 @dataclass(frozen=True)
 class Sampling:
-    """How many negatives of every part of speech are read (0: all of them), drawn and shuffled by `seed`."""
+    """How many negatives of every part of speech are read (0: all of them), drawn and shuffled by
+    `seed`.
+    """
 
     sample: int = 100
     seed: int = 0
@@ -25,7 +27,9 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A negative to be read, under a key that says nothing about it and does not depend on its place in a file."""
+    """A negative to be read, under a key that says nothing about it and does not depend on its
+    place in a file.
+    """
 
     key: str
     row: Negative
@@ -34,8 +38,8 @@ class Item:
 def review_items(rows: Iterable[Negative], choice: Sampling | None = None) -> tuple[Item, ...]:
     """Draw the items to read, the same for the same (rows, choice) in whatever order the rows come.
 
-    A larger sample holds the smaller one of the same seed, so that a review can be extended. Rows that share an id are
-    different items where they differ in anything, and where they do not, too.
+    A larger sample holds the smaller one of the same seed, so that a review can be extended. Rows
+    that share an id are different items where they differ in anything, and where they do not, too.
     """
     wanted = choice or Sampling()
     drawn = _drawn(_with_keys(rows), wanted) if wanted.sample else list(_with_keys(rows))
@@ -43,7 +47,9 @@ def review_items(rows: Iterable[Negative], choice: Sampling | None = None) -> tu
 
 
 def _drawn(items: Iterable[Item], choice: Sampling) -> list[Item]:
-    """The `choice.sample` items of every part of speech with the smallest drawn numbers, holding no more at a time."""
+    """The `choice.sample` items of every part of speech with the smallest drawn numbers, holding no
+    more at a time.
+    """
     kept: dict[Change, list[tuple[int, str, Item]]] = {}
     for item in items:
         heap = kept.setdefault(item.row.pos, [])
@@ -56,14 +62,25 @@ def _drawn(items: Iterable[Item], choice: Sampling) -> list[Item]:
 
 
 def set_name(items: Iterable[Item]) -> str:
-    """A name for exactly these items, under which a browser keeps its verdicts; their order does not matter."""
+    """A name for exactly these items, under which a browser keeps its verdicts; their order does
+    not matter.
+    """
     return _digest("\n".join(sorted(item.key for item in items)))
 
 
 def _with_keys(rows: Iterable[Negative]) -> Iterator[Item]:
     seen: Counter[str] = Counter()
     for row in rows:
-        told = (row.id, row.video_id, row.caption_id, row.caption, row.negative, row.pos, row.start, row.end)
+        told = (
+            row.id,
+            row.video_id,
+            row.caption_id,
+            row.caption,
+            row.negative,
+            row.pos,
+            row.start,
+            row.end,
+        )
         key = _digest(json.dumps(told))
         seen[key] += 1
         yield Item(key if seen[key] == 1 else f"{key}-{seen[key]}", row)

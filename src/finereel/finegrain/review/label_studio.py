@@ -1,7 +1,8 @@
-"""ITEMS <-> LABEL STUDIO: tasks with their labelling interface out, annotations of any number of people in.
+"""ITEMS <-> LABEL STUDIO: tasks with their labelling interface out, annotations of any number of
+people in.
 
-Formats: https://labelstud.io/guide/task_format (tasks and raw JSON export, also JSON-MIN) and its tags Video, Text,
-Choices.
+Formats: https://labelstud.io/guide/task_format (tasks and raw JSON export, also JSON-MIN) and its
+tags Video, Text, Choices.
 """
 
 import json
@@ -24,10 +25,11 @@ LOCAL_FILES = "/data/local-files/?d="
 
 @writes("out")
 def export_tasks(items: Iterable[Item], videos: Mapping[str, Path], out: Path) -> tuple[Path, Path]:
-    """Write the tasks to `out` (JSON) and the labelling interface beside it (.xml); both paths come back.
+    """Write the tasks to `out` (JSON) and the labelling interface beside it (.xml); both paths come
+    back.
 
-    videos: by video id, paths below the folder that Label Studio serves local files from; without any the interface
-    has none.
+    videos: by video id, paths below the folder that Label Studio serves local files from; without
+    any the interface has none.
     """
     tasks = [{"data": _task(item, videos)} for item in items]
     config = out.with_suffix(".xml")
@@ -59,8 +61,9 @@ def interface(with_video: bool) -> str:
 def read_annotations(path: Path, items: Iterable[Item]) -> dict[str, list[Judgement]]:
     """The verdicts in an export of Label Studio (JSON or JSON-MIN), by rater.
 
-    Skipped tasks, cancelled annotations and drafts are left out. Raises DataError naming the file and the task for
-    what is not on one of `items`, which must be those that were exported, or is no verdict.
+    Skipped tasks, cancelled annotations and drafts are left out. Raises DataError naming the file
+    and the task for what is not on one of `items`, which must be those that were exported, or is no
+    verdict.
     """
     known = {item.key: item for item in items}
     found: dict[str, list[Judgement]] = {}
@@ -71,13 +74,21 @@ def read_annotations(path: Path, items: Iterable[Item]) -> dict[str, list[Judgem
         except (DataError, TypeError, KeyError, AttributeError) as error:
             raise DataError(f"{path}, task {number}: {error}") from None
     if not found:
-        raise DataError(f"{path}: expected annotations, found none; export the project as JSON after annotating")
+        raise DataError(
+            f"{path}: expected annotations, found none; export the project as JSON after annotating"
+        )
     return found
 
 
 def _task(item: Item, videos: Mapping[str, Path]) -> dict[str, str]:
     row = item.row
-    told = {"item": item.key, "id": row.id, "pos": row.pos, "caption": row.caption, "negative": row.negative}
+    told = {
+        "item": item.key,
+        "id": row.id,
+        "pos": row.pos,
+        "caption": row.caption,
+        "negative": row.negative,
+    }
     change = {"change": f"{row.pos}: {row.source} \u2192 {row.replacement}"}
     if videos:  # the interface asks every task for one
         path = videos.get(row.video_id)
@@ -93,7 +104,10 @@ def _tasks(path: Path) -> list[Any]:
     except ValueError as error:
         raise DataError(f"{path}: expected the JSON export of Label Studio ({error})") from None
     if not isinstance(value, list):
-        raise DataError(f"{path}: expected a list of tasks, got {type(value).__name__}; export the project as JSON")
+        raise DataError(
+            f"{path}: expected a list of tasks, got {type(value).__name__}; export the project as "
+            "JSON"
+        )
     return value
 
 
@@ -105,7 +119,8 @@ def _judged(task: Any, known: Mapping[str, Item]) -> list[Judgement]:
     item = known.get(fields.get("item", ""))
     if item is None:
         raise DataError(
-            f"its item {fields.get('item')!r} is not in this review: give the file, --sample and --seed of the export"
+            f"its item {fields.get('item')!r} is not in this review: give the file, --sample and "
+            "--seed of the export"
         )
     if flat:
         return _flat(task, item)
@@ -138,4 +153,6 @@ def _judgement(item: Item, rater: Any, verdict: Any, facts: Mapping[str, Any]) -
     who = (rater.get("email") or rater.get("id")) if isinstance(rater, dict) else rater
     when = str(facts.get("updated_at") or "")
     event = f"label-studio-{facts.get('id')}-{when}"
-    return Judgement(item.key, item.row.id, item.row.pos, rater_name(str(who)), verdict, when, event)
+    return Judgement(
+        item.key, item.row.id, item.row.pos, rater_name(str(who)), verdict, when, event
+    )

@@ -9,14 +9,16 @@ Part = tuple[str, bool]
 """A piece of a caption, and whether it is one that changed."""
 
 _MOST_WORDS = 2000
-"""Words on either side up to which the pieces that differ are compared among themselves, in quadratic time."""
+"""Words on either side up to which the pieces that differ are compared among themselves, in
+quadratic time.
+"""
 
 
 def marked(row: Negative) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
     """The pieces of the caption and of the negative; together they are the texts, to the character.
 
-    The row's own span is taken where it fits; a text in which more changed (an article, several places) is compared
-    word by word.
+    The row's own span is taken where it fits; a text in which more changed (an article, several
+    places) is compared word by word.
 
     >>> row = Negative("n", "v", "c", "a dog runs", "a cat runs", "noun", 2, 5, "dog", "cat", "sister")
     >>> marked(row)
@@ -51,7 +53,9 @@ def _compared(caption: str, negative: str) -> tuple[tuple[Part, ...], tuple[Part
 
 
 def _joined(parts: list[Part]) -> tuple[Part, ...]:
-    """Without empty pieces, neighbours of a kind as one, and a space between two changed words as changed."""
+    """Without empty pieces, neighbours of a kind as one, and a space between two changed words as
+    changed.
+    """
     out: list[Part] = []
     for text, changed in parts:
         if changed and len(out) > 1 and out[-2][1] and out[-1][0].isspace():

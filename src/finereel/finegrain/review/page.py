@@ -1,4 +1,6 @@
-"""ITEMS -> HTML: the one page that is served and exported, nothing loaded from elsewhere, no script but its own."""
+"""ITEMS -> HTML: the one page that is served and exported, nothing loaded from elsewhere, no script
+but its own.
+"""
 
 import base64
 import hashlib
@@ -18,7 +20,8 @@ _ASSETS = ASSETS / "review"
 
 @dataclass(frozen=True)
 class PageSettings:
-    """kind: "served" (videos and verdicts go over the connection) or "static" (all in the page, verdicts downloaded).
+    """kind: "served" (videos and verdicts go over the connection) or "static" (all in the page,
+    verdicts downloaded).
 
     name: what downloaded verdicts are called after. rater: who reads; "" lets the page ask.
     """
@@ -41,10 +44,14 @@ def media_key(video_id: str) -> str:
     return blake2b(video_id.encode(errors="surrogatepass"), digest_size=8).hexdigest()
 
 
-def make_page(items: Sequence[Item], media: Mapping[str, Sequence[str]], settings: PageSettings) -> Page:
-    """The page for `items`. media: by `media_key`, the stills of a video (none in a served page, which asks for them).
+def make_page(
+    items: Sequence[Item], media: Mapping[str, Sequence[str]], settings: PageSettings
+) -> Page:
+    """The page for `items`. media: by `media_key`, the stills of a video (none in a served page,
+    which asks for them).
 
-    Captions are data, never markup: they travel as JSON without <, > and &, and the script only ever sets text.
+    Captions are data, never markup: they travel as JSON without <, > and &, and the script only
+    ever sets text.
     """
     style, script = _asset("review.css"), _asset("review.js")
     policy = _policy(settings.kind, style, script)
@@ -55,7 +62,10 @@ def make_page(items: Sequence[Item], media: Mapping[str, Sequence[str]], setting
         "DATA": _data(items, media, settings),
     }
     html = _asset("review.html")
-    for name, text in parts.items():  # DATA last, so that nothing in it is taken for a place to fill
+    for (
+        name,
+        text,
+    ) in parts.items():  # DATA last, so that nothing in it is taken for a place to fill
         html = html.replace(f"@@{name}@@", text)
     return Page(html.encode("ascii", "xmlcharrefreplace"), policy)
 
@@ -75,7 +85,12 @@ def _data(items: Sequence[Item], media: Mapping[str, Sequence[str]], settings: P
 
 def _described(item: Item) -> dict[str, Any]:
     before, after = marked(item.row)
-    told = {"key": item.key, "id": item.row.id, "pos": item.row.pos, "media": media_key(item.row.video_id)}
+    told = {
+        "key": item.key,
+        "id": item.row.id,
+        "pos": item.row.pos,
+        "media": media_key(item.row.video_id),
+    }
     return told | {"caption": before, "negative": after}
 
 
@@ -85,7 +100,12 @@ def _harmless(json_text: str) -> str:
 
 
 def _policy(kind: str, style: str, script: str) -> str:
-    rules = ["default-src 'none'", f"script-src {_hash(script)}", f"style-src {_hash(style)}", "img-src data:"]
+    rules = [
+        "default-src 'none'",
+        f"script-src {_hash(script)}",
+        f"style-src {_hash(style)}",
+        "img-src data:",
+    ]
     if kind == "served":
         rules += ["media-src 'self'", "connect-src 'self'"]
     return "; ".join([*rules, "base-uri 'none'", "form-action 'none'"])

@@ -1,4 +1,6 @@
-"""THE REVIEW, SERVED: one page, videos in ranges, verdicts written at once; for this machine only."""
+"""THE REVIEW, SERVED: one page, videos in ranges, verdicts written at once; for this
+machine only.
+"""
 
 import json
 import mimetypes
@@ -22,20 +24,26 @@ from finereel.video.files import open_regular
 
 HOST = "127.0.0.1"
 _HEADER = "X-Finereel-Review"
-"""What the page sends along; a page of another origin cannot, as browsers ask first and nothing here answers them."""
+"""What the page sends along; a page of another origin cannot, as browsers ask first and nothing
+here answers them.
+"""
 _LARGEST_BODY = 1 << 16
 _CHUNK = 1 << 18
 
 
 class ReviewSession:
-    """What a review needs while it is served: the page, the videos under opaque names, a verdict file per rater.
+    """What a review needs while it is served: the page, the videos under opaque names, a verdict
+    file per rater.
 
-    negatives: the file that is read; verdicts lie beside it. rater: the only one who may judge, "" for whoever gives a
-    name. A rater is sent their own verdicts and no others. A rater's file is held from first use until `close`; raises
-    ConfigError where another process holds that of `rater`.
+    negatives: the file that is read; verdicts lie beside it. rater: the only one who may judge, ""
+    for whoever gives a name. A rater is sent their own verdicts and no others. A rater's file is
+    held from first use until `close`; raises ConfigError where another process holds that of
+    `rater`.
     """
 
-    def __init__(self, items: Sequence[Item], videos: Mapping[str, Path], negatives: Path, rater: str = "") -> None:
+    def __init__(
+        self, items: Sequence[Item], videos: Mapping[str, Path], negatives: Path, rater: str = ""
+    ) -> None:
         self.rater = rater_name(rater) if rater else ""
         self.videos = {media_key(video): path for video, path in videos.items()}
         settings = PageSettings("served", negatives.stem, self.rater)
@@ -50,8 +58,9 @@ class ReviewSession:
             self.log(self.rater)
 
     def log(self, name: str) -> VerdictLog:
-        """The verdict file of a rater. Raises ConfigError for a name that is none or not the expected one, and for a
-        file that another process holds or that cannot be."""
+        """The verdict file of a rater. Raises ConfigError for a name that is none or not the
+        expected one, and for a file that another process holds or that cannot be.
+        """
         rater = rater_name(name)
         if self.rater and rater != self.rater:
             raise ConfigError(f"this review is for {self.rater}, got {rater}")
@@ -60,7 +69,9 @@ class ReviewSession:
                 try:
                     self._logs[rater] = self._held.enter_context(open_log(self._negatives, rater))
                 except StorageError as error:
-                    raise ConfigError(f"no verdicts can be kept beside {self._negatives}: {error}") from error
+                    raise ConfigError(
+                        f"no verdicts can be kept beside {self._negatives}: {error}"
+                    ) from error
             return self._logs[rater]
 
     def close(self) -> None:
@@ -100,7 +111,9 @@ def make_server(session: ReviewSession, port: int = 0) -> ThreadingHTTPServer:
     except OverflowError:
         raise ConfigError(f"a port is 0 to 65535, got {port}") from None
     except OSError as error:
-        raise ConfigError(f"port {port} cannot be had ({error.strerror}): take another, or 0 for a free one") from None
+        raise ConfigError(
+            f"port {port} cannot be had ({error.strerror}): take another, or 0 for a free one"
+        ) from None
 
 
 class _Server(ThreadingHTTPServer):
@@ -133,7 +146,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(self._session.page.html, "text/html; charset=utf-8")
         elif kind == "media" and key in self._session.videos:
             self._send_video(self._session.videos[key])
-        elif kind not in ("stills", "verdicts") or (kind == "stills" and key not in self._session.videos):
+        elif kind not in ("stills", "verdicts") or (
+            kind == "stills" and key not in self._session.videos
+        ):
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing under this address")
         elif not self._is_page():
             return
@@ -150,7 +165,11 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._is_local() or not self._is_page():
             return
         length = self.headers.get("Content-Length", "")
-        if urlsplit(self.path).path != "/verdicts" or not length.isdecimal() or int(length) > _LARGEST_BODY:
+        if (
+            urlsplit(self.path).path != "/verdicts"
+            or not length.isdecimal()
+            or int(length) > _LARGEST_BODY
+        ):
             self._refuse(HTTPStatus.BAD_REQUEST, "expected one verdict for /verdicts")
             return
         try:
@@ -158,7 +177,10 @@ class _Handler(BaseHTTPRequestHandler):
         except FinereelError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
         except OSError as error:
-            self._refuse(HTTPStatus.INSUFFICIENT_STORAGE, f"the verdict file cannot be written ({error.strerror})")
+            self._refuse(
+                HTTPStatus.INSUFFICIENT_STORAGE,
+                f"the verdict file cannot be written ({error.strerror})",
+            )
         else:
             self._send_json("kept")
 
@@ -196,13 +218,22 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 wanted = byte_range(self.headers.get("Range"), size)
             except UnsatisfiableError:
-                self._head(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, 0, {"Content-Range": f"bytes */{size}"})
+                self._head(
+                    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+                    0,
+                    {"Content-Range": f"bytes */{size}"},
+                )
                 return
             first, last = wanted or (0, size - 1)
-            more = {"Content-Type": mimetypes.guess_type(path.name)[0] or "video/mp4", "Accept-Ranges": "bytes"}
+            more = {
+                "Content-Type": mimetypes.guess_type(path.name)[0] or "video/mp4",
+                "Accept-Ranges": "bytes",
+            }
             if wanted:
                 more["Content-Range"] = f"bytes {first}-{last}/{size}"
-            self._head(HTTPStatus.PARTIAL_CONTENT if wanted else HTTPStatus.OK, last - first + 1, more)
+            self._head(
+                HTTPStatus.PARTIAL_CONTENT if wanted else HTTPStatus.OK, last - first + 1, more
+            )
             file.seek(first)
             left = last - first + 1 if self.command == "GET" else 0
             while left and (chunk := file.read(min(left, _CHUNK))):

@@ -1,4 +1,6 @@
-"""VERDICTS: what one rater said, one JSON line per decision, on the disk before the next item is shown."""
+"""VERDICTS: what one rater said, one JSON line per decision, on the disk before the next item is
+shown.
+"""
 
 import json
 import os
@@ -25,10 +27,11 @@ VERDICTS: dict[VerdictName, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One line of a verdict file. `verdict` is None where an earlier one was taken back; `undo` marks those steps.
+    """One line of a verdict file. `verdict` is None where an earlier one was taken back; `undo`
+    marks those steps.
 
-    item: key of the item. id, pos: of the negative. at: time of the rater's clock. event: name of the step, so that a
-    step sent twice counts once.
+    item: key of the item. id, pos: of the negative. at: time of the rater's clock. event: name of
+    the step, so that a step sent twice counts once.
     """
 
     item: str
@@ -77,17 +80,24 @@ def current(events: Iterable[Judgement]) -> dict[str, Judgement]:
 def read_events(path: Path) -> list[Judgement]:
     """Every step of a verdict file, in order.
 
-    A last line that broke off (no line end) is left out: its writer was stopped before it was confirmed. Raises
-    DataError naming file and line for any other line that is no verdict, and for a file of more than one rater.
+    A last line that broke off (no line end) is left out: its writer was stopped before it was
+    confirmed. Raises DataError naming file and line for any other line that is no verdict, and for
+    a file of more than one rater.
     """
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
-        raise DataError(f"{path}: there is no such verdict file; a review writes it, or --import does") from None
-    events = [_parsed(line, path, number) for number, line in enumerate(lines[:-1], 1) if line.strip()]
+        raise DataError(
+            f"{path}: there is no such verdict file; a review writes it, or --import does"
+        ) from None
+    events = [
+        _parsed(line, path, number) for number, line in enumerate(lines[:-1], 1) if line.strip()
+    ]
     raters = sorted({event.rater for event in events})
     if len(raters) > 1:
-        raise DataError(f"{path}: expected the verdicts of one rater, found {', '.join(raters)}; split the file")
+        raise DataError(
+            f"{path}: expected the verdicts of one rater, found {', '.join(raters)}; split the file"
+        )
     return events
 
 
@@ -107,7 +117,10 @@ class VerdictLog:
         self.rater = rater_name(rater)
         self.events: list[Judgement] = read_events(path) if path.exists() else []
         if self.events and self.events[0].rater != self.rater:
-            raise DataError(f"{path}: expected the verdicts of {self.rater}, it holds those of {self.events[0].rater}")
+            raise DataError(
+                f"{path}: expected the verdicts of {self.rater}, it holds those of "
+                f"{self.events[0].rater}"
+            )
         self._known = {event.event for event in self.events if event.event}
         self._lock = threading.Lock()
 
@@ -138,7 +151,8 @@ class VerdictLog:
 
 @contextmanager
 def open_log(negatives: Path, rater: str) -> Iterator[VerdictLog]:
-    """The verdicts of a rater on a file, to be added to by nobody else meanwhile: a lock lies beside them.
+    """The verdicts of a rater on a file, to be added to by nobody else meanwhile: a lock lies
+    beside them.
 
     Raises ConfigError where a process has them open or they cannot be written there.
     """
@@ -146,7 +160,8 @@ def open_log(negatives: Path, rater: str) -> Iterator[VerdictLog]:
 
     def taken(holder: str) -> ConfigError:
         return ConfigError(
-            f"the verdicts of {rater.strip()} on {negatives.name} are open in process {holder}: go on there, stop it "
+            f"the verdicts of {rater.strip()} on {negatives.name} are open in process {holder}: go "
+            "on there, stop it "
             "first, or take another name"
         )
 

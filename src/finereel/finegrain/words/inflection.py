@@ -11,34 +11,75 @@ _UPOS = MappingProxyType({"noun": "NOUN", "verb": "VERB", "adjective": "ADJ", "a
 # Worn or used in pairs: no singular, whatever a morphology says ("pant", "short").
 PLURAL_ONLY = words(
     """
-    pants shorts jeans trousers leggings tights overalls pajamas pyjamas boxers briefs panties goggles
-    sunglasses eyeglasses spectacles binoculars headphones earphones scissors pliers tweezers tongs clothes
-    thanks outdoors surroundings belongings cattle
+    pants shorts jeans trousers leggings tights overalls pajamas pyjamas boxers briefs panties
+    goggles sunglasses eyeglasses spectacles binoculars headphones earphones scissors pliers
+    tweezers tongs clothes thanks outdoors surroundings belongings cattle
     """
 )
 _FORMS = MappingProxyType(
     {
-        **{("person", "NNS"): "people", ("fish", "NNS"): "fish", ("water", "NNS"): None, ("tv", "NNS"): "tvs"},
-        **{("leap", "VBD"): "leaped", ("leap", "VBN"): "leaped", ("hang", "VBD"): "hung", ("hang", "VBN"): "hung"},
-        **{("dive", "VBD"): "dived", ("be", "VBP"): "are", ("be", "VBD"): "was", ("have", "VBZ"): "has"},
-        **{("lie", "VBD"): "lay", ("lie", "VBN"): "lain", ("bus", "NNS"): "buses", ("mango", "NNS"): "mangoes"},
+        **{
+            ("person", "NNS"): "people",
+            ("fish", "NNS"): "fish",
+            ("water", "NNS"): None,
+            ("tv", "NNS"): "tvs",
+        },
+        **{
+            ("leap", "VBD"): "leaped",
+            ("leap", "VBN"): "leaped",
+            ("hang", "VBD"): "hung",
+            ("hang", "VBN"): "hung",
+        },
+        **{
+            ("dive", "VBD"): "dived",
+            ("be", "VBP"): "are",
+            ("be", "VBD"): "was",
+            ("have", "VBZ"): "has",
+        },
+        **{
+            ("lie", "VBD"): "lay",
+            ("lie", "VBN"): "lain",
+            ("bus", "NNS"): "buses",
+            ("mango", "NNS"): "mangoes",
+        },
         **{("good", "RB"): "well", ("policeman", "NNS"): "policemen", ("lady", "NNS"): "ladies"},
     }
 )
 _LEMMAS = MappingProxyType(
     {
         **{("people", "noun"): "person", ("persons", "noun"): "person", ("dice", "noun"): "dice"},
-        **{("leaves", "noun"): "leaf", ("found", "verb"): "find", ("saw", "verb"): "see", ("felt", "verb"): "feel"},
-        **{("better", "adverb"): "well", ("bikers", "noun"): "biker", ("lay", "verb"): "lie", ("laid", "verb"): "lay"},
-        **{("axes", "noun"): "axe", ("does", "verb"): "do", ("wound", "verb"): "wind", ("ground", "verb"): "grind"},
-        **{("'s", "verb"): "be", ("'re", "verb"): "be", ("'m", "verb"): "be", ("'ve", "verb"): "have"},
+        **{
+            ("leaves", "noun"): "leaf",
+            ("found", "verb"): "find",
+            ("saw", "verb"): "see",
+            ("felt", "verb"): "feel",
+        },
+        **{
+            ("better", "adverb"): "well",
+            ("bikers", "noun"): "biker",
+            ("lay", "verb"): "lie",
+            ("laid", "verb"): "lay",
+        },
+        **{
+            ("axes", "noun"): "axe",
+            ("does", "verb"): "do",
+            ("wound", "verb"): "wind",
+            ("ground", "verb"): "grind",
+        },
+        **{
+            ("'s", "verb"): "be",
+            ("'re", "verb"): "be",
+            ("'m", "verb"): "be",
+            ("'ve", "verb"): "have",
+        },
     }
 )
 
 
 @lru_cache(1 << 16)
 def lemma_of(word: str, pos: str) -> str:
-    """The dictionary form of a word as that part of speech, lower case; of prepositions and "other" the word itself.
+    """The dictionary form of a word as that part of speech, lower case; of prepositions and "other"
+    the word itself.
 
     >>> lemma_of("People", "noun"), lemma_of("lying", "verb"), lemma_of("shorts", "noun")
     ('person', 'lie', 'shorts')
@@ -47,7 +88,12 @@ def lemma_of(word: str, pos: str) -> str:
     known = _LEMMAS.get((lower, pos))
     if known is not None:
         return known
-    if pos not in _UPOS or (pos == "noun" and lower in PLURAL_ONLY) or not lower.isascii() or len(lower) > 40:
+    if (
+        pos not in _UPOS
+        or (pos == "noun" and lower in PLURAL_ONLY)
+        or not lower.isascii()
+        or len(lower) > 40
+    ):
         return lower
     from lemminflect import getLemma
 
@@ -69,9 +115,11 @@ def can_be(word: str, pos: PartOfSpeech) -> bool:
 
 @lru_cache(1 << 16)
 def inflect(lemma: str, tag: str) -> str | None:
-    """The form of a lemma a Penn tag asks for; None where there is none ("more wooden", one "pants").
+    """The form of a lemma a Penn tag asks for; None where there is none ("more wooden", one
+    "pants").
 
-    Of several words the first is inflected for verbs ("pick up"), the last for nouns and adjectives ("fire truck").
+    Of several words the first is inflected for verbs ("pick up"), the last for nouns and adjectives
+    ("fire truck").
 
     >>> inflect("person", "NNS"), inflect("run", "VBG"), inflect("pants", "NN"), inflect("pick up", "VBZ")
     ('people', 'running', None, 'picks up')

@@ -1,7 +1,9 @@
-"""What words mean to one another: synonyms, opposites, sister terms, and why two words do not exclude each other.
+"""What words mean to one another: synonyms, opposites, sister terms, and why two words do not
+exclude each other.
 
-Built on the shipped WordNet 3.0 (`finereel.finegrain.words.wordnet`). Lemmas are lower case; underscores join the words of a
-collocation, as in WordNet. Prepositions have no senses there: they are a closed list.
+Built on the shipped WordNet 3.0 (`finereel.finegrain.words.wordnet`). Lemmas are lower case;
+underscores join the words of a collocation, as in WordNet. Prepositions have no senses there: they
+are a closed list.
 """
 
 from functools import lru_cache
@@ -14,10 +16,27 @@ _UP, _DOWN = ("@", "@i"), ("~", "~i")
 _PARTS = ("#m", "#s", "#p", "%m", "%s", "%p")
 _DETACHED: dict[PartOfSpeech, tuple[tuple[str, str], ...]] = {
     "noun": (
-        *(("s", ""), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man")),
+        *(
+            ("s", ""),
+            ("ses", "s"),
+            ("xes", "x"),
+            ("zes", "z"),
+            ("ches", "ch"),
+            ("shes", "sh"),
+            ("men", "man"),
+        ),
         ("ies", "y"),
     ),
-    "verb": (("s", ""), ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")),
+    "verb": (
+        ("s", ""),
+        ("ies", "y"),
+        ("es", "e"),
+        ("es", ""),
+        ("ed", "e"),
+        ("ed", ""),
+        ("ing", "e"),
+        ("ing", ""),
+    ),
     "adjective": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
 }
 _RELATIONS_TO_NAME: tuple[tuple[tuple[str, ...], str], ...] = (
@@ -55,19 +74,29 @@ class Lexicon:
         return _shipped()
 
     def lemmas_of(self, form: str, pos: PartOfSpeech) -> tuple[str, ...]:
-        """Base forms WordNet knows for an inflected form, after morphy(7WN): exceptions, then endings.
+        """Base forms WordNet knows for an inflected form, after morphy(7WN): exceptions, then
+        endings.
 
         >>> Lexicon.load().lemmas_of("geese", "noun"), Lexicon.load().lemmas_of("running", "verb")
         (('goose',), ('run',))
         """
         word = form.lower().replace(" ", "_")
         found = [*self.net.exceptions(word, pos), word]
-        found += [word[: -len(end)] + base for end, base in _DETACHED.get(pos, ()) if end and word.endswith(end)]
+        found += [
+            word[: -len(end)] + base
+            for end, base in _DETACHED.get(pos, ())
+            if end and word.endswith(end)
+        ]
         return tuple(lemma for lemma in dict.fromkeys(found) if self.net.senses(lemma, pos))
 
     def is_word(self, form: str) -> bool:
-        """Whether some base form of it, as any part of speech, is an English word: in WordNet or a function word."""
-        return any(self.has_pos(form, pos) for pos in PARTS_OF_SPEECH) or form.lower() in FUNCTION_WORDS
+        """Whether some base form of it, as any part of speech, is an English word: in WordNet or a
+        function word.
+        """
+        return (
+            any(self.has_pos(form, pos) for pos in PARTS_OF_SPEECH)
+            or form.lower() in FUNCTION_WORDS
+        )
 
     def _has_pos(self, form: str, pos: PartOfSpeech) -> bool:
         """Whether a form (inflected or not) can be this part of speech."""
@@ -84,7 +113,9 @@ class Lexicon:
         return senses[0].synset if senses else None
 
     def dominance(self, lemma: str, pos: PartOfSpeech) -> float:
-        """Share of its first meaning among all that were counted (add-one): 1 for a word of one meaning."""
+        """Share of its first meaning among all that were counted (add-one): 1 for a word of one
+        meaning.
+        """
         counts = [sense.count + 1 for sense in self.senses(lemma, pos)]
         return counts[0] / sum(counts) if counts else 0.0
 
@@ -98,11 +129,15 @@ class Lexicon:
         return synset.lexname if synset else None
 
     def position(self, lemma: str) -> str:
-        """Where an adjective must stand: "p" predicate, "a" before the noun, "ip" after it, "" anywhere."""
+        """Where an adjective must stand: "p" predicate, "a" before the noun, "ip" after it, ""
+        anywhere.
+        """
         synset = self.dominant(lemma, "adjective")
         return synset.positions.get(lemma, "") if synset else ""
 
-    def synonyms(self, lemma: str, pos: PartOfSpeech, dominant_only: bool = False) -> frozenset[str]:
+    def synonyms(
+        self, lemma: str, pos: PartOfSpeech, dominant_only: bool = False
+    ) -> frozenset[str]:
         """Words that share a meaning with it; for adjectives also those WordNet calls similar."""
         senses = self.senses(lemma, pos)[: 1 if dominant_only else None]
         found = {other for sense in senses for other in sense.synset.lemmas}
@@ -111,8 +146,12 @@ class Lexicon:
             found |= {other for synset in near for other in synset.lemmas}
         return frozenset(found - {lemma})
 
-    def antonyms(self, lemma: str, pos: PartOfSpeech, dominant_only: bool = False) -> tuple[str, ...]:
-        """Opposites of the word itself, in order of its meanings (antonymy holds between words, not meanings)."""
+    def antonyms(
+        self, lemma: str, pos: PartOfSpeech, dominant_only: bool = False
+    ) -> tuple[str, ...]:
+        """Opposites of the word itself, in order of its meanings (antonymy holds between words, not
+        meanings).
+        """
         found: dict[str, None] = {}
         for sense in self.senses(lemma, pos)[: 1 if dominant_only else None]:
             for words, target in sense.synset.relations.get("!", ()):
@@ -121,8 +160,12 @@ class Lexicon:
                     found[self.net.synset(target).lemmas[other]] = None
         return tuple(found)
 
-    def _sisters(self, lemma: str, pos: PartOfSpeech, dominant_only: bool = True) -> tuple[str, ...]:
-        """Words below the same hypernym as it (its own synset left out), in the order of WordNet."""
+    def _sisters(
+        self, lemma: str, pos: PartOfSpeech, dominant_only: bool = True
+    ) -> tuple[str, ...]:
+        """Words below the same hypernym as it (its own synset left out), in the order of
+        WordNet.
+        """
         found: dict[str, None] = {}
         for sense in self.senses(lemma, pos)[: 1 if dominant_only else None]:
             for above in sense.synset.targets(*_UP):
@@ -141,17 +184,23 @@ class Lexicon:
                     waiting.append(above)
         return frozenset(seen)
 
-    def hypernyms(self, lemma: str, pos: PartOfSpeech, dominant_only: bool = True) -> frozenset[str]:
+    def hypernyms(
+        self, lemma: str, pos: PartOfSpeech, dominant_only: bool = True
+    ) -> frozenset[str]:
         """Every word for something more general than it."""
         senses = self.senses(lemma, pos)[: 1 if dominant_only else None]
-        numbers = {above for sense in senses for above in self._closure(sense.synset.number) - {sense.synset.number}}
+        numbers = {
+            above
+            for sense in senses
+            for above in self._closure(sense.synset.number) - {sense.synset.number}
+        }
         return frozenset(word for number in numbers for word in self.net.synset(number).lemmas)
 
     def _related(self, first: str, second: str, pos: PartOfSpeech, senses: int = 4) -> str | None:
         """Why two lemmas may both be true of one thing; None where WordNet knows no reason.
 
-        Looks at the first `senses` meanings of each: same, synonym, hypernym (`second` is the more general one),
-        hyponym, part, entailment, verb group, similar, see also, attribute.
+        Looks at the first `senses` meanings of each: same, synonym, hypernym (`second` is the more
+        general one), hyponym, part, entailment, verb group, similar, see also, attribute.
         """
         if first == second:
             return "same"
@@ -165,7 +214,9 @@ class Lexicon:
         if any(synset.number in self._closure(other.number) for synset in mine for other in others):
             return "hyponym"
         for symbols, name in _RELATIONS_TO_NAME:
-            back = any(synset.number in other.targets(*symbols) for synset in mine for other in others)
+            back = any(
+                synset.number in other.targets(*symbols) for synset in mine for other in others
+            )
             if back or any(numbers & set(synset.targets(*symbols)) for synset in mine):
                 return name
         return None

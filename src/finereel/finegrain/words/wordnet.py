@@ -1,6 +1,8 @@
-"""The shipped word net: WordNet 3.0 without glosses, as research/scripts/build_lexicon.py pressed it, read entry by entry.
+"""The shipped word net: WordNet 3.0 without glosses, as research/scripts/build_lexicon.py pressed
+it, read entry by entry.
 
-Loading splits the file into lines (a second at most); a synset or a word is parsed at its first use.
+Loading splits the file into lines (a second at most); a synset or a word is parsed at its first
+use.
 """
 
 import gzip
@@ -18,11 +20,16 @@ HEADER = "finereel-lexicon 1 "
 LETTERS: dict[PartOfSpeech, str] = {"noun": "n", "verb": "v", "adjective": "a", "adverb": "r"}
 # The lexicographer files of WordNet 3.0, by number (lexnames(5WN)).
 _LEXNAMES = (
-    "adj.all adj.pert adv.all noun.Tops noun.act noun.animal noun.artifact noun.attribute noun.body noun.cognition "
-    "noun.communication noun.event noun.feeling noun.food noun.group noun.location noun.motive noun.object noun.person "
-    "noun.phenomenon noun.plant noun.possession noun.process noun.quantity noun.relation noun.shape noun.state "
-    "noun.substance noun.time verb.body verb.change verb.cognition verb.communication verb.competition "
-    "verb.consumption verb.contact verb.creation verb.emotion verb.motion verb.perception verb.possession verb.social "
+    "adj.all adj.pert adv.all noun.Tops noun.act noun.animal noun.artifact noun.attribute "
+    "noun.body noun.cognition "
+    "noun.communication noun.event noun.feeling noun.food noun.group noun.location noun.motive "
+    "noun.object noun.person "
+    "noun.phenomenon noun.plant noun.possession noun.process noun.quantity noun.relation "
+    "noun.shape noun.state "
+    "noun.substance noun.time verb.body verb.change verb.cognition verb.communication "
+    "verb.competition "
+    "verb.consumption verb.contact verb.creation verb.emotion verb.motion verb.perception "
+    "verb.possession verb.social "
     "verb.stative verb.weather adj.ppl"
 )
 LEXNAMES: tuple[str, ...] = tuple(_LEXNAMES.split())
@@ -32,9 +39,11 @@ LEXNAMES: tuple[str, ...] = tuple(_LEXNAMES.split())
 class Synset:
     """One meaning: the words for it, and its relations to other meanings by line number.
 
-    id: as in WordNet, "n02084071" (its letter and byte offset). lexname: "noun.animal". positions: the adjectives that
-    stand in one place only, word -> "p" (predicate), "a" (before the noun), "ip" (after it).
-    relations: symbol of WordNet -> (words, target), where words is "" or the pair of word numbers from 1.
+    id: as in WordNet, "n02084071" (its letter and byte offset). lexname: "noun.animal". positions:
+    the adjectives that stand in one place only, word -> "p" (predicate), "a" (before the noun),
+    "ip" (after it).
+    relations: symbol of WordNet -> (words, target), where words is "" or the pair of word numbers
+    from 1.
     """
 
     number: int
@@ -77,11 +86,14 @@ class WordNet:
     @staticmethod
     @lru_cache(maxsize=1)
     def open(path: Path = ASSET) -> "WordNet":
-        """The net in a file that research/scripts/build_lexicon.py wrote; the last one stays open. DataError for another form."""
+        """The net in a file that research/scripts/build_lexicon.py wrote; the last one stays open.
+        DataError for another form.
+        """
         text = gzip.decompress(path.read_bytes()).decode()
         if not text.startswith(HEADER):
             raise DataError(
-                f"{path}: expected a first line with {HEADER!r}, got {text[:40]!r}: build the lexicon again"
+                f"{path}: expected a first line with {HEADER!r}, got {text[:40]!r}: build the "
+                "lexicon again"
             )
         lines, sections, at = text.split("\n"), {}, 1
         while at < len(lines) and lines[at]:
@@ -97,12 +109,16 @@ class WordNet:
         return len(self._words)
 
     def parts_of_speech(self, lemma: str) -> tuple[PartOfSpeech, ...]:
-        """What `lemma` (lower case, spaces as underscores) can be; nothing for a word that is not in the net."""
+        """What `lemma` (lower case, spaces as underscores) can be; nothing for a word that is not
+        in the net.
+        """
         letters = {entry[0] for entry in self._words.get(lemma, "").split("\t") if entry}
         return tuple(pos for pos, letter in LETTERS.items() if letter in letters)
 
     def senses(self, lemma: str, pos: PartOfSpeech) -> tuple[Sense, ...]:
-        """Its meanings, the most frequent first; nothing for an unknown word and for prepositions."""
+        """Its meanings, the most frequent first; nothing for an unknown word and for
+        prepositions.
+        """
         letter = LETTERS.get(pos)
         for entry in self._words.get(lemma, "").split("\t"):
             if letter and entry.startswith(letter):

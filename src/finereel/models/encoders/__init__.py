@@ -1,6 +1,7 @@
 """FRAMES, TOKENS -> FEATURES: the towers, the temporal encoder, and the choice of patches.
 
-ENCODERS builds the towers a model directory describes, by the key under which `config.json` describes them.
+ENCODERS builds the towers a model directory describes, by the key under which `config.json`
+describes them.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,19 +17,28 @@ Encoder = ClipEncoder | FeatureEncoder
 
 def _clip(values: Mapping[str, Any], config: ModelConfig) -> Encoder:
     stated = Stated.from_values(values)
-    return ClipEncoder(clip_from_config(dict(values)), config.shifted_blocks, config.mask_padding, stated)
+    return ClipEncoder(
+        clip_from_config(dict(values)), config.shifted_blocks, config.mask_padding, stated
+    )
 
 
 def _features(values: Mapping[str, Any], config: ModelConfig) -> Encoder:
     return FeatureEncoder(from_dict(FeatureGeometry, dict(values)))
 
 
-ENCODERS: dict[str, Callable[[Mapping[str, Any], ModelConfig], Encoder]] = {"clip": _clip, "features": _features}
+ENCODERS: dict[str, Callable[[Mapping[str, Any], ModelConfig], Encoder]] = {
+    "clip": _clip,
+    "features": _features,
+}
 
 
 def encoder_from_description(described: Mapping[str, Any], config: ModelConfig) -> Encoder:
-    """The untrained encoder that `describe` described; ConfigError when none of ENCODERS is described."""
+    """The untrained encoder that `describe` described; ConfigError when none of ENCODERS is
+    described.
+    """
     for kind, build in ENCODERS.items():
         if isinstance(described.get(kind), dict):
             return build(described[kind], config)
-    raise ConfigError(f"config.json describes no encoder: expected one of {', '.join(ENCODERS)}; copy it again")
+    raise ConfigError(
+        f"config.json describes no encoder: expected one of {', '.join(ENCODERS)}; copy it again"
+    )

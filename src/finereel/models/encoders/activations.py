@@ -1,4 +1,6 @@
-"""The activations between the two layers of an MLP, by the names that `transformers` gives them (`hidden_act`)."""
+"""The activations between the two layers of an MLP, by the names that `transformers` gives them
+(`hidden_act`).
+"""
 
 import math
 from collections.abc import Callable

@@ -1,7 +1,8 @@
 """TOKENS -> SENTENCE, without order: a vector per token, weighted by how telling the token is.
 
-What some thousands of videos can teach a text tower from scratch is mostly which word goes with which picture. That
-part has a closed form (`finereel.training.closed_form`), which a transformer on top of it then starts from.
+What some thousands of videos can teach a text tower from scratch is mostly which word goes with
+which picture. That part has a closed form (`finereel.training.closed_form`), which a transformer on
+top of it then starts from.
 """
 
 import torch
@@ -10,10 +11,11 @@ from torch import Tensor, nn
 
 
 class BagOfWords(nn.Module):
-    """Σ w_i e_i + b over the tokens of a text, with ||w|| = 1 and w in proportion to fixed weights of the tokens.
+    """Σ w_i e_i + b over the tokens of a text, with ||w|| = 1 and w in proportion to fixed weights
+    of the tokens.
 
-    The start token, the end of text and what follows it weigh nothing. Untrained, all vectors are zero.
-    Args: vocab_size; dim = D.
+    The start token, the end of text and what follows it weigh nothing. Untrained, all vectors are
+    zero. Args: vocab_size; dim = D.
     """
 
     weights: Tensor
@@ -25,7 +27,9 @@ class BagOfWords(nn.Module):
         self.bias = nn.Parameter(torch.zeros(dim))
         self.register_buffer("weights", torch.ones(vocab_size))
 
-    def forward(self, input_ids: Int64[Tensor, "T W"]) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
+    def forward(
+        self, input_ids: Int64[Tensor, "T W"]
+    ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
         """Sentence and words.
 
         >>> bag = BagOfWords(6, 2)
@@ -36,10 +40,14 @@ class BagOfWords(nn.Module):
         vectors = self.vectors(input_ids)
         if not input_ids.numel():
             return vectors.new_zeros(len(input_ids), vectors.shape[-1]), vectors
-        return token_weights(input_ids, self.weights)[:, None].bmm(vectors)[:, 0] + self.bias, vectors
+        return token_weights(input_ids, self.weights)[:, None].bmm(vectors)[
+            :, 0
+        ] + self.bias, vectors
 
 
-def token_weights(input_ids: Int64[Tensor, "T W"], weights: Float[Tensor, " vocab"]) -> Float[Tensor, "T W"]:
+def token_weights(
+    input_ids: Int64[Tensor, "T W"], weights: Float[Tensor, " vocab"]
+) -> Float[Tensor, "T W"]:
     """What every position of a text weighs, rows of length 1: 0 at its ends and behind them."""
     end = input_ids.argmax(-1, keepdim=True)  # the end of text has the highest id
     places = torch.arange(input_ids.shape[1], device=input_ids.device)

@@ -25,10 +25,11 @@ _PIXEL_AXES = 5
 
 @dataclass(frozen=True)
 class Stated:
-    """What a CLIP directory says of itself besides the sizes of its towers; by default what finereel's own models do.
+    """What a CLIP directory says of itself besides the sizes of its towers; by default what
+    finereel's own models do.
 
-    preprocessing: of pictures; None for CLIP's statistics and torch's bicubic interpolation. end_id: the token a
-    sentence is read at; None for the highest id.
+    preprocessing: of pictures; None for CLIP's statistics and torch's bicubic interpolation.
+    end_id: the token a sentence is read at; None for the highest id.
     """
 
     preprocessing: Preprocessing | None = None
@@ -36,7 +37,9 @@ class Stated:
 
     def describe(self) -> dict[str, Any]:
         """As JSON values, without what is not said."""
-        pixels = {} if self.preprocessing is None else {"preprocessing": self.preprocessing.to_dict()}
+        pixels = (
+            {} if self.preprocessing is None else {"preprocessing": self.preprocessing.to_dict()}
+        )
         return pixels | ({} if self.end_id is None else {"end_id": self.end_id})
 
     @classmethod
@@ -44,8 +47,12 @@ class Stated:
         """From the values of `describe`. CheckpointError for those that cannot be."""
         preprocessing, end_id = values.get("preprocessing"), values.get("end_id")
         if end_id is not None and type(end_id) is not int:
-            raise CheckpointError(f"end_id in config.json must be a token id, got {end_id!r}; copy the model again")
-        return cls(None if preprocessing is None else Preprocessing.from_dict(preprocessing), end_id)
+            raise CheckpointError(
+                f"end_id in config.json must be a token id, got {end_id!r}; copy the model again"
+            )
+        return cls(
+            None if preprocessing is None else Preprocessing.from_dict(preprocessing), end_id
+        )
 
 
 class ClipEncoder(nn.Module):
@@ -53,11 +60,14 @@ class ClipEncoder(nn.Module):
 
     Args:
         clip: the towers, of any geometry.
-        shifted_blocks: vision block indexes that attend over shifted tokens (UCoFiA: 10 and 11; empty for none).
-        mask_padding: keep padded frames out of the token shift; False reproduces the published code.
+        shifted_blocks: vision block indexes that attend over shifted tokens (UCoFiA: 10 and 11;
+        empty for none).
+        mask_padding: keep padded frames out of the token shift; False reproduces the published
+        code.
         stated: what the model's directory says besides sizes.
 
-    Source: UCoFiA `module_clip.py` (hidden states of *all* tokens through ln_final / ln_post and the projection).
+    Source: UCoFiA `module_clip.py` (hidden states of *all* tokens through ln_final / ln_post and
+    the projection).
     """
 
     kind = "clip"
@@ -77,7 +87,9 @@ class ClipEncoder(nn.Module):
         num_blocks = len(clip.vision_model.encoder.layers)
         outside = sorted(block for block in self.shifted_blocks if not 0 <= block < num_blocks)
         if outside:
-            raise ConfigError(f"shifted_blocks {outside} do not exist: the vision tower has {num_blocks} blocks")
+            raise ConfigError(
+                f"shifted_blocks {outside} do not exist: the vision tower has {num_blocks} blocks"
+            )
 
     @property
     def dim(self) -> int:
@@ -118,12 +130,22 @@ class ClipEncoder(nn.Module):
         return self.clip.text_model
 
     def describe(self) -> dict[str, Any]:
-        """The towers' geometry as JSON values; `encoder_from_description` builds the same encoder again."""
+        """The towers' geometry as JSON values; `encoder_from_description` builds the same encoder
+        again.
+        """
         return self.clip.config.describe() | self.stated.describe()
 
-    def to_input(self, frames: UInt8[Tensor, "V F H H 3"] | Float[Tensor, "V F N D"]) -> Float[Tensor, "V F ..."]:
-        """Frames of the model's size, in normalised space; tokens that this vision tower gave before stay."""
-        return normalize_pixels(frames, self.stated.preprocessing) if frames.ndim == _PIXEL_AXES else frames
+    def to_input(
+        self, frames: UInt8[Tensor, "V F H H 3"] | Float[Tensor, "V F N D"]
+    ) -> Float[Tensor, "V F ..."]:
+        """Frames of the model's size, in normalised space; tokens that this vision tower gave
+        before stay.
+        """
+        return (
+            normalize_pixels(frames, self.stated.preprocessing)
+            if frames.ndim == _PIXEL_AXES
+            else frames
+        )
 
     def to_pixels(self, frames: UInt8[np.ndarray, "F H W 3"]) -> Float[Tensor, "F 3 size size"]:
         """Pictures of any size as the vision tower takes them, in normalised space."""
@@ -133,7 +155,9 @@ class ClipEncoder(nn.Module):
         return normalize_pixels(torch.from_numpy(settings.squares(frames)), settings)
 
     def prepare_training(self) -> None:
-        """Short rows train 1.4 times faster with plain attention than with the fused kernel (bfloat16, two cores)."""
+        """Short rows train 1.4 times faster with plain attention than with the fused kernel
+        (bfloat16, two cores).
+        """
         vision = self.clip.config.vision_config
         if (vision.image_size // vision.patch_size) ** 2 <= _SHORT_ROW:
             self.clip.set_kernel("eager")
@@ -152,15 +176,20 @@ class ClipEncoder(nn.Module):
     ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
         """Sentence and words, see `finereel.models.encoders.text_tower`."""
         towers = self.clip
-        return encode_tokens(towers.text_model, towers.text_projection, input_ids, prompts, self.stated.end_id)
+        return encode_tokens(
+            towers.text_model, towers.text_projection, input_ids, prompts, self.stated.end_id
+        )
 
     def encode_frames(
-        self, pixels: Float[Tensor, "V F 3 H H"] | Float[Tensor, "V F N D"], frame_mask: Bool[Tensor, "V F"]
+        self,
+        pixels: Float[Tensor, "V F 3 H H"] | Float[Tensor, "V F N D"],
+        frame_mask: Bool[Tensor, "V F"],
     ) -> Float[Tensor, "V F N D"]:
         """All N tokens of every frame (token 0 is CLS), normalised by ln_post and projected.
 
-        Padded frames become CLIP's mean colour, whatever they hold (unless `mask_padding` is off). Tokens this tower
-        gave before pass unchanged: training on cached tokens is training with a frozen vision tower.
+        Padded frames become CLIP's mean colour, whatever they hold (unless `mask_padding` is off).
+        Tokens this tower gave before pass unchanged: training on cached tokens is training with a
+        frozen vision tower.
         """
         if pixels.ndim != _PIXEL_AXES:
             return torch.where(frame_mask[..., None, None], pixels, 0.0)
@@ -174,10 +203,14 @@ class ClipEncoder(nn.Module):
     ) -> tuple[Float[Tensor, "V F N D"], Float[Tensor, "V F D"]]:
         """The tokens of `encode_frames`, and the frame vectors of the visual prompts.
 
-        Raises ModelError for tokens that a tower gave before: the prompts would have to pass the tower with them.
+        Raises ModelError for tokens that a tower gave before: the prompts would have to pass the
+        tower with them.
         """
         if pixels.ndim != _PIXEL_AXES:
-            raise ModelError("visual prompts pass the vision tower with the pixels: give pixels, not cached tokens")
+            raise ModelError(
+                "visual prompts pass the vision tower with the pixels: give pixels, not cached "
+                "tokens"
+            )
         assert prompts.visual is not None
         hidden = self._embedded(pixels, frame_mask)
         beside, count = prompts.visual.expand(len(hidden), -1, -1).to(hidden), hidden.shape[1]
@@ -190,7 +223,9 @@ class ClipEncoder(nn.Module):
             hidden = self._passed(number, hidden, frame_mask, count)
         if joint:
             beside = hidden[:, 1:2] if prompts.config.legacy_index else hidden[:, count:]
-        return self._projected(hidden[:, :count], frame_mask), self._projected(beside, frame_mask).mean(2)
+        return self._projected(hidden[:, :count], frame_mask), self._projected(
+            beside, frame_mask
+        ).mean(2)
 
     def _embedded(self, pixels: Tensor, frame_mask: Tensor) -> Tensor:
         """CLS and patches of every frame before the first block."""
@@ -200,9 +235,13 @@ class ClipEncoder(nn.Module):
         hidden: Tensor = vision.pre_layrnorm(vision.embeddings(pixels.flatten(0, 1)))
         return hidden
 
-    def _passed(self, number: int, hidden: Tensor, frame_mask: Tensor, count: int | None = None) -> Tensor:
-        """All tokens after a block. In a shifted one, pre-LN attention (query, key and value alike) sees shifted
-        tokens, the residual does not; from `count` on they are no tokens of the picture, and stay."""
+    def _passed(
+        self, number: int, hidden: Tensor, frame_mask: Tensor, count: int | None = None
+    ) -> Tensor:
+        """All tokens after a block. In a shifted one, pre-LN attention (query, key and value alike)
+        sees shifted tokens, the residual does not; from `count` on they are no tokens of the
+        picture, and stay.
+        """
         block = self.clip.vision_model.encoder.layers[number]
         if number not in self.shifted_blocks:
             passed: Tensor = block(hidden)
@@ -218,7 +257,9 @@ class ClipEncoder(nn.Module):
         if number not in self.shifted_blocks:
             return normed
         by_frame = normed.reshape(*frame_mask.shape, *normed.shape[1:])
-        shifted = shift_tokens(by_frame[:, :, :count], frame_mask if self.mask_padding else None).flatten(0, 1)
+        shifted = shift_tokens(
+            by_frame[:, :, :count], frame_mask if self.mask_padding else None
+        ).flatten(0, 1)
         return torch.cat([shifted, normed[:, shifted.shape[1] :]], 1)
 
     def _projected(self, hidden: Tensor, frame_mask: Tensor) -> Tensor:
@@ -228,7 +269,9 @@ class ClipEncoder(nn.Module):
 
 
 def clip_from_config(values: Mapping[str, Any]) -> ClipTowers:
-    """Freshly initialised towers from a `transformers` CLIP config dictionary; see `checked_clip_values`."""
+    """Freshly initialised towers from a `transformers` CLIP config dictionary; see
+    `checked_clip_values`.
+    """
     geometry = ClipGeometry.from_values(checked_clip_values(values))
     check_picture(geometry.vision_config)
     return ClipTowers(geometry)

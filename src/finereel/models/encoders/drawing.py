@@ -1,4 +1,6 @@
-"""Parts of a model that start at random: equal ones start equal in every process, whatever was drawn before."""
+"""Parts of a model that start at random: equal ones start equal in every process, whatever was
+drawn before.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +12,9 @@ from finereel.config import fingerprint
 
 @contextmanager
 def drawn(part: str, seed: int | None) -> Iterator[None]:
-    """Random numbers that depend on the part of a model and the seed alone; torch's own state stays as it is."""
+    """Random numbers that depend on the part of a model and the seed alone; torch's own state stays
+    as it is.
+    """
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(int(fingerprint(part, str(seed)), 16) % 2**63)

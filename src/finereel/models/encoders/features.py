@@ -1,7 +1,8 @@
-"""PRECOMPUTED TOKENS -> FEATURES: any backbone's frame and patch tokens through a small adapter, beside a text tower.
+"""PRECOMPUTED TOKENS -> FEATURES: any backbone's frame and patch tokens through a small adapter,
+beside a text tower.
 
-For people who have features and no GPU: the backbone ran once, somewhere; what trains here is the text tower, the
-adapter, the temporal encoder and the head.
+For people who have features and no GPU: the backbone ran once, somewhere; what trains here is the
+text tower, the adapter, the temporal encoder and the head.
 """
 
 from dataclasses import dataclass
@@ -27,10 +28,11 @@ _HEAD_WIDTH = 64
 class FeatureGeometry:
     """Sizes of a model on precomputed tokens.
 
-    dim: D of the shared space; token_dim: width of the given tokens; tokens_per_frame: N, the frame's own token
-    included; hidden: width of the adapter's hidden layer (0: linear); backbone: what made the tokens, which is part of
-    the model's identity; dropout: of single numbers; patch_dropout: of whole patches, in what a frame's own token
-    averages; both in training only; text_*: the text tower; bag_of_words: a vector per token beside it, without order.
+    dim: D of the shared space; token_dim: width of the given tokens; tokens_per_frame: N, the
+    frame's own token included; hidden: width of the adapter's hidden layer (0: linear); backbone:
+    what made the tokens, which is part of the model's identity; dropout: of single numbers;
+    patch_dropout: of whole patches, in what a frame's own token averages; both in training only;
+    text_*: the text tower; bag_of_words: a vector per token beside it, without order.
     """
 
     dim: int
@@ -53,15 +55,18 @@ class FeatureGeometry:
         require_between(self, dict.fromkeys(("dropout", "patch_dropout"), (0.0, 0.99)))
         if self.text_width % _heads(self.text_width):
             raise ConfigError(
-                f"text_width {self.text_width} does not divide among its {_heads(self.text_width)} attention heads: "
+                f"text_width {self.text_width} does not divide among its {_heads(self.text_width)} "
+                "attention heads: "
                 "take a multiple of 64"
             )
 
 
 class FeatureEncoder(nn.Module):
-    """A text tower and an adapter of precomputed tokens; what `ClipEncoder` offers, for frames that are tokens already.
+    """A text tower and an adapter of precomputed tokens; what `ClipEncoder` offers, for frames that
+    are tokens already.
 
-    Args: geometry. Tokens pass LayerNorm, dropout and a linear map to D, plus a hidden layer where asked.
+    Args: geometry. Tokens pass LayerNorm, dropout and a linear map to D, plus a hidden layer where
+    asked.
     """
 
     kind = "features"
@@ -71,7 +76,9 @@ class FeatureEncoder(nn.Module):
         self.geometry = geometry
         self.text_model = TextTower(_text_geometry(geometry))
         self.text_projection = nn.Linear(geometry.text_width, geometry.dim, bias=False)
-        self.bag_of_words = BagOfWords(geometry.vocab_size, geometry.dim) if geometry.bag_of_words else None
+        self.bag_of_words = (
+            BagOfWords(geometry.vocab_size, geometry.dim) if geometry.bag_of_words else None
+        )
         self.adapter = TokenAdapter(geometry)
         self.logit_scale = nn.Parameter(torch.tensor(2.6592))  # ln(1 / 0.07), as CLIP starts
 
@@ -118,7 +125,9 @@ class FeatureEncoder(nn.Module):
     def encode_tokens(
         self, input_ids: Int64[Tensor, "T W"], prompts: Float[Tensor, "n E"] | None = None
     ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
-        """Sentence and words, see `finereel.models.encoders.text_tower`; those of the bag of words are added."""
+        """Sentence and words, see `finereel.models.encoders.text_tower`; those of the bag of words
+        are added.
+        """
         sentence, words = encode_tokens(self.text_model, self.text_projection, input_ids, prompts)
         if self.bag_of_words is None:
             return sentence, words
@@ -128,14 +137,18 @@ class FeatureEncoder(nn.Module):
     def encode_frames(
         self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"]
     ) -> Float[Tensor, "V F N D"]:
-        """All N tokens of every frame in the shared space, the frame's own token first; padded frames become zeros."""
+        """All N tokens of every frame in the shared space, the frame's own token first; padded
+        frames become zeros.
+        """
         given = torch.where(frame_mask[..., None, None], tokens, 0.0)
         if self.training and self.geometry.patch_dropout:
             given = drop_patches(given, self.geometry.patch_dropout)
         adapted: Tensor = self.adapter(given)
         return adapted
 
-    def mean_frame(self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"]) -> Float[Tensor, "V E"]:
+    def mean_frame(
+        self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"]
+    ) -> Float[Tensor, "V E"]:
         """The mean of a clip's frame tokens as the adapter's linear map gets them."""
         own: Tensor = self.adapter.norm(torch.where(frame_mask[..., None], tokens[:, :, 0], 0.0))
         return (own * frame_mask[..., None]).sum(1) / frame_mask.sum(1, keepdim=True).clamp_min(1)
@@ -143,21 +156,24 @@ class FeatureEncoder(nn.Module):
     def encode_prompted(
         self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"], prompts: Prompts
     ) -> tuple[Float[Tensor, "V F N D"], Float[Tensor, "V F D"]]:
-        """The tokens of `encode_frames`, and a frame vector that the visual prompts, as queries, make of them.
+        """The tokens of `encode_frames`, and a frame vector that the visual prompts, as queries,
+        make of them.
 
         Raises ConfigError for settings that speak of the inside of a vision tower.
         """
         assert prompts.visual is not None
         if prompts.config.attention != "one_way":
             raise ConfigError(
-                "precomputed tokens have passed their tower, prompts can only read: set attention=one_way"
+                "precomputed tokens have passed their tower, prompts can only read: set "
+                "attention=one_way"
             )
         adapted = self.encode_frames(tokens, frame_mask)
         return adapted, pool_by_query(adapted, prompts.visual)
 
 
 def drop_patches(tokens: Float[Tensor, "V F N E"], share: float) -> Float[Tensor, "V F N E"]:
-    """The frame's own token moved as if a random share of its patches were not there; the patches stay.
+    """The frame's own token moved as if a random share of its patches were not there; the patches
+    stay.
 
     A frame token that is the mean of its patches becomes the mean of those that are left.
 
@@ -173,7 +189,9 @@ def drop_patches(tokens: Float[Tensor, "V F N E"], share: float) -> Float[Tensor
 
 
 class TokenAdapter(nn.Module):
-    """LayerNorm, dropout, linear; plus a residual hidden layer where `geometry.hidden` asks for one."""
+    """LayerNorm, dropout, linear; plus a residual hidden layer where `geometry.hidden` asks for
+    one.
+    """
 
     def __init__(self, geometry: FeatureGeometry) -> None:
         super().__init__()
@@ -181,7 +199,9 @@ class TokenAdapter(nn.Module):
         self.dropout = nn.Dropout(geometry.dropout)
         self.linear = nn.Linear(geometry.token_dim, geometry.dim)
         self.widen = nn.Linear(geometry.token_dim, geometry.hidden) if geometry.hidden else None
-        self.narrow = nn.Linear(geometry.hidden, geometry.dim, bias=False) if geometry.hidden else None
+        self.narrow = (
+            nn.Linear(geometry.hidden, geometry.dim, bias=False) if geometry.hidden else None
+        )
 
     def forward(self, tokens: Float[Tensor, "V F N E"]) -> Float[Tensor, "V F N D"]:
         hidden = self.dropout(self.norm(tokens))

@@ -1,4 +1,6 @@
-"""FRAMES -> PIXELS: shorter side to the model's size (bicubic, antialiased), centre crop, CLIP mean and deviation."""
+"""FRAMES -> PIXELS: shorter side to the model's size (bicubic, antialiased), centre crop, CLIP mean
+and deviation.
+"""
 
 from collections.abc import Sequence
 
@@ -20,8 +22,13 @@ def to_squares(frames: UInt8[Tensor, "F H W 3"], size: int) -> Float[Tensor, "F 
     images = frames.movedim(-1, 1).float()
     height, width = images.shape[-2:]
     if min(height, width) != size:
-        shape = (round(height * size / min(height, width)), round(width * size / min(height, width)))
-        images = interpolate(images, size=shape, mode="bicubic", antialias=True, align_corners=False)
+        shape = (
+            round(height * size / min(height, width)),
+            round(width * size / min(height, width)),
+        )
+        images = interpolate(
+            images, size=shape, mode="bicubic", antialias=True, align_corners=False
+        )
     top, left = (images.shape[-2] - size) // 2, (images.shape[-1] - size) // 2
     return images[..., top : top + size, left : left + size].clamp(0, 255)
 
@@ -29,14 +36,25 @@ def to_squares(frames: UInt8[Tensor, "F H W 3"], size: int) -> Float[Tensor, "F 
 def normalize_pixels(
     frames: UInt8[Tensor, "*axes H H 3"], settings: Preprocessing | None = None
 ) -> Float[Tensor, "*axes 3 H H"]:
-    """Frames that already have the model's size, into normalised space; by CLIP's statistics where none are given."""
+    """Frames that already have the model's size, into normalised space; by CLIP's statistics where
+    none are given.
+    """
     images = frames.movedim(-1, -3).float()
-    return _normalize(images) if settings is None else _normalize(images, settings.scale, settings.mean, settings.std)
+    return (
+        _normalize(images)
+        if settings is None
+        else _normalize(images, settings.scale, settings.mean, settings.std)
+    )
 
 
 def _normalize(
-    images: Tensor, scale: float = 0.0, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD
+    images: Tensor,
+    scale: float = 0.0,
+    mean: Sequence[float] = CLIP_MEAN,
+    std: Sequence[float] = CLIP_STD,
 ) -> Tensor:
-    means, stds = (torch.tensor(values, device=images.device)[:, None, None] for values in (mean, std))
+    means, stds = (
+        torch.tensor(values, device=images.device)[:, None, None] for values in (mean, std)
+    )
     scaled = images * scale if scale else images / 255
     return (scaled - means) / stds

@@ -1,8 +1,9 @@
 """Learnable vectors that read a frame, or go before a text, for the fine-grained score only.
 
-Source: Chen et al. 2024 (arXiv 2410.12407), shallow visual prompt tuning: the vectors enter the vision tower beside CLS
-and patches after its first norm, without a place of their own, start from N(0, 1 / width), and come out as one frame
-vector. The release reads the first patch in their stead (`FineConfig.legacy_index`).
+Source: Chen et al. 2024 (arXiv 2410.12407), shallow visual prompt tuning: the vectors enter the
+vision tower beside CLS and patches after its first norm, without a place of their own, start from
+N(0, 1 / width), and come out as one frame vector. The release reads the first patch in their stead
+(`FineConfig.legacy_index`).
 """
 
 from typing import Any
@@ -16,7 +17,8 @@ from finereel.config import FineConfig
 
 
 class Prompts(nn.Module):
-    """The vectors of one model, `visual` (n, width of a vision token) and `text` (n, width of a text token).
+    """The vectors of one model, `visual` (n, width of a vision token) and `text` (n, width of a
+    text token).
 
     Args: config: how many, and who attends to them; visual_width, text_width: of the towers.
     """
@@ -33,17 +35,23 @@ def _vectors(count: int, width: int) -> nn.Parameter | None:
 
 
 def make_prompts(config: FineConfig, encoder: Any) -> Prompts | None:
-    """The prompts that `config` asks for, as wide as the tokens of an encoder; None where it asks for none."""
+    """The prompts that `config` asks for, as wide as the tokens of an encoder; None where it asks
+    for none.
+    """
     if not config.enabled:
         return None
     return Prompts(config, encoder.visual_width, encoder.text_tower.config.hidden_size)
 
 
-def read_block(block: Any, seen: Float[Tensor, "B N E"], prompts: Float[Tensor, "B n E"]) -> Float[Tensor, "B n E"]:
-    """One pre-LN block of a CLIP tower for the prompts alone: they attend to the tokens and to one another.
+def read_block(
+    block: Any, seen: Float[Tensor, "B N E"], prompts: Float[Tensor, "B n E"]
+) -> Float[Tensor, "B n E"]:
+    """One pre-LN block of a CLIP tower for the prompts alone: they attend to the tokens and to one
+    another.
 
-    seen: the tokens as the block's attention sees them (normalised, shifted where the block shifts). The tokens
-    themselves pass the block elsewhere and learn nothing of the prompts, so they stay what they were to the last bit.
+    seen: the tokens as the block's attention sees them (normalised, shifted where the block
+    shifts). The tokens themselves pass the block elsewhere and learn nothing of the prompts, so
+    they stay what they were to the last bit.
     """
     attention, own = block.self_attn, block.layer_norm1(prompts)
     queries, keys, values = (
@@ -54,7 +62,11 @@ def read_block(block: Any, seen: Float[Tensor, "B N E"], prompts: Float[Tensor, 
             (attention.v_proj, torch.cat([seen, own], 1)),
         )
     )
-    attended = scaled_dot_product_attention(queries, keys, values, scale=attention.scale).transpose(1, 2).flatten(2)
+    attended = (
+        scaled_dot_product_attention(queries, keys, values, scale=attention.scale)
+        .transpose(1, 2)
+        .flatten(2)
+    )
     prompts = prompts + attention.out_proj(attended)
     result: Tensor = prompts + block.mlp(block.layer_norm2(prompts))
     return result
@@ -64,10 +76,14 @@ def _by_head(tokens: Float[Tensor, "B N E"], heads: int) -> Float[Tensor, "B hea
     return tokens.reshape(*tokens.shape[:2], heads, -1).transpose(1, 2)
 
 
-def pool_by_query(tokens: Float[Tensor, "V F N D"], queries: Float[Tensor, "n D"]) -> Float[Tensor, "V F D"]:
-    """A frame vector of tokens that have no tower left to pass: every query's weighted mean of them, averaged.
+def pool_by_query(
+    tokens: Float[Tensor, "V F N D"], queries: Float[Tensor, "n D"]
+) -> Float[Tensor, "V F D"]:
+    """A frame vector of tokens that have no tower left to pass: every query's weighted mean of
+    them, averaged.
 
-    Weights are a softmax over the products of the query with the tokens, normalised over their D numbers.
+    Weights are a softmax over the products of the query with the tokens, normalised over their D
+    numbers.
 
     >>> tokens = torch.tensor([[[[1.0, 0.0], [0.0, 2.0]]]])
     >>> pool_by_query(tokens, torch.zeros(1, 2))

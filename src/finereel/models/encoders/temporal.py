@@ -1,8 +1,9 @@
-"""FRAMES -> ONE VIDEO VECTOR: mean pooling, or an LSTM or a small transformer over the frames before it.
+"""FRAMES -> ONE VIDEO VECTOR: mean pooling, or an LSTM or a small transformer over the frames
+before it.
 
-TEMPORAL lists the temporal encoders by name (`temporal=`). Each takes tokens (V M D), M = F frames or, where
-`over_patches` says so, the P chosen tokens of all frames, and gives contextual frames (V F D).
-Source: CLIP4Clip, TS2-Net and UCoFiA `_loose_similarity` (`modeling_ucofia.py:304-324`).
+TEMPORAL lists the temporal encoders by name (`temporal=`). Each takes tokens (V M D), M = F frames
+or, where `over_patches` says so, the P chosen tokens of all frames, and gives contextual frames (V
+F D). Source: CLIP4Clip, TS2-Net and UCoFiA `_loose_similarity` (`modeling_ucofia.py:304-324`).
 """
 
 from collections.abc import Callable
@@ -16,10 +17,11 @@ from torch.nn.functional import normalize
 from finereel.config import ModelConfig
 from finereel.errors import ConfigError, unknown_name
 from finereel.models.encoders.geometry import TextGeometry
-from finereel.models.encoders.towers import Block
+from finereel.models.encoders.towers import TransformerBlock
 
 _MASKED = -1e6
-_LAYER_NORM_EPS = 1e-12  # the published temporal encoder uses the TF-style LayerNorm, not CLIP's 1e-5
+# The published temporal encoder uses the TF-style LayerNorm, not CLIP's 1e-5
+_LAYER_NORM_EPS = 1e-12
 _HEAD_WIDTH = 64
 
 
@@ -28,12 +30,15 @@ class MeanPooling(nn.Module):
 
     over_patches = False
 
-    def forward(self, frames: Float[Tensor, "V F D"], frame_mask: Bool[Tensor, "V F"]) -> Float[Tensor, "V F D"]:
+    def forward(
+        self, frames: Float[Tensor, "V F D"], frame_mask: Bool[Tensor, "V F"]
+    ) -> Float[Tensor, "V F D"]:
         return frames
 
 
 class SequentialLstm(nn.Module):
-    """`seqLSTM`: one LSTM layer over the real frames, added to the frames themselves; padded frames stay as they are.
+    """`seqLSTM`: one LSTM layer over the real frames, added to the frames themselves; padded frames
+    stay as they are.
 
     Source: CLIP4Clip `modules/modeling.py:354-401`. Args: dim = D.
     """
@@ -44,8 +49,12 @@ class SequentialLstm(nn.Module):
         super().__init__()
         self.lstm = nn.LSTM(dim, dim, batch_first=True)
 
-    def forward(self, frames: Float[Tensor, "V F D"], frame_mask: Bool[Tensor, "V F"]) -> Float[Tensor, "V F D"]:
-        """Temporal frame vectors. Real frames come first in time and the LSTM looks back only: no need to pack them."""
+    def forward(
+        self, frames: Float[Tensor, "V F D"], frame_mask: Bool[Tensor, "V F"]
+    ) -> Float[Tensor, "V F D"]:
+        """Temporal frame vectors. Real frames come first in time and the LSTM looks back only: no
+        need to pack them.
+        """
         order = (~frame_mask).to(torch.uint8).argsort(dim=1, stable=True)
         places = order[..., None].expand_as(frames)
         real = torch.where(frame_mask[..., None], frames, 0.0).gather(1, places)
@@ -71,14 +80,17 @@ class SequentialTransformer(nn.Module):
             num_attention_heads=max(1, dim // _HEAD_WIDTH),
             layer_norm_eps=_LAYER_NORM_EPS,
         )
-        self.blocks = nn.ModuleList(Block(config) for _ in range(layers))
+        self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(layers))
         nn.init.normal_(self.positions.weight, std=0.01)
 
-    def forward(self, frames: Float[Tensor, "V F D"], frame_mask: Bool[Tensor, "V F"]) -> Float[Tensor, "V F D"]:
+    def forward(
+        self, frames: Float[Tensor, "V F D"], frame_mask: Bool[Tensor, "V F"]
+    ) -> Float[Tensor, "V F D"]:
         """Temporal frame vectors; padded frames are never attended to."""
         if frames.shape[1] > self.positions.num_embeddings:
             raise ConfigError(
-                f"the temporal encoder has {self.positions.num_embeddings} positions, got {frames.shape[1]} tokens a "
+                f"the temporal encoder has {self.positions.num_embeddings} positions, got "
+                f"{frames.shape[1]} tokens a "
                 "clip: take fewer frames, or fewer patches of each"
             )
         places = torch.arange(frames.shape[1], device=frames.device)
@@ -100,27 +112,42 @@ class SequentialTransformer(nn.Module):
         for block, source in zip(self.blocks, text.encoder.layers, strict=False):
             block.load_state_dict(source.state_dict())
         with torch.no_grad():
-            rows = min(self.positions.num_embeddings, text.embeddings.position_embedding.num_embeddings)
+            rows = min(
+                self.positions.num_embeddings, text.embeddings.position_embedding.num_embeddings
+            )
             self.positions.weight[:rows] = text.embeddings.position_embedding.weight[:rows]
 
 
 class TokenTransformer(SequentialTransformer):
-    """`tokenTransf`: the same blocks over all chosen tokens, K + 1 a frame; then only each frame's own token is kept.
+    """`tokenTransf`: the same blocks over all chosen tokens, K + 1 a frame; then only each frame's
+    own token is kept.
 
-    Source: TS2-Net `modules/modeling.py:393-607`. Its published form, `mask_padding=False`, tiles the mask of the
-    frames over the tokens, so that in short clips the wrong ones are masked; by default each frame's is repeated.
-    Args: as `SequentialTransformer`, positions = the most tokens; tokens_per_frame = K + 1; mask_padding.
+    Source: TS2-Net `modules/modeling.py:393-607`. Its published form, `mask_padding=False`, tiles
+    the mask of the frames over the tokens, so that in short clips the wrong ones are masked; by
+    default each frame's is repeated. Args: as `SequentialTransformer`, positions = the most tokens;
+    tokens_per_frame = K + 1; mask_padding.
     """
 
     over_patches = True
 
-    def __init__(self, dim: int, layers: int, positions: int, tokens_per_frame: int, mask_padding: bool = True) -> None:
+    def __init__(
+        self,
+        dim: int,
+        layers: int,
+        positions: int,
+        tokens_per_frame: int,
+        mask_padding: bool = True,
+    ) -> None:
         super().__init__(dim, layers, positions)
         self.tokens_per_frame = tokens_per_frame
         self.mask_padding = mask_padding
 
-    def forward(self, tokens: Float[Tensor, "V P D"], frame_mask: Bool[Tensor, "V F"]) -> Float[Tensor, "V F D"]:
-        """Temporal frame vectors of P = F * (K + 1) tokens, frame by frame, each frame's own token first."""
+    def forward(
+        self, tokens: Float[Tensor, "V P D"], frame_mask: Bool[Tensor, "V F"]
+    ) -> Float[Tensor, "V F D"]:
+        """Temporal frame vectors of P = F * (K + 1) tokens, frame by frame, each frame's own token
+        first.
+        """
         if self.mask_padding:
             mask = frame_mask.repeat_interleave(self.tokens_per_frame, dim=1)
         else:
@@ -147,13 +174,17 @@ TEMPORAL: dict[str, Callable[[ModelConfig, int, int], nn.Module]] = {
 
 
 def make_temporal(config: ModelConfig, dim: int, text_positions: int) -> nn.Module:
-    """The temporal encoder that `config.temporal` names; `text_positions` of the text tower it may start from."""
+    """The temporal encoder that `config.temporal` names; `text_positions` of the text tower it may
+    start from.
+    """
     if config.temporal not in TEMPORAL:
         raise unknown_name("temporal encoder", config.temporal, TEMPORAL)
     return TEMPORAL[config.temporal](config, dim, text_positions)
 
 
-def pool_frames(frames: Float[Tensor, "V F D"], frame_mask: Bool[Tensor, "V F"]) -> Float[Tensor, "V D"]:
+def pool_frames(
+    frames: Float[Tensor, "V F D"], frame_mask: Bool[Tensor, "V F"]
+) -> Float[Tensor, "V D"]:
     """The unit video vector: l2 of the masked mean of l2-normalised frames.
 
     >>> pool_frames(torch.tensor([[[2.0, 0.0], [0.0, 9.0]]]), torch.tensor([[True, False]]))

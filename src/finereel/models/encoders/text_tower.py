@@ -16,19 +16,24 @@ def encode_tokens(
 ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
     """Sentence (the hidden state at the first end-of-text token) and one vector per token.
 
-    tower: a `finereel.models.encoders.towers.TextTower`. end_id: the end-of-text token; None for the highest id of a text, as
-    in CLIP's own vocabulary. Attention is causal and padding follows the end of text, so padding
-    cannot reach either. prompts: vectors between the start token and the first word, without a place of their own, so
-    that words keep theirs; their own outputs are left out.
+    tower: a `finereel.models.encoders.towers.TextTower`. end_id: the end-of-text token; None for
+    the highest id of a text, as in CLIP's own vocabulary. Attention is causal and padding follows
+    the end of text, so padding cannot reach either. prompts: vectors between the start token and
+    the first word, without a place of their own, so that words keep theirs; their own outputs are
+    left out.
     """
     if not len(input_ids):  # transformers cannot reshape an empty batch
         empty = projection.weight.new_zeros(0, projection.out_features)
         return empty, empty[:, None].expand(0, input_ids.shape[1], -1)
     hidden = tower.embeddings(input_ids=input_ids)
     if prompts is not None:
-        hidden = torch.cat([hidden[:, :1], prompts.expand(len(hidden), -1, -1).to(hidden), hidden[:, 1:]], 1)
+        hidden = torch.cat(
+            [hidden[:, :1], prompts.expand(len(hidden), -1, -1).to(hidden), hidden[:, 1:]], 1
+        )
     width = hidden.shape[1]
-    causal = torch.full((width, width), float("-inf"), dtype=hidden.dtype, device=hidden.device).triu(1)
+    causal = torch.full(
+        (width, width), float("-inf"), dtype=hidden.dtype, device=hidden.device
+    ).triu(1)
     for block in tower.encoder.layers:
         hidden = block(hidden, attention_mask=causal[None, None])
     if prompts is not None:

@@ -11,7 +11,8 @@ def tiny_clip_values(
     vision_blocks: int = 4,
     text_blocks: int = 3,
 ) -> dict[str, Any]:
-    """A `transformers` CLIP config dictionary; one width for both towers, 7 x 7 patches like ViT-B/32.
+    """A `transformers` CLIP config dictionary; one width for both towers, 7 x 7 patches like
+    ViT-B/32.
 
     >>> tiny_clip_values(100)["projection_dim"]
     128
@@ -32,5 +33,13 @@ def tiny_clip_values(
         "eos_token_id": end,
         "pad_token_id": 0,
     }
-    vision = {"image_size": image_size, "patch_size": patch_size, "num_hidden_layers": vision_blocks}
-    return {"projection_dim": dim, "text_config": {**shared, **text}, "vision_config": {**shared, **vision}}
+    vision = {
+        "image_size": image_size,
+        "patch_size": patch_size,
+        "num_hidden_layers": vision_blocks,
+    }
+    return {
+        "projection_dim": dim,
+        "text_config": {**shared, **text},
+        "vision_config": {**shared, **vision},
+    }

@@ -1,7 +1,9 @@
-"""CLIP's two transformers, with the parameter names of `transformers`' `CLIPModel` and the same arithmetic.
+"""CLIP's two transformers, with the parameter names of `transformers`' `CLIPModel` and the same
+arithmetic.
 
-Importing `transformers` for them takes three times as long as a search itself: it brings its loss functions, its
-compiler and its distributed code along. Tests hold these modules against `transformers.CLIPModel`.
+Importing `transformers` for them takes three times as long as a search itself: it brings its loss
+functions, its compiler and its distributed code along. Tests hold these modules against
+`transformers.CLIPModel`.
 """
 
 from collections.abc import Sequence
@@ -13,7 +15,12 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, scaled_dot_product_attention
 
 from finereel.models.encoders.activations import Activation
-from finereel.models.encoders.geometry import ClipGeometry, TextGeometry, TowerGeometry, VisionGeometry
+from finereel.models.encoders.geometry import (
+    ClipGeometry,
+    TextGeometry,
+    TowerGeometry,
+    VisionGeometry,
+)
 
 Kernel = Literal["sdpa", "eager"]
 
@@ -29,14 +36,25 @@ class ClipTowers(nn.Module):
         self.config = config
         self.text_model = TextTower(config.text_config)
         self.vision_model = VisionTower(config.vision_config)
-        self.visual_projection = nn.Linear(config.vision_config.hidden_size, config.projection_dim, bias=False)
-        self.text_projection = nn.Linear(config.text_config.hidden_size, config.projection_dim, bias=False)
+        self.visual_projection = nn.Linear(
+            config.vision_config.hidden_size, config.projection_dim, bias=False
+        )
+        self.text_projection = nn.Linear(
+            config.text_config.hidden_size, config.projection_dim, bias=False
+        )
         self.logit_scale = nn.Parameter(torch.tensor(config.logit_scale_init_value))
-        for projection in (self.visual_projection, self.text_projection, self.text_projection, self.visual_projection):
+        for projection in (
+            self.visual_projection,
+            self.text_projection,
+            self.text_projection,
+            self.visual_projection,
+        ):
             nn.init.normal_(projection.weight, std=projection.in_features**-0.5)
 
     def set_kernel(self, kernel: Kernel) -> None:
-        """How attention is computed: `sdpa`, torch's fused kernel, or `eager`, product by product."""
+        """How attention is computed: `sdpa`, torch's fused kernel, or `eager`, product by
+        product.
+        """
         for module in self.modules():
             if isinstance(module, Attention):
                 module.kernel = kernel
@@ -57,7 +75,9 @@ class TextTower(nn.Module):
 
 
 class VisionTower(nn.Module):
-    """The vision transformer: `embeddings`, `pre_layrnorm` (sic), `encoder.layers`, `post_layernorm`."""
+    """The vision transformer: `embeddings`, `pre_layrnorm` (sic), `encoder.layers`,
+    `post_layernorm`.
+    """
 
     def __init__(self, config: VisionGeometry) -> None:
         super().__init__()
@@ -92,8 +112,12 @@ class VisionEmbeddings(nn.Module):
     def __init__(self, config: VisionGeometry) -> None:
         super().__init__()
         self.class_embedding = nn.Parameter(torch.randn(config.hidden_size))
-        self.patch_embedding = nn.Conv2d(3, config.hidden_size, config.patch_size, config.patch_size, bias=False)
-        self.position_embedding = nn.Embedding((config.image_size // config.patch_size) ** 2 + 1, config.hidden_size)
+        self.patch_embedding = nn.Conv2d(
+            3, config.hidden_size, config.patch_size, config.patch_size, bias=False
+        )
+        self.position_embedding = nn.Embedding(
+            (config.image_size // config.patch_size) ** 2 + 1, config.hidden_size
+        )
 
     def forward(self, pixels: Float[Tensor, "B 3 H H"]) -> Float[Tensor, "B N E"]:
         patches = self.patch_embedding(pixels).flatten(2).transpose(1, 2)
@@ -106,7 +130,9 @@ class Blocks(nn.Module):
 
     def __init__(self, config: TowerGeometry) -> None:
         super().__init__()
-        self.layers: Any = nn.ModuleList(TransformerBlock(config) for _ in range(config.num_hidden_layers))
+        self.layers: Any = nn.ModuleList(
+            TransformerBlock(config) for _ in range(config.num_hidden_layers)
+        )
 
 
 class TransformerBlock(nn.Module):
@@ -120,7 +146,9 @@ class TransformerBlock(nn.Module):
         self.mlp = Mlp(config)
         self.layer_norm2 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
-    def forward(self, hidden: Float[Tensor, "B N E"], attention_mask: Tensor | None = None) -> Float[Tensor, "B N E"]:
+    def forward(
+        self, hidden: Float[Tensor, "B N E"], attention_mask: Tensor | None = None
+    ) -> Float[Tensor, "B N E"]:
         """`attention_mask` is added to the attention logits (B heads N N)."""
         hidden = hidden + self.self_attn(self.layer_norm1(hidden), attention_mask)
         passed: Tensor = hidden + self.mlp(self.layer_norm2(hidden))
@@ -142,7 +170,9 @@ class Attention(nn.Module):
         self.q_proj = nn.Linear(width, width)
         self.out_proj = nn.Linear(width, width)
 
-    def forward(self, hidden: Float[Tensor, "B N E"], attention_mask: Tensor | None = None) -> Float[Tensor, "B N E"]:
+    def forward(
+        self, hidden: Float[Tensor, "B N E"], attention_mask: Tensor | None = None
+    ) -> Float[Tensor, "B N E"]:
         queries, keys, values = (
             project(hidden).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
@@ -177,7 +207,11 @@ class Mlp(nn.Module):
 
 def _draw(layers: nn.Module, stds: Sequence[float] = (0.02, 0.02, 0.02, 0.02)) -> None:
     """Draw the weights of the linear, convolutional and embedding layers right below, biases 0."""
-    weighted = [layer for layer in layers.children() if isinstance(layer, nn.Linear | nn.Conv2d | nn.Embedding)]
+    weighted = [
+        layer
+        for layer in layers.children()
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.Embedding)
+    ]
     for layer, std in zip(weighted, stds, strict=False):
         nn.init.normal_(layer.weight, std=std)
         if isinstance(layer, nn.Linear):
@@ -187,7 +221,8 @@ def _draw(layers: nn.Module, stds: Sequence[float] = (0.02, 0.02, 0.02, 0.02)) -
 def _draw_blocks(blocks: Blocks) -> None:
     """Draw the weights of a tower's blocks: narrower, the deeper the tower.
 
-    Everything is drawn twice, as `transformers` does, so that a seed gives the weights it gave there.
+    Everything is drawn twice, as `transformers` does, so that a seed gives the weights it gave
+    there.
     """
     for block in blocks.layers:
         attention, mlp = block.self_attn, block.mlp

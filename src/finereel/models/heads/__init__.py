@@ -31,7 +31,8 @@ def make_head(config: ModelConfig, dim: int) -> Head:
 
 
 def head_config(head: str, **settings: Any) -> ModelConfig:
-    """The settings that a head was published with, all its granularities in equal parts, changed by `settings`.
+    """The settings that a head was published with, all its granularities in equal parts, changed by
+    `settings`.
 
     >>> head_config("clip4clip", temporal="meanP").weights
     {'video_sentence': 1.0}
@@ -41,7 +42,11 @@ def head_config(head: str, **settings: Any) -> ModelConfig:
     kind = _head(head)
     config = ModelConfig(**{"head": head, **kind.published, **settings})
     names = kind.granularities(config)
-    return config if "weights" in settings else replace(config, weights={name: 1 / len(names) for name in names})
+    return (
+        config
+        if "weights" in settings
+        else replace(config, weights={name: 1 / len(names) for name in names})
+    )
 
 
 def _head(name: str) -> type[Head]:

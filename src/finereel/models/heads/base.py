@@ -1,8 +1,10 @@
-"""What a head is: FEATURES x FEATURES -> SCORES, one matrix per granularity, by one function for every use.
+"""What a head is: FEATURES x FEATURES -> SCORES, one matrix per granularity, by one function for
+every use.
 
-A head is three steps. `prepare_text` and `prepare_video` do what depends on one side only, once; `compare` does the
-rest for a block of pairs. `score` runs the three in blocks that fit a memory budget; training, evaluation, search and
-explanation all call it, so no second copy of a score exists.
+A head is three steps. `prepare_text` and `prepare_video` do what depends on one side only, once;
+`compare` does the rest for a block of pairs. `score` runs the three in blocks that fit a memory
+budget; training, evaluation, search and explanation all call it, so no second copy of a score
+exists.
 """
 
 import itertools
@@ -21,18 +23,21 @@ from finereel.errors import ConfigError
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
 
 MIB = 1 << 20
-DEFAULT_BUDGET_MIB = 8  # larger blocks leave the processor's cache and pay for fresh pages; any memory holds these
+# Larger blocks leave the processor's cache and pay for fresh pages; any memory holds these
+DEFAULT_BUDGET_MIB = 8
 _LONG_RUN = 32  # texts of a block, where the budget allows
 _FEWEST_ROWS = 16  # texts of a band, before a shorter text starts another
 
 
 class Head(nn.Module):
-    """Base of all heads. Subclasses are final; `weights` names the granularities that count and how much.
+    """Base of all heads. Subclasses are final; `weights` names the granularities that count and how
+    much.
 
-    parts: the granularities it has. inputs: which of `frames`, `patches` and `contextual` frames a granularity reads;
-    those that are not named read none of them. published: the settings it was published with, where they are not
-    `ModelConfig`'s defaults. reads: what this head reads, the inputs of the granularities in `weights`, so that the
-    model makes and a library stores no others.
+    parts: the granularities it has. inputs: which of `frames`, `patches` and `contextual` frames a
+    granularity reads; those that are not named read none of them. published: the settings it was
+    published with, where they are not `ModelConfig`'s defaults. reads: what this head reads, the
+    inputs of the granularities in `weights`, so that the model makes and a library stores no
+    others.
     """
 
     parts: ClassVar[tuple[str, ...]]
@@ -52,12 +57,15 @@ class Head(nn.Module):
 
     @classmethod
     def counted(cls, config: ModelConfig) -> dict[str, float]:
-        """`config.weights`; ConfigError where they name a granularity that this head does not have."""
+        """`config.weights`; ConfigError where they name a granularity that this head does
+        not have.
+        """
         known = cls.granularities(config)
         unknown = sorted(set(config.weights) - set(known))
         if unknown:
             raise ConfigError(
-                f"the {config.head} head has no granularity {', '.join(unknown)}: weights take {', '.join(known)}"
+                f"the {config.head} head has no granularity {', '.join(unknown)}: weights take "
+                f"{', '.join(known)}"
             )
         return dict(config.weights)
 
@@ -74,9 +82,11 @@ class Head(nn.Module):
         """Unscaled scores per granularity of *prepared* features."""
 
     def coarse_query(self, text: TextFeatures) -> Float[Tensor, "T D"]:
-        """Vectors whose products with `VideoFeatures.video` are the unscaled video_sentence scores of *raw* texts.
+        """Vectors whose products with `VideoFeatures.video` are the unscaled video_sentence scores
+        of *raw* texts.
 
-        The unit sentences, unless a head says otherwise; where it has no video_sentence, an approximation of its score.
+        The unit sentences, unless a head says otherwise; where it has no video_sentence, an
+        approximation of its score.
         """
         return normalize(text.sentence, dim=-1)
 
@@ -89,13 +99,21 @@ class Head(nn.Module):
         return dict.fromkeys(self.weights, scale)
 
     def mask(self, mask: Bool[Tensor, "..."]) -> Tensor | None:
-        """The mask where it matters: masking costs as much as a softmax, and most blocks have no padding left."""
+        """The mask where it matters: masking costs as much as a softmax, and most blocks have no
+        padding left.
+        """
         return None if not self.mask_padding or bool(mask.all()) else mask
 
     def score(
-        self, text: TextFeatures, video: VideoFeatures, scale: Float[Tensor, ""], budget_mib: int = DEFAULT_BUDGET_MIB
+        self,
+        text: TextFeatures,
+        video: VideoFeatures,
+        scale: Float[Tensor, ""],
+        budget_mib: int = DEFAULT_BUDGET_MIB,
     ) -> Scores:
-        """T x V scores; `scale` = s = exp(logit_scale). Blocks of pairs stay within `budget_mib` of working memory."""
+        """T x V scores; `scale` = s = exp(logit_scale). Blocks of pairs stay within `budget_mib` of
+        working memory.
+        """
         prepared_video = self.prepare_video(video)
         order, lengths = self._by_length(text)
         bands, top = [], 0
@@ -110,33 +128,50 @@ class Head(nn.Module):
                 self.compare(prepared_text, prepared_video.rows(slice(left, left + columns)))
                 for left in range(0, max(1, len(video)), columns)
             ]
-            bands.append({name: torch.cat([block[name] for block in blocks], 1) for name in self.weights})
+            bands.append(
+                {name: torch.cat([block[name] for block in blocks], 1) for name in self.weights}
+            )
             top += max(1, rows)
         back, scales = order.argsort(), self.scales(scale)
-        parts = {name: torch.cat([band[name] for band in bands], 0)[back] * scales[name] for name in self.weights}
+        parts = {
+            name: torch.cat([band[name] for band in bands], 0)[back] * scales[name]
+            for name in self.weights
+        }
         return Scores(parts, self.weights)
 
-    def score_groups(self, text: TextFeatures, video: VideoFeatures, scale: Float[Tensor, ""]) -> Scores:
-        """V x n scores of V * n texts: those of clip v stand at v * n and on, and meet no other clip.
+    def score_groups(
+        self, text: TextFeatures, video: VideoFeatures, scale: Float[Tensor, ""]
+    ) -> Scores:
+        """V x n scores of V * n texts: those of clip v stand at v * n and on, and meet no other
+        clip.
 
         Raises ValueError where the texts do not divide among the clips.
         """
         count, rest = divmod(len(text), max(1, len(video)))
         if rest:
-            raise ValueError(f"{len(text)} texts do not divide among {len(video)} clips: give every clip as many")
+            raise ValueError(
+                f"{len(text)} texts do not divide among {len(video)} clips: give every clip as many"
+            )
         texts, videos = self.prepare_text(text), self.prepare_video(video)
         groups = [
-            self.compare(texts.rows(slice(row * count, (row + 1) * count)), videos.rows(slice(row, row + 1)))
+            self.compare(
+                texts.rows(slice(row * count, (row + 1) * count)), videos.rows(slice(row, row + 1))
+            )
             for row in range(len(video))
         ]
         scales, empty = self.scales(scale), scale.new_zeros(0, count)
-        parts = {name: torch.cat([empty, *(group[name].T for group in groups)]) * scales[name] for name in self.weights}
+        parts = {
+            name: torch.cat([empty, *(group[name].T for group in groups)]) * scales[name]
+            for name in self.weights
+        }
         return Scores(parts, self.weights)
 
     def _by_length(self, text: TextFeatures) -> tuple[Tensor, list[int]]:
-        """The order of the texts from long to short, and how many columns of words each needs in that order.
+        """The order of the texts from long to short, and how many columns of words each needs in
+        that order.
 
-        Trailing columns that are padding cost time and, masked, change nothing; where padding counts, nobody is short.
+        Trailing columns that are padding cost time and, masked, change nothing; where padding
+        counts, nobody is short.
         """
         width = text.words.shape[1]
         if not self.mask_padding or not width:
@@ -153,7 +188,8 @@ def _cut(text: TextFeatures, longest: int) -> TextFeatures:
 
 
 def _alike(lengths: list[int]) -> int:
-    """How many of these falling lengths make one band: equal ones, or enough of them to fill a vector register.
+    """How many of these falling lengths make one band: equal ones, or enough of them to fill a
+    vector register.
 
     >>> _alike([9] * 40 + [8] * 40), _alike([9, 8, 7]), _alike([9] + [8] * 30 + [7])
     (40, 3, 31)
@@ -165,7 +201,8 @@ def _alike(lengths: list[int]) -> int:
 
 
 def _block_shape(num_texts: int, num_videos: int, pair_bytes: int, budget: int) -> tuple[int, int]:
-    """Rows and columns of a block: square, but with texts enough for long runs where texts stand last in memory.
+    """Rows and columns of a block: square, but with texts enough for long runs where texts stand
+    last in memory.
 
     >>> _block_shape(1000, 1000, 8192, 1 << 20)
     (32, 4)

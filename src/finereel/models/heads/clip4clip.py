@@ -2,9 +2,10 @@
 
     video_sentence[t,v] = s · t · v
 
-with the l2-normalised sentence t and the unit video vector v, whatever temporal encoder made it (`meanP`, `seqLSTM`,
-`seqTransf`). Nothing is learned here, and padding takes no part in the published form either: `mask_padding` changes
-nothing. Source: ArrowLuo/CLIP4Clip `modules/modeling.py:354-401`.
+with the l2-normalised sentence t and the unit video vector v, whatever temporal encoder made it
+(`meanP`, `seqLSTM`, `seqTransf`). Nothing is learned here, and padding takes no part in the
+published form either: `mask_padding` changes nothing. Source: ArrowLuo/CLIP4Clip
+`modules/modeling.py:354-401`.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,5 @@
-"""DRL's head: every word against every frame that the temporal encoder left (`interaction`; arXiv 2203.07111).
+"""DRL's head: every word against every frame that the temporal encoder left (`interaction`; arXiv
+2203.07111).
 
 With l2-normalised words w and contextual frames f, m = w·f:
 
@@ -6,10 +7,11 @@ With l2-normalised words w and contextual frames f, m = w·f:
     ti    the same with even weights a, b
     dp    video_sentence = s · t · v, the sentence against the pooled video
 
-a and b are softmaxes of small networks on the raw words and frames. Published, `mask_padding=False`: similarities of
-padding count as 0, so that no maximum beside padding is negative; by default padding takes no part.
-`scaled_evaluation=False` leaves s out of evaluation, as published; by default training and evaluation agree.
-Source: foolwood/DRL `tvr/models/modeling.py:281-301,397-437`.
+a and b are softmaxes of small networks on the raw words and frames. Published,
+`mask_padding=False`: similarities of padding count as 0, so that no maximum beside padding is
+negative; by default padding takes no part. `scaled_evaluation=False` leaves s out of evaluation, as
+published; by default training and evaluation agree. Source: foolwood/DRL
+`tvr/models/modeling.py:281-301,397-437`.
 """
 
 from collections.abc import Mapping
@@ -78,8 +80,12 @@ class DrlHead(Head):
         if not self.tokenwise:
             return video
         frames = self._without_poison(video.contextual, video.frame_mask)
-        values = {name: getattr(video, name) for name in vars(video)} | {"contextual": normalize(frames, dim=-1)}
-        return _WeightedVideo(**values, weight=_weights(self.frame_weight, frames, video.frame_mask))
+        values = {name: getattr(video, name) for name in vars(video)} | {
+            "contextual": normalize(frames, dim=-1)
+        }
+        return _WeightedVideo(
+            **values, weight=_weights(self.frame_weight, frames, video.frame_mask)
+        )
 
     def _without_poison(self, tokens: Tensor, mask: Tensor) -> Tensor:
         return torch.where(mask[..., None], tokens, 0.0) if self.mask_padding else tokens
@@ -91,12 +97,16 @@ class DrlHead(Head):
         assert isinstance(text, _WeightedText)
         assert isinstance(video, _WeightedVideo)
         (T, W, D), (V, F, _) = text.words.shape, video.contextual.shape
-        sim_TWVF = (text.words.reshape(T * W, D) @ video.contextual.reshape(V * F, D).T).view(T, W, V, F)
+        sim_TWVF = (text.words.reshape(T * W, D) @ video.contextual.reshape(V * F, D).T).view(
+            T, W, V, F
+        )
         words, frames = self.mask(text.word_mask), self.mask(video.frame_mask)
         if not self.mask_padding:
             sim_TWVF = sim_TWVF * text.word_mask[:, :, None, None] * video.frame_mask
         by_word_TWV = masked_max(sim_TWVF, frames)
-        by_frame_TVF = masked_max(sim_TWVF.movedim(1, -1), None if words is None else words[:, None, None])
+        by_frame_TVF = masked_max(
+            sim_TWVF.movedim(1, -1), None if words is None else words[:, None, None]
+        )
         of_words = torch.einsum("twv,tw->tv", by_word_TWV, text.weight)
         of_frames = torch.einsum("tvf,vf->tv", by_frame_TVF, video.weight)
         return {"frame_word": (of_words + of_frames) / 2}

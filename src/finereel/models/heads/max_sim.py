@@ -1,12 +1,14 @@
-"""MaxSim: every word looks for its best frame, before and after the temporal encoder (Video-ColBERT, arXiv 2503.19009).
+"""MaxSim: every word looks for its best frame, before and after the temporal encoder
+(Video-ColBERT, arXiv 2503.19009).
 
 With l2-normalised words w, frames f and contextual frames c:
 
     frame_word[t,v] = s · mean_w max_f w·f        video_word[t,v] = s · mean_w max_c w·c
 
-Both scores in one direction only, text to video, and nothing learned. No code is published; the paper adds learned
-expansion tokens to c, which are left out here, lets the padding of a query take part as query expansion
-(`mask_padding=False`; by default padding takes no part), sums the two where we average, and trains by a sigmoid loss.
+Both scores in one direction only, text to video, and nothing learned. No code is published; the
+paper adds learned expansion tokens to c, which are left out here, lets the padding of a query take
+part as query expansion (`mask_padding=False`; by default padding takes no part), sums the two where
+we average, and trains by a sigmoid loss.
 """
 
 from collections.abc import Mapping
@@ -42,20 +44,29 @@ class MaxSimHead(Head):
 
     def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
         """Unit frames, plain and contextual."""
-        return replace(video, frames=normalize(video.frames, dim=-1), contextual=normalize(video.contextual, dim=-1))
+        return replace(
+            video,
+            frames=normalize(video.frames, dim=-1),
+            contextual=normalize(video.contextual, dim=-1),
+        )
 
     def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:
         """The unscaled matrices, of prepared features."""
         return {
-            name: self._mean_max(text, getattr(video, self.inputs[name]), video.frame_mask) for name in self.weights
+            name: self._mean_max(text, getattr(video, self.inputs[name]), video.frame_mask)
+            for name in self.weights
         }
 
-    def _mean_max(self, text: TextFeatures, frames: Float[Tensor, "V F D"], mask: Bool[Tensor, "V F"]) -> Tensor:
+    def _mean_max(
+        self, text: TextFeatures, frames: Float[Tensor, "V F D"], mask: Bool[Tensor, "V F"]
+    ) -> Tensor:
         (T, W, D), (V, F, _) = text.words.shape, frames.shape
         sim_TWVF = (text.words.reshape(T * W, D) @ frames.reshape(V * F, D).T).view(T, W, V, F)
         by_word_TWV: Tensor = self.best(sim_TWVF, self.mask(mask))
         words = self.mask(text.word_mask)
-        result: Tensor = self.mean(by_word_TWV.transpose(1, 2), None if words is None else words[:, None])
+        result: Tensor = self.mean(
+            by_word_TWV.transpose(1, 2), None if words is None else words[:, None]
+        )
         return result
 
     def pair_bytes(self, text: TextFeatures, video: VideoFeatures) -> int:

@@ -1,16 +1,18 @@
-"""TS2-Net's head: the sentence against every frame that the temporal encoder left, sharply weighted (ECCV 2022).
+"""TS2-Net's head: the sentence against every frame that the temporal encoder left, sharply weighted
+(ECCV 2022).
 
 With the l2-normalised sentence t and contextual frames f, x_f = t·f:
 
     frame_sentence[t,v] = s · Σ_f softmax_f(4·x / ‖x‖₂)_f · x_f
 
-where frames under the mask count as 0 in ‖x‖ and not at all in the softmax. Published, `mask_padding=False`: the mask
-of the frames is tiled over the chosen tokens where it should be repeated, so that frame i answers to
-mask[(K+1)·i mod F], for K chosen patches a frame. By default frame i has its own mask. Source: LiuRicky/ts2_net
-`modules/modeling.py:393-607`.
+where frames under the mask count as 0 in ‖x‖ and not at all in the softmax. Published,
+`mask_padding=False`: the mask of the frames is tiled over the chosen tokens where it should be
+repeated, so that frame i answers to mask[(K+1)·i mod F], for K chosen patches a frame. By default
+frame i has its own mask. Source: LiuRicky/ts2_net `modules/modeling.py:393-607`.
 
-The rest of TS2-Net stands elsewhere: the token shift in `encoders.token_shift`, the choice of tokens in
-`encoders.patches` and the transformer over all chosen tokens in `encoders.temporal` (`tokenTransf`).
+The rest of TS2-Net stands elsewhere: the token shift in `encoders.token_shift`, the choice of
+tokens in `encoders.patches` and the transformer over all chosen tokens in `encoders.temporal`
+(`tokenTransf`).
 """
 
 from collections.abc import Mapping

@@ -7,9 +7,9 @@ With l2-normalised words w, sentence t, frames f, unit video v and selected patc
     patch_word[t,v]     = c · (A + B) / 2 on m = (w·L) · (p·L₁), Bi-ISA:
         A = ISA over patches of ISA over words of m,  B = ISA over words of ISA over patches of m
 
-`patch_units="cosine"` (default) normalises patches and sets c = s, so that the three speak one unit;
-`"inner_product"` is the published form: raw patches and c = 1, one third of a score on another scale.
-`mask_padding=False` is published too: padded words, frames and patches take part.
+`patch_units="cosine"` (default) normalises patches and sets c = s, so that the three speak one
+unit; `"inner_product"` is the published form: raw patches and c = 1, one third of a score on
+another scale. `mask_padding=False` is published too: padded words, frames and patches take part.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,8 @@ class UcofiaHead(Head):
             self.over_patch_words = make_aggregation(config.aggregation, config.max_words)
 
     def prepare_text(self, text: TextFeatures) -> TextFeatures:
-        """Unit sentences, and unit words with both projections: (w·L)·(p·L₁) = (w·L·L₁ᵀ)·p costs W vectors, not P.
+        """Unit sentences, and unit words with both projections: (w·L)·(p·L₁) = (w·L·L₁ᵀ)·p costs W
+        vectors, not P.
 
         Words keep their shape but lie word by word in memory, as `_patch_word` reads them.
         """
@@ -63,7 +64,9 @@ class UcofiaHead(Head):
         return replace(text, sentence=normalize(text.sentence, dim=-1), words=words.transpose(0, 1))
 
     def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
-        """Video vectors with both projections (v·G₁·Gᵀ), unit frames and, in cosine units, unit patches."""
+        """Video vectors with both projections (v·G₁·Gᵀ), unit frames and, in cosine units, unit
+        patches.
+        """
         vector = video.video
         frames = self._without_poison(video.frames, video.frame_mask)
         patches = self._without_poison(video.patches, video.patch_mask)
@@ -74,7 +77,9 @@ class UcofiaHead(Head):
         return replace(video, video=vector, frames=normalize(frames, dim=-1), patches=patches)
 
     def _without_poison(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Zeros under the mask: once here, where it costs nothing, instead of in every similarity."""
+        """Zeros under the mask: once here, where it costs nothing, instead of in every
+        similarity.
+        """
         return features.masked_fill(~mask[..., None], 0.0) if self.mask_padding else features
 
     def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:
@@ -93,18 +98,22 @@ class UcofiaHead(Head):
         V, F, D = video.frames.shape
         sim_VFT = (video.frames.reshape(V * F, D) @ text.sentence.T).view(V, F, len(text))
         frames = self.mask(video.frame_mask)
-        by_frame_VT: Tensor = self.over_frames(sim_VFT.transpose(1, 2), None if frames is None else frames[:, None])
+        by_frame_VT: Tensor = self.over_frames(
+            sim_VFT.transpose(1, 2), None if frames is None else frames[:, None]
+        )
         return by_frame_VT.T
 
     def _patch_word(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
-        # Texts stand last in memory: both aggregated axes then have long contiguous runs beside them, so that neither
-        # needs a turned copy.
+        # Texts stand last in memory: both aggregated axes then have long contiguous runs beside
+        # them, so that neither needs a turned copy.
         (T, W, D), (V, P, _) = text.words.shape, video.patches.shape
         words_DWT = text.words.transpose(0, 1).reshape(W * T, D).T
         sim_VPWT = (video.patches.reshape(V * P, D) @ words_DWT).view(V, P, W, T)
         words, patches = self.mask(text.word_mask), self.mask(video.patch_mask)
         patches = None if patches is None else patches[:, None]
-        by_word_VWT = self.over_patches(sim_VPWT.permute(0, 2, 3, 1), None if patches is None else patches[:, None])
+        by_word_VWT = self.over_patches(
+            sim_VPWT.permute(0, 2, 3, 1), None if patches is None else patches[:, None]
+        )
         by_patch_VPT = self.over_words(sim_VPWT.transpose(2, 3), words)
         of_words: Tensor = self.over_patch_words(by_word_VWT.transpose(1, 2), words)
         of_patches: Tensor = self.over_word_patches(by_patch_VPT.transpose(1, 2), patches)
@@ -125,7 +134,9 @@ class UcofiaHead(Head):
         return scales
 
     def pair_bytes(self, text: TextFeatures, video: VideoFeatures) -> int:
-        """The W x P similarities dominate where patch_word counts, else the F frame similarities."""
+        """The W x P similarities dominate where patch_word counts, else the F frame
+        similarities.
+        """
         if "patch_word" in self.weights:
             entries = text.words.shape[1] * video.patches.shape[1]
         else:

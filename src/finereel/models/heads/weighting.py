@@ -1,9 +1,9 @@
 """Aggregations: many similarities of one text-video pair -> one.
 
-Every aggregation maps `similarities` (..., n) and `mask` (broadcastable to it, True on real entries) to (...).
-Entries under a False mask never count, whatever they hold; so trailing masked entries may be cut off, and an
-aggregation over n entries takes fewer than n. Where every entry is masked the result is 0. AGGREGATIONS lists
-them by name (`aggregation=`).
+Every aggregation maps `similarities` (..., n) and `mask` (broadcastable to it, True on real
+entries) to (...). Entries under a False mask never count, whatever they hold; so trailing masked
+entries may be cut off, and an aggregation over n entries takes fewer than n. Where every entry is
+masked the result is 0. AGGREGATIONS lists them by name (`aggregation=`).
 """
 
 import math
@@ -18,11 +18,15 @@ from finereel.errors import unknown_name
 TEMPERATURE = 0.01  # τ, hard-coded as 1e-2 in UCoFiA and X-CLIP
 _PER_UNIT = 1 / (TEMPERATURE * math.log(2))  # e^(x/τ) = 2^(x·144.3)
 _FAR = 100.0  # 2^-100 beside 1 counts for nothing, and is a normal number in single precision
-_NEAR = 50.0  # 2^±50, sums of such numbers and the squares that gradients take of them, are normal too
+# 2^±50, sums of such numbers and the squares that gradients take of them, are normal too
+_NEAR = 50.0
 
 
-def masked_softmax(values: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None) -> Float[Tensor, "*pairs n"]:
-    """Softmax over the last axis in which masked entries have weight exactly 0; a row of them alone weighs all alike.
+def masked_softmax(
+    values: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None
+) -> Float[Tensor, "*pairs n"]:
+    """Softmax over the last axis in which masked entries have weight exactly 0; a row of them alone
+    weighs all alike.
 
     >>> masked_softmax(torch.tensor([0.0, 0.0, 9.0]), torch.tensor([True, True, False]))
     tensor([0.5000, 0.5000, 0.0000])
@@ -32,7 +36,9 @@ def masked_softmax(values: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] 
     return values.softmax(-1)
 
 
-def masked_max(values: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None) -> Float[Tensor, "*pairs"]:
+def masked_max(
+    values: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None
+) -> Float[Tensor, "*pairs"]:
     """Maximum over the last axis of the entries that are not masked; 0 where there are none.
 
     >>> masked_max(torch.tensor([[-1.0, 9.0], [3.0, 4.0]]), torch.tensor([[True, False], [False, False]]))
@@ -55,7 +61,9 @@ class MeanAggregation(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
 
-    def forward(self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None) -> Tensor:
+    def forward(
+        self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None
+    ) -> Tensor:
         if mask is None:
             return similarities.mean(-1)
         return _silence(similarities, mask).sum(-1) / mask.sum(-1).clamp(min=1)
@@ -67,7 +75,9 @@ class MaxAggregation(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
 
-    def forward(self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None) -> Tensor:
+    def forward(
+        self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None
+    ) -> Tensor:
         return masked_max(similarities, mask)
 
 
@@ -77,26 +87,33 @@ class SoftmaxAggregation(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
 
-    def forward(self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None) -> Tensor:
+    def forward(
+        self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None
+    ) -> Tensor:
         similarities = _silence(similarities, mask)
         return (masked_softmax(similarities / TEMPERATURE, mask) * similarities).sum(-1)
 
 
 class InteractiveSimilarityAggregation(nn.Module):
-    """`isa`: Σ softmax( softmax(x/τ)·A / τ )·x with a learned n x n matrix A, identity at the start.
+    """`isa`: Σ softmax( softmax(x/τ)·A / τ )·x with a learned n x n matrix A, identity at the
+    start.
 
-    Source: UCoFiA section 3.3; row-vector convention and both temperatures as in `modeling_ucofia.py:352-368`.
-    Args: size = n, which fixes how many entries (words, frames or patches) the model can take.
+    Source: UCoFiA section 3.3; row-vector convention and both temperatures as in
+    `modeling_ucofia.py:352-368`. Args: size = n, which fixes how many entries (words, frames or
+    patches) the model can take.
 
-    Any axis of a block may stand last (`permute` is free): the work is done in the order of the memory, on powers of
-    two, which cost a third of `exp`; the same lines serve training and evaluation.
+    Any axis of a block may stand last (`permute` is free): the work is done in the order of the
+    memory, on powers of two, which cost a third of `exp`; the same lines serve training and
+    evaluation.
     """
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.mixing = nn.Parameter(torch.eye(size))
 
-    def forward(self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None) -> Tensor:
+    def forward(
+        self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None
+    ) -> Tensor:
         order = sorted(range(similarities.ndim), key=similarities.stride, reverse=True)
         axis, count = order.index(similarities.ndim - 1), similarities.shape[-1]
         values = similarities.permute(order)
@@ -110,8 +127,12 @@ class InteractiveSimilarityAggregation(nn.Module):
         first = _times(first, 1 / _total(first, axis))
         mixing = self.mixing[:count, :count]
         middle = (mixing.detach().amin() + mixing.detach().amax()) / 2
-        centred = (mixing - middle) * _PER_UNIT  # weights sum to 1, so all logits of a row move alike
-        second = _powers(_mix(first, centred, axis), mask, axis, bool(centred.detach().abs().amax() <= _reach()))
+        centred = (
+            mixing - middle
+        ) * _PER_UNIT  # weights sum to 1, so all logits of a row move alike
+        second = _powers(
+            _mix(first, centred, axis), mask, axis, bool(centred.detach().abs().amax() <= _reach())
+        )
         total = _total(second, axis)
         result = (_times(second, values).sum(axis, keepdim=True) / total).squeeze(axis)
         rest = [place for place in order if place != similarities.ndim - 1]
@@ -119,7 +140,9 @@ class InteractiveSimilarityAggregation(nn.Module):
 
 
 def _fits(values: Tensor) -> bool:
-    """No similarity so large that powers of two of a row, at τ, need its maximum taken off first; NaN does not fit."""
+    """No similarity so large that powers of two of a row, at τ, need its maximum taken off first;
+    NaN does not fit.
+    """
     if not values.numel():
         return True
     low, high = torch.aminmax(values.detach())
@@ -127,15 +150,19 @@ def _fits(values: Tensor) -> bool:
 
 
 def _reach() -> float:
-    """How far from 0 logits may lie without losing their maximum: gradients square the powers, scores alone do not."""
+    """How far from 0 logits may lie without losing their maximum: gradients square the powers,
+    scores alone do not.
+    """
     return _NEAR if torch.is_grad_enabled() else _FAR
 
 
 def _powers(logits: Tensor, mask: Tensor | None, axis: int, fits: bool) -> Tensor:
-    """2^logits up to a factor per row along `axis`, exactly 0 under the mask; `logits` are overwritten.
+    """2^logits up to a factor per row along `axis`, exactly 0 under the mask; `logits` are
+    overwritten.
 
-    fits: all logits are within ±_reach(). Otherwise the row's maximum is taken off, and what is 2^-_FAR below it counts
-    that much: powers beyond single precision's normal range are ten times as slow.
+    fits: all logits are within ±_reach(). Otherwise the row's maximum is taken off, and what is
+    2^-_FAR below it counts that much: powers beyond single precision's normal range are ten times
+    as slow.
     """
     if not fits:
         if mask is not None:
@@ -171,17 +198,20 @@ def _mix(weights: Tensor, mixing: Tensor, axis: int) -> Tensor:
 
 
 class SimilarityMatrixAttention(nn.Module):
-    """`aosm`: Σ (softmax(x/τ)·A)·x with a learned n x n matrix A, identity at the start; weights need not sum to 1.
+    """`aosm`: Σ (softmax(x/τ)·A)·x with a learned n x n matrix A, identity at the start; weights
+    need not sum to 1.
 
-    Source: X-CLIP's attention over the similarity matrix, `modeling_xclip.py:254-349`: one softmax, linear after it.
-    Args: size = n, which fixes how many entries the model can take.
+    Source: X-CLIP's attention over the similarity matrix, `modeling_xclip.py:254-349`: one softmax,
+    linear after it. Args: size = n, which fixes how many entries the model can take.
     """
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.mixing = nn.Parameter(torch.eye(size))
 
-    def forward(self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None) -> Tensor:
+    def forward(
+        self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None
+    ) -> Tensor:
         similarities = _silence(similarities, mask)
         count = similarities.shape[-1]
         weights = masked_softmax(similarities / TEMPERATURE, mask) @ self.mixing[:count, :count]
@@ -189,9 +219,11 @@ class SimilarityMatrixAttention(nn.Module):
 
 
 class CrossAttentionAggregation(nn.Module):
-    """`cross_attention`: a learned query attends over (similarity, place) keys; its weights average the similarities.
+    """`cross_attention`: a learned query attends over (similarity, place) keys; its weights average
+    the similarities.
 
-    The smallest learned alternative to ISA: 2·n·h + 2·h numbers, h = 8, and a sharpness that starts at 1/τ.
+    The smallest learned alternative to ISA: 2·n·h + 2·h numbers, h = 8, and a sharpness that starts
+    at 1/τ.
     """
 
     _HEADS_WIDTH = 8
@@ -202,7 +234,9 @@ class CrossAttentionAggregation(nn.Module):
         self.value_key = nn.Parameter(torch.full((self._HEADS_WIDTH,), 1.0 / self._HEADS_WIDTH))
         self.query = nn.Parameter(torch.ones(self._HEADS_WIDTH))
 
-    def forward(self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None) -> Tensor:
+    def forward(
+        self, similarities: Float[Tensor, "*pairs n"], mask: Bool[Tensor, "..."] | None = None
+    ) -> Tensor:
         similarities = _silence(similarities, mask)
         places = self.places[: similarities.shape[-1]] @ self.query
         logits = (similarities / TEMPERATURE) * (self.value_key @ self.query) + places

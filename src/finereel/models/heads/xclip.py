@@ -1,6 +1,7 @@
 """X-CLIP's head: sentence and words against video and frames, four granularities (ACM MM 2022).
 
-With l2-normalised words w, sentence t, frames f and the unit video vector v, and AOSM as in `weighting`:
+With l2-normalised words w, sentence t, frames f and the unit video vector v, and AOSM as in
+`weighting`:
 
     video_sentence[t,v] = s · (t·G) · v
     video_word[t,v]     = s · AOSM over words of w·v
@@ -8,9 +9,9 @@ With l2-normalised words w, sentence t, frames f and the unit video vector v, an
     frame_word[t,v]     = s · (A + B) / 2 on m = (w·L)·f:
         A = AOSM over frames of AOSM over words of m,  B = AOSM over words of AOSM over frames of m
 
-Frames are the raw CLS vectors, not those of the temporal encoder. Published: `mask_padding=False`, padded words and
-frames take part in all but the first; the default masks them. Source: xuguohai/X-CLIP
-`modules/modeling_xclip.py:254-349`.
+Frames are the raw CLS vectors, not those of the temporal encoder. Published: `mask_padding=False`,
+padded words and frames take part in all but the first; the default masks them. Source:
+xuguohai/X-CLIP `modules/modeling_xclip.py:254-349`.
 """
 
 from collections.abc import Mapping
@@ -27,18 +28,23 @@ from finereel.models.features import TextFeatures, VideoFeatures
 from finereel.models.heads.base import Head
 from finereel.models.heads.weighting import make_aggregation
 
-_WORKING_COPIES = 6  # similarities in both layouts, a masked softmax, its mixture, and their product
+# Similarities in both layouts, a masked softmax, its mixture, and their product
+_WORKING_COPIES = 6
 
 
 @dataclass(frozen=True)
 class _ProjectedVideo(VideoFeatures):
-    """Prepared clips; `projected` holds f·Lᵀ: (w·L)·f = w·(f·Lᵀ) costs F vectors once, not W vectors per block."""
+    """Prepared clips; `projected` holds f·Lᵀ: (w·L)·f = w·(f·Lᵀ) costs F vectors once, not W
+    vectors per block.
+    """
 
     projected: Float[Tensor, "V F D"] = field(default_factory=lambda: torch.empty(0, 0, 0))
 
 
 class XclipHead(Head):
-    """Args: config: sizes, aggregation (published: `aosm`), weights per granularity and masking; dim = D."""
+    """Args: config: sizes, aggregation (published: `aosm`), weights per granularity and masking;
+    dim = D.
+    """
 
     parts = ("video_sentence", "video_word", "frame_sentence", "frame_word")
     published: ClassVar[Mapping[str, Any]] = {"shifted_blocks": (), "aggregation": "aosm"}
@@ -61,10 +67,14 @@ class XclipHead(Head):
 
     def prepare_text(self, text: TextFeatures) -> TextFeatures:
         """Unit sentences and unit words."""
-        return replace(text, sentence=normalize(text.sentence, dim=-1), words=normalize(text.words, dim=-1))
+        return replace(
+            text, sentence=normalize(text.sentence, dim=-1), words=normalize(text.words, dim=-1)
+        )
 
     def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
-        """Unit frames, plain and projected; G goes to the sentence, because words meet the plain video vector."""
+        """Unit frames, plain and projected; G goes to the sentence, because words meet the plain
+        video vector.
+        """
         frames = normalize(video.frames, dim=-1)
         projected = frames @ self.word_projection.T if "frame_word" in self.weights else frames
         values = {name: getattr(video, name) for name in vars(video)} | {"frames": frames}
@@ -97,13 +107,18 @@ class XclipHead(Head):
     def _frame_word(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
         assert isinstance(video, _ProjectedVideo)
         (T, W, D), (V, F, _) = text.words.shape, video.projected.shape
-        sim_TWVF = (text.words.reshape(T * W, D) @ video.projected.reshape(V * F, D).T).view(T, W, V, F)
+        sim_TWVF = (text.words.reshape(T * W, D) @ video.projected.reshape(V * F, D).T).view(
+            T, W, V, F
+        )
         words, frames = self.mask(text.word_mask), self.mask(video.frame_mask)
         by_word_TWV = self.over_frames(sim_TWVF, frames)
         by_frame_TVF = self.over_words(
-            sim_TWVF.permute(0, 2, 3, 1).contiguous(), None if words is None else words[:, None, None]
+            sim_TWVF.permute(0, 2, 3, 1).contiguous(),
+            None if words is None else words[:, None, None],
         )
-        of_words: Tensor = self.over_frame_words(by_word_TWV.transpose(1, 2), None if words is None else words[:, None])
+        of_words: Tensor = self.over_frame_words(
+            by_word_TWV.transpose(1, 2), None if words is None else words[:, None]
+        )
         of_frames: Tensor = self.over_word_frames(by_frame_TVF, frames)
         return (of_words + of_frames) / 2
 
@@ -113,7 +128,9 @@ class XclipHead(Head):
         return sentence @ self.sentence_projection if "video_sentence" in self.weights else sentence
 
     def pair_bytes(self, text: TextFeatures, video: VideoFeatures) -> int:
-        """The W x F similarities dominate where frame_word counts, else one row of words and one of frames."""
+        """The W x F similarities dominate where frame_word counts, else one row of words and one of
+        frames.
+        """
         words, frames = text.words.shape[1], video.frames.shape[1]
         entries = words + frames + (words * frames if "frame_word" in self.weights else 0)
         return entries * _WORKING_COPIES * text.sentence.element_size()

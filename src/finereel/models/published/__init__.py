@@ -3,8 +3,8 @@
     model = official.load("ucofia", state, max_words=32, max_frames=12, variant="eval")
     scores = model.scores(input_ids, text_mask, pixels, frame_mask)
 
-KINDS lists the kinds. Numbers agree with those of the research code to 1e-5 relative, what is published behaviour and
-not ours by default included: the docstring of each head says which that is.
+KINDS lists the kinds. Numbers agree with those of the research code to 1e-5 relative, what is
+published behaviour and not ours by default included: the docstring of each head says which that is.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,8 +55,8 @@ KINDS: dict[str, Callable[[Mapping[str, Tensor], Options], ImportPlan]] = {
 
 @dataclass(frozen=True, eq=False)
 class OfficialModel:
-    """A published network. `model` is the same weights as a `RetrievalModel`, configured as published; `report` says
-    what became of the checkpoint's tensors.
+    """A published network. `model` is the same weights as a `RetrievalModel`, configured as
+    published; `report` says what became of the checkpoint's tensors.
     """
 
     model: RetrievalModel
@@ -73,7 +73,8 @@ class OfficialModel:
     ) -> dict[str, Float[Tensor, "T V"]]:
         """One (T, V) matrix per granularity, and `fused`, the official logits.
 
-        `noise` (V*F, S, N-1) gives the official stochastic patch selection; None the hard one, in ascending order.
+        `noise` (V*F, S, N-1) gives the official stochastic patch selection; None the hard one, in
+        ascending order.
         """
         self._check(input_ids, frame_mask)
         text = self.model.text_features(input_ids, text_mask)
@@ -82,25 +83,35 @@ class OfficialModel:
         return {**scores.parts, "fused": scores.fused}
 
     def _check(self, input_ids: Tensor, frame_mask: Tensor) -> None:
-        given, wanted = (input_ids.shape[1], frame_mask.shape[1]), (self.model.config.max_words, self.model.num_frames)
+        given, wanted = (
+            (input_ids.shape[1], frame_mask.shape[1]),
+            (self.model.config.max_words, self.model.num_frames),
+        )
         if given != wanted:
             raise ConfigError(
-                f"this checkpoint takes exactly {wanted[0]} words and {wanted[1]} frames, got {given[0]} and "
+                f"this checkpoint takes exactly {wanted[0]} words and {wanted[1]} frames, got "
+                f"{given[0]} and "
                 f"{given[1]}: pad or cut to that"
             )
 
 
 def load(kind: str, state: Mapping[str, Tensor], **options: Any) -> OfficialModel:
-    """The published network of an official state dict (tensors by official name); geometry is read from shapes.
+    """The published network of an official state dict (tensors by official name); geometry is read
+    from shapes.
 
-    kind: a key of KINDS; options: see `Options` (max_words, max_frames, variant, temporal, interaction, allow).
-    Raises CheckpointError for tensors missing, unexpected or of another shape, ConfigError for unknown names.
+    kind: a key of KINDS; options: see `Options` (max_words, max_frames, variant, temporal,
+    interaction, allow). Raises CheckpointError for tensors missing, unexpected or of another shape,
+    ConfigError for unknown names.
     """
     plan, chosen = _planner(kind), _options(options)
     origin = f"the official {kind} state dict"
     with refusals(origin, FinereelError):
-        if not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()):
-            raise CheckpointError("expected tensors by name: the official state dict and nothing else")
+        if not all(
+            isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
+        ):
+            raise CheckpointError(
+                "expected tensors by name: the official state dict and nothing else"
+            )
         plain = names.without_shift_wrapper(state)
         planned = plan(plain, chosen)
         with refusals(origin):
@@ -108,26 +119,40 @@ def load(kind: str, state: Mapping[str, Tensor], **options: Any) -> OfficialMode
 
 
 def sinkhorn(matrix: Matrix, n_iters: int = 4) -> tuple[Matrix, Matrix]:
-    """The published (row, column) biases of a similarity matrix, see `finereel.normalization.published_sinkhorn`."""
+    """The published (row, column) biases of a similarity matrix, see
+    `finereel.normalization.published_sinkhorn`.
+    """
     return published_sinkhorn(matrix, n_iters)
 
 
 def import_checkpoint(
-    path: str | Path, out_dir: str | Path, kind: str = "ucofia", tokenizer: str | Path | None = None, **options: Any
+    path: str | Path,
+    out_dir: str | Path,
+    kind: str = "ucofia",
+    tokenizer: str | Path | None = None,
+    **options: Any,
 ) -> RetrievalModel:
-    """Turn a published file into a model directory, and return that model: `import_reported` without its report."""
+    """Turn a published file into a model directory, and return that model: `import_reported`
+    without its report.
+    """
     return import_reported(path, out_dir, kind, tokenizer, **options).model
 
 
 def import_reported(
-    path: str | Path, out_dir: str | Path, kind: str = "ucofia", tokenizer: str | Path | None = None, **options: Any
+    path: str | Path,
+    out_dir: str | Path,
+    kind: str = "ucofia",
+    tokenizer: str | Path | None = None,
+    **options: Any,
 ) -> OfficialModel:
-    """Turn a published file into a model directory; the model and the report on its tensors. `options` as for `load`.
+    """Turn a published file into a model directory; the model and the report on its tensors.
+    `options` as for `load`.
 
-    A checkpoint holds no vocabulary: `tokenizer` is a directory that has the one it was trained with (any CLIP model
-    directory for the published ones). Without it the directory encodes token ids but no strings, and its card says so.
-    Safetensors are read directly; a pickle is rewritten by a guarded process of its own and never runs in this one.
-    Raises ModelNotFoundError without the file, CheckpointError when it does not read or does not fit.
+    A checkpoint holds no vocabulary: `tokenizer` is a directory that has the one it was trained
+    with (any CLIP model directory for the published ones). Without it the directory encodes token
+    ids but no strings, and its card says so. Safetensors are read directly; a pickle is rewritten
+    by a guarded process of its own and never runs in this one. Raises ModelNotFoundError without
+    the file, CheckpointError when it does not read or does not fit.
     """
     _planner(kind), _options(options)  # what was asked for is refused before a large file is read
     loaded = load(kind, read_state(path), **options)
@@ -140,7 +165,11 @@ def import_reported(
         "trained": True,
         "source": f"{Path(path).name}, a published {kind} checkpoint",
         "note": model.card["note"]
-        + ("" if model.tokenizer else " No tokenizer came with it: put CLIP's tokenizer.json into this directory."),
+        + (
+            ""
+            if model.tokenizer
+            else " No tokenizer came with it: put CLIP's tokenizer.json into this directory."
+        ),
     }
     if report.missing:
         model.card["untrained"] = sorted(name for name in report.missing)
@@ -153,7 +182,8 @@ def _fitting_tokenizer(directory: str | Path, model: RetrievalModel) -> Tokenize
     known = model.encoder.text_tower.config.vocab_size
     if tokenizer.vocab_size != known:
         raise CheckpointError(
-            f"the tokenizer in {directory} has {tokenizer.vocab_size} tokens, the checkpoint's text tower {known}: "
+            f"the tokenizer in {directory} has {tokenizer.vocab_size} tokens, the checkpoint's "
+            f"text tower {known}: "
             "give the one it was trained with"
         )
     return tokenizer

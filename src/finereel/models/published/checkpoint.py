@@ -20,13 +20,16 @@ _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PATH": ""}
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a `.safetensors` file, or of a pickled one (`.pt`, `.bin`, ...) by way of a guarded process.
+    """The tensors of a `.safetensors` file, or of a pickled one (`.pt`, `.bin`, ...) by way of a
+    guarded process.
 
     Raises ModelNotFoundError without such a file, CheckpointError when it does not read.
     """
     source = Path(path)
     if not source.is_file():
-        raise ModelNotFoundError(f"no checkpoint at {source}: expected a .safetensors, .pt or .bin file")
+        raise ModelNotFoundError(
+            f"no checkpoint at {source}: expected a .safetensors, .pt or .bin file"
+        )
     if source.suffix == ".safetensors":
         return _read_safetensors(source, source)
     with refusals(source, CheckpointError):
@@ -39,7 +42,14 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
 
 def _convert(source: Path, converted: Path) -> None:
     # -I: neither the user's PYTHON* settings nor the working directory reach the child.
-    command = [sys.executable, "-I", "-B", str(Path(unpickle.__file__)), str(source), str(converted)]
+    command = [
+        sys.executable,
+        "-I",
+        "-B",
+        str(Path(unpickle.__file__)),
+        str(source),
+        str(converted),
+    ]
     try:
         done = subprocess.run(
             command,
@@ -51,12 +61,15 @@ def _convert(source: Path, converted: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise CheckpointError(f"{source} was not read within {_TIMEOUT_SECONDS} s: is it a state dict?") from error
+        raise CheckpointError(
+            f"{source} was not read within {_TIMEOUT_SECONDS} s: is it a state dict?"
+        ) from error
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         reason = said[-1] if said else f"the reading process ended with {done.returncode}"
         raise CheckpointError(
-            f"{source} does not read as a pickled state dict ({reason}); expected names and tensors and nothing else, "
+            f"{source} does not read as a pickled state dict ({reason}); expected names and "
+            "tensors and nothing else, "
             "as torch.save(model.state_dict(), ...) writes"
         )
 
@@ -67,5 +80,7 @@ def _read_safetensors(path: Path, origin: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise CheckpointError(f"{origin} does not read as safetensors ({error}); copy the checkpoint again") from error
+        raise CheckpointError(
+            f"{origin} does not read as safetensors ({error}); copy the checkpoint again"
+        ) from error
     return tensors

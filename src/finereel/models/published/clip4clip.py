@@ -13,7 +13,9 @@ NOTE = "Published arithmetic: the sentence against the mean of the frames."
 
 
 def plan(state: Mapping[str, Tensor], options: Options) -> ImportPlan:
-    """CLIP4Clip as published. The tight transformer (`tightTransf`) is not among ours: its tensors are unexpected."""
+    """CLIP4Clip as published. The tight transformer (`tightTransf`) is not among ours: its tensors
+    are unexpected.
+    """
     temporal = geometry.temporal_settings(state, options, usual="meanP")
     sizes = geometry.free_sizes(state, options)
     config = head_config("clip4clip", **sizes, **temporal, mask_padding=False)

@@ -16,13 +16,16 @@ WEIGHT_NETWORKS = {
     for layer in _LAYERS
 }
 NOTE = (
-    "Published arithmetic: similarities of padding count as 0 where a maximum is taken, and evaluation leaves the "
+    "Published arithmetic: similarities of padding count as 0 where a maximum is taken, and "
+    "evaluation leaves the "
     "logit scale out."
 )
 
 
 def plan(state: Mapping[str, Tensor], options: Options) -> ImportPlan:
-    """DRL as published: "train" multiplies by the logit scale, "eval" does not. Its weight networks have two layers."""
+    """DRL as published: "train" multiplies by the logit scale, "eval" does not. Its weight networks
+    have two layers.
+    """
     config = head_config(
         "drl",
         **geometry.free_sizes(state, options),

@@ -1,4 +1,6 @@
-"""What every official checkpoint has: CLIP towers and a temporal encoder; their sizes are read from shapes."""
+"""What every official checkpoint has: CLIP towers and a temporal encoder; their sizes are read from
+shapes.
+"""
 
 import math
 from collections.abc import Mapping
@@ -58,13 +60,19 @@ def _tower(width: int, blocks: int, dim: int) -> dict[str, Any]:
 
 
 def shifted_blocks(state: Mapping[str, Tensor]) -> tuple[int, ...]:
-    """The vision blocks that TS2-Net's token shift reaches; a shallower tower silently has fewer."""
+    """The vision blocks that TS2-Net's token shift reaches; a shallower tower silently has
+    fewer.
+    """
     count = names.count_blocks(state, "clip.visual.transformer.resblocks")
     return tuple(block for block in SHIFTED_BLOCKS if block < count)
 
 
-def temporal_settings(state: Mapping[str, Tensor], options: Options, usual: str = "seqTransf") -> dict[str, Any]:
-    """`temporal` and `temporal_layers` that the state holds; where it holds none, what is asked for, or `usual`."""
+def temporal_settings(
+    state: Mapping[str, Tensor], options: Options, usual: str = "seqTransf"
+) -> dict[str, Any]:
+    """`temporal` and `temporal_layers` that the state holds; where it holds none, what is asked
+    for, or `usual`.
+    """
     layers = names.count_blocks(state, _TEMPORAL_BLOCKS)
     if layers:
         return {"temporal": "seqTransf", "temporal_layers": layers}
@@ -84,21 +92,29 @@ def temporal_table(temporal: str, layers: int) -> names.Table:
 
 
 def tied_size(setting: str, asked: int | None, stored: int) -> int:
-    """A size that matrices of the checkpoint are tied to; CheckpointError when another one is asked for."""
+    """A size that matrices of the checkpoint are tied to; CheckpointError when another one is asked
+    for.
+    """
     if asked is not None and asked != stored:
-        raise CheckpointError(f"{setting}={asked} was asked for, the checkpoint's matrices are for {stored}: pass that")
+        raise CheckpointError(
+            f"{setting}={asked} was asked for, the checkpoint's matrices are for {stored}: pass "
+            "that"
+        )
     return stored
 
 
 def free_sizes(state: Mapping[str, Tensor], options: Options) -> dict[str, int]:
-    """max_words and max_frames where no matrix is tied to them: as asked for, else the published 32 and 12.
+    """max_words and max_frames where no matrix is tied to them: as asked for, else the published 32
+    and 12.
 
     CheckpointError where the text tower has fewer positions than words.
     """
     positions = len(names.require(state, "clip.positional_embedding", 2))
     max_words = options.max_words or min(32, positions)
     if max_words > positions:
-        raise CheckpointError(f"max_words={max_words} was asked for, the text tower has {positions} positions")
+        raise CheckpointError(
+            f"max_words={max_words} was asked for, the text tower has {positions} positions"
+        )
     return {"max_words": max_words, "max_frames": options.max_frames or 12}
 
 
@@ -107,5 +123,7 @@ def scorer_kind(state: Mapping[str, Tensor], dim: int) -> Any:
     width = len(names.require(state, next(iter(SELECTOR)), 1))
     kinds = {dim: "token", 2 * dim: "frame_video"}
     if width not in kinds:
-        raise CheckpointError(f"the patch scorer takes vectors of {width}: expected {dim} (A) or {2 * dim} (B)")
+        raise CheckpointError(
+            f"the patch scorer takes vectors of {width}: expected {dim} (A) or {2 * dim} (B)"
+        )
     return kinds[width]

@@ -1,7 +1,8 @@
-"""OFFICIAL PARAMETER NAMES -> OURS: a table per part of the network, and the strict translation by it.
+"""OFFICIAL PARAMETER NAMES -> OURS: a table per part of the network, and the strict translation by
+it.
 
-The official repositories build on OpenAI's CLIP code: fused query-key-value matrices, projections stored as (in, out),
-blocks called `resblocks`. Ours are those of `transformers`.
+The official repositories build on OpenAI's CLIP code: fused query-key-value matrices, projections
+stored as (in, out), blocks called `resblocks`. Ours are those of `transformers`.
 """
 
 import re
@@ -75,7 +76,8 @@ def block_table(official: str, ours: str, count: int) -> Table:
         table |= plain_table({source + old: target + new for old, new in _BLOCK.items()})
         for kind in ("weight", "bias"):
             table[f"{source}attn.in_proj_{kind}"] = tuple(
-                Target(f"{target}self_attn.{part}_proj.{kind}", _third(place)) for place, part in enumerate("qkv")
+                Target(f"{target}self_attn.{part}_proj.{kind}", _third(place))
+                for place, part in enumerate("qkv")
             )
     return table
 
@@ -85,13 +87,18 @@ def clip_table(text_blocks: int, vision_blocks: int, ours: str = "encoder.clip."
     table = plain_table({official: ours + name for official, name in _CLIP.items()})
     for official, name in CLIP_TRANSPOSED.items():
         table[official] = (Target(ours + name, _transposed),)
-    table |= block_table("clip.transformer.resblocks", f"{ours}text_model.encoder.layers", text_blocks)
-    table |= block_table("clip.visual.transformer.resblocks", f"{ours}vision_model.encoder.layers", vision_blocks)
+    table |= block_table(
+        "clip.transformer.resblocks", f"{ours}text_model.encoder.layers", text_blocks
+    )
+    table |= block_table(
+        "clip.visual.transformer.resblocks", f"{ours}vision_model.encoder.layers", vision_blocks
+    )
     return table
 
 
 def without_shift_wrapper(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`...attn.net.x` -> `...attn.x`: the token shift wraps the attention it precedes, the tensors are the same.
+    """`...attn.net.x` -> `...attn.x`: the token shift wraps the attention it precedes, the tensors
+    are the same.
 
     The official loader does not know the wrapped names and loses these tensors.
     """
@@ -99,13 +106,16 @@ def without_shift_wrapper(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in state.items():
         short = _SHIFT_WRAPPER.sub(r"\1.", name)
         if short in plain or (short != name and short in state):
-            raise CheckpointError(f"the state holds {short} twice, with and without '.net.': keep the trained one")
+            raise CheckpointError(
+                f"the state holds {short} twice, with and without '.net.': keep the trained one"
+            )
         plain[short] = tensor
     return plain
 
 
 def count_blocks(names: Iterable[str], prefix: str) -> int:
-    """One more than the highest block index under `prefix`, 0 without any; CheckpointError for more than MOST_BLOCKS.
+    """One more than the highest block index under `prefix`, 0 without any; CheckpointError for more
+    than MOST_BLOCKS.
 
     >>> count_blocks(["a.resblocks.0.x", "a.resblocks.11.x"], "a.resblocks")
     12
@@ -115,24 +125,32 @@ def count_blocks(names: Iterable[str], prefix: str) -> int:
     count = 1 + max((int(index[:_DIGITS]) for index in indexes), default=-1)
     if count > MOST_BLOCKS:
         raise CheckpointError(
-            f"a block of {prefix} has a number above {MOST_BLOCKS - 1}: no published model has so many"
+            f"a block of {prefix} has a number above {MOST_BLOCKS - 1}: no published model has so "
+            "many"
         )
     return count
 
 
 def require(state: Mapping[str, Tensor], name: str, axes: int | None = None) -> Tensor:
-    """The tensor called `name`; CheckpointError when there is none, or one that does not have so many `axes`."""
+    """The tensor called `name`; CheckpointError when there is none, or one that does not have so
+    many `axes`.
+    """
     if name not in state:
-        raise CheckpointError(f"the state has no tensor {name}: expected the official state dict, whole")
+        raise CheckpointError(
+            f"the state has no tensor {name}: expected the official state dict, whole"
+        )
     tensor = state[name]
     if axes is not None and (tensor.ndim != axes or not tensor.numel()):
-        raise CheckpointError(f"{name} has shape {tuple(tensor.shape)}, expected {axes} axes and numbers in them")
+        raise CheckpointError(
+            f"{name} has shape {tuple(tensor.shape)}, expected {axes} axes and numbers in them"
+        )
     return tensor
 
 
 @dataclass(frozen=True)
 class Match:
-    """A state dict held against a table. mapped: found; ignored: there and left out; missing: absent as was allowed;
+    """A state dict held against a table. mapped: found; ignored: there and left out; missing:
+    absent as was allowed;
     lacking, unexpected: what makes it another kind of checkpoint.
     """
 
@@ -156,8 +174,11 @@ class Match:
         return {target.name for name in self.missing for target in table[name]}
 
 
-def match(state: Mapping[str, Tensor], table: Table, never_used: Iterable[str], allow: Iterable[str] = ()) -> Match:
-    """Every tensor of the table is needed; nothing else may be there but what is never used. `allow`: exceptions.
+def match(
+    state: Mapping[str, Tensor], table: Table, never_used: Iterable[str], allow: Iterable[str] = ()
+) -> Match:
+    """Every tensor of the table is needed; nothing else may be there but what is never used.
+    `allow`: exceptions.
 
     `never_used` and `allow` are names, or patterns in which `*` stands for any part.
     """
@@ -173,13 +194,20 @@ def match(state: Mapping[str, Tensor], table: Table, never_used: Iterable[str], 
 
 
 def translate(state: Mapping[str, Tensor], table: Table) -> dict[str, Tensor]:
-    """Our state dict, float32, of the official tensors in the table. CheckpointError for whole numbers."""
+    """Our state dict, float32, of the official tensors in the table. CheckpointError for whole
+    numbers.
+    """
     whole = [name for name in table if not state[name].is_floating_point()]
     if whole:
         raise CheckpointError(
-            f"{_listed('quantised tensors:', tuple(whole))} are not read; export the checkpoint in float16 or float32"
+            f"{_listed('quantised tensors:', tuple(whole))} are not read; export the checkpoint in "
+            "float16 or float32"
         )
-    return {target.name: target.change(state[name].float()) for name, targets in table.items() for target in targets}
+    return {
+        target.name: target.change(state[name].float())
+        for name, targets in table.items()
+        for target in targets
+    }
 
 
 def _any(name: str, patterns: Iterable[str]) -> bool:
@@ -197,6 +225,7 @@ def _transposed(matrix: Tensor) -> Tensor:
 def _listed(word: str, names: tuple[str, ...], shown: int = 5) -> str:
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     plain = [
-        name if name.isascii() and name.isprintable() and len(name) < 100 else brief(name) for name in names[:shown]
+        name if name.isascii() and name.isprintable() and len(name) < 100 else brief(name)
+        for name in names[:shown]
     ]
     return f"{word} {', '.join(plain)}{more}"

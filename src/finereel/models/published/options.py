@@ -11,12 +11,13 @@ INTERACTIONS = ("wti", "ti", "dp")
 
 @dataclass(frozen=True)
 class Options:
-    """max_words, max_frames: W and F, checked against the checkpoint where its matrices are tied to them.
-    variant: `train` applies the patch matrix L1 as the published training code does, `eval` leaves it out as the
-    published evaluation does; of DRL, `train` multiplies by the logit scale and `eval` does not. temporal: where the
-    state does not decide; None for what the kind was published with. interaction: of DRL only. allow: names of official
-    tensors (`*` stands for any part) that may be missing, and then start untrained, or be there unknown, and then are
-    left out.
+    """max_words, max_frames: W and F, checked against the checkpoint where its matrices are tied to
+    them.
+    variant: `train` applies the patch matrix L1 as the published training code does, `eval` leaves
+    it out as the published evaluation does; of DRL, `train` multiplies by the logit scale and
+    `eval` does not. temporal: where the state does not decide; None for what the kind was published
+    with. interaction: of DRL only. allow: names of official tensors (`*` stands for any part) that
+    may be missing, and then start untrained, or be there unknown, and then are left out.
     """
 
     max_words: int | None = None
@@ -27,7 +28,11 @@ class Options:
     allow: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for setting, known in (("variant", VARIANTS), ("temporal", TEMPORAL), ("interaction", INTERACTIONS)):
+        for setting, known in (
+            ("variant", VARIANTS),
+            ("temporal", TEMPORAL),
+            ("interaction", INTERACTIONS),
+        ):
             value = getattr(self, setting)
             if value not in known and not (setting == "temporal" and value is None):
                 raise unknown_name(setting, value, known)

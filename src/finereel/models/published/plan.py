@@ -1,4 +1,6 @@
-"""From an official state dict to a model: the plan of one kind of checkpoint, carried out, and the report on it."""
+"""From an official state dict to a model: the plan of one kind of checkpoint, carried out, and the
+report on it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,9 +21,11 @@ from finereel.models.weights import load_strictly, sketched
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """One checkpoint, understood. kind; config: the model in published mode; table: the tensors besides CLIP's;
-    never_used: patterns of tensors that the official code saves and never reads; replaced: tensors of ours that are
-    set to something else than the checkpoint's; note: what is published behaviour in it, for the model's card.
+    """One checkpoint, understood. kind; config: the model in published mode; table: the tensors
+    besides CLIP's;
+    never_used: patterns of tensors that the official code saves and never reads; replaced: tensors
+    of ours that are set to something else than the checkpoint's; note: what is published behaviour
+    in it, for the model's card.
     """
 
     kind: str
@@ -34,9 +38,10 @@ class ImportPlan:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of a checkpoint. mapped: official name -> our names; ignored: tensors left out, because the official
-    code never reads them or because that was allowed; missing: tensors that were allowed to be missing, whose
-    parameters stay at their untrained start; scorer: of patches, empty without one; geometry: sizes read from shapes.
+    """What became of a checkpoint. mapped: official name -> our names; ignored: tensors left out,
+    because the official code never reads them or because that was allowed; missing: tensors that
+    were allowed to be missing, whose parameters stay at their untrained start; scorer: of patches,
+    empty without one; geometry: sizes read from shapes.
     """
 
     kind: str
@@ -47,10 +52,16 @@ class ImportReport:
     geometry: Mapping[str, Any]
 
 
-def carry_out(plan: ImportPlan, state: Mapping[str, Tensor], options: Options) -> tuple[RetrievalModel, ImportReport]:
-    """The model of a plan, every tensor in its place. Raises CheckpointError for any that is missing or unexpected."""
+def carry_out(
+    plan: ImportPlan, state: Mapping[str, Tensor], options: Options
+) -> tuple[RetrievalModel, ImportReport]:
+    """The model of a plan, every tensor in its place. Raises CheckpointError for any that is
+    missing or unexpected.
+    """
     towers = clip_values(state)
-    text_blocks, vision_blocks = (towers[f"{tower}_config"]["num_hidden_layers"] for tower in ("text", "vision"))
+    text_blocks, vision_blocks = (
+        towers[f"{tower}_config"]["num_hidden_layers"] for tower in ("text", "vision")
+    )
     table = names.clip_table(text_blocks, vision_blocks) | plan.table
     match = names.match(state, table, plan.never_used, options.allow)
     match.check(plan.kind)
@@ -58,15 +69,23 @@ def carry_out(plan: ImportPlan, state: Mapping[str, Tensor], options: Options) -
     origin = f"the official {plan.kind} state dict"
 
     def make() -> RetrievalModel:
-        encoder = ClipEncoder(clip_from_config(towers), plan.config.shifted_blocks, plan.config.mask_padding)
-        return RetrievalModel(encoder, plan.config, name=f"official {plan.kind}", card={"note": plan.note}, seed=None)
+        encoder = ClipEncoder(
+            clip_from_config(towers), plan.config.shifted_blocks, plan.config.mask_padding
+        )
+        return RetrievalModel(
+            encoder, plan.config, name=f"official {plan.kind}", card={"note": plan.note}, seed=None
+        )
 
     given = {name: tuple(tensor.shape) for name, tensor in (weights | dict(plan.replaced)).items()}
     sketched(make, given, origin, match.untrained(table))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # tensors that may be missing start the same every time
         model = make()
-    weights |= {name: tensor for name, tensor in model.state_dict().items() if name in match.untrained(table)}
+    weights |= {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if name in match.untrained(table)
+    }
     load_strictly(model, weights | dict(plan.replaced), origin)
     report = ImportReport(
         kind=plan.kind,

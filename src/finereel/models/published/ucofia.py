@@ -1,4 +1,6 @@
-"""UCoFiA's released code (ICCV 2023; Ziyang412/UCoFiA) as a configuration of ours, and its tensors under our names."""
+"""UCoFiA's released code (ICCV 2023; Ziyang412/UCoFiA) as a configuration of ours, and its tensors
+under our names.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +15,12 @@ from finereel.models.published.options import Options
 from finereel.models.published.plan import ImportPlan
 
 # Created and saved by the official code, read by nothing in it.
-NEVER_USED = ("word_logit_weight", "frame_mat_weight", "frame_mat_weight2", "word_mat_weight_for_pixel")
+NEVER_USED = (
+    "word_logit_weight",
+    "frame_mat_weight",
+    "frame_mat_weight2",
+    "word_mat_weight_for_pixel",
+)
 MATRICES = {
     "global_mat_weight": "head.sentence_projection",
     "global_mat_weight_1": "head.video_projection",
@@ -26,13 +33,16 @@ MATRICES = {
     "word_mat_weight2": "head.over_patch_words.mixing",
 }
 NOTE = (
-    "Published arithmetic: padded words, frames and patches take part in the scores, patches keep their length, and "
+    "Published arithmetic: padded words, frames and patches take part in the scores, patches keep "
+    "their length, and "
     "the three granularities count one third each."
 )
 
 
 def plan(state: Mapping[str, Tensor], options: Options) -> ImportPlan:
-    """UCoFiA in published mode: padding unmasked, patches raw, 1:1:1 mean; in "eval" without the patch matrix L1."""
+    """UCoFiA in published mode: padding unmasked, patches raw, 1:1:1 mean; in "eval" without the
+    patch matrix L1.
+    """
     dim = geometry.clip_values(state)["projection_dim"]
     temporal = geometry.temporal_settings(state, options)
     if temporal["temporal"] == "seqLSTM":
@@ -48,19 +58,26 @@ def plan(state: Mapping[str, Tensor], options: Options) -> ImportPlan:
     table = names.plain_table(MATRICES) | names.plain_table(geometry.SELECTOR)
     table |= geometry.temporal_table(config.temporal, config.temporal_layers)
     if names.require(state, "local_mat_weight1", 2).shape != (dim, dim):
-        raise CheckpointError(f"local_mat_weight1 is no {dim} x {dim} matrix, as text_projection promises")
+        raise CheckpointError(
+            f"local_mat_weight1 is no {dim} x {dim} matrix, as text_projection promises"
+        )
     replaced = {"head.patch_projection": torch.eye(dim)} if options.variant == "eval" else {}
     return ImportPlan("ucofia", config, table, NOTE, NEVER_USED, replaced)
 
 
 def _sizes(state: Mapping[str, Tensor], options: Options) -> dict[str, Any]:
-    max_words = geometry.tied_size("max_words", options.max_words, len(names.require(state, "word_mat_weight", 2)))
+    max_words = geometry.tied_size(
+        "max_words", options.max_words, len(names.require(state, "word_mat_weight", 2))
+    )
     max_frames = geometry.tied_size(
         "max_frames", options.max_frames, len(names.require(state, "frame_logit_weight", 2))
     )
     num_patches = len(names.require(state, "pixel_mat_weight", 2))
     if num_patches % max_frames or num_patches < 2 * max_frames:
-        raise CheckpointError(f"pixel_mat_weight is for {num_patches} patches: no whole number for {max_frames} frames")
+        raise CheckpointError(
+            f"pixel_mat_weight is for {num_patches} patches: no whole number for {max_frames} "
+            "frames"
+        )
     return {
         "max_words": max_words,
         "max_frames": max_frames,

@@ -1,9 +1,11 @@
-"""A program of its own: `models/published/unpickle.py IN OUT` rewrites a pickled state dict as safetensors and dies.
+"""A program of its own: `models/published/unpickle.py IN OUT` rewrites a pickled state dict as
+safetensors and dies.
 
-A pickle is a program, so it never runs in the process that asked, which has looked at its instructions before (see
-`models/published/pickled.py`). torch's restricted unpickler (`weights_only`) refuses everything but tensors; should it fail us,
-this process has no network, no children, no further modules, one file to write, and limits on memory, time and file
-size. It imports nothing of finereel.
+A pickle is a program, so it never runs in the process that asked, which has looked at its
+instructions before (see `models/published/pickled.py`). torch's restricted unpickler
+(`weights_only`) refuses everything but tensors; should it fail us, this process has no network, no
+children, no further modules, one file to write, and limits on memory, time and file size. It
+imports nothing of finereel.
 """
 
 import os
@@ -19,12 +21,33 @@ TORCH_MIB = 2048  # what it takes at most, where the system does not say
 GROWTH = 4  # memory and output, relative to the file
 SECONDS = 300
 NEW_NETWORK, NEW_USER = 0x40000000, 0x10000000  # CLONE_NEWNET, CLONE_NEWUSER of Linux
-PROCESSES = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "pty.")
-CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.chmod", "os.chown", "shutil.")
+PROCESSES = (
+    "socket.",
+    "subprocess.",
+    "os.system",
+    "os.exec",
+    "os.fork",
+    "os.posix_spawn",
+    "os.spawn",
+    "pty.",
+)
+CHANGES = (
+    "os.remove",
+    "os.rename",
+    "os.rmdir",
+    "os.mkdir",
+    "os.link",
+    "os.symlink",
+    "os.chmod",
+    "os.chown",
+    "shutil.",
+)
 
 
 def leave_network() -> None:
-    """Move to an empty network namespace where the kernel allows it; the audit hook refuses sockets anyway."""
+    """Move to an empty network namespace where the kernel allows it; the audit hook refuses sockets
+    anyway.
+    """
     import ctypes
 
     if sys.platform == "linux":
@@ -43,7 +66,9 @@ def memory_in_use() -> int:
 
 
 def limit_resources(size: int) -> None:
-    """Cap memory, processor time and written bytes of this process for an input of `size` bytes (POSIX only)."""
+    """Cap memory, processor time and written bytes of this process for an input of `size` bytes
+    (POSIX only).
+    """
     try:
         import resource
     except ImportError:
@@ -67,7 +92,11 @@ def guard(output: str) -> Callable[[str, tuple[Any, ...]], None]:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event.startswith((*PROCESSES, *CHANGES, "ctypes.")):
             raise PermissionError(f"{event} while reading a checkpoint")
-        if event == "open" and _writes(arguments) and os.path.realpath(str(arguments[0])) != allowed:
+        if (
+            event == "open"
+            and _writes(arguments)
+            and os.path.realpath(str(arguments[0])) != allowed
+        ):
             raise PermissionError(f"writing {arguments[0]} while reading a checkpoint")
 
     return hook
@@ -80,7 +109,9 @@ def _writes(arguments: tuple[Any, ...]) -> bool:
 
 
 def main(source: str, output: str) -> None:
-    """Read `source` under guard and write its tensors to `output`; any failure ends the process with a message."""
+    """Read `source` under guard and write its tensors to `output`; any failure ends the process
+    with a message.
+    """
     leave_network()
     import torch
     from safetensors.torch import save_file
@@ -88,19 +119,30 @@ def main(source: str, output: str) -> None:
     limit_resources(Path(source).stat().st_size)
     sys.addaudithook(guard(output))
     state = torch.load(source, map_location="cpu", weights_only=True)
-    if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(tensor, torch.Tensor) for tensor in state.values()
+    ):
         sys.exit("it holds something else than a dictionary of tensors")
     check_tensors(state, Path(source).stat().st_size)
-    save_file({name: tensor.detach().contiguous().clone() for name, tensor in state.items()}, output)
+    save_file(
+        {name: tensor.detach().contiguous().clone() for name, tensor in state.items()}, output
+    )
 
 
 def check_tensors(state: dict[Any, Any], size: int) -> None:
     """End the process unless these are plain tensors that together fit a file of `size` bytes."""
     total = 0
     for name, tensor in state.items():
-        plain = str(tensor.layout) == "torch.strided" and tensor.device.type == "cpu" and not tensor.is_quantized
+        plain = (
+            str(tensor.layout) == "torch.strided"
+            and tensor.device.type == "cpu"
+            and not tensor.is_quantized
+        )
         if not isinstance(name, str) or not plain:
-            sys.exit("it holds something else than a dictionary of tensors by name: sparse, quantised or empty ones")
+            sys.exit(
+                "it holds something else than a dictionary of tensors by name: sparse, quantised "
+                "or empty ones"
+            )
         wanted = tensor.numel() * tensor.element_size()
         total += wanted
         if wanted > tensor.untyped_storage().nbytes() or total > GROWTH * size:

@@ -20,13 +20,16 @@ MATRICES = {
     "word_mat_weight2": "head.over_frame_words.mixing",
 }
 NOTE = (
-    "Published arithmetic: padded words and frames take part in three of the four scores, and each counts one quarter."
+    "Published arithmetic: padded words and frames take part in three of the four scores, and "
+    "each counts one quarter."
 )
 
 
 def plan(state: Mapping[str, Tensor], options: Options) -> ImportPlan:
     """X-CLIP as published; its matrices are tied to max_words and max_frames."""
-    words, frames = (len(names.require(state, f"{side}_logit_weight", 2)) for side in ("word", "frame"))
+    words, frames = (
+        len(names.require(state, f"{side}_logit_weight", 2)) for side in ("word", "frame")
+    )
     config = head_config(
         "xclip",
         max_words=geometry.tied_size("max_words", options.max_words, words),
@@ -34,6 +37,8 @@ def plan(state: Mapping[str, Tensor], options: Options) -> ImportPlan:
         **geometry.temporal_settings(state, options),
         mask_padding=False,
     )
-    table = names.plain_table(MATRICES) | geometry.temporal_table(config.temporal, config.temporal_layers)
+    table = names.plain_table(MATRICES) | geometry.temporal_table(
+        config.temporal, config.temporal_layers
+    )
     never_used = tuple(geometry.FRAME_POSITIONS) if config.temporal == "seqLSTM" else ()
     return ImportPlan("xclip", config, table, NOTE, never_used)

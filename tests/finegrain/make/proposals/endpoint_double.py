@@ -1,4 +1,6 @@
-"""A chat endpoint on this machine that answers as a test tells it to, and remembers what it was asked."""
+"""A chat endpoint on this machine that answers as a test tells it to, and remembers what it was
+asked.
+"""
 
 import json
 import threading
@@ -40,7 +42,13 @@ def agreeing(*words: object) -> Callable[[dict[str, Any]], Answer]:
         if not is_check(request):
             return json.dumps({"alternatives": list(words)})
         numbers = asked(request)["variants"]
-        return json.dumps({"verdicts": [{"n": int(n), "both_possible": False, "grammatical": True} for n in numbers]})
+        return json.dumps(
+            {
+                "verdicts": [
+                    {"n": int(n), "both_possible": False, "grammatical": True} for n in numbers
+                ]
+            }
+        )
 
     return answer
 
@@ -87,4 +95,8 @@ def _response(answer: Answer) -> tuple[int, dict[str, str], bytes]:
         return answer[0], answer[1], answer[2].encode()
     if isinstance(answer, bytes):
         return 200, {}, answer
-    return 200, {}, json.dumps({"choices": [{"message": {"role": "assistant", "content": answer}}]}).encode()
+    return (
+        200,
+        {},
+        json.dumps({"choices": [{"message": {"role": "assistant", "content": answer}}]}).encode(),
+    )

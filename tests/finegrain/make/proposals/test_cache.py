@@ -47,7 +47,9 @@ def test_a_row_holds_question_answer_and_time(tmp_path: Path) -> None:
 def test_many_writers_at_once(tmp_path: Path) -> None:
     cache = AnswerCache(tmp_path / "a")
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda n: AnswerCache(cache.path).put({"n": n % 10}, str(n % 10)), range(60)))
+        answers = list(
+            pool.map(lambda n: AnswerCache(cache.path).put({"n": n % 10}, str(n % 10)), range(60))
+        )
     assert answers == [str(n % 10) for n in range(60)]
     assert len(cache) == 10
 
@@ -60,11 +62,15 @@ def test_another_file_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert path.read_text().startswith("not a database")
 
 
-@given(st.dictionaries(st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=5)), max_size=4))
+@given(
+    st.dictionaries(st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=5)), max_size=4)
+)
 def test_a_key_does_not_depend_on_order(question: dict[str, object]) -> None:
     assert key_of(question) == key_of(dict(reversed(question.items())))
 
 
-def test_the_default_lies_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_default_lies_in_the_users_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_cache() == tmp_path / "finereel" / "proposals.sqlite"

@@ -7,7 +7,12 @@ import pytest
 from endpoint_double import agreeing, chat_server
 
 from finereel.errors import ConfigError, ProposalError
-from finereel.finegrain.make.proposals.endpoint import LARGEST_REPLY, Endpoint, Patience, QuestionRefusedError
+from finereel.finegrain.make.proposals.endpoint import (
+    LARGEST_REPLY,
+    Endpoint,
+    Patience,
+    QuestionRefusedError,
+)
 
 HASTE = Patience(timeout=5.0, attempts=3, first_wait=0.01, longest_wait=0.02)
 QUESTION = [{"role": "user", "content": "hello"}]
@@ -25,12 +30,17 @@ def test_the_text_of_the_answer_comes_back() -> None:
 
 def test_without_a_key_no_authorization_is_sent_and_the_full_address_is_understood() -> None:
     with chat_server(lambda _: "word") as server:
-        assert Endpoint(server.url + "/chat/completions", "tiny", None, HASTE).complete(QUESTION, {}) == "word"
+        assert (
+            Endpoint(server.url + "/chat/completions", "tiny", None, HASTE).complete(QUESTION, {})
+            == "word"
+        )
     assert "Authorization" not in server.headers[0]
     assert server.headers[0]["path"] == "/v1/chat/completions"
 
 
-@pytest.mark.parametrize("failure", [(429, {"Retry-After": "0"}, "slow down"), (503, {}, "<html>busy</html>"), b"oops"])
+@pytest.mark.parametrize(
+    "failure", [(429, {"Retry-After": "0"}, "slow down"), (503, {}, "<html>busy</html>"), b"oops"]
+)
 def test_what_may_pass_is_tried_again(failure: tuple[int, dict[str, str], str] | bytes) -> None:
     answers = [failure, failure, "word"]
     with chat_server(lambda _: answers.pop(0)) as server:
@@ -50,7 +60,10 @@ def test_what_may_pass_is_tried_again(failure: tuple[int, dict[str, str], str] |
     ],
 )
 def test_what_does_not_pass_is_an_error_that_says_what_to_do(failure: object, message: str) -> None:
-    with chat_server(lambda _: failure) as server, pytest.raises(ProposalError, match=message) as caught:  # type: ignore[arg-type,return-value]
+    with (
+        chat_server(lambda _: failure) as server,
+        pytest.raises(ProposalError, match=message) as caught,
+    ):  # type: ignore[arg-type,return-value]
         Endpoint(server.url, "tiny", None, HASTE).complete(QUESTION, {})
     assert len(server.requests) == 3
     assert "run the same command again" in str(caught.value)
@@ -58,16 +71,27 @@ def test_what_does_not_pass_is_an_error_that_says_what_to_do(failure: object, me
 
 @pytest.mark.parametrize(
     ("status", "message"),
-    [(401, "FINEREEL_LLM_KEY"), (404, "is 'tiny' served there"), (403, "may not use"), (418, "own log")],
+    [
+        (401, "FINEREEL_LLM_KEY"),
+        (404, "is 'tiny' served there"),
+        (403, "may not use"),
+        (418, "own log"),
+    ],
 )
 def test_what_cannot_pass_is_not_tried_again(status: int, message: str) -> None:
-    with chat_server(lambda _: (status, {}, "no")) as server, pytest.raises(ProposalError, match=message):
+    with (
+        chat_server(lambda _: (status, {}, "no")) as server,
+        pytest.raises(ProposalError, match=message),
+    ):
         Endpoint(server.url, "tiny", None, HASTE).complete(QUESTION, {})
     assert len(server.requests) == 1
 
 
 def test_a_refused_question_is_told_apart() -> None:
-    with chat_server(lambda _: (400, {}, "filtered")) as server, pytest.raises(QuestionRefusedError, match="filtered"):
+    with (
+        chat_server(lambda _: (400, {}, "filtered")) as server,
+        pytest.raises(QuestionRefusedError, match="filtered"),
+    ):
         Endpoint(server.url, "tiny", None, HASTE).complete(QUESTION, {})
 
 
@@ -85,7 +109,10 @@ def test_a_server_that_hangs_is_given_up() -> None:
         return "late"
 
     patience = Patience(timeout=0.2, attempts=2, first_wait=0.01, longest_wait=0.02)
-    with chat_server(slow) as server, pytest.raises(ProposalError, match=r"failed 2 times.*timed out"):
+    with (
+        chat_server(slow) as server,
+        pytest.raises(ProposalError, match=r"failed 2 times.*timed out"),
+    ):
         Endpoint(server.url, "tiny", None, patience).complete(QUESTION, {})
 
 
@@ -97,7 +124,10 @@ def test_nobody_listening() -> None:
 
 
 def test_what_the_error_quotes_is_short() -> None:
-    with chat_server(lambda _: (401, {}, "no " * 10_000)) as server, pytest.raises(ProposalError) as caught:
+    with (
+        chat_server(lambda _: (401, {}, "no " * 10_000)) as server,
+        pytest.raises(ProposalError) as caught,
+    ):
         Endpoint(server.url, "tiny", None, HASTE).complete(QUESTION, {})
     assert len(str(caught.value)) < 500
 
@@ -134,7 +164,9 @@ def test_an_unnamed_model_and_impossible_patience() -> None:
         Patience(attempts=0)
 
 
-@pytest.mark.parametrize("header", ["soon", "-1", "1e9", "Wed, 21 Oct 2015 07:28:00 GMT", "9" * 400, "²"])
+@pytest.mark.parametrize(
+    "header", ["soon", "-1", "1e9", "Wed, 21 Oct 2015 07:28:00 GMT", "9" * 400, "²"]
+)
 def test_a_strange_retry_after_waits_no_longer_than_patience(header: str) -> None:
     answers = [(429, {"Retry-After": header.encode("utf-8").decode("latin-1")}, ""), "word"]
     began = time.monotonic()
@@ -145,6 +177,8 @@ def test_a_strange_retry_after_waits_no_longer_than_patience(header: str) -> Non
 
 def test_the_body_is_ascii_json() -> None:
     with chat_server(lambda _: "word") as server:
-        Endpoint(server.url, "tiny", None, HASTE).complete([{"role": "user", "content": "猫 \ud800"}], {})
+        Endpoint(server.url, "tiny", None, HASTE).complete(
+            [{"role": "user", "content": "猫 \ud800"}], {}
+        )
     assert json.loads(server.raw[0])["messages"][0]["content"] == "猫 \ud800"
     assert server.raw[0].isascii()

@@ -1,4 +1,6 @@
-"""Words of a masked language model made here: what it learned is proposed, offline and the same every time."""
+"""Words of a masked language model made here: what it learned is proposed, offline and the same
+every time.
+"""
 
 import math
 import shutil
@@ -51,9 +53,13 @@ class Counting:
         return self.model.log_likelihoods(texts)
 
 
-def test_what_was_learned_for_the_slot_is_proposed(model: MaskedLanguageModel, tmp_path: Path) -> None:
+def test_what_was_learned_for_the_slot_is_proposed(
+    model: MaskedLanguageModel, tmp_path: Path
+) -> None:
     window = LikelihoodWindow(top=6, lowest=-3.0, highest=3.0)
-    cat, sleeps = FillMaskProposer(model, AnswerCache(tmp_path / "a"), window).propose([CAT, SLEEPS], let_all_pass)
+    cat, sleeps = FillMaskProposer(model, AnswerCache(tmp_path / "a"), window).propose(
+        [CAT, SLEEPS], let_all_pass
+    )
     assert {proposal.replacement for proposal in cat.proposals} == set(ANIMALS) - {"cat"}
     assert {proposal.replacement for proposal in sleeps.proposals} == set(DOINGS) - {"sleeps"}
     # What is possible in the slot but not likely is in nobody's window.
@@ -74,7 +80,9 @@ def test_pseudo_log_likelihood_is_the_sum_of_its_definition(model: MaskedLanguag
     assert tokenizer.convert_ids_to_tokens(ids) == ["[CLS]", "a", "cat", "walk", "##ing", "[SEP]"]
     expected = 0.0
     for position, hidden in ((1, [1]), (2, [2]), (3, [3, 4]), (4, [4])):
-        row = [tokenizer.mask_token_id if place in hidden else token for place, token in enumerate(ids)]
+        row = [
+            tokenizer.mask_token_id if place in hidden else token for place, token in enumerate(ids)
+        ]
         with torch.inference_mode():
             logits = network(input_ids=torch.tensor([row])).logits[0, position]
         expected += float(logits.log_softmax(-1)[ids[position]])
@@ -83,7 +91,9 @@ def test_pseudo_log_likelihood_is_the_sum_of_its_definition(model: MaskedLanguag
     assert other != ours
 
 
-def test_probabilities_are_those_of_the_vocabulary_and_pieces_are_no_words(model: MaskedLanguageModel) -> None:
+def test_probabilities_are_those_of_the_vocabulary_and_pieces_are_no_words(
+    model: MaskedLanguageModel,
+) -> None:
     ((*words,),) = [words or [] for words in model.fill([("a ", " sleeps in the park")], 1000)]
     names = [word for word, _ in words]
     assert "ing" not in names
@@ -93,21 +103,32 @@ def test_probabilities_are_those_of_the_vocabulary_and_pieces_are_no_words(model
     assert sum(math.exp(logp) for _, logp in words) <= 1.0 + 1e-3
 
 
-def test_nothing_is_computed_twice_and_answers_do_not_change(model: MaskedLanguageModel, tmp_path: Path) -> None:
+def test_nothing_is_computed_twice_and_answers_do_not_change(
+    model: MaskedLanguageModel, tmp_path: Path
+) -> None:
     counting = Counting(model)
-    first = FillMaskProposer(counting, AnswerCache(tmp_path / "a")).propose([CAT, SLEEPS, CAT], let_all_pass)
+    first = FillMaskProposer(counting, AnswerCache(tmp_path / "a")).propose(
+        [CAT, SLEEPS, CAT], let_all_pass
+    )
     filled, scored = counting.filled, counting.scored
     assert filled == 2
     assert first[0] == first[2]
-    again = FillMaskProposer(counting, AnswerCache(tmp_path / "a")).propose([SLEEPS, CAT], let_all_pass)
+    again = FillMaskProposer(counting, AnswerCache(tmp_path / "a")).propose(
+        [SLEEPS, CAT], let_all_pass
+    )
     assert (counting.filled, counting.scored) == (filled, scored)
     assert again == [first[1], first[0]]
-    assert FillMaskProposer(model, AnswerCache(tmp_path / "b")).propose([CAT], let_all_pass) == first[:1]
+    assert (
+        FillMaskProposer(model, AnswerCache(tmp_path / "b")).propose([CAT], let_all_pass)
+        == first[:1]
+    )
 
 
 def test_the_rules_hold_for_every_word(model: MaskedLanguageModel, tmp_path: Path) -> None:
     window = LikelihoodWindow(lowest=-99.0, highest=99.0, checked=99, count=99)
-    (outcome,) = FillMaskProposer(model, AnswerCache(tmp_path / "a"), window).propose([CAT], word_rules(Lexicon.load()))
+    (outcome,) = FillMaskProposer(model, AnswerCache(tmp_path / "a"), window).propose(
+        [CAT], word_rules(Lexicon.load())
+    )
     found = {proposal.replacement for proposal in outcome.proposals}
     assert {"dog", "horse", "bird"} <= found
     assert not found & {"sleeps", "eats", "an", "the", "in", "park"}
@@ -117,7 +138,15 @@ def test_the_rules_hold_for_every_word(model: MaskedLanguageModel, tmp_path: Pat
 
 @pytest.mark.parametrize(
     "caption",
-    ["cat " * 10_000, "cat [MASK] sits", "cat \x00\x1b", "cat <b>猫</b> \u202e", "cat =1+1", "cat", "cat\ud800 sits"],
+    [
+        "cat " * 10_000,
+        "cat [MASK] sits",
+        "cat \x00\x1b",
+        "cat <b>猫</b> \u202e",
+        "cat =1+1",
+        "cat",
+        "cat\ud800 sits",
+    ],
 )
 def test_hostile_captions(caption: str, model: MaskedLanguageModel, tmp_path: Path) -> None:
     slot = Slot(caption, 0, 3, "noun", "NN", "cat")
@@ -133,7 +162,9 @@ def test_no_slots_is_no_question(model: MaskedLanguageModel, tmp_path: Path) -> 
     assert FillMaskProposer(model, AnswerCache(tmp_path / "a")).propose([], let_all_pass) == []
 
 
-def test_other_weights_have_another_fingerprint(taught: Path, model: MaskedLanguageModel, tmp_path: Path) -> None:
+def test_other_weights_have_another_fingerprint(
+    taught: Path, model: MaskedLanguageModel, tmp_path: Path
+) -> None:
     random = MaskedLanguageModel(save_masked_lm(tmp_path / "random"))
     assert random.fingerprint != model.fingerprint
     copy = shutil.copytree(taught, tmp_path / taught.name)

@@ -19,7 +19,11 @@ from finereel.finegrain.words.lexicon import Lexicon
 from finereel.finegrain.words.tagging.words import Token
 
 ROW = Caption("v#0", "v", "An old man eats a sandwich")
-ALL = (ROW, Caption("v#1", "v", "a person is holding a car and a pizza"), Caption("w#0", "w", "a truck"))
+ALL = (
+    ROW,
+    Caption("v#1", "v", "a person is holding a car and a pizza"),
+    Caption("w#0", "w", "a truck"),
+)
 TAGGED = (
     ("An", "other", "DT"),
     ("old", "adjective", "JJ"),
@@ -46,7 +50,11 @@ class Saying:
             sieve = Sieve(slot, reject)
             words = sieve.words(self.words)
             self.refused[slot.source] = sieve.refused
-            outcomes.append(sieve.outcome(Proposal(word, "llm", {"pll_gap": -1.5}, ("model:x",)) for word in words))
+            outcomes.append(
+                sieve.outcome(
+                    Proposal(word, "llm", {"pll_gap": -1.5}, ("model:x",)) for word in words
+                )
+            )
         return outcomes
 
 
@@ -63,7 +71,11 @@ def tokens_of(row: Caption) -> list[Token]:
 def made(proposer: Saying | None, **settings: object) -> list[Negative]:
     context = Context(ALL, Lexicon.load())
     chosen = GeneratorSettings(**settings)  # type: ignore[arg-type]
-    generator = ProposingGenerator(context, chosen, proposer) if proposer else CleanGenerator(context, chosen)
+    generator = (
+        ProposingGenerator(context, chosen, proposer)
+        if proposer
+        else CleanGenerator(context, chosen)
+    )
     return generator.negatives(ROW, tokens_of(ROW))
 
 
@@ -72,7 +84,11 @@ def test_words_of_the_model_come_with_its_provenance_and_its_scores() -> None:
     (row,) = [row for row in rows if row.source == "sandwich"]
     assert row.negative == "An old man eats a cupcake"
     assert row.caption[row.start : row.end] == "sandwich"
-    assert (row.scores, row.sense, row.pair) == ({"pll_gap": -1.5}, ("model:x",), "cupcake|sandwich")
+    assert (row.scores, row.sense, row.pair) == (
+        {"pll_gap": -1.5},
+        ("model:x",),
+        "cupcake|sandwich",
+    )
 
 
 def test_the_rules_own_negatives_stay_as_they_are() -> None:
@@ -118,7 +134,9 @@ def test_at_most_as_many_as_asked_and_the_same_every_time() -> None:
 
 def test_from_the_settings_to_an_endpoint(tmp_path: Path) -> None:
     with chat_server(agreeing("cupcake")) as server:
-        settings = GeneratorSettings(propose=f"llm:tiny@{server.url}", propose_cache=tmp_path / "answers")
+        settings = GeneratorSettings(
+            propose=f"llm:tiny@{server.url}", propose_cache=tmp_path / "answers"
+        )
         generator = generator_for(Context(ALL, Lexicon.load()), settings)
         rows = generator.negatives(ROW, tokens_of(ROW))
     assert "An old man eats a cupcake" in {row.negative for row in rows}

@@ -54,7 +54,11 @@ def test_the_lemma_counts_as_the_same_word() -> None:
     assert misfit(slot, "cat") == "the same word"
 
 
-@given(st.one_of(st.text(max_size=60), st.integers(), st.none(), st.lists(st.text(max_size=5), max_size=3)))
+@given(
+    st.one_of(
+        st.text(max_size=60), st.integers(), st.none(), st.lists(st.text(max_size=5), max_size=3)
+    )
+)
 def test_what_passes_is_short_and_drawable(answer: object) -> None:
     if misfit(SLOT, answer) is None:
         assert isinstance(answer, str)

@@ -1,4 +1,6 @@
-"""A masked language model of a few thousand weights, saved as `transformers` saves one; taught or random."""
+"""A masked language model of a few thousand weights, saved as `transformers` saves one; taught or
+random.
+"""
 
 from pathlib import Path
 
@@ -9,7 +11,12 @@ from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 ANIMALS = ("cat", "dog", "horse", "bird")
 DOINGS = ("sleeps", "runs", "eats", "jumps")
 PLACES = ("park", "house", "street")
-SENTENCES = [f"a {animal} {doing} in the {place}" for animal in ANIMALS for doing in DOINGS for place in PLACES]
+SENTENCES = [
+    f"a {animal} {doing} in the {place}"
+    for animal in ANIMALS
+    for doing in DOINGS
+    for place in PLACES
+]
 WORDS = ("a", "an", "in", "the", *ANIMALS, *DOINGS, *PLACES, "##s", "##ing", "walk", "<", "b", "!")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -22,9 +29,15 @@ def save_tokenizer(directory: Path, longest: int) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
     ends = [("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])]
-    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
-    names = zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL, strict=True)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=longest, **dict(names))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=ends
+    )
+    names = zip(
+        ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL, strict=True
+    )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=longest, **dict(names)
+    )
     fast.save_pretrained(directory)
     return fast
 
@@ -56,7 +69,9 @@ def _teach(model: BertForMaskedLM, tokenizer: PreTrainedTokenizerFast, steps: in
         position = 1 + step % (ids.shape[1] - 2)
         masked = ids.clone()
         masked[:, position] = tokenizer.mask_token_id
-        loss = torch.nn.functional.cross_entropy(model(input_ids=masked).logits[:, position], ids[:, position])
+        loss = torch.nn.functional.cross_entropy(
+            model(input_ids=masked).logits[:, position], ids[:, position]
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -1,4 +1,6 @@
-"""Tokens and tags of captions: offsets on any string, HanTa's own answers, captions tagged by hand."""
+"""Tokens and tags of captions: offsets on any string, HanTa's own answers, captions tagged
+by hand.
+"""
 
 import itertools
 
@@ -11,7 +13,14 @@ from finereel.finegrain.words.tagging import TAGGERS, AgreeingTaggers, tag, toke
 from finereel.finegrain.words.tagging.hanta import HantaTagger
 from finereel.finegrain.words.tagging.penn import class_of
 
-LETTERS = {"N": "noun", "V": "verb", "A": "adjective", "R": "adverb", "P": "preposition", "-": "other"}
+LETTERS = {
+    "N": "noun",
+    "V": "verb",
+    "A": "adjective",
+    "R": "adverb",
+    "P": "preposition",
+    "-": "other",
+}
 
 # Word/class as a reader gives it; the places where general taggers fail on captions.
 BY_HAND = """
@@ -47,20 +56,31 @@ def agreement() -> AgreeingTaggers:
 def test_offsets_hold_on_any_string(caption: str) -> None:
     tokens = tokenize(caption)
     assert all(caption[start:end] == text for text, start, end in tokens)
-    ends = [0, *itertools.chain.from_iterable((start, end) for _, start, end in tokens), len(caption)]
+    ends = [
+        0,
+        *itertools.chain.from_iterable((start, end) for _, start, end in tokens),
+        len(caption),
+    ]
     assert ends == sorted(ends)
     assert "".join(text for text, _, _ in tokens) == "".join(caption.split())
 
 
 def test_a_combining_mark_belongs_to_its_letter() -> None:
-    assert [text for text, _, _ in tokenize("cafe\u0301 cat's don't")] == ["cafe\u0301", "cat", "'s", "don't"]
+    assert [text for text, _, _ in tokenize("cafe\u0301 cat's don't")] == [
+        "cafe\u0301",
+        "cat",
+        "'s",
+        "don't",
+    ]
 
 
 @pytest.mark.parametrize("line", BY_HAND.strip().splitlines())
 def test_captions_tagged_by_hand(line: str, agreement: AgreeingTaggers) -> None:
     pairs = [pair.rsplit("/", 1) for pair in line.split()]
     tokens = agreement(" ".join(word for word, _ in pairs))
-    assert [(token.text, token.pos) for token in tokens] == [(word, LETTERS[letter]) for word, letter in pairs]
+    assert [(token.text, token.pos) for token in tokens] == [
+        (word, LETTERS[letter]) for word, letter in pairs
+    ]
     assert all(token.sure for token in tokens)
 
 
@@ -68,14 +88,19 @@ def test_disagreement_is_not_sure(agreement: AgreeingTaggers) -> None:
     words = {token.text: token for token in agreement("a blooper reel of curry leaves powder")}
     assert not words["curry"].sure
     assert words["reel"].sure
-    assert all(token.sure for token in AgreeingTaggers(["hanta"])("a blooper reel of curry leaves powder"))
+    assert all(
+        token.sure for token in AgreeingTaggers(["hanta"])("a blooper reel of curry leaves powder")
+    )
 
 
 def test_the_fast_search_gives_hantas_own_tags() -> None:
     from HanTa.HanoverTagger import HanoverTagger
 
     own, original = HantaTagger(), HanoverTagger("morphmodel_en.pgz")
-    for line in (*BY_HAND.strip().splitlines(), "Xqz zzgl ' John saw 14 of the flurbs , and IT vlogged ."):
+    for line in (
+        *BY_HAND.strip().splitlines(),
+        "Xqz zzgl ' John saw 14 of the flurbs , and IT vlogged .",
+    ):
         words = [pair.rsplit("/", 1)[0] for pair in line.split()]
         assert own.claws(words) == original.tag_sent(words, taglevel=0)
 
@@ -94,7 +119,9 @@ def test_the_fast_search_gives_hantas_own_tags() -> None:
     ],
 )
 def test_hostile_captions_are_tagged(caption: str, agreement: AgreeingTaggers) -> None:
-    assert [token.text for token in agreement(caption)] == [text for text, _, _ in tokenize(caption)]
+    assert [token.text for token in agreement(caption)] == [
+        text for text, _, _ in tokenize(caption)
+    ]
 
 
 def test_ten_thousand_words(agreement: AgreeingTaggers) -> None:
@@ -107,7 +134,9 @@ def test_parts_of_addresses_are_not_words(agreement: AgreeingTaggers) -> None:
 
 
 def test_names_inside_a_caption_are_not_sure(agreement: AgreeingTaggers) -> None:
-    names = [token for token in agreement("a man called Hunter sits near Brown") if token.tag == "NNP"]
+    names = [
+        token for token in agreement("a man called Hunter sits near Brown") if token.tag == "NNP"
+    ]
     assert [(token.text, token.pos, token.sure) for token in names] == [
         ("Hunter", "noun", False),
         ("Brown", "noun", False),
@@ -116,7 +145,13 @@ def test_names_inside_a_caption_are_not_sure(agreement: AgreeingTaggers) -> None
 
 def test_a_capitalised_caption_is_no_list_of_names(agreement: AgreeingTaggers) -> None:
     assert all(token.tag != "NNP" for token in agreement("A MAN RIDES A HORSE"))
-    assert [token.pos for token in agreement("A Man Rides A Horse")] == ["other", "noun", "verb", "other", "noun"]
+    assert [token.pos for token in agreement("A Man Rides A Horse")] == [
+        "other",
+        "noun",
+        "verb",
+        "other",
+        "noun",
+    ]
 
 
 def test_lemmas_follow_the_class(agreement: AgreeingTaggers) -> None:
@@ -125,7 +160,9 @@ def test_lemmas_follow_the_class(agreement: AgreeingTaggers) -> None:
 
 
 def test_unknown_and_missing_taggers() -> None:
-    with pytest.raises(ConfigError, match="unknown tagger 'brill': expected one of hanta, spacy, textblob"):
+    with pytest.raises(
+        ConfigError, match="unknown tagger 'brill': expected one of hanta, spacy, textblob"
+    ):
         AgreeingTaggers(["brill"])
     with pytest.raises(ConfigError, match="at least one tagger"):
         AgreeingTaggers([])
@@ -155,7 +192,9 @@ def test_plurals_that_do_not_show(caption: str, tag: str, agreement: AgreeingTag
     assert [token.tag for token in agreement(caption) if token.text in ("sheep", "fish")] == [tag]
 
 
-@pytest.mark.parametrize("caption", ["a group of men sing on stage", "people bring food", "children swing in a park"])
+@pytest.mark.parametrize(
+    "caption", ["a group of men sing on stage", "people bring food", "children swing in a park"]
+)
 def test_verbs_in_ing_that_are_no_participles(caption: str, agreement: AgreeingTaggers) -> None:
     (verb,) = (token for token in agreement(caption) if token.text.endswith("ing"))
     assert (verb.pos, verb.lemma) == ("verb", verb.text)

@@ -1,5 +1,6 @@
-"""CANDIDATES: what could stand in place of a word. Each source is one file; the registry says which parts of speech ask
-which sources, the safest first. What they propose is then judged by `finereel.finegrain.make.rejection`.
+"""CANDIDATES: what could stand in place of a word. Each source is one file; the registry says which
+parts of speech ask which sources, the safest first. What they propose is then judged by
+`finereel.finegrain.make.rejection`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -30,9 +31,11 @@ CANDIDATES: Mapping[PartOfSpeech, tuple[str, ...]] = MappingProxyType(
 )
 
 
-def candidates_for(site: Site, lexicon: Lexicon, sources: Mapping[str, Source] = SOURCES) -> Iterator[Candidate]:
-    """All candidates for a site. The curated sets have the last word on the words they know; other sources are asked
-    about the rest.
+def candidates_for(
+    site: Site, lexicon: Lexicon, sources: Mapping[str, Source] = SOURCES
+) -> Iterator[Candidate]:
+    """All candidates for a site. The curated sets have the last word on the words they know; other
+    sources are asked about the rest.
     """
     curated_word = site.lemma in phrases(site.pos)
     for name in CANDIDATES[site.pos]:

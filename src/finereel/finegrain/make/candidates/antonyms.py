@@ -1,4 +1,6 @@
-"""Candidates from WordNet: opposites of the word's most frequent meaning, where a video can show the difference."""
+"""Candidates from WordNet: opposites of the word's most frequent meaning, where a video can show
+the difference.
+"""
 
 from collections.abc import Iterator
 
@@ -12,7 +14,9 @@ STOPPED = word_list("no_antonym")
 
 
 def candidates(site: Site, lexicon: Lexicon) -> Iterator[Candidate]:
-    """Direct opposites of the dominant meaning, where that meaning holds most of the word's uses."""
+    """Direct opposites of the dominant meaning, where that meaning holds most of the word's
+    uses.
+    """
     if site.lemma in STOPPED or lexicon.dominance(site.lemma, site.pos) < 0.5:
         return
     for lemma in lexicon.antonyms(site.lemma, site.pos, dominant_only=True):

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """lemma: the word, uninflected, words of a phrase joined by spaces. method: the source that proposed it, such as
-    "set:colour". sense: what was looked up. signs: words that show the candidate may be true of a video when one of
-    its captions has them. unless: words that make the swap unsafe for the video altogether. certain: exclusion is
-    curated, so that the lexicon need not be asked.
+    """lemma: the word, uninflected, words of a phrase joined by spaces. method: the source that
+    proposed it, such as "set:colour". sense: what was looked up. signs: words that show the
+    candidate may be true of a video when one of its captions has them. unless: words that make the
+    swap unsafe for the video altogether. certain: exclusion is curated, so that the lexicon need
+    not be asked.
     """
 
     lemma: str

@@ -16,4 +16,6 @@ def candidates(site: Site, lexicon: Lexicon) -> Iterator[Candidate]:
         for rival in word_set.rivals(group):
             sense = (f"{word_set.name}/{group.name}", f"{word_set.name}/{rival.name}")
             for lemma in rival.offered:
-                yield Candidate(lemma, f"set:{word_set.name}", sense, rival.signs, word_set.unless, certain=True)
+                yield Candidate(
+                    lemma, f"set:{word_set.name}", sense, rival.signs, word_set.unless, certain=True
+                )

@@ -1,7 +1,9 @@
-"""Words proposed by language models, offline (fill-mask) or at an endpoint (chat), behind one interface.
+"""Words proposed by language models, offline (fill-mask) or at an endpoint (chat), behind one
+interface.
 
-Neither is trusted: a proposal is a word for one slot or nothing, passes the rules of the generator, is verified, and
-carries where it came from. Answers are kept, so that the same question is never paid or computed twice.
+Neither is trusted: a proposal is a word for one slot or nothing, passes the rules of the generator,
+is verified, and carries where it came from. Answers are kept, so that the same question is never
+paid or computed twice.
 """
 
 from collections.abc import Callable
@@ -11,13 +13,23 @@ from finereel.errors import ConfigError, unknown_name
 from finereel.finegrain.make.proposals.cache import AnswerCache, default_cache
 from finereel.finegrain.make.proposals.types import Proposal, Proposer, Reject, Slot, SlotResult
 
-__all__ = ["PROPOSERS", "AnswerCache", "Proposal", "Proposer", "Reject", "Slot", "SlotResult", "open_proposer"]
+__all__ = [
+    "PROPOSERS",
+    "AnswerCache",
+    "Proposal",
+    "Proposer",
+    "Reject",
+    "Slot",
+    "SlotResult",
+    "open_proposer",
+]
 
 KEY_VARIABLES = ("FINEREEL_LLM_KEY", "OPENAI_API_KEY")
 
 
 def open_proposer(spec: str, cache: Path | None = None) -> Proposer:
-    """The proposer a specification names: fill-mask:DIR or llm:MODEL@URL; its answers are kept in the file `cache`.
+    """The proposer a specification names: fill-mask:DIR or llm:MODEL@URL; its answers are kept in
+    the file `cache`.
 
     Raises ConfigError for a specification that is none of these, and the proposer's own errors.
     """
@@ -39,7 +51,9 @@ def model_and_url(rest: str) -> tuple[str, str]:
         model, found, address = rest.partition(scheme)
         if found:
             return model, scheme[1:] + address
-    raise ConfigError(f"proposals: expected llm:MODEL@URL with a URL that begins with http or https, got {rest!r}")
+    raise ConfigError(
+        f"proposals: expected llm:MODEL@URL with a URL that begins with http or https, got {rest!r}"
+    )
 
 
 def _fill_mask(rest: str, cache: AnswerCache) -> Proposer:
@@ -60,4 +74,7 @@ def _llm(rest: str, cache: AnswerCache) -> Proposer:
     return ChatProposer(Endpoint(url, model, key), cache)
 
 
-PROPOSERS: dict[str, Callable[[str, AnswerCache], Proposer]] = {"fill-mask": _fill_mask, "llm": _llm}
+PROPOSERS: dict[str, Callable[[str, AnswerCache], Proposer]] = {
+    "fill-mask": _fill_mask,
+    "llm": _llm,
+}

@@ -1,7 +1,9 @@
-"""Answers of models on disk, by what was asked: the same question is never paid twice, and a stopped run goes on.
+"""Answers of models on disk, by what was asked: the same question is never paid twice, and a
+stopped run goes on.
 
-One SQLite file; several processes and threads may use it at once. A row holds the whole question and the answer as it
-came, with the time, so that every negative can be traced to the words of the model. No key of an endpoint is in it.
+One SQLite file; several processes and threads may use it at once. A row holds the whole question
+and the answer as it came, with the time, so that every negative can be traced to the words of the
+model. No key of an endpoint is in it.
 """
 
 import hashlib
@@ -28,7 +30,11 @@ _TABLE = (
 
 def default_cache() -> Path:
     """Where answers lie unless a file is named: below XDG_CACHE_HOME, usually ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finereel" / "proposals.sqlite"
+    return (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        / "finereel"
+        / "proposals.sqlite"
+    )
 
 
 def key_of(question: Question) -> str:
@@ -43,7 +49,8 @@ def key_of(question: Question) -> str:
 class AnswerCache:
     """Questions and answers in one file; the first answer to a question stays.
 
-    The file is opened for every call, so that the object may cross processes and nothing needs closing.
+    The file is opened for every call, so that the object may cross processes and nothing needs
+    closing.
 
     Raises DataError where the file exists and is something else.
     """
@@ -60,14 +67,21 @@ class AnswerCache:
     def get(self, question: Question) -> str | None:
         """The answer as it came, or None where the question was never answered."""
         with self._open() as database:
-            row = database.execute("SELECT answer FROM answers WHERE key = ?", (key_of(question),)).fetchone()
+            row = database.execute(
+                "SELECT answer FROM answers WHERE key = ?", (key_of(question),)
+            ).fetchone()
         return None if row is None else str(row[0])
 
     def put(self, question: Question, answer: str) -> str:
         """Keep an answer and return the one that holds: another process may have been first."""
         # Half a surrogate pair is possible in JSON, and cannot be stored.
         answer = answer.encode("utf-8", "replace").decode()
-        row = (key_of(question), _canonical(question), answer, datetime.now(UTC).isoformat(timespec="seconds"))
+        row = (
+            key_of(question),
+            _canonical(question),
+            answer,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+        )
         with self._open() as database:
             database.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?)", row)
         return self.get(question) or answer
@@ -83,7 +97,8 @@ class AnswerCache:
                 yield database
         except sqlite3.DatabaseError as error:
             raise DataError(
-                f"{self.path}: expected a cache of proposals that can be read and written, got: {error}; name another "
+                f"{self.path}: expected a cache of proposals that can be read and written, got: "
+                f"{error}; name another "
                 "file, or move this one away and the answers are asked for again"
             ) from error
 

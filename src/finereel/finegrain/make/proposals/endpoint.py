@@ -1,7 +1,8 @@
 """An OpenAI-compatible chat endpoint, spoken to with the standard library: one POST per question.
 
-Waits are bounded, what may pass is tried again with growing waits, redirects are not followed (they would carry the key
-and the caption to another host), and a key never travels over plain HTTP to another machine.
+Waits are bounded, what may pass is tried again with growing waits, redirects are not followed (they
+would carry the key and the caption to another host), and a key never travels over plain HTTP to
+another machine.
 """
 
 import http.client
@@ -35,8 +36,8 @@ class QuestionRefusedError(ProposalError):
 class Patience:
     """How long an endpoint is waited for, in seconds, and how often it is asked.
 
-    timeout: for one whole answer. first_wait doubles with every attempt up to longest_wait; a Retry-After header of the
-    endpoint counts up to longest_wait as well.
+    timeout: for one whole answer. first_wait doubles with every attempt up to longest_wait; a
+    Retry-After header of the endpoint counts up to longest_wait as well.
     """
 
     timeout: float = 60.0
@@ -46,7 +47,9 @@ class Patience:
 
     def __post_init__(self) -> None:
         if self.attempts < 1 or min(self.timeout, self.first_wait, self.longest_wait) <= 0:
-            raise ConfigError(f"patience: expected attempts of at least 1 and positive seconds, got {self}")
+            raise ConfigError(
+                f"patience: expected attempts of at least 1 and positive seconds, got {self}"
+            )
 
     def wait(self, attempt: int, asked_for: float) -> float:
         """Seconds before the next attempt, after attempt number `attempt` (from 0) failed.
@@ -59,7 +62,9 @@ class Patience:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a model is asked: base URL such as https://host/v1, the model's name there, and the key if it wants one."""
+    """Where a model is asked: base URL such as https://host/v1, the model's name there, and the key
+    if it wants one.
+    """
 
     url: str
     model: str
@@ -70,22 +75,33 @@ class Endpoint:
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"endpoint: expected a base URL such as http://localhost:8000/v1, got {self.url!r}")
+            raise ConfigError(
+                f"endpoint: expected a base URL such as http://localhost:8000/v1, got {self.url!r}"
+            )
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise ConfigError("endpoint: expected a base URL without user, password, query or fragment")
+            raise ConfigError(
+                "endpoint: expected a base URL without user, password, query or fragment"
+            )
         if self.key and parts.scheme == "http" and not _this_machine(parts.hostname):
             raise ConfigError(
-                f"endpoint {self.url}: a key does not travel over plain http; use https, or unset the key"
+                f"endpoint {self.url}: a key does not travel over plain http; use https, or unset "
+                "the key"
             )
         if self.key and not (self.key.isascii() and self.key.isprintable()):
-            raise ConfigError("endpoint: the key in the environment holds characters no header can carry")
+            raise ConfigError(
+                "endpoint: the key in the environment holds characters no header can carry"
+            )
         if not self.model.strip():
-            raise ConfigError("endpoint: expected the name of a model before the URL, as in llm:NAME@https://host/v1")
+            raise ConfigError(
+                "endpoint: expected the name of a model before the URL, as in "
+                "llm:NAME@https://host/v1"
+            )
 
     def complete(self, messages: Messages, options: Mapping[str, object]) -> str:
         """The text of the model's answer.
 
-        Raises QuestionRefusedError where this question is refused, ProposalError where the endpoint fails for good.
+        Raises QuestionRefusedError where this question is refused, ProposalError where the endpoint
+        fails for good.
         """
         body = json.dumps({"model": self.model, "messages": list(messages), **options}).encode()
         failure, asked_for = "", 0.0
@@ -97,7 +113,8 @@ class Endpoint:
             except _PassingError as error:
                 failure, asked_for = str(error), error.retry_after
         raise ProposalError(
-            f"{self.url} failed {self.patience.attempts} times, last with: {failure}. Answers so far are kept: run the "
+            f"{self.url} failed {self.patience.attempts} times, last with: {failure}. Answers so "
+            "far are kept: run the "
             "same command again when the endpoint is back"
         )
 
@@ -128,7 +145,8 @@ class Endpoint:
         advice = {
             401: "set FINEREEL_LLM_KEY to a valid key",
             403: "the key may not use this model",
-            404: f"is {self.model!r} served there, and does the base URL end before /chat/completions?",
+            404: f"is {self.model!r} served there, and does the base URL end before "
+            "/chat/completions?",
         }.get(error.code, "look at the endpoint's own log")
         return ProposalError(f"{self.url} answered {message}: {advice}")
 
@@ -150,7 +168,9 @@ _OPENER = urllib.request.build_opener(_NoRedirect)
 
 
 def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
-    """The body, within its size and the deadline: a socket's own timeout starts anew with every byte."""
+    """The body, within its size and the deadline: a socket's own timeout starts anew with every
+    byte.
+    """
     parts, size = [], 0
     while part := response.read1(_CHUNK):
         parts.append(part)
@@ -169,13 +189,19 @@ def _content(body: bytes) -> str:
         content = None
     if not isinstance(content, str):
         start = " ".join(body[:_SHOWN].decode("utf-8", "replace").split())
-        raise _PassingError(f"expected a chat completion with choices[0].message.content, got {start!r}")
+        raise _PassingError(
+            f"expected a chat completion with choices[0].message.content, got {start!r}"
+        )
     return content
 
 
 def _seconds(header: str | None) -> float:
     """Retry-After in seconds; a date or nonsense counts as none."""
-    return float(header) if header and header.isascii() and header.isdigit() and len(header) < 7 else 0.0
+    return (
+        float(header)
+        if header and header.isascii() and header.isdigit() and len(header) < 7
+        else 0.0
+    )
 
 
 def _this_machine(host: str) -> bool:

@@ -1,7 +1,9 @@
-"""Words a masked language model expects in the slot, kept where they change the caption's likelihood by little.
+"""Words a masked language model expects in the slot, kept where they change the caption's
+likelihood by little.
 
-Likelihood is the pseudo-log-likelihood of Salazar et al. (2020, arXiv 1910.14659), with the within-word correction of
-Kauf and Ivanova (2023, arXiv 2305.10588), without which rare words of several pieces look too likely.
+Likelihood is the pseudo-log-likelihood of Salazar et al. (2020, arXiv 1910.14659), with the
+within-word correction of Kauf and Ivanova (2023, arXiv 2305.10588), without which rare words of
+several pieces look too likely.
 """
 
 import json
@@ -20,16 +22,20 @@ Asked = TypeVar("Asked")
 
 @runtime_checkable
 class MaskedWords(Protocol):
-    """A masked language model as far as it is needed here; `MaskedLanguageModel` is the real one."""
+    """A masked language model as far as it is needed here; `MaskedLanguageModel` is the
+    real one.
+    """
 
     @property
     def fingerprint(self) -> str:
         """Name and hash of the weights."""
         ...
 
-    def fill(self, sides: Sequence[tuple[str, str]], top: int) -> list[list[tuple[str, float]] | None]:
-        """For every (text before, text after) the `top` whole words between them with natural-log probabilities,
-        best first; None where the text is longer than the model reads.
+    def fill(
+        self, sides: Sequence[tuple[str, str]], top: int
+    ) -> list[list[tuple[str, float]] | None]:
+        """For every (text before, text after) the `top` whole words between them with natural-log
+        probabilities, best first; None where the text is longer than the model reads.
         """
         ...
 
@@ -42,9 +48,10 @@ class MaskedWords(Protocol):
 class LikelihoodWindow:
     """Which words of the model are looked at and kept.
 
-    top: words taken from the slot. checked: of those that the rules let pass, the likeliest whose likelihood is
-    computed. count: words kept. A word is kept where log-likelihood(negative) - log-likelihood(caption) lies in
-    [lowest, highest] nats: outside, the negative or the caption is given away by its wording.
+    top: words taken from the slot. checked: of those that the rules let pass, the likeliest whose
+    likelihood is computed. count: words kept. A word is kept where log-likelihood(negative) -
+    log-likelihood(caption) lies in [lowest, highest] nats: outside, the negative or the caption is
+    given away by its wording.
     """
 
     top: int = 300
@@ -55,7 +62,9 @@ class LikelihoodWindow:
 
     def __post_init__(self) -> None:
         if min(self.top, self.checked, self.count) < 1 or not self.lowest <= self.highest:
-            raise ConfigError(f"window: expected counts of at least 1 and lowest <= highest, got {self}")
+            raise ConfigError(
+                f"window: expected counts of at least 1 and lowest <= highest, got {self}"
+            )
 
 
 class FillMaskProposer:
@@ -63,36 +72,55 @@ class FillMaskProposer:
 
     verifies = False
 
-    def __init__(self, model: MaskedWords, cache: AnswerCache, window: LikelihoodWindow | None = None) -> None:
+    def __init__(
+        self, model: MaskedWords, cache: AnswerCache, window: LikelihoodWindow | None = None
+    ) -> None:
         self.model = model
         self.cache = cache
         self.window = window or LikelihoodWindow()
 
     def propose(self, slots: Sequence[Slot], reject: Reject) -> list[SlotResult]:
-        """One outcome per slot; scores are mask_logp (the word in the slot) and pll_gap, in nats."""
+        """One outcome per slot; scores are mask_logp (the word in the slot) and pll_gap, in
+        nats.
+        """
         sieves = [Sieve(slot, reject) for slot in slots]
-        chosen = [self._choose(sieve, words) for sieve, words in zip(sieves, self._filled(slots), strict=True)]
+        chosen = [
+            self._choose(sieve, words)
+            for sieve, words in zip(sieves, self._filled(slots), strict=True)
+        ]
         texts = [slot.caption for slot, words in zip(slots, chosen, strict=True) if words]
-        texts += [_with(slot, word) for slot, words in zip(slots, chosen, strict=True) for word, _ in words]
+        texts += [
+            _with(slot, word)
+            for slot, words in zip(slots, chosen, strict=True)
+            for word, _ in words
+        ]
         unique = list(dict.fromkeys(texts))
         likely = dict(zip(unique, self._likely(unique), strict=True))
-        return [self._outcome(sieve, words, likely) for sieve, words in zip(sieves, chosen, strict=True)]
+        return [
+            self._outcome(sieve, words, likely) for sieve, words in zip(sieves, chosen, strict=True)
+        ]
 
-    def _choose(self, sieve: Sieve, words: list[tuple[str, float]] | None) -> list[tuple[str, float]]:
+    def _choose(
+        self, sieve: Sieve, words: list[tuple[str, float]] | None
+    ) -> list[tuple[str, float]]:
         if words is None:
             sieve.refuse("the caption is longer than the model reads")
             return []
         chosen = [(passed[0], logp) for word, logp in words if (passed := sieve.words([word]))]
         return chosen[: self.window.checked]
 
-    def _outcome(self, sieve: Sieve, words: list[tuple[str, float]], likely: dict[str, float]) -> SlotResult:
+    def _outcome(
+        self, sieve: Sieve, words: list[tuple[str, float]], likely: dict[str, float]
+    ) -> SlotResult:
         kept = []
         for word, logp in words:
             gap = round(likely[_with(sieve.slot, word)] - likely[sieve.slot.caption], 4)
             if not self.window.lowest <= gap <= self.window.highest:
                 sieve.refuse("outside the likelihood window")
                 continue
-            asked = self._fill_question((sieve.slot.caption[: sieve.slot.start], sieve.slot.caption[sieve.slot.end :]))
+            asked = self._fill_question(
+                (sieve.slot.caption[: sieve.slot.start], sieve.slot.caption[sieve.slot.end :])
+            )
             sense = (f"model:{self.model.fingerprint}", f"reply:{key_of(asked)[:16]}")
             kept.append(Proposal(word, "fill-mask", {"mask_logp": logp, "pll_gap": gap}, sense))
         return sieve.outcome(kept[: self.window.count])
@@ -102,7 +130,9 @@ class FillMaskProposer:
         answers = self._through_cache(
             sides,
             self._fill_question,
-            lambda missing: [json.dumps(words) for words in self.model.fill(missing, self.window.top)],
+            lambda missing: [
+                json.dumps(words) for words in self.model.fill(missing, self.window.top)
+            ],
         )
         return [
             None if words is None else [(str(word), float(logp)) for word, logp in words]
@@ -113,12 +143,19 @@ class FillMaskProposer:
         answers = self._through_cache(
             texts,
             lambda text: {"kind": "likelihood", "model": self.model.fingerprint, "text": text},
-            lambda missing: [json.dumps(round(value, 4)) for value in self.model.log_likelihoods(missing)],
+            lambda missing: [
+                json.dumps(round(value, 4)) for value in self.model.log_likelihoods(missing)
+            ],
         )
         return [float(json.loads(answer)) for answer in answers]
 
     def _fill_question(self, sides: tuple[str, str]) -> Question:
-        return {"kind": "fill", "model": self.model.fingerprint, "sides": list(sides), "top": self.window.top}
+        return {
+            "kind": "fill",
+            "model": self.model.fingerprint,
+            "sides": list(sides),
+            "top": self.window.top,
+        }
 
     def _through_cache(
         self,

@@ -1,4 +1,6 @@
-"""The clean generator with a language model beside its rules: what a model proposes is judged as the rules' own."""
+"""The clean generator with a language model beside its rules: what a model proposes is judged as
+the rules' own.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,31 +30,49 @@ class ProposedDraft(Draft):
 
 
 class ProposingGenerator(CleanGenerator):
-    """Makes the negatives of one caption at a time, from the rules and from a proposer; one question per site.
+    """Makes the negatives of one caption at a time, from the rules and from a proposer; one
+    question per site.
 
     Where both propose the same word, the rules' provenance stays.
     """
 
     def __init__(
-        self, context: Context, settings: GeneratorSettings, proposer: Proposer, encode: Encode | None = None
+        self,
+        context: Context,
+        settings: GeneratorSettings,
+        proposer: Proposer,
+        encode: Encode | None = None,
     ) -> None:
         super().__init__(context, settings, encode)
         self.proposer = proposer
         rules = word_rules(context.lexicon)
-        self._rules = rules if proposer.verifies else all_of(rules, exclusion_rules(context.lexicon))
+        self._rules = (
+            rules if proposer.verifies else all_of(rules, exclusion_rules(context.lexicon))
+        )
 
     def negatives(self, row: Caption, tokens: Sequence[Token]) -> list[Negative]:
-        """The negatives of a caption, part of speech by part of speech. Raises ProposalError where the model fails."""
+        """The negatives of a caption, part of speech by part of speech. Raises ProposalError where
+        the model fails.
+        """
         proposed = self._proposed(row, tokens)
         found = []
         for pos in self.settings.parts_of_speech:
-            drafts = {draft.edit.text: draft for draft in (*proposed.get(pos, ()), *self._drafts(row, tokens, pos))}
+            drafts = {
+                draft.edit.text: draft
+                for draft in (*proposed.get(pos, ()), *self._drafts(row, tokens, pos))
+            }
             chosen = choose(list(drafts.values()), self.settings, row.id, pos)
             found += [self._row(row, draft, number) for number, draft in enumerate(chosen)]
         return found
 
-    def _proposed(self, row: Caption, tokens: Sequence[Token]) -> dict[PartOfSpeech, list[ProposedDraft]]:
-        sites = {_slot(site): site for pos in self.settings.parts_of_speech for site in self.sites(row, tokens, pos)}
+    def _proposed(
+        self, row: Caption, tokens: Sequence[Token]
+    ) -> dict[PartOfSpeech, list[ProposedDraft]]:
+        sites = {
+            _slot(site): site
+            for pos in self.settings.parts_of_speech
+            for site in self.sites(row, tokens, pos)
+        }
 
         def reject(slot: Slot, word: str) -> str | None:
             return self._rules(slot, word) or self._against(row, sites[slot], word)
@@ -64,14 +84,20 @@ class ProposingGenerator(CleanGenerator):
         return found
 
     def _against(self, row: Caption, site: Site, word: str) -> str | None:
-        """Why not, by the rules of the generator; nor may a related word be said of the video (a car, "vehicle")."""
+        """Why not, by the rules of the generator; nor may a related word be said of the video (a
+        car, "vehicle").
+        """
         candidate = _candidate(site, word)
         related, video = self.context.lexicon.related, self.context.video(row.video_id)
-        if site.pos != "preposition" and any(related(candidate.lemma, said, site.pos) for said in video.words):
+        if site.pos != "preposition" and any(
+            related(candidate.lemma, said, site.pos) for said in video.words
+        ):
             return "said_of_video"
         return self.why_not(row, site, candidate)
 
-    def _drafts_of(self, row: Caption, site: Site, proposals: Sequence[Proposal]) -> Iterator[ProposedDraft]:
+    def _drafts_of(
+        self, row: Caption, site: Site, proposals: Sequence[Proposal]
+    ) -> Iterator[ProposedDraft]:
         for proposal in proposals:
             candidate = _candidate(site, proposal.replacement, proposal.method, proposal.sense)
             case = self._case(row, site, candidate)
@@ -80,15 +106,23 @@ class ProposingGenerator(CleanGenerator):
 
     def _row(self, row: Caption, draft: Draft, number: int) -> Negative:
         made = super()._row(row, draft, number)
-        return replace(made, scores=draft.proposal.scores) if isinstance(draft, ProposedDraft) else made
+        return (
+            replace(made, scores=draft.proposal.scores)
+            if isinstance(draft, ProposedDraft)
+            else made
+        )
 
 
-def generator_for(context: Context, settings: GeneratorSettings, encode: Encode | None = None) -> ProposingGenerator:
+def generator_for(
+    context: Context, settings: GeneratorSettings, encode: Encode | None = None
+) -> ProposingGenerator:
     """The generator `settings.propose` asks for. It does not cross processes: each opens its own.
 
     Raises ConfigError for a specification that is none.
     """
-    return ProposingGenerator(context, settings, open_proposer(settings.propose, settings.propose_cache), encode)
+    return ProposingGenerator(
+        context, settings, open_proposer(settings.propose, settings.propose_cache), encode
+    )
 
 
 def _slot(site: Site) -> Slot:

@@ -1,7 +1,9 @@
-"""Words proposed by a chat model, and checked by asking it again: "could both be true of one video?".
+"""Words proposed by a chat model, and checked by asking it again: "could both be true of one
+video?".
 
-The two questions are separate, so that the judge does not see its own reasons. What the model says is only ever used as
-words for the slot: it passes the shape check and the same rules as every other candidate before it is verified.
+The two questions are separate, so that the judge does not see its own reasons. What the model says
+is only ever used as words for the slot: it passes the shape check and the same rules as every other
+candidate before it is verified.
 """
 
 import threading
@@ -20,7 +22,10 @@ from finereel.finegrain.make.proposals.types import Proposal, Reject, Slot, Slot
 
 Parsed = TypeVar("Parsed")
 
-_AGAIN = {"role": "user", "content": "That was not the JSON that was asked for. Answer with the JSON object only."}
+_AGAIN = {
+    "role": "user",
+    "content": "That was not the JSON that was asked for. Answer with the JSON object only.",
+}
 _MANY_REFUSALS = 5
 
 
@@ -28,8 +33,9 @@ _MANY_REFUSALS = 5
 class Asking:
     """How a chat model is asked.
 
-    count: words per slot. parallel: questions under way at once. longest_caption: characters; longer ones are left
-    alone. temperature, max_tokens: sent with every question, unless None (some endpoints refuse them).
+    count: words per slot. parallel: questions under way at once. longest_caption: characters;
+    longer ones are left alone. temperature, max_tokens: sent with every question, unless None (some
+    endpoints refuse them).
     """
 
     count: int = 8
@@ -40,7 +46,9 @@ class Asking:
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.parallel < 1 or self.longest_caption < 1:
-            raise ConfigError(f"asking: expected a count, parallel and longest_caption of at least 1, got {self}")
+            raise ConfigError(
+                f"asking: expected a count, parallel and longest_caption of at least 1, got {self}"
+            )
 
     @property
     def options(self) -> dict[str, object]:
@@ -54,7 +62,9 @@ class ChatProposer:
 
     verifies = True
 
-    def __init__(self, endpoint: Endpoint, cache: AnswerCache, asking: Asking | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, cache: AnswerCache, asking: Asking | None = None
+    ) -> None:
         self.endpoint = endpoint
         self.cache = cache
         self.asking = asking or Asking()
@@ -64,16 +74,21 @@ class ChatProposer:
         self._refused = 0
 
     def propose(self, slots: Sequence[Slot], reject: Reject) -> list[SlotResult]:
-        """One outcome per slot. Raises ProposalError where the endpoint fails for good; answers so far are kept."""
+        """One outcome per slot. Raises ProposalError where the endpoint fails for good; answers so
+        far are kept.
+        """
         with ThreadPoolExecutor(self.asking.parallel) as pool:
             # Slots that are alike are asked once, also while the first answer is under way.
-            futures = {slot: pool.submit(self._filled, slot, reject) for slot in dict.fromkeys(slots)}
+            futures = {
+                slot: pool.submit(self._filled, slot, reject) for slot in dict.fromkeys(slots)
+            }
             try:
                 return [futures[slot].result() for slot in slots]
             except ProposalError as error:
                 raise self._failure or error from None
             finally:
-                # On the way out of an error or Ctrl-C what is under way ends and is kept; nothing new is asked.
+                # On the way out of an error or Ctrl-C what is under way ends and is kept; nothing
+                # new is asked.
                 self.endpoint.stopped.set()
                 pool.shutdown(wait=True, cancel_futures=True)
                 self.endpoint.stopped.clear()
@@ -94,7 +109,9 @@ class ChatProposer:
         if len(slot.caption) > self.asking.longest_caption:
             sieve.refuse("the caption is too long to send")
             return sieve.outcome(())
-        answer, key = self._ask(prompts.propose_messages(slot, self.asking.count), prompts.alternatives)
+        answer, key = self._ask(
+            prompts.propose_messages(slot, self.asking.count), prompts.alternatives
+        )
         if answer is None:
             sieve.refuse(key)
             return sieve.outcome(())
@@ -115,11 +132,17 @@ class ChatProposer:
             elif not grammatical:
                 sieve.refuse("not grammatical")
             else:
-                sense = (f"model:{self.endpoint.model}", f"reply:{proposed[:16]}", f"verdict:{checked[:16]}")
+                sense = (
+                    f"model:{self.endpoint.model}",
+                    f"reply:{proposed[:16]}",
+                    f"verdict:{checked[:16]}",
+                )
                 kept.append(Proposal(word, "llm", {}, sense))
         return kept
 
-    def _ask(self, messages: list[dict[str, str]], read: Callable[[str], Parsed | None]) -> tuple[Parsed | None, str]:
+    def _ask(
+        self, messages: list[dict[str, str]], read: Callable[[str], Parsed | None]
+    ) -> tuple[Parsed | None, str]:
         """The parsed answer and its address in the cache; or None and why there is none."""
         for again in (False, True):
             question = self._question([*messages, _AGAIN] if again else messages)
@@ -163,6 +186,7 @@ class ChatProposer:
         if not hopeless:
             return error
         return ProposalError(
-            f"every one of the first {_MANY_REFUSALS} questions was refused: {error}. Is the model's name right, "
+            f"every one of the first {_MANY_REFUSALS} questions was refused: {error}. Is the "
+            "model's name right, "
             "and does it take temperature and max_tokens?"
         )

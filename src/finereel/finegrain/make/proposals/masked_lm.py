@@ -1,4 +1,6 @@
-"""Any masked language model of `transformers`, from a directory, offline. Imports torch: import it when it is used."""
+"""Any masked language model of `transformers`, from a directory, offline. Imports torch: import it
+when it is used.
+"""
 
 import hashlib
 import math
@@ -18,13 +20,22 @@ ROWS = 128
 _CONTINUES, _BEGINS = "##", ("Ġ", "▁")
 _WORD = re.compile(r"[^\W\d_]+")
 _WEIGHTS = "*.safetensors"
-_IDENTITY = (_WEIGHTS, "config.json", "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model")
+_IDENTITY = (
+    _WEIGHTS,
+    "config.json",
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "*.model",
+)
 
 
 class MaskedLanguageModel:
     """A model and its tokenizer; only safetensors are read and no code of the directory runs.
 
-    Raises ModelNotFoundError where there is no such directory, CheckpointError where it is no masked language model.
+    Raises ModelNotFoundError where there is no such directory, CheckpointError where it is no
+    masked language model.
     """
 
     def __init__(self, directory: Path, device: str = "cpu") -> None:
@@ -32,7 +43,8 @@ class MaskedLanguageModel:
         self.device = device
         if not self.directory.is_dir():
             raise ModelNotFoundError(
-                f"{directory}: expected a directory with a fill-mask model of transformers (config.json, "
+                f"{directory}: expected a directory with a fill-mask model of transformers "
+                "(config.json, "
                 "model.safetensors and tokenizer files)"
             )
         self._tokenizer, self._model = _load(self.directory)
@@ -40,32 +52,48 @@ class MaskedLanguageModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The directory's name and the first 16 digits of the SHA-256 of weights, configuration and tokenizer."""
+        """The directory's name and the first 16 digits of the SHA-256 of weights, configuration and
+        tokenizer.
+        """
         digest = hashlib.sha256()
-        for path in sorted({path for pattern in _IDENTITY for path in self.directory.glob(pattern)}):
+        for path in sorted(
+            {path for pattern in _IDENTITY for path in self.directory.glob(pattern)}
+        ):
             with path.open("rb") as file:
                 digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
         return f"{self.directory.resolve().name}@{digest.hexdigest()[:16]}"
 
     @torch.inference_mode()
-    def fill(self, sides: Sequence[tuple[str, str]], top: int) -> list[list[tuple[str, float]] | None]:
-        """Whole words for the gap between two texts: (word, ln p), best first; None for texts that are too long."""
-        rows = [self._ids(before + str(self._tokenizer.mask_token) + after) for before, after in sides]
+    def fill(
+        self, sides: Sequence[tuple[str, str]], top: int
+    ) -> list[list[tuple[str, float]] | None]:
+        """Whole words for the gap between two texts: (word, ln p), best first; None for texts that
+        are too long.
+        """
+        rows = [
+            self._ids(before + str(self._tokenizer.mask_token) + after) for before, after in sides
+        ]
         fits = [index for index, row in enumerate(rows) if row is not None]
         found: list[list[tuple[str, float]] | None] = [None] * len(rows)
         mask = self._tokenizer.mask_token_id
         for chunk in _chunks(fits):
             ids = [rows[index] or [] for index in chunk]
-            gaps = [[position for position, token in enumerate(row) if token == mask] for row in ids]
+            gaps = [
+                [position for position, token in enumerate(row) if token == mask] for row in ids
+            ]
             logits = self._logits(ids)
             for index, gap, row in zip(chunk, gaps, logits, strict=True):
-                # A caption that spells the mask token itself has two gaps, and neither is ours for certain.
-                found[index] = self._words(row[gap[0]].log_softmax(-1), top) if len(gap) == 1 else []
+                # A caption that spells the mask token itself has two gaps, and neither is ours for
+                # certain.
+                found[index] = (
+                    self._words(row[gap[0]].log_softmax(-1), top) if len(gap) == 1 else []
+                )
         return found
 
     @torch.inference_mode()
     def log_likelihoods(self, texts: Sequence[str]) -> list[float]:
-        """The sum over tokens of ln p(token | the others), the rest of its word to the right hidden as well.
+        """The sum over tokens of ln p(token | the others), the rest of its word to the right hidden
+        as well.
 
         Minus infinity for a text longer than the model reads.
         """
@@ -93,9 +121,18 @@ class MaskedLanguageModel:
         for position, token in enumerate(ids):
             if special[position]:
                 continue
-            hidden = {p for p in range(position, len(ids)) if owner[p] == owner[position] or p == position}
+            hidden = {
+                p for p in range(position, len(ids)) if owner[p] == owner[position] or p == position
+            }
             rows.append(
-                ([self._tokenizer.mask_token_id if p in hidden else t for p, t in enumerate(ids)], position, token)
+                (
+                    [
+                        self._tokenizer.mask_token_id if p in hidden else t
+                        for p, t in enumerate(ids)
+                    ],
+                    position,
+                    token,
+                )
             )
         return rows
 
@@ -105,15 +142,20 @@ class MaskedLanguageModel:
 
     @cached_property
     def _longest(self) -> int:
-        # RoBERTa counts positions from its padding id, so that two fewer tokens fit than it has positions.
+        # RoBERTa counts positions from its padding id, so that two fewer tokens fit than it has
+        # positions.
         positions = int(getattr(self._model.config, "max_position_embeddings", 512))
         return min(int(self._tokenizer.model_max_length), positions - 2)
 
     def _logits(self, rows: Sequence[Sequence[int]]) -> Tensor:
         longest = max(map(len, rows))
         pad = self._tokenizer.pad_token_id or 0
-        ids = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in rows], device=self.device)
-        seen = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=self.device)
+        ids = torch.tensor(
+            [[*row, *[pad] * (longest - len(row))] for row in rows], device=self.device
+        )
+        seen = torch.tensor(
+            [[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=self.device
+        )
         logits: Tensor = self._model(input_ids=ids, attention_mask=seen).logits
         return logits.float()
 
@@ -132,7 +174,14 @@ class MaskedLanguageModel:
     def _whole_words(self) -> dict[int, str]:
         """The ids of pieces that are words by themselves, and these words in lower case."""
         pieces = {id_: piece for piece, id_ in self._tokenizer.get_vocab().items()}
-        mark = next((mark for mark in _BEGINS if sum(piece.startswith(mark) for piece in pieces.values()) > 1), "")
+        mark = next(
+            (
+                mark
+                for mark in _BEGINS
+                if sum(piece.startswith(mark) for piece in pieces.values()) > 1
+            ),
+            "",
+        )
         special = set(self._tokenizer.all_special_ids)
         words = {}
         for id_ in sorted(set(pieces) - special):
@@ -153,14 +202,19 @@ def _load(directory: Path) -> tuple[Any, Any]:
             directory, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{directory}: expected a fill-mask model of transformers, got: {error}") from error
+        raise CheckpointError(
+            f"{directory}: expected a fill-mask model of transformers, got: {error}"
+        ) from error
     if told["missing_keys"]:
         raise CheckpointError(
-            f"{directory}: the weights lack {len(told['missing_keys'])} tensors of a masked language model, such as "
+            f"{directory}: the weights lack {len(told['missing_keys'])} tensors of a masked "
+            "language model, such as "
             f"{min(told['missing_keys'])}; was it saved as another kind of model?"
         )
     if tokenizer.mask_token_id is None or not tokenizer.is_fast:
-        raise CheckpointError(f"{directory}: expected a fast tokenizer with a mask token (tokenizer.json)")
+        raise CheckpointError(
+            f"{directory}: expected a fast tokenizer with a mask token (tokenizer.json)"
+        )
     return tokenizer, model
 
 

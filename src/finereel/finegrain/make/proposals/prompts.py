@@ -1,4 +1,6 @@
-"""What a model is asked in words, and how its answer is read. A changed prompt gets a new version: caches key on it."""
+"""What a model is asked in words, and how its answer is read. A changed prompt gets a new version:
+caches key on it.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -40,7 +42,9 @@ _TRIES = 100  # places where JSON may begin, after a remark or a fence
 
 
 def propose_messages(slot: Slot, count: int) -> list[dict[str, str]]:
-    """The first question: other words for the slot. The caption and the word are all that is sent of a data set."""
+    """The first question: other words for the slot. The caption and the word are all that is sent
+    of a data set.
+    """
     form = _FORMS.get(slot.tag, f"a {slot.pos}" if slot.pos[0] not in "aeiou" else f"an {slot.pos}")
     asked: dict[str, object] = {
         "caption": slot.caption,
@@ -69,7 +73,8 @@ def alternatives(answer: str) -> list[object] | None:
 
 
 def verdicts(answer: str) -> dict[int, tuple[bool, bool]] | None:
-    """(both possible, grammatical) by number of the variant; a verdict that is not clean booleans is left out.
+    """(both possible, grammatical) by number of the variant; a verdict that is not clean booleans
+    is left out.
 
     >>> verdicts('{"verdicts": [{"n": 1, "both_possible": false, "grammatical": true}, {"n": 2}]}')
     {1: (False, True)}
@@ -86,7 +91,9 @@ def _clean(found: list[Any]) -> dict[int, tuple[bool, bool]]:
     contradicted = set()
     for verdict in found:
         fields = verdict if isinstance(verdict, dict) else {}
-        number, both, grammatical = (fields.get(name) for name in ("n", "both_possible", "grammatical"))
+        number, both, grammatical = (
+            fields.get(name) for name in ("n", "both_possible", "grammatical")
+        )
         if type(number) is int and isinstance(both, bool) and isinstance(grammatical, bool):
             if number in clean and clean[number] != (both, grammatical):
                 contradicted.add(number)
@@ -100,7 +107,9 @@ def _messages(system: str, asked: dict[str, object]) -> list[dict[str, str]]:
 
 
 def _objects(answer: str) -> Iterator[dict[str, Any]]:
-    """JSON objects in an answer, first the one that begins first; thoughts in <think> tags are skipped."""
+    """JSON objects in an answer, first the one that begins first; thoughts in <think> tags are
+    skipped.
+    """
     text = answer.rsplit("</think>", 1)[-1]
     decoder, position = json.JSONDecoder(), text.find("{")
     tries = 0

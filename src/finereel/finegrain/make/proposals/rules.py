@@ -1,7 +1,9 @@
-"""Rules for a word of a model before it is verified: its part of speech, its form, and no relation of meaning.
+"""Rules for a word of a model before it is verified: its part of speech, its form, and no relation
+of meaning.
 
-`word_rules` hold for every proposer. `exclusion_rules` hold where the proposer cannot tell whether both words may be
-true of one video (a masked language model): they let pass only what a curated set, an antonym or a kind excludes.
+`word_rules` hold for every proposer. `exclusion_rules` hold where the proposer cannot tell whether
+both words may be true of one video (a masked language model): they let pass only what a curated
+set, an antonym or a kind excludes.
 """
 
 from finereel.finegrain.make.proposals.types import Reject, Slot
@@ -84,9 +86,16 @@ def _is(word: str, lemma: str, pos: PartOfSpeech, lexicon: Lexicon) -> bool:
     """Whether a word is mostly this part of speech; WordNet has "an" and "b" as nouns."""
     if pos == "preposition":
         return word in PREPOSITIONS
-    if len(word) < 2 or word in FUNCTION_WORDS or word in PREPOSITIONS or not lexicon.has_pos(word, pos):
+    if (
+        len(word) < 2
+        or word in FUNCTION_WORDS
+        or word in PREPOSITIONS
+        or not lexicon.has_pos(word, pos)
+    ):
         return False
-    others: list[PartOfSpeech] = [other for other in PARTS_OF_SPEECH if other not in (pos, "preposition")]
+    others: list[PartOfSpeech] = [
+        other for other in PARTS_OF_SPEECH if other not in (pos, "preposition")
+    ]
     elsewhere = max(lexicon.frequency(lemma_of(word, other), other) for other in others)
     return elsewhere <= _RARELY * (lexicon.frequency(lemma, pos) + 1)
 
@@ -94,4 +103,9 @@ def _is(word: str, lemma: str, pos: PartOfSpeech, lexicon: Lexicon) -> bool:
 def _rivals(lemma: str, pos: PartOfSpeech) -> frozenset[str]:
     """The words that some curated set offers against this one."""
     found = phrases(pos).get(lemma, ())
-    return frozenset(word for word_set, group in found for rival in word_set.rivals(group) for word in rival.offered)
+    return frozenset(
+        word
+        for word_set, group in found
+        for rival in word_set.rivals(group)
+        for word in rival.offered
+    )

@@ -1,6 +1,7 @@
 """Is an answer a word for the slot at all? Answers of a model are hostile until they look like one.
 
-A model that edits the caption elsewhere has to answer with more than the span; more than the span is refused.
+A model that edits the caption elsewhere has to answer with more than the span; more than the span
+is refused.
 """
 
 import re
@@ -26,9 +27,13 @@ def misfit(slot: Slot, answer: object) -> str | None:
     if len(answer) > LONGEST:
         return "more than the span"
     words = answer.split()
-    if not all(_WORD.fullmatch(word) for word in words) or any(not _ordinary(character) for character in answer):
+    if not all(_WORD.fullmatch(word) for word in words) or any(
+        not _ordinary(character) for character in answer
+    ):
         return "not a word"
-    longest = max(len(slot.source.split()), WORDS_OF_A_PREPOSITION if slot.pos == "preposition" else 1)
+    longest = max(
+        len(slot.source.split()), WORDS_OF_A_PREPOSITION if slot.pos == "preposition" else 1
+    )
     if len(words) > longest:
         return "more than the span"
     text = settled(answer).casefold()

@@ -10,7 +10,8 @@ from finereel.finegrain.types import PartOfSpeech
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A span of a caption that wants another word: `caption[start:end]`, its part of speech, Penn tag and lemma.
+    """A span of a caption that wants another word: `caption[start:end]`, its part of speech, Penn
+    tag and lemma.
 
     Nothing else about the caption is here, so nothing else can reach a model.
 
@@ -29,7 +30,8 @@ class Slot:
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end <= len(self.caption):
             raise ConfigError(
-                f"a slot lies inside its caption: expected 0 <= start < end <= {len(self.caption)}, "
+                "a slot lies inside its caption: expected 0 <= start < end <= "
+                f"{len(self.caption)}, "
                 f"got {self.start} and {self.end}"
             )
 
@@ -47,8 +49,9 @@ class Slot:
 class Proposal:
     """A word for the slot, in the form the sentence needs.
 
-    method: who proposed it, "fill-mask" or "llm". scores: differences in log-likelihood, in nats. sense: where it came
-    from, such as "model:bert@1f0c..." and "reply:ab12...", which name the weights and the row of the cache.
+    method: who proposed it, "fill-mask" or "llm". scores: differences in log-likelihood, in nats.
+    sense: where it came from, such as "model:bert@1f0c..." and "reply:ab12...", which name the
+    weights and the row of the cache.
     """
 
     replacement: str
@@ -71,7 +74,8 @@ Reject = Callable[[Slot, str], str | None]
 
 @runtime_checkable
 class Proposer(Protocol):
-    """Anything that fills slots; one outcome per slot, in their order, the same for the same slots and cache.
+    """Anything that fills slots; one outcome per slot, in their order, the same for the same slots
+    and cache.
 
     verifies: whether it finds out itself that the caption and the new caption cannot both be true.
     """
@@ -82,5 +86,7 @@ class Proposer(Protocol):
         ...
 
     def propose(self, slots: Sequence[Slot], reject: Reject) -> list[SlotResult]:
-        """Words for every slot that pass the shape check, `reject` and the proposer's own verification."""
+        """Words for every slot that pass the shape check, `reject` and the proposer's own
+        verification.
+        """
         ...

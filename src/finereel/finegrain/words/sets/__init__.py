@@ -1,16 +1,18 @@
-"""CURATED WORD SETS: groups of words of which only one can be true, and where in a sentence they may stand.
+"""CURATED WORD SETS: groups of words of which only one can be true, and where in a sentence they
+may stand.
 
 One TOML file per part of speech, one table per set:
 
-groups   strings of words; those of one group mean about the same, those of two groups exclude each other. The first
-         word names the group. Underscores join the words of a phrase. A word with * is known but never put in.
-near     strings of words whose groups may hold together and are never swapped.
-signs    word of a group -> more words that show the group holds, when any caption of the video has one.
-unless   words that switch the set off when any caption of the video has one.
-frame    conditions on the surroundings (`finereel.finegrain.words.sets.frames`), the same for source and replacement.
+groups   strings of words; those of one group mean about the same, those of two groups exclude each
+         other. The first word names the group. Underscores join the words of a phrase. A word with
+         * is known but never put in.
+near     strings of words whose groups may hold together and are never swapped. signs    word of a
+group -> more words that show the group holds, when any caption of the video has one. unless   words
+that switch the set off when any caption of the video has one. frame    conditions on the
+surroundings (`finereel.finegrain.words.sets.frames`), the same for source and replacement.
 
-Sets are symmetric: where a may become b, b may become a. So each word is as often truth as lie once a selection keeps
-as many of one direction as of the other.
+Sets are symmetric: where a may become b, b may become a. So each word is as often truth as lie once
+a selection keeps as many of one direction as of the other.
 """
 
 import tomllib
@@ -32,8 +34,9 @@ _KEYS = ("groups", "near", "signs", "unless", "frame", "note")
 
 @dataclass(frozen=True, slots=True)
 class WordGroup:
-    """Words of about one meaning. known: those that are recognised; offered: those that are put in; signs: words that
-    show, anywhere in the captions of a video, that it may hold."""
+    """Words of about one meaning. known: those that are recognised; offered: those that are put in;
+    signs: words that show, anywhere in the captions of a video, that it may hold.
+    """
 
     name: str
     known: tuple[str, ...]
@@ -54,7 +57,11 @@ class WordSet:
 
     def rivals(self, group: WordGroup) -> Iterator[WordGroup]:
         """The groups that cannot hold where `group` does."""
-        return (other for other in self.groups if other is not group and (group.name, other.name) not in self.near)
+        return (
+            other
+            for other in self.groups
+            if other is not group and (group.name, other.name) not in self.near
+        )
 
 
 @cache
@@ -68,7 +75,9 @@ def load_sets(pos: PartOfSpeech) -> tuple[WordSet, ...]:
 
 
 def read_sets(path: Path, pos: PartOfSpeech) -> tuple[WordSet, ...]:
-    """The sets of a TOML file of the form above. DataError, naming file and set, for what does not parse."""
+    """The sets of a TOML file of the form above. DataError, naming file and set, for what does not
+    parse.
+    """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
@@ -78,7 +87,9 @@ def read_sets(path: Path, pos: PartOfSpeech) -> tuple[WordSet, ...]:
         try:
             sets.append(_set_of(name, pos, table))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise DataError(f"{path}, set {name!r}: expected {', '.join(_KEYS)} ({error})") from error
+            raise DataError(
+                f"{path}, set {name!r}: expected {', '.join(_KEYS)} ({error})"
+            ) from error
     return tuple(sets)
 
 
@@ -112,22 +123,43 @@ def _set_of(name: str, pos: PartOfSpeech, table: Mapping[str, Any]) -> WordSet:
     names = [group[0].rstrip("*") for group in words]
     if len(set(names)) != len(names) or len(names) < 2:
         raise ValueError("two groups or more, of different names")
-    group_of = {word.rstrip("*"): key for key, group in zip(names, words, strict=True) for word in group}
-    near = frozenset(pair for line in table.get("near", ()) for pair in permutations(_known(line, group_of), 2))
-    signs = {_known(key, group_of)[0]: _words(value) for key, value in table.get("signs", {}).items()}
-    plain = {key: tuple(word.rstrip("*") for word in group) for key, group in zip(names, words, strict=True)}
+    group_of = {
+        word.rstrip("*"): key for key, group in zip(names, words, strict=True) for word in group
+    }
+    near = frozenset(
+        pair for line in table.get("near", ()) for pair in permutations(_known(line, group_of), 2)
+    )
+    signs = {
+        _known(key, group_of)[0]: _words(value) for key, value in table.get("signs", {}).items()
+    }
+    plain = {
+        key: tuple(word.rstrip("*") for word in group)
+        for key, group in zip(names, words, strict=True)
+    }
     groups = tuple(
         WordGroup(
             key,
             plain[key],
             tuple(word for word in group if not word.endswith("*")),
-            frozenset({word for other in names if other == key or (key, other) in near for word in plain[other]})
+            frozenset(
+                {
+                    word
+                    for other in names
+                    if other == key or (key, other) in near
+                    for word in plain[other]
+                }
+            )
             | frozenset(signs.get(key, ())),
         )
         for key, group in zip(names, words, strict=True)
     )
     return WordSet(
-        name, pos, groups, near, frozenset(_words(table.get("unless", ""))), Frame.of(table.get("frame", {}))
+        name,
+        pos,
+        groups,
+        near,
+        frozenset(_words(table.get("unless", ""))),
+        Frame.of(table.get("frame", {})),
     )
 
 

@@ -1,4 +1,6 @@
-"""Where a word of a set may be changed: conditions on the words around it, which hold for both words of a swap."""
+"""Where a word of a set may be changed: conditions on the words around it, which hold for both
+words of a swap.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -12,12 +14,14 @@ PRONOUNS = frozenset(["he", "she", "they", "who", "him", "her", "them", "someone
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Lists of words; an empty list asks nothing. A word with a dot in it is a lexicographer file ("noun.animal").
+    """Lists of words; an empty list asks nothing. A word with a dot in it is a lexicographer file
+    ("noun.animal").
 
-    heads, not_heads: the noun described or governed (see `Site.head`). not_places: the noun behind a preposition that
-    follows (`Site.place`). verbs, not_verbs: the nearest verb to the left.
-    subjects: the nearest noun or pronoun to the left. next, not_next, prev, not_prev: the neighbouring words, "." for
-    the end or start of the caption. tags, next_tags, not_next_tags, head_tags: Penn tags of word, next word, head.
+    heads, not_heads: the noun described or governed (see `Site.head`). not_places: the noun behind
+    a preposition that follows (`Site.place`). verbs, not_verbs: the nearest verb to the left.
+    subjects: the nearest noun or pronoun to the left. next, not_next, prev, not_prev: the
+    neighbouring words, "." for the end or start of the caption. tags, next_tags, not_next_tags,
+    head_tags: Penn tags of word, next word, head.
     without: nowhere else in the caption.
     """
 
@@ -39,13 +43,18 @@ class Frame:
 
     @staticmethod
     def of(table: Mapping[str, str]) -> "Frame":
-        """The frame of a TOML table of space-separated words. ValueError for a condition it does not know."""
+        """The frame of a TOML table of space-separated words. ValueError for a condition it does
+        not know.
+        """
         names = {field.name for field in fields(Frame)}
         stray = sorted(set(table) - names)
         if stray:
             raise ValueError(f"unknown condition {stray[0]!r}: expected {', '.join(sorted(names))}")
         return Frame(
-            **{key: frozenset(word.replace("_", " ") for word in value.split()) for key, value in table.items()}
+            **{
+                key: frozenset(word.replace("_", " ") for word in value.split())
+                for key, value in table.items()
+            }
         )
 
     def fits(self, site: Site, lexicon: Lexicon) -> bool:
@@ -59,7 +68,10 @@ class Frame:
             and (not self.prev or before in self.prev)
             and before not in self.not_prev
             and (not self.subjects or _among(site.subject(), self.subjects, lexicon))
-            and (not (self.heads or self.not_heads or self.head_tags) or self._fits_head(site, lexicon))
+            and (
+                not (self.heads or self.not_heads or self.head_tags)
+                or self._fits_head(site, lexicon)
+            )
             and (not self.not_places or not _among(site.place(), self.not_places, lexicon))
             and (not (self.verbs or self.not_verbs) or self._fits_verb(site))
             and (not self.without or not any(word in self.without for word in site.others()))

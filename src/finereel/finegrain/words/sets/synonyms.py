@@ -36,20 +36,25 @@ def synonyms_of(pos: PartOfSpeech) -> Mapping[str, tuple[Synonyms, ...]]:
 
 
 def read_synonyms(path: Path) -> dict[PartOfSpeech, dict[str, tuple[Synonyms, ...]]]:
-    """The sets of a TOML file of the form the shipped one explains, by part of speech and lemma. DataError, naming
-    file and set, for what does not parse and for a group that offers nothing."""
+    """The sets of a TOML file of the form the shipped one explains, by part of speech and lemma.
+    DataError, naming file and set, for what does not parse and for a group that offers nothing.
+    """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"{path}: expected synonyms in TOML ({error})") from error
-    found: dict[PartOfSpeech, dict[str, tuple[Synonyms, ...]]] = {pos: {} for pos in PARTS_OF_SPEECH}
+    found: dict[PartOfSpeech, dict[str, tuple[Synonyms, ...]]] = {
+        pos: {} for pos in PARTS_OF_SPEECH
+    }
     for name, table in tables.items():
         try:
             words = found[table["pos"]]
             for word, synonyms in _entries(name, table):
                 words[word] = (*words.get(word, ()), synonyms)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise DataError(f"{path}, set {name!r}: expected {', '.join(_KEYS)} ({error})") from error
+            raise DataError(
+                f"{path}, set {name!r}: expected {', '.join(_KEYS)} ({error})"
+            ) from error
     return found
 
 
@@ -66,5 +71,7 @@ def _entries(name: str, table: Mapping[str, Any]) -> list[tuple[str, Synonyms]]:
         for word in words:
             others = tuple(other for other in offered if other != word)
             if others:
-                entries.append((word.rstrip("*"), Synonyms(name, others, frame, table.get("compounds", False))))
+                entries.append(
+                    (word.rstrip("*"), Synonyms(name, others, frame, table.get("compounds", False)))
+                )
     return entries

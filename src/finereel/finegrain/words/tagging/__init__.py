@@ -24,12 +24,17 @@ TAGGERS: Mapping[str, Callable[[], Tagger]] = MappingProxyType(
 DEFAULT_TAGGERS = ("hanta", "textblob")
 
 # Parts of addresses, tags and markup: what stands right before or right after the word.
-_GLUED_BEFORE, _GLUED_AFTER = re.compile(r"[@#/\\<>=&$_:~^*+|%]$|\w\.$"), re.compile(r"[@#/\\<>=$~^*+|;]|\.\w")
+_GLUED_BEFORE, _GLUED_AFTER = (
+    re.compile(r"[@#/\\<>=&$_:~^*+|%]$|\w\.$"),
+    re.compile(r"[@#/\\<>=$~^*+|;]|\.\w"),
+)
 
 
 @cache
 def load_tagger(name: str) -> Tagger:
-    """A tagger by its name in `TAGGERS`, loaded once. Raises ConfigError when it is unknown or not installed."""
+    """A tagger by its name in `TAGGERS`, loaded once. Raises ConfigError when it is unknown or not
+    installed.
+    """
     if name not in TAGGERS:
         raise unknown_name("tagger", name, TAGGERS)
     try:
@@ -48,7 +53,9 @@ class AgreeingTaggers:
 
     def __init__(self, taggers: Sequence[str] = DEFAULT_TAGGERS) -> None:
         if not taggers:
-            raise ConfigError(f"expected at least one tagger of {', '.join(sorted(TAGGERS))}, got none")
+            raise ConfigError(
+                f"expected at least one tagger of {', '.join(sorted(TAGGERS))}, got none"
+            )
         self._taggers = [load_tagger(name) for name in taggers]
 
     def __call__(self, caption: str) -> tuple[Token, ...]:
@@ -62,12 +69,19 @@ class AgreeingTaggers:
         names = _proper_names([text for text, _, _ in spans])
         votes = [repair(words, tagger(words)) for tagger in self._taggers]
         return tuple(
-            _token(caption, spans[i], "NNP" if names[i] else votes[0][i], [class_of(words[i], v[i]) for v in votes])
+            _token(
+                caption,
+                spans[i],
+                "NNP" if names[i] else votes[0][i],
+                [class_of(words[i], v[i]) for v in votes],
+            )
             for i in range(len(spans))
         )
 
 
-def tag(captions: Iterable[str], taggers: Sequence[str] = DEFAULT_TAGGERS) -> Iterator[tuple[Token, ...]]:
+def tag(
+    captions: Iterable[str], taggers: Sequence[str] = DEFAULT_TAGGERS
+) -> Iterator[tuple[Token, ...]]:
     """The tokens of each caption, one caption at a time.
 
     >>> [token.lemma for token in next(tag(["two dogs running"]))]
@@ -77,13 +91,17 @@ def tag(captions: Iterable[str], taggers: Sequence[str] = DEFAULT_TAGGERS) -> It
     return (agreement(caption) for caption in captions)
 
 
-def _token(caption: str, span: tuple[str, int, int], penn: str, classes: Sequence[WordClass]) -> Token:
+def _token(
+    caption: str, span: tuple[str, int, int], penn: str, classes: Sequence[WordClass]
+) -> Token:
     text, start, end = span
     pos: WordClass = "noun" if penn == "NNP" else classes[0]
     if not text[0].isalpha() or _glued(caption, start, end):
         pos = "other"
     lemma = lemma_of(text.replace("’", "'"), pos)
-    return Token(text, start, end, pos, lemma, penn, all(pos == other for other in classes) and penn != "NNP")
+    return Token(
+        text, start, end, pos, lemma, penn, all(pos == other for other in classes) and penn != "NNP"
+    )
 
 
 def _glued(caption: str, start: int, end: int) -> bool:
@@ -94,5 +112,8 @@ def _glued(caption: str, start: int, end: int) -> bool:
 def _proper_names(texts: Sequence[str]) -> list[bool]:
     """Capitalised words inside a caption that is otherwise lower-case."""
     lower = sum(text.islower() for text in texts)
-    capital = [i > 0 and text[:1].isupper() and texts[i - 1] not in (".", "!", "?") for i, text in enumerate(texts)]
+    capital = [
+        i > 0 and text[:1].isupper() and texts[i - 1] not in (".", "!", "?")
+        for i, text in enumerate(texts)
+    ]
     return [is_one and lower > sum(capital) for is_one in capital]

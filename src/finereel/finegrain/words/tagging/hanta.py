@@ -1,8 +1,9 @@
-"""HanTa's English tagger (Wartena 2019, a hidden Markov model over morphemes), with a faster search.
+"""HanTa's English tagger (Wartena 2019, a hidden Markov model over morphemes), with a faster
+search.
 
-The probabilities are HanTa's own (`HanTa.HanoverTagger`, `morphmodel_en.pgz`, LGPL-3.0+, used as installed). Its
-`tag_sent_viterbi` tries every tag after every state; here only those the word can have are tried, and what a word can
-be is worked out once. The tags that come out are the same.
+The probabilities are HanTa's own (`HanTa.HanoverTagger`, `morphmodel_en.pgz`, LGPL-3.0+, used as
+installed). Its `tag_sent_viterbi` tries every tag after every state; here only those the word can
+have are tried, and what a word can be is worked out once. The tags that come out are the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,7 +79,9 @@ class HantaTagger:
                 total, reached = score + follow[tag] + chance, (state[1], tag)
                 if reached not in after or total > after[reached]:
                     after[reached], origins[reached] = total, state
-        if not after:  # tags that never followed one another in HanTa's corpus: take the word by itself
+        if (
+            not after
+        ):  # tags that never followed one another in HanTa's corpus: take the word by itself
             state = max(row, key=lambda s: row[s])
             tag = max(chances, key=lambda pair: pair[1])[0] if chances else _UNKNOWN
             after[state[1], tag], origins[state[1], tag] = row[state], state

@@ -19,7 +19,9 @@ class TextblobTagger:
         from textblob.en import parser
 
         self._find_tags = parser.find_tags
-        with warnings.catch_warnings():  # it reads its lexicon at the first word and leaves the file to the collector
+        with (
+            warnings.catch_warnings()
+        ):  # it reads its lexicon at the first word and leaves the file to the collector
             warnings.simplefilter("ignore", ResourceWarning)
             self._find_tags(["a"])
 
@@ -29,7 +31,9 @@ class TextblobTagger:
 
 
 class SpacyTagger:
-    """Words -> Penn tags by spaCy's `en_core_web_sm`, the tagger of arXiv 2410.12407. It is not on PyPI."""
+    """Words -> Penn tags by spaCy's `en_core_web_sm`, the tagger of arXiv 2410.12407. It is not on
+    PyPI.
+    """
 
     def __init__(self) -> None:
         try:
@@ -38,7 +42,8 @@ class SpacyTagger:
             self._pipeline = spacy.load(SPACY_MODEL, disable=["parser", "ner", "lemmatizer"])
         except (ImportError, OSError) as error:
             raise ConfigError(
-                f"the tagger 'spacy' needs spaCy and its model {SPACY_MODEL} ({error}); install both "
+                f"the tagger 'spacy' needs spaCy and its model {SPACY_MODEL} ({error}); install "
+                "both "
                 f"(python -m spacy download {SPACY_MODEL}), or use hanta and textblob"
             ) from error
 

@@ -16,23 +16,39 @@ PENN_OF_CLAWS5 = MappingProxyType(
         **{"PNI": "PRP", "PNP": "PRP", "PNQ": "WP", "PNX": "PRP", "POS": "POS", "VM0": "MD"},
         **{"VBB": "VBP", "VDB": "VBP", "VHB": "VBP", "VVB": "VBP"},
         **{f"V{verb}{form}": tag for verb in "BDHV" for form, tag in _FORMS},
-        **{"ITJ": "UH", "PUL": "(", "PUR": ")", "PUN": ".", "PUQ": "''", "UNC": "NN", "ZZ0": "SYM", "!!!": "SYM"},
+        **{
+            "ITJ": "UH",
+            "PUL": "(",
+            "PUR": ")",
+            "PUN": ".",
+            "PUQ": "''",
+            "UNC": "NN",
+            "ZZ0": "SYM",
+            "!!!": "SYM",
+        },
     }
 )
 
 _CLASS_OF_PREFIX: MappingProxyType[str, WordClass] = MappingProxyType(
-    {"NN": "noun", "VB": "verb", "JJ": "adjective", "RB": "adverb", "RP": "adverb", "IN": "preposition"}
+    {
+        "NN": "noun",
+        "VB": "verb",
+        "JJ": "adjective",
+        "RB": "adverb",
+        "RP": "adverb",
+        "IN": "preposition",
+    }
 )
 
-# Tagged like the words of a class, but no negative can be made of them there: subordinators, negation, comparison,
-# words for how many.
+# Tagged like the words of a class, but no negative can be made of them there: subordinators,
+# negation, comparison, words for how many.
 _NEVER = words(
     """
-    while because if when although though whereas since that than as until unless whether once lest so not n't
-    no never very too also just only even still yet maybe perhaps more most less least quite almost rather many
-    much few several some any other others another such same own own each every both all half lot lots thing
-    things something anything nothing everything someone anyone everyone somebody nobody one ones be am is are
-    was were been being 's 're 'm
+    while because if when although though whereas since that than as until unless whether once lest
+    so not n't no never very too also just only even still yet maybe perhaps more most less least
+    quite almost rather many much few several some any other others another such same own own each
+    every both all half lot lots thing things something anything nothing everything someone anyone
+    everyone somebody nobody one ones be am is are was were been being 's 're 'm
     """
 )
 

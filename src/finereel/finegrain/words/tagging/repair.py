@@ -1,9 +1,10 @@
 """What general taggers get wrong in captions, put right by rule before they are compared.
 
-Captions are short, in the present tense, mostly lower-case, about people and things that move: "a man plays guitar"
-(not two nouns), "is boxing" (not a noun), "up the stairs" (not a particle). Each rule looks at one word, its tag and
-its neighbours and gives another tag or None; the first that speaks decides. Rules that decide from the words alone
-give the same tag whatever the tagger said, so there the taggers always agree.
+Captions are short, in the present tense, mostly lower-case, about people and things that move: "a
+man plays guitar" (not two nouns), "is boxing" (not a noun), "up the stairs" (not a particle). Each
+rule looks at one word, its tag and its neighbours and gives another tag or None; the first that
+speaks decides. Rules that decide from the words alone give the same tag whatever the tagger said,
+so there the taggers always agree.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +18,9 @@ Rule = Callable[["Place"], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Word i of a caption, lower case, among its neighbours; tags to its left are repaired already."""
+    """Word i of a caption, lower case, among its neighbours; tags to its left are repaired
+    already.
+    """
 
     words: Sequence[str]
     tags: Sequence[str]
@@ -104,21 +107,38 @@ def infinitive(place: Place) -> str | None:
         verb = can_be(place.word_at(1), "verb") and not place.opens_phrase
         return "TO" if verb or place.tag_at(1) == "VB" else "IN"
     before = place.tag_at(-1)
-    if before not in ("TO", "MD") or not can_be(place.word, "verb") or place.word.endswith(("s", "ing", "ed")):
+    if (
+        before not in ("TO", "MD")
+        or not can_be(place.word, "verb")
+        or place.word.endswith(("s", "ing", "ed"))
+    ):
         return None
     return "VB"
 
 
 def progressive(place: Place) -> str | None:
-    """-ing after a form of be ("is now boxing"), after who does it ("a man boxing"), after "starts", or after "and"
-    where another one came before ("riding a bike and dancing")."""
+    """-ing after a form of be ("is now boxing"), after who does it ("a man boxing"), after
+    "starts", or after "and" where another one came before ("riding a bike and dancing").
+    """
     word = place.word
-    if word.endswith("ing") and lemma_of(word, "verb") == word:  # "sing", "swing" are no participles
+    if (
+        word.endswith("ing") and lemma_of(word, "verb") == word
+    ):  # "sing", "swing" are no participles
         return "VBP" if place.tag == "VBG" else None
-    if not word.endswith("ing") or word in known.ING_NOUNS or place.tag == "VBG" or not can_be(word, "verb"):
+    if (
+        not word.endswith("ing")
+        or word in known.ING_NOUNS
+        or place.tag == "VBG"
+        or not can_be(word, "verb")
+    ):
         return None
     doer = place.word_at(-2 if place.tag_at(-1).startswith("RB") else -1)
-    if doer in known.BE or doer in known.ONE_DOER or doer in known.MANY_DOERS or doer in known.ASPECT:
+    if (
+        doer in known.BE
+        or doer in known.ONE_DOER
+        or doer in known.MANY_DOERS
+        or doer in known.ASPECT
+    ):
         return "VBG"
     if doer == "while":
         return "VBG"
@@ -135,13 +155,23 @@ def finite_verb(place: Place) -> str | None:
         return None
     if word.endswith("s") and not word.endswith("ss"):
         return "VBZ" if place.tag == "NNS" and (_has_doer(place) or _has_object(place)) else None
-    crowd = before in known.MANY_DOERS and place.word_at(-2) not in ("a", "an", "another")  # "a kids show"
+    crowd = before in known.MANY_DOERS and place.word_at(-2) not in (
+        "a",
+        "an",
+        "another",
+    )  # "a kids show"
     plain = crowd and place.tag in ("NN", "JJ") and not place.tag_at(1).startswith("NN")
-    return "VBP" if plain and not word.endswith(("ing", "ed")) and word not in known.ADJECTIVES else None
+    return (
+        "VBP"
+        if plain and not word.endswith(("ing", "ed")) and word not in known.ADJECTIVES
+        else None
+    )
 
 
 def _has_doer(place: Place) -> bool:
-    """ "man sings"; of a child or an animal only after an article ("the baby waves", not "in baby voices")."""
+    """ "man sings"; of a child or an animal only after an article ("the baby waves", not "in baby
+    voices").
+    """
     if place.word_at(-1) not in known.COMPOUND_DOERS:
         return place.word_at(-1) in known.ONE_DOER
     return place.tag_at(-2) == "DT" and not place.tag_at(1).startswith(("NN", "VB"))
@@ -149,7 +179,12 @@ def _has_doer(place: Place) -> bool:
 
 def _has_object(place: Place) -> bool:
     """ "... then kisses the girl", with nothing before it that a noun would follow."""
-    return not place.tag_at(-1).startswith(known.BEFORE_NOUNS) and place.tag_at(1) in ("DT", "PRP$", "PRP", "TO")
+    return not place.tag_at(-1).startswith(known.BEFORE_NOUNS) and place.tag_at(1) in (
+        "DT",
+        "PRP$",
+        "PRP",
+        "TO",
+    )
 
 
 def noun_after_determiner(place: Place) -> str | None:
@@ -167,7 +202,9 @@ def preposition_or_particle(place: Place) -> str | None:
         return None
     if place.word in known.NOUNS_TOO and place.tag_at(-1) in ("DT", "PRP$", "JJ"):
         return None
-    if place.word in known.NO_PARTICLES or (place.opens_phrase and place.word not in known.ADVERBS_ONLY):
+    if place.word in known.NO_PARTICLES or (
+        place.opens_phrase and place.word not in known.ADVERBS_ONLY
+    ):
         return "IN"
     if place.word in ("in", "on", "before", "after") and place.tag_at(1) in ("VBG", "WDT", "WP"):
         return "IN"
@@ -181,10 +218,18 @@ def plain_adverb(place: Place) -> str | None:
     if place.word in known.FLAT_ADVERBS:
         if place.tag_at(1).startswith("NN"):
             return "JJ"
-        verb_before = place.tag_at(-1).startswith("VB") and place.word_at(-1) not in known.BE | known.LINKING
+        verb_before = (
+            place.tag_at(-1).startswith("VB") and place.word_at(-1) not in known.BE | known.LINKING
+        )
         noun_before = place.tag_at(-1).startswith(("NN", "RP"))
-        return "RB" if (verb_before or noun_before) and not place.tag_at(1).startswith("JJ") else None
-    return "RB" if place.word.endswith("ly") and can_be(place.word, "adverb") and place.tag in ("NN", "VB") else None
+        return (
+            "RB" if (verb_before or noun_before) and not place.tag_at(1).startswith("JJ") else None
+        )
+    return (
+        "RB"
+        if place.word.endswith("ly") and can_be(place.word, "adverb") and place.tag in ("NN", "VB")
+        else None
+    )
 
 
 def plain_adjective(place: Place) -> str | None:
@@ -196,11 +241,18 @@ def plain_adjective(place: Place) -> str | None:
         return "JJ"
     if after == "VBG" and place.tag_at(2).startswith("NN"):  # "a black swimming cap"
         return "JJ"
-    if place.word_at(1) in ("and", ",", "&", "or", "/", "-") and place.word_at(2) in known.ADJECTIVES:
+    if (
+        place.word_at(1) in ("and", ",", "&", "or", "/", "-")
+        and place.word_at(2) in known.ADJECTIVES
+    ):
         return "JJ"
     if place.word_at(-1) in known.BE | known.LINKING:
         return "JJ"
-    return "NN" if place.word in known.COLOURS and place.word_at(-1) in ("in", "wearing", "wears", "of") else None
+    return (
+        "NN"
+        if place.word in known.COLOURS and place.word_at(-1) in ("in", "wearing", "wears", "of")
+        else None
+    )
 
 
 RULES: tuple[Rule, ...] = (

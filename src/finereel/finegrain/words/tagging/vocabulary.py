@@ -16,36 +16,38 @@ BEFORE_NOUNS = ("DT", "PRP$", "JJ", "CD", "IN", "VB", "POS")
 
 ONE_DOER = words(
     """
-    man woman boy girl guy lady person kid child baby toddler infant teenager teen adult gentleman male female
-    he she someone somebody who player singer dancer chef cook driver rider runner skater surfer swimmer host
-    reporter character cat dog horse animal bird monkey
+    man woman boy girl guy lady person kid child baby toddler infant teenager teen adult gentleman
+    male female he she someone somebody who player singer dancer chef cook driver rider runner
+    skater surfer swimmer host reporter character cat dog horse animal bird monkey
     """
 )
 COMPOUND_DOERS = words(
     """
-    child kid baby toddler infant teenager teen adult male female character cat dog horse animal bird monkey player
-    singer dancer host reporter
+    child kid baby toddler infant teenager teen adult male female character cat dog horse animal
+    bird monkey player singer dancer host reporter
     """
 )
 MANY_DOERS = words(
     """
-    men women boys girls guys ladies people persons kids children babies toddlers teenagers teens adults males
-    females they who players singers dancers chefs drivers riders runners characters cats dogs horses animals
-    birds monkeys friends couple students
+    men women boys girls guys ladies people persons kids children babies toddlers teenagers teens
+    adults males females they who players singers dancers chefs drivers riders runners characters
+    cats dogs horses animals birds monkeys friends couple students
     """
 )
 ING_NOUNS = words(
     """
-    thing something anything nothing everything string ring king wing spring ceiling building morning evening
-    clothing wedding painting earring swing sling pudding sibling duckling darling railing awning lightning
-    being feeling clearing bedding drawing topping filling dressing stuffing icing frosting
+    thing something anything nothing everything string ring king wing spring ceiling building
+    morning evening clothing wedding painting earring swing sling pudding sibling duckling darling
+    railing awning lightning being feeling clearing bedding drawing topping filling dressing
+    stuffing icing frosting
     """
 )
 
 PHRASE_TAGS = frozenset(("DT", "PRP$", "CD", "NN", "NNS", "NNP", "NNPS", "JJ", "JJR", "JJS", "PDT"))
 PHRASE_WORDS = words(
     """
-    it him her them me us you himself herself itself themselves each one some many this that these those
+    it him her them me us you himself herself itself themselves each one some many this that these
+    those
     """
 )
 DETERMINERS_ALONE = words("that this these those all both some each another any")
@@ -66,36 +68,38 @@ NOUNS_TOO = frozenset(("inside", "outside", "down", "past"))
 
 ADVERBS = words(
     """
-    together alone apart aside away outdoors indoors upstairs downstairs upwards downwards upward downward
-    forwards forward backwards backward sideways underwater overhead again twice once here nearby everywhere
-    somewhere abroad ahead afterwards meanwhile suddenly slowly quickly softly loudly gently carefully happily
-    sadly quietly separately rapidly smoothly
+    together alone apart aside away outdoors indoors upstairs downstairs upwards downwards upward
+    downward forwards forward backwards backward sideways underwater overhead again twice once here
+    nearby everywhere somewhere abroad ahead afterwards meanwhile suddenly slowly quickly softly
+    loudly gently carefully happily sadly quietly separately rapidly smoothly
     """
 )
 FLAT_ADVERBS = words("fast hard high low loud slow straight close deep well")
 
 COLOURS = words(
     """
-    red green blue yellow black white brown grey gray pink purple orange golden silver beige maroon violet
-    turquoise teal navy tan cream crimson magenta cyan
+    red green blue yellow black white brown grey gray pink purple orange golden silver beige maroon
+    violet turquoise teal navy tan cream crimson magenta cyan
     """
 )
 ADJECTIVES = COLOURS | words(
     """
-    big small large little tall short long huge tiny giant young old elderly middle-aged wooden metallic open
-    closed empty full wet dry hot cold bright dark round square thick thin fat skinny bald blonde blond clean
-    dirty soft new colorful colourful striped animated
+    big small large little tall short long huge tiny giant young old elderly middle-aged wooden
+    metallic open closed empty full wet dry hot cold bright dark round square thick thin fat skinny
+    bald blonde blond clean dirty soft new colorful colourful striped animated
     """
 )
 
 _TAG_WORDS = {
     "DT": "a an the this these those another each every some any no all both",
     "PRP$": "my your his their its our",
-    "PRP": "he she it they we i you him them us me himself herself itself themselves someone somebody something anyone "
+    "PRP": "he she it they we i you him them us me himself herself itself themselves someone "
+    "somebody something anyone "
     "anything everyone everything nothing nobody",
     "CC": "and or but nor &",
     "CD": "one two three four five six seven eight nine ten eleven twelve",
-    "IN": "of with at from into onto during between among amongst against toward towards upon without beside besides "
+    "IN": "of with at from into onto during between among amongst against toward towards upon "
+    "without beside besides "
     "for via atop while because if",
     "MD": "can could will would shall should may might must",
     "WP": "who whom",

@@ -1,4 +1,6 @@
-"""Words of a caption and the characters they stand on. Nothing is normalised, so offsets hold for any string."""
+"""Words of a caption and the characters they stand on. Nothing is normalised, so offsets hold for
+any string.
+"""
 
 import re
 from dataclasses import dataclass
@@ -8,20 +10,24 @@ from finereel.finegrain.types import PartOfSpeech
 
 WordClass = PartOfSpeech | Literal["other"]
 
-# A word: letters, digits, underscores and the marks that combine with them, joined by hyphens; an apostrophe stays
-# inside (o'clock, don't), but 's, 're, 've, 'll, 'd, 'm stand alone. Everything else that shows is its own token.
+# A word: letters, digits, underscores and the marks that combine with them, joined by hyphens; an
+# apostrophe stays inside (o'clock, don't), but 's, 're, 've, 'll, 'd, 'm stand alone. Everything
+# else that shows is its own token.
 _MARKS = "\u0300-\u036f\u200c\u200d\ufe0f"
 _LETTERS = rf"\w[\w{_MARKS}]*"
 _CLITIC = r"['’](?:s|re|ve|ll|d|m)(?!\w)"
-_TOKEN = re.compile(rf"(?<=\w){_CLITIC}|{_LETTERS}(?:-{_LETTERS})*(?:(?!{_CLITIC})['’]{_LETTERS})*|\S", re.IGNORECASE)
+_TOKEN = re.compile(
+    rf"(?<=\w){_CLITIC}|{_LETTERS}(?:-{_LETTERS})*(?:(?!{_CLITIC})['’]{_LETTERS})*|\S",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """One word of a caption: `caption[start:end]` is `text`.
 
-    tag: Penn Treebank tag. pos: the class a negative of it would count as, "other" where none. sure: whether every
-    tagger asked gives that class.
+    tag: Penn Treebank tag. pos: the class a negative of it would count as, "other" where none.
+    sure: whether every tagger asked gives that class.
     """
 
     text: str
