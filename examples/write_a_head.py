@@ -7,6 +7,7 @@ A head that should be there for every command is the same class in `finereel/mod
 one line in `HEADS`.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -24,11 +25,11 @@ class BestFrameHead(Head):
     """frame_sentence[t, v] = s · max over real frames of t · f, with unit vectors t and f."""
 
     parts: ClassVar[tuple[str, ...]] = ("frame_sentence",)
+    inputs: ClassVar[Mapping[str, str]] = {"frame_sentence": "frames"}
 
     def __init__(self, config: ModelConfig, dim: int) -> None:
-        super().__init__()
-        self.weights = self.counted(config)
-        self.mask_padding = config.mask_padding
+        del dim  # nothing is learned
+        super().__init__(config)
 
     def prepare_text(self, text: TextFeatures) -> TextFeatures:
         """Unit sentences."""

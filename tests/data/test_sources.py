@@ -60,7 +60,7 @@ def test_captions_of_every_data_set(tmp_path: Path, name: str) -> None:
     rows = list(captions_of(annotations, name))
     dataset = datasets.load(name, annotations)
     said = {(c.id, c.video_id, c.text) for split in dataset.splits.values() for c in split.captions}
-    found = {(row.id, row.video_id, row.caption) for row in rows}
+    found = {(row.id, row.video_id, row.text) for row in rows}
     assert len(rows) == len(found) == len({row.id for row in rows})
     assert found == {one for one in said if not (name == "msrvtt" and one[0] == "ret0")}
     one = next(iter(dataset.splits.values()))

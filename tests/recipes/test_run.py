@@ -215,7 +215,7 @@ def test_a_finished_run_is_read_and_not_measured_again(
     videos: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = finished(run(own_videos(), tmp_path, options(videos, start)))
-    monkeypatch.setattr("finereel.recipes.finish.benchmark", None)
+    monkeypatch.setattr("finereel.recipes.finish.evaluate", None)
     events: list[Event] = []
     again = finished(run(own_videos(), tmp_path, options(videos, start), events.append))
     assert again.record.results == first.record.results

@@ -60,14 +60,14 @@ def far_apart(videos: int) -> tuple[list[Caption], list[Negative]]:
     """
     captions, rows = collection(videos)
     long = {
-        row.video_id: row.caption.replace("in the", "about for quite a while in the")
+        row.video_id: row.text.replace("in the", "about for quite a while in the")
         for row in captions
     }
     longer = [
         swap(long[row.video_id], row.source, row.replacement, video=row.video_id, number=n % 3)
         for n, row in enumerate(rows)
     ]
-    return [replace(row, caption=long[row.video_id]) for row in captions], longer
+    return [replace(row, text=long[row.video_id]) for row in captions], longer
 
 
 def test_neither_does_the_rest_of_the_sentence_tell(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_no_reader_has_read_the_video_it_judges() -> None:
     captions, rows = collection(300)
     odd = [row for row in rows if row.video_id == "v7"]
     plain = balance(rows, captions).gap
-    copies = [replace(row, caption=row.caption) for row in captions if row.video_id == "v7"] * 200
+    copies = [replace(row, text=row.text) for row in captions if row.video_id == "v7"] * 200
     more = [replace(row, id=f"{row.id}/{number}") for number, row in enumerate(copies)]
     again = balance(rows, [*captions, *more]).gap
     here = [number for number, row in enumerate(rows) if row.video_id == "v7"]
@@ -103,12 +103,12 @@ def test_what_no_other_video_knows_is_left_out() -> None:
     captions, rows = collection(300)
     strange = {row.video_id for row in captions[:150]}
     changed = [
-        replace(row, caption=row.caption + f" {row.video_id}thing {row.video_id}place")
+        replace(row, text=row.text + f" {row.video_id}thing {row.video_id}place")
         if row.video_id in strange
         else row
         for row in captions
     ]
-    told = {row.video_id: row.caption for row in changed}
+    told = {row.video_id: row.text for row in changed}
     longer = [
         swap(told[row.video_id], row.source, row.replacement, video=row.video_id, number=number % 3)
         for number, row in enumerate(rows)

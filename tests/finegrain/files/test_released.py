@@ -66,7 +66,7 @@ def test_rows_of_a_released_file(tmp_path: Path) -> None:
         "adverb",
     )
     assert (row.start, row.end, row.source, row.replacement) == (12, 18, "slowly", "fast")
-    assert row.caption == CAPTIONS["video7#0"].caption
+    assert row.caption == CAPTIONS["video7#0"].text
 
 
 def test_what_a_reader_is_told_wins_over_the_name(tmp_path: Path) -> None:

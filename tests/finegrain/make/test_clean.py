@@ -225,7 +225,7 @@ def test_many_captions_ask_for_attested_neighbours() -> None:
     ]
     row = Caption("v#0", "v", "a dog barks")
     generator = CleanGenerator(context_of([row, *filler]), GeneratorSettings())
-    said = {found.negative for found in generator.negatives(row, TAG(row.caption))}
+    said = {found.negative for found in generator.negatives(row, TAG(row.text))}
     assert "a cow barks" not in said
     few = CleanGenerator(context_of([row, *filler[:10]]), GeneratorSettings())
-    assert "a cow barks" in {found.negative for found in few.negatives(row, TAG(row.caption))}
+    assert "a cow barks" in {found.negative for found in few.negatives(row, TAG(row.text))}

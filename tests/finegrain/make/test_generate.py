@@ -212,7 +212,7 @@ def test_hostile_captions(mode: str, tmp_path: Path) -> None:
         .decode(errors="surrogatepass")
         .splitlines()
     ]
-    texts = {row.id: row.caption for row in rows}
+    texts = {row.id: row.text for row in rows}
     assert len(lines) > 5
     for line in lines:
         caption = texts[line["caption_id"]]

@@ -78,7 +78,7 @@ def test_words_of_which_taggers_disagree_are_left_alone() -> None:
 
 def test_all_words_of_a_phrase_change_and_the_article_is_mended() -> None:
     row = Caption("c", "v", "A red dog runs.")
-    (phrase,) = phrases(tag(row.caption))
+    (phrase,) = phrases(tag(row.text))
     swap = {"red": [WordForm("orange", "orange")], "dog": [WordForm("egg", "egg")]}
     made = changed(row, phrase, lambda token: swap[token.text], Random(0))
     assert made is not None
@@ -98,7 +98,7 @@ def test_all_words_of_a_phrase_change_and_the_article_is_mended() -> None:
 
 def test_a_preposition_without_candidates_stays_between_the_two_that_change() -> None:
     row = Caption("c", "v", "a man sits on an old bench")
-    (phrase,) = [one for one in phrases(tag(row.caption)) if one.kind == "verb+preposition+noun"]
+    (phrase,) = [one for one in phrases(tag(row.text)) if one.kind == "verb+preposition+noun"]
     swap = {"sits": [WordForm("jumps", "jump")], "bench": [WordForm("car", "car")], "on": []}
     made = changed(row, phrase, lambda token: swap[token.text], Random(0))
     assert made is not None
@@ -145,7 +145,7 @@ def test_filtering_any_rows_by_side_gives_sides_that_share_nothing() -> None:
 def test_no_word_said_of_the_video_is_drawn_and_every_edit_is_where_it_says() -> None:
     said: dict[str, set[str]] = {}
     for row in captions():
-        said.setdefault(row.video_id, set()).update(row.caption.lower().split())
+        said.setdefault(row.video_id, set()).update(row.text.lower().split())
     for row in negatives():
         assert not set(row.replacement_lemma.split()) & said[row.video_id]
         assert row.caption[row.start : row.end] == row.source

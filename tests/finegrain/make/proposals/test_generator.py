@@ -61,7 +61,7 @@ class Saying:
 def tokens_of(row: Caption) -> list[Token]:
     tokens, position = [], 0
     for text, pos, tag in TAGGED:
-        start = row.caption.index(text, position)
+        start = row.text.index(text, position)
         position = start + len(text)
         lemma = {"eats": "eat"}.get(text, text.lower())
         tokens.append(Token(text, start, position, pos, lemma, tag, True))  # type: ignore[arg-type]
@@ -122,7 +122,7 @@ def test_only_the_caption_reaches_the_model_and_only_asked_parts_of_speech() -> 
     proposer = Saying("cake")
     made(proposer, parts_of_speech=("noun",))
     assert {slot.pos for slot in proposer.slots} == {"noun"}
-    assert {slot.caption for slot in proposer.slots} == {ROW.caption}
+    assert {slot.caption for slot in proposer.slots} == {ROW.text}
 
 
 def test_at_most_as_many_as_asked_and_the_same_every_time() -> None:
