@@ -4,7 +4,7 @@ into vectors will do.
 Without a model of yours, this one looks at mean colours: it should know adjectives of colour and
 little else.
 
-python examples/evaluate_any_model.py --scenes 20
+    python examples/evaluate_any_model.py --scenes 20
 """
 
 import argparse

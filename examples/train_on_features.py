@@ -3,7 +3,7 @@
 The folder FEATURES holds .npz files with `ids` (N,) and `tokens` (N, F, P, E), patch tokens of any
 backbone; CAPTIONS is a CSV with the columns `video,caption`, where `video` is an id.
 
-python examples/train_on_features.py FEATURES CAPTIONS.csv runs/mine
+    python examples/train_on_features.py FEATURES CAPTIONS.csv runs/mine
 """
 
 import argparse

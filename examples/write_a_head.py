@@ -1,7 +1,7 @@
 """Write a head of your own: the sentence against its best frame, in thirty lines, and let the
 contract look at it.
 
-python examples/write_a_head.py
+    python examples/write_a_head.py
 
 A head that should be there for every command is the same class in `finereel/models/heads/`, with
 one line in `HEADS`.

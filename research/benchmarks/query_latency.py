@@ -1,9 +1,8 @@
 """How long a search takes in a library of N clips, and what a clip costs on disk. Synthetic
 features, real store.
 
-    python research/benchmarks/query_latency.py --clips 1000 10000 python
-    research/benchmarks/query_latency.py --clips 100000 --folder /big/disk     # about 7 GB while it
-    runs
+    python research/benchmarks/query_latency.py --clips 1000 10000
+    python research/benchmarks/query_latency.py --clips 100000 --folder /big/disk     # about 7 GB while it runs
 
 Reported per size: clips per second into the table, bytes per clip, and milliseconds (median and
 95th percentile over `--queries` searches) for the coarse candidates, for reading their features,

@@ -3,13 +3,13 @@
 
     python research/benchmarks/scoring.py [--texts 128] [--videos 128] [--candidates 200]
 
-Rows, all in one run on the same features: published loop     the released evaluation loop's work
-  per block of 32 x 32: temporal transformer again for every text
+Rows, all in one run on the same features:
+  published loop     the released evaluation loop's work per block of 32 x 32: temporal transformer again for every text
                      block, then the three scores (its cost is the 1.00 of the ratio column)
-  official mode      this project's exact published arithmetic (pads unmasked, raw patches), video
-  side once masked default     padding masked and cut, cosine patches max aggregation    masked, ISA
-  replaced by the maximum cascade            coarse product over all videos, exact masked score of
-  the best candidates only
+  official mode      this project's exact published arithmetic (pads unmasked, raw patches), video side once
+  masked default     padding masked and cut, cosine patches
+  max aggregation    masked, ISA replaced by the maximum
+  cascade            coarse product over all videos, exact masked score of the best candidates only
 """
 
 import argparse

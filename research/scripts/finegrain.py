@@ -1,11 +1,12 @@
 """Train one head with fine-grained negatives on a benchmark, and write what held.
 
-python -m research.scripts.finegrain ucofia --benchmark reelworld-tokens --out docs/results python
--m research.scripts.finegrain ucofia --benchmark msrvtt-features --features DIR --annotations DIR \\
-    --negatives "clean=clean.jsonl" "released adverbs=adv_RE20.json" --out docs/results python -m
-research.scripts.finegrain clip4clip --rows baseline --weights 0.02 0.05 0.1 0.2 0.5 --out
-docs/results  # with a picture python -m research.scripts.finegrain ucofia --debug      # a minute,
-meaningless numbers
+python -m research.scripts.finegrain ucofia --benchmark reelworld-tokens --out docs/results
+python -m research.scripts.finegrain ucofia --benchmark msrvtt-features --features DIR \\
+    --annotations DIR \\
+    --negatives "clean=clean.jsonl" "released adverbs=adv_RE20.json" --out docs/results
+python -m research.scripts.finegrain clip4clip --rows baseline --weights 0.02 0.05 0.1 0.2 0.5 \\
+    --out docs/results  # and a picture
+python -m research.scripts.finegrain ucofia --debug      # a minute, meaningless numbers
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Do readers of another make, who read other videos, tell captions from balanced negatives?
 
-    python research/scripts/judge_negatives.py draw MSRVTT --captions 30000 --out mine.csv --others
-    others.csv finereel negatives make mine.csv mine.jsonl --balance python
-    research/scripts/judge_negatives.py judge mine.jsonl others.csv
+    python research/scripts/judge_negatives.py draw MSRVTT --captions 30000 --out mine.csv --others others.csv
+    finereel negatives make mine.csv mine.jsonl --balance
+    python research/scripts/judge_negatives.py judge mine.jsonl others.csv
 
 draw: videos at random until there are so many captions, and 100,000 captions of other videos for
 the judges.

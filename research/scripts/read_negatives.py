@@ -1,9 +1,8 @@
 """Draw negatives to be read one by one, and count what the reading found.
 
-python -m research.scripts.read_negatives make OUT.jsonl --format msrvtt CAPTIONS --captions 6000
---seed 1 python -m research.scripts.read_negatives draw OUT.jsonl NEGATIVES... --seed 1     # 100 of
-each part of speech python -m research.scripts.read_negatives count OUT.jsonl --rater NAME
-# shares and Wilson intervals as Markdown
+python -m research.scripts.read_negatives make OUT.jsonl --format msrvtt CAPTIONS --captions 6000 --seed 1
+python -m research.scripts.read_negatives draw OUT.jsonl NEGATIVES... --seed 1     # 100 of each part of speech
+python -m research.scripts.read_negatives count OUT.jsonl --rater NAME     # shares and Wilson intervals, Markdown
 
 `make` gives the negatives that `finereel negatives make` gives, of captions drawn at random and
 those alone: what the other captions say counts all the same. Verdicts lie beside the sample, in the

@@ -1,9 +1,8 @@
 """Draw hard positives to be read one by one, and count what the reading found.
 
-finereel negatives positives MSRVTT ms.jsonl --format msrvtt python -m
-research.scripts.read_positives draw OUT.jsonl --from ms.jsonl=100 --from uvo.jsonl=50 --seed 1
-python -m research.scripts.read_positives count OUT.jsonl          # shares and Wilson intervals as
-Markdown
+finereel negatives positives MSRVTT ms.jsonl --format msrvtt
+python -m research.scripts.read_positives draw OUT.jsonl --from ms.jsonl=100 --from uvo.jsonl=50 --seed 1
+python -m research.scripts.read_positives count OUT.jsonl          # shares and Wilson intervals as Markdown
 
 Captions are drawn, each with the same chance whatever the number of its positives, and of each
 caption one positive. A line of OUT is the row with `source_file` and an empty `verdict`, which the

@@ -1,21 +1,25 @@
 """The error tree. Every message says what was expected, what came, and what to do next.
 
-FinereelError ├── VideoError            a file that cannot give frames │   ├── NotAVideoError
-not a media file, or no picture stream in it │   ├── BrokenVideoError      a media file that does
-not decode │   └── VideoLimitError       past the deadline, the memory limit or the size limit │
-└── StalledVideoError     past the deadline because the machine is busy or the disk hangs ├──
-ModelError            a model that cannot be loaded or does not fit │   ├── ModelNotFoundError    no
-such directory, bundled name or cached hub id │   └── CheckpointError       tensors missing,
-unexpected or of the wrong shape ├── LibraryError          a library folder that cannot be used as
-asked │   ├── LibraryNotFoundError  there is none at that path │   ├── ModelMismatchError    indexed
-with another model │   ├── LibraryBusyError      another process is writing │   └──
-DamagedLibraryError   stored data are not what was written; `finereel doctor --repair` keeps the
-rest ├── StorageError          a file or folder that cannot be written or read: a full disk, no
-permission, a lost share ├── TrainingError         training that cannot go on; its last checkpoint
-is kept ├── ProposalError         a language model for proposals that does not answer; what it
-answered is kept ├── DataError             annotations or captions that do not parse (names file and
-line) ├── QueryError            a query that asks nothing: empty, only control characters, far too
-long └── ConfigError           a setting outside its range or an unknown name
+FinereelError
+├── VideoError            a file that cannot give frames
+│   ├── NotAVideoError        not a media file, or no picture stream in it
+│   ├── BrokenVideoError      a media file that does not decode
+│   └── VideoLimitError       past the deadline, the memory limit or the size limit
+│       └── StalledVideoError     past the deadline because the machine is busy or the disk hangs
+├── ModelError            a model that cannot be loaded or does not fit
+│   ├── ModelNotFoundError    no such directory, bundled name or cached hub id
+│   └── CheckpointError       tensors missing, unexpected or of the wrong shape
+├── LibraryError          a library folder that cannot be used as asked
+│   ├── LibraryNotFoundError  there is none at that path
+│   ├── ModelMismatchError    indexed with another model
+│   ├── LibraryBusyError      another process is writing
+│   └── DamagedLibraryError   stored data are not what was written; `finereel doctor --repair` keeps the rest
+├── StorageError          a file or folder that cannot be written or read: a full disk, no permission, a lost share
+├── TrainingError         training that cannot go on; its last checkpoint is kept
+├── ProposalError         a language model for proposals that does not answer; what it answered is kept
+├── DataError             annotations or captions that do not parse (names file and line)
+├── QueryError            a query that asks nothing: empty, only control characters, far too long
+└── ConfigError           a setting outside its range or an unknown name
 """
 
 from collections.abc import Iterable

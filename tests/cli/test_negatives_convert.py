@@ -15,8 +15,7 @@ from tiny_negatives import CAPTIONS, FILES
 def captions(tmp_path: Path) -> Path:
     path = tmp_path / "captions.jsonl"
     rows = [
-        {"id": row.id, "video_id": row.video_id, "caption": row.text}
-        for row in CAPTIONS.values()
+        {"id": row.id, "video_id": row.video_id, "caption": row.text} for row in CAPTIONS.values()
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path

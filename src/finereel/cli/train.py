@@ -71,10 +71,9 @@ def train(
 
     Example: finereel train --recipe debug --out runs/debug
 
-    DIR/model is a model for every other command, DIR/record the result with everything it must
-    carry, DIR/log.jsonl every step. It can be interrupted or killed at any time; the same command
-    goes on. To train on your own videos: finereel train --recipe folder --annotations captions.csv
-    --videos DIR --out DIR
+    DIR/model is a model for every other command, DIR/record the result with everything it must carry, DIR/log.jsonl
+    every step. It can be interrupted or killed at any time; the same command goes on. To train on your own videos:
+    finereel train --recipe folder --annotations captions.csv --videos DIR --out DIR
 
     With --negatives every caption is also told from its own negatives (loss weight --set
     training.fine.weight=0.2, --set pairs.negatives=15 a caption); --set visual_prompts=1 adds the

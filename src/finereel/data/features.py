@@ -1,11 +1,12 @@
 """A folder of precomputed tokens as a clip source: any backbone's frame and patch tokens, as npz or
 safetensors.
 
-    FOLDER/*.npz or *.safetensors tokens      (N, F, P, E)  int8, float16 or float32; P patch tokens
-        per frame ids         (N,) strings; in safetensors a JSON list under the metadata key `ids`
-        scale       (E,)          optional: what int8 tokens are multiplied by frames      (N, F, E)
-        optional: each frame's own token; without it the mean of the frame's patches frame_mask  (N,
-        F) bool   optional: which frames are real; without it all are
+    FOLDER/*.npz or *.safetensors
+        tokens      (N, F, P, E)  int8, float16 or float32; P patch tokens per frame
+        ids         (N,) strings; in safetensors a JSON list under the metadata key `ids`
+        scale       (E,)          optional: what int8 tokens are multiplied by
+        frames      (N, F, E)     optional: each frame's own token; without it the mean of the frame's patches
+        frame_mask  (N, F) bool   optional: which frames are real; without it all are
 
 The tokens of all files must agree in F, P and E. What is read has the frame's own token first: (V,
 F, 1 + P, E).

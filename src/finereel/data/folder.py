@@ -1,8 +1,7 @@
 """YOUR OWN VIDEOS: a CSV or JSONL file that says which caption belongs to which file.
 
-    video,caption,split                  {"video": "a.mp4", "caption": "a dog runs", "split":
-    "train"} a.mp4,a dog runs,train               {"video": "b.mp4", "caption": "a cat sleeps",
-    "split": "val"}
+    video,caption,split                  {"video": "a.mp4", "caption": "a dog runs", "split": "train"}
+    a.mp4,a dog runs,train               {"video": "b.mp4", "caption": "a cat sleeps", "split": "val"}
 
 `video` is a path below the folder of the videos, with or without its extension. `split` (without it
 everything is the split `all`) and `id` (a name of the caption, one in the whole file) may be left

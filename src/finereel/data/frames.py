@@ -1,9 +1,8 @@
 """A folder of video files as a clip source: every video is decoded once, and its frames stay in a
 memory-mapped cache.
 
-    CACHE/<settings>/<2 hex>/<key>.npy         uint8 (n, H, H, 3), n <= F, and after it a digest of
-    those bytes CACHE/<settings>/<2 hex>/<key>.problem     why a file cannot be read, so that it is
-    not tried again
+    CACHE/<settings>/<2 hex>/<key>.npy         uint8 (n, H, H, 3), n <= F, and after it a digest of those bytes
+    CACHE/<settings>/<2 hex>/<key>.problem     why a file cannot be read, so that it is not tried again
 
 A key names a file by its place below the folder, its size and its modification time. Entries appear
 whole or not at all, so decoding may be stopped at any moment and by any number of processes at a

@@ -1,8 +1,8 @@
 """A run record as a folder, written whole and read back strictly.
 
-    record.json     facts, metrics, and the SHA-256 of the other files ranks.npz
-    <direction>/ids, <direction>/videos, <direction>/<granularity>: expected, optimistic,
-    pessimistic scores.npz      optional: <direction>/queries, gallery, right, matrix
+    record.json     facts, metrics, and the SHA-256 of the other files
+    ranks.npz       <direction>/ids, <direction>/videos, <direction>/<granularity>: expected, optimistic, pessimistic
+    scores.npz      optional: <direction>/queries, gallery, right, matrix
 
 Reading refuses another format version, a file that differs from its hash, metrics that do not
 follow from the ranks, and pickles. This finds accidents and careless edits; it is no signature.

@@ -1,9 +1,9 @@
 """Several processes that train as one: gather the features, average the gradients.
 
-    shard = start()                                  # what torchrun says; alone without it text,
-    video = gather(text, shard), gather(video, shard) loss_of(text, video).backward()
-    # the same loss of the whole batch in every process average_gradients(learner.parameters(),
-    shard)   # now those of one process with the whole batch
+    shard = start()                                  # what torchrun says; alone without it
+    text, video = gather(text, shard), gather(video, shard)
+    loss_of(text, video).backward()                  # the same loss of the whole batch in every process
+    average_gradients(learner.parameters(), shard)   # now those of one process with the whole batch
 
 Every process sees the whole loss, so a gradient of the head arrives whole everywhere, and the mean
 over the processes keeps it. A gradient of a feature is summed over the processes on its way back to

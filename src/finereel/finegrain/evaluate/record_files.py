@@ -1,9 +1,8 @@
 """A fine-grained record as a folder.
 
-    record.json     facts and results, and the SHA-256 of the other file scores.npz      groups
-    (JSON of G groups with their texts, as bytes); score/<granularity>, baseline/<name> and same
-                    (N,), candidates group by group, the true caption first; triple/<column> where
-                    there are any
+    record.json     facts and results, and the SHA-256 of the other file
+    scores.npz      groups (JSON of G groups with their texts, as bytes); score/<granularity>, baseline/<name> and same
+                    (N,), candidates group by group, the true caption first; triple/<column> where there are any
 
 Reading refuses another format version, a file that differs from its hash, metrics that do not
 follow from the scores, and pickles.

@@ -18,10 +18,9 @@ def shift_tokens(
     """Replace tokens 1, 1+fold, ... by the previous frame's and tokens 4, 4+fold, ... by the next
     frame's.
 
-    fold = N // 7. The first and the last frame keep their own. Where both rules name a token, the
-    later one (next frame) wins, as published. With `frame_mask` a padded neighbour is never read;
-    without it, zero frames used as padding leak into the last real frame, which is what the
-    published code does.
+    fold = N // 7. The first and the last frame keep their own. Where both rules name a token, the later one (next
+    frame) wins, as published. With `frame_mask` a padded neighbour is never read; without it, zero frames used as
+    padding leak into the last real frame, which is what the published code does.
 
     >>> frames = torch.arange(3.0).reshape(1, 3, 1, 1).expand(1, 3, 8, 1)
     >>> shift_tokens(frames)[0, 1, :, 0]
