@@ -20,7 +20,7 @@ from research.attacks.readers import readers
 ATTACKS: dict[str, tuple[Attack, int, int]] = {
     "bit_flips": (bit_flips, 700, 40),
     "disk_errors": (disk_errors, 700, 21),
-    "kill_points": (kill_points, 1050, 21),
+    "kill_points": (kill_points, 350, 21),
     "media": (media.attack, 2400, 90),
     "models": (models.attack, 400, 30),
     "pickles": (pickles.attack, 150, 12),
