@@ -140,7 +140,13 @@ class Library:
 
     @typed_storage("read")
     def search(
-        self, text: str, top: int = 10, *, candidates: int | None = 200, per_video: int | None = 1
+        self,
+        text: str,
+        top: int = 10,
+        *,
+        candidates: int | None = 200,
+        per_video: int | None = 1,
+        within: Iterable[str | Path] = (),
     ) -> list[Hit]:
         """The clips that fit a text best, best first.
 
@@ -149,11 +155,14 @@ class Library:
         per_video: at most so many hits of one video; None for no limit. Files with the same content
         count as one
             video: the hit names the first, `copies` the others.
+        within: only these files, and what lies in these folders; none for the whole library.
 
         What `reading` says is logged as a warning. Raises QueryError, LibraryNotFoundError,
         ModelMismatchError.
         """
-        settings = SearchSettings(top, candidates, per_video)
+        settings = SearchSettings(
+            top, candidates, per_video, tuple(str(absolute(path)) for path in within)
+        )
         for note in self.reading(text).notes():
             _LOG.warning(note)
         model = self._load_model()

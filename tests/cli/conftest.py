@@ -91,8 +91,10 @@ class ToyLibrary:
     def close(self) -> None:
         self.calls.append(("close", None))
 
-    def search(self, text: str, top: int = 10, per_video: int | None = 1) -> list[Hit]:
-        self.calls.append(("search", (text, top)))
+    def search(
+        self, text: str, top: int = 10, per_video: int | None = 1, within: Iterable[Path] = ()
+    ) -> list[Hit]:
+        self.calls.append(("search", (text, top, *within)))
         return self.hits[:top]
 
     def describe(self, video: Path, captions: Sequence[str]) -> list[CaptionHit]:

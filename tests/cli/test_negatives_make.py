@@ -91,6 +91,8 @@ def test_balance(run: Any, tmp_path: Path) -> None:
     assert kept
     assert kept < {row.id for row in read_negatives(plain)}
     assert json.loads(result.stdout)["negatives"] == len(kept)
+    assert "note: 80 captions are few" in result.stderr
+    assert "are few" not in run("negatives", "make", captions, plain, "--workers", 1).stderr
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,20 @@ def test_search_json_is_the_list_scripts_rely_on(run: Any, library: Any) -> None
     assert "thumbnail" not in hits[0]
 
 
+def test_a_search_can_be_kept_to_some_folders(run: Any, library: Any) -> None:
+    assert run("search", "a cat", "--in", "trip", "--in", "b.mp4").exit_code == 0
+    assert library.calls[-1] == ("search", ("a cat", 10, Path("trip"), Path("b.mp4")))
+
+
+def test_a_short_list_says_how_to_see_more_of_each_video(run: Any, library: Any) -> None:
+    library.hits = library.hits[:1]
+    assert (
+        "1 moment of each video; more of them with: --per-video 10" in run("search", "a cat").stderr
+    )
+    assert "--per-video" not in run("search", "a cat", "--per-video", "10").stderr
+    assert "--per-video" not in run("search", "a cat", "--top", "1").stderr
+
+
 def test_search_table_shows_file_time_score_and_parts(run: Any, library: Any) -> None:
     lines = run("search", "a cat", env={"COLUMNS": "160"}).stdout.splitlines()
     assert all(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
+from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from finereel.cli.training_view import TrainingView
 from finereel.io.signals import Stopped
@@ -233,6 +234,23 @@ def test_a_signal_ends_with_a_checkpoint_and_the_same_command_goes_on(
     second.send_signal(signum)
     _, said = second.communicate(timeout=120)
     assert "going on after step" in said
+
+
+def test_the_table_of_torchrun_holds_the_message(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not torch's "To enable traceback see": nothing more is wrong than the message says."""
+    told = tmp_path / "error.json"
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(told))
+    assert (
+        run("train", "--recipe", "debug", "--out", tmp_path / "run", "--set", "wrong=1").exit_code
+        == 1
+    )
+    failure = ProcessFailure(local_rank=0, pid=1, exitcode=1, error_file=str(told))
+    assert failure.message.startswith(
+        "error: there is no setting 'wrong': expected one of model.aggregation"
+    )
+    assert abs(failure.timestamp - time.time()) < 60
 
 
 @pytest.mark.slow

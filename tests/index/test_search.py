@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from finereel.errors import ConfigError, LibraryError
+from finereel.errors import ConfigError, LibraryError, QueryError
 from finereel.index import search
 from finereel.index.bank import Bank, StaleBankError
 from finereel.index.coarse import AnnCoarse, ExactCoarse
@@ -106,10 +106,37 @@ def test_the_approximate_index_finds_nearly_the_same(tmp_path: Path) -> None:
     assert not library.search("b77", 1)[0].video.endswith("077.toy")
     library.fit_normalization([f"a{number}" for number in range(30)])
     assert library.search("b78", 1)[0].video.endswith("078.toy")
+    two = [tmp_path / "videos" / name for name in ("012.toy", "013.toy")]
+    assert [Path(hit.video).name for hit in library.search("b13", 5, within=two)] == [
+        "013.toy",
+        "012.toy",
+    ]
 
 
 def test_a_long_list_from_few_candidates_is_widened(searcher: Searcher) -> None:
     assert len(searcher.search(MODEL, "a17", SearchSettings(250, candidates=3, per_video=1))) == 250
+
+
+@pytest.mark.parametrize("candidates", [None, 4])
+def test_a_search_within_is_that_of_a_library_of_only_these(
+    searcher: Searcher, candidates: int | None
+) -> None:
+    everything = searcher.search(MODEL, "a17 b2", SearchSettings(600, None, None))
+    videos = Path(everything[0].video).parent
+    chosen = [str(videos / f"{number:03d}.toy") for number in (3, 17, 40, 41, 205)]
+    hits = searcher.search(MODEL, "a17 b2", SearchSettings(4, candidates, None, tuple(chosen)))
+    assert [hit.clip_id for hit in hits] == [
+        hit.clip_id for hit in everything if hit.video in chosen
+    ][:4]
+    assert (
+        len(searcher.search(MODEL, "a17", SearchSettings(600, candidates, None, (str(videos),))))
+        == 600
+    )
+
+
+def test_a_search_within_a_place_without_videos_is_refused(searcher: Searcher) -> None:
+    with pytest.raises(QueryError, match=r"no video of the library lies in /nowhere"):
+        searcher.search(MODEL, "a17", SearchSettings(within=("/nowhere",)))
 
 
 def test_the_best_frame_is_a_real_one_and_the_nearest(searcher: Searcher) -> None:

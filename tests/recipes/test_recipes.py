@@ -146,6 +146,14 @@ def test_of_a_world_steps_seed_and_model_can_be_changed() -> None:
         changed(recipe("debug"), Changes(batch_size=4))
 
 
+def test_more_steps_than_any_stage_of_a_world_are_refused() -> None:
+    made = changed(recipe("reelworld-tiny"), Changes(steps=1100))
+    assert isinstance(made, WorldRecipe)
+    assert [stage.training.steps for stage in made.stages] == [1100, 1000, 800]
+    with pytest.raises(ConfigError, match=r"stages of debug have 3, 3 steps.*got 9"):
+        changed(recipe("debug"), Changes(steps=9))
+
+
 def test_no_change_changes_nothing() -> None:
     assert changed(recipe("msrvtt"), Changes()) == recipe("msrvtt")
     assert dataclasses.asdict(with_values(HoldOut(), {})) == dataclasses.asdict(HoldOut())

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import CLIPTokenizerFast
 
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
 from finereel.text import Tokenizer, train_tokenizer
@@ -205,6 +206,89 @@ def test_special_tokens_kept_apart_from_the_vocabulary_are_found(
     added = [{"id": stored["model"]["vocab"].pop(name), "content": name} for name in (START, END)]
     path.write_text(json.dumps({**stored, "added_tokens": added}), encoding="utf-8")
     assert Tokenizer.load(tmp_path).end_id == tokenizer.end_id
+
+
+LATER: dict[str, dict[str, bool]] = {
+    "<cat-toy>": {"special": True},
+    "redcar": {"normalized": True},
+    "toy": {"single_word": True},
+    "<left>": {"lstrip": True, "rstrip": True},
+    "!": {"special": True},
+}
+"""Tokens as textual inversion adds them; `!` is how some public CLIPs name their padding."""
+
+
+def with_later_tokens(tokenizer: Tokenizer, folder: Path) -> dict[str, int]:
+    """The tokenizer in `folder` with LATER added, and their ids; `!` keeps the one it has."""
+    tokenizer.save(folder)
+    path = folder / "tokenizer.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    vocab = stored["model"]["vocab"]
+    ids = {name: vocab.get(name, tokenizer.vocab_size + place) for place, name in enumerate(LATER)}
+    plain = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
+    stored["added_tokens"] = [
+        {"id": ids[name], "content": name, **plain, **flags} for name, flags in LATER.items()
+    ]
+    path.write_text(json.dumps(stored), encoding="utf-8")
+    return ids
+
+
+def test_tokens_added_later_are_those_of_transformers(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    ids = with_later_tokens(tokenizer, tmp_path)
+    texts = [
+        "a <cat-toy> on a table",
+        "A RedCar<cat-toy>s, <CAT-TOY>",
+        "toys, a toy",
+        "a <left> b",
+        "a car!",
+        "",
+    ]
+    found = Tokenizer.load(tmp_path).encode(texts, 32)
+    assert {ids["<cat-toy>"], ids["redcar"], ids["toy"], ids["<left>"], ids["!"]} <= set(
+        found.ids[found.mask].tolist()
+    )
+    theirs = CLIPTokenizerFast.from_pretrained(tmp_path)(texts).input_ids
+    assert [row[mask].tolist() for row, mask in zip(found.ids, found.mask, strict=True)] == theirs
+    assert found.spans[0, 2].tolist() == [2, 11]
+    Tokenizer.load(tmp_path).save(tmp_path / "again")
+    assert (Tokenizer.load(tmp_path / "again").encode(texts, 32).ids == found.ids).all()
+
+
+def test_the_end_token_stays_plain_text_where_it_was_added(
+    tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    tokenizer.save(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    stored["added_tokens"] = [{"id": tokenizer.end_id, "content": END, "special": True}]
+    path.write_text(json.dumps(stored), encoding="utf-8")
+    assert (
+        Tokenizer.load(tmp_path)
+        .encode([f"a {END} car"], 32)
+        .ids[0]
+        .tolist()
+        .count(tokenizer.end_id)
+        == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ([{"id": 1, "content": ""}], "added token"),
+        ([{"id": 1, "content": "x", "lstrip": 3}], "added token"),
+        ([{"id": place, "content": f"<{place}>"} for place in range(5000)], "at most 4096"),
+    ],
+)
+def test_added_tokens_that_are_none_are_refused(
+    tokenizer: Tokenizer, tmp_path: Path, added: list[dict[str, object]], said: str
+) -> None:
+    tokenizer.save(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    stored = json.loads(path.read_text(encoding="utf-8")) | {"added_tokens": added}
+    path.write_text(json.dumps(stored), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=said):
+        Tokenizer.load(tmp_path)
 
 
 def test_errors_say_what_to_do(tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from finereel.data.base import Caption, ClipArrays, Split
 from finereel.errors import ConfigError, DataError
 from finereel.finegrain.types import Negative
 from finereel.models.encoders.clip import ClipEncoder
-from finereel.models.encoders.patches import Perturbation
+from finereel.models.encoders.patches import Perturbation, RowNoise
 from finereel.models.retrieval import RetrievalModel
 from finereel.training.batch import Batch, CandidateCaptions
 from finereel.training.distributed import Shard
@@ -110,14 +110,20 @@ class Doubled(Learner):
     def _text(self, ids: Tensor, mask: Tensor) -> object:
         return self.model.text_features(ids, mask)
 
-    def _video(self, batch: Batch, rows: slice) -> object:
+    def _video(self, batch: Batch, rows: slice, noise: RowNoise | None = None) -> object:
         frames = self.model.encoder.to_input(batch.frames[rows]).double()
-        return self.model.video_features(frames, batch.frame_mask[rows])
+        return self.model.video_features(frames, batch.frame_mask[rows], noise)
 
 
 def learner(chunk: int = 0, shard: Shard | None = None, **settings: object) -> Learner:
     chosen = replace(SETTINGS, factor_weight=0.0, factor_sizes=(), chunk=chunk, **settings)
     return Doubled(prompted_model(), chosen, Precision(), shard).train()
+
+
+def noisy(one: Learner) -> Learner:
+    """With a choice of patches that depends on the noise."""
+    one.model.set_perturbation(Perturbation(samples=4, sigma=0.5))
+    return one
 
 
 def gradients(module: nn.Module) -> dict[str, Tensor]:
@@ -177,7 +183,7 @@ def test_gradients_reach_prompts_both_heads_and_both_towers() -> None:
 
 @pytest.mark.parametrize("chunk", [1, 3])
 def test_chunks_do_not_change_the_gradients(chunk: int) -> None:
-    whole, parts = learner(), learner(chunk)
+    whole, parts = noisy(learner()), noisy(learner(chunk))
     torch.manual_seed(0)
     wanted = float(whole.backward(batch_of()))
     torch.manual_seed(0)
@@ -186,17 +192,25 @@ def test_chunks_do_not_change_the_gradients(chunk: int) -> None:
 
 
 def shared_gradients(shard: Shard) -> dict[str, Tensor]:
-    one = learner(shard=shard)
-    torch.manual_seed(0)
+    one = noisy(learner(shard=shard))
+    torch.manual_seed(shard.rank)
     one.backward(batch_of(shard.rows(ROWS)))
     return gradients(one)
 
 
 def test_processes_do_not_change_the_gradients(tmp_path: Path) -> None:
-    """Although rows have different numbers of negatives."""
+    """Although rows have different numbers of negatives, and every clip noise of its own."""
     wanted = shared_gradients(Shard())
     for found in run(2, shared_gradients, tmp_path):
         assert_close(found, wanted)
+
+
+def test_the_noise_is_another_at_another_step_and_seed() -> None:
+    def loss(step: int, seed: int = 0) -> float:
+        return float(noisy(learner(seed=seed)).backward(batch_of(), step))
+
+    assert loss(3) == loss(3)
+    assert len({loss(3), loss(4), loss(3, seed=1)}) == 3
 
 
 def test_prompts_learn_fast_and_never_decay() -> None:

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from finereel.errors import NotAVideoError
-from finereel.video.find import EXTENSIONS, Found, extensions, find_videos, search_folders
+from finereel.video.find import (
+    EXTENSIONS,
+    Found,
+    extensions,
+    find_videos,
+    nothing_found,
+    search_folders,
+)
 from support.media import Recipe, make_video
 
 
@@ -64,6 +71,13 @@ def test_nothing_found_says_where_it_looked(tmp_path: Path) -> None:
         find_videos([tmp_path])
     with pytest.raises(NotAVideoError, match="no path given"):
         find_videos([])
+
+
+def test_a_closed_folder_is_the_reason_and_kinds_are_not(tmp_path: Path) -> None:
+    found = Found((), (), ((tmp_path, "Permission denied"),))
+    reason = f"the folder {tmp_path} cannot be read (Permission denied)"
+    assert str(nothing_found([tmp_path], found)) == f"no video found in {tmp_path}: {reason}"
+    assert ".mp4" in str(nothing_found([tmp_path.parent], found))
 
 
 def test_an_absent_path_is_an_error(tmp_path: Path) -> None:

@@ -7,10 +7,13 @@ output closed it, as for any Unix tool.
 """
 
 import json
+import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
@@ -86,6 +89,7 @@ def guarded(as_json: bool = False) -> Iterator[None]:
             if not isinstance(error, FinereelError | OSError):
                 raise
             _report(error, as_json)
+            _tell_launcher(str(error))
             raise typer.Exit(1) from None
 
 
@@ -101,6 +105,16 @@ def _report(error: Exception, as_json: bool) -> None:
         )
         return
     _say_error(str(error))
+
+
+def _tell_launcher(message: str) -> None:
+    """The message for the table of failed processes that torchrun prints, which calls it a
+    traceback.
+    """
+    if named := os.environ.get("TORCHELASTIC_ERROR_FILE"):
+        with suppress(OSError):  # the message stands on stderr anyway
+            told = {"message": f"error: {printable(message)}", "timestamp": str(int(time.time()))}
+            Path(named).write_text(json.dumps(told), encoding="utf-8")
 
 
 def _report_usage(error: Any) -> None:

@@ -34,6 +34,12 @@ def search(
     per_video: Annotated[
         int, typer.Option("--per-video", min=1, help="At most so many results of one video.")
     ] = 1,
+    within: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--in", metavar="PATH", help="Only in this folder or file; may be given several times."
+        ),
+    ] = None,
     picture: Annotated[
         Path | None,
         typer.Option(
@@ -46,7 +52,7 @@ def search(
 ) -> None:
     """Find the clips in which TEXT happens, best first.
 
-    Example: finereel search "a man folds a paper plane" --top 5
+    Example: finereel search "a man folds a paper plane" --top 5 --in ~/Videos/holiday
 
     `best` is the moment that fits best. The columns after the score are its parts: the whole clip
     against the sentence, the best frames against the sentence, the best patches against single
@@ -62,7 +68,7 @@ def search(
         )
     opened = open_library(library)
     with _notes_on_stderr():
-        hits = opened.search(query, top=top, per_video=per_video)
+        hits = opened.search(query, top=top, per_video=per_video, within=within or ())
     if picture is not None:
         from finereel.cli.contact_sheet import SheetRow, draw_sheet
 
@@ -82,6 +88,9 @@ def search(
         )
         return
     _print_hits(hits)
+    if len(hits) < top and per_video < top:
+        most = f"{per_video} moment{'' if per_video == 1 else 's'}"
+        typer.echo(f"{most} of each video; more of them with: --per-video {top}", err=True)
 
 
 def _print_hits(hits: Sequence["Hit"]) -> None:

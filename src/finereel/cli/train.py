@@ -46,7 +46,12 @@ def train(
         str | None, typer.Option(metavar="NAME", help="ucofia, clip4clip, xclip, ts2net, drl ...")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="So many steps, instead of passes over the data.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="So many steps, instead of passes over the data; of a drawn world, at most so "
+            "many.",
+        ),
     ] = None,
     batch: Annotated[int | None, typer.Option(min=2, help="Pairs in a batch.")] = None,
     seed: Annotated[

@@ -11,14 +11,15 @@ from typing import Any
 import torch
 from torch.nn.functional import normalize
 
-from finereel.errors import ConfigError
+from finereel.errors import ConfigError, QueryError
 from finereel.index.bank import Bank
 from finereel.index.coarse import AnnCoarse, Coarse, ExactCoarse
 from finereel.index.protocols import SearchModel, TextReader
-from finereel.index.snapshot import Clips, Snapshot
+from finereel.index.snapshot import Clips, RowIds, Snapshot, VectorTable
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
 from finereel.text.query import Reading, read_query
 from finereel.types import Hit
+from finereel.video.files import shown
 
 BLOCK = 1024
 """Clips read at a time when every clip is scored: 60 MB on disk, 240 MB as float32."""
@@ -27,12 +28,14 @@ BLOCK = 1024
 @dataclass(frozen=True)
 class SearchSettings:
     """top: hits to return. candidates: clips that are scored in full, None for all. per_video: hits
-    of one video at most, None for no limit.
+    of one video at most, None for no limit. within: files and folders, absolute, that hold all that
+    may be found; none for everything.
     """
 
     top: int = 10
     candidates: int | None = 200
     per_video: int | None = 1
+    within: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("top", "candidates", "per_video"):
@@ -43,7 +46,9 @@ class SearchSettings:
 
 @dataclass(frozen=True)
 class Searcher:
-    """One committed state of a library, ready for queries."""
+    """One committed state of a library, ready for queries. The first look at a part of it is always
+    exact.
+    """
 
     snapshot: Snapshot
     bank: Bank | None
@@ -57,34 +62,43 @@ class Searcher:
         """
         if snapshot.has_whole_index():
             return cls(snapshot, bank, AnnCoarse(snapshot, bank is not None))
-        table = snapshot.vectors()
-        bias = None
-        if bank is not None and "video_sentence" in bank.granularities:
-            bias = bank.biases_of(table.rows)[:, bank.granularities.index("video_sentence")].copy()
-        return cls(snapshot, bank, ExactCoarse(table, bias))
+        return cls(snapshot, bank, _exact(snapshot.vectors(), bank))
 
     def search(self, model: SearchModel, text: str, settings: SearchSettings) -> list[Hit]:
-        """The best clips for a text."""
+        """The best clips for a text. Raises QueryError where no clip lies `within`."""
         query = model.encode_text([text])
-        count = self.snapshot.count
+        part = self._part(settings.within) if settings.within else None
+        coarse = self.coarse if part is None else _exact(self.snapshot.vectors(part), self.bank)
+        count = self.snapshot.count if part is None else len(part)
         wanted = (
             count
             if settings.candidates is None
             else min(count, max(settings.candidates, settings.top))
         )
         while True:
-            chosen = best_per_video(self._score(model, query, wanted), settings)
+            if wanted < count:
+                row_ids = coarse.candidates(model.coarse_query(query)[0], wanted)
+            else:
+                row_ids = self.snapshot.row_ids() if part is None else part
+            chosen = best_per_video(self._score(model, query, row_ids), settings)
             # Many clips of few videos: look further until the list is full.
             if len(chosen) >= settings.top or wanted >= count:
                 return self._hits(chosen)
             wanted = min(count, wanted * 4)
 
-    def _score(self, model: SearchModel, query: TextFeatures, wanted: int) -> list["ScoredClip"]:
-        """`wanted` clips scored in full, best first."""
-        if wanted >= self.snapshot.count:
-            row_ids = self.snapshot.row_ids()
-        else:
-            row_ids = self.coarse.candidates(model.coarse_query(query)[0], wanted)
+    def _part(self, within: tuple[str, ...]) -> RowIds:
+        row_ids = self.snapshot.row_ids_below(within)
+        if not len(row_ids):
+            places = ", ".join(map(shown, within))
+            raise QueryError(
+                f"no video of the library lies in {places}: index it first, or name another place"
+            )
+        return row_ids
+
+    def _score(
+        self, model: SearchModel, query: TextFeatures, row_ids: RowIds
+    ) -> list["ScoredClip"]:
+        """These clips scored in full, best first."""
         scored: list[ScoredClip] = []
         for start in range(0, len(row_ids), BLOCK):
             scored += score_clips(
@@ -99,6 +113,13 @@ class Searcher:
             clip.hit(thumbnails.get(clip.clip_id, b""), paths.get(clip.video_id, []))
             for clip in chosen
         ]
+
+
+def _exact(table: VectorTable, bank: Bank | None) -> ExactCoarse:
+    bias = None
+    if bank is not None and "video_sentence" in bank.granularities:
+        bias = bank.biases_of(table.rows)[:, bank.granularities.index("video_sentence")].copy()
+    return ExactCoarse(table, bias)
 
 
 def reading_of(model: SearchModel, text: str) -> Reading:

@@ -15,6 +15,7 @@ from torch import Tensor
 from finereel.index.checksums import checksum_columns, damaged_rows
 from finereel.index.columns import CHECKSUM_COLUMNS, FILE_CHECKSUMS, FILE_COLUMNS
 from finereel.index.damage import damaged_library, reading
+from finereel.index.folders import is_below
 from finereel.index.head import changed_files
 from finereel.index.lance import LanceTable
 from finereel.index.protocols import IndexedModel
@@ -77,9 +78,15 @@ class Snapshot:
         """Clips that can be found (their file is not missing)."""
         return len(self.row_ids())
 
-    def vectors(self) -> VectorTable:
-        """All vectors of clips that are not missing."""
-        rows = _present(self.rows(["vector", "clip_id", "bias", "bank", "missing"]))
+    def vectors(self, row_ids: RowIds | None = None) -> VectorTable:
+        """The vectors of these clips, or of all, that are not missing."""
+        columns = ["vector", "clip_id", "bias", "bank", "missing"]
+        every = (
+            self.rows(columns)
+            if row_ids is None
+            else self.take_rows(row_ids, columns, with_row_id=True)
+        )
+        rows = _present(every)
         return VectorTable(
             _row_ids(rows),
             to_vectors(rows["vector"], self.sizes.dim),
@@ -147,6 +154,18 @@ class Snapshot:
         # could notice.
         rows = self.rows(["missing"])
         return _row_ids(rows if with_missing else _present(rows))
+
+    def row_ids_below(self, roots: Sequence[str]) -> RowIds:
+        """Row ids of all clips that can be found and whose file is one of `roots` or lies
+        in one.
+        """
+        rows = _present(self.rows(["path", "missing"]))
+        below = [
+            path
+            for path in pc.unique(rows["path"])
+            if any(is_below(decode_path(path.as_py()), r) for r in roots)
+        ]
+        return _row_ids(rows.filter(pc.is_in(rows["path"], pa.array(below, rows["path"].type))))
 
     def take(self, row_ids: RowIds) -> Clips:
         """These clips with their features."""

@@ -27,7 +27,7 @@ from finereel.models.encoders import Encoder, encoder_from_description
 from finereel.models.encoders.clip import ClipEncoder, Stated, clip_from_config
 from finereel.models.encoders.drawing import drawn
 from finereel.models.encoders.fit import require_fit
-from finereel.models.encoders.patches import Perturbation, make_selector
+from finereel.models.encoders.patches import Perturbation, RowNoise, make_selector
 from finereel.models.encoders.prompts import make_prompts
 from finereel.models.encoders.temporal import SequentialTransformer, make_temporal, pool_frames
 from finereel.models.features import (
@@ -172,7 +172,7 @@ class RetrievalModel(nn.Module):
         self,
         frames: Float[Tensor, "V F ..."],
         frame_mask: Bool[Tensor, "V F"],
-        noise: Float[Tensor, "B S M"] | None = None,
+        noise: Float[Tensor, "B S M"] | RowNoise | None = None,
     ) -> VideoFeatures:
         """Differentiable clip features of what `encoder.to_input` gives: normalised pixels, or
         precomputed tokens.

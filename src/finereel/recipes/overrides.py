@@ -116,7 +116,13 @@ def _changed_world(recipe: WorldRecipe, changes: Changes) -> WorldRecipe:
         )
     stages = recipe.stages
     if changes.steps is not None:
-        most = changes.steps
+        most, own = changes.steps, [stage.training.steps for stage in stages]
+        if most > max(own):
+            raise ConfigError(
+                f"the stages of {recipe.name} have {', '.join(map(str, own))} steps, which can be "
+                "fewer but not more: "
+                f"expected at most {max(own)} steps, got {most}"
+            )
         stages = tuple(
             replace(stage, training=replace(stage.training, steps=min(most, stage.training.steps)))
             for stage in stages

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import tokenizers
 from jaxtyping import Bool, Int64
-from tokenizers import models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, models, normalizers, pre_tokenizers
 
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
 from finereel.io.atomic import writes
@@ -27,6 +27,7 @@ from finereel.text.clean import CleanText, clean
 
 MOST_BYTES = 16 * MIB  # CLIP's own vocabulary has 4
 _MOST_IDS = 1 << 19
+_MOST_ADDED = 1 << 12
 _SHOWN = 100
 START, END, WORD_END = "<|startoftext|>", "<|endoftext|>", "</w>"
 _PIECES = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -62,12 +63,17 @@ class Tokenizer:
     """Byte-level BPE of the CLIP kind: lower-cased, words end in `</w>`, `<|startoftext|>` and
     `<|endoftext|>`.
 
+    added: tokens learned later (textual inversion), whole wherever they stand in a text; `vocab`
+    has their ids.
+
     >>> tokenizer = train_tokenizer(["a red car jumps", "a red boat"], vocab_size=530)
     >>> [word.text for word in tokenizer.words("A red car!", max_words=12)]
     ['A', 'red', 'car', '!']
     """
 
-    def __init__(self, vocab: dict[str, int], merges: Sequence[Pair]) -> None:
+    def __init__(
+        self, vocab: dict[str, int], merges: Sequence[Pair], added: Sequence[AddedToken] = ()
+    ) -> None:
         missing = [name for name in (START, END) if name not in vocab]
         if missing:
             raise CheckpointError(
@@ -79,6 +85,7 @@ class Tokenizer:
         self.vocab_size = max(vocab.values()) + 1
         try:
             self._bpe = _pipeline(vocab, merges)
+            self._bpe.add_tokens(list(added))
         except Exception as error:  # the tokenizers library raises no class of its own
             raise CheckpointError(
                 f"a vocabulary of {len(vocab)} tokens with {len(merges)} merges makes no "
@@ -96,7 +103,7 @@ class Tokenizer:
         """
         folder = Path(directory)
         try:
-            vocab, merges = _read_vocabulary(folder)
+            vocab, merges, added = _read_vocabulary(folder)
         except FileNotFoundError:
             raise ModelNotFoundError(
                 f"no tokenizer in {folder}: expected tokenizer.json, or vocab.json and merges.txt; "
@@ -108,7 +115,7 @@ class Tokenizer:
                 f"the tokenizer in {folder} does not read as byte-level BPE ({error}); expected "
                 "CLIP's"
             ) from error
-        return cls(vocab, merges)
+        return cls(vocab, merges, added)
 
     @property
     def description(self) -> str:
@@ -245,7 +252,7 @@ def _pipeline(vocab: dict[str, int], merges: Sequence[Pair]) -> tokenizers.Token
     return bpe
 
 
-def _read_vocabulary(folder: Path) -> tuple[dict[str, int], list[Pair]]:
+def _read_vocabulary(folder: Path) -> tuple[dict[str, int], list[Pair], list[AddedToken]]:
     packed = folder / "tokenizer.json"
     if packed.exists():
         stored = read_json_object(packed, MOST_BYTES)
@@ -257,13 +264,18 @@ def _read_vocabulary(folder: Path) -> tuple[dict[str, int], list[Pair]]:
                 f"{packed} is not CLIP's byte-level BPE: words must end in {WORD_END}, "
                 f"got {brief(model.get('end_of_word_suffix'))}; give a CLIP-architecture model"
             )
-        return _vocabulary(model.get("vocab"), stored.get("added_tokens")), _merges(
-            model.get("merges")
+        entries = stored.get("added_tokens")
+        return (
+            _vocabulary(model.get("vocab"), entries),
+            _merges(model.get("merges")),
+            _added(entries),
         )
     vocab = read_json_object(folder / "vocab.json", MOST_BYTES)
     lines = read_text(folder / "merges.txt", MOST_BYTES).splitlines()
-    return _vocabulary(vocab, None), _merges(
-        [line for line in lines if line and not line.startswith("#version")]
+    return (
+        _vocabulary(vocab, None),
+        _merges([line for line in lines if line and not line.startswith("#version")]),
+        [],
     )
 
 
@@ -279,6 +291,27 @@ def _vocabulary(vocab: Any, added: Any) -> dict[str, int]:
                 f"token {brief(token)} has the id {brief(number)}, expected 0 to {_MOST_IDS - 1}"
             )
     return ids
+
+
+def _added(entries: Any) -> list[AddedToken]:
+    """The tokens that a text may hold as they are. The start and end tokens are not among them: in
+    a text they are plain text, or a query could move its own vector.
+    """
+    tokens = []
+    for entry in entries or []:
+        flags = {
+            name: entry.get(name, False)
+            for name in ("single_word", "lstrip", "rstrip", "normalized", "special")
+        }
+        if not entry["content"] or not all(type(value) is bool for value in flags.values()):
+            raise ForeignFileError(
+                f"expected an added token with true and false as its settings, got {brief(entry)}"
+            )
+        if entry["content"] not in (START, END):
+            tokens.append(AddedToken(entry["content"], **flags))
+    if len(tokens) > _MOST_ADDED:
+        raise ForeignFileError(f"expected at most {_MOST_ADDED} added tokens, got {len(tokens)}")
+    return tokens
 
 
 def _merges(entries: Any) -> list[Pair]:

@@ -1,5 +1,6 @@
 """What learns: the model, the prototypes that only training knows, and the loss of a batch."""
 
+import zlib
 from dataclasses import replace
 
 import torch
@@ -7,6 +8,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from finereel.models.encoders.patches import RowNoise
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
 from finereel.models.retrieval import RetrievalModel
 from finereel.training.batch import Batch, without_repeated_texts
@@ -43,11 +45,13 @@ class Learner(nn.Module):
         self.precision = precision
         self.shard = shard or Shard()
 
-    def backward(self, batch: Batch) -> Float[Tensor, ""]:
+    def backward(self, batch: Batch, step: int = 0) -> Float[Tensor, ""]:
         """Add the gradients of the batch's loss, averaged over the processes; returns the loss,
         detached.
 
-        In float16 the gradients are those of the scaled loss.
+        In float16 the gradients are those of the scaled loss. The noise of the patch choice follows
+        from seed, step and the clip's place in the whole batch, so that neither chunks nor
+        processes change it.
         """
         if not self.settings.contrastive_weight:
             batch = without_repeated_texts(batch)
@@ -57,7 +61,12 @@ class Learner(nn.Module):
             batch = replace(batch, candidates=None)
         ids, mask = _all_texts(batch)
         texts = Rows(lambda rows: self._text(ids[rows], mask[rows]), len(ids))
-        videos = Rows(lambda rows: self._video(batch, rows), len(batch))
+        first = self.shard.rank * len(batch)
+        seeds = [
+            zlib.crc32(f"{self.settings.seed}/{step}/patches/{first + row}".encode())
+            for row in range(len(batch))
+        ]
+        videos = Rows(lambda rows: self._video(batch, rows, RowNoise(seeds[rows])), len(batch))
         loss = cached_backward(
             texts,
             videos,
@@ -73,11 +82,13 @@ class Learner(nn.Module):
         with self.precision.autocast():
             return self.model.text_features(ids, mask).to(torch.float32)
 
-    def _video(self, batch: Batch, rows: slice) -> VideoFeatures:
+    def _video(self, batch: Batch, rows: slice, noise: RowNoise) -> VideoFeatures:
         """Features of some of the clips, in float32."""
         with self.precision.autocast():
             frames = self.model.encoder.to_input(batch.frames[rows])
-            return self.model.video_features(frames, batch.frame_mask[rows]).to(torch.float32)
+            return self.model.video_features(frames, batch.frame_mask[rows], noise).to(
+                torch.float32
+            )
 
     def _loss(self, text: TextFeatures, video: VideoFeatures, batch: Batch) -> Float[Tensor, ""]:
         """Contrastive loss over all processes, plus factor supervision and fine-grained loss of

@@ -224,7 +224,7 @@ def _step(run: _Run, batch: Batch, step: int) -> Progress:
         group["lr"] = rate * factor
     learner.train()
     run.optimizer.zero_grad(set_to_none=True)
-    loss = learner.backward(batch.to(learner.model.encoder.scale.device))
+    loss = learner.backward(batch.to(learner.model.encoder.scale.device), step)
     run.precision.unscale(run.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), settings.optim.clip_norm)
     scaled = run.precision.loss_scale > 1 and bool(torch.isfinite(loss))

@@ -382,13 +382,18 @@ def search_folders(paths: Iterable[str | Path]) -> Found:
 
 def nothing_found(named: Iterable[Path], found: Found) -> NotAVideoError:
     """The error for paths without a video; it names what was left out."""
-    places = ", ".join(shown(path) for path in named) or "no path given"
-    message = f"no video found in {places}: looked for {' '.join(sorted(EXTENSIONS))}"
+    roots = list(named)
+    closed = [
+        f"the folder {shown(folder)} cannot be read ({reason})"
+        for folder, reason in found.unreadable
+    ]
+    reasons = []
+    if not roots or {*roots} - {folder for folder, _ in found.unreadable}:
+        reasons.append(f"looked for {' '.join(sorted(EXTENSIONS))}")
     if found.unknown:
-        message += f"; files of unknown kind were left out ({extensions(found.unknown)})"
-    for folder, reason in found.unreadable:
-        message += f"; the folder {shown(folder)} cannot be read ({reason})"
-    return NotAVideoError(message)
+        reasons.append(f"files of unknown kind were left out ({extensions(found.unknown)})")
+    places = ", ".join(map(shown, roots)) or "no path given"
+    return NotAVideoError(f"no video found in {places}: {'; '.join(reasons + closed)}")
 
 
 def files_below(folder: Path, on_error: Callable[[OSError], None] | None = None) -> Iterator[Path]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from finereel.finegrain.make.settings import GeneratorSettings
     from finereel.finegrain.types import PartOfSpeech
 
+_SMALL = 10_000
+"""Captions, below which balancing has read too little (docs/results/negatives-blind.md)."""
 ALL_PARTS = "noun,verb,adjective,adverb,preposition"
 OutArgument = Annotated[
     Path, typer.Argument(metavar="OUT", help="A JSONL file, one negative per line.")
@@ -120,6 +122,13 @@ def make(
         typer.echo(
             f"no negatives in {out}: too few captions to balance, or no word with a safe "
             "replacement",
+            err=True,
+        )
+    elif balance and summary.captions < _SMALL:
+        typer.echo(
+            f"note: {summary.captions:,} captions are few: who has read many more may still tell "
+            "the truth in two of "
+            f"three pairs; balance {_SMALL:,} captions or more",
             err=True,
         )
     if as_json:

@@ -6,7 +6,7 @@ top-k, in ascending patch order, so the same video always gives the same bytes. 
 the published diagonal gradient.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +95,25 @@ class Perturbation:
     sigma: float = 0.05
 
 
+@dataclass(frozen=True)
+class RowNoise:
+    """Noise of the perturbed choice by clip: `seeds[v]` alone decides that of clip v, whoever else
+    is encoded beside it and in whichever process.
+    """
+
+    seeds: Sequence[int]
+
+    def drawn(
+        self, frames: int, samples: int, patches: int, device: torch.device
+    ) -> Float[Tensor, "B S M"]:
+        """B = clips * frames, clip by clip."""
+        shape = (frames, samples, patches)
+        own = [torch.Generator(device).manual_seed(seed) for seed in self.seeds]
+        return torch.cat(
+            [torch.randn(shape, generator=generator, device=device) for generator in own]
+        )
+
+
 def hard_topk(scores: Float[Tensor, "B N"], k: int) -> Int64[Tensor, "B k"]:
     """Indexes of the k best, in ascending order; ties go to the lower index.
 
@@ -160,14 +179,18 @@ class PatchSelector(nn.Module):
         self,
         tokens: Float[Tensor, "V F N D"],
         frame_mask: Bool[Tensor, "V F"],
-        noise: Float[Tensor, "B S M"] | None = None,
+        noise: Float[Tensor, "B S M"] | RowNoise | None = None,
     ) -> Float[Tensor, "V P D"]:
         """P = F * (K + 1) vectors, frame by frame. `noise` (V*F, S, N-1) forces the perturbed
         choice with it.
         """
         scores = self.scorer(tokens, frame_mask)[:, :, 1:].flatten(0, 1)
         patches = tokens[:, :, 1:].flatten(0, 1)
-        if noise is None and self.training:
+        if isinstance(noise, RowNoise):
+            noise = noise.drawn(
+                tokens.shape[1], self.perturbation.samples, scores.shape[1], scores.device
+            )
+        elif noise is None and self.training:
             noise = torch.randn(
                 len(scores), self.perturbation.samples, scores.shape[1], device=scores.device
             )
