@@ -1,4 +1,4 @@
-"""`status`, `doctor`, `remove`, `normalize`: look after a library."""
+"""`status`, `doctor`, `remove`, `normalize`: inspect and maintain a library."""
 
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -34,18 +34,19 @@ def status(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False
 def doctor(
     library: LibraryOption = DEFAULT_LIBRARY,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Read every stored clip and compare its checksums.")
+        bool, typer.Option("--verify", help="Read every stored clip and verify its checksums.")
     ] = False,
     repair: Annotated[
         bool,
         typer.Option(
             "--repair",
-            help="Keep every whole clip, set damaged files aside, say what to index again.",
+            help="Keep every intact clip, move damaged files to quarantine, and list the videos to"
+            " index again.",
         ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List every file that could not be indexed, and why, and damage to the library itself."""
+    """List files that could not be indexed, with the reason, and any damage to the library."""
     if repair:
         _repair(library, as_json)
         return
@@ -99,16 +100,17 @@ def remove(
         bool,
         typer.Option(
             "--once",
-            help="Do not leave them out of later runs of index: the next one may add them.",
+            help="Remove them only this time: the next `finereel index` of their folder may add "
+            "them again.",
         ),
     ] = False,
     library: LibraryOption = DEFAULT_LIBRARY,
     as_json: JsonOption = False,
 ) -> None:
-    """Take videos out of the library and leave them out. The files themselves stay where they are.
+    """Remove videos from the library and exclude them from later runs. No video file is deleted.
 
-    `finereel index` of a folder above does not bring them back; `finereel index PATH` with the same
-    PATH does, and `finereel status` lists what is left out.
+    Indexing their folder does not add them again; `finereel index PATH` with the same PATH does.
+    `finereel status` lists the excluded paths.
     """
     removed = open_library(library).remove(paths, exclude=not once)
     if as_json:
@@ -135,18 +137,20 @@ def normalize(
         typer.Option(
             "--captions",
             metavar="FILE",
-            help="Some hundred texts that look like your queries, one per line; or .json, .jsonl "
-            "or .csv.",
+            help="A few hundred texts like your queries: one per line, or a .json, .jsonl or .csv "
+            "file.",
         ),
     ] = None,
-    off: Annotated[bool, typer.Option("--off", help="Search with plain scores again.")] = False,
+    off: Annotated[
+        bool, typer.Option("--off", help="Remove the normalization and search with plain scores.")
+    ] = False,
     library: LibraryOption = DEFAULT_LIBRARY,
     as_json: JsonOption = False,
 ) -> None:
-    """Push down clips that come up for every query, by what a bank of captions shows about them.
+    """Lower the scores of clips that match almost every query, estimated from a set of captions.
 
-    Fitted once, kept with the library, used by every later search; clips added later are covered
-    too.
+    The normalization is fitted once, stored with the library and used by every later search. It
+    also covers clips added later.
     """
     if off == (captions is not None):
         raise typer.BadParameter("give either --captions FILE or --off")

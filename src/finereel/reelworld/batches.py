@@ -146,15 +146,15 @@ class _Pair:
 
 
 def _false_captions(pair: _Pair, settings: SceneBatches, step: int) -> tuple[str, ...]:
-    """Up to `settings.negatives` false captions, drawn with dice of their own."""
+    """Up to `settings.negatives` false captions, drawn with rng of their own."""
     if pair.template is None:
         return ()
     found = [
         found.caption
         for found in contrasts(pair.scene, pair.template, settings.side, settings.levels)
     ]
-    dice = random.Random(f"{settings.seed}/negatives/{step}/{pair.caption}")
-    return tuple(dice.sample(found, min(settings.negatives, len(found))))
+    rng = random.Random(f"{settings.seed}/negatives/{step}/{pair.caption}")
+    return tuple(rng.sample(found, min(settings.negatives, len(found))))
 
 
 def factor_labels(scene: Scene, visible: tuple[str, ...]) -> list[int]:

@@ -1,4 +1,4 @@
-"""The nouns of ReelWorld (Scene, Thing) and its dice: reproducible draws from a key."""
+"""The nouns of ReelWorld (Scene, Thing) and its rng: reproducible draws from a key."""
 
 import random
 from collections.abc import Sequence

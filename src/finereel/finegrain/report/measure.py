@@ -143,16 +143,16 @@ def report(
         {block.protocol for pos in order for block in blocks(by_pos[pos], collection)}
     )
     parts: dict[str, PartReport] = {}
-    material = _Material(collection, bool(captions), chosen, remembering())
+    inputs = _ReportInputs(collection, bool(captions), chosen, remembering())
     for pos in order:
         on_progress("parts of speech", len(parts), len(order))
-        parts[pos] = _part(pos, by_pos[pos], material)
+        parts[pos] = _part(pos, by_pos[pos], inputs)
     on_progress("parts of speech", len(parts), len(order))
     return Report(name, parts, tuple(protocols), len(captions), chosen)
 
 
 @dataclass(frozen=True)
-class _Material:
+class _ReportInputs:
     """What all parts of speech are measured with. whole: `captions` are those of the whole
     collection. train: the language models; parts of speech of one file mostly learn from the same
     captions.
@@ -164,7 +164,7 @@ class _Material:
     train: Train
 
 
-def _part(pos: Change, rows: Sequence[Negative], given: _Material) -> PartReport:
+def _part(pos: Change, rows: Sequence[Negative], given: _ReportInputs) -> PartReport:
     settings = given.settings
     scores = blind_scores(rows, given.captions, list(TEXT_SCORERS), given.train)
     blind = {name: measure(rows, scored) for name, scored in scores.items()}

@@ -155,5 +155,5 @@ def _parse(number: int, line: str) -> Synset:
         symbol, target = pointer.split(":")
         bare = symbol.rstrip("0123456789.")
         relations.setdefault(bare, []).append((symbol[len(bare) :], int(target)))
-    frozen = {symbol: tuple(found) for symbol, found in relations.items()}
-    return Synset(number, letter + offset, LEXNAMES[int(lexname)], tuple(lemmas), positions, frozen)
+    completed = {symbol: tuple(found) for symbol, found in relations.items()}
+    return Synset(number, letter + offset, LEXNAMES[int(lexname)], tuple(lemmas), positions, completed)
