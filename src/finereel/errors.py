@@ -1,4 +1,5 @@
-"""The error tree. Every message says what was expected, what came, and what to do next.
+"""The exceptions of Finereel. Every message says what was expected, what was found and what to do
+next.
 
 FinereelError ├── VideoError            a file that cannot give frames │   ├── NotAVideoError
 not a media file, or no picture stream in it │   ├── BrokenVideoError      a media file that does

@@ -1,4 +1,4 @@
-"""A library of videos: add files, search them with words, see what is in it.
+"""`Library`: add videos to a folder, search them by text, and inspect what is in it.
 
 from finereel.library import Library
 

@@ -1,4 +1,4 @@
-"""The nouns that travel between layers and need no tensors. Axis legend, used everywhere:
+"""Types shared by all layers that need no tensors. Names of tensor axes, used everywhere:
 
     T texts   V videos (clips)   W words   F frames   P patches per video   N tokens per frame   D
     dimensions

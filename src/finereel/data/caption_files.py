@@ -1,6 +1,4 @@
-"""CAPTION FILES -> CAPTION ROWS: a CSV or JSONL of id, video_id and caption, the input of every
-generator.
-"""
+"""Read captions from a CSV or JSONL file of id, video_id and caption, the input of every generator."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""ROWS -> SPLITS: captions gathered by video, and the splits cut out of them."""
+"""Gather captions by video and build splits from them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""YOUR OWN VIDEOS: a CSV or JSONL file that says which caption belongs to which file.
+"""Your own videos: a CSV or JSONL file that assigns captions to files of a folder.
 
     video,caption,split                  {"video": "a.mp4", "caption": "a dog runs", "split":
     "train"} a.mp4,a dog runs,train               {"video": "b.mp4", "caption": "a cat sleeps",

@@ -1,5 +1,5 @@
-"""A folder of video files as a clip source: every video is decoded once, and its frames stay in a
-memory-mapped cache.
+"""A folder of video files as a clip source: each video is decoded once and its frames are cached in
+a memory-mapped file.
 
     CACHE/<settings>/<2 hex>/<key>.npy         uint8 (n, H, H, 3), n <= F, and after it a digest of
     those bytes CACHE/<settings>/<2 hex>/<key>.problem     why a file cannot be read, so that it is

@@ -1,5 +1,5 @@
-"""Where the clips of a data set come from (video files, precomputed tokens or rendered scenes), and
-its captions.
+"""Open the clips of a data set (video files, precomputed tokens or rendered scenes) and its
+captions.
 """
 
 from collections.abc import Iterator

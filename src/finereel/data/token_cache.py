@@ -1,5 +1,5 @@
-"""Train without running the vision tower twice: its tokens of every clip, computed once and kept in
-a features folder.
+"""Compute the vision tower's tokens of every clip once and save them, so that training need not run
+the tower.
 
 store = cache_tokens(load("my-clip"), split.videos, source, Path("tokens")) # a ClipEncoder takes
 these tokens where it takes pixels: text tower, temporal encoder and head train, the vision # tower

@@ -1,5 +1,5 @@
-"""A record on disk: `record.json` with the SHA-256 of the arrays beside it, written whole and read
-back strictly.
+"""Records on disk: `record.json` with the SHA-256 of its arrays, written atomically and validated
+when read.
 
 This finds accidents and careless edits; it is no signature. Pickles are refused.
 """

@@ -1,5 +1,5 @@
-"""Runs against a baseline, on the same queries: differences of R@1 with intervals, and p-values
-that hold together.
+"""Compare runs with a baseline on the same queries: differences in R@1, intervals, and corrected
+p-values.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,4 @@
-"""A model on a split of a data set, from encoding to the finished record: what `evaluate` and
-training both run.
-"""
+"""Evaluate a model on a split of a data set, from encoding to the finished record."""
 
 import time
 from collections.abc import Mapping

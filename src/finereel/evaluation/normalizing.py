@@ -1,5 +1,5 @@
-"""Normalisation for an evaluation: banks from training data, settings chosen on validation data,
-never on test.
+"""Normalize evaluation scores: banks come from training data and settings are chosen on validation
+data, never on test.
 
     none           scores as they are
     bank           Sinkhorn bias per gallery item, from training queries (the published protocol)

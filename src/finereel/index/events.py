@@ -1,4 +1,4 @@
-"""What `add` tells while it works, what it is told beforehand, and what it returns."""
+"""The settings, progress events and report of `Library.add`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""What to do with each file, decided before any is decoded. Reads file states, and hashes only
-where it may pay.
+"""Decide what to do with each file before any is decoded. Compares size and modification time;
+hashes a file only when it may be a rename or a copy.
 """
 
 import errno

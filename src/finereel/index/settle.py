@@ -1,4 +1,4 @@
-"""Before Lance opens a table: which version counts, and is its manifest the one that was written?
+"""Before Lance opens a table: choose the version that counts and verify its manifest.
 
 Lance always reads the newest manifest, and takes one of zeros for an empty table. After a power cut
 the newest manifest may be torn; one that vanished would silently give the answers of yesterday. So

@@ -1,4 +1,4 @@
-"""What is in a library, and what is wrong with it."""
+"""Report what a library contains and what is wrong with it."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""FILES THAT OTHERS MADE -> VALUES: their size and form are checked before they are read, parsed or
-inflated.
+"""Read files from other sources safely: check their size and form before reading, parsing or
+inflating them.
 
 Errors are ValueErrors, whose text says what came instead; the caller adds what the file was for and
 raises its own.

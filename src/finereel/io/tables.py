@@ -1,5 +1,4 @@
-"""ANNOTATION FILES -> ROWS: text read strictly, every complaint with its file and its place in it.
-Nothing is guessed.
+"""Read annotation files strictly: every error names its file and position, and nothing is guessed.
 
 A `Row` remembers where it came from, so that whoever reads a value out of it can complain about the
 right line.

@@ -1,4 +1,4 @@
-"""Tensor nouns: what encoders give and heads take. Axis legend in `finereel.types`.
+"""The tensors that encoders return and heads take. `finereel.types` explains the axis names.
 
 Invariants: features are *raw* (not L2-normalised) except `VideoFeatures.video`, which is a unit
 vector; masks are True on real entries; what stands under a False mask is undefined and must never

@@ -1,5 +1,5 @@
-"""PICTURES -> A MODEL'S INPUT: size, crop, interpolation and statistics, as a CLIP directory's
-processor states them.
+"""The image preprocessing of a model: size, crop, interpolation and statistics, as its CLIP
+directory states them.
 
 The arithmetic is that of `transformers`' image processors on PIL, picture by picture. Without
 torch.

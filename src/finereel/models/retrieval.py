@@ -1,5 +1,5 @@
-"""RetrievalModel = CLIP towers + temporal encoder + patch selection + head; and the directory it is
-saved as.
+"""`RetrievalModel`: CLIP towers, temporal encoder, patch selection and head; and the directory it
+is saved in.
 
 A model directory describes itself: `config.json` (this project's settings, the towers' geometry,
 the card), `model.safetensors`, `tokenizer.json`. A plain CLIP directory or hub id loads too: its

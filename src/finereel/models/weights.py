@@ -1,5 +1,5 @@
-"""WEIGHT FILES -> TENSORS: the header of a safetensors file names every shape, so a model that does
-not fit is refused before anything is allocated.
+"""Load weight files safely: the header of a safetensors file gives every shape, so a model that
+does not fit is refused before memory is allocated.
 """
 
 import math

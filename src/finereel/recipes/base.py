@@ -1,4 +1,4 @@
-"""What a recipe is: every number and choice of a training run, and nothing of where files lie."""
+"""The type of a recipe: every number and choice of a training run, but no paths."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

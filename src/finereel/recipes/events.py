@@ -1,4 +1,4 @@
-"""What a run tells while it works, and what it leaves behind."""
+"""The progress events of a run and its result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,6 +1,4 @@
-"""Carry out a recipe: data, model, training, the best model, its one measurement on the
-test split.
-"""
+"""Carry out a recipe: load the data, train the model, select the best one, and test it once."""
 
 from pathlib import Path
 

@@ -1,6 +1,4 @@
-"""Carry out a recipe on pairs of a data set: splits and clips, the model, the loop, the
-best model.
-"""
+"""Carry out a recipe on a data set: splits and clips, model, training, selection."""
 
 import os
 import shutil

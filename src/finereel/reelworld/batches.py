@@ -1,5 +1,4 @@
-"""ReelWorld as an endless training set: every step draws its own scenes and renders them at the
-model's size.
+"""ReelWorld as an endless training set: every step renders new scenes at the model's size.
 
 A batch depends on (settings, step) alone, so a resumed run sees what an undisturbed one would.
 Rendering runs in a worker process that never imports torch.

@@ -1,5 +1,5 @@
-"""The nouns as drawings: each is a function that draws on a `Canvas` in unit coordinates (x right, y
-down).
+"""Draw the objects: each noun is a function that draws on a `Canvas` in unit coordinates (x right,
+y down).
 
 `body` takes the object's colour and pattern; `detail` has a colour of its own and lies on top.
 Details stay few and neutral, so that the colour word is certain. Objects with a front face right.

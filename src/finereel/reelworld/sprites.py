@@ -1,4 +1,4 @@
-"""Objects as transparent pictures: drawn large, shaded, outlined, reduced, and kept.
+"""Objects as transparent pictures: drawn large, shaded, outlined, reduced and cached.
 
 A master exists per (noun, colour, pattern, level); a frame needs only one resampling of it (turn,
 size, position).

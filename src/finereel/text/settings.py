@@ -1,4 +1,4 @@
-"""What a CLIP directory says of its tokenizer besides the vocabulary: `tokenizer_config.json`."""
+"""The tokenizer settings of a CLIP directory besides the vocabulary: `tokenizer_config.json`."""
 
 from pathlib import Path
 from typing import Any

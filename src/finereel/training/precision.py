@@ -1,5 +1,4 @@
-"""In which precision towers compute: float32, or autocast to bfloat16 or float16, the latter with a
-scaled loss.
+"""The precision of the towers: float32, or autocast to bfloat16 or float16 (with a scaled loss).
 
 with precision.autocast(): features = model.video_features(...)         # heads are scored outside,
     in float32

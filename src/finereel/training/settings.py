@@ -1,4 +1,4 @@
-"""The settings of a training run, and which of them must be the same for a run to go on."""
+"""The settings of a training run, and which of them must not change when a run is resumed."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""WITHOUT EYES: how far a scorer comes that reads both captions and sees no video."""
+"""Text-only baselines: how well a scorer that sees no video can tell a caption from its negatives."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial

@@ -1,5 +1,5 @@
-"""Fewer negatives, of which a text-only reader can say nothing: what is true and what is false
-change places.
+"""Drop negatives until a text-only scorer cannot tell captions from negatives: each word of a swap
+is equally often true and false.
 
 Four rules, all of them only leave rows out.
 1. Familiar: the words around the change stand in captions of other videos too. Of a word that no

@@ -1,5 +1,5 @@
-"""A classifier that reads the rest of the sentence: does the changed word go with the words around
-it?
+"""A text-only classifier that reads the whole sentence: does the changed word go with the words
+around it?
 
 A language model of three words does not see that "kitchen" stands six words behind "woman"; a text
 tower does. Logistic regression on pairs of a changed word with every other word of its caption,

@@ -1,6 +1,4 @@
-"""Scores of captions and of their negatives, and what they say: AUC of pairs, R@1 and MRR of one
-true among n false.
-"""
+"""Metrics of a text-only scorer: AUC over pairs, and R@1 and MRR of a caption among its negatives."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass

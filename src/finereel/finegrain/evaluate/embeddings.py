@@ -1,5 +1,5 @@
-"""Models that turn a text and a picture into one vector each: anything with `encode`, and vectors
-made elsewhere.
+"""Scorers for models with one vector per text and per clip: any object with `encode`, or vectors
+from a file.
 
 A video's vector is the mean of its frames' unit vectors (Luo et al., CLIP4Clip, arXiv 2104.08860,
 `meanP`), a score the cosine; the only granularity is video_sentence.

@@ -1,5 +1,5 @@
-"""A fine-grained record as one table: the model's scores, what sees no video, and chance, per part
-of speech.
+"""Show a fine-grained record as one table: the model, the baselines without video, and chance, per
+part of speech.
 """
 
 from collections.abc import Mapping

@@ -1,5 +1,5 @@
-"""NEGATIVES <-> FILES: the native form, and those of published sets. `read_negatives` knows a
-file's form by itself.
+"""Read and write files of negatives in the native format and in those of published sets.
+`read_negatives` detects the format.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,5 +1,5 @@
-"""The native form: one JSON object per line with the fields of `Negative`; those that are empty may
-be left out.
+"""The native format: one JSON object per line with the fields of `Negative`; empty fields may be
+left out.
 """
 
 import dataclasses

@@ -1,5 +1,5 @@
-"""The released negatives of arXiv 2410.12407, and those of a thesis that built on them: no
-captions, no offsets.
+"""The released negatives of arXiv 2410.12407 and of a thesis based on them; these files contain no
+captions and no offsets.
 
 Released: {caption id: {"0": negative, ..., "19": negative}}, one file per part of speech, named in
 the file's name (msr1ka_adverb_RE20.json). Thesis: {caption id: [[negative, "NOUN"], ...]}. Ids:

@@ -1,4 +1,4 @@
-"""The first look at a file of negatives: enough to tell one form from another."""
+"""Read just enough of a file of negatives to detect its format."""
 
 import csv
 from pathlib import Path

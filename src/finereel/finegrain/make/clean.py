@@ -1,5 +1,5 @@
-"""The default generator: one word changed, in its right form, so that the sentence stays good and
-turns false.
+"""The default generator: replace one word by another in the right form, so that the sentence stays
+grammatical and becomes false.
 
 What may be proposed stands in `candidates`, what is refused in `rejection`. Nothing here draws a
 word at random: chance only decides which of too many are kept.

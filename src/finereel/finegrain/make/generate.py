@@ -1,5 +1,5 @@
-"""CAPTIONS -> A FILE OF NEGATIVES, in parallel, stopped and taken up again at will, the same bytes
-every time.
+"""Write negatives of captions to a file, in parallel; a stopped run can be continued, and the
+result is the same every time.
 
 Captions are read twice: once for what they say as a whole, once to be worked on in batches.
 Finished batches go to OUT.part in order, and OUT.state says how far they reach; when all are done,

@@ -1,5 +1,4 @@
-"""WHY NOT: every rule a replacement must pass before it may become a negative, in the order they
-are asked.
+"""The rules that reject a replacement, in the order in which they are applied.
 
 A rule looks at one case, a replacement at a site of a caption, and gives the reason against it or
 None.

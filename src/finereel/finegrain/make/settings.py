@@ -1,4 +1,4 @@
-"""What can be chosen about a generator."""
+"""The settings of a generator."""
 
 from dataclasses import dataclass
 from pathlib import Path

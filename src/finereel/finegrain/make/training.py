@@ -1,5 +1,5 @@
-"""The generator of training negatives: words of the captions themselves, of the same tag, drawn as
-often as they occur.
+"""Make training negatives from the words of the captions themselves: words with the same tag,
+sampled by frequency.
 
 Its rule is not that of any test generator (no lexicon, no word sets), and with `side` its words are
 not theirs either, see `disjoint`. A word that any caption of the video says is never drawn. Drawing

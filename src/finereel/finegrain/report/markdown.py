@@ -1,4 +1,4 @@
-"""A report as Markdown: one table to compare, then the swaps and a few rows to read."""
+"""Write a report as Markdown: one table for comparison, the most frequent swaps, and some examples."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Rows of negatives -> what can be said of them, part of speech by part of speech."""
+"""Compute a report from rows of negatives, per part of speech."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,6 +1,4 @@
-"""THE REVIEW, SERVED: one page, videos in ranges, verdicts written at once; for this
-machine only.
-"""
+"""Serve the review page, video ranges and verdicts on this machine only."""
 
 import json
 import mimetypes

@@ -1,5 +1,4 @@
-"""A CLIP `config.json` -> the settings that decide the towers' arithmetic, each of its type and
-within bounds.
+"""Read and check the settings of a CLIP `config.json` that determine the towers' arithmetic.
 
 Bounds are far beyond any published CLIP (the largest has 48 blocks of width 1,664) and far below
 what hangs. Everything else in the file is housekeeping and stays out: it could name code to load,

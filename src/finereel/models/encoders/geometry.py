@@ -1,5 +1,5 @@
-"""The sizes of CLIP towers and what decides their arithmetic, as `config.json` names them. Without
-torch.
+"""The sizes of CLIP towers and the settings of their arithmetic, named as in `config.json`. Does
+not import torch.
 """
 
 from collections.abc import Mapping

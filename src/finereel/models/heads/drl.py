@@ -1,4 +1,4 @@
-"""DRL's head: every word against every frame that the temporal encoder left (`interaction`; arXiv
+"""DRL's head: compare every word with every frame after the temporal encoder (`interaction`; arXiv
 2203.07111).
 
 With l2-normalised words w and contextual frames f, m = w·f:

@@ -1,4 +1,4 @@
-"""The published checkpoints and their exact arithmetic: load, compare, import.
+"""Published checkpoints with their exact arithmetic: load, compare, import.
 
     model = official.load("ucofia", state, max_words=32, max_frames=12, variant="eval")
     scores = model.scores(input_ids, text_mask, pixels, frame_mask)

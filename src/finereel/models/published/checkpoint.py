@@ -1,4 +1,4 @@
-"""A published file -> tensors, without ever running what is pickled in it."""
+"""Read the tensors of a published checkpoint without executing anything pickled in it."""
 
 import math
 import subprocess

@@ -1,5 +1,5 @@
-"""OFFICIAL PARAMETER NAMES -> OURS: a table per part of the network, and the strict translation by
-it.
+"""Translate official parameter names to those of this project, strictly, with one table per part of
+the network.
 
 The official repositories build on OpenAI's CLIP code: fused query-key-value matrices, projections
 stored as (in, out), blocks called `resblocks`. Ours are those of `transformers`.

@@ -1,4 +1,4 @@
-"""How an official checkpoint is to be read, where its tensors do not say."""
+"""Options for reading a published checkpoint, where its tensors do not determine them."""
 
 from dataclasses import dataclass
 

@@ -1,5 +1,5 @@
-"""CURATED WORD SETS: groups of words of which only one can be true, and where in a sentence they
-may stand.
+"""Curated word sets: groups of words of which only one can be true, and the contexts in which they
+apply.
 
 One TOML file per part of speech, one table per set:
 
