@@ -145,7 +145,7 @@ class _Pair:
 
 
 def _false_captions(pair: _Pair, settings: SceneBatches, step: int) -> tuple[str, ...]:
-    """Up to `settings.negatives` false captions, drawn with rng of their own."""
+    """Up to `settings.negatives` false captions, drawn with a random generator of their own."""
     if pair.template is None:
         return ()
     found = [

@@ -23,7 +23,7 @@ def context_differences(
     """The words that only the caption has, each alone and with every word that both have, minus the
     negative's.
 
-    numbers: of the features so far, to be gone on with; so several calls share them.
+    numbers: feature index to extend; pass the same dict to several calls to share one numbering.
 
     >>> found: Numbers = {}
     >>> context_differences(["a man runs"], ["a dog runs"], found).values.tolist()

@@ -30,7 +30,7 @@ class TextOnlyScores:
 
 @dataclass(frozen=True)
 class BlindResult:
-    """What a scorer without eyes reaches. All shares from 0 to 1.
+    """Results of a text-only scorer. All shares are from 0 to 1.
 
     auc: share of pairs where the caption beats its negative, ties half. r1, mrr: the caption among
     its negatives of one part of speech, ties in expectation over random orders (so a scorer that

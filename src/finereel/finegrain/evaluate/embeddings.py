@@ -75,16 +75,13 @@ class CosineScorer:
 
     @property
     def facts(self) -> ModelFacts:
-        """Of the vectors."""
         return self.vectors.facts
 
     @property
     def description(self) -> Mapping[str, str]:
-        """Of the vectors."""
         return self.vectors.description
 
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
-        """Of the vectors."""
         return self.vectors.problems(videos)
 
     def score(
@@ -113,7 +110,6 @@ class CosineScorer:
         )
 
     def score_split(self, split: Split, on_progress: OnProgress = no_progress) -> ScoredSplit:
-        """See `Scorer`."""
         part, coverage = covered(split, _Problems(self.vectors))
         clips = self._clips(list(part.videos), on_progress)
         texts = self._texts([caption.text for caption in part.captions])
@@ -154,11 +150,9 @@ class EncodedVectors:
 
     @property
     def description(self) -> Mapping[str, str]:
-        """The clip source's."""
         return self._source.description
 
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
-        """The clip source's."""
         return self._source.problems(videos)
 
     def texts(self, texts: Sequence[str]) -> Float32[np.ndarray, "T D"]:

@@ -63,11 +63,9 @@ class TowerScorer:
 
     @property
     def description(self) -> Mapping[str, str]:
-        """The clip source's."""
         return self.source.description
 
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
-        """The clip source's."""
         return self.source.problems(videos)
 
     @torch.no_grad()
