@@ -27,8 +27,8 @@ def test_shows_thumbnails_in_order_and_frames_the_right_one(tmp_path: Path) -> N
         ContactSheetRow("nothing", []),
     ]
     draw_contact_sheet(rows, tmp_path / "deep" / "sheet.png", columns=3)
-    with Image.open(tmp_path / "deep" / "sheet.png") as sheet:
-        picture = sheet.convert("RGB")
+    with Image.open(tmp_path / "deep" / "sheet.png") as picture:
+        picture = picture.convert("RGB")
     assert picture.size == (
         2 * 36 + 3 * 208 + 2 * 18,
         2 * 36 + 2 * (44 + 208 + 4 + 49 + 30 + 18) - 18,
@@ -52,9 +52,9 @@ def test_the_strip_comes_from_the_clip(tmp_path: Path) -> None:
         tmp_path / "sheet.png",
         columns=1,
     )
-    with Image.open(tmp_path / "sheet.png") as sheet:
+    with Image.open(tmp_path / "sheet.png") as picture:
         frames = [
-            sheet.convert("RGB").getpixel((36 + 24 + 53 * number, 36 + 44 + 208 + 28))
+            picture.convert("RGB").getpixel((36 + 24 + 53 * number, 36 + 44 + 208 + 28))
             for number in range(4)
         ]
     assert all(blue > 180 and red < 80 for red, _, blue in frames)

@@ -49,7 +49,7 @@ class Split:
             twice = [name for name, count in Counter(names).items() if count > 1]
             if twice:
                 raise DataError(
-                    f"split {self.name}: {what} id {twice[0]!r} stands {Counter(names)[twice[0]]} "
+                    f"split {self.name}: {what} id {twice[0]!r} occurs {Counter(names)[twice[0]]} "
                     "times"
                 )
         known = set(self.videos)

@@ -62,7 +62,7 @@ def _described(name: str, path: Path, listing: Path | None) -> Split:
         number = str(row.values.get("annotation_id", row.place))
         if number in seen:
             raise row.error(
-                f"annotation_id {number[:20]} stands there already; remove one of the two"
+                f"annotation_id {number[:20]} was listed already; remove one of the two"
             )
         seen.add(number)
         video = row.name("video")

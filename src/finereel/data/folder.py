@@ -28,7 +28,7 @@ def load(annotations: Path) -> Dataset:
     """The splits of a file with the ending .csv or .jsonl, or of the first of NAMES in a folder.
 
     `val` chooses the checkpoint where there is one. Raises DataError for rows that do not parse, an
-    id that stands twice, a video in two splits, and a file without captions.
+    id that occurs twice, a video in two splits, and a file without captions.
     """
     named = annotations.suffix and not annotations.is_dir()
     path = annotations if named else need_file(annotations, *NAMES)

@@ -119,7 +119,7 @@ class FrameStore:
     ) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise DataError(f"{self.folder} is no folder: expected the folder of the videos")
+            raise DataError(f"{self.folder} is not a folder: expected the folder of the videos")
         self.settings = settings
         self.cache = Path(cache) / settings.key
         self._on_progress = on_progress

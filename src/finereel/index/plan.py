@@ -25,7 +25,7 @@ from finereel.video.files import shown
 from finereel.video.identity import FileState
 
 UNREADABLE = FileState(-1, -1)
-"""Stands for the state of a file whose state cannot be had (a broken link, no permission)."""
+"""Stands for the state of a file whose state is not available (a broken link, no permission)."""
 
 CONTENT = (NotAVideoError, BrokenVideoError, VideoLimitError)
 """Errors that say the content itself is bad (but see StalledVideoError); every other one is trouble

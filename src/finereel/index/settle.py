@@ -37,7 +37,7 @@ def settle(folder: Path) -> int | None:
                 return version
     except OSError as error:
         raise DamagedLibraryError(
-            f"the newest state of the library in {folder} is damaged and cannot be mended there "
+            f"the newest state of the library in {folder} is damaged and cannot be repaired there "
             f"({error.strerror}); "
             f"run `finereel doctor --library {folder.parent}` where the folder can be written"
         ) from error

@@ -187,7 +187,7 @@ def _stated(folder: Path) -> dict[str, Any] | None:
             values: Any = read_json_object(path)
         except (OSError, ForeignFileError) as error:
             raise CheckpointError(
-                f"{path} does not read as JSON ({error}); copy it again"
+                f"{path} cannot be read as JSON ({error}); copy it again"
             ) from error
         if name == _FILES[0]:
             values = values.get("image_processor")

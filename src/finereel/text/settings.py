@@ -58,4 +58,4 @@ def _object(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except ForeignFileError as error:
-        raise CheckpointError(f"{path} does not read as JSON ({error}); copy it again") from error
+        raise CheckpointError(f"{path} cannot be read as JSON ({error}); copy it again") from error

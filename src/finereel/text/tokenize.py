@@ -105,7 +105,7 @@ class Tokenizer:
             ) from None
         except ForeignFileError as error:
             raise CheckpointError(
-                f"the tokenizer in {folder} does not read as byte-level BPE ({error}); expected "
+                f"the tokenizer in {folder} cannot be read as byte-level BPE ({error}); expected "
                 "CLIP's"
             ) from error
         return cls(vocab, merges)

@@ -75,8 +75,7 @@ def caption_rows(captions: Path, form: str, split: str | None = None) -> "Iterat
     if captions == NO_FILES:
         if form not in VIRTUAL:
             raise ConfigError(
-                f"- stands for no files, which {', '.join(VIRTUAL)} can do with; {form} needs a "
-                "path"
+                f"- means no files, which only {', '.join(VIRTUAL)} allows; {form} needs a path"
             )
         return captions_of(None, form, split)
     if form in VIRTUAL and not captions.exists():

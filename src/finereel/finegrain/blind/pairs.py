@@ -76,7 +76,7 @@ def measure_groups(groups: Int64[np.ndarray, " R"], scores: TextOnlyScores) -> B
     (0.5, 0.5, 0.6111)
     """
     if not len(groups):
-        raise DataError("blind scores need at least one negative, got none")
+        raise DataError("text-only scores need at least one negative, got none")
     gap = scores.gap
     if np.isnan(gap).any():
         raise DataError(

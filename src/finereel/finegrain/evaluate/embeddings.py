@@ -232,7 +232,7 @@ def read_vectors(path: Path) -> dict[str, np.ndarray]:
         arrays = {name: file[name] for name in ("texts", "text_vectors", "videos", "video_vectors")}
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"{path} does not read as an npz of texts, text_vectors, videos and video_vectors "
+            f"{path} cannot be read as an npz of texts, text_vectors, videos and video_vectors "
             f"without pickles ({error})"
         ) from error
     for name in ("text", "video"):

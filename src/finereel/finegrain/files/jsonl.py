@@ -110,7 +110,7 @@ def read(path: Path, known: Known = UNTOLD) -> Iterator[Negative]:
         negative = negative_of(row)
         if negative.id in first:
             raise row.error(
-                f"the id {quoted(negative.id)} stands there already ({first[negative.id]}); ids "
+                f"the id {quoted(negative.id)} was listed already ({first[negative.id]}); ids "
                 "must differ"
             )
         first[negative.id] = row.place

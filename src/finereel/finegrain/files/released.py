@@ -69,8 +69,7 @@ def read_released(path: Path, known: Known) -> Iterator[Negative]:
     pos = known.pos or pos_named(path)
     if pos is None:
         raise ConfigError(
-            f"the name of {path} says no part of speech, such as adverb: say which it is "
-            "(--read-as)"
+            f"the name of {path} contains no part of speech such as adverb: state it (--read-as)"
         )
     for row in keyed_rows(path):
         caption = _caption(row, known, "released")

@@ -39,5 +39,5 @@ def shape_of(path: Path) -> Shape:
             ) from error
         return Shape(ending, "table", header)
     raise DataError(
-        f"expected a .jsonl, .json, .tsv or .csv file of negatives, got {path}; or name its form"
+        f"expected a .jsonl, .json, .tsv or .csv file of negatives, got {path}; or state its format"
     )

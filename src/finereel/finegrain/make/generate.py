@@ -79,7 +79,7 @@ def generate(
     is the same.
     on_progress: called with what is done, how far, and of how many. finish: writes `out` from the
     file of all negatives, as `balance_file` does; without it that file becomes `out`. Raises
-    ConfigError for fewer than one worker, DataError where a caption id stands twice, there is no
+    ConfigError for fewer than one worker, DataError where a caption id occurs twice, there is no
     caption, or `out` cannot be written. What was written stays when it is stopped, and the same
     call goes on from there.
     """
@@ -114,7 +114,7 @@ def _survey(captions: Iterable[Caption], on_progress: OnProgress) -> tuple[Conte
         for number, row in enumerate(captions, 1):
             if row.id in seen:
                 raise DataError(
-                    f"the caption id {row.id!r} stands twice (second as caption {number}): ids "
+                    f"the caption id {row.id!r} occurs twice (second as caption {number}): ids "
                     "must differ"
                 )
             seen.add(row.id)

@@ -44,6 +44,4 @@ class GeneratorSettings:
         if self.per_caption < 1:
             raise ConfigError(f"negatives per caption: expected 1 or more, got {self.per_caption}")
         if self.max_words < 3:
-            raise ConfigError(
-                f"row of the text encoder: expected 3 tokens or more, got {self.max_words}"
-            )
+            raise ConfigError(f"max_words: expected 3 tokens or more, got {self.max_words}")

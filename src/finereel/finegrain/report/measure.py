@@ -47,9 +47,7 @@ class ReportSettings:
 
     def __post_init__(self) -> None:
         if self.max_words < 3:
-            raise ConfigError(
-                f"row of the text encoder: expected 3 tokens or more, got {self.max_words}"
-            )
+            raise ConfigError(f"max_words: expected 3 tokens or more, got {self.max_words}")
 
 
 @dataclass(frozen=True)

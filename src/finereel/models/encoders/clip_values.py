@@ -101,7 +101,7 @@ def checked_clip_values(values: Mapping[str, Any]) -> dict[str, Any]:
         width, heads = (checked[name].get(key) for key in ("hidden_size", "num_attention_heads"))
         if width and heads and width % heads:
             raise ConfigError(
-                f"{name}: hidden_size {width} is no multiple of num_attention_heads {heads}"
+                f"{name}: hidden_size {width} is not a multiple of num_attention_heads {heads}"
             )
     return checked
 

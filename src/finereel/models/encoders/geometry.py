@@ -72,7 +72,7 @@ class TextGeometry(TowerGeometry):
         """
         if self.eos_token_id is None:
             raise CheckpointError(
-                "text_config.eos_token_id is missing, so no one knows where a sentence is read"
+                "text_config.eos_token_id is missing, so the position of the sentence vector is unknown"
             )
         return None if self.eos_token_id in (2, self.vocab_size - 1) else self.eos_token_id
 
