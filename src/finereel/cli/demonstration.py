@@ -94,7 +94,7 @@ def _show_searches(found: Sequence[DemoSearch]) -> None:
             _mark(f"    {rank}. {name:<28} {hit.score:8.3f}", name == asked.right)
         if asked.rank != 1:
             _line(
-                f"       a miss: {asked.right}, which it describes, came {asked.rank or 'nowhere'}"
+                f"       missed: the described video {asked.right} has rank {asked.rank or 'none'}"
             )
 
 

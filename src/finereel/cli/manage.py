@@ -73,7 +73,7 @@ def _repair(library: Path, as_json: bool) -> None:
     if as_json:
         print_json(asdict(report))
         return
-    typer.echo(f"{report.clips} clips are whole and kept, {report.dropped} were dropped")
+    typer.echo(f"{report.clips} clips are intact and kept, {report.dropped} were dropped")
     for line in report.mended:
         typer.echo(shown(line))
     if report.set_aside:
@@ -126,7 +126,7 @@ def remove(
     )
     if not once:
         typer.echo(
-            "index leaves them out from now on; to take them back, name them: finereel index PATH",
+            "index excludes them from now on; to add them again, name them: finereel index PATH",
             err=True,
         )
 
@@ -162,9 +162,8 @@ def normalize(
     else:
         if len(set(bank)) < _ENOUGH_CAPTIONS:
             typer.echo(
-                f"note: {len(set(bank))} different captions say little about which clips fit "
-                "everything; some hundreds "
-                "are advised, and `finereel normalize --off` takes this back",
+                f"note: {len(set(bank))} different captions are few to estimate which clips "
+                "match every query; use a few hundred. `finereel normalize --off` undoes this",
                 err=True,
             )
         protocol = opened.fit_normalization(bank)

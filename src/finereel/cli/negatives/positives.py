@@ -43,7 +43,7 @@ def positives(
     write_positives(found, out)
     if not found:
         typer.echo(
-            f"no positives in {shown(str(out))}: no caption says a word of the list in a safe "
+            f"no positives in {shown(str(out))}: no caption contains a word of the list in a safe "
             "place",
             err=True,
         )
