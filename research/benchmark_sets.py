@@ -64,9 +64,15 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class BenchmarkOptions:
-    """Where things are. features: folder of tokens; annotations: folder of annotation files; work:
-    where a benchmark may keep what it computes; debug: tiny and meaningless, to see that everything
-    runs; negatives: files to test fine-grained models on, by name.
+    """Where things are.
+
+    Attributes:
+        work: Folder for what a benchmark computes.
+        features: Folder of tokens.
+        annotations: Folder of annotation files.
+        debug: Whether to use tiny sizes, to check that everything runs; the numbers are
+            meaningless.
+        negatives: Files to test fine-grained models on, by name.
     """
 
     work: Path

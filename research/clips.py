@@ -20,11 +20,9 @@ class Remembered:
 
     @property
     def description(self) -> Mapping[str, str]:
-        """The source's."""
         return self._source.description
 
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
-        """The source's."""
         return self._source.problems(videos)
 
     def read(self, videos: Sequence[str]) -> ClipArrays:
@@ -41,11 +39,12 @@ class Remembered:
 
 
 class OneClip:
-    """The average clip in place of every clip: whoever trains and is tested on it learns from texts
-    alone.
+    """Replaces every clip by the average clip, so that only text cues can be learned.
 
-    Args: source of tokens (V, F, N, E) or pictures (V, F, H, H, 3); videos: whose first 64 are
-    averaged, over the real frames of each place; a place that no clip fills is padding.
+    Args:
+        source: A source of tokens (V, F, N, E) or pictures (V, F, H, H, 3).
+        videos: The first 64 of these are averaged, over the real frames of each position; a
+            position that no clip fills is padding.
     """
 
     def __init__(self, source: ClipSource, videos: Sequence[str]) -> None:
@@ -60,11 +59,10 @@ class OneClip:
 
     @property
     def description(self) -> Mapping[str, str]:
-        """The source's, and that nothing is left of it."""
+        """The description of the source, marked as one average clip."""
         return {**self._source.description, "clips": "one average clip"}
 
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
-        """The source's."""
         return self._source.problems(videos)
 
     def read(self, videos: Sequence[str]) -> ClipArrays:

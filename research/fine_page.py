@@ -54,14 +54,11 @@ def fine_page(
 
 
 _LEGEND = (
-    "MRR of the true caption among its negatives, mean over seeds; the interval is a 95 % interval "
-    "by video. "
-    "'Other clip' is the same model with the same texts against another clip: what it reaches "
-    "there it has learned "
-    "about texts and does not see; 'seen' is the difference. 'Text alone' is '+ word' trained and "
-    "tested with the "
-    "average clip in place of every clip. p: paired sign-flip test against the reference row, Holm "
-    "over the table.\n"
+    "MRR of the true caption among its negatives, mean over seeds; the interval is a 95 % "
+    "interval by video. 'Other clip' is the same model with the same texts against another "
+    "clip: what it reaches there it has learned about texts and does not see; 'seen' is the "
+    "difference. 'Text alone' is '+ word' trained and tested with the average clip in place "
+    "of every clip. p: paired sign-flip test against the reference row, Holm over the table. "
 )
 
 

@@ -32,7 +32,7 @@ from finereel.reelworld.captions import captions
 from finereel.training.fine import texts_of
 from research.benchmark_sets import Benchmark, BenchmarkOptions
 
-SAME, DISJOINT = "same generator", "disjoint generator"
+SAME, OTHER_PAIRS = "same generator", "disjoint generator"
 _PER_CAPTION = 15
 _VALIDATION_CAPTIONS = 200
 _SIDES: tuple[Side, ...] = ("training", "test")
@@ -73,7 +73,7 @@ def test_sets(benchmark: Benchmark, options: BenchmarkOptions) -> dict[str, tupl
     """
     found = {
         name: fine_groups(_rows(benchmark, "test", side, options))
-        for name, side in ((SAME, _SIDES[0]), (DISJOINT, _SIDES[1]))
+        for name, side in ((SAME, _SIDES[0]), (OTHER_PAIRS, _SIDES[1]))
     }
     videos = set(benchmark.dataset.split("test").videos)
     known = Known(_captions(benchmark, options)) if options.negatives else UNTOLD

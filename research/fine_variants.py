@@ -34,9 +34,10 @@ ROWS: dict[str, tuple[tuple[str, ...], FineConfig]] = {
     "+ textual prompt": (("word", "phrase"), FineConfig(text_prompts=4)),
     TEXT_ALONE: (("word",), FineConfig()),
 }
-"""Levels of the negatives, and what the fine score has of its own. `+ prompt` is the published
-method: a prompt without negatives has nothing to learn from. `text alone` is `+ word` without eyes:
-what of its gain can be memorised?
+"""Levels of the negatives and prompts of each row.
+
+`+ prompt` is the published method: a prompt without negatives has nothing to learn from. `text
+alone` is `+ word` without the video, which shows how much of its gain can be memorised.
 """
 HEADS = ("ucofia", "xclip", "clip4clip", "ts2net")
 
@@ -47,8 +48,13 @@ def fine_variants(
     rows: tuple[str, ...] = tuple(ROWS),
     weights: tuple[float, ...] = (),
 ) -> dict[str, FineVariant]:
-    """The rows of one head's table. weights: `+ word` once more with each of these weights of the
-    fine-grained loss.
+    """Name the rows of one head's table and their settings.
+
+    Args:
+        benchmark: The data set and its recipe.
+        head: Name of the head.
+        rows: Names of rows, keys of ROWS.
+        weights: Weights of the fine-grained loss; each adds a row like `+ word` with that weight.
     """
     named = {
         row: FineVariant(

@@ -1,5 +1,6 @@
-"""Runs every attack and prints the scoreboard: `python -m research.reliability [--short] [--only
-NAME ...]`.
+"""Run every attack and print the scoreboard.
+
+python -m research.reliability [--short] [--only NAME ...]
 """
 
 import argparse

@@ -88,5 +88,13 @@ def test_links_to_files_resolve(document: Path) -> None:
         assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
+def test_the_new_names_of_moved_modules_exist() -> None:
+    rows = re.findall(r"^\| `[\w.]+` \| `([\w.]+)` \|$", text_of(ROOT / "docs/dev/moved.md"), re.M)
+    assert len(rows) > 200
+    for name in rows:
+        path = ROOT.joinpath("src" if name.startswith("finereel") else "", *name.split("."))
+        assert path.with_suffix(".py").exists() or (path / "__init__.py").exists(), name
+
+
 def test_the_changelog_knows_the_version() -> None:
     assert f"## [{finereel.__version__}]" in text_of(ROOT / "CHANGELOG.md")

@@ -152,10 +152,17 @@ def test_the_package_itself_is_light() -> None:
 @pytest.mark.parametrize("module", FILES)
 def test_size_alarms(module: str) -> None:
     text = FILES[module].read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= MAX_FILE_LINES, (
+    tree = ast.parse(text)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = sum(
+        (node.body[0].end_lineno or 0) - node.body[0].lineno + 1
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and ast.get_docstring(node)
+    )
+    assert len(text.splitlines()) - docstrings <= MAX_FILE_LINES, (
         f"{module} has grown too long: split it by idea"
     )
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         # A signature is as long as it has parameters, whose number has a bound of its own.

@@ -1,5 +1,6 @@
-"""Writes the command line reference from the commands themselves; `mkdocs.yml` names this file as a
-hook.
+"""Write the command line reference from the commands themselves.
+
+`mkdocs.yml` names this file as a hook.
 """
 
 from typing import Any

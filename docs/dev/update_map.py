@@ -1,4 +1,4 @@
-"""Writes docs/dev/map.md from the first sentence of every module's docstring.
+"""Write docs/dev/map.md from the first sentence of every module's docstring.
 
 python docs/dev/update_map.py            rewrite the map
 python docs/dev/update_map.py --check    exit 1 if it is stale

@@ -43,7 +43,7 @@ def bit_flips(scratch: Path, count: int, seed: int) -> list[Result]:
     """Flip a bit, or zero some bytes, of about `count` stored files, and compare all answers with
     those before.
     """
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     made = {
         approximate: _make(scratch / f"made-{approximate}", approximate)
         for approximate in (False, True)
@@ -59,7 +59,7 @@ def bit_flips(scratch: Path, count: int, seed: int) -> list[Result]:
             copy = scratch / "copy" / "library"
             shutil.rmtree(copy.parent, ignore_errors=True)
             shutil.copytree(made[approximate], copy)
-            damage = _spoil(copy, kind, dice)
+            damage = _spoil(copy, kind, rng)
             tried[kind] += 1
             outcome = child.verdict(copy, approximate, expected[approximate])
             if outcome:
@@ -140,20 +140,20 @@ def _ask(library: Path, approximate: bool) -> list[Answer]:
     )
 
 
-def _spoil(library: Path, kind: str, dice: random.Random) -> str:
+def _spoil(library: Path, kind: str, rng: random.Random) -> str:
     files = sorted(
         path for path in library.glob(KINDS[kind]) if path.is_file() and path.stat().st_size
     )
-    if kind == "manifest" and dice.random() < 0.5:
+    if kind == "manifest" and rng.random() < 0.5:
         files = files[:1]  # the newest, which every reader opens
-    path = dice.choice(files)
+    path = rng.choice(files)
     content = bytearray(path.read_bytes())
-    place = dice.randrange(len(content))
-    length = dice.choice([0, 0, 0, 1, 16, 512])
+    place = rng.randrange(len(content))
+    length = rng.choice([0, 0, 0, 1, 16, 512])
     if length:
         content[place : place + length] = bytes(len(content[place : place + length]))
     else:
-        content[place] ^= 1 << dice.randrange(8)
+        content[place] ^= 1 << rng.randrange(8)
     path.write_bytes(content)
     what = f"{length} bytes zeroed" if length else "a bit flipped"
     return f"{path.relative_to(library)}, {what} at {place}"

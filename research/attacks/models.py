@@ -61,12 +61,12 @@ def is_failure(outcome: Outcome) -> bool:
     return outcome.kind not in ("typed", "loaded") or "\n" in outcome.detail
 
 
-def cases(count: int, dice: random.Random, bases: dict[str, Path]) -> list[Case]:
+def cases(count: int, rng: random.Random, bases: dict[str, Path]) -> list[Case]:
     """`count` changes: half from the list, evenly spread where it is longer, the rest at random."""
     listed = [*_files(), *_settings(bases), *_headers(), *_tokenizers()]
     wanted = min(len(listed), max(1, count * 2 // 3))
     chosen = [listed[number * len(listed) // wanted] for number in range(wanted)]
-    return chosen + [_random_case(dice, bases) for _ in range(count - len(chosen))]
+    return chosen + [_random_case(rng, bases) for _ in range(count - len(chosen))]
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -522,12 +522,12 @@ def _unpacked(edit: Callable[[dict[str, Any]], object]) -> Change:
 # At random.
 
 
-def _random_case(dice: random.Random, bases: dict[str, Path]) -> Case:
-    base = dice.choice(BASES)
-    name = dice.choice(("config.json", "config.json", "tokenizer.json", "model.safetensors"))
-    kind = dice.randrange(3)
+def _random_case(rng: random.Random, bases: dict[str, Path]) -> Case:
+    base = rng.choice(BASES)
+    name = rng.choice(("config.json", "config.json", "tokenizer.json", "model.safetensors"))
+    kind = rng.randrange(3)
     if name == "model.safetensors" or kind == 0:
-        seed = dice.random()
+        seed = rng.random()
         return (
             f"bytes of {name} changed, {seed}",
             base,
@@ -535,7 +535,7 @@ def _random_case(dice: random.Random, bases: dict[str, Path]) -> Case:
         )
     described = json.loads((bases[base] / name).read_text(encoding="utf-8"))
     places = list(_leaves(described))
-    chosen = [(dice.choice(places), dice.choice(VALUES)) for _ in range(kind)]
+    chosen = [(rng.choice(places), rng.choice(VALUES)) for _ in range(kind)]
     named = ", ".join(
         f"{'.'.join(map(str, place))} = {str(value)[:30]!r}" for place, value in chosen
     )
@@ -554,12 +554,12 @@ def _damaged(data: bytes, seed: float) -> bytes:
     """A few bytes changed, most of them near the start, where a header stands; or a piece cut out
     or doubled.
     """
-    dice, changed = random.Random(seed), bytearray(data)
-    for _ in range(dice.choice((1, 3, 30))):
-        changed[int(len(changed) * dice.random() ** dice.choice((1, 6)))] = dice.randrange(256)
-    start, length = dice.randrange(len(changed)), dice.randrange(1, 100)
-    if dice.random() < 0.2:
+    rng, changed = random.Random(seed), bytearray(data)
+    for _ in range(rng.choice((1, 3, 30))):
+        changed[int(len(changed) * rng.random() ** rng.choice((1, 6)))] = rng.randrange(256)
+    start, length = rng.randrange(len(changed)), rng.randrange(1, 100)
+    if rng.random() < 0.2:
         del changed[start : start + length]
-    elif dice.random() < 0.2:
+    elif rng.random() < 0.2:
         changed[start:start] = changed[start : start + length]
     return bytes(changed)

@@ -32,7 +32,7 @@ Maker = Callable[[Path], bytes]
 
 def attack(scratch: Path, count: int, seed: int) -> list[Result]:
     """About `count` files: one of every kind, then seeded random changes of them."""
-    dice, canary = random.Random(seed), scratch / "canary"
+    rng, canary = random.Random(seed), scratch / "canary"
     makers = list(patterns())
     chosen = [
         makers[number * len(makers) // min(count, len(makers))]
@@ -41,10 +41,10 @@ def attack(scratch: Path, count: int, seed: int) -> list[Result]:
     failures: list[str] = []
     with Server() as server:
         for number in range(count):
-            name, make = chosen[number] if number < len(chosen) else dice.choice(makers)
+            name, make = chosen[number] if number < len(chosen) else rng.choice(makers)
             content = make(canary)
             if number >= len(chosen):
-                name, content = f"{name}, changed {number}", _changed(content, dice)
+                name, content = f"{name}, changed {number}", _changed(content, rng)
             path = scratch / f"file{number}.bin"
             path.write_bytes(content)
             outcome = server.try_out("checkpoint", path)
@@ -357,15 +357,15 @@ def _tar(program: bytes) -> bytes:
     return stream.getvalue()
 
 
-def _changed(content: bytes, dice: random.Random) -> bytes:
+def _changed(content: bytes, rng: random.Random) -> bytes:
     """Some bytes changed, a piece cut out, or the end missing."""
     changed = bytearray(content[: 1 << 20])
-    for _ in range(dice.choice((1, 2, 20))):
+    for _ in range(rng.choice((1, 2, 20))):
         if changed:
-            changed[dice.randrange(len(changed))] = dice.choice(
-                (0, 0x80, 0xFF, ord("R"), ord("c"), dice.randrange(256))
+            changed[rng.randrange(len(changed))] = rng.choice(
+                (0, 0x80, 0xFF, ord("R"), ord("c"), rng.randrange(256))
             )
-    if dice.random() < 0.3:
-        start = dice.randrange(len(changed) + 1)
-        del changed[start : start + dice.randrange(1, 50)]
-    return bytes(changed[: dice.randrange(len(changed) + 1)] if dice.random() < 0.2 else changed)
+    if rng.random() < 0.3:
+        start = rng.randrange(len(changed) + 1)
+        del changed[start : start + rng.randrange(1, 50)]
+    return bytes(changed[: rng.randrange(len(changed) + 1)] if rng.random() < 0.2 else changed)

@@ -101,17 +101,17 @@ def power_cuts(scratch: Path, count: int, seed: int) -> list[Result]:
     """Cut the power at about `count` moments of `index`, `normalize`, `remove`, compaction and
     `index` again.
     """
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     library, videos = scratch / "library", scratch / "videos"
     recorder = Recorder(library)
     act = _record(recorder, library, videos)
     final = answers(library, QUERIES)
     moments = [(cut, loss) for cut in recorder.cuts for loss in LOSSES]
-    chosen = dice.sample(moments, min(count, len(moments)))
+    chosen = rng.sample(moments, min(count, len(moments)))
     wrong = []
     for cut, loss in chosen:
         shutil.rmtree(library)
-        restore(cut, loss, library, dice)
+        restore(cut, loss, library, rng)
         problem = verdict(library, cut, act, final)
         if problem:
             wrong.append(
@@ -141,25 +141,25 @@ def verdict(library: Path, cut: Cut, act: Callable[[], None], final: list[Answer
         return f"{type(error).__name__}: {error}"[:300]
 
 
-def restore(cut: Cut, loss: str, library: Path, dice: random.Random) -> None:
+def restore(cut: Cut, loss: str, library: Path, rng: random.Random) -> None:
     """The folder as the disk may have it after the cut."""
     library.mkdir(parents=True)
     old = dict(_durable(cut, ""))
     for name in sorted(set(old) | set(cut.now)):
-        content = _after(cut, loss, name, old.get(name), dice)
+        content = _after(cut, loss, name, old.get(name), rng)
         if content is not None:
             path = library / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 
 
-def _after(cut: Cut, loss: str, name: str, old: int | None, dice: random.Random) -> bytes | None:
+def _after(cut: Cut, loss: str, name: str, old: int | None, rng: random.Random) -> bytes | None:
     """The content that a name has after the cut, None where the name is not there."""
     written = cut.now.get(name)
     if written is not None and old == written[0] and cut.files.get(old) == written[1]:
         return written[1]
     if loss == "anything":
-        loss = dice.choice([*LOSSES[:-1], "nothing"])
+        loss = rng.choice([*LOSSES[:-1], "nothing"])
     if loss == "everything" or written is None:
         # A removal that was not forced to disk may be undone as well.
         return (

@@ -1,14 +1,18 @@
-"""Milliseconds per clip of 12 frames, by three ways to reach the frames, and what the child process
-costs on top.
+"""Measure milliseconds per clip of 12 frames for several ways to decode, and the child's overhead.
 
     python research/benchmarks/decode.py VIDEO... [--frames 12] [--length 10] [--each]
 
-All ways read the same windows of the same files in one run, one after the other for each file, in this process:
-  sequential   decode each window once and keep the wanted pictures (its cost is the 1.00 of the ratio column)
-  seek         jump to the keyframe before every wanted time and decode from there
-  keyframes    decode only the keyframes nearest to the wanted times
-  auto         what the library does
-Then the library's way again through a warm child process: clips per second, and the share of decoding and of transfer.
+All ways read the same windows of the same files in one run, one after the other for each file, in
+this process:
+
+    sequential   decode each window once and keep the wanted pictures (the ratio column is
+                 relative to this)
+    seek         jump to the keyframe before every wanted time and decode from there
+    keyframes    decode only the keyframes nearest to the wanted times
+    auto         the default of a library
+
+Then the default runs again through a warm child process: clips per second, and the shares of
+decoding and of transfer.
 """
 
 import argparse

@@ -1,17 +1,21 @@
-"""Evaluation from cached features at full size: time per text-video pair and peak memory, one
-thread.
+"""Measure evaluation from cached features: time per text-video pair and peak memory, one thread.
 
     python research/benchmarks/evaluation.py            # 200 texts x 200 videos
     python research/benchmarks/evaluation.py --full     # 1,000 x 1,000
 
-Synthetic features of a CLIP-like kind: 512-d, 12 frames, 48 patches, 32 words of which 12 on average are real (start
-and end tokens included; deviation 4), cosines around 0.2, learned matrices moved off the identity. Times are CPU time
-of this process, so that other work on the machine disturbs them less, though it still shares caches. Rows:
-  product alone      the words x patches matrix product of `published exact`, nothing else: the floor of exact scores
-  published exact    padding takes part, raw patches: the released arithmetic
-  masked             the default: padding masked and left out, cosine patches
-  max                masked, every aggregation replaced by the maximum
-The ratio column is against 224 µs per pair, the measured cost of the released evaluation loop on one thread.
+The features are synthetic but like CLIP's: 512-d, 12 frames, 48 patches, 32 words of which 12 on
+average are real (start and end tokens included; deviation 4), cosines around 0.2, learned matrices
+moved off the identity. Times are CPU time of this process, which other work on the machine disturbs
+less. Rows:
+
+    product alone      only the words x patches matrix product of `published exact`, a lower
+                       bound for exact scores
+    published exact    padding takes part, raw patches: the released arithmetic
+    masked             the default: padding masked and left out, cosine patches
+    max                masked, every aggregation replaced by the maximum
+
+The ratio column is relative to 224 µs per pair, the measured cost of the released evaluation loop
+on one thread.
 """
 
 import argparse

@@ -1,14 +1,14 @@
-"""How long a search takes in a library of N clips, and what a clip costs on disk. Synthetic
-features, real store.
+"""Measure how long a search takes in a library of N clips, and the size of a clip on disk.
 
     python research/benchmarks/query_latency.py --clips 1000 10000
-    python research/benchmarks/query_latency.py --clips 100000 --folder /big/disk     # about 7 GB while it runs
+    python research/benchmarks/query_latency.py --clips 100000 --folder /big/disk
 
-Reported per size: clips per second into the table, bytes per clip, and milliseconds (median and
-95th percentile over `--queries` searches) for the coarse candidates, for reading their features,
-for the model's score, and for the whole search; then the ratio of the whole to the smallest size of
-the same run. The score is UCoFiA's head with its usual
-sizes: 512 dimensions, 12 frames, 48 patches, 32 words.
+The features are synthetic, the store is real; 100,000 clips need about 7 GB while it runs. Reported
+per size: clips per second written to the table, bytes per clip, and milliseconds (median and 95th
+percentile over `--queries` searches) for the coarse candidates, for reading their features, for the
+model's score, and for the whole search; then the ratio of the whole to the smallest size of the
+same run. The score is UCoFiA's head with its usual sizes: 512 dimensions, 12 frames, 48 patches,
+32 words.
 """
 
 import argparse

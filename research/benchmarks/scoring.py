@@ -1,15 +1,19 @@
-"""Microseconds per text-video pair, one thread, synthetic features: 512-d, 12 frames, 48 patches,
-32 words.
+"""Measure microseconds per text-video pair on one thread.
 
     python research/benchmarks/scoring.py [--texts 128] [--videos 128] [--candidates 200]
 
-Rows, all in one run on the same features:
-  published loop     the released evaluation loop's work per block of 32 x 32: temporal transformer again for every text
-                     block, then the three scores (its cost is the 1.00 of the ratio column)
-  official mode      this project's exact published arithmetic (pads unmasked, raw patches), video side once
-  masked default     padding masked and cut, cosine patches
-  max aggregation    masked, ISA replaced by the maximum
-  cascade            coarse product over all videos, exact masked score of the best candidates only
+The features are synthetic: 512-d, 12 frames, 48 patches, 32 words. All rows come from one run on
+the same features:
+
+    published loop     the released evaluation loop's work per block of 32 x 32: the temporal
+                       transformer again for every text block, then the three scores (the ratio
+                       column is relative to this)
+    official mode      this project's exact published arithmetic (padding unmasked, raw
+                       patches), with the video side computed once
+    masked default     padding masked and left out, cosine patches
+    max aggregation    masked, ISA replaced by the maximum
+    cascade            coarse product over all videos, exact masked score of the best
+                       candidates only
 """
 
 import argparse

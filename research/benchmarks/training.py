@@ -1,13 +1,12 @@
-"""What a whole training of every head on ReelWorld costs: the recipe `reelworld-tiny`, CPU seconds
-of its steps.
+"""Estimate the cost of training every head on ReelWorld with the recipe `reelworld-tiny`.
 
     python research/benchmarks/training.py [--heads ucofia xclip] [--steps 3]
 
 Each head trains a few steps of each stage of the recipe, at the recipe's own batch sizes, on a
-batch drawn beforehand; the least CPU time of a step (loss, gradients, optimizer; without
-validation) times the stage's steps is that stage. Drawing is a column of its own: in a run it is
-done by another process meanwhile. CPU time is used so that other work on the machine disturbs less;
-on two cores a run takes between half the sum and all of it.
+batch drawn beforehand. The least CPU time of a step (loss, gradients, optimizer; without
+validation) times the number of steps is the cost of the stage. Drawing has a separate column: in a
+run another process does it meanwhile. CPU time is used because other work on the machine disturbs
+it less; on two cores a run takes between half the sum and all of it.
 """
 
 import argparse

@@ -1,3 +1,4 @@
-"""Programs that make what stands in docs and in the package: run them as `python -m
-research.scripts.NAME`.
+"""Programs that make the results in docs and the files in the package.
+
+Run them as `python -m research.scripts.NAME`.
 """

@@ -1,13 +1,14 @@
-"""Press WordNet 3.0 into the one file that the package ships: words, senses, relations; no glosses.
+"""Convert WordNet 3.0 to the one file that ships with the package: words, senses and relations.
 
-apt-get download wordnet-base && dpkg -x wordnet-base_*.deb wordnet
-python -m research.scripts.build_lexicon wordnet/usr/share/wordnet
+    apt-get download wordnet-base && dpkg -x wordnet-base_*.deb wordnet
+    python -m research.scripts.build_lexicon wordnet/usr/share/wordnet
 
-The file is UTF-8 text in gzip, the same bytes every time. First line: form and version. Then
-sections, each a line `== name count` and that many lines:
-* synsets: `letter offset lexname-number TAB lemma,lemma TAB symbol[i.j]target ...`, the target as
-  line number of this section. i and j number the words of source and target for relations between
-  words (antonyms), from 1.
+The file is UTF-8 text in gzip, the same bytes every time. Its first line states form and version.
+Then come sections, each a line `== name count` and that many lines:
+
+* synsets: `letter offset lexname-number TAB lemma,lemma TAB symbol[i.j]target ...`, with the target
+  as line number of this section. i and j number the words of source and target for relations
+  between words (antonyms), from 1.
 * words: `lemma TAB letter line,line:count,count ...`: senses, most frequent first, with their
   counts in SemCor.
 * exceptions: `letter form lemma ...`: irregular inflections.

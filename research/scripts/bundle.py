@@ -1,4 +1,4 @@
-"""Put a trained model into the package, in half precision: the last step of a release's training.
+"""Copy a trained model into the package in half precision, the last step of a release's training.
 
 python -m research.scripts.bundle runs/out/reelworld-tiny/model reelworld-tiny
 """

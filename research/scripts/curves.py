@@ -1,6 +1,7 @@
-"""Draw the validation curves of an experiment's runs: one line per variant, the mean of its seeds.
+r"""Draw the validation curves of an experiment: one line per variant, the mean of its seeds.
 
-python -m research.scripts.curves runs/out/experiments/reelworld-tokens --out docs/results/curves-reelworld-tokens.png
+    python -m research.scripts.curves runs/out/experiments/reelworld-tokens \
+        --out docs/results/curves-reelworld-tokens.png
 """
 
 import argparse

@@ -1,11 +1,10 @@
-"""Measure a model on ReelWorld's test split: retrieval in a gallery of clips, and twins, for
-several rendering seeds.
+"""Measure a model on ReelWorld's test split: retrieval and twins, for several rendering seeds.
 
     python -m research.scripts.evaluate_reelworld --model reelworld-tiny --out docs/results
 
-Clips are rendered at the model's size. `--files N` measures N more clips both so and through mp4
-files that are decoded and sampled like any user's video. Writes OUT/<model>-<split>.json
-(everything) and .md (the tables).
+Clips are rendered at the model's size. `--files N` measures N more clips both directly and through
+mp4 files that are decoded and sampled like any user's video. The program writes
+OUT/<model>-<split>.json (everything) and .md (the tables).
 """
 
 import argparse

@@ -1,9 +1,12 @@
-"""Run one of the papers' experiments on a benchmark and write its table.
+r"""Run one of the papers' experiments on a benchmark and write its tables.
 
-python -m research.scripts.experiment granularity --benchmark reelworld-tokens --out docs/results
-python -m research.scripts.experiment peers --benchmark msrvtt-features --features DIR \\
-    --annotations DIR --out docs/results
-python -m research.scripts.experiment peers --benchmark reelworld-tokens --debug      # seconds, meaningless numbers
+    python -m research.scripts.experiment granularity --benchmark reelworld-tokens \
+        --out docs/results
+    python -m research.scripts.experiment peers --benchmark msrvtt-features --features DIR \
+        --annotations DIR --out docs/results
+    python -m research.scripts.experiment peers --benchmark reelworld-tokens --debug
+
+`--debug` takes seconds; its numbers are meaningless.
 """
 
 from research import EXPERIMENTS, ExperimentRequest, run_experiment

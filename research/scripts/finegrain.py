@@ -1,12 +1,14 @@
-"""Train one head with fine-grained negatives on a benchmark, and write what held.
+r"""Train one head with fine-grained negatives on a benchmark and write the results.
 
-python -m research.scripts.finegrain ucofia --benchmark reelworld-tokens --out docs/results
-python -m research.scripts.finegrain ucofia --benchmark msrvtt-features --features DIR \\
-    --annotations DIR \\
-    --negatives "clean=clean.jsonl" "released adverbs=adv_RE20.json" --out docs/results
-python -m research.scripts.finegrain clip4clip --rows baseline --weights 0.02 0.05 0.1 0.2 0.5 \\
-    --out docs/results  # and a picture
-python -m research.scripts.finegrain ucofia --debug      # a minute, meaningless numbers
+    python -m research.scripts.finegrain ucofia --benchmark reelworld-tokens --out docs/results
+    python -m research.scripts.finegrain ucofia --benchmark msrvtt-features --features DIR \
+        --annotations DIR --negatives "clean=clean.jsonl" "released adverbs=adv_RE20.json" \
+        --out docs/results
+    python -m research.scripts.finegrain clip4clip --rows baseline \
+        --weights 0.02 0.05 0.1 0.2 0.5 --out docs/results
+    python -m research.scripts.finegrain ucofia --debug
+
+With `--weights` a picture is drawn as well. `--debug` takes a minute; its numbers are meaningless.
 """
 
 import argparse

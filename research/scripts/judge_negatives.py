@@ -1,15 +1,15 @@
-"""Do readers of another make, who read other videos, tell captions from balanced negatives?
+r"""Test balanced negatives with text-only models of another kind, trained on other videos.
 
-    python research/scripts/judge_negatives.py draw MSRVTT --captions 30000 --out mine.csv --others others.csv
+    python research/scripts/judge_negatives.py draw MSRVTT --captions 30000 --out mine.csv \
+        --others others.csv
     finereel negatives make mine.csv mine.jsonl --balance
     python research/scripts/judge_negatives.py judge mine.jsonl others.csv
 
-draw: videos at random until there are so many captions, and 100,000 captions of other videos for
-the judges.
-judge: per part of speech the share of pairs in which a judge prefers the true caption, with its 95
-% interval by video. The judges share no code with balancing: interpolated Kneser-Ney models of four
-words forward and three backward, and naive Bayes over all words of the caption, with and without
-the frequency of the word itself.
+`draw` samples videos until there are enough captions, and 100,000 captions of other videos to train
+the models on. `judge` computes, per part of speech, the share of pairs in which a model prefers the
+true caption, with its 95 % interval over videos. The models share no code with balancing: they are
+interpolated Kneser-Ney models of four words forward and three backward, and naive Bayes over all
+words of the caption, with and without the frequency of the word itself.
 """
 
 import argparse

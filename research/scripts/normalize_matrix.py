@@ -1,7 +1,8 @@
-"""Every normalisation on a similarity matrix (.npy, texts in rows, the diagonal is right): a table
-per direction.
+"""Apply every normalization to a similarity matrix and write a table per direction.
 
-python -m research.scripts.normalize_matrix MATRIX.npy --scale 100 --out docs/results
+    python -m research.scripts.normalize_matrix MATRIX.npy --scale 100 --out docs/results
+
+The matrix is an .npy file with texts in rows; text i belongs to video i.
 """
 
 import argparse

@@ -1,12 +1,14 @@
-"""Draw negatives to be read one by one, and count what the reading found.
+r"""Sample negatives to be judged one by one, and count the verdicts.
 
-python -m research.scripts.read_negatives make OUT.jsonl --format msrvtt CAPTIONS --captions 6000 --seed 1
-python -m research.scripts.read_negatives draw OUT.jsonl NEGATIVES... --seed 1     # 100 of each part of speech
-python -m research.scripts.read_negatives count OUT.jsonl --rater NAME     # shares and Wilson intervals, Markdown
+    python -m research.scripts.read_negatives make OUT.jsonl --format msrvtt CAPTIONS \
+        --captions 6000 --seed 1
+    python -m research.scripts.read_negatives draw OUT.jsonl NEGATIVES... --seed 1
+    python -m research.scripts.read_negatives count OUT.jsonl --rater NAME
 
-`make` gives the negatives that `finereel negatives make` gives, of captions drawn at random and
-those alone: what the other captions say counts all the same. Verdicts lie beside the sample, in the
-form that `finereel negatives review OUT.jsonl` writes and shows.
+`make` makes the negatives that `finereel negatives make` gives for captions sampled at random,
+taking the other captions into account as usual. `draw` samples 100 of each part of speech. `count`
+prints shares and Wilson intervals as Markdown. Verdicts are stored beside the sample, in the format
+of `finereel negatives review OUT.jsonl`.
 """
 
 import argparse

@@ -1,12 +1,14 @@
-"""Draw hard positives to be read one by one, and count what the reading found.
+r"""Sample hard positives to be judged one by one, and count the verdicts.
 
-finereel negatives positives MSRVTT ms.jsonl --format msrvtt
-python -m research.scripts.read_positives draw OUT.jsonl --from ms.jsonl=100 --from uvo.jsonl=50 --seed 1
-python -m research.scripts.read_positives count OUT.jsonl          # shares and Wilson intervals as Markdown
+    finereel negatives positives MSRVTT ms.jsonl --format msrvtt
+    python -m research.scripts.read_positives draw OUT.jsonl --from ms.jsonl=100 \
+        --from uvo.jsonl=50 --seed 1
+    python -m research.scripts.read_positives count OUT.jsonl
 
-Captions are drawn, each with the same chance whatever the number of its positives, and of each
-caption one positive. A line of OUT is the row with `source_file` and an empty `verdict`, which the
-reader fills with one of VERDICTS, and `note`.
+Captions are sampled with equal probability, whatever the number of their positives, and one
+positive of each caption. A line of OUT is the row with `source_file`, `note` and an empty
+`verdict`, which the reader fills with one of VERDICTS. `count` prints shares and Wilson intervals
+as Markdown.
 """
 
 import argparse

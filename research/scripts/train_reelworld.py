@@ -1,9 +1,8 @@
-"""Train the bundled model again: `finereel train` with the recipe it was made by; the result is
-OUT/model.
+"""Train the bundled model again: `finereel train` with its recipe; the result is OUT/model.
 
     python -m research.scripts.train_reelworld --out runs/out/reelworld-tiny
 
-Takes every option of `finereel train`. Killed at any moment, the same command goes on from the last
+Takes every option of `finereel train`. If it is killed, the same command continues from the last
 checkpoint.
 """
 

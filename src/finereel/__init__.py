@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from finereel.types import Frames as Frames
     from finereel.types import Hit as Hit
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PLACES = {
     "CaptionHit": "finereel.types:CaptionHit",

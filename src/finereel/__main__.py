@@ -1,6 +1,4 @@
-"""`finereel` and `python -m finereel`, the latter for launchers: torchrun --nproc-per-node 2 -m
-finereel train ...
-"""
+"""Entry point of `finereel` and `python -m finereel`; the latter serves launchers such as torchrun."""
 
 import gc
 import os

@@ -1,4 +1,4 @@
-"""Settings as frozen dataclasses that travel as JSON, and the fingerprint made from them."""
+"""Settings as immutable dataclasses that convert to JSON, and the fingerprint computed from them."""
 
 import dataclasses
 import hashlib

@@ -1,33 +1,36 @@
-"""The error tree. Every message says what was expected, what came, and what to do next.
+"""The exceptions of Finereel.
 
-FinereelError
-├── VideoError            a file that cannot give frames
-│   ├── NotAVideoError        not a media file, or no picture stream in it
-│   ├── BrokenVideoError      a media file that does not decode
-│   └── VideoLimitError       past the deadline, the memory limit or the size limit
-│       └── StalledVideoError     past the deadline because the machine is busy or the disk hangs
-├── ModelError            a model that cannot be loaded or does not fit
-│   ├── ModelNotFoundError    no such directory, bundled name or cached hub id
-│   └── CheckpointError       tensors missing, unexpected or of the wrong shape
-├── LibraryError          a library folder that cannot be used as asked
-│   ├── LibraryNotFoundError  there is none at that path
-│   ├── ModelMismatchError    indexed with another model
-│   ├── LibraryBusyError      another process is writing
-│   └── DamagedLibraryError   stored data are not what was written; `finereel doctor --repair` keeps the rest
-├── StorageError          a file or folder that cannot be written or read: a full disk, no permission, a lost share
-├── TrainingError         training that cannot go on; its last checkpoint is kept
-├── ProposalError         a language model for proposals that does not answer; what it answered is kept
-├── DataError             annotations or captions that do not parse (names file and line)
-├── QueryError            a query that asks nothing: empty, only control characters, far too long
-└── ConfigError           a setting outside its range or an unknown name
+Every message says what was expected, what was found and what to do next. All derive from
+FinereelError:
+
+    VideoError              a file that cannot give frames
+        NotAVideoError      not a media file, or without a picture stream
+        BrokenVideoError    a media file that cannot be decoded
+        VideoLimitError     the deadline, the memory limit or the size limit was exceeded
+            StalledVideoError   the machine was busy, or the disk did not answer
+    ModelError              a model that cannot be loaded or does not fit
+        ModelNotFoundError  no such directory, bundled name or hub id
+        CheckpointError     tensors that are missing, unexpected or of the wrong shape
+    LibraryError            a library that cannot be used as asked
+        LibraryNotFoundError    no library at that path
+        ModelMismatchError  indexed with another model
+        LibraryBusyError    another process is writing
+        DamagedLibraryError     stored data have changed; `finereel doctor --repair` helps
+    StorageError            a file that cannot be written or read
+    TrainingError           training that cannot continue; its last checkpoint is kept
+    ProposalError           a language model that does not answer; its answers are kept
+    DataError               annotations or captions that cannot be parsed
+    QueryError              a query that is empty, far too long or not text
+    ConfigError             a setting outside its range, or an unknown name
 """
 
 from collections.abc import Iterable
 
 
 class FinereelError(ValueError):
-    """Base of all errors a user can cause or mend; the command line prints its message without a
-    traceback.
+    """Base class of all errors that a user can cause or fix.
+
+    The command line prints the message without a traceback.
     """
 
 
@@ -36,20 +39,21 @@ class VideoError(FinereelError):
 
 
 class NotAVideoError(VideoError):
-    """Not a media file, or a media file without a picture stream."""
+    """A file that is not a media file or has no picture stream."""
 
 
 class BrokenVideoError(VideoError):
-    """A media file that does not decode."""
+    """A media file that cannot be decoded."""
 
 
 class VideoLimitError(VideoError):
-    """Decoding passed the deadline, the memory limit or a size limit."""
+    """Decoding exceeded the deadline, the memory limit or the size limit."""
 
 
 class StalledVideoError(VideoLimitError):
-    """The deadline passed while the decoder got hardly any processor time: a busy machine, a disk
-    that hangs.
+    """The deadline passed while the decoder got hardly any processor time.
+
+    The machine was busy, or the disk did not answer.
     """
 
 
@@ -58,7 +62,7 @@ class ModelError(FinereelError):
 
 
 class ModelNotFoundError(ModelError):
-    """No such model directory, bundled name or cached hub id."""
+    """There is no such model directory, bundled name or hub id."""
 
 
 class CheckpointError(ModelError):
@@ -82,35 +86,36 @@ class LibraryBusyError(LibraryError):
 
 
 class DamagedLibraryError(LibraryError):
-    """Stored data are not what was written, or are gone; `finereel doctor --repair` keeps what is
-    whole.
+    """Stored data have changed or are missing.
+
+    `finereel doctor --repair` keeps what is intact.
     """
 
 
 class StorageError(FinereelError):
-    """A file or folder that cannot be written or read: the disk is full, read-only or gone, or
-    permission is denied.
+    """A file or folder that cannot be written or read.
+
+    For example, the disk is full, read-only or gone, or permission is denied.
     """
 
 
 class TrainingError(FinereelError):
-    """Training cannot go on; its last checkpoint is kept."""
+    """Training cannot continue; its last checkpoint is kept."""
 
 
 class ProposalError(FinereelError):
-    """A language model that should propose words cannot be reached or does not answer; what it
-    answered is kept.
+    """A language model that should propose words cannot be reached or does not answer.
+
+    Its earlier answers are kept.
     """
 
 
 class DataError(FinereelError):
-    """Annotations or captions that do not parse; the message names the file and the line."""
+    """Annotations or captions that cannot be parsed; the message names the file and the line."""
 
 
 class QueryError(FinereelError):
-    """A query that asks nothing (empty, only control characters), is far too long, or is no
-    text.
-    """
+    """A query that is empty, far too long or not valid text."""
 
 
 class ConfigError(FinereelError):
@@ -118,9 +123,18 @@ class ConfigError(FinereelError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
-    """The one wording for a registry miss.
+    """Make the error for a name that is not in a registry.
 
-    >>> str(unknown_name("head", "ucofa", ["ucofia"]))
-    "unknown head 'ucofa': expected one of ucofia"
+    Args:
+        kind: What the name stands for.
+        name: The unknown name.
+        known: The known names.
+
+    Returns:
+        The error, to be raised by the caller.
+
+    Example:
+        >>> str(unknown_name("head", "ucofa", ["ucofia"]))
+        "unknown head 'ucofa': expected one of ucofia"
     """
     return ConfigError(f"unknown {kind} {name!r}: expected one of {', '.join(sorted(known))}")

@@ -1,4 +1,4 @@
-"""A library of videos: add files, search them with words, see what is in it.
+"""`Library`: add videos to a folder, search them by text, and inspect what is in it.
 
 from finereel.library import Library
 
@@ -57,9 +57,13 @@ class _Cached:
 
 
 class Library:
-    """A folder that makes videos searchable. Use `Library.open`.
+    """A folder that makes videos searchable; make one with `Library.open`.
 
-    Searching takes no lock and sees the last committed state, also while another process adds.
+    Searching takes no lock and sees the last committed state, even while another process adds
+    videos.
+
+    Attributes:
+        path: Absolute path of the library folder.
     """
 
     def __init__(
@@ -78,18 +82,28 @@ class Library:
         model: str | Path | SearchModel | None = None,
         source: VideoSource | None = None,
     ) -> "Library":
-        """The library in the folder `path`; nothing is read or made yet, the first `add` makes the
-        folder.
+        """Open the library in a folder, or prepare a new one.
 
-        model: a model, its directory, bundled name or hub id. None means the one the library was
-            made with, or for a new library `finereel.models.retrieval.DEFAULT_MODEL`. It is loaded
-            when first needed.
-        source: where videos are read from; the file system by default.
+        Nothing is read or written yet: the first `add` creates the folder, and the model is loaded
+        when it is first needed.
+
+        Args:
+            path: Folder of the library.
+            model: A model, its directory, a bundled name or a hub id. None means the model the
+                library was made with, or `finereel.models.retrieval.DEFAULT_MODEL` for a new one.
+            source: Where videos are read from; None means the file system.
+
+        Returns:
+            The library.
+
+        Example:
+            >>> Library.open("holiday.library", model="reelworld-tiny").path.name
+            'holiday.library'
         """
         return cls(absolute(path), model, source or DiskSource())
 
     def close(self) -> None:
-        """End the decoding child process, if one runs. The library can be used again."""
+        """End the decoding child process, if one runs; the library can still be used afterwards."""
         self._source.close()
 
     @typed_storage("written")
@@ -100,21 +114,32 @@ class Library:
         on_event: OnEvent | None = None,
         settings: AddSettings | None = None,
     ) -> AddReport:
-        """Index the videos at `paths` (files and folders) and everything that changed there.
+        """Index the videos at some paths, and everything that changed there.
 
-        Unchanged files cost a look at their size and time; renamed ones are recognised by content;
-        vanished ones are hidden from search until they return; files that cannot be read are listed
-        by `doctor` and stop nothing. What `remove` took out stays out unless `paths` names it. A
-        folder that is not here now (a drive that is unplugged) is named in the report, and its
-        files are hidden until it is back.
+        Unchanged files are recognised by size and modification time, renamed files by their
+        content. Files that vanished are hidden from search until they return. Files that cannot be
+        read do not stop the run; `doctor` lists them. What `remove` took out stays out unless
+        `paths` names it. A folder that is not available now (such as an unplugged drive) is named
+        in the report, and its files are hidden until it is back.
 
-        Clips become searchable commit by commit, also in the middle of a film. Ctrl-C ends the
-        current commit and returns (`interrupted`); a killed process loses only what was not
-        committed, and the same call goes on from there.
+        Clips become searchable commit by commit, even in the middle of a film. Ctrl-C finishes the
+        current commit and returns; a killed process loses only what was not committed. The same
+        call continues either.
 
-        Raises LibraryBusyError when another process writes, ModelMismatchError, ConfigError when
-        the library's clips have another length, NotAVideoError when there is nothing at `paths`,
-        LibraryError when the disk refuses.
+        Args:
+            paths: Video files, and folders that are searched for videos.
+            on_event: Called with every progress event.
+            settings: How videos are cut, decoded and committed; None means the defaults.
+
+        Returns:
+            The numbers of videos and clips by outcome; `interrupted` is True after Ctrl-C.
+
+        Raises:
+            LibraryBusyError: Another process is writing to the library.
+            ModelMismatchError: The library was indexed with another model.
+            ConfigError: The library's clips have another length.
+            NotAVideoError: There is no video at `paths`.
+            LibraryError: The library cannot be written.
         """
         roots = [str(absolute(path)) for path in paths]
         model = self._load_model()
@@ -148,17 +173,27 @@ class Library:
         per_video: int | None = 1,
         within: Iterable[str | Path] = (),
     ) -> list[Hit]:
-        """The clips that fit a text best, best first.
+        """Find the clips that match a text, best first.
 
-        candidates: clips that get the full score after the coarse look at all of them; None scores
-        every clip.
-        per_video: at most so many hits of one video; None for no limit. Files with the same content
-        count as one
-            video: the hit names the first, `copies` the others.
-        within: only these files, and what lies in these folders; none for the whole library.
+        What `reading` reports about the text is logged as a warning.
 
-        What `reading` says is logged as a warning. Raises QueryError, LibraryNotFoundError,
-        ModelMismatchError.
+        Args:
+            text: The query, in English.
+            top: Maximum number of hits.
+            candidates: Number of clips that get the full score after a coarse search over all
+                clips; None scores every clip.
+            per_video: Maximum number of hits per video; None means no limit. Files with the same
+                content count as one video: the hit names the first and lists the others as
+                `copies`.
+            within: Only these files and what lies in these folders; empty for the whole library.
+
+        Returns:
+            Hits in the order of their scores.
+
+        Raises:
+            QueryError: The text is empty, far too long or not valid text.
+            LibraryNotFoundError: There is no library in the folder.
+            ModelMismatchError: The library was indexed with another model.
         """
         settings = SearchSettings(
             top, candidates, per_video, tuple(str(absolute(path)) for path in within)
@@ -176,8 +211,17 @@ class Library:
 
     @typed_storage("read")
     def reading(self, text: str) -> Reading:
-        """What the model does not take in of a query: words that are cut or unknown, another
-        language.
+        """Tell which parts of a query the model cannot use.
+
+        Args:
+            text: The query.
+
+        Returns:
+            Words that are cut off, words the model does not know, and a suspected other language.
+
+        Raises:
+            QueryError: The text is empty, far too long or not valid text.
+            LibraryNotFoundError: There is no library in the folder.
         """
         checked_query(text)
         self._existing()
@@ -185,10 +229,19 @@ class Library:
 
     @typed_storage("read")
     def describe(self, video: str | Path, captions: Sequence[str]) -> list[CaptionHit]:
-        """Captions ranked by how well they describe a video, best first.
+        """Rank captions by how well they describe a video, best first.
 
-        video: a file of the library, or any other video, which is then encoded on the fly and not
-        kept.
+        Args:
+            video: A file of the library, or any other video, which is encoded but not stored.
+            captions: The captions to rank.
+
+        Returns:
+            One entry per caption in the order of their scores.
+
+        Raises:
+            QueryError: A caption is empty, far too long or not valid text.
+            NotAVideoError: No picture of the video can be decoded.
+            LibraryNotFoundError: There is no library in the folder.
         """
         captions = [checked_query(caption) for caption in captions]
         path = absolute(video)
@@ -205,16 +258,29 @@ class Library:
 
     @typed_storage("read")
     def status(self) -> LibraryStatus:
-        """Counts, size on disk, model and normalisation."""
+        """Report counts, size on disk, model and normalization.
+
+        Returns:
+            The status of the last committed state.
+
+        Raises:
+            LibraryNotFoundError: There is no library in the folder.
+        """
         store = self._existing()
         return library_status(self.path, store, Bank.load(store.folder))
 
     @typed_storage("read")
     def doctor(self, *, verify: bool = False) -> list[Problem]:
-        """Everything that is wrong: files that failed, are known in part or are gone, folders that
-        are not here now, and damage to the library.
+        """List files that could not be indexed, missing folders, and damage to the library.
 
-        verify: read every stored clip and compare it with its checksums.
+        Args:
+            verify: Whether to read every stored clip and verify its checksums.
+
+        Returns:
+            One entry per problem; an empty list if there is none.
+
+        Raises:
+            LibraryNotFoundError: There is no library in the folder.
         """
         damage = find_damage(self.path, verify)
         try:
@@ -226,10 +292,16 @@ class Library:
 
     @typed_storage("written")
     def repair(self) -> RepairReport:
-        """Mend damage by bit rot or a power cut: every whole clip is kept, damaged files are set
-        aside.
+        """Repair damage by bit rot or a power cut.
 
-        Raises LibraryBusyError when another process writes, LibraryError when nothing can be kept.
+        Every intact clip is kept; damaged files are moved to quarantine.
+
+        Returns:
+            The numbers of kept and dropped clips, and the videos to index again.
+
+        Raises:
+            LibraryBusyError: Another process is writing to the library.
+            LibraryError: No clip can be kept.
         """
         if not self.path.is_dir():
             raise not_found(self.path)
@@ -238,12 +310,20 @@ class Library:
 
     @typed_storage("written")
     def remove(self, paths: Iterable[str | Path], *, exclude: bool = True) -> int:
-        """Forget videos, by file or by folder; returns how many. The video files stay where they
-        are.
+        """Remove videos from the library; the video files themselves are not deleted.
 
-        exclude: leave them out of every later `add` too, until one names the same path; otherwise
-            the next `add` of a folder above brings them back. A path that neither exists nor is
-            known is not remembered.
+        Args:
+            paths: Files, or folders whose videos are removed.
+            exclude: Whether to exclude the paths from every later `add` until one names them;
+                otherwise the next `add` of a folder above adds them again. A path that neither
+                exists nor is in the library is not remembered.
+
+        Returns:
+            The number of videos removed.
+
+        Raises:
+            LibraryBusyError: Another process is writing to the library.
+            LibraryNotFoundError: There is no library in the folder.
         """
         roots = [str(absolute(path)) for path in paths]
         self._existing()
@@ -267,13 +347,22 @@ class Library:
     def fit_normalization(
         self, captions: Sequence[str], *, temperature: float = 1.0, strength: float = 1.0
     ) -> str:
-        """Correct hubs (clips that fit everything) in every later search; returns the protocol,
-        `bank:<hash>`.
+        """Lower the scores of hubs, clips that match almost every query, in every later search.
 
-        captions: a bank of texts that look like real queries; the more the better, some hundreds at
-        least. A bias per clip and granularity is fitted by Sinkhorn (see
-        `finereel.normalization.Sinkhorn`) and kept; clips that are added later get theirs by a
-        half-step.
+        A bias per clip and granularity is fitted with Sinkhorn-Knopp and stored; clips that are
+        added later get theirs without fitting again.
+
+        Args:
+            captions: Texts that look like real queries; a few hundred or more.
+            temperature: Divides the scores before fitting.
+            strength: Multiplies the fitted bias; 0 has no effect, 1 is the full correction.
+
+        Returns:
+            The protocol, `bank:<hash>`.
+
+        Raises:
+            LibraryBusyError: Another process is writing to the library.
+            LibraryNotFoundError: There is no library in the folder.
         """
         self._existing()
         model = self._load_model()
@@ -284,7 +373,12 @@ class Library:
 
     @typed_storage("written")
     def remove_normalization(self) -> None:
-        """Search with plain scores again."""
+        """Remove the fitted normalization, so that search uses plain scores.
+
+        Raises:
+            LibraryBusyError: Another process is writing to the library.
+            LibraryNotFoundError: There is no library in the folder.
+        """
         self._existing()
         with self._writing(None) as store:
             remove_bank(store.folder)
@@ -299,10 +393,22 @@ class Library:
     ) -> AddReport:
         """Index every video of the library again with another model.
 
-        The old index answers until the new one is complete and then goes. When interrupted, the
-        same call goes on. It does so as well when videos could not be read this time (`unread`) or
-        their folder is not here now (`away`). A fitted normalisation is fitted again with the same
-        captions.
+        The old index answers searches until the new one is complete, and is then removed. The same
+        call continues after an interruption, and also if videos could not be read this time
+        (`unread`) or their folder is not available now (`away`). A fitted normalization is fitted
+        again with the same captions.
+
+        Args:
+            model: The new model, its directory, a bundled name or a hub id.
+            on_event: Called with every progress event.
+            settings: How videos are cut, decoded and committed; None means the defaults.
+
+        Returns:
+            The numbers of videos and clips by outcome.
+
+        Raises:
+            LibraryBusyError: Another process is writing to the library.
+            LibraryNotFoundError: There is no library in the folder.
         """
         self._existing()
         self._wanted, self._model = model, None
@@ -385,8 +491,9 @@ class Library:
         )
 
     def _find(self, roots: list[str], store: ClipStore) -> Found:
-        """The video files at `roots`. A root that is gone counts as vanished when the library knows
-        files there.
+        """Find the video files at `roots`.
+
+        A root that is gone counts as vanished if the library knows files there.
         """
         known = self._known(store)
         forgotten = {root for root in roots if any(is_below(path, root) for path in known)}
@@ -454,9 +561,7 @@ def _load(wanted: str | Path | SearchModel | None) -> SearchModel:
 
 
 def _indexed(model: SearchModel) -> IndexedModel:
-    """What is kept of a model; a directory by its absolute path, so that it is found from
-    anywhere.
-    """
+    """Describe a model for the manifest; a directory gets its absolute path."""
     indexed = IndexedModel.of(model)
     return (
         replace(indexed, name=str(absolute(indexed.name)))

@@ -1,6 +1,4 @@
-"""Modules of version 0.1 by their names of then: they still import, with a DeprecationWarning,
-until version 0.3.
-"""
+"""Module names of version 0.1: they still import, with a DeprecationWarning, until version 0.3."""
 
 import sys
 import warnings

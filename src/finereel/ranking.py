@@ -1,5 +1,5 @@
-"""Scores to an order: fuse granularities, take the best k. The same input always gives the same
-order.
+"""Turn scores into an order: fuse granularities and take the best k. The same input always gives
+the same order.
 """
 
 from collections.abc import Mapping

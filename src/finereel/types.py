@@ -1,9 +1,11 @@
-"""The nouns that travel between layers and need no tensors. Axis legend, used everywhere:
+"""Types shared by all layers that need no tensors, and the names of tensor axes.
 
-    T texts   V videos (clips)   W words   F frames   P patches per video   N tokens per frame   D
-    dimensions
+These names are used everywhere:
 
-Tensor nouns (TextFeatures, VideoFeatures, Scores) live in `finereel.models.features`, so that
+    T texts   V videos (clips)   W words   F frames   P patches per video
+    N tokens per frame   D dimensions
+
+Types with tensors (TextFeatures, VideoFeatures, Scores) are in `finereel.models.features`, so that
 decoding never imports torch.
 """
 
@@ -16,10 +18,18 @@ from jaxtyping import Float64, UInt8
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of one video, in seconds of the file's own time; `end` is exclusive.
+    """An interval of one video, in seconds.
 
-    >>> Window(2.0, 12.0).duration
-    10.0
+    Attributes:
+        start: Start in seconds of the file's own time.
+        end: End in seconds, exclusive.
+
+    Raises:
+        ValueError: Unless 0 <= start < end.
+
+    Example:
+        >>> Window(2.0, 12.0).duration
+        10.0
     """
 
     start: float
@@ -34,6 +44,7 @@ class Window:
 
     @property
     def duration(self) -> float:
+        """Length in seconds."""
         return self.end - self.start
 
 
@@ -41,8 +52,12 @@ class Window:
 class Frames:
     """Decoded RGB frames of one clip, upright, in display order.
 
-    pixels: UInt8 (F, H, W, 3); seconds: Float64 (F,), the presentation time of each frame in the
-    file's own time.
+    Attributes:
+        pixels: (F, H, W, 3), 0 to 255.
+        seconds: (F,), the presentation time of each frame in seconds of the file's own time.
+
+    Raises:
+        ValueError: If shapes or types differ from these, or F is 0.
     """
 
     pixels: UInt8[np.ndarray, "F H W 3"]
@@ -65,11 +80,18 @@ class Frames:
 
 @dataclass(frozen=True)
 class Hit:
-    """One answer to a query: a clip of a video, its fused score and the score of every granularity.
+    """A clip that matches a query.
 
-    start, end, best_frame are seconds in the video. `parts` sum to `score` (weights and
-    normalisation applied).
-    copies: other files of the library with the same content, by path.
+    Attributes:
+        video: Path of the video file.
+        start: Start of the clip in seconds.
+        end: End of the clip in seconds.
+        score: Fused score, the sum of `parts`. Scores order clips; they are not probabilities.
+        parts: Score of each granularity, with weights and normalization applied.
+        best_frame: Time of the best frame in seconds.
+        clip_id: Identifier of the clip in the library.
+        thumbnail: JPEG bytes of a frame of the clip.
+        copies: Paths of other files of the library with the same content.
     """
 
     video: str
@@ -85,8 +107,13 @@ class Hit:
 
 @dataclass(frozen=True)
 class CaptionHit:
-    """One caption ranked for a video: its place in the given list, its fused score and the parts of
-    it.
+    """A caption ranked for a video.
+
+    Attributes:
+        caption: The text.
+        index: Its position in the given list, from 0.
+        score: Fused score, the sum of `parts`.
+        parts: Score of each granularity.
     """
 
     caption: str
@@ -97,7 +124,12 @@ class CaptionHit:
 
 @dataclass(frozen=True)
 class Problem:
-    """A file that could not be indexed, as `finereel doctor` lists it."""
+    """A problem that `finereel doctor` lists.
+
+    Attributes:
+        path: The file concerned.
+        error: What is wrong and what to do.
+    """
 
     path: str
     error: str
@@ -108,4 +140,10 @@ OnProgress = Callable[[str, int, int], None]
 
 
 def no_progress(what: str, done: int, total: int) -> None:
-    """Default progress callback: does nothing."""
+    """Default progress callback: does nothing.
+
+    Args:
+        what: What is being done.
+        done: How much of it is done.
+        total: How much there is.
+    """

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from finereel.cli.contact_sheet import SheetRow, draw_sheet
+from finereel.cli.contact_sheet import ContactSheetRow, draw_contact_sheet
 from finereel.types import Hit
 from support.media import BLUE, Recipe, make_video
 
@@ -22,10 +22,13 @@ def test_shows_thumbnails_in_order_and_frames_the_right_one(tmp_path: Path) -> N
         Hit("/v/b.mp4", 0.0, 3.0, 1.0, {}, 1.5, "b", thumbnail("#0000c8")),
         Hit("/v/c.mp4", 0.0, 3.0, 0.5, {}, 1.5, "c"),
     ]
-    rows = [SheetRow("a red car jumps", hits, "/v/b.mp4", "jumps"), SheetRow("nothing", [])]
-    draw_sheet(rows, tmp_path / "deep" / "sheet.png", columns=3)
-    with Image.open(tmp_path / "deep" / "sheet.png") as sheet:
-        picture = sheet.convert("RGB")
+    rows = [
+        ContactSheetRow("a red car jumps", hits, "/v/b.mp4", "jumps"),
+        ContactSheetRow("nothing", []),
+    ]
+    draw_contact_sheet(rows, tmp_path / "deep" / "sheet.png", columns=3)
+    with Image.open(tmp_path / "deep" / "sheet.png") as picture:
+        picture = picture.convert("RGB")
     assert picture.size == (
         2 * 36 + 3 * 208 + 2 * 18,
         2 * 36 + 2 * (44 + 208 + 4 + 49 + 30 + 18) - 18,
@@ -44,14 +47,14 @@ def test_shows_thumbnails_in_order_and_frames_the_right_one(tmp_path: Path) -> N
 def test_the_strip_comes_from_the_clip(tmp_path: Path) -> None:
     video = make_video(tmp_path / "blue.mp4", Recipe(colour=BLUE))
     hit = Hit(str(video), 0.5, 1.5, 1.0, {}, 1.0, "blue", thumbnail("#c80000"))
-    draw_sheet(
-        [SheetRow("a query that is much too long for its line " * 5, [hit])],
+    draw_contact_sheet(
+        [ContactSheetRow("a query that is much too long for its line " * 5, [hit])],
         tmp_path / "sheet.png",
         columns=1,
     )
-    with Image.open(tmp_path / "sheet.png") as sheet:
+    with Image.open(tmp_path / "sheet.png") as picture:
         frames = [
-            sheet.convert("RGB").getpixel((36 + 24 + 53 * number, 36 + 44 + 208 + 28))
+            picture.convert("RGB").getpixel((36 + 24 + 53 * number, 36 + 44 + 208 + 28))
             for number in range(4)
         ]
     assert all(blue > 180 and red < 80 for red, _, blue in frames)

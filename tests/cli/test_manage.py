@@ -39,7 +39,7 @@ def test_doctor_reads_everything_and_repairs(run: Any, library: Any) -> None:
     assert json.loads(run("doctor", "--verify", "--json").stdout)[-1]["path"] == "/lib/data"
     shown = run("doctor", "--repair", "--library", "lib").stdout
     for part in (
-        "5 clips are whole and kept, 2 were dropped",
+        "5 clips are intact and kept, 2 were dropped",
         "it was mended",
         "quarantine",
         "/v/a.mp4",

@@ -113,7 +113,7 @@ def test_captions_of_a_data_set(run: Any, tmp_path: Path) -> None:
         (["--pos", "nouns"], "expected one of adjective"),
         (["--read-as", "nouns"], "expected one of adjective"),
         (["--captions", "gone.csv"], "gone.csv does not exist"),
-        (["--captions", "gone", "--captions-format", "uvo"], "unknown form of captions 'uvo'"),
+        (["--captions", "gone", "--captions-format", "uvo"], "unknown format of captions 'uvo'"),
     ],
 )
 def test_what_cannot_be_done_is_said(

@@ -102,7 +102,7 @@ def test_balance(run: Any, tmp_path: Path) -> None:
         (("--pos", "noun,nouns"), "unknown part of speech 'nouns'"),
         (("--per-caption", 0), "1 or more"),
         (("--workers", -1), "0 for one per core, got -1"),
-        (("--format", "nothing"), "unknown form of captions"),
+        (("--format", "nothing"), "unknown format of captions"),
     ],
 )
 def test_wrong_options(

@@ -41,4 +41,4 @@ def test_none_at_all_is_said(run: Any, tmp_path: Path) -> None:
     source.write_text("id,video_id,caption\n1,1,xyzzy\n")
     result = run("negatives", "positives", source, out)
     assert (result.exit_code, out.read_text()) == (0, "")
-    assert "no caption says a word of the list" in result.stderr
+    assert "no caption contains a word of the list" in result.stderr

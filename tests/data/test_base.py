@@ -32,10 +32,10 @@ def test_the_hash_covers_ids_texts_and_order() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"videos": ("a", "b", "c", "b")}, "video id 'b' stands 2 times"),
+        ({"videos": ("a", "b", "c", "b")}, "video id 'b' occurs 2 times"),
         (
             {"captions": (*SPLIT.captions, Caption("2", "c", "again"))},
-            "caption id '2' stands 2 times",
+            "caption id '2' occurs 2 times",
         ),
         ({"captions": (Caption("1", "z", "lost"),)}, "'z', which is no video"),
     ],

@@ -68,7 +68,7 @@ def test_ids_that_stand_twice_name_both_lines(path: Path) -> None:
     rows = [{"id": "a", "video_id": "v", "caption": text} for text in ("a dog", "a cat")]
     first = 1 if path.suffix == ".jsonl" else 2
     with pytest.raises(
-        DataError, match=rf"line {first + 1}: 'a' stands there already \(line {first}\)"
+        DataError, match=rf"line {first + 1}: 'a' was listed already \(line {first}\)"
     ):
         list(read_captions(written(path, rows)))
 

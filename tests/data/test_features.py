@@ -115,7 +115,7 @@ def test_pickles_rubbish_and_nothing_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no features in"):
         FeatureStore(tmp_path)
     (tmp_path / "a.npz").write_bytes(b"PK rubbish")
-    with pytest.raises(DataError, match="does not read as npz"):
+    with pytest.raises(DataError, match="cannot be read as npz"):
         FeatureStore(tmp_path)
     write(tmp_path, tokens=np.array([{"a": 1}], dtype=object))
     with pytest.raises(DataError, match="without pickles"):
@@ -129,7 +129,7 @@ def test_pickles_rubbish_and_nothing_are_refused(tmp_path: Path) -> None:
 def test_files_of_other_sizes_or_the_same_ids_are_refused(tmp_path: Path) -> None:
     write(tmp_path, "a.npz", **arrays())
     write(tmp_path, "b.npz", **arrays())
-    with pytest.raises(DataError, match=r"'v0' stands in a\.npz"):
+    with pytest.raises(DataError, match=r"'v0' is in a\.npz"):
         FeatureStore(tmp_path)
     write(tmp_path, "b.npz", **arrays(tokens=np.zeros((3, F, P + 1, E), np.int8)))
     with pytest.raises(DataError, match=r"holds \(F, P, E\)"):

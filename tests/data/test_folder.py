@@ -86,7 +86,7 @@ def test_ids_and_splits_may_be_left_out(tmp_path: Path) -> None:
         ),
         (
             ("id,video,caption,split", "1,a,x,train", "1,b,y,val"),
-            "line 3: the id '1' stands there already .line 2.",
+            "line 3: the id '1' was listed already .line 2.",
         ),
         (("id,video,caption", "a#0,b,x", ",a,y"), "line 3: 'id' is empty"),
         (("video,caption,split", "a,x,"), "line 2: 'split' is empty"),

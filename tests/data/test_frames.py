@@ -206,7 +206,7 @@ def test_settings_and_folders_that_cannot_be(tmp_path: Path) -> None:
         FrameSettings(image_size=4)
     with pytest.raises(ConfigError, match="sampling"):
         FrameSettings(sampling="random")
-    with pytest.raises(DataError, match="no folder"):
+    with pytest.raises(DataError, match="not a folder"):
         FrameStore(tmp_path / "none", tmp_path, SMALL)
 
 

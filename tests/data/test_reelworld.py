@@ -92,5 +92,5 @@ def test_it_is_a_clip_source() -> None:
 )
 def test_ids_that_name_no_scene(video: str) -> None:
     assert list(SOURCE.problems([video, "val/7"])) == [video]
-    with pytest.raises(DataError, match="no scene"):
+    with pytest.raises(DataError, match="not a scene"):
         SOURCE.read(["val/7", video])

@@ -122,12 +122,12 @@ def without_a_rank(data: bytes) -> bytes:
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
-    "no record": (lambda folder: (folder / RECORD).unlink(), "does not read"),
-    "no ranks": (lambda folder: (folder / RANKS).unlink(), "does not read"),
-    "not json": (lambda folder: (folder / RECORD).write_text("{"), "no JSON"),
-    "not text": (lambda folder: (folder / RECORD).write_bytes(b"\xff{}"), "no UTF-8"),
+    "no record": (lambda folder: (folder / RECORD).unlink(), "cannot be read"),
+    "no ranks": (lambda folder: (folder / RANKS).unlink(), "cannot be read"),
+    "not json": (lambda folder: (folder / RECORD).write_text("{"), "not JSON"),
+    "not text": (lambda folder: (folder / RECORD).write_bytes(b"\xff{}"), "not UTF-8"),
     "a list": (lambda folder: (folder / RECORD).write_text("[]"), "must hold an object"),
-    "deep": (lambda folder: (folder / RECORD).write_text("[" * 200_000), "does not read|no JSON"),
+    "deep": (lambda folder: (folder / RECORD).write_text("[" * 200_000), "cannot be read|not JSON"),
     "another format": (
         edit(lambda described: described.update(format="other")),
         "expected finereel-run",
@@ -170,12 +170,12 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "half the ranks": (swap(RANKS, lambda data: data[: len(data) // 2]), "is not the file"),
     "half the ranks, hashed": (
         swap(RANKS, lambda data: data[: len(data) // 2], rehash=True),
-        "does not read as npz",
+        "cannot be read as npz",
     ),
-    "empty ranks, hashed": (swap(RANKS, lambda data: b"", rehash=True), "does not read as npz"),
+    "empty ranks, hashed": (swap(RANKS, lambda data: b"", rehash=True), "cannot be read as npz"),
     "a bare pickle, hashed": (
         swap(RANKS, lambda data: pickle.dumps(Canary()), rehash=True),
-        "does not read as npz",
+        "cannot be read as npz",
     ),
     "a pickle in the npz, hashed": (swap(RANKS, pickled, rehash=True), "without pickles"),
     "a rank too few, hashed": (

@@ -17,7 +17,7 @@ from finereel.errors import FinereelError, LibraryBusyError, StorageError, Train
 from finereel.evaluation.archive import write_archive
 from finereel.finegrain.files.base import write_text
 from finereel.finegrain.make.proposals.cache import AnswerCache
-from finereel.io import atomic as disk
+from finereel.io import atomic
 from finereel.io.atomic import (
     CAUSES,
     cause_of,
@@ -105,7 +105,7 @@ def test_a_file_system_without_locks_gets_one_elsewhere(
         real(descriptor, how)
 
     (tmp_path / "usb").mkdir()
-    monkeypatch.setattr(disk.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(atomic.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(fcntl, "flock", flock)
     lock = tmp_path / "usb" / "lock"
     with (

@@ -36,7 +36,7 @@ def sparse(path: Path) -> None:
         (lambda path: path.write_bytes(b""), "expected JSON"),
         (lambda path: path.write_bytes(b"[1]"), "expected a JSON object, got a list"),
         (lambda path: path.write_bytes(b'{"a":' * 150_000), "levels of JSON, got hundreds"),
-        (lambda path: path.write_bytes(b'{"a": 1, "a": 2}'), "'a' stands twice"),
+        (lambda path: path.write_bytes(b'{"a": 1, "a": 2}'), "'a' occurs twice"),
     ],
 )
 def test_what_is_no_json_object(
@@ -113,8 +113,8 @@ def claiming(shape: str, body: bytes = b"\0" * 16) -> bytes:
         (claiming("(-4,)"), "holds 16 bytes"),
         (claiming("(4,)"), ""),
         (packed({"a": np.array([{"b": 1}], dtype=object)}), "pickled"),
-        (packed({"a": np.zeros(100)})[:-80], "no whole npz"),
-        (b"", "no whole npz"),
+        (packed({"a": np.zeros(100)})[:-80], "not a complete npz"),
+        (b"", "not a complete npz"),
     ],
 )
 def test_what_is_no_npz(content: bytes, message: str) -> None:

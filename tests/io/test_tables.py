@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finereel.errors import DataError
-from finereel.io import tables as rows
+from finereel.io import tables
 from finereel.io.tables import (
     Row,
     find_file,
@@ -89,7 +89,7 @@ def test_any_bytes_are_read_or_refused(folder: Path, kind: str, data: bytes) -> 
 @given(text=st.text(string.printable + "éß\u2028", max_size=60))
 def test_quotes_are_short_and_on_one_line(text: str) -> None:
     assert quoted(text * 50).isprintable()
-    assert len(quoted(text * 50)) <= 4 * rows.QUOTED + 5
+    assert len(quoted(text * 50)) <= 4 * tables.QUOTED + 5
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -113,7 +113,7 @@ def test_lines_and_bytes_of_bad_text(tmp_path: Path) -> None:
 
 
 def test_too_large_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "MAX_BYTES", 10)
+    monkeypatch.setattr(tables, "MAX_BYTES", 10)
     assert read_text(written(tmp_path, "x" * 10)) == "x" * 10
     with pytest.raises(DataError, match="11 bytes, more than the 10"):
         read_text(written(tmp_path, "x" * 11))
@@ -128,7 +128,7 @@ def test_broken_json_says_line_and_column(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '[{"x": {"a": 1, "b": 3, "a": 2}}]'])
 def test_a_key_twice(text: str) -> None:
-    with pytest.raises(DataError, match="the key 'a' stands twice"):
+    with pytest.raises(DataError, match="the key 'a' occurs twice"):
         parse_json(text, Path("a.json"))
 
 
@@ -168,9 +168,9 @@ def test_tabs_are_fields_and_quotes_are_not(tmp_path: Path) -> None:
 
 def test_ids_stand_once_and_are_names(tmp_path: Path) -> None:
     assert [row.name("line") for row in read_ids(written(tmp_path, "-a\n b \r\n"))] == ["-a", "b"]
-    with pytest.raises(DataError, match=r"line 3: 'a' stands there already \(line 1\)"):
+    with pytest.raises(DataError, match=r"line 3: 'a' was listed already \(line 1\)"):
         read_ids(written(tmp_path, "a\nb\na\n"))
-    with pytest.raises(DataError, match=r"line 1: .* is no id"):
+    with pytest.raises(DataError, match=r"line 1: .* is not an id"):
         read_ids(written(tmp_path, "a\x1bb\n"))
 
 

@@ -175,11 +175,11 @@ def test_own_videos_from_files_to_a_result(videos: Path, start: Path, tmp_path: 
 def test_what_the_towers_have_learned_is_what_training_starts_from(
     videos: Path, start: Path, tmp_path: Path
 ) -> None:
-    frozen = own_videos()
+    recipe = own_videos()
     still = replace(
-        frozen.training, optim=replace(frozen.training.optim, lr=0.0, tower_lr=0.0), steps=1
+        recipe.training, optim=replace(recipe.training.optim, lr=0.0, tower_lr=0.0), steps=1
     )
-    outcome = finished(run(replace(frozen, training=still), tmp_path, options(videos, start)))
+    outcome = finished(run(replace(recipe, training=still), tmp_path, options(videos, start)))
     before, after = load(start).state_dict(), outcome.model.state_dict()
     same = [name for name in before if name in after and torch.equal(before[name], after[name])]
     assert len(same) == len(before)

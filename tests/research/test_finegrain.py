@@ -11,7 +11,7 @@ import torch
 from research.benchmark_sets import Benchmark, BenchmarkOptions, open_benchmark
 from research.fine_page import _reciprocal, _scores
 from research.fine_run import FineRequest, fine_results, result_of, run_fine
-from research.fine_sets import DISJOINT, SAME, fine_groups, with_negatives
+from research.fine_sets import OTHER_PAIRS, SAME, fine_groups, with_negatives
 from research.fine_sets import test_sets as sets_of
 from research.fine_variants import HEADS, ROWS, TEXT_ALONE, fine_variants
 from research.jobs import Job
@@ -62,8 +62,8 @@ def test_what_is_trained_with_and_what_is_tested_share_no_pair(
                 if old != new
             }
     assert learned
-    assert pairs(tested[DISJOINT])
-    assert not learned & pairs(tested[DISJOINT])
+    assert pairs(tested[OTHER_PAIRS])
+    assert not learned & pairs(tested[OTHER_PAIRS])
     assert all(
         side_of(old, new) == "training"
         for old, new in pairs(trained.validation) | pairs(tested[SAME])
@@ -129,7 +129,7 @@ def test_the_page_says_what_the_records_hold(drawn: Benchmark, options: Benchmar
     )
     page = run_fine(request)
     variant = fine_variants(drawn, "clip4clip")["+ both"]
-    record = result_of(Job("reelworld-tokens", options, variant, 1)).fine[DISJOINT]
+    record = result_of(Job("reelworld-tokens", options, variant, 1)).fine[OTHER_PAIRS]
     mean = np.mean(_reciprocal(_scores(record), "fused"))
     table = page[page.index("## Disjoint generator") : page.index("## Rendered twins")]
     (row,) = [line for line in table.splitlines() if line.startswith("| + both")]

@@ -295,7 +295,7 @@ def test_errors_say_what_to_do(tokenizer: Tokenizer, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match=r"tokenizer\.json"):
         Tokenizer.load(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(CheckpointError, match="does not read"):
+    with pytest.raises(CheckpointError, match="cannot be read"):
         Tokenizer.load(tmp_path)
     other = {"model": {"type": "WordPiece", "vocab": {}}}
     (tmp_path / "tokenizer.json").write_text(json.dumps(other), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Finding videos: everything below a folder once, in order, whatever lies around."""
+"""DemoSearch videos: everything below a folder once, in order, whatever lies around."""
 
 import os
 from pathlib import Path
@@ -160,21 +160,21 @@ def test_what_systems_leave_is_passed_over(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_listed_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    video, closed = touch(tmp_path / "a.mp4"), tmp_path / "private"
-    touch(closed / "b.mp4")
+    video, locked = touch(tmp_path / "a.mp4"), tmp_path / "private"
+    touch(locked / "b.mp4")
     listed = os.scandir
 
     def refuse(path: str) -> object:
-        if Path(path) == closed:
-            raise PermissionError(13, "Permission denied", str(closed))
+        if Path(path) == locked:
+            raise PermissionError(13, "Permission denied", str(locked))
         return listed(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert search_folders([tmp_path]) == Found((video,), (), ((closed, "Permission denied"),))
+    assert search_folders([tmp_path]) == Found((video,), (), ((locked, "Permission denied"),))
     with pytest.raises(
-        NotAVideoError, match=rf"the folder {closed} cannot be read \(Permission denied\)"
+        NotAVideoError, match=rf"the folder {locked} cannot be read \(Permission denied\)"
     ):
-        find_videos([closed])
+        find_videos([locked])
 
 
 def test_a_path_below_a_closed_folder_is_told_so(

@@ -61,15 +61,15 @@ COMMANDS: dict[str, Callable[..., None]] = {
 # Commands of two words, `finereel data check`.
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     "data": (
-        "Data sets: are they complete, and their tokens for training on a CPU.",
+        "Check data sets and precompute their tokens.",
         data.COMMANDS,
     ),
     "negatives": (
-        "Captions that are almost right: make, measure, read and convert them.",
+        "Make, measure, review and convert fine-grained negatives: captions with one word changed.",
         negatives.COMMANDS,
     ),
     "finegrain": (
-        "The true caption among almost true ones: any model, beside chance and blind.",
+        "Evaluate a model on fine-grained negatives, with chance and text-only baselines.",
         finegrain.COMMANDS,
     ),
 }

@@ -1,4 +1,4 @@
-"""Caption files: plain text, JSON, JSONL or CSV."""
+"""Read captions from plain text, JSON, JSONL or CSV files."""
 
 import csv
 import io

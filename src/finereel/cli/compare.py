@@ -1,4 +1,4 @@
-"""`compare`: runs against a baseline, on the same queries."""
+"""`compare`: test runs against a baseline on the same queries."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,24 +17,29 @@ if TYPE_CHECKING:
 def compare(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="BASELINE RUN...", help="Folders of `finereel evaluate --out`."),
+        typer.Argument(
+            metavar="BASELINE RUN...", help="Folders written by `finereel evaluate --out`."
+        ),
     ],
-    k: Annotated[int, typer.Option("--k", min=1, help="Compare R@K.")] = 1,
+    k: Annotated[int, typer.Option("--k", min=1, help="The K of the R@K to compare.")] = 1,
     level: Annotated[
         float,
         typer.Option(
-            min=1e-9, max=0.5, help="The chance of a false alarm over all comparisons together."
+            min=1e-9,
+            max=0.5,
+            help="Probability of at least one false positive over all comparisons (family-wise "
+            "error rate).",
         ),
     ] = 0.05,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether runs differ from a baseline on the same queries, or are not distinguishable.
+    """Test whether runs differ significantly from a baseline on the same queries.
 
     Example: finereel compare runs/old runs/new
 
-    Differences are in points of R@K with an interval by video; p-values come from random sign flips
-    and are corrected for the number of comparisons (Holm). Runs on other videos or captions are
-    refused.
+    Differences are in percentage points of R@K, with an interval computed over videos. P-values
+    come from a sign-flip test and are corrected for the number of comparisons (Holm). Runs on
+    different videos or captions are refused.
     """
     from finereel.evaluation.compare import CompareSettings
     from finereel.evaluation.compare import compare as compare_records

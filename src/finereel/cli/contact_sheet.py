@@ -1,6 +1,4 @@
-"""A picture of search results: one row per query; its best clips as still and film strip, the right
-one framed.
-"""
+"""Draw search results as a picture: one row per query, each hit with a still and a film strip."""
 
 import io
 from collections.abc import Sequence
@@ -29,7 +27,7 @@ _ROW = _TITLE + _STILL + _FRAME_GAP + _FRAME + _LABEL + _GAP
 
 
 @dataclass(frozen=True)
-class SheetRow:
+class ContactSheetRow:
     """A query and its hits, best first. `word` is set in colour; the hit of video `right` gets a
     green frame.
     """
@@ -41,7 +39,9 @@ class SheetRow:
 
 
 @writes("path")
-def draw_sheet(rows: Sequence[SheetRow], path: Path, columns: int = 5, kind: str = "PNG") -> None:
+def draw_contact_sheet(
+    rows: Sequence[ContactSheetRow], path: Path, columns: int = 5, kind: str = "PNG"
+) -> None:
     """Write the picture to `path` as a file of Pillow's format `kind`; every row shows its first
     `columns` hits.
 
@@ -49,24 +49,22 @@ def draw_sheet(rows: Sequence[SheetRow], path: Path, columns: int = 5, kind: str
     that is gone.
     """
     width = 2 * _MARGIN + columns * _STILL + (columns - 1) * _GAP
-    sheet = Image.new("RGB", (width, 2 * _MARGIN + len(rows) * _ROW - _GAP), _PAPER)
+    page = Image.new("RGB", (width, 2 * _MARGIN + len(rows) * _ROW - _GAP), _PAPER)
     with VideoReader() as reader:
         for number, row in enumerate(rows):
             top = _MARGIN + number * _ROW
-            _draw_query(sheet, row, top)
+            _draw_query(page, row, top)
             for column, hit in enumerate(row.hits[:columns]):
                 corner = (_MARGIN + column * (_STILL + _GAP), top + _TITLE)
-                _draw_hit(sheet, hit, corner, right=hit.video == row.right)
-                _draw_strip(
-                    sheet, _strip(reader, hit), (corner[0], corner[1] + _STILL + _FRAME_GAP)
-                )
+                _draw_hit(page, hit, corner, right=hit.video == row.right)
+                _draw_strip(page, _strip(reader, hit), (corner[0], corner[1] + _STILL + _FRAME_GAP))
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, kind, optimize=True)
+    page.save(path, kind, optimize=True)
 
 
-def _draw_query(sheet: Image.Image, row: SheetRow, top: int) -> None:
-    draw = ImageDraw.Draw(sheet)
-    font = _fitting_font(draw, row.query, 24, float(sheet.width - 2 * _MARGIN))
+def _draw_query(page: Image.Image, row: ContactSheetRow, top: int) -> None:
+    draw = ImageDraw.Draw(page)
+    font = _fitting_font(draw, row.query, 24, float(page.width - 2 * _MARGIN))
     left: float = _MARGIN
     for word in row.query.split():
         draw.text((left, top), word, font=font, fill=_WORD if word == row.word else _INK)
@@ -76,9 +74,9 @@ def _draw_query(sheet: Image.Image, row: SheetRow, top: int) -> None:
         left += length + draw.textlength(" ", font=font)
 
 
-def _draw_hit(sheet: Image.Image, hit: Hit, corner: tuple[int, int], right: bool) -> None:
+def _draw_hit(page: Image.Image, hit: Hit, corner: tuple[int, int], right: bool) -> None:
     left, top = corner
-    draw = ImageDraw.Draw(sheet)
+    draw = ImageDraw.Draw(page)
     bottom = top + _STILL + _FRAME_GAP + _FRAME
     card = (left - 5, top - 5, left + _STILL + 5, bottom + _LABEL)
     draw.rounded_rectangle(
@@ -89,7 +87,7 @@ def _draw_hit(sheet: Image.Image, hit: Hit, corner: tuple[int, int], right: bool
         if hit.thumbnail
         else Image.new("RGB", (1, 1), _EMPTY) as still
     ):
-        _paste(sheet, still, corner, _STILL)
+        _paste(page, still, corner, _STILL)
     score, name = f"{hit.score:.2f}", Path(hit.video).stem
     room = _STILL - 12 - draw.textlength(score, font=ImageFont.load_default(16)) - 8.0
     ink = _RIGHT if right else _PALE
@@ -103,9 +101,9 @@ def _draw_hit(sheet: Image.Image, hit: Hit, corner: tuple[int, int], right: bool
     )
 
 
-def _draw_strip(sheet: Image.Image, frames: Sequence[Image.Image], corner: tuple[int, int]) -> None:
+def _draw_strip(page: Image.Image, frames: Sequence[Image.Image], corner: tuple[int, int]) -> None:
     for number, frame in enumerate(frames):
-        _paste(sheet, frame, (corner[0] + number * (_FRAME + _FRAME_GAP), corner[1]), _FRAME)
+        _paste(page, frame, (corner[0] + number * (_FRAME + _FRAME_GAP), corner[1]), _FRAME)
 
 
 def _strip(reader: VideoReader, hit: Hit) -> list[Image.Image]:
@@ -123,14 +121,14 @@ def _strip(reader: VideoReader, hit: Hit) -> list[Image.Image]:
         return []
 
 
-def _paste(sheet: Image.Image, picture: Image.Image, corner: tuple[int, int], size: int) -> None:
+def _paste(page: Image.Image, picture: Image.Image, corner: tuple[int, int], size: int) -> None:
     """The middle square of a picture, with round corners."""
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     square = picture.convert("RGB").crop((left, top, left + side, top + side))
     mask = Image.new("L", (size, size), 0)
     ImageDraw.Draw(mask).rounded_rectangle((0, 0, size - 1, size - 1), size // 24, fill=255)
-    sheet.paste(square.resize((size, size), Image.Resampling.LANCZOS), corner, mask)
+    page.paste(square.resize((size, size), Image.Resampling.LANCZOS), corner, mask)
 
 
 def _fitting_font(

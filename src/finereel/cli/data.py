@@ -1,4 +1,4 @@
-"""`data check`: is a data set complete, before days are spent on it."""
+"""`data check`: check that a data set is complete before training on it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,36 +23,41 @@ def check(
         str,
         typer.Argument(
             metavar="NAME",
-            help="msrvtt, msvd, didemo, activitynet, vatex, lsmdc, vln_uvo, vln_oops, folder or "
-            "reelworld.",
+            help="The data set: msrvtt, msvd, didemo, activitynet, vatex, lsmdc, vln_uvo, "
+            "vln_oops, folder or reelworld.",
         ),
     ],
     annotations: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="The annotation files (for folder: a .csv or .jsonl file, or its folder).",
+            help="Annotation files of the data set (for folder: a .csv or .jsonl file, or its "
+            "folder).",
         ),
     ] = None,
     videos: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The videos; without it only the annotations are read."),
+        typer.Option(
+            metavar="DIR", help="Videos of the data set; without it, only the annotations are read."
+        ),
     ] = None,
     root: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="One folder with both; the options above win over it."),
+        typer.Option(
+            metavar="DIR",
+            help="One folder with annotations and videos; the two options above take precedence.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Count the videos and captions of a data set, and list the videos that are missing or
-    unreadable.
+    """Count the videos and captions of a data set and list missing or unreadable videos.
 
-    A video is read up to its first frame. Two results compare where the hashes of their splits
-    agree. JSON has splits (videos, captions and hash of each), missing, unreadable, reasons,
-    videos_checked and warnings.
+    Each video is read up to its first frame. Results of two runs are comparable if the hashes of
+    their splits agree. JSON output has splits (videos, captions and hash of each), missing,
+    unreadable, reasons, videos_checked and warnings.
 
-    Missing or unreadable videos are a finding, not an error: the exit status is 0, and 1 only when
-    the annotations do not parse.
+    Missing or unreadable videos do not count as an error: the exit status is 0, and 1 only if the
+    annotations cannot be parsed.
     """
     report = _check_with_progress(name, annotations or root, videos or root)
     if as_json:

@@ -1,5 +1,5 @@
-"""`demo`: a small rendered library, indexed and searched, so that a newcomer sees it work before
-bringing videos.
+"""`demo`: render a small library, index it and search it, so that a newcomer sees Finereel work
+without own videos.
 """
 
 from pathlib import Path
@@ -9,17 +9,22 @@ import typer
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to put it.")] = Path(
-        "finereel-demo"
-    ),
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Folder to write the demo to.")
+    ] = Path("finereel-demo"),
     scenes: Annotated[
-        int, typer.Option("--scenes", min=3, help="How many scenes; each brings its twins.")
+        int,
+        typer.Option(
+            "--scenes",
+            min=3,
+            help="Number of scenes to render; each comes with twins that differ in one word.",
+        ),
     ] = 8,
 ) -> None:
-    """Render a small library of ReelWorld videos, index it, search it, and say what to do next.
+    """Render a small library of ReelWorld videos, index it, search it, and suggest the next
+    commands.
 
-    Needs no network and no videos of yours. Takes a minute or two the first time, seconds after
-    that.
+    It needs no network and no videos. The first run takes a minute or two, later ones take seconds.
     """
     from finereel.cli.demonstration import demonstrate
 

@@ -1,6 +1,4 @@
-"""What the demo asks and what came of it: descriptions that should come first, and pairs that one
-word tells apart.
-"""
+"""The demo's queries and their results."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -39,7 +37,7 @@ class DemoClip:
 
 
 @dataclass(frozen=True)
-class Finding:
+class DemoSearch:
     """A query, its hits best first with their videos' names, and the name of the video that it
     describes.
     """
@@ -73,8 +71,8 @@ class DemoPair:
     """A clip and its twin, each asked for with its own caption; the captions differ in one word."""
 
     twin: DemoTwin
-    clip: Finding
-    other: Finding
+    clip: DemoSearch
+    other: DemoSearch
 
     @property
     def flips(self) -> bool:
@@ -105,10 +103,10 @@ def read_clips(folder: Path) -> list[DemoClip]:
     return clips
 
 
-def ask(search: Search, query: str, right: str, folder: Path) -> Finding:
+def ask(search: Search, query: str, right: str, folder: Path) -> DemoSearch:
     """Search for `query`, the caption of the video `right` (a name relative to `folder`)."""
     hits = tuple(search(query))
-    return Finding(query, right, tuple(name_of(hit, folder) for hit in hits), hits)
+    return DemoSearch(query, right, tuple(name_of(hit, folder) for hit in hits), hits)
 
 
 def ask_pair(search: Search, clip: DemoClip, twin: DemoTwin, folder: Path) -> DemoPair:

@@ -1,5 +1,5 @@
-"""What `finereel demo` does: render, index, search, judge the answers, draw a picture, say what is
-next.
+"""Carry out `finereel demo`: render, index, search, check the answers, draw a picture, suggest next
+steps.
 """
 
 import shutil
@@ -12,11 +12,11 @@ from pathlib import Path
 
 from rich.text import Text
 
-from finereel.cli.contact_sheet import SheetRow, draw_sheet
+from finereel.cli.contact_sheet import ContactSheetRow, draw_contact_sheet
 from finereel.cli.demo_results import (
     DemoClip,
     DemoPair,
-    Finding,
+    DemoSearch,
     ask,
     ask_pair,
     count_by_pos,
@@ -49,7 +49,7 @@ def demonstrate(folder: Path, scenes: int) -> None:
         pairs = [ask_pair(search, clip, twin, videos) for clip in clips for twin in clip.twins]
     _show_searches(found)
     _show_pairs(pairs)
-    draw_sheet(_sheet_rows(found, pairs), folder / "searches.png")
+    draw_contact_sheet(_picture_rows(found, pairs), folder / "searches.png")
     _say_what_next(folder, clips[0], time.perf_counter() - began)
 
 
@@ -83,21 +83,18 @@ def _index(library: Library, videos: Path) -> None:
     _line(f"  {summary(report)}")
 
 
-def _show_searches(found: Sequence[Finding]) -> None:
+def _show_searches(found: Sequence[DemoSearch]) -> None:
     _heading(
         "search",
         f"the whole library holds {len(found[0].hits)} clips; the best {SHOWN} of each search",
     )
-    for finding in found:
-        _line(f"  “{finding.query}”")
-        for rank, (name, hit) in enumerate(
-            zip(finding.names[:SHOWN], finding.hits, strict=False), 1
-        ):
-            _mark(f"    {rank}. {name:<28} {hit.score:8.3f}", name == finding.right)
-        if finding.rank != 1:
+    for asked in found:
+        _line(f"  “{asked.query}”")
+        for rank, (name, hit) in enumerate(zip(asked.names[:SHOWN], asked.hits, strict=False), 1):
+            _mark(f"    {rank}. {name:<28} {hit.score:8.3f}", name == asked.right)
+        if asked.rank != 1:
             _line(
-                f"       a miss: {finding.right}, which it describes, came "
-                f"{finding.rank or 'nowhere'}"
+                f"       missed: the described video {asked.right} has rank {asked.rank or 'none'}"
             )
 
 
@@ -115,18 +112,16 @@ def _show_pairs(pairs: Sequence[DemoPair]) -> None:
         _line(f"  {pos:<12} {flipped} of {total} pairs told apart both ways")
 
 
-def _sheet_rows(found: Sequence[Finding], pairs: Sequence[DemoPair]) -> list[SheetRow]:
+def _picture_rows(found: Sequence[DemoSearch], pairs: Sequence[DemoPair]) -> list[ContactSheetRow]:
     pair = tell_tale(pairs)
-    plain = [
-        finding for finding in found if pair is None or finding.right_path != pair.clip.right_path
-    ]
-    rows = [SheetRow(finding.query, finding.hits, finding.right_path) for finding in plain[:2]]
+    plain = [asked for asked in found if pair is None or asked.right_path != pair.clip.right_path]
+    rows = [ContactSheetRow(asked.query, asked.hits, asked.right_path) for asked in plain[:2]]
     if pair is not None:
         rows.append(
-            SheetRow(pair.clip.query, pair.clip.hits, pair.clip.right_path, pair.twin.source)
+            ContactSheetRow(pair.clip.query, pair.clip.hits, pair.clip.right_path, pair.twin.source)
         )
         rows.append(
-            SheetRow(
+            ContactSheetRow(
                 pair.other.query, pair.other.hits, pair.other.right_path, pair.twin.replacement
             )
         )

@@ -20,22 +20,32 @@ if TYPE_CHECKING:
 def evaluate(
     model: Annotated[
         str,
-        typer.Option("--model", metavar="DIR_OR_ID", help="A model; `finereel models` lists them."),
+        typer.Option(
+            "--model",
+            metavar="DIR_OR_ID",
+            help="A model directory, bundled name or hub id; `finereel models` lists the models on "
+            "this machine.",
+        ),
     ],
     data: Annotated[
         str,
         typer.Option(
-            "--data", metavar="NAME", help="A data set, as `finereel data check` knows them."
+            "--data",
+            metavar="NAME",
+            help="The data set; `finereel data check --help` lists the names.",
         ),
     ],
     annotations: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Its annotation files.")
+        Path | None, typer.Option(metavar="DIR", help="Annotation files of the data set.")
     ] = None,
-    videos: Annotated[Path | None, typer.Option(metavar="DIR", help="Its videos.")] = None,
+    videos: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Videos of the data set.")
+    ] = None,
     features: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Precomputed tokens, instead of videos.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Precomputed tokens to use instead of videos."),
     ] = None,
-    split: Annotated[str, typer.Option(help="Which split.")] = "test",
+    split: Annotated[str, typer.Option(help="The split to evaluate on.")] = "test",
     normalization: Annotated[
         str,
         typer.Option(
@@ -46,15 +56,20 @@ def evaluate(
         ),
     ] = "none",
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep the record here: facts, ranks, scores.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder to save the record in: facts, ranks and scores."),
     ] = None,
-    name: Annotated[str, typer.Option(help="What the run is called in tables.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the run in tables.")] = "",
     cache: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Keep encoded features here, for another normalization."),
+        typer.Option(
+            metavar="DIR",
+            help="Folder to cache encoded features in, so that another normalization need not encode "
+            "again.",
+        ),
     ] = None,
     device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")
+        str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")
     ] = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -62,9 +77,9 @@ def evaluate(
 
     Example: finereel evaluate --model reelworld-tiny --data reelworld
 
-    Every row has a 95 % interval, what its normalisation has seen, and the coverage: videos that
-    cannot be read are left out with their captions, and the result is then not one of the
-    benchmark.
+    Every row has a 95 % interval, the normalization's protocol (which data it has seen) and the
+    coverage. Videos that cannot be read are left out with their captions; such a result cannot be
+    compared with published results of the benchmark.
     """
     from finereel.data.sources import SourceOptions
     from finereel.evaluation.evaluate import BenchmarkSettings

@@ -1,4 +1,4 @@
-"""Turns what a user can cause into one message and an exit status; programming errors keep their
+"""Turn errors a user can cause into one message and an exit status; programming errors keep their
 traceback.
 
 Exit status: 0 done; 1 an error, or nothing of what was asked could be done; 2 wrong usage; 130

@@ -1,6 +1,4 @@
-"""`import`: a published checkpoint becomes a model directory, and every tensor of it is accounted
-for.
-"""
+"""`import`: convert a published checkpoint into a model directory and account for every tensor."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -33,38 +31,44 @@ def import_(
         typer.Option("--tokenizer", metavar="DIR", help="A directory with CLIP's tokenizer.json."),
     ] = None,
     max_words: Annotated[
-        int | None, typer.Option("--max-words", metavar="N", help="Words a text may have.")
+        int | None,
+        typer.Option("--max-words", metavar="N", help="Maximum number of tokens in a text."),
     ] = None,
     max_frames: Annotated[
-        int | None, typer.Option("--max-frames", metavar="N", help="Frames of a clip.")
+        int | None, typer.Option("--max-frames", metavar="N", help="Number of frames per clip.")
     ] = None,
     temporal: Annotated[
         str | None,
         typer.Option(
-            "--temporal", help="meanP, seqLSTM or seqTransf, where the tensors do not say."
+            "--temporal", help="meanP, seqLSTM or seqTransf, if the tensors do not determine it."
         ),
     ] = None,
     variant: Annotated[
         str,
-        typer.Option("--variant", help="train or eval: what the published code computed there."),
+        typer.Option(
+            "--variant",
+            help="Reproduce what the published code computes in training (train) or in evaluation "
+            "(eval).",
+        ),
     ] = "eval",
     interaction: Annotated[
-        str, typer.Option("--interaction", help="Of drl: wti, ti or dp.")
+        str, typer.Option("--interaction", help="For drl only: wti, ti or dp.")
     ] = "wti",
     allow: Annotated[
         list[str] | None,
         typer.Option(
             "--allow",
             metavar="NAME",
-            help="A tensor that may be missing or unknown; * is any part.",
+            help="Accept this tensor as missing or unknown; * matches any characters. Can be "
+            "repeated.",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Turn a published checkpoint into a model directory that --model takes.
+    """Convert a published checkpoint into a model directory for `--model`.
 
-    Pickled files are read by a guarded process; nothing in them is executed. A tensor that is
-    missing or unknown is an error that names it, unless --allow names it too.
+    Pickled files are read in a sandboxed process and nothing in them is executed. A missing or
+    unknown tensor is an error unless --allow names it.
     """
     from finereel.models import published as official
 

@@ -26,7 +26,8 @@ class DecodeMode(StrEnum):
 
 def index(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Videos, or folders to look through.")
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Videos, or folders to search for videos."),
     ],
     library: LibraryOption = DEFAULT_LIBRARY,
     model: ModelOption = None,
@@ -36,18 +37,19 @@ def index(
             "--clip-seconds",
             min=0.1,
             show_default="the library's own, 10 for a new one",
-            help="Length of a searchable clip, the same for all of a library.",
+            help="Length of a searchable clip in seconds; all clips of a library share it.",
         ),
     ] = None,
     mode: Annotated[
         DecodeMode,
         typer.Option(
             "--mode",
-            help="Frames: every wanted one (exact), the nearest keyframes, or what a video allows.",
+            help="How to read frames: exact decodes every frame that is needed, keyframes takes "
+            "the nearest keyframes, auto chooses per video.",
         ),
     ] = DecodeMode.auto,
     retry: Annotated[
-        bool, typer.Option("--retry", help="Try files again that failed before.")
+        bool, typer.Option("--retry", help="Try again the files that failed before.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -55,10 +57,10 @@ def index(
 
     Example: finereel index ~/Videos
 
-    Run it again whenever files change: unchanged files cost nothing, moved ones are not encoded
-    again, and files that cannot be read are listed by doctor and stop nothing. It can be
-    interrupted at any time, also in the middle of a film. What was taken out with remove stays out,
-    unless PATH names it.
+    Run it again whenever files change: unchanged files are skipped and moved files are not encoded
+    again. Files that cannot be read do not stop the run; `finereel doctor` lists them. You can
+    interrupt it at any time, even in the middle of a film. Videos taken out with `finereel remove`
+    stay out unless PATH names them.
     """
     check_model(model)
     check_sources(paths, library)
@@ -78,7 +80,7 @@ def rebuild(
         typer.Option(
             "--model",
             metavar="DIR_OR_ID",
-            help="The model to change to; `finereel models` lists them.",
+            help="The new model; `finereel models` lists the models on this machine.",
         ),
     ],
     library: LibraryOption = DEFAULT_LIBRARY,

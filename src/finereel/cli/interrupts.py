@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment: exit status 130 and at most one word, also in the middle of an import."""
+"""Handle Ctrl-C at any moment, even during imports: exit status 130 and at most one word."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""`status`, `doctor`, `remove`, `normalize`: look after a library."""
+"""`status`, `doctor`, `remove`, `normalize`: inspect and maintain a library."""
 
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -34,18 +34,19 @@ def status(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False
 def doctor(
     library: LibraryOption = DEFAULT_LIBRARY,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Read every stored clip and compare its checksums.")
+        bool, typer.Option("--verify", help="Read every stored clip and verify its checksums.")
     ] = False,
     repair: Annotated[
         bool,
         typer.Option(
             "--repair",
-            help="Keep every whole clip, set damaged files aside, say what to index again.",
+            help="Keep every intact clip, move damaged files to quarantine, and list the videos to"
+            " index again.",
         ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List every file that could not be indexed, and why, and damage to the library itself."""
+    """List files that could not be indexed, with the reason, and any damage to the library."""
     if repair:
         _repair(library, as_json)
         return
@@ -72,7 +73,7 @@ def _repair(library: Path, as_json: bool) -> None:
     if as_json:
         print_json(asdict(report))
         return
-    typer.echo(f"{report.clips} clips are whole and kept, {report.dropped} were dropped")
+    typer.echo(f"{report.clips} clips are intact and kept, {report.dropped} were dropped")
     for line in report.mended:
         typer.echo(shown(line))
     if report.set_aside:
@@ -99,16 +100,17 @@ def remove(
         bool,
         typer.Option(
             "--once",
-            help="Do not leave them out of later runs of index: the next one may add them.",
+            help="Remove them only this time: the next `finereel index` of their folder may add "
+            "them again.",
         ),
     ] = False,
     library: LibraryOption = DEFAULT_LIBRARY,
     as_json: JsonOption = False,
 ) -> None:
-    """Take videos out of the library and leave them out. The files themselves stay where they are.
+    """Remove videos from the library and exclude them from later runs. No video file is deleted.
 
-    `finereel index` of a folder above does not bring them back; `finereel index PATH` with the same
-    PATH does, and `finereel status` lists what is left out.
+    Indexing their folder does not add them again; `finereel index PATH` with the same PATH does.
+    `finereel status` lists the excluded paths.
     """
     removed = open_library(library).remove(paths, exclude=not once)
     if as_json:
@@ -124,7 +126,7 @@ def remove(
     )
     if not once:
         typer.echo(
-            "index leaves them out from now on; to take them back, name them: finereel index PATH",
+            "index excludes them from now on; to add them again, name them: finereel index PATH",
             err=True,
         )
 
@@ -135,18 +137,20 @@ def normalize(
         typer.Option(
             "--captions",
             metavar="FILE",
-            help="Some hundred texts that look like your queries, one per line; or .json, .jsonl "
-            "or .csv.",
+            help="A few hundred texts like your queries: one per line, or a .json, .jsonl or .csv "
+            "file.",
         ),
     ] = None,
-    off: Annotated[bool, typer.Option("--off", help="Search with plain scores again.")] = False,
+    off: Annotated[
+        bool, typer.Option("--off", help="Remove the normalization and search with plain scores.")
+    ] = False,
     library: LibraryOption = DEFAULT_LIBRARY,
     as_json: JsonOption = False,
 ) -> None:
-    """Push down clips that come up for every query, by what a bank of captions shows about them.
+    """Lower the scores of clips that match almost every query, estimated from a set of captions.
 
-    Fitted once, kept with the library, used by every later search; clips added later are covered
-    too.
+    The normalization is fitted once, stored with the library and used by every later search. It
+    also covers clips added later.
     """
     if off == (captions is not None):
         raise typer.BadParameter("give either --captions FILE or --off")
@@ -158,9 +162,8 @@ def normalize(
     else:
         if len(set(bank)) < _ENOUGH_CAPTIONS:
             typer.echo(
-                f"note: {len(set(bank))} different captions say little about which clips fit "
-                "everything; some hundreds "
-                "are advised, and `finereel normalize --off` takes this back",
+                f"note: {len(set(bank))} different captions are few to estimate which clips "
+                "match every query; use a few hundred. `finereel normalize --off` undoes this",
                 err=True,
             )
         protocol = opened.fit_normalization(bank)

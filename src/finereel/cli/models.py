@@ -25,10 +25,10 @@ class ModelEntry:
 
 
 def models(as_json: JsonOption = False) -> None:
-    """List the models this machine has, and the default one.
+    """List the models on this machine and the default model.
 
-    Any directory with a CLIP model (config.json, model.safetensors, tokenizer.json) can be named as
-    well.
+    `--model` also takes any directory with a CLIP model (config.json, model.safetensors,
+    tokenizer.json).
     """
     from finereel.models.retrieval import BUNDLED, DEFAULT_MODEL
 

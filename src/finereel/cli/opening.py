@@ -1,5 +1,4 @@
-"""What can be wrong before anything heavy is imported: no library, no such model, no such video.
-Errors are cheap.
+"""Check for common mistakes before heavy imports: no library, unknown model, missing video.
 
 Where the library's module is loaded there is no import to save, and the library says the same by
 itself.

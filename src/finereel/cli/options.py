@@ -1,4 +1,4 @@
-"""Options that several commands share, so that one flag means one thing everywhere."""
+"""Options that several commands share, so that an option means the same everywhere."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,8 +22,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="DIR_OR_ID",
-        help="A bundled name such as reelworld-tiny, a model directory or a hub id; `finereel "
-        "models` lists them.",
+        help="A bundled model such as reelworld-tiny, a model directory or a hub id; `finereel "
+        "models` lists the models on this machine.",
     ),
 ]
 JsonOption = Annotated[

@@ -1,4 +1,4 @@
-"""How results look: times, bars, safe names, tables, and JSON on stdout."""
+"""Format results for the terminal: times, bars, safe names, tables, and JSON."""
 
 import json
 import os

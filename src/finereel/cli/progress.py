@@ -1,5 +1,5 @@
-"""The progress of indexing, on stderr: a bar with the time left, and a line for every file that
-goes wrong.
+"""Show the progress of indexing on stderr: a bar with the time left, and a line per file that
+fails.
 
 Where stderr is not a terminal there is no bar but a plain line now and then.
 """

@@ -1,4 +1,4 @@
-"""`reelworld`: write a set of rendered videos whose captions are certainly true."""
+"""`reelworld`: write rendered videos whose captions are true by construction."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,17 +9,25 @@ import typer
 def reelworld(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder.")],
     clips: Annotated[
-        int, typer.Option("--clips", min=1, help="How many scenes; each brings its twins.")
+        int,
+        typer.Option(
+            "--clips",
+            min=1,
+            help="Number of scenes to render; each comes with twins that differ in one word.",
+        ),
     ] = 100,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same videos.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Random seed; the same seed gives the same videos.")
+    ] = 0,
     split: Annotated[
         str, typer.Option("--split", help="train, val, test_seen or test (unseen combinations).")
     ] = "train",
 ) -> None:
-    """Render ReelWorld clips with their captions and counterfactual twins into OUT.
+    """Render ReelWorld clips, their captions and their counterfactual twins into OUT.
 
-    OUT/captions.jsonl has one line per clip: video, caption, twins (part of speech, caption with
-    one word changed, and the video in which that word is true).
+    OUT/captions.jsonl has one line per clip with its video, its caption and its twins. A twin has a
+    part of speech, the caption with one word changed, and the video in which the changed caption is
+    true.
     """
     render(out, clips, seed, split)
     typer.echo(

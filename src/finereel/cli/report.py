@@ -1,4 +1,4 @@
-"""`report`: runs as a table, a picture or TREC files."""
+"""`report`: write runs as a table, a picture or TREC files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,30 +14,31 @@ TREC = "trec"
 
 def report(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of `finereel evaluate --out`.")
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders written by `finereel evaluate --out`."),
     ],
     form: Annotated[
         str,
         typer.Option(
             "--format",
             metavar="NAME",
-            help="markdown, latex, csv, json; or trec, a folder of files.",
+            help="markdown, latex, csv, json or trec (a folder of files).",
         ),
     ] = "markdown",
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="FILE", help="Write here instead of stdout; for trec a folder."
+            "--out", metavar="FILE", help="File to write instead of stdout; for trec a folder."
         ),
     ] = None,
     picture: Annotated[
         Path | None,
         typer.Option(
-            "--picture", metavar="FILE", help="Also draw R@1 with its intervals as a PNG."
+            "--picture", metavar="FILE", help="Also draw R@1 and its intervals to a PNG file."
         ),
     ] = None,
 ) -> None:
-    """Write runs as one table, each row with interval, protocol and coverage.
+    """Write runs as one table with intervals, protocols and coverage.
 
     Example: finereel report runs/a runs/b --format latex --out table.tex
     """

@@ -1,5 +1,5 @@
-"""Ranked results as lines: what does not fit the screen vanishes or shrinks, rank, name, time and
-score never do.
+"""Print ranked results as lines that fit the screen: rank, name, time and score always stay
+visible.
 """
 
 import shutil

@@ -1,4 +1,4 @@
-"""`search`: words to clips. `describe`: a clip's video to the captions that fit it."""
+"""`search`: find clips by text. `describe`: rank captions for a video."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -26,13 +26,13 @@ def search(
     text: Annotated[
         list[str],
         typer.Argument(
-            metavar="TEXT", help="What happens in it, in plain English; quotes are optional."
+            metavar="TEXT", help="What happens in the clip, in plain English; quotes are optional."
         ),
     ],
     library: LibraryOption = DEFAULT_LIBRARY,
-    top: Annotated[int, typer.Option("--top", min=1, help="How many results.")] = 10,
+    top: Annotated[int, typer.Option("--top", min=1, help="Number of results.")] = 10,
     per_video: Annotated[
-        int, typer.Option("--per-video", min=1, help="At most so many results of one video.")
+        int, typer.Option("--per-video", min=1, help="Maximum number of results from one video.")
     ] = 1,
     within: Annotated[
         list[Path] | None,
@@ -45,7 +45,7 @@ def search(
         typer.Option(
             "--picture",
             metavar="FILE",
-            help="Also draw the best five: FILE ends in .png, .jpg or .webp.",
+            help="Also draw the best five clips to FILE (.png, .jpg or .webp).",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -54,9 +54,9 @@ def search(
 
     Example: finereel search "a man folds a paper plane" --top 5 --in ~/Videos/holiday
 
-    `best` is the moment that fits best. The columns after the score are its parts: the whole clip
-    against the sentence, the best frames against the sentence, the best patches against single
-    words. They add up to the score.
+    The column `best` gives the time of the best frame. The columns after the score are its parts
+    and add up to it: the whole clip compared with the sentence, its frames with the sentence, and
+    its image patches with single words.
     """
     from finereel.text.query import checked_query
 
@@ -70,9 +70,11 @@ def search(
     with _notes_on_stderr():
         hits = opened.search(query, top=top, per_video=per_video, within=within or ())
     if picture is not None:
-        from finereel.cli.contact_sheet import SheetRow, draw_sheet
+        from finereel.cli.contact_sheet import ContactSheetRow, draw_contact_sheet
 
-        draw_sheet([SheetRow(query, hits)], picture, kind=_PICTURES[picture.suffix.lower()])
+        draw_contact_sheet(
+            [ContactSheetRow(query, hits)], picture, kind=_PICTURES[picture.suffix.lower()]
+        )
     if as_json:
         print_json(
             [

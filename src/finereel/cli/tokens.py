@@ -1,6 +1,4 @@
-"""`data tokens`: the vision tower's tokens of every clip of a data set, so that training need not
-run it again.
-"""
+"""`data tokens`: precompute the vision tower's tokens of every clip of a data set."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,25 +8,41 @@ import typer
 
 def tokens(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A data set, as `finereel data check` knows them.")
+        str,
+        typer.Argument(
+            metavar="NAME", help="The data set; `finereel data check --help` lists the names."
+        ),
     ],
     out: Annotated[
         Path,
-        typer.Argument(metavar="OUT", help="The folder of tokens; the same call goes on with it."),
+        typer.Argument(
+            metavar="OUT",
+            help="Folder to write the tokens to; the same command continues a stopped run.",
+        ),
     ],
-    model: Annotated[str, typer.Option("--model", metavar="DIR_OR_ID", help="A CLIP model.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="DIR_OR_ID",
+            help="The CLIP model whose vision tower computes the tokens.",
+        ),
+    ],
     annotations: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Its annotation files.")
+        Path | None, typer.Option(metavar="DIR", help="Annotation files of the data set.")
     ] = None,
-    videos: Annotated[Path | None, typer.Option(metavar="DIR", help="Its videos.")] = None,
+    videos: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Videos of the data set.")
+    ] = None,
     frames: Annotated[
-        int | None, typer.Option(min=1, help="Frames per clip; the model's where not given.")
+        int | None,
+        typer.Option(min=1, help="Frames per clip; default: as many as the model takes."),
     ] = None,
 ) -> None:
-    """Encode every readable clip of a data set and keep its frame and patch tokens.
+    """Encode every readable clip of a data set and save its frame and patch tokens.
 
-    Train with a frozen vision tower from then on, minutes instead of hours on a CPU, with the same
-    --model:
+    Training on saved tokens keeps the vision tower frozen and takes minutes instead of hours on a
+    CPU. Use the same --model:
 
     finereel train --recipe NAME --model DIR_OR_ID --features OUT --out RUN
     """

@@ -1,4 +1,4 @@
-"""`train`: a recipe, from data to a model directory and its result on the test split."""
+"""`train`: carry out a recipe and write a model directory and its result on the test split."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,24 +16,32 @@ if TYPE_CHECKING:
 def train(
     recipe: Annotated[
         str,
-        typer.Option(metavar="NAME", help="debug, msrvtt, folder, ...; a wrong name lists all."),
+        typer.Option(
+            metavar="NAME", help="debug, msrvtt, folder, ...; an unknown name lists all recipes."
+        ),
     ],
     out: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Where the run is kept; the same DIR goes on with it."),
+        typer.Option(
+            metavar="DIR", help="Folder of the run; the same DIR continues a stopped run."
+        ),
     ],
     data: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Another data set than the recipe's.")
+        str | None,
+        typer.Option(metavar="NAME", help="Train on this data set instead of the recipe's."),
     ] = None,
     annotations: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Its annotation files.")
+        Path | None, typer.Option(metavar="DIR", help="Annotation files of the data set.")
     ] = None,
-    videos: Annotated[Path | None, typer.Option(metavar="DIR", help="Its videos.")] = None,
+    videos: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Videos of the data set.")
+    ] = None,
     features: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Precomputed tokens, instead of videos.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Precomputed tokens to use instead of videos."),
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep decoded frames here.")
+        Path | None, typer.Option(metavar="DIR", help="Folder to cache decoded frames in.")
     ] = None,
     model: Annotated[
         str | None, typer.Option(metavar="DIR_OR_ID", help="The CLIP model to start from.")
@@ -43,46 +51,52 @@ def train(
         typer.Option(metavar="FILE", help="Fine-grained negatives of the training captions."),
     ] = None,
     head: Annotated[
-        str | None, typer.Option(metavar="NAME", help="ucofia, clip4clip, xclip, ts2net, drl ...")
+        str | None,
+        typer.Option(metavar="NAME", help="ucofia, clip4clip, xclip, ts2net, drl or max_sim."),
     ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="So many steps, instead of passes over the data; of a drawn world, at most so "
-            "many.",
+            help="Number of steps, instead of the recipe's number of epochs. For ReelWorld at most the recipe's.",
         ),
     ] = None,
-    batch: Annotated[int | None, typer.Option(min=2, help="Pairs in a batch.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=2, help="Number of text-video pairs in a batch.")
+    ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of the data's order and all new weights.")
+        int | None,
+        typer.Option(min=0, help="Random seed for the order of the data and for new weights."),
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="NAME=VALUE", help="Any other number of the recipe: lr=3e-4."
+            "--set",
+            metavar="NAME=VALUE",
+            help="Change any other setting of the recipe, such as lr=3e-4. Can be repeated.",
         ),
     ] = None,
     allow_missing: Annotated[
-        bool, typer.Option(help="Go on however many videos cannot be read.")
+        bool, typer.Option(help="Train even if many videos cannot be read.")
     ] = False,
     device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")
+        str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")
     ] = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Train a model by a recipe, choose the best on validation, and measure it once on the test
-    split.
+    """Train a model with a recipe, select it on validation data and test it once.
 
     Example: finereel train --recipe debug --out runs/debug
 
-    DIR/model is a model for every other command, DIR/record the result with everything it must carry, DIR/log.jsonl
-    every step. It can be interrupted or killed at any time; the same command goes on. To train on your own videos:
-    finereel train --recipe folder --annotations captions.csv --videos DIR --out DIR
+    DIR/model is a model directory for every other command, DIR/record holds the test result, and
+    DIR/log.jsonl holds the loss of every step. You can interrupt or kill a run at any time; the
+    same command continues it. To train on your own videos: finereel train --recipe folder
+    --annotations captions.csv --videos DIR --out DIR
 
-    With --negatives every caption is also told from its own negatives (loss weight --set
-    training.fine.weight=0.2, --set pairs.negatives=15 a caption); --set visual_prompts=1 adds the
-    prompt with a head of its own.
+    With --negatives the model also learns to tell every caption from its own negatives: `--set
+    training.fine.weight=0.2` sets the weight of that loss, `--set pairs.negatives=15` the number of
+    negatives per caption. `--set visual_prompts=1` adds a visual prompt with a separate
+    fine-grained head.
     """
     from finereel.recipes.overrides import Changes
     from finereel.recipes.run import RunOptions

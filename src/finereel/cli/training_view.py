@@ -1,6 +1,4 @@
-"""The progress of a run, on stderr: a bar with the time left, speed, loss and the latest recall;
-notes above it.
-"""
+"""Show the progress of a training run on stderr: time left, speed, loss, latest recall and notes."""
 
 import sys
 
@@ -15,8 +13,8 @@ _SMOOTHING = 0.1
 
 
 class TrainingView(View):
-    """Takes the events of `finereel.recipes.run.run` and draws them; where stderr is no terminal,
-    validations are lines.
+    """Draw the events of `finereel.recipes.run.run`. If stderr is not a terminal, print one line
+    per validation instead.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -64,9 +62,7 @@ class TrainingView(View):
         )
 
     def _start(self, doing: str, done: int, total: int) -> None:
-        """A new bar where something else begins, so that the time left is that of what is being
-        done.
-        """
+        """Start a new bar per phase, so the remaining time refers to the current phase."""
         if doing != self._doing:
             self._bar.remove_task(self._task)
             self._task = self._bar.add_task(doing, total=total, completed=max(0, done - 1), note="")
@@ -78,7 +74,7 @@ class TrainingView(View):
 
 
 def recall(metrics: "dict[str, float] | object") -> str:
-    """The one number of a validation that fits beside a bar.
+    """Return the text-to-video R@1 of a validation as text, or "" if there is none.
 
     >>> recall({"text_to_video R@1": 41.25, "text_to_video R@5": 70.0})
     'R@1 41.2'

@@ -1,6 +1,4 @@
-"""WHO BELONGS WITH WHOM: texts and the clips they describe, one module per data set. No torch, no
-decoding.
-"""
+"""Data sets: texts and the clips they describe, one module per data set."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

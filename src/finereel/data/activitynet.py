@@ -1,5 +1,5 @@
-"""ActivityNet Captions: untrimmed videos of minutes; all sentences of a video joined are its one
-paragraph.
+"""ActivityNet Captions: untrimmed videos of a few minutes; the sentences of a video are joined into
+one paragraph.
 
 Files: train.json and val_1.json ({id: {"sentences": [...], ...}}). Papers test on val_1, so it is
 `test` here, and there is nothing for validation: hold some of the training videos out. Ids begin

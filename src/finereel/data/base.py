@@ -1,5 +1,4 @@
-"""The nouns of a data set: captions, splits, and a source of what the towers look at. No torch
-here.
+"""The types of a data set: captions, splits, and sources of clips.
 
 A data set says *who belongs with whom* and nothing else; a `ClipSource` gives the pixels or
 precomputed tokens of a video by its id. Training and evaluation take a `Split` and a `ClipSource`,
@@ -50,7 +49,7 @@ class Split:
             twice = [name for name, count in Counter(names).items() if count > 1]
             if twice:
                 raise DataError(
-                    f"split {self.name}: {what} id {twice[0]!r} stands {Counter(names)[twice[0]]} "
+                    f"split {self.name}: {what} id {twice[0]!r} occurs {Counter(names)[twice[0]]} "
                     "times"
                 )
         known = set(self.videos)

@@ -1,6 +1,4 @@
-"""CAPTION FILES -> CAPTION ROWS: a CSV or JSONL of id, video_id and caption, the input of every
-generator.
-"""
+"""Read captions from a CSV or JSONL file of id, video_id and caption, the input of every generator."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,7 +16,7 @@ def read_captions(path: Path) -> Iterator[Caption]:
 
     A caption is carried as it stands: white space around it, control characters, HTML and formulas.
     Other columns are not read. Raises DataError, naming file and line, for rows that do not parse,
-    an empty caption, a NUL, and an id that stands twice; and for a file of another kind.
+    an empty caption, a NUL, and an id that occurs twice; and for a file of another kind.
     """
     for row in unique(_rows(path), "id"):
         yield Caption(row.name("id"), row.name("video_id"), row.raw("caption"))

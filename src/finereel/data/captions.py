@@ -1,4 +1,4 @@
-"""ROWS -> SPLITS: captions gathered by video, and the splits cut out of them."""
+"""Gather captions by video and build splits from them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class CaptionTable:
         """The one caption of a video. Raises DataError for a video that has one already."""
         if video in self.by_video:
             raise row.error(
-                f"{quoted(video)} stands there already, and a video has one text here; remove one"
+                f"{quoted(video)} was listed already, and a video has one text here; remove one"
             )
         self.add(row, video, text, caption_id)
 
@@ -51,7 +51,7 @@ class CaptionTable:
         """Take an id. Raises DataError when it is taken."""
         if name in self._first:
             raise row.error(
-                f"the id {quoted(name)} stands there already ({self._first[name].place}); ids must "
+                f"the id {quoted(name)} was listed already ({self._first[name].place}); ids must "
                 "differ"
             )
         self._first[name] = row

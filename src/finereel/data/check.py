@@ -1,5 +1,5 @@
-"""Is a data set complete? Splits with their hashes, videos that are missing or broken, and what
-differs from papers.
+"""Check a data set: hashes of its splits, missing or broken videos, and differences from the
+papers.
 """
 
 from collections.abc import Iterator, Mapping

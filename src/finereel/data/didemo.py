@@ -1,4 +1,4 @@
-"""DiDeMo: Flickr videos of 30 s; all descriptions of a video joined are its one paragraph.
+"""DiDeMo: Flickr videos of 30 s; the descriptions of a video are joined into one paragraph.
 
 Files, for each of train, val and test: didemo_SPLIT_label.csv (columns video_path, text: the videos
 later papers could still get, joined paragraphs), or else SPLIT_data.json (one row per description),
@@ -62,7 +62,7 @@ def _described(name: str, path: Path, listing: Path | None) -> Split:
         number = str(row.values.get("annotation_id", row.place))
         if number in seen:
             raise row.error(
-                f"annotation_id {number[:20]} stands there already; remove one of the two"
+                f"annotation_id {number[:20]} was listed already; remove one of the two"
             )
         seen.add(number)
         video = row.name("video")

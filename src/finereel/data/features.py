@@ -84,8 +84,7 @@ class FeatureStore:
             for row, name in enumerate(file.ids):
                 if name in self._where:
                     raise DataError(
-                        f"{file.path}: id {name!r} stands in {self._where[name][0].path.name} as "
-                        "well"
+                        f"{file.path}: id {name!r} is in {self._where[name][0].path.name} as well"
                     )
                 self._where[name] = (file, row)
         self._hash = _digest(files)
@@ -201,7 +200,7 @@ def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
         arrays = read_npz(path)
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{path} does not read as npz without pickles ({error}); write it with numpy.savez"
+            f"{path} cannot be read as npz without pickles ({error}); write it with numpy.savez"
         ) from error
     return arrays, [str(name) for name in arrays.pop("ids", np.empty(0, dtype=str)).tolist()]
 
@@ -213,7 +212,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
             ids: Any = json.loads((file.metadata() or {}).get("ids", "[]"))
             return arrays, [str(name) for name in ids]
     except (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError) as error:
-        raise DataError(f"{path} does not read as safetensors ({error}); copy it again") from error
+        raise DataError(f"{path} cannot be read as safetensors ({error}); copy it again") from error
 
 
 def _digest(files: Sequence[TokenFile]) -> str:

@@ -1,4 +1,4 @@
-"""YOUR OWN VIDEOS: a CSV or JSONL file that says which caption belongs to which file.
+"""Your own videos: a CSV or JSONL file that assigns captions to files of a folder.
 
     video,caption,split                  {"video": "a.mp4", "caption": "a dog runs", "split": "train"}
     a.mp4,a dog runs,train               {"video": "b.mp4", "caption": "a cat sleeps", "split": "val"}
@@ -27,7 +27,7 @@ def load(annotations: Path) -> Dataset:
     """The splits of a file with the ending .csv or .jsonl, or of the first of NAMES in a folder.
 
     `val` chooses the checkpoint where there is one. Raises DataError for rows that do not parse, an
-    id that stands twice, a video in two splits, and a file without captions.
+    id that occurs twice, a video in two splits, and a file without captions.
     """
     named = annotations.suffix and not annotations.is_dir()
     path = annotations if named else need_file(annotations, *NAMES)

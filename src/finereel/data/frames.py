@@ -1,5 +1,5 @@
-"""A folder of video files as a clip source: every video is decoded once, and its frames stay in a
-memory-mapped cache.
+"""A folder of video files as a clip source: each video is decoded once and its frames are cached in
+a memory-mapped file.
 
     CACHE/<settings>/<2 hex>/<key>.npy         uint8 (n, H, H, 3), n <= F, and after it a digest of those bytes
     CACHE/<settings>/<2 hex>/<key>.problem     why a file cannot be read, so that it is not tried again
@@ -118,7 +118,7 @@ class FrameStore:
     ) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise DataError(f"{self.folder} is no folder: expected the folder of the videos")
+            raise DataError(f"{self.folder} is not a folder: expected the folder of the videos")
         self.settings = settings
         self.cache = Path(cache) / settings.key
         self._on_progress = on_progress

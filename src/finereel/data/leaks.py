@@ -1,6 +1,4 @@
-"""One video under two names: spelled otherwise, linked, or copied byte for byte. In two splits it
-makes results worthless, in one it stands in the gallery twice.
-"""
+"""Find one video under two names: spelled differently, linked, or copied byte for byte."""
 
 import hashlib
 import posixpath

@@ -65,9 +65,7 @@ def _all_captions(path: Path) -> CaptionTable:
     for row in json_rows(path, whole.get("sentences"), "sentences"):
         number = row.values.get("sen_id")
         if number is not None and str(number) in numbers:
-            raise row.error(
-                f"sen_id {str(number)[:20]} stands there already; remove one of the two"
-            )
+            raise row.error(f"sen_id {str(number)[:20]} was listed already; remove one of the two")
         numbers.add(str(number))
         table.add(row, row.name("video_id"), row.text("caption"))
     return table

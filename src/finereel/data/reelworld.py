@@ -121,7 +121,7 @@ class WorldSource:
             scene = scene_of(video)
             if scene is None:
                 raise DataError(
-                    f"{quoted(video)} is no scene: expected SPLIT/NUMBER or SPLIT/NUMBER~TWIN, "
+                    f"{quoted(video)} is not a scene: expected SPLIT/NUMBER or SPLIT/NUMBER~TWIN, "
                     "SPLIT one of "
                     f"{', '.join(SPLITS)}"
                 )

@@ -1,5 +1,5 @@
-"""Where the clips of a data set come from (video files, precomputed tokens or rendered scenes), and
-its captions.
+"""Open the clips of a data set (video files, precomputed tokens or rendered scenes) and its
+captions.
 """
 
 from collections.abc import Iterator
@@ -103,7 +103,7 @@ def captions_of(
         yield from read_captions(source)
         return
     if form not in datasets.DATASETS:
-        raise unknown_name("form of captions", form, CAPTION_FORMS)
+        raise unknown_name("format of captions", form, CAPTION_FORMS)
     dataset = datasets.load(form, source)
     seen: set[str] = set()
     for name in _every_caption(dataset) if split is None else [split]:

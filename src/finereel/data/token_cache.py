@@ -1,9 +1,9 @@
-"""Train without running the vision tower twice: its tokens of every clip, computed once and kept in
-a features folder.
+"""Compute the vision tower's tokens of every clip once and save them.
 
-store = cache_tokens(load("my-clip"), split.videos, source, Path("tokens"))
-# a ClipEncoder takes these tokens where it takes pixels: text tower, temporal encoder and head train, the vision
-# tower stays, and what comes out is a whole model that searches videos
+    store = cache_tokens(load("my-clip"), split.videos, source, Path("tokens"))
+
+A ClipEncoder takes these tokens in place of pixels. Text tower, temporal encoder and head are
+trained, the vision tower stays frozen, and the result is a complete model that searches videos.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,4 @@
-"""IDS -> FILES: which file below a folder belongs to which video id, and whether it can be read at
-all.
-"""
+"""Find the file of each video id below a folder, and check that it can be read."""
 
 import os
 import unicodedata

@@ -1,3 +1,3 @@
-"""Measuring: metrics, intervals, both directions of retrieval, twins; and a model on a world of
-them.
+"""Evaluation: run a model on a split, compute metrics with intervals in both directions, keep a
+record.
 """

@@ -1,5 +1,5 @@
-"""A record on disk: `record.json` with the SHA-256 of the arrays beside it, written whole and read
-back strictly.
+"""Records on disk: `record.json` with the SHA-256 of its arrays, written atomically and validated
+when read.
 
 This finds accidents and careless edits; it is no signature. Pickles are refused.
 """
@@ -94,7 +94,7 @@ def read_packed(folder: Path, name: str, hashes: Mapping[str, str]) -> dict[str,
     try:
         content = (folder / name).read_bytes()
     except OSError as error:
-        raise DataError(f"{name} does not read ({error}); copy the whole folder again") from error
+        raise DataError(f"{name} cannot be read ({error}); copy the whole folder again") from error
     if hashlib.sha256(content).hexdigest() != hashes.get(name):
         raise DataError(
             f"{name} is not the file that {RECORD} was written with; copy the folder again, or "
@@ -104,7 +104,7 @@ def read_packed(folder: Path, name: str, hashes: Mapping[str, str]) -> dict[str,
         return read_npz(content)
     except ForeignFileError as error:
         raise DataError(
-            f"{name} does not read as npz without pickles ({error}); evaluate again"
+            f"{name} cannot be read as npz without pickles ({error}); evaluate again"
         ) from error
 
 
@@ -119,12 +119,12 @@ def read_description(folder: Path, maker: str) -> dict[str, Any]:
         value = json.loads(path.read_bytes())
     except (OSError, RecursionError) as error:
         raise DataError(
-            f"{path} does not read ({error}); give the folder that `{maker}` wrote"
+            f"{path} cannot be read ({error}); give the folder that `{maker}` wrote"
         ) from error
     except json.JSONDecodeError as error:
-        raise DataError(f"{path} is no JSON ({error}); evaluate again") from error
+        raise DataError(f"{path} is not JSON ({error}); evaluate again") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is no UTF-8 ({error.reason}); evaluate again") from error
+        raise DataError(f"{path} is not UTF-8 ({error.reason}); evaluate again") from error
     if not isinstance(value, dict):
         raise DataError(f"{path} must hold an object, got {type(value).__name__}")
     return value

@@ -1,5 +1,6 @@
-"""Runs against a baseline, on the same queries: differences of R@1 with intervals, and p-values
-that hold together.
+"""Compare runs with a baseline on the same queries.
+
+Gives differences in R@1, intervals, and p-values corrected for multiple comparisons.
 """
 
 from collections.abc import Sequence
@@ -21,8 +22,16 @@ BETTER, WORSE, SAME = "better", "worse", "not distinguishable"
 
 @dataclass(frozen=True)
 class CompareSettings:
-    """k: of R@k. level: the chance of calling any equal pair different, over all comparisons
-    together.
+    """How to compare runs.
+
+    Attributes:
+        k: The K of R@K.
+        level: Probability of at least one false positive over all comparisons together.
+        confidence: Level and method of the intervals.
+        flips: Number of random sign flips and their seed.
+
+    Raises:
+        ConfigError: Unless k >= 1 and 0 < level < 1.
     """
 
     k: int = 1
@@ -40,11 +49,20 @@ DEFAULT_COMPARE = CompareSettings()
 
 @dataclass(frozen=True)
 class Difference:
-    """One run against the baseline in one direction.
+    """One run compared with the baseline in one direction.
 
-    recall, baseline_recall: R@k in percent; difference and interval in points (the interval is of
-    this comparison alone); p_value as it is, p_holm corrected for all comparisons made; verdict
-    from p_holm.
+    Attributes:
+        direction: `text_to_video` or `video_to_text`.
+        run: Name of the run.
+        baseline: Name of the baseline.
+        recall: R@K of the run in percent.
+        baseline_recall: R@K of the baseline in percent.
+        difference: Their difference in percentage points.
+        interval: Interval of this difference alone, in percentage points.
+        p_value: Uncorrected p-value.
+        p_holm: p-value corrected for all comparisons made (Holm).
+        verdict: `better`, `worse` or `not distinguishable`, from `p_holm`.
+        protocols: Normalization protocols of the run and of the baseline.
     """
 
     direction: str
@@ -61,22 +79,26 @@ class Difference:
 
     @property
     def same_protocol(self) -> bool:
-        """False where one of the two has seen what the other has not, so that part of the
-        difference is that.
-        """
+        """Whether both runs have seen the same kind of data for normalization."""
         return _kind(self.protocols[0]) == _kind(self.protocols[1])
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All differences, baseline first named, and what must be said beside them."""
+    """All differences from a baseline.
+
+    Attributes:
+        settings: How the runs were compared.
+        differences: One entry per run and direction.
+        remarks: What a reader must know to interpret the differences.
+    """
 
     settings: CompareSettings
     differences: tuple[Difference, ...]
     remarks: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return the comparison as JSON values."""
         rows = [
             {
                 "direction": row.direction,
@@ -99,9 +121,18 @@ class Comparison:
 def compare(
     records: Sequence[RunRecord], settings: CompareSettings = DEFAULT_COMPARE
 ) -> Comparison:
-    """Every run against the first, in both directions, by the fused score.
+    """Compare every run with the first one, in both directions, by the fused score.
 
-    Raises ConfigError for fewer than two runs, DataError where the queries are not the same.
+    Args:
+        records: The baseline, then the other runs.
+        settings: The K, the significance level and the intervals.
+
+    Returns:
+        The differences with intervals, corrected p-values and verdicts.
+
+    Raises:
+        ConfigError: For fewer than two runs.
+        DataError: If the runs have different queries.
     """
     if len(records) < 2:
         raise ConfigError(f"a comparison needs at least two runs, got {len(records)}")
@@ -143,7 +174,14 @@ def compare(
 
 
 def distinct_names(records: Sequence[RunRecord]) -> list[str]:
-    """The runs' names, numbered where several have the same."""
+    """Return the names of runs, numbered if several runs share a name.
+
+    Args:
+        records: The runs.
+
+    Returns:
+        One name per run.
+    """
     names = [record.name for record in records]
     return [
         f"{name} ({number})" if names.count(name) > 1 else name

@@ -1,6 +1,4 @@
-"""A model on a split of a data set, from encoding to the finished record: what `evaluate` and
-training both run.
-"""
+"""Evaluate a model on a split of a data set, from encoding to the finished record."""
 
 import time
 from collections.abc import Mapping
@@ -42,7 +40,13 @@ from finereel.types import OnProgress, no_progress
 
 @runtime_checkable
 class BenchmarkModel(GalleryModel, Protocol):
-    """A model that can also say who it is: `finereel.models.retrieval.RetrievalModel`."""
+    """A model that can be evaluated, such as `finereel.models.retrieval.RetrievalModel`.
+
+    Attributes:
+        name: Name of the model in tables.
+        config: Its settings.
+        card: What it was trained on.
+    """
 
     name: str
     config: ModelConfig
@@ -53,10 +57,16 @@ class BenchmarkModel(GalleryModel, Protocol):
 class BenchmarkSettings:
     """What to evaluate and how.
 
-    split: its name; normalization: a name of `normalizing.NORMALIZATIONS`; cache: folder for
-    encoded features; name: of the run in tables, the model's where empty; training_seed: of the
-    model, where known; reload_verified: the model was read from its files; keep_scores: the record
-    holds the ranked scores (4 bytes per pair and direction).
+    Attributes:
+        split: Name of the split.
+        normalization: A name of `finereel.evaluation.normalizing.NORMALIZATIONS`.
+        banks: How banks of captions and videos are chosen for normalization.
+        confidence: Level and method of the intervals.
+        cache: Folder for encoded features; None caches nothing.
+        name: Name of the run in tables; empty means the model's name.
+        training_seed: Seed the model was trained with, if known.
+        reload_verified: Whether the model was read back from its files.
+        keep_scores: Whether the record keeps all scores (4 bytes per pair and direction).
     """
 
     split: str = "test"
@@ -80,8 +90,21 @@ def evaluate(
     settings: BenchmarkSettings = DEFAULT_BENCHMARK,
     on_progress: OnProgress = no_progress,
 ) -> RunRecord:
-    """Evaluate and describe. Raises ConfigError for unknown names, DataError when nothing of the
-    split can be read.
+    """Evaluate a model on a split of a data set.
+
+    Args:
+        model: The model.
+        dataset: The data set; `finereel.data.load` opens one.
+        source: Where the clips come from; `finereel.data.sources.open_source` opens one.
+        settings: What to evaluate and how.
+        on_progress: Called with what is being done, how much is done, and how much there is.
+
+    Returns:
+        The record: metrics with intervals in both directions, ranks, coverage and provenance.
+
+    Raises:
+        ConfigError: If a name is unknown.
+        DataError: If no video of the split can be read.
     """
     started = time.monotonic()
     method_of(settings.normalization)
@@ -124,7 +147,15 @@ def _data(dataset: Dataset, settings: BenchmarkSettings) -> FittingData | None:
 
 
 def model_facts(model: BenchmarkModel, weights: Mapping[str, float]) -> ModelFacts:
-    """Who the model is; weights: of the granularities that its scores had."""
+    """Describe a model for a record.
+
+    Args:
+        model: The model.
+        weights: The weights of the granularities that were scored.
+
+    Returns:
+        Its name, fingerprint, settings and card.
+    """
     return ModelFacts(
         name=model.name,
         fingerprint=model.fingerprint,

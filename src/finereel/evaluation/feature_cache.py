@@ -1,4 +1,4 @@
-"""Encoded captions and clips on disk, so that another normalisation of the same model and split
+"""Cache encoded captions and clips, so that another normalization of the same model and split
 encodes nothing.
 
     FOLDER/<16 hex>.safetensors     text/<field> and video/<field> of one split

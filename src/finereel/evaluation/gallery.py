@@ -1,4 +1,4 @@
-"""A model on a split: encode every caption and every readable clip once, score all pairs, say what
+"""Score an evaluation set: encode every caption and readable clip once, score all pairs, list what
 was left out.
 
 Coverage: a video that cannot be read is left out *with its captions*, and the ranks are over what

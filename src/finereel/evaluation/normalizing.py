@@ -1,5 +1,5 @@
-"""Normalisation for an evaluation: banks from training data, settings chosen on validation data,
-never on test.
+"""Normalize evaluation scores: banks come from training data and settings are chosen on validation
+data, never on test.
 
     none           scores as they are
     bank           Sinkhorn bias per gallery item, from training queries (the published protocol)
@@ -190,7 +190,7 @@ def fitting_data(dataset: Dataset, evaluated: str, settings: BankSettings) -> Fi
         raise DataError(
             f"{dataset.name}: {len(shared)} videos of {evaluated} are in {train.name} too "
             f"({min(shared)!r}); a bank "
-            "must not hold what is evaluated: mend the lists, or evaluate with normalization none"
+            "must not hold what is evaluated: fix the lists, or evaluate with normalization none"
         )
     rng = np.random.default_rng(settings.seed)
     selection = dataset.selection if dataset.selection not in (None, evaluated) else None

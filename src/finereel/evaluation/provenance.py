@@ -1,4 +1,4 @@
-"""What a result was made with: program and library versions, machine kind, and the commit of a
+"""Record how a result was made: program and library versions, kind of machine, and the commit of a
 checkout.
 """
 

@@ -1,4 +1,5 @@
-"""What a result must carry so that anyone can compare it, redo its statistics and know what it was.
+"""The record of a run: everything needed to compare it, redo its statistics and know how it was
+made.
 
 A `RunRecord` is a folder (`finereel.evaluation.record_files`): facts and metrics, the rank of every
 query, and, where kept, the scores that were ranked.

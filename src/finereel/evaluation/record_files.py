@@ -1,4 +1,4 @@
-"""A run record as a folder, written whole and read back strictly.
+"""Save a run record as a folder and read it back with validation.
 
     record.json     facts, metrics, and the SHA-256 of the other files
     ranks.npz       <direction>/ids, <direction>/videos, <direction>/<granularity>: expected, optimistic, pessimistic

@@ -1,6 +1,4 @@
-"""How well a model knows ReelWorld: retrieval among rendered clips, and twins that differ in one
-word.
-"""
+"""Evaluate a model on ReelWorld: retrieval among rendered clips, and twins that differ in one word."""
 
 import json
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
-"""A score matrix to result rows: both directions, every granularity and the fused score, with
-intervals.
+"""Turn a score matrix into result rows: both directions, every granularity and the fused score,
+with intervals.
 
 The same matrix is read by rows (text to video) and by columns (video to text). With several
 captions per video the published protocol of MSVD and VATEX applies: text to video per caption,

@@ -1,4 +1,4 @@
-"""Records as rows of one table; every row has its protocol and its coverage."""
+"""Show records as rows of one table, each with its protocol and coverage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

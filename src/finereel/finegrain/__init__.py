@@ -1,3 +1,3 @@
-"""CAPTIONS THAT ARE ALMOST RIGHT: one word or phrase changed, so that the video contradicts it. No
-torch in here.
+"""Fine-grained negatives: captions with one word or phrase changed, so that the video contradicts
+them. Nothing here imports torch.
 """

@@ -1,4 +1,4 @@
-"""The nouns of fine-grained negatives: captions that come in, negatives that go out."""
+"""The types of fine-grained negatives: `Negative` and its parts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

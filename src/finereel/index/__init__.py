@@ -1,5 +1,5 @@
-"""FEATURES ON DISK: one LanceDB table, one row per clip; add to it, search it, never lose what was
-committed.
+"""The index of a library: one LanceDB table with one row per clip; add to it, search it, keep every
+commit safe.
 """
 
 import os

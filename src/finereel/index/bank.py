@@ -1,4 +1,5 @@
-"""The fitted normalisation of a library: a bias per clip and granularity, from a bank of captions.
+"""The fitted normalization of a library: one bias per clip and granularity, estimated from a set of
+captions.
 
 `bank.npz` is replaced as a whole, so a library has the old normalisation or the new one. Clips
 added afterwards carry their bias in their own row (the half-step of `Sinkhorn.extend`), committed

@@ -1,5 +1,4 @@
-"""One CRC-32 per stored value, kept in the row: bit rot is noticed when the value is read, and not
-served.
+"""A CRC-32 per stored value, kept in the row: a changed value is detected when it is read.
 
 A row has two lists of checksums. `checksums` covers the columns of the clip itself, which no later
 change touches; `file_checksums` covers the columns that say which file the clip belongs to, the

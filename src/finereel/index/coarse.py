@@ -1,5 +1,5 @@
-"""The first look: which clips are worth reading. One product with the video vectors, exact or
-through Lance's IVF_SQ.
+"""Coarse search: choose the clips to score exactly, by one product with the video vectors or by
+Lance's IVF_SQ index.
 
 Measured on one core, D = 512: the exact product with half-precision vectors in memory takes 0.6 ms
 for 10,000 clips and 6 ms for 100,000 (float32: 18 ms and twice the memory). Above the threshold

@@ -1,4 +1,4 @@
-"""Damage to stored data as one typed error that says what to do."""
+"""The error for damaged stored data, with the command that repairs it."""
 
 import errno
 import re

@@ -1,4 +1,4 @@
-"""VIDEO -> CAPTIONS: the captions of a list, ranked for one video by the same score as search."""
+"""Rank a list of captions for one video by the same score as search."""
 
 from collections.abc import Sequence
 

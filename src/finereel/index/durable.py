@@ -1,4 +1,4 @@
-"""Small files that are either the old or the new text, whatever happens in between."""
+"""Write small files atomically: a reader sees the old text or the new one."""
 
 import json
 import os

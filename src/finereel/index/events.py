@@ -1,4 +1,4 @@
-"""What `add` tells while it works, what it is told beforehand, and what it returns."""
+"""The settings, progress events and report of `Library.add`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +15,16 @@ CLIP_SECONDS = 10.0
 class AddSettings:
     """How videos are cut, decoded and committed.
 
-    clip_seconds: length of a clip, the same for all of a library; None for the library's own
-    (CLIP_SECONDS in a new one). mode: decode mode, see `finereel.video.plan.MODES`. commit_clips,
-    commit_seconds: a commit follows when either is reached, also within a video. queue_clips:
-    decoded clips that may wait for the encoder. ann_threshold: number of clips from which the
-    coarse stage uses an approximate index. retry_failed: try files again that failed before and
-    have not changed.
+    Attributes:
+        clip_seconds: Length of a clip in seconds, the same for all clips of a library; None means
+            the library's own (CLIP_SECONDS in a new one).
+        mode: How frames are decoded, see `finereel.video.plan.MODES`.
+        batch_clips: Number of clips encoded at a time.
+        commit_clips: Number of clips after which a commit follows, even within a video.
+        commit_seconds: Seconds after which a commit follows, even within a video.
+        queue_clips: Number of decoded clips that may wait for the encoder.
+        ann_threshold: Number of clips from which coarse search uses an approximate index.
+        retry_failed: Whether to try again the files that failed before and have not changed.
     """
 
     clip_seconds: float | None = None
@@ -139,17 +143,28 @@ OnEvent = Callable[[AddEvent], None]
 
 @dataclass(frozen=True)
 class AddReport:
-    """What an `add` did. interrupted: stopped by Ctrl-C; all that is counted here is committed.
+    """What a call of `add` did.
 
-    indexed counts videos that this run finished, clips what it encoded, also of a video that is not
-    finished yet.
-    coarse: videos that were read by keyframes because decoding every frame took too long. unknown:
-    files of unknown kind that were left out. unreadable: folders that could not be read, each with
-    the reason.
-    unread: files that could not be read this time and will be tried again; failed and known_bad are
-    bad content. away: folders that are not here now; their files count as missing. left: files not
-    tried because a folder went away in the middle of the run. decode_seconds and encode_seconds
-    overlap in time.
+    Attributes:
+        indexed: Videos finished by this run.
+        clips: Clips encoded, including those of a video that is not finished yet.
+        unchanged: Files that had not changed.
+        renamed: Files recognised under a new name.
+        copied: Files whose content was encoded already.
+        missing: Files of the library that are gone.
+        failed: Files with bad content, found in this run.
+        known_bad: Files with bad content that were not tried again.
+        decode_seconds: Seconds spent decoding; overlaps with encode_seconds.
+        encode_seconds: Seconds spent encoding.
+        seconds: Seconds the run took.
+        interrupted: Whether Ctrl-C stopped the run; everything counted here is committed.
+        unfinished: Videos of which only the first clips are committed.
+        unread: Files that could not be read this time and will be tried again.
+        left: Files not tried because a folder became unavailable during the run.
+        away: Folders that are not available now; their files count as missing.
+        coarse: Videos read by keyframes because decoding every frame took too long.
+        unknown: Files of unknown kind that were left out.
+        unreadable: Folders that could not be read, each with the reason.
     """
 
     indexed: int = 0

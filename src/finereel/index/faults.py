@@ -1,4 +1,4 @@
-"""Storage failures of a library as LibraryError: path, cause in words, and what to do."""
+"""Turn storage failures of a library into LibraryError with path, cause and advice."""
 
 import functools
 import warnings

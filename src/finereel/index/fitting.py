@@ -1,4 +1,4 @@
-"""Fitting a normalisation bank on the clips of a library."""
+"""Fit a normalization bank on the clips of a library."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Folders that are here now, and folders that are not: an unplugged drive, a dropped share, no
+"""Tell folders that are present from those that are not: an unplugged drive, a lost share, missing
 permission.
 """
 

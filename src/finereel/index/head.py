@@ -1,4 +1,4 @@
-"""`head.json`: the newest version of the clip table that counts, and what its files must look like.
+"""`head.json`: the newest committed version of the clip table and what its files must look like.
 
 A commit of Lance counts once every file of it is forced to disk and `head.json` names it. So a
 power cut loses at most a commit that nobody was told of, and a version that vanishes later is

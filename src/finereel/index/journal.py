@@ -1,4 +1,4 @@
-"""Files that could not be indexed: one JSON line each, appended and forced to disk.
+"""The journal of files that could not be indexed: one JSON line each, appended and synced.
 
 What is in the clip table does not depend on the journal, and where both say something about a file
 the table decides (`obsolete`), so that a crash between a commit and the journal never shows a wrong

@@ -1,4 +1,4 @@
-"""LanceDB, imported without the client of its remote service, which this project never speaks to.
+"""Import LanceDB without the client of its remote service, which this project does not use.
 
 Importing that client (hundreds of classes whose checks are compiled one by one) takes two thirds of
 LanceDB's start.

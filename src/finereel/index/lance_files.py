@@ -1,4 +1,4 @@
-"""Which files one version of a Lance table consists of, read from its manifest without Lance.
+"""List the files of one version of a Lance table from its manifest, without Lance.
 
 A manifest is the protobuf message `Manifest` of Lance's `table.proto`, after it 16 bytes: its
 position, the format version, and `LANC`. Only what names files is read here; a manifest that is

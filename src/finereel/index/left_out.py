@@ -1,6 +1,4 @@
-"""What the last look through each folder left out: files of unknown kind and folders that could not
-be read.
-"""
+"""The files and folders that the last scan left out: unknown kinds of files and unreadable folders."""
 
 import json
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""One writer of a library at a time."""
+"""A lock that allows one writer of a library at a time."""
 
 import errno
 from collections.abc import Iterator

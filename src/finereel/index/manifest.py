@@ -1,4 +1,4 @@
-"""`library.json`: which table of a library folder is the live one, and which model it belongs to.
+"""`library.json`: which table of a library folder is in use, and which model it belongs to.
 
     LIBRARY/
       settings.json         what a person decided, see `finereel.index.settings`

@@ -1,4 +1,4 @@
-"""Finding the live index of a library folder, also after a crash or damage to `library.json`."""
+"""Find the index in use in a library folder, also after a crash or damage to `library.json`."""
 
 import os
 from contextlib import suppress

@@ -1,6 +1,4 @@
-"""VIDEO FILES -> FEATURES: a thread decodes ahead while the caller encodes; a bounded queue lies
-between.
-"""
+"""Decode videos in a thread while the caller encodes them, with a bounded queue in between."""
 
 import io
 import queue

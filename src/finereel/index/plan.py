@@ -1,5 +1,5 @@
-"""What to do with each file, decided before any is decoded. Reads file states, and hashes only
-where it may pay.
+"""Decide what to do with each file before any is decoded. Compares size and modification time;
+hashes a file only when it may be a rename or a copy.
 """
 
 import errno
@@ -25,7 +25,7 @@ from finereel.video.files import shown
 from finereel.video.identity import FileState
 
 UNREADABLE = FileState(-1, -1)
-"""Stands for the state of a file whose state cannot be had (a broken link, no permission)."""
+"""Stands for the state of a file whose state is not available (a broken link, no permission)."""
 
 CONTENT = (NotAVideoError, BrokenVideoError, VideoLimitError)
 """Errors that say the content itself is bad (but see StalledVideoError); every other one is trouble

@@ -1,5 +1,5 @@
-"""Whether a folder is a library, found out without opening its table: an error costs no import of
-torch or LanceDB.
+"""Check whether a folder is a library without opening its table, so that an error needs no import
+of torch or LanceDB.
 """
 
 import difflib

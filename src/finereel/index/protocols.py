@@ -1,5 +1,5 @@
-"""What the index asks of its neighbours, a model and a source of clips: structural types, so tests
-bring doubles.
+"""Protocols for what the index needs, a model and a source of clips, so that tests can replace
+both.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

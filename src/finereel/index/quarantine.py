@@ -1,5 +1,5 @@
-"""Damaged files are set aside in `LIBRARY/quarantine`, never deleted: somebody may still get
-something out of them.
+"""Move damaged files to `LIBRARY/quarantine`; they are never deleted, because they may still be
+recoverable.
 """
 
 from pathlib import Path

@@ -1,5 +1,4 @@
-"""Two index folders for a while: the new one grows beside the one that answers, then takes its
-place.
+"""Build a new index beside the one in use, then switch to it.
 
 `library.json` names the one that answers, and its replacement is the only step that changes an
 answer: table, bank and journal stand in one folder, which is complete before. The file `building`

@@ -1,4 +1,4 @@
-"""`finereel doctor`: what of a library is damaged, and how every whole clip is kept."""
+"""`finereel doctor`: find damage in a library, and repair it without losing an intact clip."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

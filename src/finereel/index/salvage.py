@@ -1,4 +1,4 @@
-"""Which rows of a damaged table are whole: every row is read, and compared with its checksums."""
+"""Find the intact rows of a damaged table by reading every row and verifying its checksums."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

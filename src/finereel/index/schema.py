@@ -1,4 +1,4 @@
-"""One row per clip: the Arrow schema, and the way from features to rows and back.
+"""The Arrow schema of a clip's row, and the conversion between features and rows.
 
 Vectors and tokens are fixed-size lists of float16: measured against raw bytes they read about as
 fast (200 clips in 10 ms against 9 ms), take the same space, and any Arrow tool can open them. Masks

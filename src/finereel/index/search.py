@@ -1,5 +1,5 @@
-"""TEXT -> HITS: coarse candidates, their features from disk, the model's own score, bias, a stable
-order.
+"""Search: choose candidates, read their features, score them with the model, add the bias, and rank
+them in a stable order.
 
 With `candidates=None` every clip is scored, and the order is that of evaluating the whole library.
 """

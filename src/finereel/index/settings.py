@@ -1,5 +1,4 @@
-"""What a person decided about a library: the length of its clips, the folders to index, and what to
-leave out.
+"""The settings of a library: the length of its clips, the folders to index, and what to leave out.
 
 `settings.json` stands beside `library.json` and is replaced as a whole; a rebuild keeps it.
 """

@@ -1,4 +1,4 @@
-"""Before Lance opens a table: which version counts, and is its manifest the one that was written?
+"""Before Lance opens a table: choose the version that counts and verify its manifest.
 
 Lance always reads the newest manifest, and takes one of zeros for an empty table. After a power cut
 the newest manifest may be torn; one that vanished would silently give the answers of yesterday. So
@@ -37,7 +37,7 @@ def settle(folder: Path) -> int | None:
                 return version
     except OSError as error:
         raise DamagedLibraryError(
-            f"the newest state of the library in {folder} is damaged and cannot be mended there "
+            f"the newest state of the library in {folder} is damaged and cannot be repaired there "
             f"({error.strerror}); "
             f"run `finereel doctor --library {folder.parent}` where the folder can be written"
         ) from error

@@ -1,4 +1,4 @@
-"""One committed state of the clip table, to read from."""
+"""Read from one committed version of the clip table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The videos of the local file system, decoded in a killable child process."""
+"""Read videos of the local file system, decoding them in a killable child process."""
 
 from collections.abc import Iterable
 from pathlib import Path

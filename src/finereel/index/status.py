@@ -1,4 +1,4 @@
-"""What is in a library, and what is wrong with it."""
+"""Report what a library contains and what is wrong with it."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -22,16 +22,28 @@ LOST = "the last commit was lost in a power cut; run `finereel index` again"
 
 @dataclass(frozen=True)
 class LibraryStatus:
-    """videos and clips can be found; missing videos are kept but hidden; the others are listed by
-    `doctor` too.
+    """What a library contains.
 
-    failed: files of bad content. unread: files that could not be read when last tried and will be
-    tried again. partial,
-    unfinished: of the videos, those of which a part could not be read or is still to be indexed.
-    away: folders that are not here now. clip_seconds: the length of a clip. folders, excluded,
-    included: see `finereel.index.settings.LibrarySettings`. bytes: on disk, all of the library
-    folder. normalization: `none` or `bank:<hash>`. version: of the clip table; it grows with every
-    commit. note: what else to know, for instance that a power cut took the last commit.
+    Attributes:
+        path: The library folder.
+        videos: Videos that can be found.
+        clips: Clips that can be found.
+        failed: Files with bad content.
+        unread: Files that could not be read when last tried and will be tried again.
+        partial: Videos of which a part could not be read.
+        unfinished: Videos of which a part is still to be indexed.
+        missing: Videos that are gone; their clips are kept but hidden.
+        away: Folders that are not available now.
+        bytes: Size of the library folder on disk.
+        model: Name of the model.
+        fingerprint: Fingerprint of the model.
+        normalization: `none` or `bank:<hash>`.
+        version: Version of the clip table; it grows with every commit.
+        clip_seconds: Length of a clip in seconds.
+        folders: Indexed folders, see `finereel.index.settings.LibrarySettings`.
+        excluded: Paths taken out with `remove`.
+        included: Paths named again after they were excluded.
+        note: Anything else to know, such as a commit lost in a power cut.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""Ctrl-C as a request: the current step ends cleanly instead of being torn in the middle."""
+"""Treat Ctrl-C as a request: the current step finishes before the run stops."""
 
 import signal
 import threading

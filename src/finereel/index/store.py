@@ -1,5 +1,5 @@
-"""The clip table on disk: every change is one atomic LanceDB commit, every read one committed
-snapshot.
+"""The clip table on disk: every change is one atomic LanceDB commit, every read uses one committed
+version.
 
 A writer holds `finereel.index.lock.writer_lock`. Readers do not wait for it: a `Snapshot` is pinned
 to a version, and old versions are kept for KEEP_OLD, longer than any search takes, or at least

@@ -1,5 +1,4 @@
-"""Carrying out an `AddPlan`: every change of the library in the order in which a crash does least
-harm.
+"""Carry out an `AddPlan`, making each change in the order in which a crash does the least harm.
 
 Renames and marks first (one commit), then encoded files, a long one in several commits, then
 copies. What goes into the journal and when is said in `finereel.index.journal`.

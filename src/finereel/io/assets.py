@@ -1,4 +1,4 @@
-"""Where the files that ship with the package lie: models, vocabularies, word lists, pages."""
+"""The paths of the files that ship with the package: models, vocabularies, word lists, pages."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
-"""FILES THAT OTHERS MADE -> VALUES: their size and form are checked before they are read, parsed or
-inflated.
+"""Read files from other sources safely: check their size and form before reading, parsing or
+inflating them.
 
 Errors are ValueErrors, whose text says what came instead; the caller adds what the file was for and
 raises its own.
@@ -154,7 +154,7 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         twice = next(name for number, name in enumerate(names) if name in names[:number])
         raise ForeignFileError(
-            f"the key {brief(twice)} stands twice in one JSON object: keep the right one"
+            f"the key {brief(twice)} occurs twice in one JSON object: keep the right one"
         )
     return value
 
@@ -193,7 +193,7 @@ def read_npz(source: Path | bytes) -> dict[str, np.ndarray]:
         EOFError,
         zipfile.LargeZipFile,
     ) as error:
-        raise ForeignFileError(f"it is no whole npz file ({brief(str(error))})") from error
+        raise ForeignFileError(f"it is not a complete npz file ({brief(str(error))})") from error
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
@@ -210,7 +210,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
             Exception
         ) as error:  # numpy parses the header as Python and passes on what that raises
             raise ForeignFileError(
-                f"{brief(member.filename)} is no array ({brief(str(error))})"
+                f"{brief(member.filename)} is not an array ({brief(str(error))})"
             ) from error
         held, plain = member.file_size - file.tell(), dtype.itemsize > 0 and not dtype.hasobject
         if not plain or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != held:

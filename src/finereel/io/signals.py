@@ -1,5 +1,5 @@
-"""Ctrl-C and SIGTERM as requests: the step in hand is finished and saved; a second signal ends the
-process at once.
+"""Treat Ctrl-C and SIGTERM as requests: the current step is finished and saved; a second signal
+ends the process at once.
 """
 
 import os

@@ -1,5 +1,4 @@
-"""ANNOTATION FILES -> ROWS: text read strictly, every complaint with its file and its place in it.
-Nothing is guessed.
+"""Read annotation files strictly: every error names its file and position, and nothing is guessed.
 
 A `Row` remembers where it came from, so that whoever reads a value out of it can complain about the
 right line.
@@ -96,7 +95,7 @@ class Row:
         text = self.text(name)
         if len(text) > LONGEST_ID or not text.isprintable():
             raise self.error(
-                f"{quoted(text)} is no id: expected at most {LONGEST_ID} printable characters"
+                f"{quoted(text)} is not an id: expected at most {LONGEST_ID} printable characters"
             )
         return text
 
@@ -115,7 +114,7 @@ class Row:
             raise self.error(f"{name!r} is empty: remove the row or write what is missing")
         if "\0" in text or not (text.isascii() or _encodes(text)):
             raise self.error(
-                f"{name!r} holds a NUL or half a surrogate pair, which is no text: {quoted(text)}"
+                f"{name!r} holds a NUL or half a surrogate pair, which is not valid text: {quoted(text)}"
             )
         return text
 
@@ -190,13 +189,13 @@ def read_text(path: Path) -> str:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise DataError(
-            f"{path}, line {line}: a NUL byte, so this is no UTF-8 text; copy the file again"
+            f"{path}, line {line}: a NUL byte, so this is not UTF-8 text; copy the file again"
         )
     return text
 
 
 def parse_json(text: str, path: Path, first_line: int = 1) -> Json:
-    """JSON text to values; DataError names line and column, a key that stands twice in one object,
+    """JSON text to values; DataError names line and column, a key that occurs twice in one object,
     too deep nesting.
     """
     twice: list[str] = []
@@ -225,7 +224,7 @@ def parse_json(text: str, path: Path, first_line: int = 1) -> Json:
         ) from error
     if twice:
         raise DataError(
-            f"{path}, line {first_line} on: the key {quoted(twice[0])} stands twice in one object"
+            f"{path}, line {first_line} on: the key {quoted(twice[0])} occurs twice in one object"
         )
     return value
 
@@ -363,7 +362,7 @@ def unique(rows: Iterable[Row], name: str) -> list[Row]:
         here = row.name(name)
         if here in first:
             raise row.error(
-                f"{quoted(here)} stands there already ({first[here].place}); remove one of the two"
+                f"{quoted(here)} was listed already ({first[here].place}); remove one of the two"
             )
         first[here] = row
     return list(first.values())
@@ -382,7 +381,7 @@ def _check_header(row: Row, header: list[str], columns: Sequence[str]) -> None:
             f"expected the columns {', '.join(columns)}; no {', '.join(lacking)} in {_some(header)}"
         )
     if len(set(header)) < len(header):
-        raise row.error(f"a column stands twice: {_some(sorted(header))}")
+        raise row.error(f"a column occurs twice: {_some(sorted(header))}")
 
 
 def _some(names: Iterable[str]) -> str:

@@ -1,8 +1,8 @@
-"""Tensor nouns: what encoders give and heads take. Axis legend in `finereel.types`.
+"""The tensors that encoders return and heads take. `finereel.types` explains the axis names.
 
-Invariants: features are *raw* (not L2-normalised) except `VideoFeatures.video`, which is a unit
-vector; masks are True on real entries; what stands under a False mask is undefined and must never
-change a score.
+Features are raw (not L2-normalised), except for `VideoFeatures.video`, which holds unit vectors.
+Masks are True on real entries. Values under a False mask are undefined and must never change a
+score.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,11 +17,17 @@ from torch.nn.functional import pad
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """T texts: the sentence vector, one vector per token, and which tokens are words of the text
-    (not padding).
+    """Features of T texts.
 
-    fine: the same texts with textual prompts, read by the fine-grained score; None for a model
-    without such prompts.
+    Attributes:
+        sentence: (T, D), one vector per text.
+        words: (T, W, D), one vector per token.
+        word_mask: (T, W), True on tokens of the text, False on padding.
+        fine: The same texts with textual prompts, used by the fine-grained score; None if the model
+            has no such prompts.
+
+    Raises:
+        ValueError: If the shapes disagree.
     """
 
     sentence: Float[Tensor, "T D"]
@@ -40,23 +46,45 @@ class TextFeatures:
         return len(self.sentence)
 
     def rows(self, index: slice | Tensor) -> "TextFeatures":
-        """The texts at `index`, in that order."""
+        """Select texts.
+
+        Args:
+            index: A slice, or indices or a mask over T.
+
+        Returns:
+            The selected texts, in that order.
+        """
         return _mapped(self, lambda tensor: tensor[index])
 
     def to(self, target: torch.device | torch.dtype) -> "TextFeatures":
-        """On another device, or (floats only) of another precision."""
+        """Move to another device or convert to another precision.
+
+        Args:
+            target: A device, or a dtype, which applies to floating-point tensors only.
+
+        Returns:
+            The converted features.
+        """
         return _mapped(self, lambda tensor: _move(tensor, target))
 
 
 @dataclass(frozen=True)
 class VideoFeatures:
-    """V clips: the unit video vector, one vector per frame, P selected patch vectors, and their
-    masks.
+    """Features of V clips.
 
-    contextual: frames as the temporal encoder leaves them, C = F, for heads that read them; C = 0
-    otherwise. P = 0 where the head reads no patches. fine: the same clips with every frame's prompt
-    in the place of its own token, read by the fine-grained score; None for a model without such
-    prompts.
+    Attributes:
+        video: (V, D), one unit vector per clip.
+        frames: (V, F, D), one vector per frame.
+        patches: (V, P, D), vectors of the selected patches; P = 0 if the head reads no patches.
+        frame_mask: (V, F), True on real frames.
+        patch_mask: (V, P), True on patches of real frames.
+        contextual: (V, C, D), the frames after the temporal encoder; C = F for heads that read
+            them, otherwise 0.
+        fine: The same clips with a visual prompt in the place of each frame's own token, used by
+            the fine-grained score; None if the model has no such prompts.
+
+    Raises:
+        ValueError: If the shapes disagree.
     """
 
     video: Float[Tensor, "V D"]
@@ -83,11 +111,25 @@ class VideoFeatures:
         return len(self.video)
 
     def rows(self, index: slice | Tensor) -> "VideoFeatures":
-        """The clips at `index`, in that order."""
+        """Select clips.
+
+        Args:
+            index: A slice, or indices or a mask over V.
+
+        Returns:
+            The selected clips, in that order.
+        """
         return _mapped(self, lambda tensor: tensor[index])
 
     def to(self, target: torch.device | torch.dtype) -> "VideoFeatures":
-        """On another device, or (floats only) of another precision."""
+        """Move to another device or convert to another precision.
+
+        Args:
+            target: A device, or a dtype, which applies to floating-point tensors only.
+
+        Returns:
+            The converted features.
+        """
         return _mapped(self, lambda tensor: _move(tensor, target))
 
 
@@ -95,11 +137,19 @@ Batch = TypeVar("Batch", TextFeatures, VideoFeatures)
 
 
 def tensors_of(features: TextFeatures | VideoFeatures) -> dict[str, Tensor]:
-    """Every tensor by name, those of the fine features as `fine.words` and so on.
+    """Return every tensor by name; those of the fine features are named `fine.words` and so on.
 
-    >>> text = TextFeatures(torch.zeros(1, 2), torch.zeros(1, 3, 2), torch.ones(1, 3, dtype=torch.bool))
-    >>> list(tensors_of(text))
-    ['sentence', 'words', 'word_mask']
+    Args:
+        features: Features of texts or clips.
+
+    Returns:
+        Tensors by name.
+
+    Example:
+        >>> mask = torch.ones(1, 3, dtype=torch.bool)
+        >>> text = TextFeatures(torch.zeros(1, 2), torch.zeros(1, 3, 2), mask)
+        >>> list(tensors_of(text))
+        ['sentence', 'words', 'word_mask']
     """
     found = {
         part.name: getattr(features, part.name) for part in fields(features) if part.name != "fine"
@@ -110,7 +160,18 @@ def tensors_of(features: TextFeatures | VideoFeatures) -> dict[str, Tensor]:
 
 
 def from_tensors(kind: type[Batch], tensors: Mapping[str, Tensor]) -> Batch:
-    """The inverse of `tensors_of`. Raises KeyError where a tensor is missing."""
+    """Build features from their tensors, the inverse of `tensors_of`.
+
+    Args:
+        kind: TextFeatures or VideoFeatures.
+        tensors: Tensors by name.
+
+    Returns:
+        The features.
+
+    Raises:
+        KeyError: If a tensor is missing.
+    """
     own = {part.name: tensors[part.name] for part in fields(kind) if part.name != "fine"}
     fine = {
         name.removeprefix("fine."): tensor
@@ -134,7 +195,15 @@ def _move(tensor: Tensor, target: torch.device | torch.dtype) -> Tensor:
 
 
 def widened(text: TextFeatures, width: int) -> TextFeatures:
-    """The texts with padding, zeros under a False mask, up to `width` tokens."""
+    """Pad texts with masked zeros.
+
+    Args:
+        text: Features of T texts of at most `width` tokens.
+        width: The number of tokens W afterwards.
+
+    Returns:
+        The padded features.
+    """
     missing = width - text.words.shape[1]
     return _mapped(
         text,
@@ -150,7 +219,14 @@ def _pad(tensor: Tensor, missing: int) -> Tensor:
 
 
 def concatenate(batches: list[Batch]) -> Batch:
-    """Several batches as one, in order."""
+    """Join several batches of features into one.
+
+    Args:
+        batches: At least one batch; all of the same type.
+
+    Returns:
+        The texts or clips of all batches, in order.
+    """
     every = [tensors_of(batch) for batch in batches]
     return from_tensors(
         type(batches[0]), {name: torch.cat([each[name] for each in every]) for name in every[0]}
@@ -159,12 +235,20 @@ def concatenate(batches: list[Batch]) -> Batch:
 
 @dataclass(frozen=True)
 class Scores:
-    """T texts against V clips: one matrix per granularity, and the weight of each in the fused
-    score.
+    """Scores of T texts against V clips.
 
-    >>> part = torch.tensor([[1.0, 2.0]])
-    >>> Scores({"video_sentence": part, "frame_sentence": part}, {"video_sentence": 0.5, "frame_sentence": 0.5}).fused
-    tensor([[1., 2.]])
+    Attributes:
+        parts: One (T, V) matrix per granularity.
+        weights: The weight of each granularity in the fused score.
+
+    Raises:
+        ValueError: If `parts` is empty or its names differ from those of `weights`.
+
+    Example:
+        >>> part = torch.tensor([[1.0, 2.0]])
+        >>> both = {"video_sentence": part, "frame_sentence": part}
+        >>> Scores(both, {"video_sentence": 0.5, "frame_sentence": 0.5}).fused
+        tensor([[1., 2.]])
     """
 
     parts: Mapping[str, Float[Tensor, "T V"]]
@@ -179,7 +263,7 @@ class Scores:
 
     @property
     def fused(self) -> Float[Tensor, "T V"]:
-        """Weighted sum over the granularities."""
+        """The weighted sum over the granularities, (T, V)."""
         return torch.stack(
             [self.parts[name] * weight for name, weight in self.weights.items()]
         ).sum(0)

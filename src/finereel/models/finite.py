@@ -1,6 +1,4 @@
-"""NUMBERS A PERSON CAN TRUST: features and scores that are NaN or infinite are an error, and never
-an answer.
-"""
+"""Raise an error for features and scores that are NaN or infinite."""
 
 from dataclasses import fields
 from typing import TypeVar

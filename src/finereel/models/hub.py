@@ -1,4 +1,4 @@
-"""Models by name: from the cache of the Hugging Face hub, or from the hub."""
+"""Load models by name from the cache of the Hugging Face hub, or download them."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""PICTURES -> A MODEL'S INPUT: size, crop, interpolation and statistics, as a CLIP directory's
-processor states them.
+"""The image preprocessing of a model: size, crop, interpolation and statistics, as its CLIP
+directory states them.
 
 The arithmetic is that of `transformers`' image processors on PIL, picture by picture. Without
 torch.
@@ -187,7 +187,7 @@ def _stated(folder: Path) -> dict[str, Any] | None:
             values: Any = read_json_object(path)
         except (OSError, ForeignFileError) as error:
             raise CheckpointError(
-                f"{path} does not read as JSON ({error}); copy it again"
+                f"{path} cannot be read as JSON ({error}); copy it again"
             ) from error
         if name == _FILES[0]:
             values = values.get("image_processor")

@@ -1,8 +1,7 @@
-"""RetrievalModel = CLIP towers + temporal encoder + patch selection + head; and the directory it is
-saved as.
+"""`RetrievalModel`: CLIP towers, temporal encoder, patch selection and head, and how it is saved.
 
 A model directory describes itself: `config.json` (this project's settings, the towers' geometry,
-the card), `model.safetensors`, `tokenizer.json`. A plain CLIP directory or hub id loads too: its
+the card), `model.safetensors` and `tokenizer.json`. A plain CLIP directory or hub id loads too: its
 head is untrained, so only the granularities that need no training count.
 """
 
@@ -71,12 +70,16 @@ _VOCABULARIES = ("tokenizer.json", "vocab.json")
 
 
 class RetrievalModel(nn.Module):
-    """Encodes texts and clips, and scores one against the other. Axis legend in `finereel.types`.
+    """Encodes texts and clips and scores them. `finereel.types` explains the axis names.
 
-    Args: encoder: the towers; config: everything else; tokenizer; name: what the user called it;
-    card: what it was trained on and what that makes of each granularity; seed: of the parts that
-    start at random, each by itself and whatever else was drawn before, so that equal models start
-    equal in every process; None draws them from torch's current state.
+    Args:
+        encoder: The towers.
+        config: All other settings.
+        tokenizer: The tokenizer, needed to encode strings.
+        name: What the user called the model.
+        card: What the model was trained on and what that means for each granularity.
+        seed: Seed of the parts that start at random. Each part is initialised independently, so
+            that equal models start equal in every process; None uses torch's current random state.
     """
 
     def __init__(
@@ -113,37 +116,35 @@ class RetrievalModel(nn.Module):
 
     @property
     def dim(self) -> int:
-        """D, the width of every stored vector."""
+        """D, the width of every feature vector."""
         return self.encoder.dim
 
     @property
     def num_frames(self) -> int:
-        """F, frames per clip."""
+        """F, the number of frames per clip."""
         return self.config.max_frames
 
     @property
     def picture_size(self) -> int:
-        """Shorter side in pixels of the pictures to decode."""
+        """Shorter side, in pixels, of the pictures to decode."""
         return self.encoder.picture_size if isinstance(self.encoder, ClipEncoder) else DECODED_SIDE
 
     @property
     def num_patches(self) -> int:
-        """P, patch vectors per clip: 0 where the head reads none."""
+        """P, the number of patch vectors per clip; 0 if the head reads no patches."""
         return self.config.num_patches if "patches" in self.reads else 0
 
     @property
     def num_contextual(self) -> int:
-        """C, frames per clip as the temporal encoder leaves them: 0 where the head does not read
-        them.
-        """
+        """C, the number of frames after the temporal encoder; 0 if the head does not read them."""
         return self.config.max_frames if "contextual" in self.reads else 0
 
     @property
     def fingerprint(self) -> str:
-        """16 hex characters over settings, geometry, vocabulary and weights: features compare only
-        where they agree.
+        """16 hex characters that identify settings, geometry, vocabulary and weights.
 
-        Hashed once per state of the weights (600 MB take half a second).
+        Features of two models are comparable only if the fingerprints agree. The hash is computed
+        once per state of the weights (600 MB take half a second).
         """
         state = tuple((tensor.data_ptr(), tensor._version) for tensor in self.state_dict().values())
         if self._hashed is None or self._hashed[0] != state:
@@ -161,7 +162,15 @@ class RetrievalModel(nn.Module):
     def text_features(
         self, input_ids: Int64[Tensor, "T W"], mask: Bool[Tensor, "T W"]
     ) -> TextFeatures:
-        """Differentiable text features of token ids."""
+        """Compute differentiable text features of token ids.
+
+        Args:
+            input_ids: (T, W) token ids.
+            mask: (T, W), True on tokens of the text.
+
+        Returns:
+            Features of T texts.
+        """
         sentence, words = self.encoder.encode_tokens(input_ids)
         if self.prompts is None or self.prompts.text is None:
             return TextFeatures(sentence, words, mask)
@@ -174,10 +183,17 @@ class RetrievalModel(nn.Module):
         frame_mask: Bool[Tensor, "V F"],
         noise: Float[Tensor, "B S M"] | RowNoise | None = None,
     ) -> VideoFeatures:
-        """Differentiable clip features of what `encoder.to_input` gives: normalised pixels, or
-        precomputed tokens.
+        """Compute differentiable clip features.
 
-        `noise` forces the perturbed patch choice (parity).
+        Args:
+            frames: (V, F, ...), what `encoder.to_input` returns: normalised pixels or precomputed
+                tokens.
+            frame_mask: (V, F), True on real frames.
+            noise: Noise of the perturbed patch selection, to reproduce given samples; None draws
+                it.
+
+        Returns:
+            Features of V clips.
         """
         if self.prompts is None or self.prompts.visual is None:
             tokens, prompted = self.encoder.encode_frames(frames, frame_mask), None
@@ -210,10 +226,20 @@ class RetrievalModel(nn.Module):
     def score(
         self, text: TextFeatures, video: VideoFeatures, budget_mib: int = DEFAULT_BUDGET_MIB
     ) -> Scores:
-        """T x V scores per granularity, in blocks within `budget_mib` of working memory: the one
-        scoring function.
+        """Score texts against clips; training, evaluation and search all use this function.
 
         Gradients flow in training mode only.
+
+        Args:
+            text: Features of T texts.
+            video: Features of V clips.
+            budget_mib: Working memory in MiB; larger problems are computed in blocks.
+
+        Returns:
+            One (T, V) matrix per granularity.
+
+        Raises:
+            ModelError: If a score is not finite, outside training.
         """
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
             return self._sound(
@@ -228,16 +254,35 @@ class RetrievalModel(nn.Module):
     def score_fine(
         self, text: TextFeatures, video: VideoFeatures, budget_mib: int = DEFAULT_BUDGET_MIB
     ) -> Scores:
-        """T x V fine-grained scores, by the prompts and their own head; those of `score` where
-        there are no prompts.
+        """Score texts against clips with the prompts and their fine-grained head.
+
+        Args:
+            text: Features of T texts.
+            video: Features of V clips.
+            budget_mib: Working memory in MiB.
+
+        Returns:
+            One (T, V) matrix per granularity; those of `score` if the model has no prompts.
+
+        Raises:
+            ModelError: If the features lack prompts, or a score is not finite outside training.
         """
         head, text, video = self._fine(text, video)
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
             return self._sound(head.score(text, video, self.encoder.scale, budget_mib))
 
     def score_groups(self, text: TextFeatures, video: VideoFeatures) -> Scores:
-        """V x n fine-grained scores of n texts for each clip: text v * n + k against clip v and no
-        other.
+        """Score n texts for each clip with the fine-grained head.
+
+        Args:
+            text: Features of V * n texts; text v * n + k belongs to clip v.
+            video: Features of V clips.
+
+        Returns:
+            One (V, n) matrix per granularity.
+
+        Raises:
+            ModelError: If the features lack prompts, or a score is not finite outside training.
         """
         head, text, video = self._fine(text, video)
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
@@ -261,14 +306,29 @@ class RetrievalModel(nn.Module):
 
     @torch.no_grad()
     def coarse_query(self, text: TextFeatures) -> Float[Tensor, "T D"]:
-        """Vectors whose products with `VideoFeatures.video` are the video_sentence scores."""
+        """Compute query vectors for coarse search.
+
+        Args:
+            text: Features of T texts.
+
+        Returns:
+            (T, D); their products with `VideoFeatures.video` are the video_sentence scores.
+        """
         return self.encoder.scale * self.head.coarse_query(text)
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> TextFeatures:
-        """Features of texts, cut to the model's `max_words` tokens.
+        """Encode texts, truncated to the model's `max_words` tokens.
 
-        An empty list gives T = 0.
+        Args:
+            texts: T texts; an empty list gives T = 0.
+
+        Returns:
+            Features of T texts.
+
+        Raises:
+            CheckpointError: If the model has no tokenizer.
+            ModelError: If a feature is not finite.
         """
         if self.tokenizer is None:
             raise CheckpointError(
@@ -289,8 +349,9 @@ class RetrievalModel(nn.Module):
         return require_finite_features(concatenate(batches), self.name)
 
     def _cropped_text(self, ids: Tensor, mask: Tensor) -> TextFeatures:
-        """Features without computing columns that are padding in every row (attention is causal:
-        nothing changes).
+        """Encode texts without the columns that are padding in every row.
+
+        Attention is causal, so the features do not change.
 
         Published mode scores padded words too, so there they are computed.
         """
@@ -302,9 +363,18 @@ class RetrievalModel(nn.Module):
 
     @torch.no_grad()
     def encode_video(self, clips: Sequence[Frames]) -> VideoFeatures:
-        """Features of clips, one at a time so that a clip's bytes do not depend on its neighbours.
+        """Encode clips one at a time, so that the result does not depend on the other clips.
 
-        More than F frames are thinned evenly, fewer are padded and masked.
+        Args:
+            clips: Decoded clips. More than F frames are thinned evenly, fewer are padded and
+                masked.
+
+        Returns:
+            Features of the clips.
+
+        Raises:
+            ValueError: If `clips` is empty.
+            ModelError: If the model takes precomputed tokens, or a feature is not finite.
         """
         if not clips:
             raise ValueError("encode_video needs at least one clip, got an empty list")
@@ -315,10 +385,18 @@ class RetrievalModel(nn.Module):
     def encode_clips(
         self, frames: Shaped[np.ndarray, "V F ..."], frame_mask: Bool[np.ndarray, "V F"]
     ) -> VideoFeatures:
-        """Features of what a `datasets.base.ClipSource` reads (pixels of the model's size, or
-        tokens), one at a time.
+        """Encode what a `finereel.data.base.ClipSource` reads, one clip at a time.
 
-        Fewer than F frames are padded and masked, more are refused.
+        Args:
+            frames: (V, F, ...), pixels of the model's size or precomputed tokens. Fewer frames than
+                the model takes are padded and masked.
+            frame_mask: (V, F), True on real frames.
+
+        Returns:
+            Features of V clips.
+
+        Raises:
+            ModelError: If there are more frames than the model takes, or a feature is not finite.
         """
         self.eval()
         device, missing = self.encoder.scale.device, self.num_frames - frames.shape[1]
@@ -355,14 +433,16 @@ class RetrievalModel(nn.Module):
         return pixels.to(device), mask.to(device)
 
     def set_perturbation(self, perturbation: Perturbation) -> None:
-        """Noise samples and deviation of the differentiable patch choice (training mode only)."""
+        """Set the noise of the differentiable patch selection, which is used in training mode only.
+
+        Args:
+            perturbation: Number of samples and standard deviation.
+        """
         if self.patches is not None:
             self.patches.perturbation = perturbation
 
     def start_from_towers(self) -> None:
-        """Initialise the temporal encoder from CLIP's text tower, as published, where the widths
-        agree.
-        """
+        """Initialise the temporal encoder from CLIP's text tower, if the widths agree."""
         if isinstance(self.temporal, SequentialTransformer):
             self.temporal.copy_from_text_tower(self.encoder.text_tower)
 
@@ -371,8 +451,14 @@ class RetrievalModel(nn.Module):
 
     @writes("directory")
     def save(self, directory: str | Path, dtype: torch.dtype = torch.float32) -> None:
-        """Write a model directory; `dtype` is the precision of the stored weights (loading gives
-        float32).
+        """Write a model directory.
+
+        Args:
+            directory: The folder; it is created if needed.
+            dtype: Precision of the stored weights; loading always gives float32.
+
+        Raises:
+            StorageError: If the folder cannot be written.
         """
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
@@ -401,11 +487,22 @@ def _replace_file(path: Path, write: Any) -> None:
 
 
 def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:
-    """A model directory, a bundled name (`reelworld-tiny`), a plain CLIP directory or a hub id
-    (cache first).
+    """Load a model.
 
-    Raises ModelNotFoundError when it cannot be had, CheckpointError when it does not fit. No pickle
-    is ever read.
+    Args:
+        path_or_id: A model directory, a bundled name (`reelworld-tiny`), a plain CLIP directory, or
+            a hub id, which is looked up in the local cache first.
+
+    Returns:
+        The model in evaluation mode. Pickled weights are never read.
+
+    Raises:
+        ModelNotFoundError: If there is no such model.
+        CheckpointError: If its files do not fit together.
+
+    Example:
+        >>> load("reelworld-tiny").num_frames
+        12
     """
     name = str(path_or_id)
     folder = BUNDLED.get(name, Path(path_or_id))
@@ -419,10 +516,13 @@ def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:
 
 
 def keep_patches(model: RetrievalModel) -> None:
-    """Let the model choose patches although none of its granularities reads them.
+    """Make the model select patches even if none of its granularities reads them.
 
-    Version 0.1 saved such models with their patch scorer, and libraries made with them store
+    Version 0.1 saved such models with their patch scorer, and libraries made with them contain
     patches.
+
+    Args:
+        model: The model to change.
     """
     model.patches = make_selector(model.config, model.dim)
     model.reads |= {"patches"}

@@ -1,5 +1,5 @@
-"""WEIGHT FILES -> TENSORS: the header of a safetensors file names every shape, so a model that does
-not fit is refused before anything is allocated.
+"""Load weight files safely: the header of a safetensors file gives every shape, so a model that
+does not fit is refused before memory is allocated.
 """
 
 import math
@@ -105,7 +105,7 @@ def read_header(path: Path) -> Header:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(
-            f"{path} does not read as safetensors ({error}); copy the model again"
+            f"{path} cannot be read as safetensors ({error}); copy the model again"
         ) from error
 
 
@@ -191,7 +191,7 @@ def read_weights(header: Header, ignored: tuple[str, ...] = ()) -> dict[str, Ten
         weights = {name: stored[name].to(torch.float32, copy=True) for name in wanted}
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         raise CheckpointError(
-            f"{header.path} does not read as safetensors ({error}); copy the model again"
+            f"{header.path} cannot be read as safetensors ({error}); copy the model again"
         ) from error
     require_finite(weights.items(), str(header.path))
     return weights

@@ -1,4 +1,4 @@
-"""Score normalisation: against hubs, gallery items that are close to every query.
+"""Score normalization against hubs, clips that are close to every query.
 
 All matrices are (T, V): texts in rows, videos in columns, whatever the direction. `fit` learns from
 a bank of queries that are not evaluated, `apply` corrects scores, `protocol` names what a result

@@ -1,4 +1,4 @@
-"""Between the caller's arrays (numpy or torch) and float64 numpy, without importing torch."""
+"""Convert the caller's arrays (numpy or torch) to float64 numpy and back, without importing torch."""
 
 import hashlib
 from typing import Any, TypeVar

@@ -1,4 +1,4 @@
-"""What every normaliser has: settings, fit, apply, its protocol, and a JSON description of its
+"""The interface of a normalizer: settings, fit, apply, protocol, and a JSON description of its
 state.
 """
 

@@ -1,4 +1,4 @@
-"""One normaliser per granularity, used as one."""
+"""Use one normalizer per granularity as if they were one."""
 
 import hashlib
 from collections.abc import Mapping

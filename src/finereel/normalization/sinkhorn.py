@@ -1,5 +1,5 @@
-"""Sinkhorn-Knopp normalisation in the log domain: one bias per gallery item, so that all are
-equally popular.
+"""Sinkhorn-Knopp normalization in the log domain: one bias per clip, so that all clips are equally
+popular.
 
 Sources: UCoFiA (Wang et al., ICCV 2023), its evaluation; the bank protocol is that of NCL (arXiv
 2212.11790); the log-domain form is Peyré & Cuturi, Computational Optimal Transport, §4.4.

@@ -1,4 +1,6 @@
-"""Complete named configurations, the only place that holds numbers. `debug` takes seconds."""
+"""Recipes: complete named configurations of a training, the only place with its numbers. `debug`
+takes seconds.
+"""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a recipe is: every number and choice of a training run, and nothing of where files lie."""
+"""The type of a recipe: every number and choice of a training run, but no paths."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,8 +43,12 @@ class WorldRecipe:
 
 @dataclass(frozen=True)
 class HoldOut:
-    """How much of the training videos stands in for a split that a data set lacks: a share, but so
-    many at most.
+    """How many training videos to hold out for a split that a data set lacks.
+
+    Attributes:
+        share: Share of the training videos.
+        most: Maximum number of videos.
+        seed: Random seed of the choice.
     """
 
     share: float = 0.05
@@ -60,9 +64,14 @@ class HoldOut:
 
 @dataclass(frozen=True)
 class TokenTowers:
-    """Sizes of a model on precomputed tokens, see
-    `finereel.models.encoders.features.FeatureGeometry`; its vocabulary of `vocab_size` is learned
-    from so many of the training captions at most, spread evenly.
+    """Sizes of a model on precomputed tokens.
+
+    See `finereel.models.encoders.features.FeatureGeometry`.
+
+    Attributes:
+        vocab_size: Size of the tokenizer's vocabulary.
+        vocabulary_captions: Maximum number of training captions the tokenizer is trained on,
+            sampled evenly.
     """
 
     dim: int = 128
@@ -77,9 +86,14 @@ class TokenTowers:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Towers first: so many steps with one vector per text and one per clip, the mean of its frames
-    (the simplest head there is), in batches as large as the data allow. The recipe's own head then
-    starts from those towers.
+    """Train the towers first with the simplest head: one vector per text, the mean of the frames.
+
+    The recipe's own head then starts from these towers.
+
+    Attributes:
+        steps: Number of steps.
+        batch_size: Pairs in a batch, or as many as the data allow.
+        lr: Learning rate.
     """
 
     steps: int

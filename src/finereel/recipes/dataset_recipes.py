@@ -1,4 +1,4 @@
-"""Training on the data sets of the papers and on your own videos.
+"""Recipes for the data sets of the papers and for your own videos.
 
 Words, frames, batch sizes and passes are those of UCoFiA (15 passes, batch 128, 32 words, 12 frames
 for MSR-VTT and VATEX), and of CLIP4Clip and X-CLIP where UCoFiA tells none: 5 passes, 64 words and

@@ -1,4 +1,4 @@
-"""What a run tells while it works, and what it leaves behind."""
+"""The progress events of a run and its result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Working:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence for whoever watches."""
+    """A message for the user."""
 
     text: str
 
@@ -45,18 +45,23 @@ OnEvent = Callable[[Event], None]
 
 
 def silent(event: Event) -> None:
-    """Nobody watches."""
+    """Default progress callback: does nothing."""
 
 
 @dataclass(frozen=True)
 class RunOptions:
     """Where things are on this machine.
 
-    annotations, videos, features, cache: folders, see `finereel.data.sources.SourceOptions`. start:
-    the CLIP model to start from, a directory, hub id or bundled name. negatives: a file of
-    fine-grained negatives of the training captions, in any form of `finereel.finegrain.files`.
-    allow_missing: go on however many videos cannot be read. device: `auto` takes CUDA where there
-    is one.
+    Attributes:
+        annotations: Folder of annotation files, see `finereel.data.sources.SourceOptions`.
+        videos: Folder of videos.
+        features: Folder of precomputed tokens, instead of videos.
+        cache: Folder for decoded frames.
+        start: The CLIP model to start from: a directory, hub id or bundled name.
+        negatives: A file of fine-grained negatives of the training captions, in any format of
+            `finereel.finegrain.files`.
+        allow_missing: Whether to train even if many videos cannot be read.
+        device: A device; `auto` takes CUDA if there is one.
     """
 
     annotations: Path | None = None
@@ -71,7 +76,13 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run: the model in `folder`, and the one evaluation of the test split."""
+    """A finished run.
+
+    Attributes:
+        model: The selected model.
+        folder: The model directory.
+        record: Its one evaluation on the test split.
+    """
 
     model: RetrievalModel
     folder: Path

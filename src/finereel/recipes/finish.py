@@ -1,6 +1,4 @@
-"""The end of every run: read the best model back, see that it is the one that was chosen, measure
-it on test once.
-"""
+"""Finish a run: load the best model, verify that it is the selected one, and test it once."""
 
 import json
 from collections.abc import Callable

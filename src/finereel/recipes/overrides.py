@@ -1,6 +1,4 @@
-"""A recipe with some of its numbers changed: by name, `lr=3e-4` or in full
-`training.optim.lr=3e-4`.
-"""
+"""Change numbers of a recipe by name: `lr=3e-4`, or in full `training.optim.lr=3e-4`."""
 
 import dataclasses
 import json

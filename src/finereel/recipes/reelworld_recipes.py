@@ -1,4 +1,4 @@
-"""ReelWorld from scratch: `debug`, and the bundled model."""
+"""Recipes for ReelWorld from scratch: `debug` and the bundled model."""
 
 from dataclasses import replace
 

@@ -1,6 +1,4 @@
-"""Carry out a recipe: data, model, training, the best model, its one measurement on the
-test split.
-"""
+"""Carry out a recipe: load the data, train the model, select the best one, and test it once."""
 
 from pathlib import Path
 
@@ -38,12 +36,27 @@ _NOTHING_GIVEN = RunOptions()
 def run(
     recipe: Recipe, out: Path, options: RunOptions = _NOTHING_GIVEN, on_event: OnEvent = silent
 ) -> FinishedRun | None:
-    """Train by a recipe; the model goes to `out/model`, its record on the test split to
-    `out/record`.
+    """Train a model with a recipe, select it on validation data and test it once.
 
-    Killed at any moment, the same call goes on from the last checkpoint. The test split chooses
-    nothing. Of several processes that torchrun started, the first one returns the outcome, the
-    others None.
+    The model is written to `out/model` and its record on the test split to `out/record`. A run that
+    was stopped or killed continues from its last checkpoint if called again. The test split never
+    influences the selection.
+
+    Args:
+        recipe: The recipe; `finereel.recipes.recipe` looks one up by name.
+        out: Folder of the run.
+        options: Where data, features and the initial model are, and the device.
+        on_event: Called with every progress event.
+
+    Returns:
+        The finished run. If torchrun started several processes, only the first one returns it and
+        the others return None.
+
+    Raises:
+        ConfigError: If the options do not fit the recipe, or the settings differ from those of the
+            run in `out`.
+        DataError: If the data cannot be read.
+        TrainingError: If training cannot continue.
     """
     if isinstance(recipe, WorldRecipe):
         _refuse_unused(recipe, options)

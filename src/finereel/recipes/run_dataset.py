@@ -1,6 +1,4 @@
-"""Carry out a recipe on pairs of a data set: splits and clips, the model, the loop, the
-best model.
-"""
+"""Carry out a recipe on a data set: splits and clips, model, training, selection."""
 
 import os
 import shutil
@@ -277,11 +275,11 @@ def training_settings(
 
 
 def clip_model(recipe: PairRecipe, towers: RetrievalModel) -> RetrievalModel:
-    """The recipe's model around the towers of another one; of what else that one has learned, what
-    fits is kept.
+    """Build the recipe's model on another model's towers and copy every other weight that fits.
 
-    Raises ModelError for a model without CLIP towers, ConfigError for settings the towers are too
-    small for.
+    Raises:
+        ModelError: If the other model has no CLIP towers.
+        ConfigError: If the settings need larger towers.
     """
     if not isinstance(towers.encoder, ClipEncoder):
         raise ModelError(

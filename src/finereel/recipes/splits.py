@@ -1,5 +1,5 @@
-"""DATA SET -> train, val, test: splits that are missing are held out, and videos that cannot be
-read left out.
+"""Make the training, validation and test splits of a data set: hold out missing splits and leave
+out unreadable videos.
 """
 
 from collections.abc import Mapping

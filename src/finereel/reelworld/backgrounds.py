@@ -1,5 +1,4 @@
-"""Backgrounds: plain, textured, cluttered, hilly. Pale and greyish, so that every object colour
-stands out.
+"""Draw backgrounds: plain, textured, cluttered or hilly.
 
 A background is a function of (kind, seed) in frame widths; the size only decides how finely it is
 drawn.

@@ -1,5 +1,4 @@
-"""ReelWorld as an endless training set: every step draws its own scenes and renders them at the
-model's size.
+"""ReelWorld as an endless training set: every step renders new scenes at the model's size.
 
 A batch depends on (settings, step) alone, so a resumed run sees what an undisturbed one would.
 Rendering runs in a worker process that never imports torch.
@@ -146,15 +145,15 @@ class _Pair:
 
 
 def _false_captions(pair: _Pair, settings: SceneBatches, step: int) -> tuple[str, ...]:
-    """Up to `settings.negatives` false captions, drawn with dice of their own."""
+    """Up to `settings.negatives` false captions, drawn with a random generator of their own."""
     if pair.template is None:
         return ()
     found = [
         found.caption
         for found in contrasts(pair.scene, pair.template, settings.side, settings.levels)
     ]
-    dice = random.Random(f"{settings.seed}/negatives/{step}/{pair.caption}")
-    return tuple(dice.sample(found, min(settings.negatives, len(found))))
+    rng = random.Random(f"{settings.seed}/negatives/{step}/{pair.caption}")
+    return tuple(rng.sample(found, min(settings.negatives, len(found))))
 
 
 def factor_labels(scene: Scene, visible: tuple[str, ...]) -> list[int]:

@@ -1,5 +1,5 @@
-"""Captions by a grammar, in the present tense: paraphrases that say everything, short captions that
-say less.
+"""Generate captions of a scene with a grammar: full paraphrases and shorter captions, in the
+present tense.
 """
 
 from finereel.reelworld import vocabulary as words

@@ -1,5 +1,5 @@
-"""False captions of a scene, certain to be false: one word of its caption changed, or the words of
-a phrase together.
+"""Generate captions that are certainly false of a scene: one word changed, or the words of a phrase
+together.
 
 Two sides, `training` and `test`, share no pair of words: nouns, colours, verbs and patterns are
 divided, and of adverbs and prepositions whole oppositions. A pair belongs to a side where both of

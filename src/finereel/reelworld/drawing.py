@@ -1,5 +1,5 @@
-"""The nouns as drawings: each is a function that draws on a `Sheet` in unit coordinates (x right, y
-down).
+"""Draw the objects: each noun is a function that draws on a `Canvas` in unit coordinates (x right,
+y down).
 
 `body` takes the object's colour and pattern; `detail` has a colour of its own and lies on top.
 Details stay few and neutral, so that the colour word is certain. Objects with a front face right.
@@ -16,7 +16,7 @@ from finereel.reelworld.palette import Rgb
 Points = tuple[tuple[float, float], ...]
 
 
-class Sheet:
+class Canvas:
     """A square canvas: a mask of the body and a transparent layer of details."""
 
     def __init__(self, pixels: int, colour: Rgb) -> None:
@@ -72,7 +72,7 @@ class Sheet:
         self.ellipse(x + radius * 0.25, y, radius * 0.55, radius * 0.55, palette.INK)
 
 
-def car(s: Sheet) -> None:
+def car(s: Canvas) -> None:
     # The cabin sits far back over a long bonnet, so that front and rear cannot be confused.
     s.box((0.03, 0.44, 0.60, 0.76), 0.07)
     s.polygon(((0.40, 0.47), (0.62, 0.47), (0.90, 0.53), (0.98, 0.62), (0.98, 0.76), (0.40, 0.76)))
@@ -85,7 +85,7 @@ def car(s: Sheet) -> None:
         s.ellipse(x, 0.76, 0.06, 0.06, palette.METAL)
 
 
-def boat(s: Sheet) -> None:
+def boat(s: Canvas) -> None:
     s.polygon(((0.03, 0.66), (0.99, 0.58), (0.80, 0.90), (0.12, 0.90)))
     s.polygon(((0.57, 0.05), (0.57, 0.57), (0.06, 0.57)))
     s.polygon(((0.68, 0.22), (0.68, 0.54), (0.93, 0.54)))
@@ -93,7 +93,7 @@ def boat(s: Sheet) -> None:
     s.polygon(((0.06, 0.755), (0.895, 0.715), (0.865, 0.77), (0.085, 0.81)), palette.WHITE)
 
 
-def ball(s: Sheet) -> None:
+def ball(s: Canvas) -> None:
     s.ellipse(0.5, 0.5, 0.46, 0.46)
     for bulge in (0.20, -0.20):
         turns = [math.pi * (step / 20 - 0.5) for step in range(21)]
@@ -106,7 +106,7 @@ def ball(s: Sheet) -> None:
     s.ellipse(0.30, 0.28, 0.10, 0.07, palette.WHITE)
 
 
-def kite(s: Sheet) -> None:
+def kite(s: Canvas) -> None:
     s.polygon(((0.60, 0.02), (0.95, 0.34), (0.52, 0.72), (0.24, 0.30)))
     s.line(((0.60, 0.02), (0.52, 0.72)), 0.03, s.tone(0.5))
     s.line(((0.24, 0.30), (0.95, 0.34)), 0.03, s.tone(0.5))
@@ -125,7 +125,7 @@ def kite(s: Sheet) -> None:
         )
 
 
-def fish(s: Sheet) -> None:
+def fish(s: Canvas) -> None:
     s.ellipse(0.58, 0.5, 0.39, 0.27)
     s.polygon(((0.28, 0.5), (0.02, 0.22), (0.10, 0.5), (0.02, 0.78)))
     s.polygon(((0.42, 0.30), (0.52, 0.12), (0.74, 0.28)))
@@ -134,7 +134,7 @@ def fish(s: Sheet) -> None:
     s.eye(0.80, 0.43, 0.065)
 
 
-def bird(s: Sheet) -> None:
+def bird(s: Canvas) -> None:
     s.polygon(((0.30, 0.56), (0.02, 0.34), (0.06, 0.56), (0.24, 0.72)))
     s.ellipse(0.46, 0.58, 0.30, 0.23)
     s.ellipse(0.71, 0.33, 0.18, 0.18)
@@ -145,7 +145,7 @@ def bird(s: Sheet) -> None:
     s.eye(0.75, 0.30, 0.055)
 
 
-def house(s: Sheet) -> None:
+def house(s: Canvas) -> None:
     s.box((0.14, 0.42, 0.86, 0.96))
     s.box((0.68, 0.10, 0.80, 0.40))
     s.polygon(((0.02, 0.46), (0.5, 0.04), (0.98, 0.46)))
@@ -159,7 +159,7 @@ def house(s: Sheet) -> None:
     s.line(((0.22, 0.66), (0.44, 0.66)), 0.025, s.tone(0.5))
 
 
-def tree(s: Sheet) -> None:
+def tree(s: Canvas) -> None:
     s.box((0.43, 0.80, 0.57, 0.98), 0.01, palette.WOOD)
     for top, bottom, half in ((0.02, 0.40, 0.24), (0.20, 0.62, 0.33), (0.40, 0.84, 0.42)):
         s.polygon(((0.5, top), (0.5 + half, bottom), (0.5 - half, bottom)))
@@ -171,7 +171,7 @@ def tree(s: Sheet) -> None:
         )
 
 
-def star(s: Sheet) -> None:
+def star(s: Canvas) -> None:
     corners = []
     for step in range(10):
         radius, angle = (0.5 if step % 2 == 0 else 0.24), math.pi * (step / 5 - 0.5)
@@ -182,7 +182,7 @@ def star(s: Sheet) -> None:
     s.line(((0.40, 0.60), (0.45, 0.645), (0.55, 0.645), (0.60, 0.60)), 0.03, palette.INK)
 
 
-def cup(s: Sheet) -> None:
+def cup(s: Canvas) -> None:
     s.ellipse(0.74, 0.54, 0.22, 0.20)
     s.ellipse(0.74, 0.54, 0.115, 0.10, palette.CREAM)
     s.polygon(((0.08, 0.22), (0.76, 0.22), (0.66, 0.92), (0.18, 0.92)))
@@ -191,7 +191,7 @@ def cup(s: Sheet) -> None:
     s.ellipse(0.42, 0.22, 0.27, 0.055, palette.WOOD)
 
 
-def plane(s: Sheet) -> None:
+def plane(s: Canvas) -> None:
     s.ellipse(0.52, 0.50, 0.46, 0.15)
     s.polygon(((0.10, 0.48), (0.02, 0.16), (0.16, 0.16), (0.34, 0.42)))
     s.polygon(((0.60, 0.54), (0.40, 0.54), (0.22, 0.92), (0.36, 0.92)))
@@ -202,7 +202,7 @@ def plane(s: Sheet) -> None:
         s.ellipse(x, 0.47, 0.03, 0.03, palette.GLASS)
 
 
-def heart(s: Sheet) -> None:
+def heart(s: Canvas) -> None:
     points = []
     for step in range(60):
         angle = 2 * math.pi * step / 60
@@ -218,7 +218,7 @@ def heart(s: Sheet) -> None:
     s.ellipse(0.29, 0.30, 0.08, 0.06, s.tone(-0.75))
 
 
-def mushroom(s: Sheet) -> None:
+def mushroom(s: Canvas) -> None:
     s.box((0.36, 0.48, 0.64, 0.95), 0.08, palette.CREAM)
     turns = [math.pi * (1 + step / 30) for step in range(31)]
     s.polygon(tuple((0.5 + 0.48 * math.cos(turn), 0.56 + 0.50 * math.sin(turn)) for turn in turns))
@@ -226,7 +226,7 @@ def mushroom(s: Sheet) -> None:
     s.box((0.08, 0.555, 0.92, 0.60), 0.02, s.tone(0.4))
 
 
-def rocket(s: Sheet) -> None:
+def rocket(s: Canvas) -> None:
     s.polygon(((0.40, 0.84), (0.60, 0.84), (0.5, 1.0)), palette.FLAME)
     s.polygon(((0.34, 0.56), (0.10, 0.88), (0.34, 0.82)))
     s.polygon(((0.66, 0.56), (0.90, 0.88), (0.66, 0.82)))
@@ -245,7 +245,7 @@ def rocket(s: Sheet) -> None:
     s.box((0.33, 0.70, 0.67, 0.76), 0.01, s.tone(0.45))
 
 
-def snail(s: Sheet) -> None:
+def snail(s: Canvas) -> None:
     foot = (
         (0.02, 0.92),
         (0.20, 0.78),
@@ -268,7 +268,7 @@ def snail(s: Sheet) -> None:
     s.line(tuple(spiral), 0.045, s.tone(0.45))
 
 
-DRAWINGS: dict[str, Callable[[Sheet], None]] = {
+DRAWINGS: dict[str, Callable[[Canvas], None]] = {
     "car": car,
     "boat": boat,
     "ball": ball,

@@ -1,4 +1,4 @@
-"""ReelWorld as files: mp4 clips, their twins, and one JSON line per clip."""
+"""Write ReelWorld to files: mp4 clips, their twins, and one JSON line per clip."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The nouns of ReelWorld (Scene, Thing) and its dice: reproducible draws from a key."""
+"""The types of ReelWorld (Scene, Thing) and its random numbers, reproducible from a key."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Where the main object is at time t: the meaning of verbs, adverbs and prepositions in numbers.
+"""The position of the main object over time: verbs, adverbs and prepositions as numbers.
 
 Units: positions and sizes in frame widths (x right, y down), angles in degrees clockwise, times in
 seconds. A scene's layout depends on what no word speaks of and on the reference, never on verb,

@@ -1,4 +1,4 @@
-"""Colours as RGB, and the few ways to change one."""
+"""The colours as RGB, and functions to change one."""
 
 Rgb = tuple[int, int, int]
 

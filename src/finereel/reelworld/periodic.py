@@ -1,4 +1,4 @@
-"""Where in its period a pattern is, without the remainder operator of numpy and Python.
+"""The phase of a periodic pattern, without the remainder operator of numpy and Python.
 
 That operator calls C's `fmod`, which on x86 still computes in the floating-point registers that MMX
 code of codecs and other libraries shares. Where such code leaves them occupied, the next remainder

@@ -1,4 +1,4 @@
-"""Scene -> frames, drawn directly at the wanted size."""
+"""Render a scene to frames, directly at the wanted size."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,6 +1,4 @@
-"""Draw a scene: every factor of one clip at random, but reproducibly from (seed, split,
-VERSION).
-"""
+"""Sample a scene: every factor of a clip at random, reproducible from (seed, split, VERSION)."""
 
 import random
 from dataclasses import replace

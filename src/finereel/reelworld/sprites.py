@@ -1,4 +1,4 @@
-"""Objects as transparent pictures: drawn large, shaded, outlined, reduced, and kept.
+"""Objects as transparent pictures: drawn large, shaded, outlined, reduced and cached.
 
 A master exists per (noun, colour, pattern, level); a frame needs only one resampling of it (turn,
 size, position).
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
 from finereel.reelworld import palette
-from finereel.reelworld.drawing import DRAWINGS, Sheet
+from finereel.reelworld.drawing import DRAWINGS, Canvas
 from finereel.reelworld.periodic import fraction, odd
 
 SUPERSAMPLING = 4
@@ -55,17 +55,17 @@ def master(noun: str, colour: str, pattern: str | None, level: int) -> Image.Ima
     """RGBA picture of an object, `level` pixels wide plus the margin on each side."""
     scale = level * SUPERSAMPLING
     border = round(scale * MARGIN)
-    sheet = Sheet(scale, palette.RGB[colour])
-    DRAWINGS[noun](sheet)
+    canvas = Canvas(scale, palette.RGB[colour])
+    DRAWINGS[noun](canvas)
     flat = Image.new("RGB", (scale, scale), palette.RGB[colour])
     marks = pattern_mask(pattern, scale)
     if marks is not None:
         flat.paste(palette.accent(colour), mask=marks)
     flat = shaded(flat)
-    details = sheet.details.getchannel("A")
-    flat.paste(sheet.details, mask=details)
+    details = canvas.details.getchannel("A")
+    flat.paste(canvas.details, mask=details)
     shape = Image.new("L", (scale + 2 * border,) * 2)
-    shape.paste(ImageChops.lighter(sheet.body, details), (border, border))
+    shape.paste(ImageChops.lighter(canvas.body, details), (border, border))
     line = max(1, round(OUTLINE * scale))
     grown = shape.filter(ImageFilter.GaussianBlur(0.7 * line)).point(
         lambda value: min(255, value * 8)

@@ -1,5 +1,5 @@
-"""Counterfactual twins: the same scene with the meaning of exactly one word changed, so that its
-caption is certainly true of the twin and certainly false of the scene.
+"""Counterfactual twins: the same scene with exactly one word's meaning changed, so that the new
+caption is true of the twin and false of the scene.
 """
 
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The words of ReelWorld, which of them fit together, and which pairs are held out for the test
+"""The words of ReelWorld, which of them can be combined, and which pairs are held out for the test
 split.
 
 Chosen so that every word can be checked by eye: no two verbs of one kind are both true of one

@@ -1,5 +1,4 @@
-"""How sure a number is: intervals of proportions, means, medians and paired differences, by
-cluster. Numpy only.
+"""Confidence intervals of proportions, means, medians and paired differences, by cluster.
 
 1,000 queries at R@1 49 % have a 95 % interval of about ±3 points, as large as most published gaps.
 

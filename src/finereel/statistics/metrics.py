@@ -1,4 +1,4 @@
-"""Retrieval metrics: pure functions of a score matrix and of what is right. Numpy only.
+"""Retrieval metrics as pure functions of a score matrix and of the correct answers.
 
 Rows are queries, columns the gallery; transpose for the other direction. Ranks start at 1. NaN is
 refused, every query counts, and ties have a defined rank: the expectation if tied candidates were

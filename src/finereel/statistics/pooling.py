@@ -1,4 +1,4 @@
-"""Many captions, one video: the score of a video's captions as a group."""
+"""Pool the scores of several captions of one video."""
 
 from dataclasses import dataclass
 

@@ -1,5 +1,4 @@
-"""Whether two systems differ on the same queries: sign-flip p-values, and Holm's correction for
-many comparisons.
+"""Test whether two systems differ on the same queries: sign-flip p-values and Holm's correction.
 
 With 15 % discordant pairs, 1,000 queries cannot separate less than about 2.4 points of R@1.
 """

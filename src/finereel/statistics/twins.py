@@ -1,5 +1,4 @@
-"""Counterfactual twins: two videos that differ in one word's meaning, with a caption each. Numpy
-only.
+"""Accuracy on counterfactual twins: two videos and two captions that differ in one word.
 
 The Winoground scheme (Thrush et al., CVPR 2022, arXiv 2204.03162) on video: a twin caption is
 certainly false of the original video and certainly true of its twin, so both directions and the

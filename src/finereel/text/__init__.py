@@ -1,6 +1,4 @@
-"""STRING -> TOKENS: cleaning, byte-level BPE, and the way back from a token to the words a person
-typed.
-"""
+"""Text: cleaning, byte-level BPE, and the mapping from tokens back to the words a person typed."""
 
 from finereel.text.clip_vocabulary import clip_tokenizer
 from finereel.text.tokenize import Tokenizer, Tokens, Word, train_tokenizer

@@ -1,4 +1,4 @@
-"""Learning byte-level BPE merges, the same from the same corpus on every run.
+"""Learn byte-level BPE merges; the same corpus always gives the same merges.
 
 The `tokenizers` trainer numbers its symbols in hash order, so equal counts are broken differently
 from run to run and a model's token ids would depend on the day it was trained. This one breaks ties

@@ -1,4 +1,4 @@
-"""Text cleaning as CLIP does it, without losing the place of a character in the original string.
+"""Clean text as CLIP does, keeping each character's position in the original string.
 
 CLIP runs ftfy, unescapes HTML twice, collapses whitespace and lower-cases. Here: the parts of ftfy
 that touch real captions (curly quotes, full-width forms, Latin ligatures, lone surrogates) and the

@@ -1,5 +1,5 @@
-"""The vocabulary every CLIP text tower was trained with: it tells where a caption is cut when no
-model is given.
+"""The vocabulary of CLIP's text towers, used to tell where a caption is truncated if no model is
+given.
 """
 
 import gzip

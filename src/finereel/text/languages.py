@@ -1,5 +1,4 @@
-"""Whether a short text is plainly not English: by its letters, or by small words that English
-lacks.
+"""Tell whether a short text is clearly not English, by its letters or by frequent small words.
 
 Made to stay silent in doubt. Two different small words of one language are needed; those that stand
 in well-known names (Oscar de la Hoya, van der Sar, Los Angeles) count as one together. Of 290,000

@@ -1,5 +1,5 @@
-"""QUERY -> IS IT ONE, AND WHAT DOES A MODEL READ OF IT: refusals, words past the model's window,
-words it never saw.
+"""Check a query, and report what the model will not read: words after its last token and words it
+does not know.
 """
 
 import unicodedata

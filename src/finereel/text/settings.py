@@ -1,4 +1,4 @@
-"""What a CLIP directory says of its tokenizer besides the vocabulary: `tokenizer_config.json`."""
+"""The tokenizer settings of a CLIP directory besides the vocabulary: `tokenizer_config.json`."""
 
 from pathlib import Path
 from typing import Any
@@ -58,4 +58,4 @@ def _object(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except ForeignFileError as error:
-        raise CheckpointError(f"{path} does not read as JSON ({error}); copy it again") from error
+        raise CheckpointError(f"{path} cannot be read as JSON ({error}); copy it again") from error

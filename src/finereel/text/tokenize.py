@@ -1,5 +1,5 @@
-"""CLIP's tokens, as the published retrieval code feeds them, and the way back to the words of the
-string.
+"""CLIP's tokenizer as the published retrieval code uses it, and the mapping from tokens back to
+words.
 
 Rules of a row of W tokens (UCoFiA, CLIP4Clip and peers): `<|startoftext|>`, BPE tokens cut so that
 these are at most W - 1 entries in all, `<|endoftext|>`, then zeros. Token 0 is a real one ("!"), so
@@ -112,7 +112,7 @@ class Tokenizer:
             ) from None
         except ForeignFileError as error:
             raise CheckpointError(
-                f"the tokenizer in {folder} does not read as byte-level BPE ({error}); expected "
+                f"the tokenizer in {folder} cannot be read as byte-level BPE ({error}); expected "
                 "CLIP's"
             ) from error
         return cls(vocab, merges, added)

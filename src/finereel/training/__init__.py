@@ -1,1 +1,1 @@
-"""Training: loss, optimizer, checkpoint, and one loop that is readable top to bottom."""
+"""Training: loss, optimizer, checkpoint and the training loop."""

@@ -1,4 +1,4 @@
-"""One training batch: texts, their clips, and, where a world tells them, the factors of both."""
+"""A training batch: texts, their clips and, for rendered scenes, the factors of both."""
 
 from dataclasses import dataclass, fields, replace
 

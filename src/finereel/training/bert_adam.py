@@ -1,6 +1,4 @@
-"""BertAdam, the published optimizer of CLIP4Clip and everything that descends from it, quirks
-included.
-"""
+"""BertAdam, the optimizer of CLIP4Clip and its successors, reproduced with its peculiarities."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,6 +1,4 @@
-"""Saving a run so that it resumes exactly: weights, optimizer and where the run stands, written
-whole or not at all.
-"""
+"""Save a run atomically so that it resumes exactly: weights, optimizer and position."""
 
 import os
 import pickle

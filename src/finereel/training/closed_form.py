@@ -1,5 +1,5 @@
-"""Where a model on precomputed tokens starts: the best linear match of words and pictures, found in
-seconds.
+"""Initialise a model on precomputed tokens with the best linear match of words and clips, computed
+in closed form.
 
 Canonical correlation analysis between two views of every training clip: the tokens of all its
 captions, weighted by rarity and averaged, and the mean of its frame tokens. The directions become

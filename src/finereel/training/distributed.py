@@ -1,4 +1,4 @@
-"""Several processes that train as one: gather the features, average the gradients.
+"""Train with several processes as with one: gather the features, average the gradients.
 
     shard = start()                                  # what torchrun says; alone without it
     text, video = gather(text, shard), gather(video, shard)

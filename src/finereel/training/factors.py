@@ -1,4 +1,4 @@
-"""Factor supervision: where a world tells what is in a clip, say so while the towers are young.
+"""Factor supervision: also predict the factors of a rendered scene while the towers are untrained.
 
 Contrastive training from scratch needs many batches before words and pictures find each other.
 ReelWorld knows every factor of a scene, so the first stage also asks both towers for them, through

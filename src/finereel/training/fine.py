@@ -1,5 +1,4 @@
-"""The fine-grained loss: every clip's own caption against its own negatives, which no other clip
-sees.
+"""The fine-grained loss: each clip's caption against its own negatives.
 
     total = contrastive + weight * mean over clips of -log p(own caption),  p = softmax of the
     clip's N fine scores

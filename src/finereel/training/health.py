@@ -1,5 +1,5 @@
-"""Is this run worth going on with? What a validation says, when guessing explains it, and what to
-look at then.
+"""Judge whether a run is worth continuing: is its validation score at chance, and what may be the
+cause?
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What learns: the model, the prototypes that only training knows, and the loss of a batch."""
+"""The trained modules: the model, the prototypes used only in training, and the loss of a batch."""
 
 import zlib
 from dataclasses import replace

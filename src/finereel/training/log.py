@@ -1,7 +1,7 @@
-"""The log of a run: one JSON object a line in `log.jsonl`, and the same numbers as TensorBoard
-scalars where installed.
+"""The log of a run: one JSON object per line in `log.jsonl`, and TensorBoard scalars if that is
+installed.
 
-No step stands twice: a resumed run cuts the log back to where its checkpoint was written.
+No step occurs twice: a resumed run cuts the log back to where its checkpoint was written.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""The contrastive loss both papers train with."""
+"""The contrastive loss of both papers."""
 
 import torch
 from jaxtyping import Float

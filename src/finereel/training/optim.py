@@ -1,4 +1,4 @@
-"""Which parameter learns how fast, and when.
+"""The optimizer's parameter groups and the learning-rate schedules.
 
 Names are those of `RetrievalModel`; in front of them a training loop may put `model.`. A pattern is
 the name of a module or parameter (everything below it is meant), or holds wildcards: `temporal`,

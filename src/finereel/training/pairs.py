@@ -1,4 +1,4 @@
-"""A split and a clip source as an endless row of training batches, the same for every data set.
+"""Turn a split and a clip source into an endless sequence of training batches.
 
 A batch depends on (split, settings, step) alone, so a resumed run sees what an undisturbed one
 would; in a distributed run every process reads its own rows of it.

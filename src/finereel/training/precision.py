@@ -1,10 +1,9 @@
-"""In which precision towers compute: float32, or autocast to bfloat16 or float16, the latter with a
-scaled loss.
+"""The precision of the towers: float32, or autocast to bfloat16 or float16 (with a scaled loss).
 
 with precision.autocast():
-    features = model.video_features(...)         # heads are scored outside, in float32
+    features = model.video_features(...)  # heads score outside of it, in float32
 precision.scale(loss).backward()
-average_gradients(...)                           # of scaled gradients, so that all processes see an overflow
+average_gradients(...)  # of scaled gradients, so that every process sees an overflow
 precision.unscale(optimizer)
 norm = clip_grad_norm_(...)
 moved = precision.step(optimizer, norm)

@@ -1,4 +1,4 @@
-"""The settings of a training run, and which of them must be the same for a run to go on."""
+"""The settings of a training run, and which of them must not change when a run is resumed."""
 
 import json
 import math
@@ -18,23 +18,34 @@ _FREE_TO_CHANGE = ("checkpoint_every", "log_every", "max_bad_batches")
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How long, how fast, how often to look.
+    """How long to train, how fast, and how often to validate.
 
-    contrastive_weight: of the contrastive loss; 0 leaves it out, for rows that are no negatives of
-    one another.
-    part_weight: weight of the same loss on every granularity by itself, beside the fused one (0:
-    fused only, as published). factor_weight: weight of factor supervision (needs factor_sizes, and
-    batches with factors).
-    perturbation: noise of the differentiable patch choice. precision: of the towers, a key of
-    PRECISIONS. chunk: rows encoded at a time, for batches whose graph does not fit in memory (0:
-    all at once); same gradients, twice the forward passes.
-
-    validate_every, checkpoint_every, log_every: in steps; a validation and the last step always
-    checkpoint. patience: stop after so many validations without a better one, 0 never.
-    chance_after: steps after which a validation that guessing explains is an alarm.
-    max_bad_batches: how many batches may be skipped because their loss or gradients are not finite.
-    data: what identifies the batches (a hash), so that no other data go on with a run. fine: the
-    loss of batches with fine-grained negatives.
+    Attributes:
+        steps: Number of steps.
+        optim: Learning rates, schedule and parameter groups.
+        contrastive_weight: Weight of the contrastive loss; 0 omits it, for batches whose texts are
+            not negatives of one another.
+        part_weight: Weight of the same loss on every single granularity, in addition to the fused
+            score; 0 as published.
+        perturbation: Noise of the differentiable patch selection.
+        factor_weight: Weight of factor supervision, which needs `factor_sizes` and batches with
+            factors.
+        factor_sizes: Number of values of each factor.
+        precision: Precision of the towers, a key of PRECISIONS.
+        chunk: Rows encoded at a time, for batches that do not fit in memory; 0 encodes all at once.
+            The gradients are the same, with twice the forward passes.
+        validate_every: Steps between validations. A validation and the last step always checkpoint.
+        checkpoint_every: Steps between checkpoints.
+        log_every: Steps between lines of the log.
+        patience: Number of validations without improvement after which training stops; 0 means
+            never.
+        chance_after: Steps after which a validation score at chance raises an alarm.
+        max_bad_batches: Number of batches that may be skipped because their loss or gradients are
+            not finite.
+        max_logit_scale: Upper limit of the logarithm of the logit scale.
+        seed: Random seed.
+        data: Hash of the training data; a run refuses to resume with different data.
+        fine: Loss of batches with fine-grained negatives.
     """
 
     steps: int = 1000

@@ -1,5 +1,5 @@
-"""The loop: batch -> features -> the model's own scores -> loss -> step; validate, keep the best,
-resume anywhere.
+"""The training loop: compute features, scores and loss of a batch, step, validate, keep the best
+model, resume at any step.
 """
 
 import json

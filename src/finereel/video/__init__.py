@@ -1,4 +1,4 @@
-"""VIDEO FILE -> FRAMES: find the files, cut windows, choose frames, decode them in a killable child
+"""Read video files: find them, cut windows, choose frames, and decode them in a killable child
 process.
 """
 

@@ -1,5 +1,5 @@
-"""The decoding child: reads one request after another from stdin, answers on its first stdout, and
-is expendable.
+"""The decoding child process: reads requests from stdin and answers on stdout; it may crash without
+harm.
 
 It guards its parent (memory, file size and core limits, no second program's output on the wire) and
 goes when the parent goes, even while stuck inside the decoder.

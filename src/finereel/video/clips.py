@@ -1,6 +1,4 @@
-"""PICTURES -> CLIPS: for each window the pictures at the wanted times. Knows nothing of the
-decoder.
-"""
+"""Collect the decoded pictures at the wanted times of each window into clips."""
 
 import math
 from collections.abc import Callable, Iterator

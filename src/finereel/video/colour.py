@@ -1,6 +1,4 @@
-"""HDR -> SDR: pictures in PQ or HLG (BT.2100) as the BT.709 pictures that models were trained on.
-Arithmetic only.
-"""
+"""Convert HDR pictures (PQ or HLG, BT.2100) to BT.709, which models were trained on."""
 
 import functools
 

@@ -1,6 +1,4 @@
-"""FILE -> PICTURES, with PyAV. This file, `streams` and `picture` know the decoder; they run in the
-decoding child.
-"""
+"""Decode a video file to pictures with PyAV."""
 
 import functools
 import math

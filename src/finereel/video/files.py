@@ -1,4 +1,4 @@
-"""Opening a file that somebody else named: regular files only, and never waiting for one."""
+"""Open a file that a user named: only regular files, and without ever blocking."""
 
 import errno
 import os

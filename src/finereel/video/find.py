@@ -1,4 +1,4 @@
-"""FOLDERS -> FILES: the videos below the paths a person names, and what was left out."""
+"""Find the videos below the paths a user names, and list what was left out."""
 
 import os
 from collections import Counter

@@ -1,5 +1,5 @@
-"""WHO A FILE IS: its content, so that a renamed file is known again, and a quick test for
-"unchanged".
+"""Identify a file by its content, so that a renamed file is recognised, and test quickly whether it
+has changed.
 """
 
 import hashlib

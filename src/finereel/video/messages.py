@@ -1,5 +1,5 @@
-"""The words between the reader and its decoding child: a length, a JSON header, then the bytes it
-announces.
+"""The messages between the reader and its decoding child: a length, a JSON header, then the
+announced bytes.
 
 The child may have been taken over by a hostile file, so the reading side believes no number without
 checking it.

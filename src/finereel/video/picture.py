@@ -1,4 +1,4 @@
-"""DECODED FRAME -> UPRIGHT RGB, as a player would show it: one field, the right colours, SDR,
+"""Convert a decoded frame to upright RGB as a player shows it: deinterlaced, right colours, SDR,
 square pixels.
 
 Knows the decoder's frames; runs in the decoding child.

@@ -1,6 +1,4 @@
-"""What to read from a video and how far to go for it: ClipPlan, Limits, and what comes back: Clip,
-VideoInfo.
-"""
+"""The request for reading a video (ClipPlan, Limits) and its result (Clip, VideoInfo)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""FILE -> FACTS: what a video file is, without reading its clips."""
+"""Read the properties of a video file without decoding its clips."""
 
 from pathlib import Path
 

@@ -1,5 +1,4 @@
-"""VIDEO FILE -> CLIPS, safely: the door to this package. Decoding happens in a child process that
-may be killed.
+"""`VideoReader`, the interface of this package: read clips of video files safely.
 
     with VideoReader() as reader:
         for clip in reader.read("film.mp4"):

@@ -1,6 +1,4 @@
-"""WINDOW -> TIMES: which frames of a window stand for it. Arithmetic only; nothing here touches a
-file.
-"""
+"""Choose the times of the frames that represent a window."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""FIRST BYTES -> KIND: does a file start like a video? Reads no more than it is given."""
+"""Tell from a file's first bytes whether it is a video."""
 
 HEAD = 1024
 """Bytes that `starts_like_video` and `starts_like_text` want to see."""

@@ -1,5 +1,4 @@
-"""OPEN FILE -> THE FILM IN IT: opens a container and chooses among its picture streams. Runs in the
-decoding child.
+"""Open a container and choose its main picture stream.
 
 A file is untrusted. It may name other files and addresses (playlists, external tracks): nothing but
 the already open file is ever read, because every protocol is refused and only demuxers of

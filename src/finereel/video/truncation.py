@@ -1,5 +1,5 @@
-"""Is a file as long as its own header says? The commonest damage is a copy or download that
-stopped.
+"""Tell whether a file is shorter than its header says; a copy or download that stopped is the most
+common damage.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""DURATION -> WINDOWS: how a video is cut into the clips that are searched."""
+"""Cut a video into the windows that become searchable clips."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""The parent's side of one decoding child: start it, talk to it with a deadline, kill it."""
+"""Manage a decoding child process: start it, talk to it with a deadline, kill it."""
 
 import fcntl
 import json

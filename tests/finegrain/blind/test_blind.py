@@ -229,7 +229,7 @@ def test_what_was_trained_on_the_same_captions_is_kept(monkeypatch: pytest.Monke
 
 
 def test_unknown_names_are_told() -> None:
-    with pytest.raises(ConfigError, match="unknown blind scorer 'bigram': expected one of"):
+    with pytest.raises(ConfigError, match="unknown text-only scorer 'bigram': expected one of"):
         blind_scores([], names=["bigram"])
     with pytest.raises(ConfigError, match="learned"):
         text_scorer("learned", [])

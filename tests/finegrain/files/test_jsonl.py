@@ -150,7 +150,7 @@ def test_ids_that_stand_twice(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text((line_of(ROW) + "\n") * 2)
     with pytest.raises(
-        DataError, match=r"x\.jsonl, line 2: the id 'a/0' stands there already \(line 1\)"
+        DataError, match=r"x\.jsonl, line 2: the id 'a/0' was listed already \(line 1\)"
     ):
         read_negatives(path)
 

@@ -110,7 +110,7 @@ def test_finishing_may_leave_rows_out(tmp_path: Path) -> None:
 
 
 def test_ids_must_differ(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"'v0#0' stands twice"):
+    with pytest.raises(DataError, match=r"'v0#0' occurs twice"):
         fresh(tmp_path / "out.jsonl", [*ROWS, ROWS[0]])
     with pytest.raises(DataError, match="got none"):
         fresh(tmp_path / "out.jsonl", [])

@@ -105,7 +105,7 @@ def served(session: ReviewSession, port: int = 0) -> Iterator[str]:
 def sign_in(page: Any, name: str) -> None:
     page.keyboard.type(name)
     page.keyboard.press("Enter")
-    page.wait_for_selector("#desk:not([hidden])")
+    page.wait_for_selector("#review:not([hidden])")
 
 
 def count(page: Any) -> str:
@@ -180,7 +180,7 @@ def test_served_verdicts_are_on_the_disk_and_survive_the_server(
     file = tmp_path / "neg.verdicts-anna.jsonl"
     with served(ReviewSession(items, {}, tmp_path / "neg.jsonl", "anna")) as url:
         page = open_page(url)
-        page.wait_for_selector("#desk:not([hidden])")
+        page.wait_for_selector("#review:not([hidden])")
         with page.expect_response("**/verdicts"):
             page.keyboard.press("1")
         assert [event.verdict for event in read_events(file)] == ["valid"]
@@ -199,7 +199,7 @@ def test_served_verdicts_are_on_the_disk_and_survive_the_server(
         assert page.inner_text("#trouble") == ""
         assert [one.verdict for one in read_verdicts(file).values()] == ["ungrammatical", "unsure"]
         again = open_page(url)
-        again.wait_for_selector("#desk:not([hidden])")
+        again.wait_for_selector("#review:not([hidden])")
         assert count(again) == "2 of 10 judged, this is item 3"
 
 
@@ -234,7 +234,7 @@ def test_hostile_captions_are_shown_to_the_character(
         make_page(items, {}, PageSettings("static", "neg", "anna")).html
     )
     page = open_page((tmp_path / "page.html").as_uri())
-    page.wait_for_selector("#desk:not([hidden])")
+    page.wait_for_selector("#review:not([hidden])")
     for item in items:
         assert page.text_content("#caption") == item.row.caption
         assert page.text_content("#negative") == item.row.negative
@@ -247,7 +247,7 @@ def test_hostile_captions_are_shown_to_the_character(
             box["y"] <= mark["y"] < box["y"] + box["height"]
         )  # a long caption is scrolled to what changed
         page.keyboard.press("ArrowRight")
-    assert page.locator("#desk img, #desk script, #desk b").count() == 0
+    assert page.locator("#review img, #review script, #review b").count() == 0
 
 
 SEEK = """async () => {

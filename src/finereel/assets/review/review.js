@@ -235,7 +235,7 @@
 
   addEventListener("keydown", (pressed) => {
     const from = pressed.target;
-    if (at("desk").hidden || pressed.ctrlKey || pressed.altKey || pressed.metaKey) return;
+    if (at("review").hidden || pressed.ctrlKey || pressed.altKey || pressed.metaKey) return;
     if (from instanceof HTMLInputElement) return;
     if (pressed.key === " " && from instanceof HTMLButtonElement) return;
     const digit = /^[1-9]$/.test(pressed.key) ? pressed.key : (/^Digit([1-9])$/.exec(pressed.code) || [])[1];
@@ -300,7 +300,7 @@
     earlier.forEach(take);
     undoable = undoable.filter(([key]) => known.has(key));
     at("who").hidden = true;
-    at("desk").hidden = at("foot").hidden = at("progress").hidden = false;
+    at("review").hidden = at("foot").hidden = at("progress").hidden = false;
     at("rater").textContent = `Rater: ${rater}.`;
     position = data.items.length - 1;
     const next = nextOpen();

@@ -1,4 +1,4 @@
-"""`finereel finegrain`: how well a model tells a caption from almost the same caption."""
+"""`finereel finegrain`: measure how well a model tells a caption from its negatives."""
 
 from collections.abc import Callable
 

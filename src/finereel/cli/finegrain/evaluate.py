@@ -1,5 +1,5 @@
-"""`finegrain evaluate`: any model on captions with one word changed, beside chance and what sees no
-video.
+"""`finegrain evaluate`: evaluate a model on fine-grained negatives, with chance and text-only
+baselines.
 """
 
 from pathlib import Path
@@ -19,68 +19,94 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[
-        str, typer.Option(metavar="DIR_OR_ID", help="A model of this project, or a CLIP directory.")
+        str,
+        typer.Option(
+            metavar="DIR_OR_ID",
+            help="A model directory, bundled name, CLIP directory or, with another --scorer, what that"
+            " takes.",
+        ),
     ],
     negatives: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Negatives, in any known form.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Negatives in any format that `finereel negatives convert` reads."
+        ),
     ] = None,
     scorer: Annotated[
-        str, typer.Option(help="finereel, sentence-transformers or embeddings.")
+        str,
+        typer.Option(help="How --model is used: finereel, sentence-transformers or embeddings."),
     ] = "finereel",
     form: Annotated[
-        str | None, typer.Option("--from", metavar="F", help="The form of FILE, if not seen.")
+        str | None,
+        typer.Option(
+            "--from", metavar="F", help="Format of FILE; default: detected from its content."
+        ),
     ] = None,
     captions: CaptionsOption = None,
     captions_format: CaptionsFormatOption = "captions",
     data: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The data set the captions come from.")
+        str | None,
+        typer.Option(metavar="NAME", help="The data set the captions and videos come from."),
     ] = None,
     annotations: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Its annotation files.")
+        Path | None, typer.Option(metavar="DIR", help="Annotation files of the data set.")
     ] = None,
-    videos: Annotated[Path | None, typer.Option(metavar="DIR", help="The videos.")] = None,
+    videos: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Videos of the data set.")
+    ] = None,
     features: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Precomputed tokens, instead of videos.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Precomputed tokens to use instead of videos."),
     ] = None,
     split: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The split of --data for retrieval beside, none for none; without it, test, or "
-            "all where "
-            "captions are in no splits.",
+            help="The split of --data on which to measure retrieval as well, or none. Default: "
+            "test, or all if the data set has no splits.",
         ),
     ] = None,
     positives: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Hard positives, for brittleness.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Paraphrases of the captions, to measure brittleness."),
     ] = None,
     blind: Annotated[
-        str, typer.Option(metavar="A,B", help="unigram, trigram, length, learned; none.")
+        str,
+        typer.Option(
+            metavar="A,B",
+            help="Text-only baselines, separated by commas: unigram, trigram, length, learned, "
+            "context; or none.",
+        ),
     ] = "trigram",
     coarse_head: Annotated[
-        bool, typer.Option("--coarse-head", help="Leave the fine head out, to compare.")
+        bool,
+        typer.Option(
+            "--coarse-head",
+            help="Score with the main head even if the model has a fine-grained head.",
+        ),
     ] = False,
     wrong_video: Annotated[
-        bool, typer.Option(help="Also score the captions against other videos.")
+        bool, typer.Option(help="Also score the captions against wrong videos.")
     ] = True,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep the record here: facts and scores.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder to save the record in: facts and scores."),
     ] = None,
-    name: Annotated[str, typer.Option(help="What the run is called in tables.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the run in tables.")] = "",
     device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")
+        str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")
     ] = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Rank every true caption among its negatives, per part of speech.
+    """Rank each true caption among its negatives, per part of speech.
 
     Example: finereel finegrain evaluate --model DIR --negatives msr1ka_adverb_RE20.json --data
     msrvtt --annotations DIR --features DIR
 
-    Beside every number: its 95 % interval by video, the share of ties, chance, what a language
-    model reaches without the video, and what the same model reaches on another video. A released
-    file holds negatives alone: its captions come from --data or --captions. With --data reelworld
-    and no negatives, the twins are scored: text, video, group.
+    The table shows a 95 % interval computed over videos, the share of ties, chance, a text-only
+    language model, and the same model on a wrong video. The released files contain no captions;
+    these come from --data or --captions. With --data reelworld and no negatives, the twins are
+    scored by text, video and group accuracy.
     """
     from finereel.cli.finegrain.request import EvaluationRequest, How, Texts, measured
     from finereel.data.sources import SourceOptions

@@ -1,6 +1,4 @@
-"""From the options of `finegrain evaluate` to a record: files are read, the model and its clips
-opened.
-"""
+"""Carry out `finegrain evaluate`: read the files, open the model and its clips, return the record."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,8 +23,8 @@ TWINS = "reelworld twins"
 
 @dataclass(frozen=True)
 class Texts:
-    """The files of texts: negatives (None for ReelWorld's twins), captions, hard positives, and the
-    forms of the first two.
+    """The text files of a request: negatives (None for ReelWorld's twins), captions, hard
+    positives, and the formats of the first two.
     """
 
     negatives: Path | None
@@ -38,8 +36,15 @@ class Texts:
 
 @dataclass(frozen=True)
 class How:
-    """blind: names of baselines; split: for retrieval, None for the usual one; fine: by the fine
-    head; name: of the run; device: its name.
+    """How to evaluate.
+
+    Attributes:
+        blind: names of the text-only baselines.
+        split: split for retrieval, None for the default.
+        fine: whether to use the fine-grained head.
+        wrong_video: whether to score the captions against wrong videos as well.
+        name: name of the run.
+        device: name of the device.
     """
 
     blind: tuple[str, ...]
@@ -52,7 +57,7 @@ class How:
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """Everything that was asked. data: the name of a data set, None for none."""
+    """One call of `finegrain evaluate`; `data` is the name of a data set or None."""
 
     model: str
     scorer: str
@@ -63,7 +68,7 @@ class EvaluationRequest:
 
 
 def measured(request: EvaluationRequest) -> "FineRecord":
-    """Carry the request out. Raises ConfigError for options that do not fit each other."""
+    """Carry out a request. Raises ConfigError for options that contradict each other."""
     from finereel.finegrain.evaluate.measure import measure
 
     dataset = _dataset(request)
@@ -123,7 +128,7 @@ def _what(
 
 
 def _captions(request: EvaluationRequest) -> "dict[str, Caption]":
-    """All captions that were named, else those of the data set, by id."""
+    """Return the captions by id: those of --captions, else those of the data set."""
     texts = request.texts
     if texts.captions is None and texts.captions_format == "captions" and request.data is not None:
         return dict(known_captions(request.where.annotations, request.data).captions)
@@ -138,7 +143,9 @@ def _rows(path: Path, form: str | None, captions: "dict[str, Caption]") -> "list
 
 
 def _positives(path: Path | None) -> dict[str, list[str]]:
-    """Hard positives by caption id, from a JSONL of at least `caption_id` and `positive`."""
+    """Read hard positives by caption id from a JSONL file with the fields `caption_id` and
+    `positive`.
+    """
     from finereel.io.tables import read_jsonl
 
     found: dict[str, list[str]] = {}

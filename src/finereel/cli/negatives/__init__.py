@@ -1,6 +1,4 @@
-"""`finereel negatives ...`: captions that are almost right, made, measured, read by people and
-converted.
-"""
+"""`finereel negatives ...`: make, measure, review and convert fine-grained negatives."""
 
 from collections.abc import Callable
 

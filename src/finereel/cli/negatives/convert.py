@@ -1,4 +1,4 @@
-"""`negatives convert`: from one form of file to another."""
+"""`negatives convert`: convert a file of negatives to another format."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -20,14 +20,18 @@ _STEP = 1000
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A file of negatives.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="File of negatives to read.")],
     out: Annotated[
         Path,
-        typer.Argument(metavar="OUT", help="The file to write; it appears whole or not at all."),
+        typer.Argument(
+            metavar="OUT", help="File to write; it is written completely or not at all."
+        ),
     ],
     form: Annotated[
         str | None,
-        typer.Option("--from", metavar="F", help="The form of IN; without it, IN is recognised."),
+        typer.Option(
+            "--from", metavar="F", help="Format of IN; default: detected from its content."
+        ),
     ] = None,
     to: Annotated[
         str,
@@ -43,7 +47,7 @@ def convert(
     pos: Annotated[
         str | None,
         typer.Option(
-            metavar="POS", help="Keep negatives of this part of speech only, such as adverb."
+            metavar="POS", help="Keep only negatives of this part of speech, such as adverb."
         ),
     ] = None,
     read_as: Annotated[
@@ -51,19 +55,19 @@ def convert(
         typer.Option(
             "--read-as",
             metavar="POS",
-            help="The part of speech of all negatives in IN, where IN is silent.",
+            help="Part of speech of the negatives in IN, if IN does not state it.",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a file of negatives in another form.
+    """Convert a file of negatives to another format.
 
     Example: finereel negatives convert msr1ka_adverb_RE20.json adverbs.jsonl --captions MSRVTT
     --captions-format msrvtt
 
-    Released files hold no captions: name these as well. What a form says besides its texts is kept
-    in the native form, so that going there and back gives the same file. JSON has from, to,
-    negatives, captions, videos and pos.
+    The released files contain no captions, so name the captions as well. The native format (jsonl)
+    keeps all other fields, so that converting there and back gives the same file. JSON output has
+    from, to, negatives, captions, videos and pos.
     """
     from finereel.finegrain.files import iter_negatives, recognise, write_negatives
     from finereel.finegrain.files.base import check_target

@@ -1,4 +1,4 @@
-"""`negatives make`: captions in, negatives out."""
+"""`negatives make`: make negatives of captions."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -24,22 +24,25 @@ _SMALL = 10_000
 """Captions, below which balancing has read too little (docs/results/negatives-blind.md)."""
 ALL_PARTS = "noun,verb,adjective,adverb,preposition"
 OutArgument = Annotated[
-    Path, typer.Argument(metavar="OUT", help="A JSONL file, one negative per line.")
+    Path, typer.Argument(metavar="OUT", help="JSONL file to write, one negative per line.")
 ]
 ModeOption = Annotated[
     str,
     typer.Option(
         metavar="clean|paper",
-        help="clean: grammatical and false. paper: as the paper released them.",
+        help="clean: grammatical and false. paper: the method of the released sets.",
     ),
 ]
 PerCaptionOption = Annotated[
-    int, typer.Option(metavar="N", help="At most so many per caption and part of speech.")
+    int,
+    typer.Option(metavar="N", help="Maximum number of negatives per caption and part of speech."),
 ]
 BalanceOption = Annotated[
     bool,
     typer.Option(
-        "--balance", help="Keep only what a reader without eyes cannot tell; see `report`."
+        "--balance",
+        help="Keep only negatives that a text-only model cannot tell from the caption; see "
+        "`finereel negatives report`.",
     ),
 ]
 WindowOption = Annotated[
@@ -47,14 +50,14 @@ WindowOption = Annotated[
     typer.Option(
         "--max-words",
         metavar="N",
-        help="Tokens the text encoder reads; edits behind them are refused.",
+        help="Number of tokens the text encoder reads; words after them are not changed.",
     ),
 ]
 LegacyOption = Annotated[
     bool,
     typer.Option(
         "--legacy",
-        help="In paper mode, change every occurrence of the word as the released sets do.",
+        help="In paper mode, replace every occurrence of the word, as the released sets do.",
     ),
 ]
 ProposeOption = Annotated[
@@ -62,13 +65,15 @@ ProposeOption = Annotated[
     typer.Option(
         "--propose",
         metavar="SPEC",
-        help="A language model beside the rules: fill-mask:DIR or llm:MODEL@URL.",
+        help="Also ask a language model for words: fill-mask:DIR or llm:MODEL@URL.",
     ),
 ]
 ProposeCacheOption = Annotated[
     Path | None,
     typer.Option(
-        "--propose-cache", metavar="FILE", help="Where the answers of the language model are kept."
+        "--propose-cache",
+        metavar="FILE",
+        help="File that caches the answers of the language model.",
     ),
 ]
 
@@ -77,10 +82,13 @@ def make(
     captions: CaptionsArgument,
     out: OutArgument,
     mode: ModeOption = "clean",
-    pos: Annotated[str, typer.Option(metavar="POS,POS", help="Which parts of speech.")] = ALL_PARTS,
+    pos: Annotated[
+        str, typer.Option(metavar="POS,POS", help="Parts of speech to change, separated by commas.")
+    ] = ALL_PARTS,
     per_caption: PerCaptionOption = 20,
     seed: Annotated[
-        int, typer.Option(help="With captions and settings it decides everything.")
+        int,
+        typer.Option(help="Random seed; the same captions, settings and seed give the same file."),
     ] = 0,
     balance: BalanceOption = False,
     form: FormatOption = "captions",
@@ -88,16 +96,18 @@ def make(
     legacy: LegacyOption = False,
     propose: ProposeOption = "",
     propose_cache: ProposeCacheOption = None,
-    workers: Annotated[int, typer.Option(metavar="N", help="Processes; 0 takes one per core.")] = 0,
+    workers: Annotated[
+        int, typer.Option(metavar="N", help="Number of processes; 0 means one per core.")
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Make captions that are almost right: one word changed so that the video contradicts it.
+    """Make fine-grained negatives: captions with one word changed so that the video contradicts
+    them.
 
     Example: finereel negatives make captions.csv negatives.jsonl --balance
 
-    The same captions and settings give the same file. A run that was stopped goes on where it was
-    when the same command is given again. JSON has captions, negatives, and for each part of speech
-    negatives and captions.
+    The same captions and settings give the same file, and the same command continues a stopped run.
+    JSON output has the numbers of captions and negatives, in all and for each part of speech.
     """
     from finereel.cli.progress import StageBars
     from finereel.finegrain.files.base import check_target

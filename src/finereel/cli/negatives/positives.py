@@ -1,4 +1,4 @@
-"""`negatives positives`: captions in other words, still true, to measure brittleness with."""
+"""`negatives positives`: paraphrase captions by one word, to measure brittleness."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,18 +19,20 @@ def positives(
     captions: CaptionsArgument,
     out: Annotated[
         Path,
-        typer.Argument(metavar="OUT", help="A JSONL file, for `finegrain evaluate --positives`."),
+        typer.Argument(
+            metavar="OUT",
+            help="JSONL file to write, for `finereel finegrain evaluate --positives`.",
+        ),
     ],
     form: FormatOption = "captions",
     as_json: JsonOption = False,
 ) -> None:
-    """Say captions in other words: one word becomes another of the same meaning, and they stay
-    true.
+    """Paraphrase captions: replace one word by a synonym, so that the caption stays true.
 
     Example: finereel negatives positives captions.csv positives.jsonl
 
-    The words come from a list that was read in captions (docs/guide/negatives.md). JSON has
-    captions and positives.
+    The synonyms come from a list that was checked on real captions, see docs/guide/negatives.md.
+    JSON output has the numbers of captions and positives.
     """
     from finereel.finegrain.files.base import check_target
     from finereel.finegrain.make.positives import write_positives
@@ -41,7 +43,7 @@ def positives(
     write_positives(found, out)
     if not found:
         typer.echo(
-            f"no positives in {shown(str(out))}: no caption says a word of the list in a safe "
+            f"no positives in {shown(str(out))}: no caption contains a word of the list in a safe "
             "place",
             err=True,
         )

@@ -17,47 +17,59 @@ if TYPE_CHECKING:
 
 def report(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Negatives, in any form that `convert` reads.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Negatives in any format that `finereel negatives convert` reads."
+        ),
     ],
     captions: CaptionsOption = None,
     captions_format: CaptionsFormatOption = "captions",
     form: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="F", help="The form of FILE; without it, FILE is recognised."
+            "--from", metavar="F", help="Format of FILE; default: detected from its content."
         ),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Write a page with plots, in one file.")
+        Path | None,
+        typer.Option(metavar="PATH", help="Also write an HTML page with plots, as one file."),
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Write the tables as Markdown.")
+        Path | None, typer.Option(metavar="PATH", help="Also write the tables as Markdown.")
     ] = None,
     max_words: Annotated[
-        int, typer.Option(help="Tokens a text encoder takes, its two ends included.")
+        int,
+        typer.Option(
+            help="Number of tokens the text encoder reads, including the start and end tokens."
+        ),
     ] = 32,
     tokenizer: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="A model whose tokens count; without it, CLIP's."),
+        typer.Option(
+            metavar="DIR",
+            help="A model directory whose tokenizer counts the tokens; default: CLIP's.",
+        ),
     ] = None,
     grammar: Annotated[
         int,
         typer.Option(
-            metavar="ROWS", help="Parse so many rows of a part of speech, where link-parser is."
+            metavar="ROWS",
+            help="Number of rows per part of speech to parse with link-parser, if it is installed.",
         ),
     ] = 200,
     as_json: JsonOption = False,
 ) -> None:
-    """Say of every part of speech how many negatives there are, what is wrong with them, and how
-    far one comes blind.
+    """Report, per part of speech, how many negatives there are, how many are malformed, and how
+    well a text-only model can spot them.
 
     Example: finereel negatives report negatives.jsonl --captions captions.csv --html report.html
 
-    --captions are those of the whole collection: the blind language models learn from its other
-    videos, and coverage counts against it. Without them the models read the captions of FILE, five
-    folds by video. JSON has count, captions, videos, coverage, per_caption, blind_mrr, chance_mrr,
-    blind_r1, chance_r1, blind_auc, learned, context, wrong_pos, nonword, truncated, grammar, blind
-    and methods of every part of speech.
+    --captions names the captions of the whole collection: the text-only language models learn from
+    its other videos, and coverage is the share of its captions that have negatives. Without it, the
+    models learn from the captions of FILE by five-fold cross-validation over videos. JSON output
+    has, for every part of speech, count, captions, videos, coverage, per_caption, blind_mrr,
+    chance_mrr, blind_r1, chance_r1, blind_auc, learned, context, wrong_pos, nonword, truncated,
+    grammar, blind and methods.
     """
     from finereel.finegrain.files import read_negatives
     from finereel.finegrain.files.base import check_target, write_text

@@ -40,66 +40,84 @@ class _Review:
 
 def review(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Negatives, in any form that `convert` reads.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Negatives in any format that `finereel negatives convert` reads."
+        ),
     ],
     videos: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The videos, named by their ids.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder of the videos; each file is named by its video id."
+        ),
     ] = None,
     rater: Annotated[
-        str, typer.Option(metavar="NAME", help="Who reads; without it the page asks.")
+        str, typer.Option(metavar="NAME", help="Name of the rater; default: the page asks for it.")
     ] = "",
     sample: Annotated[
-        int, typer.Option(help="Negatives per part of speech, drawn at random; 0 takes all.")
+        int,
+        typer.Option(
+            help="Number of negatives per part of speech, sampled at random; 0 takes all."
+        ),
     ] = 100,
     seed: Annotated[
-        int, typer.Option(help="Draws and shuffles; one review has one seed for all raters.")
+        int,
+        typer.Option(
+            help="Random seed of the sample and its order; use the same seed for all raters of a "
+            "review."
+        ),
     ] = 0,
     form: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="F", help="The form of FILE; without it, FILE is recognised."
+            "--from", metavar="F", help="Format of FILE; default: detected from its content."
         ),
     ] = None,
     captions: CaptionsOption = None,
     captions_format: CaptionsFormatOption = "captions",
     port: Annotated[
-        int, typer.Option(help="Where to serve on this machine; 0 takes a free port.")
+        int, typer.Option(help="Port of the local web page; 0 takes a free port.")
     ] = 8765,
     export: Annotated[
-        Path | None, typer.Option(metavar="HTML", help="Write the page with stills to one file.")
-    ] = None,
-    frames: Annotated[int, typer.Option(help="Stills per video in the exported page.")] = 6,
-    agreement: Annotated[
-        tuple[str, str] | None,
+        Path | None,
         typer.Option(
-            metavar="A B", help="Compare two raters: their names, or their verdict files."
+            metavar="HTML",
+            help="Write the page with still images to one HTML file instead of serving it.",
         ),
     ] = None,
+    frames: Annotated[int, typer.Option(help="Still images per video in the exported page.")] = 6,
+    agreement: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="A B", help="Compare two raters, given by names or verdict files."),
+    ] = None,
     summary: Annotated[
-        str | None, typer.Option(metavar="A", help="Count what one rater said: a name or a file.")
+        str | None,
+        typer.Option(
+            metavar="A", help="Count the verdicts of one rater, given by name or verdict file."
+        ),
     ] = None,
     import_: Annotated[
         Path | None,
         typer.Option(
-            "--import", metavar="JSON", help="Take verdicts from Label Studio's JSON export."
+            "--import", metavar="JSON", help="Import verdicts from a JSON export of Label Studio."
         ),
     ] = None,
     export_label_studio: Annotated[
         Path | None,
         typer.Option(
-            metavar="JSON", help="Write tasks for Label Studio, and its interface (.xml)."
+            metavar="JSON", help="Write tasks for Label Studio and its labelling interface (.xml)."
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read negatives one by one: valid, also true, ungrammatical, or unsure?
+    """Judge negatives one by one on a local web page: valid, also true, ungrammatical or unsure.
 
     Example: finereel negatives review negatives.jsonl --videos clips --rater anna
 
-    Opens a page for this machine only. Every verdict is written at once to
-    FILE.verdicts-NAME.jsonl, and the same command goes on where it was left. Raters do not see each
-    other's verdicts. --export writes the page to one file instead, which keeps verdicts in the
-    browser and offers them for download.
+    The page is reachable from this machine only. Every verdict is saved at once to
+    FILE.verdicts-NAME.jsonl, and the same command continues where you stopped. Raters do not see
+    each other's verdicts. --export writes a stand-alone page instead, which keeps the verdicts in
+    the browser and offers them for download.
     """
     from finereel.finegrain.review.items import Sampling
 

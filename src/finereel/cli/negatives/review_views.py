@@ -1,4 +1,4 @@
-"""What two raters said, as tables on stdout."""
+"""Print the verdicts of one rater, or the agreement of two, as tables."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING

@@ -1,6 +1,4 @@
-"""What the commands on negatives share: the captions they start from, or those that a file of
-negatives speaks of.
-"""
+"""Options and readers for captions, shared by the commands on negatives."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +16,8 @@ CaptionsArgument = Annotated[
     Path,
     typer.Argument(
         metavar="CAPTIONS",
-        help="A CSV or JSONL of id, video_id, caption; or see --format. - where a data set needs "
-        "no files (reelworld).",
+        help="A CSV or JSONL file with id, video_id and caption; or the annotations of the data "
+        "set that --format names; or - for a data set that needs no files (reelworld).",
     ),
 ]
 FormatOption = Annotated[
@@ -27,7 +25,7 @@ FormatOption = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
-        help="captions, or the data set whose annotations CAPTIONS holds.",
+        help="Format of CAPTIONS: captions for a CSV or JSONL file, or the name of a data set.",
     ),
 ]
 CaptionsOption = Annotated[
@@ -35,8 +33,8 @@ CaptionsOption = Annotated[
     typer.Option(
         "--captions",
         metavar="PATH",
-        help="The true captions: a CSV or JSONL of id, video_id, caption; or the folder of a data "
-        "set.",
+        help="The true captions: a CSV or JSONL file with id, video_id and caption, or the "
+        "annotations of the data set that --captions-format names.",
     ),
 ]
 CaptionsFormatOption = Annotated[
@@ -44,8 +42,8 @@ CaptionsFormatOption = Annotated[
     typer.Option(
         "--captions-format",
         metavar="NAME",
-        help="captions, or the data set whose annotations --captions names: msrvtt, vln_uvo, vatex "
-        "and so on.",
+        help="Format of --captions: captions for a CSV or JSONL file, or a data set such as "
+        "msrvtt, vln_uvo or vatex.",
     ),
 ]
 
@@ -53,8 +51,8 @@ CaptionsFormatOption = Annotated[
 def known_captions(
     path: Path | None, form: str = "captions", pos: "Change | None" = None
 ) -> "Known":
-    """What a reader of negatives is told: the captions, read where some are named, and the part of
-    speech.
+    """Return what a reader of negatives needs to know: the captions, if any are named, and the part
+    of speech.
     """
     from finereel.data.caption_files import captions_by_id
     from finereel.finegrain.files.base import Known
@@ -67,8 +65,8 @@ def known_captions(
 
 
 def caption_rows(captions: Path, form: str, split: str | None = None) -> "Iterator[Caption]":
-    """The captions that CAPTIONS and --format name, in order. Raises ConfigError for `-` in the
-    wrong place.
+    """Yield the captions that CAPTIONS and --format name, in order. Raises ConfigError if `-` is
+    given for a data set that needs files.
     """
     from finereel.data import VIRTUAL
     from finereel.data.sources import captions_of
@@ -77,8 +75,7 @@ def caption_rows(captions: Path, form: str, split: str | None = None) -> "Iterat
     if captions == NO_FILES:
         if form not in VIRTUAL:
             raise ConfigError(
-                f"- stands for no files, which {', '.join(VIRTUAL)} can do with; {form} needs a "
-                "path"
+                f"- means no files, which only {', '.join(VIRTUAL)} allows; {form} needs a path"
             )
         return captions_of(None, form, split)
     if form in VIRTUAL and not captions.exists():

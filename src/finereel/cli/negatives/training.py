@@ -1,5 +1,5 @@
-"""`negatives training`: negatives to train with, of words and of phrases, that no test set
-shares.
+"""`negatives training`: make negatives for training, of words and of phrases, that share nothing
+with a test set.
 """
 
 from collections import Counter
@@ -24,35 +24,48 @@ _SIDES = ("training", "test", "all")
 def training(
     captions: CaptionsArgument,
     out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="A JSONL file, for `finereel train --negatives`.")
+        Path,
+        typer.Argument(
+            metavar="OUT", help="JSONL file to write, for `finereel train --negatives`."
+        ),
     ],
     level: Annotated[
-        str, typer.Option(metavar="word|phrase|word,phrase", help="What changes.")
+        str,
+        typer.Option(
+            metavar="word|phrase|word,phrase",
+            help="Whether to change single words, phrases or both.",
+        ),
     ] = "word,phrase",
     per_caption: Annotated[
-        int, typer.Option(metavar="N", help="At most so many per caption and level.")
+        int, typer.Option(metavar="N", help="Maximum number of negatives per caption and level.")
     ] = 20,
-    seed: Annotated[int, typer.Option(help="With the captions it decides everything.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Random seed; the same captions and seed give the same file.")
+    ] = 0,
     side: Annotated[
         str,
         typer.Option(
-            metavar="training|test|all", help="Which half of all words is exchanged; all for both."
+            metavar="training|test|all",
+            help="Which half of the vocabulary to replace words from; all uses both halves.",
         ),
     ] = "training",
     form: FormatOption = "captions",
     split: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of that data set; all captions without.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Split of the data set that --format names; default: all captions."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make negatives to train with: words of the captions themselves in the place of others of the
-    same tag.
+    """Make negatives for training by swapping in words or phrases from other captions.
 
     Example: finereel negatives training captions.csv training.jsonl
 
-    They share no word with negatives kept by the other side: `finereel negatives training --side
-    test`, and any test set filtered with `finereel.finegrain.make.vocabulary_split.only(rows,
-    "test")`. JSON has captions, negatives, and how many of each method.
+    A word is replaced by another word of the captions with the same part-of-speech tag. The
+    negatives share no word with those of `finereel negatives training --side test`, nor with a test
+    set filtered by `finereel.finegrain.make.vocabulary_split.only(rows, "test")`. JSON output has
+    the numbers of captions and negatives, in all and for each method.
     """
     from finereel.errors import unknown_name
     from finereel.finegrain.files.base import check_target

@@ -1,6 +1,4 @@
-"""Records in the formats people paste, plot and archive. A format is one file here and one line in
-`FORMATS`.
-"""
+"""Export records to Markdown, LaTeX, CSV, JSON and TREC."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""WITHOUT EYES: how far a scorer comes that reads both captions and sees no video."""
+"""Text-only baselines: how well a scorer that sees no video can tell a caption from its negatives."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
@@ -78,7 +78,7 @@ Train = Callable[[str, Sequence[str]], TextScorer]
 def text_scorer(name: str, captions: Iterable[str]) -> TextScorer:
     """A scorer that has read `captions`. Raises ConfigError for a name that TEXT_SCORERS lacks."""
     if name not in TEXT_SCORERS:
-        raise unknown_name("blind scorer", name, TEXT_SCORERS)
+        raise unknown_name("text-only scorer", name, TEXT_SCORERS)
     return TEXT_SCORERS[name](captions)
 
 
@@ -105,7 +105,7 @@ def blind_scores(
     """
     for name in names:
         if name not in SCORERS:
-            raise unknown_name("blind scorer", name, SCORERS)
+            raise unknown_name("text-only scorer", name, SCORERS)
     results = {name: TextOnlyScores(np.zeros(len(rows)), np.zeros(len(rows))) for name in names}
     texts = [name for name in names if name in TEXT_SCORERS]
     for block in blocks(rows, captions or captions_of_rows(rows)) if texts else ():

@@ -1,6 +1,4 @@
-"""Which words stand in one caption, near or far: a changed word's probability given all other words
-of the sentence.
-"""
+"""Word association: the probability of a changed word given all other words of its sentence."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

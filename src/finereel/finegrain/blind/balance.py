@@ -1,24 +1,24 @@
-"""Fewer negatives, of which a text-only reader can say nothing: what is true and what is false
-change places.
+"""Drop negatives until a text-only scorer cannot tell captions from negatives.
 
-Four rules, all of them only leave rows out.
-1. Familiar: the words around the change stand in captions of other videos too. Of a word that no
-   other video has nobody can say here what it goes with, but a reader of more captions can.
+There are four rules, which only leave rows out:
+
+1. Familiar: the words around the change occur in captions of other videos too. If no other video
+   has a word, nothing is known here about its usual neighbours, but a scorer trained on more
+   captions may know them.
 2. Plausible: the preference for the caption is small either way.
 3. Mirrored: for two words a and b, and for equal preference for the sentence with a over that with
-   b, a is the truth as often as b. The preference is that of three readers together: language
-   models of three words, forward and backward, and the association of the changed word with all
-   other words of the sentence (`blind.association`). This refines as SugarCrepe does (Hsieh et al.
-   2023) and keeps both directions of every swap, so that no list of words that tend to be false
-   gains anything.
-4. Any rank: among captions with n negatives, the caption's rank by the preference is 1, 2, ... n +
-   1 equally often. Without it a caption could be told by standing always in the middle, or always
-   at one of the ends.
+   b, a is true as often as b. The preference is that of three text-only models together: trigram
+   language models, forward and backward, and the association of the changed word with all other
+   words of the sentence (`blind.association`). This refines SugarCrepe's method (Hsieh et al.
+   2023) and keeps both directions of every swap, so that a list of words that tend to be false
+   gains nothing.
+4. Uniform rank: among captions with n negatives, the caption's rank by the preference is 1, 2, ...
+   n + 1 equally often. Otherwise a caption could be recognised by its rank alone.
 
-The readers have read a third of the videos and the other half of the row's own third. Readers of
-other captions still prefer the true caption: what they know and these do not is on its side. So the
-rows are chosen to seem worse to these by a handicap, as large as the difference between two readers
-who have read different videos.
+The models are trained on one third of the videos and on the other half of the row's own third.
+Models trained on other captions still prefer the true caption a little. So the rows are chosen to
+seem worse to these models by a handicap, as large as the difference between two models trained on
+different videos.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -307,9 +307,10 @@ class _TextReaders:
 
 
 class _Models:
-    """Readers by the place of a video (a third of all, and a half of it). together: of another
-    third and of the other half of the own one, so that no row is judged by captions of its own
-    video. first, second: of one of these each.
+    """Six language models, so that no video is scored by a model trained on its own captions.
+
+    A video's place is its third of all videos, and its half of that third. The models of a place
+    were trained on another third and on the other half of the same third.
     """
 
     def __init__(self, captions: Sequence[Caption]) -> None:

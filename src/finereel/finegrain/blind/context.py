@@ -1,5 +1,5 @@
-"""A classifier that reads the rest of the sentence: does the changed word go with the words around
-it?
+"""A text-only classifier that reads the whole sentence: does the changed word go with the words
+around it?
 
 A language model of three words does not see that "kitchen" stands six words behind "woman"; a text
 tower does. Logistic regression on pairs of a changed word with every other word of its caption,
@@ -23,7 +23,7 @@ def context_differences(
     """The words that only the caption has, each alone and with every word that both have, minus the
     negative's.
 
-    numbers: of the features so far, to be gone on with; so several calls share them.
+    numbers: feature index to extend; pass the same dict to several calls to share one numbering.
 
     >>> found: Numbers = {}
     >>> context_differences(["a man runs"], ["a dog runs"], found).values.tolist()

@@ -1,5 +1,5 @@
-"""A classifier that may learn how a generator writes: logistic regression on the words in which two
-captions differ.
+"""A text-only classifier that can learn the style of a generator: logistic regression on the words
+in which two captions differ.
 
 What it reaches on videos it was not trained on is what a fine-tuned text tower could memorise
 without looking. Antisymmetric: a pair is the difference of the two captions' features and there is

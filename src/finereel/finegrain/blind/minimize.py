@@ -1,4 +1,4 @@
-"""Minimum of a smooth convex function of many variables: L-BFGS (Nocedal 1980), numpy only."""
+"""Minimize a smooth convex function of many variables with L-BFGS (Nocedal 1980), using numpy only."""
 
 from collections import deque
 from collections.abc import Callable

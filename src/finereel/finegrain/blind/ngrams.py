@@ -1,6 +1,4 @@
-"""Interpolated n-gram language models of captions: how likely a sentence is to somebody who has
-never seen a video.
-"""
+"""Interpolated n-gram language models of captions: the likelihood of a sentence without any video."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

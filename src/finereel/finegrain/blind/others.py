@@ -1,4 +1,4 @@
-"""Which captions a blind scorer may learn from: never those of the video it is asked about.
+"""Choose the captions a text-only scorer may learn from: never those of the video it scores.
 
 Parts of a caption collection are drawn by video, by a hash of its name, so they are the same on
 every machine and in every command. A balanced file was refined with a language model of one part;

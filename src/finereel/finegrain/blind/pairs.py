@@ -1,6 +1,4 @@
-"""Scores of captions and of their negatives, and what they say: AUC of pairs, R@1 and MRR of one
-true among n false.
-"""
+"""Metrics of a text-only scorer: AUC over pairs, and R@1 and MRR of a caption among its negatives."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -32,7 +30,7 @@ class TextOnlyScores:
 
 @dataclass(frozen=True)
 class BlindResult:
-    """What a scorer without eyes reaches. All shares from 0 to 1.
+    """Results of a text-only scorer. All shares are from 0 to 1.
 
     auc: share of pairs where the caption beats its negative, ties half. r1, mrr: the caption among
     its negatives of one part of speech, ties in expectation over random orders (so a scorer that
@@ -78,7 +76,7 @@ def measure_groups(groups: Int64[np.ndarray, " R"], scores: TextOnlyScores) -> B
     (0.5, 0.5, 0.6111)
     """
     if not len(groups):
-        raise DataError("blind scores need at least one negative, got none")
+        raise DataError("text-only scores need at least one negative, got none")
     gap = scores.gap
     if np.isnan(gap).any():
         raise DataError(

@@ -1,4 +1,4 @@
-"""Leave negatives out so that a caption's rank among its negatives is any rank, equally often."""
+"""Drop negatives until the true caption's rank is uniformly distributed."""
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64

@@ -1,4 +1,4 @@
-"""What a blind scorer sees of a caption: lower-cased words, no punctuation."""
+"""Tokenize captions for text-only scorers: lower-cased words without punctuation."""
 
 import re
 

@@ -1,3 +1,1 @@
-"""THE TRUE CAPTION AMONG ALMOST TRUE ONES: any model on captions with one word changed, beside
-chance and blind.
-"""
+"""Evaluate any model on fine-grained negatives, with chance and text-only baselines."""

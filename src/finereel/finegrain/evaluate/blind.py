@@ -1,4 +1,4 @@
-"""What a scorer without eyes says of the same candidates, to stand beside the model's numbers."""
+"""Score the candidates with text-only baselines, to compare with the model's numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

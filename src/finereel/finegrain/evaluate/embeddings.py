@@ -1,5 +1,5 @@
-"""Models that turn a text and a picture into one vector each: anything with `encode`, and vectors
-made elsewhere.
+"""Scorers for models with one vector per text and per clip: any object with `encode`, or vectors
+from a file.
 
 A video's vector is the mean of its frames' unit vectors (Luo et al., CLIP4Clip, arXiv 2104.08860,
 `meanP`), a score the cosine; the only granularity is video_sentence.
@@ -75,16 +75,13 @@ class CosineScorer:
 
     @property
     def facts(self) -> ModelFacts:
-        """Of the vectors."""
         return self.vectors.facts
 
     @property
     def description(self) -> Mapping[str, str]:
-        """Of the vectors."""
         return self.vectors.description
 
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
-        """Of the vectors."""
         return self.vectors.problems(videos)
 
     def score(
@@ -113,7 +110,6 @@ class CosineScorer:
         )
 
     def score_split(self, split: Split, on_progress: OnProgress = no_progress) -> ScoredSplit:
-        """See `Scorer`."""
         part, coverage = covered(split, _Problems(self.vectors))
         clips = self._clips(list(part.videos), on_progress)
         texts = self._texts([caption.text for caption in part.captions])
@@ -154,11 +150,9 @@ class EncodedVectors:
 
     @property
     def description(self) -> Mapping[str, str]:
-        """The clip source's."""
         return self._source.description
 
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
-        """The clip source's."""
         return self._source.problems(videos)
 
     def texts(self, texts: Sequence[str]) -> Float32[np.ndarray, "T D"]:
@@ -238,7 +232,7 @@ def read_vectors(path: Path) -> dict[str, np.ndarray]:
         arrays = {name: file[name] for name in ("texts", "text_vectors", "videos", "video_vectors")}
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"{path} does not read as an npz of texts, text_vectors, videos and video_vectors "
+            f"{path} cannot be read as an npz of texts, text_vectors, videos and video_vectors "
             f"without pickles ({error})"
         ) from error
     for name in ("text", "video"):

@@ -1,5 +1,5 @@
-"""What is asked: a clip, its true caption, and captions that differ from it in one part of speech.
-No torch.
+"""Group a clip, its true caption and its negatives of one part of speech. Nothing here imports
+torch.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""A model on groups of candidates: from encoding to the finished record."""
+"""Evaluate a model on groups of candidates, from encoding to the finished record."""
 
 import time
 from collections.abc import Mapping, Sequence

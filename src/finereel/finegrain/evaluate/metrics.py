@@ -1,5 +1,5 @@
-"""The rank of the true caption among its negatives: R@1, MRR, mean rank and pair accuracy of 1 + n.
-Numpy only.
+"""The rank of the true caption among its negatives: R@1, MRR, mean rank and pair accuracy. Uses
+numpy only.
 
 The measures of Chen et al. (ACCV 2024, arXiv 2410.12407; MRR is their PosRank) with ties defined:
 every metric is its expectation if tied candidates were ordered by chance (the mean rank is then the

@@ -1,6 +1,4 @@
-"""What a fine-grained result must carry; on disk a folder, see
-`finereel.finegrain.evaluate.record_files`.
-"""
+"""The record of a fine-grained evaluation; `finereel.finegrain.evaluate.record_files` saves it."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A fine-grained record as a folder.
+"""Save a fine-grained record as a folder and read it back.
 
     record.json     facts and results, and the SHA-256 of the other file
     scores.npz      groups (JSON of G groups with their texts, as bytes); score/<granularity>, baseline/<name> and same

@@ -1,5 +1,5 @@
-"""Ranks of a model and of its baselines to one row of results for every part of speech, with
-intervals by video.
+"""Turn ranks of a model and its baselines into one result row per part of speech, with intervals
+over videos.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a model must be able to do to be measured: score the texts of a clip, and say who it is."""
+"""The interface of a model under evaluation: score the texts of a clip, and describe itself."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The kinds of models that can be measured, by name."""
+"""The registry of scorers by name."""
 
 from collections.abc import Callable
 

@@ -1,5 +1,5 @@
-"""A fine-grained record as one table: the model's scores, what sees no video, and chance, per part
-of speech.
+"""Show a fine-grained record as one table: the model, the baselines without video, and chance, per
+part of speech.
 """
 
 from collections.abc import Mapping
@@ -80,7 +80,8 @@ def fine_facts(record: FineRecord) -> list[str]:
     ]
     for pos, row in record.results.items():
         lines.append(
-            f"{pos}: {_counts(row)}, {row['truncated']:.1%} of the negatives read like the caption"
+            f"{pos}: {_counts(row)}, {row['truncated']:.1%} of the negatives equal the caption "
+            "for the model"
         )
         brittle = row["brittleness"]
         if brittle is not None:

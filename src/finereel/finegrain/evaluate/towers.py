@@ -1,5 +1,4 @@
-"""A model of this project, any head, on videos or precomputed tokens: all candidates of a clip in
-one batch.
+"""Score candidates with a model of this project (any head), on videos or precomputed tokens.
 
 Every text is encoded once within a piece of the work that fits the memory budget, every clip once
 as long as its candidates stand together. Texts that the model cannot tell apart (the same tokens
@@ -64,11 +63,9 @@ class TowerScorer:
 
     @property
     def description(self) -> Mapping[str, str]:
-        """The clip source's."""
         return self.source.description
 
     def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
-        """The clip source's."""
         return self.source.problems(videos)
 
     @torch.no_grad()

@@ -1,6 +1,4 @@
-"""ReelWorld's twins by any scorer: two clips that differ in one word's meaning, text, video and
-group score.
-"""
+"""Score ReelWorld's twins, two clips that differ in one word: text, video and group accuracy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""NEGATIVES <-> FILES: the native form, and those of published sets. `read_negatives` knows a
-file's form by itself.
+"""Read and write files of negatives in the native format and in those of published sets.
+`read_negatives` detects the format.
 """
 
 from collections.abc import Iterable, Iterator
@@ -53,11 +53,11 @@ def recognise(path: Path) -> str:
     found = [name for name, form in FORMATS.items() if form.fits(shape)]
     if len(found) != 1:
         what = " or ".join(found) if found else "no form of file known here"
-        raise DataError(f"{path} looks like {what}: name its form, one of {', '.join(FORMATS)}")
+        raise DataError(f"{path} looks like {what}: state its format, one of {', '.join(FORMATS)}")
     return found[0]
 
 
 def _format(name: str) -> Format:
     if name not in FORMATS:
-        raise unknown_name("form of negatives", name, FORMATS)
+        raise unknown_name("format of negatives", name, FORMATS)
     return FORMATS[name]

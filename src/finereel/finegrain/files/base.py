@@ -1,5 +1,5 @@
-"""What a form of file is: a reader, a writer, and how to know one; and how every form writes, whole
-or not at all.
+"""What a file format consists of: a reader, a writer and a test that detects it; and the atomic
+writing all formats share.
 """
 
 import os

@@ -1,5 +1,5 @@
-"""The native form: one JSON object per line with the fields of `Negative`; those that are empty may
-be left out.
+"""The native format: one JSON object per line with the fields of `Negative`; empty fields may be
+left out.
 """
 
 import dataclasses
@@ -110,7 +110,7 @@ def read(path: Path, known: Known = UNTOLD) -> Iterator[Negative]:
         negative = negative_of(row)
         if negative.id in first:
             raise row.error(
-                f"the id {quoted(negative.id)} stands there already ({first[negative.id]}); ids "
+                f"the id {quoted(negative.id)} was listed already ({first[negative.id]}); ids "
                 "must differ"
             )
         first[negative.id] = row.place

@@ -1,5 +1,5 @@
-"""SugarCrepe, SugarCrepe++, ARO, VITATECS and VELOCITI: where their records keep the video, the
-caption, the negative.
+"""SugarCrepe, SugarCrepe++, ARO, VITATECS and VELOCITI: the fields that hold the video, the caption
+and the negative.
 
 SugarCrepe (arXiv 2306.14610): an object of records per category, the category being the name of the
 file. SugarCrepe++ (2406.11171): a list with a second true caption, `caption2`, which is kept under

@@ -1,6 +1,4 @@
-"""Files with one record per negative, a caption and its counterpart under some names: most
-published sets.
-"""
+"""Read and write files with one record per negative, the format of most published sets."""
 
 import csv
 import hashlib

@@ -1,5 +1,5 @@
-"""The released negatives of arXiv 2410.12407, and those of a thesis that built on them: no
-captions, no offsets.
+"""The released negatives of arXiv 2410.12407 and of a thesis based on them; these files contain no
+captions and no offsets.
 
 Released: {caption id: {"0": negative, ..., "19": negative}}, one file per part of speech, named in
 the file's name (msr1ka_adverb_RE20.json). Thesis: {caption id: [[negative, "NOUN"], ...]}. Ids:
@@ -69,8 +69,7 @@ def read_released(path: Path, known: Known) -> Iterator[Negative]:
     pos = known.pos or pos_named(path)
     if pos is None:
         raise ConfigError(
-            f"the name of {path} says no part of speech, such as adverb: say which it is "
-            "(--read-as)"
+            f"the name of {path} contains no part of speech such as adverb: state it (--read-as)"
         )
     for row in keyed_rows(path):
         caption = _caption(row, known, "released")

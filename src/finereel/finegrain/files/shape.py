@@ -1,4 +1,4 @@
-"""The first look at a file of negatives: enough to tell one form from another."""
+"""Read just enough of a file of negatives to detect its format."""
 
 import csv
 from pathlib import Path
@@ -39,5 +39,5 @@ def shape_of(path: Path) -> Shape:
             ) from error
         return Shape(ending, "table", header)
     raise DataError(
-        f"expected a .jsonl, .json, .tsv or .csv file of negatives, got {path}; or name its form"
+        f"expected a .jsonl, .json, .tsv or .csv file of negatives, got {path}; or state its format"
     )

@@ -1,5 +1,5 @@
-"""What changed between a caption and its negative, for files that do not say: where they differ, in
-whole words.
+"""Find what changed between a caption and its negative, in whole words, for files that do not state
+it.
 """
 
 import unicodedata

@@ -1,3 +1,1 @@
-"""Negatives from captions: where a word may change, what it may become, and which changes are
-thrown away.
-"""
+"""Make negatives from captions: find words to change, propose replacements, and reject unsafe ones."""

@@ -1,5 +1,5 @@
-"""The default generator: one word changed, in its right form, so that the sentence stays good and
-turns false.
+"""The default generator: replace one word by another in the right form, so that the sentence stays
+grammatical and becomes false.
 
 What may be proposed stands in `candidates`, what is refused in `rejection`. Nothing here draws a
 word at random: chance only decides which of too many are kept.
@@ -114,9 +114,7 @@ class CleanGenerator:
 
 
 def rng_of(settings: GeneratorSettings, caption_id: str, pos: str) -> random.Random:
-    """Chance for one caption and part of speech: the same whatever else is made, and in whatever
-    order.
-    """
+    """Make the random generator of one caption and part of speech, independent of all others."""
     digest = hashlib.blake2b(
         f"{settings.seed}\0{pos}\0{caption_id}".encode(errors="surrogatepass"), digest_size=8
     )
@@ -124,9 +122,9 @@ def rng_of(settings: GeneratorSettings, caption_id: str, pos: str) -> random.Ran
 
 
 def one_spelling(drafts: list[Draft], chance: random.Random) -> list[Draft]:
-    """Without the drafts that differ from another one of the same site in spelling alone: "grey"
-    beside "gray". Chance decides which of them stays, so that all spellings are put in as they are
-    replaced.
+    """Keep one spelling per word ("grey" or "gray").
+
+    It is chosen at random, so that neither spelling becomes a cue.
     """
     spellings: dict[tuple[int, str], list[Draft]] = {}
     for draft in drafts:

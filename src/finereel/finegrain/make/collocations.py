@@ -1,5 +1,5 @@
-"""Words that must not be torn apart, "hot dog", "pick up", "race car", and verbs that mean little
-alone.
+"""Collocations such as "hot dog", "pick up" and "race car" that must not be split, and verbs with
+little meaning of their own.
 """
 
 from functools import lru_cache

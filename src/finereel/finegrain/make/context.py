@@ -1,5 +1,5 @@
-"""What the captions say as a whole: which words stand side by side, and everything that is said of
-each video.
+"""Statistics of a caption collection: which words occur side by side, and every word said of each
+video.
 
 A first pass over the captions builds it; memory holds the texts once, and a count for each pair of
 words.

@@ -1,5 +1,5 @@
-"""One span of a caption replaced: its casing kept, the article before it mended, everything else
-left as it was.
+"""Replace one span of a caption: keep its capitalisation, correct the article before it, leave the
+rest unchanged.
 """
 
 import re

@@ -1,5 +1,5 @@
-"""CAPTIONS -> A FILE OF NEGATIVES, in parallel, stopped and taken up again at will, the same bytes
-every time.
+"""Write negatives of captions to a file, in parallel; a stopped run can be continued, and the
+result is the same every time.
 
 Captions are read twice: once for what they say as a whole, once to be worked on in batches.
 Finished batches go to OUT.part in order, and OUT.state says how far they reach; when all are done,
@@ -79,7 +79,7 @@ def generate(
     is the same.
     on_progress: called with what is done, how far, and of how many. finish: writes `out` from the
     file of all negatives, as `balance_file` does; without it that file becomes `out`. Raises
-    ConfigError for fewer than one worker, DataError where a caption id stands twice, there is no
+    ConfigError for fewer than one worker, DataError where a caption id occurs twice, there is no
     caption, or `out` cannot be written. What was written stays when it is stopped, and the same
     call goes on from there.
     """
@@ -114,7 +114,7 @@ def _survey(captions: Iterable[Caption], on_progress: OnProgress) -> tuple[Conte
         for number, row in enumerate(captions, 1):
             if row.id in seen:
                 raise DataError(
-                    f"the caption id {row.id!r} stands twice (second as caption {number}): ids "
+                    f"the caption id {row.id!r} occurs twice (second as caption {number}): ids "
                     "must differ"
                 )
             seen.add(row.id)

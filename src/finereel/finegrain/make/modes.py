@@ -1,4 +1,4 @@
-"""The generators by name, and how each is made ready for a collection of captions."""
+"""The registry of generators by name, and how each is prepared for a collection of captions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,5 +1,4 @@
-"""The generator of the paper (Chen, Doughty, Li, Snoek; ACCV 2024; arXiv 2410.12407), for
-comparison with it.
+"""The generator of Chen, Doughty, Li and Snoek (ACCV 2024; arXiv 2410.12407), for comparison.
 
 The authors released their negatives, not the script; their files show the rule. For a word of the
 part of speech: antonyms of any sense and any part of speech; for nouns and verbs then sister terms

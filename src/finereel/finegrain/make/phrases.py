@@ -1,4 +1,4 @@
-"""Negatives for training: one word of a caption replaced, or the words of a phrase together.
+"""Training negatives: replace one word of a caption, or all words of a phrase.
 
 Phrases, by word class alone: adjective + noun, adverb + verb (in either order), verb + preposition
 + noun. The first two are those of Chen et al. 2024 (arXiv 2410.12407), who find them by the same

@@ -1,5 +1,5 @@
-"""Hard positives: a caption with one word in other words, still true. A model that takes it for
-false is brittle.
+"""Hard positives: replace one word of a caption by a synonym, so that it stays true. They measure
+how brittle a model is.
 
 The opposite rule to negatives: what stands in for a word is a word of the same meaning, from sets
 that were read in captions (`finereel.finegrain.words.sets.synonyms`), in the same form. After

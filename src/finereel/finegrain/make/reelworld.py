@@ -1,6 +1,4 @@
-"""ReelWorld's false captions as rows of negatives: certain, and divided into two generators that
-share no pair.
-"""
+"""False captions of ReelWorld as negatives, split into two generators that share no pair of words."""
 
 import itertools
 from typing import get_args

@@ -1,5 +1,4 @@
-"""WHY NOT: every rule a replacement must pass before it may become a negative, in the order they
-are asked.
+"""The rules that reject a replacement, in the order in which they are applied.
 
 A rule looks at one case, a replacement at a site of a caption, and gives the reason against it or
 None.
@@ -67,16 +66,19 @@ def unchanged(case: Case, judge: RejectionRules) -> bool:
 
 
 def negated(case: Case, judge: RejectionRules) -> bool:
-    """ "without a shirt", "is not running": what is denied of one may be denied of the other as
-    well. And of two things, one or the other, the other may be what is seen.
+    """Reject words after a negation or beside "or".
+
+    What is denied of one thing ("without a shirt", "is not running") may be denied of the other as
+    well; and of two things joined by "or", either may be the one that is seen.
     """
     denied = any(case.site.word(offset) in _NEGATIONS for offset in (-1, -2, -3))
     return denied or "or" in (case.site.word(-1), case.site.word(1))
 
 
 def said_twice(case: Case, judge: RejectionRules) -> bool:
-    """One of two mentions is changed: which of them is meant is open, and the caption is told by
-    repeating itself.
+    """Reject a word that occurs twice in the caption.
+
+    Replacing one occurrence is ambiguous, and the repetition gives the true caption away.
     """
     site = case.site
     if site.pos == "preposition":

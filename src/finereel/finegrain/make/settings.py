@@ -1,4 +1,4 @@
-"""What can be chosen about a generator."""
+"""The settings of a generator."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,4 @@ class GeneratorSettings:
         if self.per_caption < 1:
             raise ConfigError(f"negatives per caption: expected 1 or more, got {self.per_caption}")
         if self.max_words < 3:
-            raise ConfigError(
-                f"row of the text encoder: expected 3 tokens or more, got {self.max_words}"
-            )
+            raise ConfigError(f"max_words: expected 3 tokens or more, got {self.max_words}")

@@ -1,4 +1,4 @@
-"""Where in a caption a word could be changed, and what stands around it."""
+"""Find the places in a caption where a word could be changed, and the words around them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

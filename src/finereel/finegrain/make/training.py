@@ -1,9 +1,10 @@
-"""The generator of training negatives: words of the captions themselves, of the same tag, drawn as
-often as they occur.
+"""Make training negatives from the words of the captions themselves: words with the same tag,
+sampled by frequency.
 
 Its rule is not that of any test generator (no lexicon, no word sets), and with `side` its words are
-not theirs either, see `disjoint`. A word that any caption of the video says is never drawn. Drawing
-by frequency makes every word as often a lie as it is a truth, as far as one can without eyes.
+not theirs either, see `vocabulary_split`. A word that any caption of the video says is never drawn.
+Drawing by frequency makes every word false about as often as it is true, as far as texts alone can
+tell.
 """
 
 from bisect import bisect
@@ -28,9 +29,9 @@ _DRAWS = 8
 
 @dataclass(frozen=True)
 class TrainingNegatives:
-    """levels: of LEVELS. per_caption: at most, of each level. side: of `disjoint`, None for all
-    words. least: how often a word must occur in the captions to be written into others. seed: with
-    captions and tagger it decides everything.
+    """levels: of LEVELS. per_caption: at most, of each level. side: of `vocabulary_split`, None for
+    all words. least: how often a word must occur in the captions to be written into others. seed:
+    with captions and tagger it decides everything.
     """
 
     levels: tuple[str, ...] = ("word", "phrase")

@@ -1,5 +1,5 @@
-"""Two sides of all words, `training` and `test`: negatives of one side share no word, or no pair,
-with the other's.
+"""Split the vocabulary into two sides, `training` and `test`, whose negatives share no word or no
+pair of words.
 
 A model that was trained with negatives may have learned which words its generator writes. So what
 it is tested on must come from another generator, and must not even contain the first one's words.

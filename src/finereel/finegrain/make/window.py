@@ -1,4 +1,4 @@
-"""Does an edit reach the text encoder at all? Encoders cut a caption; an edit behind the cut tests
+"""Check that an edit lies within the tokens the text encoder reads; an edit after the cut tests
 nothing.
 """
 

@@ -1,6 +1,4 @@
-"""WHAT NEGATIVES ARE WORTH: counts, wrong words, lost edits and what a reader without eyes makes of
-them.
-"""
+"""Report on a file of negatives: counts, malformed words, truncated edits and text-only baselines."""
 
 from finereel.finegrain.report.markdown import as_markdown
 from finereel.finegrain.report.measure import Report, ReportSettings, report

@@ -1,4 +1,4 @@
-"""Shares of rows in which something is wrong with the words, without any model."""
+"""Count rows with malformed words, without any model."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable

@@ -1,4 +1,4 @@
-"""Did an edit break the grammar? Link Grammar (Sleator and Temperley 1993), where `link-parser` is
+"""Check the grammar of an edit with Link Grammar (Sleator and Temperley 1993), if `link-parser` is
 installed.
 
 Relative to the caption, because captions themselves seldom parse: a negative passes with no more

@@ -1,4 +1,4 @@
-"""A report as Markdown: one table to compare, then the swaps and a few rows to read."""
+"""Write a report as Markdown: one table for comparison, the most frequent swaps, and some examples."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,15 +11,15 @@ COLUMNS = {
     "captions": "captions",
     "videos": "videos",
     "coverage": "coverage",
-    "blind_mrr": "blind MRR",
+    "blind_mrr": "trigram MRR",
     "chance_mrr": "chance",
-    "blind_r1": "blind R@1",
-    "blind_auc": "blind AUC",
+    "blind_r1": "trigram R@1",
+    "blind_auc": "trigram AUC",
     "learned": "learned AUC",
     "context": "context AUC",
-    "wrong_pos": "wrong part",
-    "nonword": "no word",
-    "truncated": "cut off",
+    "wrong_pos": "wrong tag",
+    "nonword": "not a word",
+    "truncated": "truncated",
     "grammar": "grammar",
 }
 """The columns of every table, by their names in JSON."""
@@ -27,8 +27,8 @@ SHARES = frozenset({"coverage", "blind_r1", "wrong_pos", "nonword", "truncated",
 PROTOCOLS = {
     "others": "the captions of all videos without negatives",
     "folds": "the captions of the other four of five parts of the videos",
-    "unrefined": "the captions of the third of the videos that had no say in choosing the row, nor "
-    "is its own",
+    "unrefined": "the captions of the third of the videos that was neither used for balancing nor "
+    "contains the row's own video",
 }
 
 
@@ -68,17 +68,16 @@ def notes(report: Report) -> list[str]:
     """How to read the numbers, a sentence or two each."""
     learnt = "; ".join(PROTOCOLS[name] for name in report.protocols)
     return [
-        "Blind: a trigram model that sees no video ranks the caption among its negatives. It has "
-        "read "
-        f"{learnt}. Chance is what a random order reaches with as many negatives.",
+        "Trigram: a language model that sees no video ranks the caption among its negatives. It is "
+        f"trained on {learnt}. Chance is the result of a random order of as many negatives.",
         "Learned and context AUC: logistic regression trained on the negatives of other videos, on "
         "the words and "
         "neighbours that differ, and on every changed word with each other word of its caption. "
-        "What they reach can be "
-        "memorised without looking.",
-        "Wrong part: the replacement cannot be of its part of speech. No word: it is in no "
+        "A model can "
+        "memorise these cues without looking at the video.",
+        "Wrong tag: the replacement cannot have the stated part of speech. Not a word: it is in no "
         "dictionary. "
-        f"Cut off: nothing is left of the edit in {report.settings.max_words} tokens.",
+        f"Truncated: the edit lies outside the first {report.settings.max_words} tokens.",
         *([] if report.settings.grammar is None else [report.settings.grammar.note]),
     ]
 
@@ -93,7 +92,7 @@ def as_markdown(report: Report) -> str:
     scorers = list(next(iter(report.parts.values())).blind)
     lines = [title, "", *(f"* {note}" for note in notes(report)), ""]
     lines += _table(columns(report).values(), cells(report))
-    lines += ["", "Every blind scorer, as AUC of pairs and MRR:", "", *_table(scorers, blind)]
+    lines += ["", "Every text-only baseline, as AUC of pairs and MRR:", "", *_table(scorers, blind)]
     for name, part in report.parts.items():
         swaps = ", ".join(
             f"{in_markdown(a)} to {in_markdown(b)} ({count:,})" for a, b, count in part.swaps

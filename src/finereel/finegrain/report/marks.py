@@ -1,4 +1,4 @@
-"""Texts of other people, made safe to show: in Markdown, in HTML."""
+"""Escape texts from other sources for Markdown and HTML."""
 
 import html
 import re

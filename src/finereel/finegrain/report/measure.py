@@ -1,4 +1,4 @@
-"""Rows of negatives -> what can be said of them, part of speech by part of speech."""
+"""Compute a report from rows of negatives, per part of speech."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -47,9 +47,7 @@ class ReportSettings:
 
     def __post_init__(self) -> None:
         if self.max_words < 3:
-            raise ConfigError(
-                f"row of the text encoder: expected 3 tokens or more, got {self.max_words}"
-            )
+            raise ConfigError(f"max_words: expected 3 tokens or more, got {self.max_words}")
 
 
 @dataclass(frozen=True)
@@ -143,16 +141,16 @@ def report(
         {block.protocol for pos in order for block in blocks(by_pos[pos], collection)}
     )
     parts: dict[str, PartReport] = {}
-    material = _Material(collection, bool(captions), chosen, remembering())
+    inputs = _ReportInputs(collection, bool(captions), chosen, remembering())
     for pos in order:
         on_progress("parts of speech", len(parts), len(order))
-        parts[pos] = _part(pos, by_pos[pos], material)
+        parts[pos] = _part(pos, by_pos[pos], inputs)
     on_progress("parts of speech", len(parts), len(order))
     return Report(name, parts, tuple(protocols), len(captions), chosen)
 
 
 @dataclass(frozen=True)
-class _Material:
+class _ReportInputs:
     """What all parts of speech are measured with. whole: `captions` are those of the whole
     collection. train: the language models; parts of speech of one file mostly learn from the same
     captions.
@@ -164,7 +162,7 @@ class _Material:
     train: Train
 
 
-def _part(pos: Change, rows: Sequence[Negative], given: _Material) -> PartReport:
+def _part(pos: Change, rows: Sequence[Negative], given: _ReportInputs) -> PartReport:
     settings = given.settings
     scores = blind_scores(rows, given.captions, list(TEXT_SCORERS), given.train)
     blind = {name: measure(rows, scored) for name, scored in scores.items()}

@@ -1,5 +1,5 @@
-"""A report as one HTML page: tables, bars, and rows to read with the changed word marked. Nothing
-is loaded.
+"""Write a report as one stand-alone HTML page: tables, bars, and examples with the changed word
+marked.
 """
 
 from collections.abc import Sequence

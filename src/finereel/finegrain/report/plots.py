@@ -1,4 +1,4 @@
-"""Bars as inline SVG: no script, no font and no file from elsewhere; colours come from the page."""
+"""Draw bars as inline SVG without scripts, fonts or external files; the page sets the colours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

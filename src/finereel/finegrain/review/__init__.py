@@ -1,3 +1,1 @@
-"""NEGATIVES -> VERDICTS: people read a sample, two at a time, and what they agree on is
-measured.
-"""
+"""Review negatives: people judge a sample, and the agreement of two raters is measured."""

@@ -1,5 +1,5 @@
-"""TWO RATERS -> NUMBERS: confusion, Cohen's kappa, and Wilson intervals of every verdict, per part
-of speech.
+"""The agreement of two raters: confusion matrix, Cohen's kappa, and Wilson intervals of every
+verdict, per part of speech.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

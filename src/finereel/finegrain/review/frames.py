@@ -1,5 +1,5 @@
-"""VIDEO -> STILLS: a few frames as JPEG in data URIs, for pages that stand alone and for videos no
-browser plays.
+"""Extract still images of a video as JPEG data URIs, for stand-alone pages and for videos that
+browsers cannot play.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""WHICH NEGATIVES ARE READ: a sample per part of speech, in an order that leads nobody."""
+"""Sample the negatives to review, per part of speech and in random order."""
 
 import heapq
 import json

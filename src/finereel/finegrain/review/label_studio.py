@@ -1,5 +1,5 @@
-"""ITEMS <-> LABEL STUDIO: tasks with their labelling interface out, annotations of any number of
-people in.
+"""Write tasks and a labelling interface for Label Studio, and read annotations of any number of
+people.
 
 Formats: https://labelstud.io/guide/task_format (tasks and raw JSON export, also JSON-MIN) and its
 tags Video, Text, Choices.

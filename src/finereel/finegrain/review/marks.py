@@ -1,4 +1,4 @@
-"""WHAT CHANGED: both captions cut into pieces, those that differ marked."""
+"""Split a caption and its negative into pieces and mark those that differ."""
 
 import re
 from difflib import SequenceMatcher

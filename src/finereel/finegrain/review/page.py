@@ -1,5 +1,5 @@
-"""ITEMS -> HTML: the one page that is served and exported, nothing loaded from elsewhere, no script
-but its own.
+"""Build the review page, which is both served and exported; it loads nothing from elsewhere and
+runs only its own script.
 """
 
 import base64

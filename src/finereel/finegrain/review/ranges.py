@@ -1,4 +1,4 @@
-"""RANGE HEADER -> BYTES: which part of a video a browser asks for (RFC 9110, section 14)."""
+"""Parse the Range header by which a browser asks for a part of a video (RFC 9110, section 14)."""
 
 import re
 

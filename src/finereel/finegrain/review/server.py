@@ -1,6 +1,4 @@
-"""THE REVIEW, SERVED: one page, videos in ranges, verdicts written at once; for this
-machine only.
-"""
+"""Serve the review page, video ranges and verdicts on this machine only."""
 
 import json
 import mimetypes
@@ -112,7 +110,7 @@ def make_server(session: ReviewSession, port: int = 0) -> ThreadingHTTPServer:
         raise ConfigError(f"a port is 0 to 65535, got {port}") from None
     except OSError as error:
         raise ConfigError(
-            f"port {port} cannot be had ({error.strerror}): take another, or 0 for a free one"
+            f"port {port} is not available ({error.strerror}): take another, or 0 for a free one"
         ) from None
 
 

@@ -1,6 +1,4 @@
-"""VERDICTS: what one rater said, one JSON line per decision, on the disk before the next item is
-shown.
-"""
+"""The verdicts of one rater: one JSON line per decision, saved before the next item is shown."""
 
 import json
 import os

@@ -1,1 +1,1 @@
-"""What is known about English words: inflection, WordNet, curated sets, and taggers."""
+"""English words: inflection, WordNet, curated sets, and taggers."""

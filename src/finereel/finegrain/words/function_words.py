@@ -1,5 +1,4 @@
-"""Closed classes of English that WordNet leaves out: prepositions (also of several words) and
-function words.
+"""Function words and prepositions (including multi-word ones), which WordNet does not contain.
 
 The prepositions are those of Huddleston and Pullum's central list and of "The Preposition Project",
 without the rare.

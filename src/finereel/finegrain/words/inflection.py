@@ -1,4 +1,4 @@
-"""Lemma <-> form, by lemminflect (MIT) with what it gets wrong in captions put right."""
+"""Convert between lemmas and inflected forms with lemminflect (MIT), with corrections for captions."""
 
 from functools import lru_cache
 from types import MappingProxyType

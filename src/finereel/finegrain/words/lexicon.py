@@ -1,5 +1,5 @@
-"""What words mean to one another: synonyms, opposites, sister terms, and why two words do not
-exclude each other.
+"""Relations between word meanings: synonyms, antonyms, sister terms, and reasons why two words can
+both be true.
 
 Built on the shipped WordNet 3.0 (`finereel.finegrain.words.wordnet`). Lemmas are lower case;
 underscores join the words of a collocation, as in WordNet. Prepositions have no senses there: they

@@ -1,4 +1,4 @@
-"""Word lists as people read them: words with spaces between."""
+"""Parse word lists that are written with spaces between words."""
 
 
 def words(text: str) -> frozenset[str]:

@@ -1,5 +1,4 @@
-"""The shipped word net: WordNet 3.0 without glosses, as research/scripts/build_lexicon.py pressed
-it, read entry by entry.
+"""Read the bundled WordNet 3.0 without glosses, which research/scripts/build_lexicon.py writes.
 
 Loading splits the file into lines (a second at most); a synset or a word is parsed at its first
 use.
@@ -155,5 +154,7 @@ def _parse(number: int, line: str) -> Synset:
         symbol, target = pointer.split(":")
         bare = symbol.rstrip("0123456789.")
         relations.setdefault(bare, []).append((symbol[len(bare) :], int(target)))
-    frozen = {symbol: tuple(found) for symbol, found in relations.items()}
-    return Synset(number, letter + offset, LEXNAMES[int(lexname)], tuple(lemmas), positions, frozen)
+    completed = {symbol: tuple(found) for symbol, found in relations.items()}
+    return Synset(
+        number, letter + offset, LEXNAMES[int(lexname)], tuple(lemmas), positions, completed
+    )

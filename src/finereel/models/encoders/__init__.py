@@ -1,4 +1,5 @@
-"""FRAMES, TOKENS -> FEATURES: the towers, the temporal encoder, and the choice of patches.
+"""Encoders: the towers, the temporal encoder and the patch selection that turn frames and tokens
+into features.
 
 ENCODERS builds the towers a model directory describes, by the key under which `config.json`
 describes them.

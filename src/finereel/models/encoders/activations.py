@@ -1,6 +1,4 @@
-"""The activations between the two layers of an MLP, by the names that `transformers` gives them
-(`hidden_act`).
-"""
+"""The activation functions of an MLP, by the names that `transformers` uses (`hidden_act`)."""
 
 import math
 from collections.abc import Callable

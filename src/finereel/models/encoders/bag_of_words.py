@@ -1,4 +1,5 @@
-"""TOKENS -> SENTENCE, without order: a vector per token, weighted by how telling the token is.
+"""A sentence vector without word order: one vector per token, weighted by how informative the token
+is.
 
 What some thousands of videos can teach a text tower from scratch is mostly which word goes with
 which picture. That part has a closed form (`finereel.training.closed_form`), which a transformer on

@@ -1,4 +1,4 @@
-"""CLIP towers with every token projected and the token shift inside the vision blocks."""
+"""CLIP towers that project every token, with optional token shift in the vision blocks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

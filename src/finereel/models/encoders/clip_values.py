@@ -1,5 +1,4 @@
-"""A CLIP `config.json` -> the settings that decide the towers' arithmetic, each of its type and
-within bounds.
+"""Read and check the settings of a CLIP `config.json` that determine the towers' arithmetic.
 
 Bounds are far beyond any published CLIP (the largest has 48 blocks of width 1,664) and far below
 what hangs. Everything else in the file is housekeeping and stays out: it could name code to load,
@@ -102,7 +101,7 @@ def checked_clip_values(values: Mapping[str, Any]) -> dict[str, Any]:
         width, heads = (checked[name].get(key) for key in ("hidden_size", "num_attention_heads"))
         if width and heads and width % heads:
             raise ConfigError(
-                f"{name}: hidden_size {width} is no multiple of num_attention_heads {heads}"
+                f"{name}: hidden_size {width} is not a multiple of num_attention_heads {heads}"
             )
     return checked
 

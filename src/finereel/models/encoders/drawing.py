@@ -1,5 +1,5 @@
-"""Parts of a model that start at random: equal ones start equal in every process, whatever was
-drawn before.
+"""Initialise parts of a model at random and reproducibly: the same part and seed give the same
+weights in every process.
 """
 
 from collections.abc import Iterator

@@ -1,5 +1,5 @@
-"""PRECOMPUTED TOKENS -> FEATURES: any backbone's frame and patch tokens through a small adapter,
-beside a text tower.
+"""An encoder for precomputed tokens: an adapter for any backbone's frame and patch tokens, and a
+text tower.
 
 For people who have features and no GPU: the backbone ran once, somewhere; what trains here is the
 text tower, the adapter, the temporal encoder and the head.

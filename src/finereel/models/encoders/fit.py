@@ -1,6 +1,4 @@
-"""DO THE PARTS OF A LOADED MODEL FIT ONE ANOTHER: what shapes of tensors do not say, checked before
-it encodes.
-"""
+"""Check that the parts of a loaded model fit together, as far as tensor shapes do not show it."""
 
 from typing import Any, TypeVar
 

@@ -1,5 +1,5 @@
-"""The sizes of CLIP towers and what decides their arithmetic, as `config.json` names them. Without
-torch.
+"""The sizes of CLIP towers and the settings of their arithmetic, named as in `config.json`. Does
+not import torch.
 """
 
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ class TextGeometry(TowerGeometry):
         """
         if self.eos_token_id is None:
             raise CheckpointError(
-                "text_config.eos_token_id is missing, so no one knows where a sentence is read"
+                "text_config.eos_token_id is missing, so the position of the sentence vector is unknown"
             )
         return None if self.eos_token_id in (2, self.vocab_size - 1) else self.eos_token_id
 

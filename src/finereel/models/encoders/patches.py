@@ -1,4 +1,4 @@
-"""WHICH PATCHES TELL: score every patch of a frame, keep the best K and the frame's CLS token.
+"""Patch selection: score every patch of a frame, keep the best K and the frame's CLS token.
 
 Training picks by perturbed top-k (differentiable, Gaussian noise); everything else picks hard
 top-k, in ascending patch order, so the same video always gives the same bytes. Sources: UCoFiA

@@ -1,5 +1,5 @@
-"""FRAMES -> PIXELS: shorter side to the model's size (bicubic, antialiased), centre crop, CLIP mean
-and deviation.
+"""Convert frames to model input: resize the shorter side (bicubic, antialiased), crop the centre,
+normalise with CLIP's mean and deviation.
 """
 
 from collections.abc import Sequence

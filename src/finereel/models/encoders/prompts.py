@@ -1,4 +1,4 @@
-"""Learnable vectors that read a frame, or go before a text, for the fine-grained score only.
+"""Learnable prompts for frames and texts, used by the fine-grained score only.
 
 Source: Chen et al. 2024 (arXiv 2410.12407), shallow visual prompt tuning: the vectors enter the
 vision tower beside CLS and patches after its first norm, without a place of their own, start from

@@ -1,5 +1,4 @@
-"""FRAMES -> ONE VIDEO VECTOR: mean pooling, or an LSTM or a small transformer over the frames
-before it.
+"""Temporal encoders: mean pooling over frames, optionally after an LSTM or a small transformer.
 
 TEMPORAL lists the temporal encoders by name (`temporal=`). Each takes tokens (V M D), M = F frames
 or, where `over_patches` says so, the P chosen tokens of all frames, and gives contextual frames (V

@@ -1,4 +1,4 @@
-"""TOKENS -> SENTENCE AND WORDS: CLIP's text transformer, whoever holds its weights."""
+"""CLIP's text transformer: token ids to a sentence vector and word vectors."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A miniature CLIP geometry: for the bundled model, the tests and the docs."""
+"""A miniature CLIP geometry for the bundled model, the tests and the documentation."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""Token shift: some patch tokens look one frame back, some one frame ahead, before attention.
+"""Token shift: before attention, some patch tokens come from the previous frame and some from the
+next one.
 
 Source: TS2-Net (ECCV 2022), used by UCoFiA's released code in vision blocks 10 and 11
 (`until_module.py`).

@@ -1,5 +1,5 @@
-"""CLIP's two transformers, with the parameter names of `transformers`' `CLIPModel` and the same
-arithmetic.
+"""CLIP's two transformers, with the parameter names and the arithmetic of `transformers`'
+`CLIPModel`.
 
 Importing `transformers` for them takes three times as long as a search itself: it brings its loss
 functions, its compiler and its distributed code along. Tests hold these modules against

@@ -1,4 +1,6 @@
-"""FEATURES x FEATURES -> SCORES PER GRANULARITY. HEADS lists the heads by name (`head=`)."""
+"""Heads: turn text and video features into one score matrix per granularity. HEADS lists them by
+name (`head=`).
+"""
 
 from collections.abc import Callable
 from dataclasses import replace

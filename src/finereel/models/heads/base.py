@@ -1,5 +1,4 @@
-"""What a head is: FEATURES x FEATURES -> SCORES, one matrix per granularity, by one function for
-every use.
+"""The base class of all heads: features of texts and videos to one score matrix per granularity.
 
 A head is three steps. `prepare_text` and `prepare_video` do what depends on one side only, once;
 `compare` does the rest for a block of pairs. `score` runs the three in blocks that fit a memory

@@ -1,4 +1,4 @@
-"""CLIP4Clip's head: the sentence against the mean of the frames.
+"""CLIP4Clip's head: compare the sentence with the mean of the frames.
 
     video_sentence[t,v] = s · t · v
 

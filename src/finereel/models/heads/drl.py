@@ -1,4 +1,4 @@
-"""DRL's head: every word against every frame that the temporal encoder left (`interaction`; arXiv
+"""DRL's head: compare every word with every frame after the temporal encoder (`interaction`; arXiv
 2203.07111).
 
 With l2-normalised words w and contextual frames f, m = w·f:
@@ -67,7 +67,7 @@ class DrlHead(Head):
 
     def prepare_text(self, text: TextFeatures) -> TextFeatures:
         """Unit sentences, unit words (zeros under the mask) and the weight of each."""
-        words = self._without_poison(text.words, text.word_mask)
+        words = self._zeroed(text.words, text.word_mask)
         return _WeightedText(
             sentence=normalize(text.sentence, dim=-1),
             words=normalize(words, dim=-1),
@@ -79,7 +79,7 @@ class DrlHead(Head):
         """Unit contextual frames (zeros under the mask) and the weight of each."""
         if not self.tokenwise:
             return video
-        frames = self._without_poison(video.contextual, video.frame_mask)
+        frames = self._zeroed(video.contextual, video.frame_mask)
         values = {name: getattr(video, name) for name in vars(video)} | {
             "contextual": normalize(frames, dim=-1)
         }
@@ -87,7 +87,7 @@ class DrlHead(Head):
             **values, weight=_weights(self.frame_weight, frames, video.frame_mask)
         )
 
-    def _without_poison(self, tokens: Tensor, mask: Tensor) -> Tensor:
+    def _zeroed(self, tokens: Tensor, mask: Tensor) -> Tensor:
         return torch.where(mask[..., None], tokens, 0.0) if self.mask_padding else tokens
 
     def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:

@@ -1,4 +1,4 @@
-"""MaxSim: every word looks for its best frame, before and after the temporal encoder
+"""MaxSim: match every word with its best frame, before and after the temporal encoder
 (Video-ColBERT, arXiv 2503.19009).
 
 With l2-normalised words w, frames f and contextual frames c:

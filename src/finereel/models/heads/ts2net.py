@@ -1,5 +1,5 @@
-"""TS2-Net's head: the sentence against every frame that the temporal encoder left, sharply weighted
-(ECCV 2022).
+"""TS2-Net's head: compare the sentence with every frame after the temporal encoder, with sharp
+weights (ECCV 2022).
 
 With the l2-normalised sentence t and contextual frames f, x_f = t·f:
 

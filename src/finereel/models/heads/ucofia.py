@@ -58,7 +58,7 @@ class UcofiaHead(Head):
 
         Words keep their shape but lie word by word in memory, as `_patch_word` reads them.
         """
-        words = normalize(self._without_poison(text.words, text.word_mask).transpose(0, 1), dim=-1)
+        words = normalize(self._zeroed(text.words, text.word_mask).transpose(0, 1), dim=-1)
         if "patch_word" in self.weights:
             words = words @ self.word_projection @ self.patch_projection.T
         return replace(text, sentence=normalize(text.sentence, dim=-1), words=words.transpose(0, 1))
@@ -68,15 +68,15 @@ class UcofiaHead(Head):
         patches.
         """
         vector = video.video
-        frames = self._without_poison(video.frames, video.frame_mask)
-        patches = self._without_poison(video.patches, video.patch_mask)
+        frames = self._zeroed(video.frames, video.frame_mask)
+        patches = self._zeroed(video.patches, video.patch_mask)
         if "video_sentence" in self.weights:
             vector = vector @ self.video_projection @ self.sentence_projection.T
         if self.cosine_patches:
             patches = normalize(patches, dim=-1)
         return replace(video, video=vector, frames=normalize(frames, dim=-1), patches=patches)
 
-    def _without_poison(self, features: Tensor, mask: Tensor) -> Tensor:
+    def _zeroed(self, features: Tensor, mask: Tensor) -> Tensor:
         """Zeros under the mask: once here, where it costs nothing, instead of in every
         similarity.
         """

@@ -1,4 +1,4 @@
-"""Aggregations: many similarities of one text-video pair -> one.
+"""Aggregations: reduce the similarities of a text-video pair to one number.
 
 Every aggregation maps `similarities` (..., n) and `mask` (broadcastable to it, True on real
 entries) to (...). Entries under a False mask never count, whatever they hold; so trailing masked

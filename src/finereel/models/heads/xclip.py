@@ -1,4 +1,5 @@
-"""X-CLIP's head: sentence and words against video and frames, four granularities (ACM MM 2022).
+"""X-CLIP's head: compare sentence and words with video and frames, four granularities (ACM MM
+2022).
 
 With l2-normalised words w, sentence t, frames f and the unit video vector v, and AOSM as in
 `weighting`:

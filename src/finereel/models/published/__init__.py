@@ -1,10 +1,13 @@
-"""The published checkpoints and their exact arithmetic: load, compare, import.
+"""Published checkpoints with their exact arithmetic: load, compare, import.
+
+    from finereel import official
 
     model = official.load("ucofia", state, max_words=32, max_frames=12, variant="eval")
     scores = model.scores(input_ids, text_mask, pixels, frame_mask)
 
-KINDS lists the kinds. Numbers agree with those of the research code to 1e-5 relative, what is
-published behaviour and not ours by default included: the docstring of each head says which that is.
+KINDS lists the kinds of checkpoints. The numbers agree with those of the released code to 1e-5
+relative, including behaviour that Finereel changes by default; the docstring of each head describes
+these differences.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,8 +58,11 @@ KINDS: dict[str, Callable[[Mapping[str, Tensor], Options], ImportPlan]] = {
 
 @dataclass(frozen=True, eq=False)
 class OfficialModel:
-    """A published network. `model` is the same weights as a `RetrievalModel`, configured as
-    published; `report` says what became of the checkpoint's tensors.
+    """A published network.
+
+    Attributes:
+        model: The same weights as a `RetrievalModel`, configured as published.
+        report: What became of each tensor of the checkpoint.
     """
 
     model: RetrievalModel
@@ -71,10 +77,21 @@ class OfficialModel:
         frame_mask: Bool[Tensor, "V F"],
         noise: Float[Tensor, "B S M"] | None = None,
     ) -> dict[str, Float[Tensor, "T V"]]:
-        """One (T, V) matrix per granularity, and `fused`, the official logits.
+        """Score texts against clips as the released code does.
 
-        `noise` (V*F, S, N-1) gives the official stochastic patch selection; None the hard one, in
-        ascending order.
+        Args:
+            input_ids: (T, W) token ids, padded to the checkpoint's number of words.
+            text_mask: (T, W), True on tokens of the text.
+            pixels: (V, F, 3, H, H), normalised, padded to the checkpoint's number of frames.
+            frame_mask: (V, F), True on real frames.
+            noise: (V * F, S, N - 1), noise of the official stochastic patch selection; None selects
+                the best patches, in ascending order.
+
+        Returns:
+            One (T, V) matrix per granularity, and `fused`, the official logits.
+
+        Raises:
+            ConfigError: If the numbers of words or frames are not those of the checkpoint.
         """
         self._check(input_ids, frame_mask)
         text = self.model.text_features(input_ids, text_mask)
@@ -96,12 +113,20 @@ class OfficialModel:
 
 
 def load(kind: str, state: Mapping[str, Tensor], **options: Any) -> OfficialModel:
-    """The published network of an official state dict (tensors by official name); geometry is read
-    from shapes.
+    """Load the published network of an official state dict; its sizes are read from tensor shapes.
 
-    kind: a key of KINDS; options: see `Options` (max_words, max_frames, variant, temporal,
-    interaction, allow). Raises CheckpointError for tensors missing, unexpected or of another shape,
-    ConfigError for unknown names.
+    Args:
+        kind: A key of KINDS.
+        state: Tensors by their official names.
+        **options: The fields of `Options`: max_words, max_frames, variant, temporal, interaction,
+            allow.
+
+    Returns:
+        The network.
+
+    Raises:
+        CheckpointError: If tensors are missing, unexpected or of another shape.
+        ConfigError: If a name is unknown.
     """
     plan, chosen = _planner(kind), _options(options)
     origin = f"the official {kind} state dict"
@@ -119,8 +144,17 @@ def load(kind: str, state: Mapping[str, Tensor], **options: Any) -> OfficialMode
 
 
 def sinkhorn(matrix: Matrix, n_iters: int = 4) -> tuple[Matrix, Matrix]:
-    """The published (row, column) biases of a similarity matrix, see
-    `finereel.normalization.published_sinkhorn`.
+    """Compute the published biases of a similarity matrix.
+
+    Args:
+        matrix: (T, V) similarities, numpy or torch.
+        n_iters: Number of iterations.
+
+    Returns:
+        Row and column biases, see `finereel.normalization.published_sinkhorn`.
+
+    Source:
+        UCoFiA (ICCV 2023), released code.
     """
     return published_sinkhorn(matrix, n_iters)
 
@@ -132,8 +166,21 @@ def import_checkpoint(
     tokenizer: str | Path | None = None,
     **options: Any,
 ) -> RetrievalModel:
-    """Turn a published file into a model directory, and return that model: `import_reported`
-    without its report.
+    """Convert a published checkpoint into a model directory and return the model.
+
+    Args:
+        path: The checkpoint: .bin, .pt or .safetensors.
+        out_dir: The model directory to write.
+        kind: A key of KINDS.
+        tokenizer: A directory with the tokenizer of the checkpoint.
+        **options: As for `load`.
+
+    Returns:
+        The model; `import_reported` also returns the report on its tensors.
+
+    Raises:
+        ModelNotFoundError: If there is no such file.
+        CheckpointError: If the file cannot be read or does not fit.
     """
     return import_reported(path, out_dir, kind, tokenizer, **options).model
 
@@ -145,14 +192,26 @@ def import_reported(
     tokenizer: str | Path | None = None,
     **options: Any,
 ) -> OfficialModel:
-    """Turn a published file into a model directory; the model and the report on its tensors.
-    `options` as for `load`.
+    """Convert a published checkpoint into a model directory and report every tensor.
 
-    A checkpoint holds no vocabulary: `tokenizer` is a directory that has the one it was trained
-    with (any CLIP model directory for the published ones). Without it the directory encodes token
-    ids but no strings, and its card says so. Safetensors are read directly; a pickle is rewritten
-    by a guarded process of its own and never runs in this one. Raises ModelNotFoundError without
-    the file, CheckpointError when it does not read or does not fit.
+    A checkpoint contains no vocabulary. Without `tokenizer`, the directory encodes token ids but no
+    strings, and its card says so. Safetensors are read directly; a pickle is rewritten by a
+    sandboxed process and never runs in this one.
+
+    Args:
+        path: The checkpoint: .bin, .pt or .safetensors.
+        out_dir: The model directory to write.
+        kind: A key of KINDS.
+        tokenizer: A directory with the tokenizer of the checkpoint, such as any CLIP model
+            directory for the published ones.
+        **options: As for `load`.
+
+    Returns:
+        The network and the report on its tensors.
+
+    Raises:
+        ModelNotFoundError: If there is no such file.
+        CheckpointError: If the file cannot be read or does not fit.
     """
     _planner(kind), _options(options)  # what was asked for is refused before a large file is read
     loaded = load(kind, read_state(path), **options)

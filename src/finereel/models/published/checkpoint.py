@@ -1,4 +1,4 @@
-"""A published file -> tensors, without ever running what is pickled in it."""
+"""Read the tensors of a published checkpoint without executing anything pickled in it."""
 
 import math
 import subprocess
@@ -68,7 +68,7 @@ def _convert(source: Path, converted: Path) -> None:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         reason = said[-1] if said else f"the reading process ended with {done.returncode}"
         raise CheckpointError(
-            f"{source} does not read as a pickled state dict ({reason}); expected names and "
+            f"{source} cannot be read as a pickled state dict ({reason}); expected names and "
             "tensors and nothing else, "
             "as torch.save(model.state_dict(), ...) writes"
         )
@@ -81,6 +81,6 @@ def _read_safetensors(path: Path, origin: Path) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise CheckpointError(
-            f"{origin} does not read as safetensors ({error}); copy the checkpoint again"
+            f"{origin} cannot be read as safetensors ({error}); copy the checkpoint again"
         ) from error
     return tensors

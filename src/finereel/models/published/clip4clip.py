@@ -1,4 +1,6 @@
-"""CLIP4Clip (ArrowLuo/CLIP4Clip) as a configuration of ours: `meanP`, `seqLSTM` and `seqTransf`."""
+"""CLIP4Clip (ArrowLuo/CLIP4Clip) as a configuration of this project: `meanP`, `seqLSTM` and
+`seqTransf`.
+"""
 
 from collections.abc import Mapping
 

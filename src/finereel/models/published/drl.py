@@ -1,4 +1,4 @@
-"""DRL (foolwood/DRL) as a configuration of ours: the interactions `wti`, `ti` and `dp`."""
+"""DRL (foolwood/DRL) as a configuration of this project: the interactions `wti`, `ti` and `dp`."""
 
 from collections.abc import Mapping
 

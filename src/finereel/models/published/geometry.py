@@ -1,5 +1,5 @@
-"""What every official checkpoint has: CLIP towers and a temporal encoder; their sizes are read from
-shapes.
+"""Read the sizes of the CLIP towers and the temporal encoder from the shapes of a published
+checkpoint.
 """
 
 import math

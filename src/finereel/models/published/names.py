@@ -1,5 +1,5 @@
-"""OFFICIAL PARAMETER NAMES -> OURS: a table per part of the network, and the strict translation by
-it.
+"""Translate official parameter names to those of this project, strictly, with one table per part of
+the network.
 
 The official repositories build on OpenAI's CLIP code: fused query-key-value matrices, projections
 stored as (in, out), blocks called `resblocks`. Ours are those of `transformers`.
@@ -149,9 +149,14 @@ def require(state: Mapping[str, Tensor], name: str, axes: int | None = None) -> 
 
 @dataclass(frozen=True)
 class Match:
-    """A state dict held against a table. mapped: found; ignored: there and left out; missing:
-    absent as was allowed;
-    lacking, unexpected: what makes it another kind of checkpoint.
+    """The result of matching a checkpoint against the name table.
+
+    Attributes:
+        mapped: Tensors that were found.
+        ignored: Tensors that are present but not used.
+        missing: Optional tensors that are absent.
+        lacking: Required tensors that are absent.
+        unexpected: Tensors that the table does not know.
     """
 
     mapped: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""How an official checkpoint is to be read, where its tensors do not say."""
+"""Options for reading a published checkpoint, where its tensors do not determine them."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,19 @@ INTERACTIONS = ("wti", "ti", "dp")
 
 @dataclass(frozen=True)
 class Options:
-    """max_words, max_frames: W and F, checked against the checkpoint where its matrices are tied to
-    them.
-    variant: `train` applies the patch matrix L1 as the published training code does, `eval` leaves
-    it out as the published evaluation does; of DRL, `train` multiplies by the logit scale and
-    `eval` does not. temporal: where the state does not decide; None for what the kind was published
-    with. interaction: of DRL only. allow: names of official tensors (`*` stands for any part) that
-    may be missing, and then start untrained, or be there unknown, and then are left out.
+    """How to read a published checkpoint.
+
+    Attributes:
+        max_words: W, checked against the checkpoint if its matrices depend on it.
+        max_frames: F, checked against the checkpoint if its matrices depend on it.
+        variant: `train` applies UCoFiA's patch matrix L1 as the published training code does,
+            `eval` omits it as the published evaluation does. For DRL, `train` multiplies by the
+            logit scale and `eval` does not.
+        temporal: The temporal encoder, if the tensors do not determine it; None means the published
+            one.
+        interaction: For DRL only.
+        allow: Names of official tensors (`*` matches any characters) that may be missing, and then
+            stay untrained, or unknown, and are then ignored.
     """
 
     max_words: int | None = None

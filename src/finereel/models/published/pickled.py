@@ -1,6 +1,6 @@
-"""IS THIS A FILE OF TENSORS, looked at without unpickling or inflating it: the archive's list of
-entries, and the pickle's instructions one by one. What is not among those that `torch.save` writes
-for tensors is refused.
+"""Check that a file contains only tensors, without unpickling or inflating it: the entries of the
+archive and every instruction of the pickle. Instructions that `torch.save` does not write for
+tensors are refused.
 
 This is the first of three walls: torch's restricted unpickler is the second, the guarded process it
 runs in the third.

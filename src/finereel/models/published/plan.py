@@ -1,6 +1,4 @@
-"""From an official state dict to a model: the plan of one kind of checkpoint, carried out, and the
-report on it.
-"""
+"""Convert an official state dict into a model by the plan of its kind, and report every tensor."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

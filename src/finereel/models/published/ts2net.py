@@ -1,5 +1,5 @@
-"""TS2-Net (LiuRicky/ts2_net) as a configuration of ours: token shift, token choice, a transformer
-over all tokens.
+"""TS2-Net (LiuRicky/ts2_net) as a configuration of this project: token shift, token selection, a
+transformer over all tokens.
 """
 
 from collections.abc import Mapping

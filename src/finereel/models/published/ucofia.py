@@ -1,5 +1,5 @@
-"""UCoFiA's released code (ICCV 2023; Ziyang412/UCoFiA) as a configuration of ours, and its tensors
-under our names.
+"""UCoFiA (Ziyang412/UCoFiA, ICCV 2023) as a configuration of this project, and the names of its
+tensors.
 """
 
 from collections.abc import Mapping

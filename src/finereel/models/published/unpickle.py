@@ -1,5 +1,5 @@
-"""A program of its own: `models/published/unpickle.py IN OUT` rewrites a pickled state dict as
-safetensors and dies.
+"""A separate program: `models/published/unpickle.py IN OUT` rewrites a pickled state dict as
+safetensors and exits.
 
 A pickle is a program, so it never runs in the process that asked, which has looked at its
 instructions before (see `models/published/pickled.py`). torch's restricted unpickler

@@ -1,4 +1,4 @@
-"""X-CLIP (xuguohai/X-CLIP) as a configuration of ours, and its matrices under our names."""
+"""X-CLIP (xuguohai/X-CLIP) as a configuration of this project, and the names of its matrices."""
 
 from collections.abc import Mapping
 

@@ -1,6 +1,6 @@
-"""CANDIDATES: what could stand in place of a word. Each source is one file; the registry says which
-parts of speech ask which sources, the safest first. What they propose is then judged by
-`finereel.finegrain.make.rejection`.
+"""Candidates: words that could replace a word. Each source is one file; the registry lists the
+sources per part of speech, the safest first. `finereel.finegrain.make.rejection` then checks every
+candidate.
 """
 
 from collections.abc import Callable, Iterator, Mapping

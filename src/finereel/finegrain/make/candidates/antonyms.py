@@ -1,5 +1,5 @@
-"""Candidates from WordNet: opposites of the word's most frequent meaning, where a video can show
-the difference.
+"""Candidates from WordNet: antonyms of the word's most frequent sense, if a video can show the
+difference.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One word that could stand in place of another, and why."""
+"""A candidate: a word that could replace another, and the rule that proposed it."""
 
 from dataclasses import dataclass
 

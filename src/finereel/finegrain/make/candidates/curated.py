@@ -1,4 +1,4 @@
-"""Candidates from the curated sets: the words of the groups that exclude the word's own."""
+"""Candidates from the curated sets: words of groups that exclude the word's own group."""
 
 from collections.abc import Iterator
 

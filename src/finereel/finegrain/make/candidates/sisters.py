@@ -1,5 +1,5 @@
-"""Candidates from WordNet: words below the same hypernym, for things of kinds whose sisters exclude
-one another.
+"""Candidates from WordNet: words with the same hypernym, for kinds of things that exclude one
+another.
 """
 
 from collections.abc import Iterator

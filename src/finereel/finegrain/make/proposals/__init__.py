@@ -1,4 +1,4 @@
-"""Words proposed by language models, offline (fill-mask) or at an endpoint (chat), behind one
+"""Words proposed by language models, offline (fill-mask) or from an endpoint (chat), with one
 interface.
 
 Neither is trusted: a proposal is a word for one slot or nothing, passes the rules of the generator,

@@ -1,5 +1,5 @@
-"""Answers of models on disk, by what was asked: the same question is never paid twice, and a
-stopped run goes on.
+"""Cache the answers of language models, so that no question is paid for twice and a stopped run can
+continue.
 
 One SQLite file; several processes and threads may use it at once. A row holds the whole question
 and the answer as it came, with the time, so that every negative can be traced to the words of the

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible chat endpoint, spoken to with the standard library: one POST per question.
+"""A client for OpenAI-compatible chat endpoints, with the standard library: one POST per question.
 
 Waits are bounded, what may pass is tried again with growing waits, redirects are not followed (they
 would carry the key and the caption to another host), and a key never travels over plain HTTP to

@@ -1,5 +1,5 @@
-"""Words a masked language model expects in the slot, kept where they change the caption's
-likelihood by little.
+"""Propose words with a masked language model, keeping those that change the caption's likelihood
+little.
 
 Likelihood is the pseudo-log-likelihood of Salazar et al. (2020, arXiv 1910.14659), with the
 within-word correction of Kauf and Ivanova (2023, arXiv 2305.10588), without which rare words of

@@ -1,5 +1,5 @@
-"""The clean generator with a language model beside its rules: what a model proposes is judged as
-the rules' own.
+"""The default generator with a language model as an additional source; its words pass the same
+rules.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,5 +1,5 @@
-"""Words proposed by a chat model, and checked by asking it again: "could both be true of one
-video?".
+"""Propose words with a chat model, and verify them by asking it whether both captions could be true
+of one video.
 
 The two questions are separate, so that the judge does not see its own reasons. What the model says
 is only ever used as words for the slot: it passes the shape check and the same rules as every other

@@ -1,5 +1,5 @@
-"""Any masked language model of `transformers`, from a directory, offline. Imports torch: import it
-when it is used.
+"""Run any masked language model of `transformers` from a directory, offline. Imports torch, so
+import it only where it is used.
 """
 
 import hashlib

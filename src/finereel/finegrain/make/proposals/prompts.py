@@ -1,5 +1,5 @@
-"""What a model is asked in words, and how its answer is read. A changed prompt gets a new version:
-caches key on it.
+"""The prompts for language models and the parsing of their answers. A changed prompt needs a new
+version, because caches are keyed by it.
 """
 
 import json

@@ -1,5 +1,4 @@
-"""Rules for a word of a model before it is verified: its part of speech, its form, and no relation
-of meaning.
+"""Check a proposed word before it is verified: part of speech, inflection, and no related meaning.
 
 `word_rules` hold for every proposer. `exclusion_rules` hold where the proposer cannot tell whether
 both words may be true of one video (a masked language model): they let pass only what a curated

@@ -1,4 +1,5 @@
-"""Is an answer a word for the slot at all? Answers of a model are hostile until they look like one.
+"""Check that an answer of a language model is a plain word for the slot; treat everything else as
+hostile.
 
 A model that edits the caption elsewhere has to answer with more than the span; more than the span
 is refused.

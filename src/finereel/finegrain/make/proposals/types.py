@@ -1,4 +1,4 @@
-"""What is asked of a language model, what comes back, and what was refused on the way."""
+"""The types of proposals: the question to a language model, its answers, and the rejected ones."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

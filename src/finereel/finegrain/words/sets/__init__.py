@@ -1,17 +1,19 @@
-"""CURATED WORD SETS: groups of words of which only one can be true, and where in a sentence they
-may stand.
+"""Curated word sets: groups of words of which only one can be true, and where they apply.
 
-One TOML file per part of speech, one table per set:
+There is one TOML file per part of speech and one table per set:
 
-groups   strings of words; those of one group mean about the same, those of two groups exclude each other. The first
-         word names the group. Underscores join the words of a phrase. A word with * is known but never put in.
-near     strings of words whose groups may hold together and are never swapped.
-signs    word of a group -> more words that show the group holds, when any caption of the video has one.
-unless   words that switch the set off when any caption of the video has one.
-frame    conditions on the surroundings (`finereel.finegrain.words.sets.frames`), the same for source and replacement.
+    groups   strings of words; those of one group mean about the same, those of two groups
+             exclude each other. The first word names the group. Underscores join the words of
+             a phrase. A word with * is recognised but never used as a replacement.
+    near     strings of words whose groups may hold together and are never swapped.
+    signs    word of a group -> more words that show the group holds, if any caption of the
+             video has one.
+    unless   words that switch the set off if any caption of the video has one.
+    frame    conditions on the surroundings (`finereel.finegrain.words.sets.frames`), the same
+             for source and replacement.
 
-Sets are symmetric: where a may become b, b may become a. So each word is as often truth as lie once
-a selection keeps as many of one direction as of the other.
+Sets are symmetric: where a may become b, b may become a. So each word is equally often true and
+false once a selection keeps as many of one direction as of the other.
 """
 
 import tomllib

@@ -1,6 +1,4 @@
-"""Where a word of a set may be changed: conditions on the words around it, which hold for both
-words of a swap.
-"""
+"""Frames: conditions on the words around a word of a set, which must hold for both words of a swap."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields

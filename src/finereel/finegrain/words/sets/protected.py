@@ -1,4 +1,4 @@
-"""Lists of words that are left alone, from protected.toml."""
+"""Lists of words that are never changed, from protected.toml."""
 
 import tomllib
 from functools import cache

@@ -1,4 +1,4 @@
-"""Words that may stand for one another, from synonyms.toml."""
+"""Words that may replace one another without changing the truth, from synonyms.toml."""
 
 import tomllib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""CAPTION -> TOKENS WITH THEIR WORD CLASS, and whether several taggers agree on it."""
+"""Tag the words of a caption with parts of speech, and tell whether several taggers agree."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

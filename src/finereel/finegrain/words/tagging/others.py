@@ -1,4 +1,4 @@
-"""The other taggers: TextBlob's lexicon, and spaCy for who has it."""
+"""Additional taggers: TextBlob's lexicon, and spaCy if it is installed."""
 
 import warnings
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Penn Treebank tags: what word class they stand for, and how other tag sets read in them."""
+"""Penn Treebank tags: the part of speech of each, and the conversion from other tag sets."""
 
 from types import MappingProxyType
 

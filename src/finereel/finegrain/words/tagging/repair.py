@@ -1,4 +1,4 @@
-"""What general taggers get wrong in captions, put right by rule before they are compared.
+"""Correct typical errors of general taggers in captions, by rule, before taggers are compared.
 
 Captions are short, in the present tense, mostly lower-case, about people and things that move: "a
 man plays guitar" (not two nouns), "is boxing" (not a noun), "up the stairs" (not a particle). Each

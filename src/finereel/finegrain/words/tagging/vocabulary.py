@@ -1,4 +1,4 @@
-"""The closed word lists the caption rules go by."""
+"""Word lists for the rules that correct tags in captions."""
 
 from types import MappingProxyType
 

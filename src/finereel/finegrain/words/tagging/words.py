@@ -1,5 +1,5 @@
-"""Words of a caption and the characters they stand on. Nothing is normalised, so offsets hold for
-any string.
+"""Split a caption into words with their character offsets. The text is not normalised, so the
+offsets hold for any string.
 """
 
 import re
