@@ -4,13 +4,14 @@ entries that exist.
 
 import math
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from finereel.models.features import tensors_of
 from finereel.models.heads import head_config, make_head
 from tiny_models import DIM, FRAMES, WORDS, jitter, random_text, random_video
 
@@ -53,7 +54,7 @@ def assert_head_agrees(
     for t in range(5):
         for v in range(4):
             sides = [
-                {field.name: getattr(side, field.name)[row].numpy() for field in fields(side)}
+                {name: tensor[row].numpy() for name, tensor in tensors_of(side).items()}
                 for side, row in ((text, t), (video, v))
             ]
             wanted = reference(state, *sides)

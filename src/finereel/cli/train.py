@@ -58,7 +58,8 @@ def train(
         int | None,
         typer.Option(
             min=1,
-            help="Number of steps, instead of the recipe's number of epochs. For ReelWorld at most the recipe's.",
+            help="Number of steps, instead of the recipe's number of epochs. For ReelWorld, at "
+            "most the recipe's.",
         ),
     ] = None,
     batch: Annotated[

@@ -3,7 +3,7 @@
 import itertools
 import math
 import weakref
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -263,9 +263,9 @@ def test_gradients_reach_features_and_not_padding(head: str, aggregation: str) -
         replace(
             side,
             **{
-                f.name: value.requires_grad_()
-                for f in fields(side)
-                if (value := getattr(side, f.name)).is_floating_point()
+                name: tensor.requires_grad_()
+                for name, tensor in tensors_of(side).items()
+                if tensor.is_floating_point()
             },
         )
         for side in (random_text(3), random_clips(4))
