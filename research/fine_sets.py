@@ -9,10 +9,8 @@ files that are named. On drawn scenes the two sides divide the vocabulary
 rule, so that a file of another generator is the harder test.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from random import Random
 
 from finereel.data.base import Caption, Split
@@ -147,10 +145,8 @@ def _of_captions(split: Split, side: Side, options: BenchmarkOptions) -> Iterato
     path = options.work / f"negatives-{split.hash}-{side}.jsonl"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.stem}.{os.getpid()}.jsonl")
         settings = TrainingNegatives(per_caption=_PER_CAPTION, side=side)
-        write_negatives(training_negatives(_caption_rows(split), settings), partial)
-        Path(partial).replace(path)
+        write_negatives(training_negatives(_caption_rows(split), settings), path)
     return iter_negatives(path, "jsonl")
 
 

@@ -15,7 +15,7 @@ from research.attacks.library_scenarios import SCENARIOS, State, compare, fill, 
 from finereel.errors import LibraryError
 from finereel.index import lock, rebuild, store
 from finereel.index.store import ClipStore
-from finereel.io.atomic import sharing
+from finereel.io.locks import sharing
 from finereel.library import Library
 from index.doubles import ToyModel, ToySource, write_video
 from support.failing_disk import failing_disk

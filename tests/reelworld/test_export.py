@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from finereel.errors import ConfigError, StorageError
+from finereel.io.atomic import write_file
 from finereel.reelworld import (
     Scene,
     backgrounds,
@@ -27,7 +28,7 @@ from finereel.reelworld import (
     sprites,
     twins,
 )
-from finereel.reelworld.export import SEED_STRIDE, VideoFormat, clip_times, write, write_text
+from finereel.reelworld.export import SEED_STRIDE, VideoFormat, clip_times, write
 from support.registers import HAS_MMX, occupied
 
 SMALL = VideoFormat(size=96, fps=8)
@@ -206,8 +207,8 @@ def test_a_broken_video_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_text_is_replaced_whole(tmp_path: Path) -> None:
-    write_text(tmp_path / "a.txt", "one\n")
-    write_text(tmp_path / "a.txt", "two\n")
+    write_file(tmp_path / "a.txt", "one\n")
+    write_file(tmp_path / "a.txt", "two\n")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "two\n")]
 
 

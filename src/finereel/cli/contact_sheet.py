@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from finereel.errors import VideoError
-from finereel.io.atomic import writes
+from finereel.io.atomic import replace_file, writes
 from finereel.types import Hit, Window
 from finereel.video import ClipPlan, VideoReader
 
@@ -61,7 +61,8 @@ def draw_sheet(rows: Sequence[SheetRow], path: Path, columns: int = 5, kind: str
                     sheet, _strip(reader, hit), (corner[0], corner[1] + _STILL + _FRAME_GAP)
                 )
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, kind, optimize=True)
+    with replace_file(path) as fresh:
+        sheet.save(fresh, kind, optimize=True)
 
 
 def _draw_query(sheet: Image.Image, row: SheetRow, top: int) -> None:

@@ -28,6 +28,7 @@ from finereel.cli.output import console
 from finereel.cli.progress import IndexProgress
 from finereel.cli.reelworld import render
 from finereel.errors import ConfigError
+from finereel.io.atomic import replace_folder, storage_errors
 from finereel.library import Library
 
 MODEL = "reelworld-tiny"
@@ -69,10 +70,10 @@ def _render(videos: Path, scenes: int) -> list[DemoClip]:
         f"rendering {scenes} scenes and their twins (same scene, one word different) in {videos}",
     )
     # Under another name until complete: a demo that was stopped here starts over.
-    unfinished = videos.with_name("videos.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    render(unfinished, scenes, SEED, SPLIT)
-    unfinished.rename(videos)
+    with storage_errors(videos):
+        videos.parent.mkdir(parents=True, exist_ok=True)
+        with replace_folder(videos) as fresh:
+            render(fresh, scenes, SEED, SPLIT)
     return read_clips(videos)
 
 

@@ -31,7 +31,7 @@ from finereel.config import fingerprint
 from finereel.data.base import ClipArrays
 from finereel.data.videos import find_videos
 from finereel.errors import BrokenVideoError, ConfigError, DataError, NotAVideoError, VideoError
-from finereel.io.atomic import writes
+from finereel.io.atomic import write_file, writes
 from finereel.models.encoders.pixels import to_squares
 from finereel.models.preprocessing import DECODED_SIDE, Preprocessing
 from finereel.types import OnProgress, no_progress
@@ -312,13 +312,5 @@ def _whole(entry: Path, settings: FrameSettings) -> bool:
 
 @writes("path")
 def _write(path: Path, data: bytes) -> None:
-    """Beside, then renamed; the name is this thread's own, so that processes do not write into one
-    another's file.
-    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_file(path, data)

@@ -10,7 +10,6 @@ their old names.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from finereel.io.atomic import writes
+from finereel.io.atomic import replace_file, writes
 from finereel.models.features import TextFeatures, VideoFeatures, from_tensors, tensors_of
 
 FORMAT = 2
@@ -72,6 +71,5 @@ class FeatureCache:
             for name, tensor in part.items()
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")
-        save_file(kept, partial)
-        partial.replace(self.path)
+        with replace_file(self.path) as fresh:
+            save_file(kept, fresh)

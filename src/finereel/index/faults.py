@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from finereel.errors import FinereelError, LibraryError
-from finereel.io.atomic import cause_of, first_line, refusal, sharing
+from finereel.io.atomic import cause_of, first_line, refusal
+from finereel.io.locks import sharing
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

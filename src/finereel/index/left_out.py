@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from finereel.index.durable import read_json_object, replace_file
 from finereel.index.folders import is_below
+from finereel.io.atomic import read_stored_json, write_file
 from finereel.types import Problem
 from finereel.video.find import Found, extensions
 
@@ -33,7 +33,7 @@ class LeftOut:
     @classmethod
     def load(cls, library: Path) -> "LeftOut":
         """What the library at `library` remembers; nothing where it remembers nothing readable."""
-        stored = read_json_object(library / NAME) or {}
+        stored = read_stored_json(library / NAME) or {}
         try:
             folders = tuple(
                 (str(folder), str(reason)) for folder, reason in stored.get("unreadable", ())
@@ -54,7 +54,7 @@ class LeftOut:
         """Remember this, unless it is remembered already."""
         if self != LeftOut.load(library):
             stored = {"unknown": self.unknown, "unreadable": self.unreadable}
-            replace_file(library / NAME, json.dumps(stored).encode())
+            write_file(library / NAME, json.dumps(stored))
 
     def problems(self) -> list[Problem]:
         """One problem per folder that cannot be read, and one per unknown extension."""

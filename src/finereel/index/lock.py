@@ -7,7 +7,8 @@ from pathlib import Path
 
 from finereel.errors import LibraryBusyError, LibraryError
 from finereel.index.faults import storage_errors
-from finereel.io.atomic import CAUSES, locked
+from finereel.io.atomic import CAUSES
+from finereel.io.locks import locked
 
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 

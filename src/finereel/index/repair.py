@@ -11,7 +11,6 @@ from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank, remove_bank
 from finereel.index.checksums import with_checksums
 from finereel.index.columns import CHECKSUM_COLUMNS
-from finereel.index.durable import read_json_object
 from finereel.index.head import NAME as HEAD
 from finereel.index.head import TABLE_FOLDER, changed_files, head_is_damaged
 from finereel.index.lance_files import manifest_files, parse_manifest
@@ -26,6 +25,7 @@ from finereel.index.settle import lost_version, settle
 from finereel.index.snapshot import Snapshot
 from finereel.index.status import LOST
 from finereel.index.store import ClipStore
+from finereel.io.atomic import read_stored_json
 from finereel.types import Problem
 
 
@@ -54,7 +54,7 @@ def find_damage(library: Path, thorough: bool) -> list[Problem]:
     """
     _require_library(library)
     problems = []
-    if read_json_object(library / MANIFEST) is None:
+    if read_stored_json(library / MANIFEST) is None:
         problems.append(
             Problem(
                 str(library / MANIFEST), "gone, or does not read; the next `index` writes it again"

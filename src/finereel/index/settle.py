@@ -5,18 +5,15 @@ the newest manifest may be torn; one that vanished would silently give the answe
 the manifests are looked at here first.
 """
 
-import os
 import shutil
-import threading
 from contextlib import suppress
 from pathlib import Path
 
 from finereel.errors import DamagedLibraryError
-from finereel.index.durable import replace_file
 from finereel.index.head import TABLE_FOLDER, CommitHead, read_head
 from finereel.index.lance_files import TableVersion, manifest_files, manifest_name, parse_manifest
 from finereel.index.quarantine import FOLDER, set_aside
-from finereel.io.atomic import sync_folder
+from finereel.io.atomic import replace_file, sync_folder
 
 
 def settle(folder: Path) -> int | None:
@@ -118,12 +115,9 @@ def _restored_head(folder: Path) -> CommitHead | None:
                 set_aside(folder.parent, path)
         path = table / manifest_name(head.version)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Several readers may do this at the same time, and Lance must see no other file among the
-        # manifests.
-        fresh = folder / f"manifest-{os.getpid()}-{threading.get_ident()}"
-        replace_file(fresh, head.manifest)
-        fresh.replace(path)
-        sync_folder(path.parent)
+        # Lance must see no other file among the manifests.
+        with replace_file(path, within=folder) as fresh:
+            fresh.write_bytes(head.manifest)
     return None
 
 

@@ -3,7 +3,7 @@ snapshot.
 
 A writer holds `finereel.index.lock.writer_lock`. Readers do not wait for it: a `Snapshot` is pinned
 to a version, and old versions are kept for KEEP_OLD, longer than any search takes, or at least
-while a reader is counted (`finereel.io.atomic.sharing`). A commit counts once `head.json` names it,
+while a reader is counted (`finereel.io.locks.sharing`). A commit counts once `head.json` names it,
 which is after its files are forced to disk (`finereel.index.head`): so all that writes goes through
 `_committing`.
 """
@@ -26,7 +26,7 @@ from finereel.index.manifest import METADATA_KEY, Manifest
 from finereel.index.schema import FileRecord, clip_schema, file_changes, late_columns
 from finereel.index.settle import roll_back, settle
 from finereel.index.snapshot import Snapshot
-from finereel.io.atomic import has_hard_links, sole_use
+from finereel.io.locks import has_hard_links, sole_use
 
 TABLE = "clips"
 KEEP_OLD = timedelta(minutes=10)

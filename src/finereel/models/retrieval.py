@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from finereel.config import ModelConfig, fingerprint, from_dict, to_dict
 from finereel.errors import CheckpointError, ModelError
 from finereel.io.assets import ASSETS
-from finereel.io.atomic import writes
+from finereel.io.atomic import replace_file, write_file, writes
 from finereel.io.foreign_files import brief, is_folder, read_json_object
 from finereel.models.encoders import Encoder, encoder_from_description
 from finereel.models.encoders.clip import ClipEncoder, Stated, clip_from_config
@@ -380,7 +380,8 @@ class RetrievalModel(nn.Module):
             name: tensor.detach().cpu().to(dtype).contiguous()
             for name, tensor in self.state_dict().items()
         }
-        _replace_file(folder / "model.safetensors", lambda path: save_file(weights, path))
+        with replace_file(folder / "model.safetensors") as fresh:
+            save_file(weights, fresh)
         if self.tokenizer is not None:
             self.tokenizer.save(folder)
         described = {
@@ -389,15 +390,7 @@ class RetrievalModel(nn.Module):
             **self._description(),
             "card": self.card,
         }
-        text = json.dumps(described, indent=2) + "\n"
-        _replace_file(folder / "config.json", lambda path: path.write_text(text, encoding="utf-8"))
-
-
-def _replace_file(path: Path, write: Any) -> None:
-    partial = path.with_name(path.name + ".partial")
-    write(partial)
-    partial.chmod(0o644)  # safetensors writes for the owner alone
-    partial.replace(path)
+        write_file(folder / "config.json", json.dumps(described, indent=2) + "\n")
 
 
 def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:

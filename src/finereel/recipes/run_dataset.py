@@ -2,8 +2,6 @@
 best model.
 """
 
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +16,7 @@ from finereel.data.sources import SourceOptions, open_source
 from finereel.errors import ConfigError, ModelError, TrainingError
 from finereel.evaluation.gallery import score_split
 from finereel.evaluation.retrieval import EvaluationSettings, evaluate_scores
+from finereel.io.atomic import replace_folder, storage_errors
 from finereel.models.encoders.clip import ClipEncoder
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.models.heads import head_config
@@ -202,12 +201,11 @@ def start_in_closed_form(
         except TrainingError as error:
             on_event(Note(f"{error}; this run starts from random towers"))
             return
-        unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
-        model.save(unfinished)
-        try:
-            unfinished.rename(folder)
-        except OSError:  # another process of this run was first
-            shutil.rmtree(unfinished)
+        # Where another process of this run is first, its towers count.
+        with storage_errors(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with replace_folder(folder, keep_existing=True) as fresh:
+                model.save(fresh)
     start_from(model, load(folder))
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Int64
 from tokenizers import models, normalizers, pre_tokenizers
 
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
-from finereel.io.atomic import writes
+from finereel.io.atomic import replace_file, writes
 from finereel.io.foreign_files import MIB, ForeignFileError, brief, read_json_object, read_text
 from finereel.text.bpe import Pair, learn_merges
 from finereel.text.clean import CleanText, clean
@@ -121,7 +121,8 @@ class Tokenizer:
         """Write `tokenizer.json`, readable by `load` and by the tokenizers library."""
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
-        self._bpe.save(str(folder / "tokenizer.json"))
+        with replace_file(folder / "tokenizer.json") as fresh:
+            self._bpe.save(str(fresh))
 
     def encode(self, texts: Sequence[str], max_words: int, *, official: bool = False) -> Tokens:
         """Rows of `max_words` tokens. A literal `<|endoftext|>` in a text is plain text; with

@@ -15,7 +15,7 @@ import numpy as np
 
 from finereel.errors import DataError
 from finereel.evaluation.record import GalleryScores, RunRecord
-from finereel.io.atomic import writes
+from finereel.io.atomic import write_file, writes
 
 DEPTH = 1000
 
@@ -39,7 +39,7 @@ def write_trec(record: RunRecord, folder: Path, depth: int = DEPTH) -> list[Path
             ("qrels", qrels_text(scores)),
         ):
             written.append(folder / f"{direction}.{kind}")
-            written[-1].write_text(text, encoding="ascii")
+            write_file(written[-1], text)
     return written
 
 

@@ -34,7 +34,7 @@ from finereel.finegrain.make.settings import GeneratorSettings
 from finereel.finegrain.types import Negative
 from finereel.finegrain.words.lexicon import Lexicon
 from finereel.finegrain.words.tagging import AgreeingTaggers
-from finereel.io.atomic import storage_errors, writes
+from finereel.io.atomic import storage_errors, sync_file, sync_folder, write_file, writes
 from finereel.types import OnProgress, no_progress
 
 BATCH = 200
@@ -161,14 +161,13 @@ class _State:
         lines, rows, covered = batch
         file.write(lines)
         file.flush()
+        os.fsync(file.fileno())
         self.written += len(lines)
         self.summary.captions += captions
         self.summary.negatives.update(rows)
         self.summary.covered.update(covered)
         kept = {"key": self.key, "written": self.written, **vars(self.summary)}
-        scratch = self.path.with_name(self.path.name + ".new")
-        scratch.write_text(json.dumps(kept))
-        scratch.replace(self.path)
+        write_file(self.path, json.dumps(kept))
 
 
 def _rows(part: Path) -> Iterator[Negative]:
@@ -199,9 +198,9 @@ def balance_file(
 @writes("out")
 def _put(part: Path, out: Path) -> None:
     """Give the whole file its name."""
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
+    sync_file(part)
     part.replace(out)
+    sync_folder(out.parent)
 
 
 @writes("out")

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from finereel.errors import ConfigError, DataError
-from finereel.io.atomic import locked, storage_errors, writes
+from finereel.io.atomic import storage_errors, writes
+from finereel.io.locks import locked
 
 VerdictName = Literal["valid", "also_true", "ungrammatical", "unsure"]
 VERDICTS: dict[VerdictName, str] = {
