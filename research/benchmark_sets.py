@@ -21,7 +21,8 @@ from finereel.errors import DataError, unknown_name
 from finereel.finegrain.evaluate.groups import Group
 from finereel.io.atomic import replace_folder, writes
 from finereel.models.encoders.patches import Perturbation
-from finereel.models.retrieval import RetrievalModel, load
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import load
 from finereel.recipes.base import PairRecipe, WarmUp
 from finereel.recipes.run_dataset import clip_model, token_geometry, token_model
 from finereel.recipes.splits import TrainingData

@@ -21,7 +21,8 @@ from rich.progress import track
 from finereel import __version__
 from finereel.evaluation.reelworld import WorldResult, evaluate_world, make_world, read_world
 from finereel.io.atomic import write_file
-from finereel.models.retrieval import RetrievalModel, load
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import load
 from finereel.reelworld.export import write
 
 GRANULARITIES = ("video_sentence", "frame_sentence", "patch_word", "fused")

@@ -82,7 +82,7 @@ class Library:
         folder.
 
         model: a model, its directory, bundled name or hub id. None means the one the library was
-            made with, or for a new library `finereel.models.retrieval.DEFAULT_MODEL`. It is loaded
+            made with, or for a new library `finereel.models.saving.DEFAULT_MODEL`. It is loaded
             when first needed.
         source: where videos are read from; the file system by default.
         """
@@ -439,7 +439,7 @@ def _silent(event: AddEvent) -> None:
 def _load(wanted: str | Path | SearchModel | None) -> SearchModel:
     if wanted is not None and not isinstance(wanted, str | Path):
         return wanted
-    from finereel.models.retrieval import DEFAULT_MODEL, load
+    from finereel.models.saving import DEFAULT_MODEL, load
 
     return load(DEFAULT_MODEL if wanted is None else wanted)
 

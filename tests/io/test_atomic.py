@@ -37,6 +37,7 @@ from finereel.io.atomic import (
     write_file,
 )
 from finereel.models.features import TextFeatures, VideoFeatures
+from finereel.models.saving import save
 from finereel.reelworld import export
 from finereel.training.log import open_log
 from support.failing_disk import failing_disk
@@ -125,7 +126,7 @@ def features() -> tuple[TextFeatures, VideoFeatures]:
 
 
 WRITERS: dict[str, Callable[[Path], object]] = {
-    "model": lambda place: tiny_model().save(place),
+    "model": lambda place: save(tiny_model(), place),
     "record": lambda place: write_archive(place, {}, {"a": b"1"}),
     "negatives": lambda place: write_text(["line\n"], place / "n.jsonl"),
     "cache": lambda place: AnswerCache(place / "answers.sqlite"),

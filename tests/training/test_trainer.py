@@ -17,7 +17,8 @@ import torch
 from finereel.errors import ConfigError, TrainingError
 from finereel.io.signals import Stopped
 from finereel.models.features import Scores
-from finereel.models.retrieval import RetrievalModel, load
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import load
 from finereel.training.batch import Batch
 from finereel.training.health import Validation
 from finereel.training.learner import contrastive_loss

@@ -90,7 +90,7 @@ def _measure(
     from finereel.cli.progress import StageBars
     from finereel.data import load as load_dataset
     from finereel.evaluation.evaluate import evaluate as evaluate_model
-    from finereel.models.retrieval import load as load_model
+    from finereel.models.saving import load as load_model
 
     dataset = load_dataset(data, where.annotations)
     dataset.split(settings.split)

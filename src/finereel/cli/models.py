@@ -30,7 +30,7 @@ def models(as_json: JsonOption = False) -> None:
     Any directory with a CLIP model (config.json, model.safetensors, tokenizer.json) can be named as
     well.
     """
-    from finereel.models.retrieval import BUNDLED, DEFAULT_MODEL
+    from finereel.models.saving import BUNDLED, DEFAULT_MODEL
 
     entries = [_entry(name, "bundled", path, default=False) for name, path in BUNDLED.items()]
     cached = _cached_clip_models()

@@ -38,7 +38,7 @@ def tokens(
     from finereel.data.token_cache import cache_tokens
     from finereel.errors import ModelError
     from finereel.models.encoders.clip import ClipEncoder
-    from finereel.models.retrieval import load as load_model
+    from finereel.models.saving import load as load_model
 
     towers = load_model(model)
     if not isinstance(towers.encoder, ClipEncoder):

@@ -15,7 +15,8 @@ from finereel.evaluation.evaluate import BenchmarkSettings, evaluate
 from finereel.evaluation.record import RunRecord
 from finereel.evaluation.record_files import load_record, save_record
 from finereel.io.atomic import replace_folder, storage_errors
-from finereel.models.retrieval import RetrievalModel, load
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import load, save
 from finereel.recipes.events import FinishedRun, Note, OnEvent, Working
 from finereel.training.health import Validation
 
@@ -53,7 +54,7 @@ def conclude(best: Path, out: Path, given: Conclusion, on_event: OnEvent) -> Fin
     if record is None:
         _verify(model, best, given.validator)
         with storage_errors(out / "model"), replace_folder(out / "model") as fresh:
-            model.save(fresh)
+            save(model, fresh)
         settings = BenchmarkSettings(
             name=given.name, training_seed=given.seed, reload_verified=True
         )

@@ -20,7 +20,8 @@ from finereel.io.atomic import replace_folder, storage_errors
 from finereel.models.encoders.clip import ClipEncoder
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.models.heads import head_config
-from finereel.models.retrieval import DEFAULT_MODEL, RetrievalModel, load
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import DEFAULT_MODEL, load, save
 from finereel.recipes.base import PairRecipe, WarmUp
 from finereel.recipes.events import FinishedRun, Note, OnEvent, RunOptions, StageProgress, Working
 from finereel.recipes.finish import Conclusion, conclude
@@ -205,7 +206,7 @@ def start_in_closed_form(
         with storage_errors(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
             with replace_folder(folder, keep_existing=True) as fresh:
-                model.save(fresh)
+                save(model, fresh)
     start_from(model, load(folder))
 
 

@@ -18,6 +18,7 @@ from finereel.errors import TrainingError
 from finereel.io.atomic import recover_folder, replace_folder, storage_errors
 from finereel.io.signals import Stopped, StopRequest, stop_requests
 from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import save
 from finereel.training.batch import Batch
 from finereel.training.checkpoint import Checkpoint, Parts, RunState, writing
 from finereel.training.distributed import Shard, anywhere, broadcast, from_first, joined
@@ -175,7 +176,7 @@ class _Run:
         text = json.dumps({"step": step, **asdict(validation)}, indent=2) + "\n"
         keeps = f"the model before it in {self.best}"
         with writing(self.best, keeps), replace_folder(self.best) as fresh:
-            self.learner.model.save(fresh)
+            save(self.learner.model, fresh)
             (fresh / "validation.json").write_text(text, encoding="utf-8")
 
 

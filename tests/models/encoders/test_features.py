@@ -13,7 +13,8 @@ import torch
 from finereel.errors import ConfigError, ModelError
 from finereel.models.encoders import ENCODERS, encoder_from_description
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry, drop_patches
-from finereel.models.retrieval import RetrievalModel, load
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import load, save
 from finereel.types import Frames
 from tiny_models import tiny_config, tiny_tokenizer
 
@@ -94,7 +95,7 @@ def test_every_parameter_learns() -> None:
 
 def test_a_saved_model_is_the_same_model(tmp_path: Path) -> None:
     model = make_model()
-    model.save(tmp_path)
+    save(model, tmp_path)
     again = load(tmp_path)
     assert again.encoder.describe() == model.encoder.describe()
     assert again.fingerprint == model.fingerprint

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from finereel.errors import CheckpointError, ConfigError
 from finereel.models import published as official
-from finereel.models import retrieval as models
+from finereel.models import saving as models
 from finereel.models.encoders.temporal import SequentialLstm, pool_frames
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
 from finereel.models.heads import head_config, make_head

@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 from finereel.config import ModelConfig
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
 from finereel.models import published as official
-from finereel.models import retrieval as models
+from finereel.models import saving as models
 from finereel.models.encoders.patches import PatchSelector, hard_topk, make_scorer, perturbed_topk
 from finereel.models.encoders.temporal import pool_frames
 from finereel.models.features import TextFeatures, VideoFeatures

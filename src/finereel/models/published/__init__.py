@@ -22,6 +22,7 @@ from finereel.models.published.checkpoint import read_state
 from finereel.models.published.options import Options
 from finereel.models.published.plan import ImportPlan, ImportReport, carry_out
 from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import save
 from finereel.models.weights import refusals
 from finereel.normalization import published_sinkhorn
 from finereel.text import Tokenizer
@@ -173,7 +174,7 @@ def import_reported(
     }
     if report.missing:
         model.card["untrained"] = sorted(name for name in report.missing)
-    model.save(out_dir)
+    save(model, out_dir)
     return loaded
 
 

@@ -1,0 +1,196 @@
+"""A model as a directory: save it, load it by path, bundled name or hub id.
+
+A model directory describes itself: `config.json` (this project's settings, the towers' geometry,
+the card), `model.safetensors`, `tokenizer.json`. A plain CLIP directory or hub id loads too: its
+head is untrained, so only the granularities that need no training count.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from finereel.config import ModelConfig, from_dict
+from finereel.errors import CheckpointError, ModelNotFoundError
+from finereel.io.assets import ASSETS
+from finereel.io.atomic import replace_file, write_file, writes
+from finereel.io.foreign_files import brief, is_folder, read_json_object
+from finereel.models.encoders import encoder_from_description
+from finereel.models.encoders.clip import ClipEncoder, Stated, clip_from_config
+from finereel.models.encoders.fit import require_fit
+from finereel.models.encoders.patches import make_selector
+from finereel.models.preprocessing import read_preprocessing
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.weights import load_strictly, read_header, read_weights, refusals, sketched
+from finereel.text import Tokenizer
+from finereel.text.settings import most_tokens
+
+FORMAT = "finereel-model"
+FORMAT_VERSION = 1
+DEFAULT_MODEL = "openai/clip-vit-base-patch32"
+BUNDLED = {"reelworld-tiny": ASSETS / "reelworld-tiny"}
+
+# An untrained head on pretrained towers: video and frames align already, patches do not.
+UNTRAINED = ModelConfig(
+    temporal="meanP",
+    shifted_blocks=(),
+    weights={"video_sentence": 0.5, "frame_sentence": 0.5},
+    aggregation="max",
+)
+_UNTRAINED_CARD = {
+    "trained": False,
+    "note": "CLIP towers with an untrained head: video_sentence (mean of frames) and "
+    "frame_sentence (best frame) "
+    "count. patch_word joins where a model was trained for it: CLIP's patches are not aligned with "
+    "words.",
+}
+_VOCABULARIES = ("tokenizer.json", "vocab.json")
+
+
+@writes("directory")
+def save(model: RetrievalModel, directory: str | Path, dtype: torch.dtype = torch.float32) -> None:
+    """Write a model directory; `dtype` is the precision of the stored weights (loading gives
+    float32).
+    """
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {
+        name: tensor.detach().cpu().to(dtype).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    with replace_file(folder / "model.safetensors") as fresh:
+        save_file(weights, fresh)
+    if model.tokenizer is not None:
+        model.tokenizer.save(folder)
+    described = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        **model.describe(),
+        "card": model.card,
+    }
+    write_file(folder / "config.json", json.dumps(described, indent=2) + "\n")
+
+
+def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:
+    """A model directory, a bundled name (`reelworld-tiny`), a plain CLIP directory or a hub id
+    (cache first).
+
+    Raises ModelNotFoundError when it cannot be had, CheckpointError when it does not fit. No pickle
+    is ever read.
+    """
+    name = str(path_or_id)
+    folder = BUNDLED.get(name, Path(path_or_id))
+    if not is_folder(folder):
+        folder = from_hub(name, BUNDLED)
+    with refusals(f"{folder}/config.json"):
+        described = read_json_object(folder / "config.json")
+    with refusals(folder):
+        loader = _load_own if described.get("format") == FORMAT else _load_clip
+        return require_fit(loader(folder, name, described).eval())
+
+
+def from_hub(name: str, bundled: Iterable[str]) -> Path:
+    """The folder of a model in the hub's cache, else fetched from there. ModelNotFoundError where
+    neither has it.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    wanted = [
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "vocab.json",
+        "merges.txt",
+    ]
+    wanted += ["preprocessor_config.json", "processor_config.json"]
+    for offline in (True, False):
+        try:
+            return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=offline))
+        except HFValidationError:
+            break
+        except (LocalEntryNotFoundError, HfHubHTTPError, OSError):
+            continue
+    raise ModelNotFoundError(
+        f"model {name!r} is not here: no such directory, not bundled ({', '.join(bundled)}), not "
+        "in the hub cache, "
+        "and the hub did not answer.\n"
+        f"To bring it: on a machine with a network run `hf download {name} --local-dir MODEL`, "
+        "copy MODEL here,\n"
+        "then pass `--model MODEL`. To try without: `--model reelworld-tiny` (drawn scenes only) "
+        "or `finereel demo`."
+    )
+
+
+def keep_patches(model: RetrievalModel) -> None:
+    """Let the model choose patches although none of its granularities reads them.
+
+    Version 0.1 saved such models with their patch scorer, and libraries made with them store
+    patches.
+    """
+    model.patches = make_selector(model.config, model.dim)
+    model.reads |= {"patches"}
+
+
+def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
+    if described.get("version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder} is a model of format version {brief(described.get('version'))}, this "
+            "program reads "
+            f"{FORMAT_VERSION}; update finereel, or export the model again"
+        )
+    if "model" not in described:
+        raise CheckpointError(f"{folder}/config.json lacks 'model'; copy the model again")
+    if not isinstance(described.get("card") or {}, dict):
+        raise CheckpointError(
+            f"{folder}/config.json: 'card' must be an object; copy the model again"
+        )
+    config = from_dict(ModelConfig, described["model"])
+    # An imported checkpoint brings no vocabulary; such a model encodes token ids, and its card says
+    # so.
+    tokenizer = (
+        Tokenizer.load(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
+    )
+    header = read_header(folder / "model.safetensors")
+
+    def make() -> RetrievalModel:
+        encoder = encoder_from_description(described, config)
+        model = RetrievalModel(encoder, config, tokenizer, name, described.get("card"))
+        if model.patches is None and any(tensor.startswith("patches.") for tensor in header.shapes):
+            keep_patches(model)
+        return model
+
+    model: RetrievalModel = sketched(make, header.shapes, str(folder))
+    load_strictly(model, read_weights(header), str(folder))
+    return model
+
+
+def _load_clip(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
+    if described.get("model_type") != "clip":
+        raise CheckpointError(
+            f"{folder} holds a model of type {brief(described.get('model_type'))}: expected a "
+            "finereel model directory "
+            "or a CLIP-architecture one (model_type 'clip')"
+        )
+    if not (folder / "model.safetensors").exists():
+        raise CheckpointError(
+            f"{folder} has no model.safetensors; convert its weights first "
+            "(CLIPModel.from_pretrained(...).save_pretrained(...)): pickled weights are not loaded"
+        )
+    header, ignored = read_header(folder / "model.safetensors"), ("position_ids",)
+    clip = sketched(lambda: clip_from_config(described), header.shapes, str(folder), ignored)
+    load_strictly(clip, read_weights(header, ignored), str(folder), ignored)
+    tokenizer, text = Tokenizer.load(folder), clip.config.text_config
+    words = min(most_tokens(folder), text.max_position_embeddings)
+    stated = Stated(
+        read_preprocessing(folder, clip.config.vision_config.image_size), text.sentence_end
+    )
+    encoder = ClipEncoder(clip, stated=stated)
+    return RetrievalModel(
+        encoder, replace(UNTRAINED, max_words=words), tokenizer, name, dict(_UNTRAINED_CARD)
+    )
