@@ -17,8 +17,8 @@ from finereel.evaluation.record import RunRecord
 from finereel.evaluation.record_files import load_record, save_record
 from finereel.finegrain.evaluate.groups import Group
 from finereel.finegrain.evaluate.measure import FineSettings, measure
-from finereel.finegrain.evaluate.record import FineRecord
 from finereel.finegrain.evaluate.record_files import load_fine_record, save_fine_record
+from finereel.finegrain.evaluate.results import FineRecord
 from finereel.finegrain.evaluate.towers import TowerScorer
 from finereel.finegrain.evaluate.twins import twin_pairs
 from finereel.training.fine import FineLoss

@@ -10,8 +10,7 @@ from gallery_doubles import ToyModel, ToySource, make_split
 
 from finereel.data.base import Caption, ClipArrays, Split
 from finereel.errors import DataError
-from finereel.evaluation.feature_cache import FeatureCache
-from finereel.evaluation.gallery import covered, encode_split, score_split
+from finereel.evaluation.gallery import FeatureCache, covered, encode_split, score_split
 from tiny_models import FRAMES, IMAGE, tiny_model
 
 SPLIT = make_split("test", 40, 3)

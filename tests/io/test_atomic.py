@@ -21,7 +21,7 @@ from finereel.data.base import ClipArrays
 from finereel.data.features import write_token_file
 from finereel.errors import FinereelError, StorageError, TrainingError
 from finereel.evaluation.archive import write_archive
-from finereel.evaluation.feature_cache import FeatureCache
+from finereel.evaluation.gallery import FeatureCache
 from finereel.finegrain.files.base import write_text
 from finereel.finegrain.make.proposals.cache import AnswerCache
 from finereel.finegrain.review.label_studio import export_tasks

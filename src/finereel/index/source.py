@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from finereel.index.protocols import DecodedClips
 from finereel.video.find import Found, search_folders
 from finereel.video.identity import FileState, content_hash, file_state
 from finereel.video.plan import ClipPlan, Limits
-from finereel.video.reader import VideoReader
+from finereel.video.reader import ClipStream, VideoReader
 
 
 class DiskSource:
@@ -28,7 +27,7 @@ class DiskSource:
         """See `finereel.video.identity.content_hash`."""
         return content_hash(path)
 
-    def clips(self, path: Path, plan: ClipPlan) -> DecodedClips:
+    def clips(self, path: Path, plan: ClipPlan) -> ClipStream:
         """The clips of a file; one file at a time."""
         return self._reader.read(path, plan)
 

@@ -13,15 +13,20 @@ from gallery_doubles import ToyModel, ToySource, make_split
 
 from finereel.data.base import Caption
 from finereel.errors import DataError
-from finereel.finegrain.evaluate.blind import Baseline, blind_baselines
 from finereel.finegrain.evaluate.groups import Group, groups_of
-from finereel.finegrain.evaluate.measure import WRONG_VIDEO, FineSettings, measure
-from finereel.finegrain.evaluate.record import FineRecord
+from finereel.finegrain.evaluate.measure import (
+    WRONG_VIDEO,
+    Baseline,
+    FineSettings,
+    blind_baselines,
+    measure,
+)
 from finereel.finegrain.evaluate.record_files import (
     described_fine_record,
     load_fine_record,
     save_fine_record,
 )
+from finereel.finegrain.evaluate.results import FineRecord
 from finereel.finegrain.evaluate.tables import COLUMNS, fine_facts, fine_markdown, fine_rows
 from finereel.finegrain.evaluate.towers import TowerScorer
 

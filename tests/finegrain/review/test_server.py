@@ -19,8 +19,12 @@ from hypothesis import strategies as st
 from finereel.errors import ConfigError
 from finereel.finegrain.review.items import Item, review_items
 from finereel.finegrain.review.page import media_key
-from finereel.finegrain.review.ranges import UnsatisfiableError, byte_range
-from finereel.finegrain.review.server import ReviewSession, make_server
+from finereel.finegrain.review.server import (
+    ReviewSession,
+    UnsatisfiableError,
+    byte_range,
+    make_server,
+)
 from finereel.finegrain.review.verdicts import read_events
 from finereel.finegrain.types import Negative
 

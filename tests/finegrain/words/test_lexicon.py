@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from finereel.errors import DataError
 from finereel.finegrain.types import PARTS_OF_SPEECH
-from finereel.finegrain.words.function_words import PREPOSITIONS
-from finereel.finegrain.words.lexicon import Lexicon
+from finereel.finegrain.words.lexicon import PREPOSITIONS, Lexicon
 from finereel.finegrain.words.wordnet import ASSET, LEXNAMES, WordNet
 from places import ROOT
 

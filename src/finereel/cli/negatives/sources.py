@@ -56,7 +56,7 @@ def known_captions(
     """What a reader of negatives is told: the captions, read where some are named, and the part of
     speech.
     """
-    from finereel.data.caption_files import captions_by_id
+    from finereel.data.sources import captions_by_id
     from finereel.finegrain.files.base import Known
 
     if path is None and form == "captions":

@@ -51,7 +51,7 @@ def training(
     Example: finereel negatives training captions.csv training.jsonl
 
     They share no word with negatives kept by the other side: `finereel negatives training --side
-    test`, and any test set filtered with `finereel.finegrain.make.vocabulary_split.only(rows,
+    test`, and any test set filtered with `finereel.finegrain.make.training.only(rows,
     "test")`. JSON has captions, negatives, and how many of each method.
     """
     from finereel.errors import unknown_name

@@ -32,9 +32,9 @@ from finereel.data.base import Caption
 from finereel.errors import ConfigError, DataError
 from finereel.finegrain.blind import NGrams, score_pairs
 from finereel.finegrain.blind.association import Association
+from finereel.finegrain.blind.ngrams import words
 from finereel.finegrain.blind.others import PARTS, REFINED, part_of, refining_part
 from finereel.finegrain.blind.ranks import any_rank
-from finereel.finegrain.blind.words import words
 from finereel.finegrain.types import CHANGES, Negative
 
 _SHARES = {"preposition": (0.35, 0.35, 0.3)}

@@ -19,8 +19,8 @@ from pathlib import Path
 from finereel.data.base import Caption
 from finereel.finegrain.files.base import write_lines
 from finereel.finegrain.files.jsonl import line_of
-from finereel.finegrain.make.collocations import Collocations
 from finereel.finegrain.make.edit import replace
+from finereel.finegrain.make.rejection import Collocations
 from finereel.finegrain.make.sites import Site, find_sites
 from finereel.finegrain.types import Negative, PartOfSpeech
 from finereel.finegrain.words.inflection import inflect

@@ -2,7 +2,7 @@
 
 from types import MappingProxyType
 
-from finereel.finegrain.words.wordlist import words
+from finereel.finegrain.words.inflection import words
 
 BE = words("is are was were be been being 's 're am 'm isn't aren't")
 LINKING = words(

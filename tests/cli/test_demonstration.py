@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from finereel.cli.demo_results import (
+from finereel.cli.demonstration import (
     DemoClip,
     DemoPair,
     DemoTwin,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import finereel
-from finereel.evaluation.provenance import commit, environment
+from finereel.evaluation.record import commit, environment
 
 
 @pytest.fixture

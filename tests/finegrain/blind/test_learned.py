@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finereel.finegrain.blind import blind_scores, measure
-from finereel.finegrain.blind.context import Numbers, context_differences
+from finereel.finegrain.blind.learned import Numbers, context_differences
 from made_negatives import swap
 
 WORDS = st.lists(
