@@ -12,7 +12,7 @@ from finereel.models.encoders.temporal import pool_frames
 from finereel.models.features import concatenate, tensors_of
 from finereel.models.heads import HEADS
 from finereel.models.retrieval import RetrievalModel
-from finereel.training.loss import symmetric_infonce
+from finereel.training.learner import symmetric_infonce
 from finereel.types import Frames
 from tiny_models import (
     DIM,

@@ -13,7 +13,7 @@ from finereel.models.encoders.patches import Perturbation
 from finereel.models.features import TextFeatures, VideoFeatures, concatenate
 from finereel.models.retrieval import RetrievalModel
 from finereel.training.caching import MIB, Rows, cached_backward, chunk_for
-from finereel.training.loss import symmetric_infonce
+from finereel.training.learner import symmetric_infonce
 from finereel.training.precision import Precision
 from tiny_models import FRAMES, IMAGE, WORDS, tiny_config, tiny_model
 

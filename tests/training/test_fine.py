@@ -20,8 +20,7 @@ from finereel.models.retrieval import RetrievalModel
 from finereel.training.batch import Batch, CandidateCaptions
 from finereel.training.distributed import Shard
 from finereel.training.fine import FineLoss, fine_loss, texts_of
-from finereel.training.learner import Learner
-from finereel.training.loss import symmetric_infonce
+from finereel.training.learner import Learner, symmetric_infonce
 from finereel.training.optim import OptimSettings, make_optimizer
 from finereel.training.pairs import PairBatches, PairSettings
 from finereel.training.precision import Precision

@@ -54,7 +54,7 @@ def default_cache() -> Path:
 class FrameSettings:
     """Which frames of a video, and how large.
 
-    sampling: see `finereel.video.sample.SAMPLERS`; the published one takes a frame at every whole
+    sampling: see `finereel.video.plan.SAMPLERS`; the published one takes a frame at every whole
     second of the video and of those `num_frames`, evenly spread, first and last included. workers:
     videos decoded at a time. preprocessing: how pictures become squares of `image_size`; None for
     the centre square, bicubic by torch.

@@ -20,8 +20,7 @@ from finereel.data.base import Dataset
 from finereel.errors import DataError
 from finereel.evaluation.gallery import ScoredSplit
 from finereel.evaluation.retrieval import FUSED, RetrievalResult
-from finereel.statistics.metrics import Ranks
-from finereel.statistics.pooling import pool_captions
+from finereel.statistics.metrics import Ranks, pool_captions
 
 # What a result was made with: program and library versions, machine kind, and the commit of a
 # checkout.

@@ -23,8 +23,12 @@ from finereel.index.schema import ClipBias
 from finereel.io.atomic import sync_folder, write_file
 from finereel.io.foreign_files import parse_json_object, read_npz
 from finereel.models.features import VideoFeatures
-from finereel.normalization import Sinkhorn, per_granularity, per_granularity_from_dict
-from finereel.normalization.granularities import PerGranularity
+from finereel.normalization import (
+    PerGranularity,
+    Sinkhorn,
+    per_granularity,
+    per_granularity_from_dict,
+)
 
 NAME = "bank.npz"
 MAGIC = b"FRBANK"

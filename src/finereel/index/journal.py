@@ -22,7 +22,7 @@ from pathlib import Path
 from finereel.index.faults import storage_errors
 from finereel.index.schema import PARTLY, FileRecord
 from finereel.io.atomic import write_file
-from finereel.video.identity import FileState
+from finereel.video.files import FileState
 
 NAME = "failures.jsonl"
 

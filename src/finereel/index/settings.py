@@ -16,7 +16,7 @@ from finereel.index.faults import storage_errors
 from finereel.index.folders import is_below
 from finereel.index.snapshot import Snapshot
 from finereel.io.atomic import write_file
-from finereel.video.windows import TAIL
+from finereel.video.plan import TAIL
 
 NAME = "settings.json"
 

@@ -1,6 +1,7 @@
 """RetrievalModel = CLIP towers + temporal encoder + patch selection + head."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,6 @@ from finereel.config import ModelConfig, fingerprint, to_dict
 from finereel.errors import CheckpointError, ModelError
 from finereel.models.encoders import Encoder
 from finereel.models.encoders.clip import ClipEncoder
-from finereel.models.encoders.drawing import drawn
 from finereel.models.encoders.patches import Perturbation, make_selector
 from finereel.models.encoders.prompts import make_prompts
 from finereel.models.encoders.temporal import SequentialTransformer, make_temporal, pool_frames
@@ -24,10 +24,10 @@ from finereel.models.features import (
     concatenate,
     widened,
 )
-from finereel.models.finite import require_finite_features, require_finite_scores
 from finereel.models.heads import make_head
 from finereel.models.heads.base import DEFAULT_BUDGET_MIB, Head
 from finereel.models.preprocessing import DECODED_SIDE
+from finereel.models.weights import require_finite_features, require_finite_scores
 from finereel.text import Tokenizer
 from finereel.types import Frames
 
@@ -333,3 +333,16 @@ class RetrievalModel(nn.Module):
     def describe(self) -> dict[str, Any]:
         """Settings and the towers' geometry, as `config.json` holds them."""
         return {"model": to_dict(self.config), self.encoder.kind: self.encoder.describe()}
+
+
+# Parts of a model that start at random: equal ones start equal in every process, whatever was
+# drawn before.
+@contextmanager
+def drawn(part: str, seed: int | None) -> Iterator[None]:
+    """Random numbers that depend on the part of a model and the seed alone; torch's own state stays
+    as it is.
+    """
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(int(fingerprint(part, str(seed)), 16) % 2**63)
+        yield

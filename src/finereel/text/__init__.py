@@ -2,7 +2,6 @@
 typed.
 """
 
-from finereel.text.clip_vocabulary import clip_tokenizer
-from finereel.text.tokenize import Tokenizer, Tokens, Word, train_tokenizer
+from finereel.text.tokenize import Tokenizer, Tokens, Word, clip_tokenizer, train_tokenizer
 
 __all__ = ["Tokenizer", "Tokens", "Word", "clip_tokenizer", "train_tokenizer"]

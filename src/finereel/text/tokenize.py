@@ -6,11 +6,14 @@ these are at most W - 1 entries in all, `<|endoftext|>`, then zeros. Token 0 is 
 only the mask tells padding.
 """
 
+import gzip
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,73 @@ from jaxtyping import Bool, Int64
 from tokenizers import models, normalizers, pre_tokenizers
 
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
+from finereel.io.assets import ASSETS
 from finereel.io.atomic import replace_file, writes
 from finereel.io.foreign_files import MIB, ForeignFileError, brief, read_json_object, read_text
-from finereel.text.bpe import Pair, learn_merges
 from finereel.text.clean import CleanText, clean
+
+# Learning byte-level BPE merges, the same from the same corpus on every run.
+Pair = tuple[str, str]
+
+
+def learn_merges(words: Counter[str], limit: int, end: str) -> list[Pair]:
+    """At most `limit` merges, the most frequent pair first, ties in alphabetical order (Sennrich et
+    al. 2016).
+
+    words: byte-level words with their counts; `end` marks the last symbol of a word. Stops when no
+    pair occurs twice.
+
+    >>> learn_merges(Counter({"low": 3, "lot": 2}), limit=3, end="</w>")
+    [('l', 'o'), ('lo', 'w</w>'), ('lo', 't</w>')]
+    """
+    spelled = [[*word[:-1], word[-1] + end] for word in words]
+    counts = list(words.values())
+    pair_counts: Counter[Pair] = Counter()
+    containing: defaultdict[Pair, set[int]] = defaultdict(set)
+    for number, symbols in enumerate(spelled):
+        _note(symbols, number, counts[number], pair_counts, containing)
+    merges: list[Pair] = []
+    while len(merges) < limit and pair_counts:
+        best = min(pair_counts, key=lambda pair: (-pair_counts[pair], pair))
+        if pair_counts[best] < 2:
+            break
+        merges.append(best)
+        for number in containing.pop(best):
+            _note(spelled[number], number, -counts[number], pair_counts, containing)
+            spelled[number] = merge(spelled[number], best)
+            _note(spelled[number], number, counts[number], pair_counts, containing)
+    return merges
+
+
+def merge(symbols: list[str], pair: Pair) -> list[str]:
+    """Every occurrence of `pair` joined, left to right.
+
+    >>> merge(["a", "a", "a", "b"], ("a", "a"))
+    ['aa', 'a', 'b']
+    """
+    merged: list[str] = []
+    for symbol in symbols:
+        if merged and (merged[-1], symbol) == pair:
+            merged[-1] += symbol
+        else:
+            merged.append(symbol)
+    return merged
+
+
+def _note(
+    symbols: list[str],
+    number: int,
+    count: int,
+    pair_counts: Counter[Pair],
+    containing: defaultdict[Pair, set[int]],
+) -> None:
+    """Add `count` to every pair of the word; a pair that reaches zero is forgotten."""
+    for pair in pairwise(symbols):
+        pair_counts[pair] += count
+        if pair_counts[pair] == 0:
+            del pair_counts[pair]
+        containing[pair].add(number)
+
 
 MOST_BYTES = 16 * MIB  # CLIP's own vocabulary has 4
 _MOST_IDS = 1 << 19
@@ -318,3 +384,29 @@ def _character_class(character: str) -> str:
     if character.isalnum() or unicodedata.category(character).startswith("M"):
         return "w"
     return "'" if character == "'" else "p"
+
+
+# The vocabulary every CLIP text tower was trained with: it tells where a caption is cut when no
+# model is given.
+ASSET = ASSETS / "clip-bpe" / "merges.txt.gz"
+
+
+@cache
+def clip_tokenizer() -> Tokenizer:
+    """CLIP's own tokenizer, 49,408 ids as in the published checkpoints (openai/CLIP,
+    bpe_simple_vocab_16e6).
+
+    >>> clip_tokenizer().encode(["a photo of a cat"], max_words=8).ids[0].tolist()
+    [49406, 320, 1125, 539, 320, 2368, 49407, 0]
+    """
+    lines = gzip.decompress(ASSET.read_bytes()).decode("utf-8").splitlines()
+    merges = [
+        (left, right)
+        for left, right in (line.split(" ") for line in lines if not line.startswith("#version"))
+    ]
+    # The published order of the 256 byte symbols: printable ASCII, printable Latin-1, then the
+    # bytes moved beyond.
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    joined = [left + right for left, right in merges]
+    symbols = [*alphabet, *(symbol + WORD_END for symbol in alphabet), *joined, START, END]
+    return Tokenizer({symbol: number for number, symbol in enumerate(symbols)}, merges)

@@ -6,8 +6,7 @@ import torch
 from numpy_transformer import attention, block, layer_norm, mlp, norm
 
 from finereel.errors import ConfigError
-from finereel.models.encoders.clip import ClipEncoder
-from finereel.models.encoders.token_shift import shift_tokens
+from finereel.models.encoders.clip import ClipEncoder, shift_tokens
 from tiny_models import DIM, IMAGE, tiny_towers, transformers_clip
 
 END = 529

@@ -25,7 +25,7 @@ from finereel.models.heads import make_head
 from finereel.models.published import unpickle
 from finereel.models.published.ucofia import NEVER_USED
 from finereel.statistics.metrics import retrieval_metrics
-from finereel.training.loss import symmetric_infonce
+from finereel.training.learner import symmetric_infonce
 from places import FIXTURES, GOLDEN
 from tiny_models import FRAMES, WORDS, official_state, random_text, tiny_tokenizer
 

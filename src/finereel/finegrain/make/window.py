@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from finereel.text.clip_vocabulary import clip_tokenizer
+from finereel.text.tokenize import clip_tokenizer
 
 _PIECE = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|[^\s\w]+|_+", re.IGNORECASE)
 _LONGEST_PIECE = 64  # letters, and tokens; nothing longer is a word

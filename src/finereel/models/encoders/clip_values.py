@@ -11,7 +11,7 @@ from typing import Any
 
 from finereel.errors import ConfigError
 from finereel.io.foreign_files import brief
-from finereel.models.encoders.activations import ACTIVATIONS
+from finereel.models.encoders.towers import ACTIVATIONS
 
 _MOST_TOKENS = 16_384  # of a frame
 _LARGEST_ID = 2**31 - 1

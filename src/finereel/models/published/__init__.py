@@ -19,7 +19,7 @@ from torch import Tensor
 from finereel.errors import CheckpointError, ConfigError, FinereelError, unknown_name
 from finereel.models.published import clip4clip, drl, geometry, names, ts2net, ucofia, xclip
 from finereel.models.published.checkpoint import read_state
-from finereel.models.published.options import Options
+from finereel.models.published.geometry import Options
 from finereel.models.published.plan import ImportPlan, ImportReport, carry_out
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import save
