@@ -20,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from finereel.io.assets import ASSETS
+from finereel.io import ASSETS
 from finereel.io.atomic import write_file
 
 FILES = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}

@@ -22,7 +22,6 @@ from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
 from finereel.index.faults import storage_errors, typed_storage
 from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
-from finereel.index.left_out import LeftOut
 from finereel.index.manifest import Manifest
 from finereel.index.opening import (
     absolute,
@@ -46,7 +45,7 @@ from finereel.index.search import (
     refit,
 )
 from finereel.index.settings import LibrarySettings
-from finereel.index.status import LibraryStatus, find_problems, library_status
+from finereel.index.status import LeftOut, LibraryStatus, find_problems, library_status
 from finereel.index.store import ClipStore, writer_lock
 from finereel.index.writer import Writer
 from finereel.io.signals import stop_on_interrupt

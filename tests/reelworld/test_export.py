@@ -20,12 +20,11 @@ from finereel.errors import ConfigError, StorageError
 from finereel.io.atomic import write_file
 from finereel.reelworld import (
     Scene,
-    backgrounds,
     captions,
     export,
     render,
+    renderer,
     sample_scene,
-    sprites,
     twins,
 )
 from finereel.reelworld.export import SEED_STRIDE, VideoFormat, clip_times, write
@@ -121,7 +120,7 @@ def test_the_same_seed_writes_the_same_and_more_clips_begin_the_same(tmp_path: P
 
 def digests(out: Path, scene: Scene) -> tuple[str, str, str]:
     """Of the drawn pixels, of the file, and of what decoding gives, each drawn anew."""
-    for kept in (backgrounds.background, sprites.master, sprites.shadow):
+    for kept in (renderer.background, renderer.master, renderer.shadow):
         kept.cache_clear()
     frames = render(scene, clip_times(SMALL.fps), SMALL.size)
     export.write_video(out, frames, SMALL.fps)

@@ -64,7 +64,7 @@ def report(
 
 def _write_trec(records: Sequence["RunRecord"], out: Path | None) -> None:
     from finereel.errors import ConfigError
-    from finereel.evaluation.exports.trec import write_trec
+    from finereel.evaluation.exports import write_trec
 
     if out is None:
         raise ConfigError("TREC files are several per run: say where with --out DIR")

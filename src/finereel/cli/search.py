@@ -16,8 +16,17 @@ from rich.cells import cell_len
 from finereel.cli.captions import read_captions
 from finereel.cli.guard import printable
 from finereel.cli.opening import open_library
-from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption
-from finereel.cli.output import bar, fits_a_screen, moment, print_json, short_path, shown
+from finereel.cli.output import (
+    DEFAULT_LIBRARY,
+    JsonOption,
+    LibraryOption,
+    bar,
+    fits_a_screen,
+    moment,
+    print_json,
+    short_path,
+    shown,
+)
 
 if TYPE_CHECKING:
     from finereel.types import Hit

@@ -9,25 +9,24 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import save_file
 
 from finereel.config import ModelConfig, from_dict
-from finereel.errors import CheckpointError, ModelNotFoundError
-from finereel.io.assets import ASSETS
+from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
+from finereel.io import ASSETS
 from finereel.io.atomic import replace_file, write_file, writes
 from finereel.io.foreign_files import brief, is_folder, read_json_object
 from finereel.models.encoders import encoder_from_description
 from finereel.models.encoders.clip import ClipEncoder, Stated, clip_from_config
-from finereel.models.encoders.fit import require_fit
 from finereel.models.encoders.patches import make_selector
 from finereel.models.preprocessing import read_preprocessing
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.weights import load_strictly, read_header, read_weights, refusals, sketched
 from finereel.text import Tokenizer
-from finereel.text.settings import most_tokens
+from finereel.text.tokenize import most_tokens
 
 FORMAT = "finereel-model"
 FORMAT_VERSION = 1
@@ -194,3 +193,85 @@ def _load_clip(folder: Path, name: str, described: dict[str, Any]) -> RetrievalM
     return RetrievalModel(
         encoder, replace(UNTRAINED, max_words=words), tokenizer, name, dict(_UNTRAINED_CARD)
     )
+
+
+# DO THE PARTS OF A LOADED MODEL FIT ONE ANOTHER: what shapes of tensors do not say, checked before
+# it encodes.
+Model = TypeVar("Model")
+
+_FEWEST_WORDS = 2  # the start and the end token
+_FEWEST_SHIFTED = 7  # tokens of a frame of which some are shifted, see `token_shift`
+_LARGEST_LOG_SCALE = 30.0  # CLIP's own ends at ln 100 = 4.6
+_MOST_PIXELS = 1 << 28  # numbers in the pictures of one clip: 1 GiB
+_MOST_TOKENS = 1 << 18  # of all frames of one clip
+
+
+def require_fit(model: Model) -> Model:
+    """The model as it is; ConfigError where it could be loaded but not encode, or not within
+    bounds.
+
+    Args: model: a `finereel.models.retrieval.RetrievalModel`.
+    """
+    _check_words(model)
+    _check_frames(model)
+    scale = float(model.encoder.logit_scale.detach())  # type: ignore[attr-defined]
+    if not abs(scale) <= _LARGEST_LOG_SCALE:
+        raise ConfigError(
+            f"logit_scale is {scale:.3g}, expected at most {_LARGEST_LOG_SCALE:.0f} above or below "
+            "0: scores would not "
+            "be finite; copy the model again"
+        )
+    if not any(model.config.weights.values()):  # type: ignore[attr-defined]
+        raise ConfigError(
+            "all weights of granularities are 0, so every video would score alike; copy it again"
+        )
+    return model
+
+
+def _check_words(model: Any) -> None:
+    words, positions = model.config.max_words, model.encoder.max_words
+    if not _FEWEST_WORDS <= words <= positions:
+        raise ConfigError(
+            f"max_words is {words}, expected {_FEWEST_WORDS} to {positions}, the positions of the "
+            "text tower"
+        )
+    known = model.encoder.text_tower.config.vocab_size
+    if model.tokenizer is not None and model.tokenizer.vocab_size > known:
+        raise ConfigError(
+            f"the tokenizer has ids up to {model.tokenizer.vocab_size - 1}, the text tower knows "
+            f"{known} tokens: copy "
+            "the tokenizer that the model was trained with"
+        )
+
+
+def _check_frames(model: Any) -> None:
+    frames, side, patches = (
+        model.config.max_frames,
+        getattr(model.encoder, "image_size", 0),
+        _patches(model.encoder),
+    )
+    if 3 * frames * side**2 > _MOST_PIXELS or frames * (patches + 1) > _MOST_TOKENS:
+        raise ConfigError(
+            f"a clip of {frames} frames would have {3 * frames * side**2:,} numbers in its "
+            "pictures and "
+            f"{frames * (patches + 1):,} tokens, expected at most {_MOST_PIXELS:,} and "
+            f"{_MOST_TOKENS:,}"
+        )
+    if model.patches is not None and model.config.patches_per_frame > patches:
+        raise ConfigError(
+            f"patches_per_frame is {model.config.patches_per_frame}, a frame of this model has "
+            f"{patches} patches"
+        )
+    if getattr(model.encoder, "shifted_blocks", ()) and patches + 1 < _FEWEST_SHIFTED:
+        raise ConfigError(
+            f"shifted_blocks need at least {_FEWEST_SHIFTED} tokens a frame, this model has "
+            f"{patches + 1}"
+        )
+
+
+def _patches(encoder: Any) -> int:
+    """N - 1: the patches of a frame."""
+    if hasattr(encoder, "geometry"):
+        return int(encoder.geometry.tokens_per_frame) - 1
+    vision = encoder.clip.config.vision_config
+    return int(vision.image_size // vision.patch_size) ** 2

@@ -13,8 +13,7 @@ from finereel.training.batch import Batch, without_repeated_texts
 from finereel.training.caching import Rows, cached_backward
 from finereel.training.distributed import Shard, average_gradients, gather
 from finereel.training.fine import fine_loss
-from finereel.training.precision import Precision
-from finereel.training.settings import TrainingSettings
+from finereel.training.settings import Precision, TrainingSettings
 
 _WHOLE_BATCH_MIB = 1 << 14  # gradients need every block anyway
 

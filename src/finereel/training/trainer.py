@@ -26,8 +26,7 @@ from finereel.training.health import Validation, chance_alarm, checked, too_many
 from finereel.training.learner import Learner
 from finereel.training.log import WITHOUT_TENSORBOARD, RunLog, open_log
 from finereel.training.optim import make_optimizer, schedule_factor
-from finereel.training.precision import Precision
-from finereel.training.settings import TrainingSettings, run_identity
+from finereel.training.settings import Precision, TrainingSettings, run_identity
 
 _SKIPPED = "batch skipped: its gradients are not finite"
 _OVERFLOW = "float16 overflow: step left out, loss scale lowered"

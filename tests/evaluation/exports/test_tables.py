@@ -9,8 +9,7 @@ import pytest
 from records import make_record, random_scores, renamed
 
 from finereel.errors import ConfigError
-from finereel.evaluation.exports import FORMATS, defused, escaped, export, in_latex
-from finereel.evaluation.tables import COLUMNS, table
+from finereel.evaluation.exports import COLUMNS, FORMATS, defused, escaped, export, in_latex, table
 
 RECORDS = [
     make_record(random_scores(20, 20, 0), "one"),

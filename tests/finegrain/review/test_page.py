@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finereel.finegrain.review.items import review_items
 from finereel.finegrain.review.page import PageSettings, make_page, marked, media_key
+from finereel.finegrain.review.verdicts import review_items
 from finereel.finegrain.types import Negative
 
 KINDS: tuple[Literal["served", "static"], ...] = ("served", "static")

@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finereel.errors import ConfigError
-from finereel.finegrain.review.items import Item, review_items
 from finereel.finegrain.review.page import media_key
 from finereel.finegrain.review.server import (
     ReviewSession,
@@ -25,7 +24,7 @@ from finereel.finegrain.review.server import (
     byte_range,
     make_server,
 )
-from finereel.finegrain.review.verdicts import read_events
+from finereel.finegrain.review.verdicts import Item, read_events, review_items
 from finereel.finegrain.types import Negative
 
 BYTES = random.Random(0).randbytes(1024)

@@ -12,8 +12,7 @@ from rich.text import Text
 
 from finereel.cli.evaluate import torch_device
 from finereel.cli.negatives.sources import CaptionsFormatOption, CaptionsOption, known_captions
-from finereel.cli.options import JsonOption
-from finereel.cli.output import console, print_json, shown
+from finereel.cli.output import JsonOption, console, print_json, shown
 from finereel.cli.progress import StageBars
 from finereel.errors import ConfigError, ModelError, unknown_name
 
@@ -206,8 +205,12 @@ def _what(
     request: EvaluationRequest, dataset: "Dataset | None"
 ) -> "tuple[tuple[Group, ...], FineSettings]":
     from finereel.finegrain.evaluate.groups import groups_of
-    from finereel.finegrain.evaluate.measure import FineSettings, blind_baselines
-    from finereel.finegrain.evaluate.twins import twin_groups, twin_pairs
+    from finereel.finegrain.evaluate.measure import (
+        FineSettings,
+        blind_baselines,
+        twin_groups,
+        twin_pairs,
+    )
 
     how = request.how
     coarse = _coarse(how.split, dataset)

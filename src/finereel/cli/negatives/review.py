@@ -12,14 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from finereel.cli.negatives.sources import CaptionsFormatOption, CaptionsOption, known_captions
-from finereel.cli.options import JsonOption
-from finereel.cli.output import console, print_json, shown
+from finereel.cli.output import JsonOption, console, print_json, shown
 
 if TYPE_CHECKING:
     from finereel.finegrain.files.base import Known
     from finereel.finegrain.review.agreement import RaterAgreement, Share
-    from finereel.finegrain.review.items import Item, Sampling
-    from finereel.finegrain.review.verdicts import Judgement
+    from finereel.finegrain.review.verdicts import Item, Judgement, Sampling
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def review(
     other's verdicts. --export writes the page to one file instead, which keeps verdicts in the
     browser and offers them for download.
     """
-    from finereel.finegrain.review.items import Sampling
+    from finereel.finegrain.review.verdicts import Sampling
 
     instead = {
         "--export": export,
@@ -147,7 +145,7 @@ def _check_target(target: Path | None, *sources: Path | None) -> None:
 
 def _items(file: Path, form: str | None, known: "Known", choice: "Sampling") -> "tuple[Item, ...]":
     from finereel.finegrain.files import iter_negatives
-    from finereel.finegrain.review.items import review_items
+    from finereel.finegrain.review.verdicts import review_items
 
     count = 0
 

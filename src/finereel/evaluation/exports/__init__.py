@@ -6,11 +6,19 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
 
-from finereel.errors import unknown_name
-from finereel.evaluation.record import RunRecord
+import numpy as np
+
+from finereel.errors import DataError, unknown_name
+from finereel.evaluation.compare import distinct_names
+from finereel.evaluation.record import GalleryScores, RunRecord
 from finereel.evaluation.record_files import described_record
-from finereel.evaluation.tables import COLUMNS, NUMBERS, table
+from finereel.io.atomic import write_file, writes
+from finereel.normalization import DIRECTIONS
+from finereel.statistics.intervals import Interval
 
 # Records as a LaTeX table (booktabs).
 _ESCAPES = {
@@ -127,3 +135,144 @@ def export(records: Sequence[RunRecord], form: str) -> str:
     if form not in FORMATS:
         raise unknown_name("format", form, FORMATS)
     return FORMATS[form](records)
+
+
+# Records as rows of one table; every row has its protocol and its coverage.
+METRICS = ("R@1", "R@5", "R@10", "MdR", "MnR", "mean_recall")
+_FACTS = ("R@1 interval", "ties %", "protocol", "coverage", "queries", "split hash")
+COLUMNS = ("run", "data", "direction", *METRICS, *_FACTS)
+NUMBERS = frozenset({*METRICS, "ties %", "queries"})
+"""Columns that are set to the right."""
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One run in one direction, fused score. Recalls and interval in percent, ranks from 1, tie
+    share 0 to 1.
+    """
+
+    run: str
+    data: str
+    direction: str
+    metrics: dict[str, float]
+    interval: Interval | None
+    tie_share: float
+    protocol: str
+    coverage: str
+    queries: int
+    split_hash: str
+
+    def cells(self) -> tuple[str | float | int, ...]:
+        """In the order of COLUMNS; text where a number would mislead."""
+        interval = (
+            "" if self.interval is None else f"{self.interval.low:.1f} to {self.interval.high:.1f}"
+        )
+        return (
+            *(self.run, self.data, self.direction),
+            *(self.metrics[name] for name in METRICS),
+            *(
+                interval,
+                100 * self.tie_share,
+                self.protocol,
+                self.coverage,
+                self.queries,
+                self.split_hash,
+            ),
+        )
+
+    def shown(self) -> tuple[str, ...]:
+        """The cells for people: numbers to one decimal, as papers print them."""
+        return tuple(shown_cell(cell) for cell in self.cells())
+
+
+def table(records: Sequence[RunRecord]) -> list[TableRow]:
+    """Text to video and video to text of every record, in the order given."""
+    names = distinct_names(records)
+    return [
+        _row(record, name, way)
+        for record, name in zip(records, names, strict=True)
+        for way in DIRECTIONS
+    ]
+
+
+def shown_cell(cell: str | float | int) -> str:
+    """One cell for people.
+
+    >>> shown_cell(49.38), shown_cell(1000), shown_cell("none")
+    ('49.4', '1000', 'none')
+    """
+    return f"{cell:.1f}" if isinstance(cell, float) else str(cell)
+
+
+def _row(record: RunRecord, name: str, direction: str) -> TableRow:
+    row, dataset = record.row(direction), record.dataset
+    interval = row["intervals"].get("R@1")
+    return TableRow(
+        run=name,
+        data=f"{dataset.name}/{dataset.split}",
+        direction=direction,
+        metrics={metric: float(row[metric]) for metric in METRICS},
+        interval=None if interval is None else Interval(float(interval[0]), float(interval[1])),
+        tie_share=float(row["tie_share"]),
+        protocol=row["protocol"],
+        coverage=dataset.coverage,
+        queries=int(row["queries"]),
+        split_hash=dataset.split_hash,
+    )
+
+
+# Records as TREC run and qrels files, for ir_measures, ranx and trec_eval.
+DEPTH = 1000
+
+
+@writes("folder")
+def write_trec(record: RunRecord, folder: Path, depth: int = DEPTH) -> list[Path]:
+    """`<direction>.run` and `<direction>.qrels` of a record; the best `depth` items of every query.
+
+    Raises DataError for a record without scores.
+    """
+    if record.scores is None:
+        raise DataError(
+            f"run {record.name} was kept without scores, which a TREC run lists: evaluate again "
+            "with --out"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for direction, scores in record.scores.items():
+        for kind, text in (
+            ("run", run_text(scores, record.name, depth)),
+            ("qrels", qrels_text(scores)),
+        ):
+            written.append(folder / f"{direction}.{kind}")
+            write_file(written[-1], text)
+    return written
+
+
+def run_text(scores: GalleryScores, name: str, depth: int = DEPTH) -> str:
+    """The lines of a run, best first; scores with nine digits, which is all that float32 has."""
+    tag, items = trec_id(name) or "run", [trec_id(item) for item in scores.gallery]
+    lines = []
+    for query, row in zip(map(trec_id, scores.queries), scores.matrix, strict=True):
+        best = np.argsort(-row, kind="stable")[:depth]
+        lines += [
+            f"{query} Q0 {items[i]} {rank} {row[i]:.9g} {tag}\n"
+            for rank, i in enumerate(best, start=1)
+        ]
+    return "".join(lines)
+
+
+def qrels_text(scores: GalleryScores) -> str:
+    """The right item of every query."""
+    pairs = zip(scores.queries, scores.right, strict=True)
+    return "".join(
+        f"{trec_id(query)} 0 {trec_id(scores.gallery[item])} 1\n" for query, item in pairs
+    )
+
+
+def trec_id(name: str) -> str:
+    """A name without spaces, in ASCII; `urllib.parse.unquote` gives it back.
+
+    >>> trec_id("video 7.mp4"), trec_id("ret0")
+    ('video%207.mp4', 'ret0')
+    """
+    return quote(name, safe="/:#+,;=@!$&()[]", errors="surrogatepass")

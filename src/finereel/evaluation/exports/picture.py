@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from finereel.errors import DataError
+from finereel.evaluation.exports import TableRow, table
 from finereel.evaluation.record import RunRecord
-from finereel.evaluation.tables import TableRow, table
 from finereel.io.atomic import replace_file, writes
 
 _INK, _PALE, _PAPER, _EDGE = "#1c2330", "#6b7688", "#ffffff", "#dfe3e9"

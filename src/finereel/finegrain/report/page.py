@@ -9,7 +9,7 @@ from html import escape
 from finereel.finegrain.report.markdown import cells, columns, first, in_html, last, notes
 from finereel.finegrain.report.measure import GAP_EDGES, PartReport, Report
 from finereel.finegrain.types import Negative
-from finereel.io.assets import ASSETS
+from finereel.io import ASSETS
 
 _STYLE = ASSETS / "negatives-report.css"
 

@@ -13,8 +13,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from finereel.errors import DataError
-from finereel.finegrain.review.items import Item
-from finereel.finegrain.review.verdicts import VERDICTS, Judgement, rater_name
+from finereel.finegrain.review.verdicts import VERDICTS, Item, Judgement, rater_name
 from finereel.io.atomic import write_file, writes
 
 CONTROL = "verdict"

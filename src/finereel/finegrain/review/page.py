@@ -17,10 +17,9 @@ from typing import Any, Literal
 from PIL import Image
 
 from finereel.errors import VideoError
-from finereel.finegrain.review.items import Item, set_name
-from finereel.finegrain.review.verdicts import VERDICTS
+from finereel.finegrain.review.verdicts import VERDICTS, Item, set_name
 from finereel.finegrain.types import Negative
-from finereel.io.assets import ASSETS
+from finereel.io import ASSETS
 from finereel.video import ClipPlan, read_clips
 
 _ASSETS = ASSETS / "review"

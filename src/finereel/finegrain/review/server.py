@@ -16,9 +16,15 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from finereel.errors import ConfigError, FinereelError, StorageError, VideoError
-from finereel.finegrain.review.items import Item
 from finereel.finegrain.review.page import Page, PageSettings, make_page, media_key, stills
-from finereel.finegrain.review.verdicts import VerdictLog, current, judgement, open_log, rater_name
+from finereel.finegrain.review.verdicts import (
+    Item,
+    VerdictLog,
+    current,
+    judgement,
+    open_log,
+    rater_name,
+)
 from finereel.video.files import open_regular
 
 HOST = "127.0.0.1"

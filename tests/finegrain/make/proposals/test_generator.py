@@ -17,8 +17,7 @@ from finereel.finegrain.make.proposals.generator import (
     generator_for,
     word_rules,
 )
-from finereel.finegrain.make.proposals.shape import Sieve
-from finereel.finegrain.make.proposals.types import Proposal, Reject, Slot, SlotResult
+from finereel.finegrain.make.proposals.types import Proposal, Reject, Sieve, Slot, SlotResult
 from finereel.finegrain.make.settings import GeneratorSettings
 from finereel.finegrain.types import Negative
 from finereel.finegrain.words.lexicon import Lexicon

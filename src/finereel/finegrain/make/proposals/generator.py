@@ -11,9 +11,9 @@ from finereel.finegrain.make.clean import CleanGenerator, Draft, choose
 from finereel.finegrain.make.context import Context
 from finereel.finegrain.make.proposals import open_proposer
 from finereel.finegrain.make.proposals.types import Proposal, Proposer, Reject, Slot
+from finereel.finegrain.make.rejection import Encode
 from finereel.finegrain.make.settings import GeneratorSettings
 from finereel.finegrain.make.sites import Site
-from finereel.finegrain.make.window import Encode
 from finereel.finegrain.types import PARTS_OF_SPEECH, Negative, PartOfSpeech
 from finereel.finegrain.words.inflection import inflect, lemma_of
 from finereel.finegrain.words.lexicon import FUNCTION_WORDS, PREPOSITIONS, Lexicon

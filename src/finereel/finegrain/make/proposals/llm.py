@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from finereel.errors import ConfigError, ProposalError
-from finereel.finegrain.make.edit import replace
 from finereel.finegrain.make.proposals.cache import AnswerCache, key_of
 from finereel.finegrain.make.proposals.endpoint import Endpoint, QuestionRefusedError
-from finereel.finegrain.make.proposals.shape import Sieve
-from finereel.finegrain.make.proposals.types import Proposal, Reject, Slot, SlotResult
+from finereel.finegrain.make.proposals.types import Proposal, Reject, Sieve, Slot, SlotResult
+from finereel.finegrain.make.sites import replace
 
 Parsed = TypeVar("Parsed")
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from finereel.errors import ConfigError
-from finereel.training.precision import PRECISIONS, Precision
+from finereel.training.settings import PRECISIONS, Precision
 
 
 def layer() -> tuple[nn.Linear, torch.optim.Optimizer]:

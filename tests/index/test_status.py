@@ -9,7 +9,7 @@ import pytest
 
 from finereel.errors import ConfigError, NotAVideoError
 from finereel.index.events import AddSettings, FileIndexed
-from finereel.index.left_out import NAME, LeftOut
+from finereel.index.status import NAME, LeftOut
 from finereel.library import Library
 from finereel.video.find import Found
 from index.doubles import ToyModel, ToySource, write_video

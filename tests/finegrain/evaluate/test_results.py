@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finereel.errors import DataError
-from finereel.finegrain.evaluate.metrics import (
+from finereel.finegrain.evaluate.results import (
     METRICS,
     Triples,
     chance,

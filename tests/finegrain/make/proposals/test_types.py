@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finereel.errors import ConfigError
-from finereel.finegrain.make.proposals.shape import LONGEST, Sieve, misfit, settled
-from finereel.finegrain.make.proposals.types import Slot
+from finereel.finegrain.make.proposals.types import LONGEST, Sieve, Slot, misfit, settled
 
 SLOT = Slot("a red cat sits near a dog", 6, 9, "noun", "NN", "cat")
 PREPOSITION = Slot("a cat sits behind a dog", 11, 17, "preposition", "IN", "behind")

@@ -12,7 +12,7 @@ from records import make_record, make_split, random_scores
 
 from finereel.data.base import Split
 from finereel.errors import DataError
-from finereel.evaluation.exports.trec import run_text, trec_id, write_trec
+from finereel.evaluation.exports import run_text, trec_id, write_trec
 from finereel.evaluation.record import RunRecord
 
 
