@@ -15,9 +15,8 @@ from PIL import Image
 
 from finereel.data.reelworld import WorldSource, virtual
 from finereel.finegrain.evaluate.embeddings import CosineScorer, EncodedVectors
-from finereel.finegrain.evaluate.measure import FineSettings, measure
+from finereel.finegrain.evaluate.measure import FineSettings, measure, twin_groups, twin_pairs
 from finereel.finegrain.evaluate.tables import fine_markdown
-from finereel.finegrain.evaluate.twins import twin_groups, twin_pairs
 
 COLOURS = {
     "red": (1, -1, -1),

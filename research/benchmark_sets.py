@@ -6,7 +6,6 @@ from a whole model.
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,9 +19,10 @@ from finereel.data.features import FeatureStore
 from finereel.data.token_cache import cache_tokens
 from finereel.errors import DataError, unknown_name
 from finereel.finegrain.evaluate.groups import Group
-from finereel.io.atomic import writes
+from finereel.io.atomic import replace_folder, writes
 from finereel.models.encoders.patches import Perturbation
-from finereel.models.retrieval import RetrievalModel, load
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import load
 from finereel.recipes.base import PairRecipe, WarmUp
 from finereel.recipes.run_dataset import clip_model, token_geometry, token_model
 from finereel.recipes.splits import TrainingData
@@ -184,9 +184,9 @@ def _scenes(options: BenchmarkOptions) -> Dataset:
 def _vocabulary(train: Split, folder: Path) -> Tokenizer:
     """4000 tokens learned from the training captions, once."""
     if not (folder / "tokenizer.json").exists():
-        partial = folder.with_name(f"{folder.name}.{os.getpid()}")
-        train_tokenizer([caption.text for caption in train.captions], 4000).save(partial)
-        partial.rename(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with replace_folder(folder, keep_existing=True) as fresh:
+            train_tokenizer([caption.text for caption in train.captions], 4000).save(fresh)
     return Tokenizer.load(folder)
 
 

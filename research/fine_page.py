@@ -11,9 +11,13 @@ from finereel.errors import DataError
 from finereel.evaluation.record import RunRecord
 from finereel.evaluation.retrieval import FUSED
 from finereel.finegrain.evaluate.measure import WRONG_VIDEO
-from finereel.finegrain.evaluate.metrics import chance, group_ranks, per_caption
-from finereel.finegrain.evaluate.record import FineRecord
-from finereel.finegrain.evaluate.results import FineScores
+from finereel.finegrain.evaluate.results import (
+    FineRecord,
+    FineScores,
+    chance,
+    group_ranks,
+    per_caption,
+)
 from finereel.statistics.intervals import SHARE, mean_interval
 from finereel.statistics.significance import holm, paired_test
 from research.fine_variants import REFERENCE

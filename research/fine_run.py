@@ -16,11 +16,10 @@ from finereel.evaluation.evaluate import BenchmarkSettings, evaluate
 from finereel.evaluation.record import RunRecord
 from finereel.evaluation.record_files import load_record, save_record
 from finereel.finegrain.evaluate.groups import Group
-from finereel.finegrain.evaluate.measure import FineSettings, measure
-from finereel.finegrain.evaluate.record import FineRecord
+from finereel.finegrain.evaluate.measure import FineSettings, measure, twin_pairs
 from finereel.finegrain.evaluate.record_files import load_fine_record, save_fine_record
+from finereel.finegrain.evaluate.results import FineRecord
 from finereel.finegrain.evaluate.towers import TowerScorer
-from finereel.finegrain.evaluate.twins import twin_pairs
 from finereel.training.fine import FineLoss
 from research.benchmark_sets import Benchmark, BenchmarkOptions, open_benchmark
 from research.clips import OneClip

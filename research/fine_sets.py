@@ -5,27 +5,23 @@ Training and validation take the `training` side. A model is tested on the same 
 generator`), on the other side, of which it has seen no pair (`disjoint generator`), and on the
 files that are named. On drawn scenes the two sides divide the vocabulary
 (`finereel.reelworld.contrasts`), on real captions all words
-(`finereel.finegrain.make.vocabulary_split`); there both sides are drawn from the captions by one
+(`finereel.finegrain.make.training`); there both sides are drawn from the captions by one
 rule, so that a file of another generator is the harder test.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from random import Random
 
 from finereel.data.base import Caption, Split
-from finereel.data.caption_files import captions_by_id
 from finereel.data.reelworld import scene_of
-from finereel.data.sources import captions_of
+from finereel.data.sources import captions_by_id, captions_of
 from finereel.errors import DataError
 from finereel.finegrain.evaluate.groups import Group, groups_of
 from finereel.finegrain.files import iter_negatives, read_negatives, write_negatives
 from finereel.finegrain.files.base import UNTOLD, Known
 from finereel.finegrain.make.reelworld import scene_negatives
-from finereel.finegrain.make.training import TrainingNegatives, training_negatives
-from finereel.finegrain.make.vocabulary_split import Side
+from finereel.finegrain.make.training import Side, TrainingNegatives, training_negatives
 from finereel.finegrain.types import Negative
 from finereel.io.atomic import writes
 from finereel.reelworld.captions import captions
@@ -147,10 +143,8 @@ def _of_captions(split: Split, side: Side, options: BenchmarkOptions) -> Iterato
     path = options.work / f"negatives-{split.hash}-{side}.jsonl"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.stem}.{os.getpid()}.jsonl")
         settings = TrainingNegatives(per_caption=_PER_CAPTION, side=side)
-        write_negatives(training_negatives(_caption_rows(split), settings), partial)
-        Path(partial).replace(path)
+        write_negatives(training_negatives(_caption_rows(split), settings), path)
     return iter_negatives(path, "jsonl")
 
 

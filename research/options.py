@@ -14,6 +14,7 @@ import typer
 
 from finereel.cli.guard import guarded
 from finereel.cli.progress import bar
+from finereel.io.atomic import write_file
 
 if TYPE_CHECKING:
     from research.benchmark_sets import BenchmarkOptions
@@ -113,7 +114,7 @@ def _write(text: str, out: Path | None, name: str) -> None:
         return
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{name}.md"
-    path.write_text(text, encoding="utf-8")
+    write_file(path, text)
     print(path)
 
 

@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from finereel.io.atomic import write_file
 from research.attacks import media, models, pickles
 from research.attacks.base import Attack, Result
 from research.attacks.bit_flips import bit_flips
@@ -55,7 +56,7 @@ def main() -> int:
     if options.out:
         command = "python -m research.reliability" + (" --short" if options.short else "")
         title = f"# Reliability\n\n`{command}` on {datetime.now(UTC):%Y-%m-%d}:\n\n"
-        options.out.write_text(title + board + "\n", encoding="utf-8")
+        write_file(options.out, title + board + "\n")
     return int(any(result.failed for result in results))
 
 

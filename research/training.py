@@ -12,7 +12,7 @@ from finereel.data.base import ClipSource, FewerFrames
 from finereel.evaluation.retrieval import FUSED
 from finereel.finegrain.evaluate.groups import Group
 from finereel.finegrain.evaluate.measure import FineSettings, score_groups
-from finereel.finegrain.evaluate.metrics import group_ranks, point_metrics
+from finereel.finegrain.evaluate.results import group_ranks, point_metrics
 from finereel.finegrain.evaluate.towers import TowerScorer
 from finereel.models.retrieval import RetrievalModel
 from finereel.recipes.run_dataset import RetrievalValidator, TrainingPhase, start_from, train_towers

@@ -16,10 +16,10 @@ import pytest
 
 from finereel.errors import FinereelError, LibraryError, LibraryNotFoundError
 from finereel.index.events import AddSettings
-from finereel.index.source import DiskSource
 from finereel.index.store import ClipStore
 from finereel.library import Library
 from finereel.types import Frames
+from finereel.video.reader import DiskSource
 from index.doubles import ToyModel, ToySource, write_video
 from support.media import Recipe, make_video
 

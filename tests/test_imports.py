@@ -8,6 +8,7 @@ import pytest
 
 from finereel.imports import postpone, postpone_classes
 from finereel.models.heads import HEADS
+from finereel.models.saving import save
 from tiny_models import tiny_peer
 
 
@@ -39,13 +40,13 @@ def test_what_is_absent_is_left_alone() -> None:
 def test_models_of_every_head_load_and_score_as_ever(tmp_path: Path) -> None:
     """In a process whose torch came without its Python kernels for tensors without data."""
     for head in HEADS:
-        tiny_peer(head).save(tmp_path / head)
+        save(tiny_peer(head), tmp_path / head)
     code = f"""
 import sys
 from finereel.imports import postpone
 postpone("torch._meta_registrations")
 import numpy as np
-from finereel.models.retrieval import load
+from finereel.models.saving import load
 from finereel.types import Frames
 for head in {list(HEADS)}:
     model = load({str(tmp_path)!r} + "/" + head)

@@ -23,10 +23,11 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "imports", "moved"}),
     frozenset({"io", "statistics"}),
     frozenset({"config", "models.finite"}),
-    frozenset({"models", "models.features", "models.hub", "models.preprocessing", "models.weights"})
+    frozenset({"models", "models.features", "models.preprocessing", "models.weights"})
     | {"video", "text", "normalization", "ranking", "data.base"},
     frozenset({"models.encoders", "models.heads", "reelworld"}),
     frozenset({"models.retrieval"}),
+    frozenset({"models.saving"}),
     frozenset({"data"}),
     frozenset({"finegrain"}),
     frozenset({"training", "evaluation", "index", "models.published"}),

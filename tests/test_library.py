@@ -20,8 +20,7 @@ from finereel.errors import (
 )
 from finereel.index import events
 from finereel.index.events import AddReport, AddSettings
-from finereel.index.lock import writer_lock
-from finereel.index.store import ClipStore
+from finereel.index.store import ClipStore, writer_lock
 from finereel.library import Library
 from finereel.models.heads import HEADS
 from finereel.text import train_tokenizer

@@ -21,7 +21,8 @@ from finereel.config import FineConfig, ModelConfig
 from finereel.errors import FinereelError
 from finereel.finegrain.files import write_negatives
 from finereel.finegrain.types import Negative
-from finereel.models.retrieval import RetrievalModel, keep_patches, load
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import keep_patches, load, save
 from finereel.recipes.base import PairRecipe
 from finereel.recipes.overrides import Changes, changed, with_values
 from finereel.recipes.run_dataset import clip_model
@@ -193,7 +194,7 @@ def test_untrained_parts_start_the_same_whatever_was_drawn_before(
 @pytest.mark.slow
 def test_a_hundred_loads_in_ten_processes_give_one_fingerprint(here: Path) -> None:
     program = (
-        "from finereel.models.retrieval import load\nfor _ in range(10): "
+        "from finereel.models.saving import load\nfor _ in range(10): "
         "print(load('clip').fingerprint)"
     )
     found = []
@@ -215,7 +216,7 @@ def test_models_saved_with_patches_that_nothing_reads_stay_as_they_are(tmp_path:
     model = tiny_model(weights={"video_sentence": 1.0})
     assert (model.patches, model.num_patches) == (None, 0)
     keep_patches(model)
-    model.save(tmp_path)
+    save(model, tmp_path)
     again = load(tmp_path)
     assert again.num_patches == model.config.num_patches
     assert again.fingerprint == model.fingerprint
@@ -239,7 +240,7 @@ def test_sentences_are_read_where_transformers_reads_them(tmp_path: Path, end: i
     rows = CLIPTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
     wanted = theirs(folder).get_text_features(**rows).pooler_output
     torch.testing.assert_close(model.encode_text(texts).sentence, wanted, rtol=1e-5, atol=1e-5)
-    model.save(tmp_path / "own")
+    save(model, tmp_path / "own")
     again = load(tmp_path / "own")
     assert again.fingerprint == model.fingerprint
     assert torch.equal(again.encode_text(texts).sentence, model.encode_text(texts).sentence)
@@ -302,7 +303,7 @@ def test_frames_are_those_of_the_directorys_processor(
     model = load(folder)
     video = model.encode_video([Frames(pixels, np.arange(3.0))])
     torch.testing.assert_close(video.frames[0, :3], wanted, rtol=1e-5, atol=1e-5)
-    model.save(tmp_path / "own")
+    save(model, tmp_path / "own")
     again = load(tmp_path / "own")
     assert again.fingerprint == model.fingerprint
     assert torch.equal(again.encode_video([Frames(pixels, np.arange(3.0))]).frames, video.frames)

@@ -14,9 +14,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 from finereel.index.events import AddSettings
-from finereel.index.lock import writer_lock
 from finereel.index.manifest import read_manifest
 from finereel.index.opening import open_store
+from finereel.index.store import writer_lock
 from finereel.library import Library
 from index.doubles import ToyModel, ToySource, write_video
 

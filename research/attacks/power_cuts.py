@@ -17,8 +17,8 @@ from unittest import mock
 
 from finereel.errors import LibraryNotFoundError
 from finereel.index.events import FileIndexed
-from finereel.index.lock import writer_lock
 from finereel.index.opening import open_store
+from finereel.index.store import writer_lock
 from research.attacks.base import Result
 from research.attacks.toy_library import (
     CAPTIONS,

@@ -73,7 +73,7 @@ def load_and_encode(path: Path, settings: dict[str, Any]) -> str:
     """Load a model directory, and encode and score with it."""
     import numpy as np
 
-    from finereel.models.retrieval import load
+    from finereel.models.saving import load
     from finereel.types import Frames
 
     model = load(path)
@@ -128,6 +128,7 @@ def make_bases(folder: Path, settings: dict[str, Any]) -> str:
     from finereel.models.encoders.tiny import tiny_clip_values
     from finereel.models.heads import head_config
     from finereel.models.retrieval import RetrievalModel
+    from finereel.models.saving import save
     from finereel.text import train_tokenizer
 
     torch.manual_seed(0)
@@ -137,7 +138,7 @@ def make_bases(folder: Path, settings: dict[str, Any]) -> str:
     geometry = {"dim": 32, "image_size": 21, "patch_size": 7, "vision_blocks": 2, "text_blocks": 2}
     towers = clip_from_config(tiny_clip_values(tokenizer.vocab_size, **geometry))
     own = ModelConfig(max_words=6, max_frames=4, shifted_blocks=(1,), temporal_layers=1)
-    RetrievalModel(ClipEncoder(towers, (1,)), own, tokenizer).save(folder / "own")
+    save(RetrievalModel(ClipEncoder(towers, (1,)), own, tokenizer), folder / "own")
     (folder / "clip").mkdir()
     save_file(towers.state_dict(), folder / "clip" / "model.safetensors")
     described = {"model_type": "clip"} | towers.config.describe()
@@ -157,7 +158,7 @@ def make_bases(folder: Path, settings: dict[str, Any]) -> str:
         32, 8, 6, tokenizer.vocab_size, hidden=8, text_width=64, text_positions=16
     )
     features = head_config("drl", max_words=6, max_frames=4, temporal_layers=1)
-    RetrievalModel(FeatureEncoder(sizes), features, tokenizer).save(folder / "features")
+    save(RetrievalModel(FeatureEncoder(sizes), features, tokenizer), folder / "features")
     return "loaded"
 
 
@@ -187,7 +188,7 @@ def serve() -> None:
     import torch
 
     import finereel.models.published
-    from finereel.models.retrieval import load
+    from finereel.models.saving import load
 
     torch.set_num_threads(1)
     load("reelworld-tiny").encode_text(

@@ -25,10 +25,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from finereel.video import ClipPlan, Limits, VideoReader, find_videos, windows
+from finereel.video import ClipPlan, Limits, VideoReader, find_videos
+from finereel.video import plan as windows
 from finereel.video.clips import ClipReader
 from finereel.video.decode import Source
-from finereel.video.sample import frame_times
+from finereel.video.plan import frame_times
 
 WAYS = ("sequential", "seek", "keyframes", "auto")
 

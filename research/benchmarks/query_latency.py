@@ -34,7 +34,7 @@ from finereel.index.store import ClipStore
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
 from finereel.models.heads import make_head
 from finereel.types import Frames, Window
-from finereel.video.identity import FileState
+from finereel.video.files import FileState
 
 DIM, FRAMES, PATCHES, WORDS = 512, 12, 48, 32
 CLIPS_PER_FILE = 50

@@ -21,7 +21,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from finereel.io.assets import ASSETS
+from finereel.io import ASSETS
+from finereel.io.atomic import write_file
 
 FILES = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 KEPT = ("!", "@", "@i", "~", "~i", "#m", "#s", "#p", "%m", "%s", "%p", "*", ">", "$", "&", "^", "=")
@@ -125,7 +126,7 @@ def main() -> None:
         lines += [f"== {name} {len(section)}", *section]
     data = gzip.compress(("\n".join(lines) + "\n").encode(), compresslevel=9, mtime=0)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_bytes(data)
+    write_file(arguments.out, data)
     print(
         f"{arguments.out.name}: {len(data) / 2**20:.1f} MiB, "
         + ", ".join(f"{len(s):,} {n}" for n, s in sections.items())

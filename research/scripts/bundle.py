@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from finereel.models.retrieval import BUNDLED, load
+from finereel.models.saving import BUNDLED, load, save
 
 LARGEST_MIB = 12
 
@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(BUNDLED))
     arguments = parser.parse_args()
     folder = BUNDLED[arguments.name]
-    load(arguments.model).save(folder, torch.float16)
+    save(load(arguments.model), folder, torch.float16)
     size = (folder / "model.safetensors").stat().st_size / 2**20
     if size > LARGEST_MIB:
         raise SystemExit(f"{folder} has {size:.1f} MiB of weights, at most {LARGEST_MIB} may ship")

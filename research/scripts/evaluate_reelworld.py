@@ -19,7 +19,9 @@ from rich.progress import track
 
 from finereel import __version__
 from finereel.evaluation.reelworld import WorldResult, evaluate_world, make_world, read_world
-from finereel.models.retrieval import RetrievalModel, load
+from finereel.io.atomic import write_file
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import load
 from finereel.reelworld.export import write
 
 GRANULARITIES = ("video_sentence", "frame_sentence", "patch_word", "fused")
@@ -110,9 +112,7 @@ def main() -> None:
         "card": card,
         "results": {name: result.as_dict() for name, result in {**results, **files}.items()},
     }
-    (arguments.out / f"{name}.json").write_text(
-        json.dumps(record, indent=1) + "\n", encoding="utf-8"
-    )
+    write_file(arguments.out / f"{name}.json", json.dumps(record, indent=1) + "\n")
     ways = ("text_to_video", "video_to_text")
     tables = [retrieval_table(results, way) for way in ways]
     tables += [twin_table(results, way) for way in ("text", "video", "group")]
@@ -136,7 +136,7 @@ def main() -> None:
             "",
         ]
         text += [*retrieval_table(files, "text_to_video"), "", *twin_table(files, "text"), ""]
-    (arguments.out / f"{name}.md").write_text("\n".join(text), encoding="utf-8")
+    write_file(arguments.out / f"{name}.md", "\n".join(text))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from finereel.data.sources import captions_of
-from finereel.finegrain.blind.words import words
+from finereel.finegrain.blind.ngrams import words
 from finereel.finegrain.files import read_negatives
 from finereel.finegrain.types import PARTS_OF_SPEECH
 from finereel.statistics.intervals import mean_interval

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from finereel.io.atomic import write_file
 from research.matrix import matrix_rows
 from research.report import About, page
 
@@ -52,7 +53,7 @@ def main() -> None:
         return
     given.out.mkdir(parents=True, exist_ok=True)
     path = given.out / f"normalization-{given.matrix.stem}.md"
-    path.write_text(text, encoding="utf-8")
+    write_file(path, text)
     print(path)
 
 

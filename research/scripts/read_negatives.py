@@ -21,8 +21,13 @@ from finereel.finegrain.make.clean import CleanGenerator
 from finereel.finegrain.make.context import Context
 from finereel.finegrain.make.settings import GeneratorSettings
 from finereel.finegrain.review.agreement import shares
-from finereel.finegrain.review.items import Sampling, review_items
-from finereel.finegrain.review.verdicts import VERDICTS, read_verdicts, verdict_path
+from finereel.finegrain.review.verdicts import (
+    VERDICTS,
+    Sampling,
+    read_verdicts,
+    review_items,
+    verdict_path,
+)
 from finereel.finegrain.types import PARTS_OF_SPEECH
 from finereel.finegrain.words.lexicon import Lexicon
 from finereel.finegrain.words.tagging import AgreeingTaggers

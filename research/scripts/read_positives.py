@@ -17,6 +17,7 @@ import random
 from pathlib import Path
 
 from finereel.errors import DataError
+from finereel.io.atomic import write_file
 from finereel.statistics.intervals import wilson_interval
 
 VERDICTS = ("right", "changed meaning", "ungrammatical", "unsure")
@@ -37,7 +38,7 @@ def draw(out: Path, files: dict[Path, int], seed: int) -> None:
             json.dumps({**row, "source_file": file.stem, "verdict": "", "note": ""}) for row in rows
         ]
         print(f"{len(rows)} of {len(by_caption)} captions with positives in {file}")
-    out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_file(out, "".join(f"{line}\n" for line in lines))
 
 
 def count(out: Path) -> None:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from finereel.models.features import TextFeatures as TextFeatures
     from finereel.models.features import VideoFeatures as VideoFeatures
     from finereel.models.retrieval import RetrievalModel as RetrievalModel
-    from finereel.models.retrieval import load as load_model
+    from finereel.models.saving import load as load_model
+    from finereel.models.saving import save as save_model
     from finereel.types import CaptionHit as CaptionHit
     from finereel.types import Frames as Frames
     from finereel.types import Hit as Hit
@@ -53,8 +54,9 @@ _PLACES = {
     "VideoFeatures": "finereel.models.features:VideoFeatures",
     "compare": "finereel.evaluation.compare:compare",
     "evaluate": "finereel.evaluation.evaluate:evaluate",
-    "load_model": "finereel.models.retrieval:load",
+    "load_model": "finereel.models.saving:load",
     "official": "finereel.models:published",
+    "save_model": "finereel.models.saving:save",
 }
 
 __all__ = [
@@ -77,6 +79,7 @@ __all__ = [
     "evaluate",
     "load_model",
     "official",
+    "save_model",
 ]
 
 moved.install()

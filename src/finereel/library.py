@@ -18,32 +18,42 @@ from pathlib import Path
 from finereel.errors import LibraryError, ModelMismatchError, NotAVideoError
 from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank, remove_bank
-from finereel.index.describe import rank_captions
 from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
 from finereel.index.faults import storage_errors, typed_storage
-from finereel.index.fitting import fit_bank, refit
 from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
-from finereel.index.left_out import LeftOut
-from finereel.index.lock import writer_lock
 from finereel.index.manifest import Manifest
-from finereel.index.opening import absolute, begin_library, open_store, prepare_writing
+from finereel.index.opening import (
+    absolute,
+    begin_library,
+    begin_rebuild,
+    drop_replaced,
+    finish_rebuild,
+    open_store,
+    prepare_writing,
+)
 from finereel.index.plan import Planner
 from finereel.index.presence import not_found
 from finereel.index.protocols import IndexedModel, SearchModel, VideoSource
-from finereel.index.rebuild import begin_rebuild, drop_replaced, finish_rebuild
 from finereel.index.repair import RepairReport, find_damage, repair
-from finereel.index.search import Searcher, SearchSettings, reading_of
+from finereel.index.search import (
+    Searcher,
+    SearchSettings,
+    fit_bank,
+    rank_captions,
+    reading_of,
+    refit,
+)
 from finereel.index.settings import LibrarySettings
-from finereel.index.source import DiskSource
-from finereel.index.status import LibraryStatus, find_problems, library_status
-from finereel.index.stop import stop_on_interrupt
-from finereel.index.store import ClipStore
+from finereel.index.status import LeftOut, LibraryStatus, find_problems, library_status
+from finereel.index.store import ClipStore, writer_lock
 from finereel.index.writer import Writer
+from finereel.io.signals import stop_on_interrupt
 from finereel.text.query import Reading, checked_query
 from finereel.types import CaptionHit, Hit, Problem
 from finereel.video.find import Found, nothing_found
 from finereel.video.plan import ClipPlan
+from finereel.video.reader import DiskSource
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,7 +100,7 @@ class Library:
         Args:
             path: Folder of the library.
             model: A model, its directory, a bundled name or a hub id. None means the model the
-                library was made with, or `finereel.models.retrieval.DEFAULT_MODEL` for a new one.
+                library was made with, or `finereel.models.saving.DEFAULT_MODEL` for a new one.
             source: Where videos are read from; None means the file system.
 
         Returns:
@@ -555,7 +565,7 @@ def _silent(event: AddEvent) -> None:
 def _load(wanted: str | Path | SearchModel | None) -> SearchModel:
     if wanted is not None and not isinstance(wanted, str | Path):
         return wanted
-    from finereel.models.retrieval import DEFAULT_MODEL, load
+    from finereel.models.saving import DEFAULT_MODEL, load
 
     return load(DEFAULT_MODEL if wanted is None else wanted)
 

@@ -13,7 +13,7 @@ MOVED = {
     "finereel.datasets": "finereel.data",
     "finereel.encoders": "finereel.models.encoders",
     "finereel.features": "finereel.models.features",
-    "finereel.model": "finereel.models.retrieval",
+    "finereel.model": "finereel.models.saving",
     "finereel.official": "finereel.models.published",
     "finereel.run": "finereel.recipes.run",
 }

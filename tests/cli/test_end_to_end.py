@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from finereel.models.saving import save
 from support.media import BLUE, GREEN, RED, Recipe, make_video
 from tiny_models import tiny_model
 
@@ -18,7 +19,7 @@ COLOURS = {"red": RED, "green": GREEN, "blue": BLUE}
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    tiny_model().save(folder)
+    save(tiny_model(), folder)
     return folder
 
 
@@ -89,7 +90,7 @@ def test_another_model_is_refused_and_rebuild_changes_it(
 ) -> None:
     cli("index", videos, "--model", model)
     other = tmp_path / "other"
-    tiny_model(seed=5).save(other)
+    save(tiny_model(seed=5), other)
     refused = run("index", videos, "--library", tmp_path / "library", "--model", other)
     assert refused.exit_code == 1
     assert "error: " in refused.stderr

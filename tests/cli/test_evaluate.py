@@ -9,6 +9,7 @@ import pytest
 from finereel.data import VIRTUAL
 from finereel.data import reelworld as worlds
 from finereel.evaluation.record_files import load_record
+from finereel.models.saving import save
 from tiny_models import FRAMES, IMAGE, tiny_model
 
 SIZES = {"train": 8, "val": 4, "test": 5}
@@ -18,7 +19,7 @@ SIZES = {"train": 8, "val": 4, "test": 5}
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny model, and a ReelWorld of a few scenes."""
     monkeypatch.setitem(VIRTUAL, "reelworld", lambda: worlds.virtual(SIZES))
-    tiny_model().save(tmp_path / "model")
+    save(tiny_model(), tmp_path / "model")
     return tmp_path / "model"
 
 

@@ -12,6 +12,7 @@ from finereel.data import reelworld as worlds
 from finereel.finegrain.evaluate.record_files import load_fine_record
 from finereel.finegrain.files import write_negatives
 from finereel.finegrain.types import Negative
+from finereel.models.saving import save
 from finereel.reelworld import sample_scene, twins
 from tiny_models import tiny_model
 
@@ -23,7 +24,7 @@ COMMAND = ("finegrain", "evaluate")
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny model, and a ReelWorld of a few scenes."""
     monkeypatch.setitem(VIRTUAL, "reelworld", lambda: worlds.virtual(SIZES))
-    tiny_model(max_words=24).save(tmp_path / "model")
+    save(tiny_model(max_words=24), tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -164,7 +165,7 @@ def test_own_videos_have_no_test_split_and_need_none(
 
 
 def test_without_clips_it_asks_for_them(run: Any, tmp_path: Path, negatives: Path) -> None:
-    tiny_model().save(tmp_path / "model")
+    save(tiny_model(), tmp_path / "model")
     result = run(*COMMAND, "--model", tmp_path / "model", "--negatives", negatives)
     assert result.exit_code == 1
     assert "--videos DIR" in result.stderr

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from finereel.models import retrieval as models
+from finereel.models import saving as models
 from tiny_models import FRAMES, WORDS, official_peer_state, official_state, tiny_tokenizer
 
 SIZES = ("--max-words", WORDS, "--max-frames", FRAMES)

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 
 from finereel.finegrain.files import write_negatives
-from finereel.finegrain.review.items import Item, Sampling, review_items
 from finereel.finegrain.review.verdicts import (
+    Item,
     Judgement,
+    Sampling,
     VerdictLog,
     VerdictName,
     open_log,
     read_verdicts,
+    review_items,
     verdict_path,
 )
 from finereel.finegrain.types import PARTS_OF_SPEECH, Negative

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from finereel.cli import app
 from finereel.finegrain.files import read_negatives
-from finereel.finegrain.make.vocabulary_split import side_of
+from finereel.finegrain.make.training import side_of
 
 RUN = CliRunner()
 SENTENCES = [

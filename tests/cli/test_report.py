@@ -7,10 +7,9 @@ import pytest
 from PIL import Image
 from records import make_record, random_scores
 
-from finereel.evaluation.exports import FORMATS, export
+from finereel.evaluation.exports import FORMATS, export, table
 from finereel.evaluation.exports.picture import Axis
 from finereel.evaluation.record_files import load_record, save_record
-from finereel.evaluation.tables import table
 
 
 @pytest.fixture

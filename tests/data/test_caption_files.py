@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from finereel.data.base import Caption
-from finereel.data.caption_files import captions_by_id, read_captions
+from finereel.data.sources import captions_by_id, read_captions
 from finereel.errors import DataError
 
 HOSTILE = [

@@ -176,7 +176,7 @@ def test_decoding_goes_on_where_it_was_stopped(videos: Path, tmp_path: Path) -> 
     )
     assert set(again.problems(names)) == {"broken"}
     assert calls[-1] == (5 - kept, 5 - kept)
-    assert not entries(tmp_path, ".partial")
+    assert not entries(tmp_path, ".part")
 
 
 def test_a_full_disk_leaves_no_half_entry(

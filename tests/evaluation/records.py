@@ -6,9 +6,9 @@ import numpy as np
 
 from finereel.data.base import Caption, Dataset, Split
 from finereel.evaluation.gallery import Coverage, ScoredSplit
-from finereel.evaluation.provenance import Environment
 from finereel.evaluation.record import (
     DatasetFacts,
+    Environment,
     ModelFacts,
     RunRecord,
     gallery_scores,

@@ -10,8 +10,7 @@ from gallery_doubles import ToyModel, ToySource, make_split
 
 from finereel.data.base import Caption, ClipArrays, Split
 from finereel.errors import DataError
-from finereel.evaluation.feature_cache import FeatureCache
-from finereel.evaluation.gallery import covered, encode_split, score_split
+from finereel.evaluation.gallery import FeatureCache, covered, encode_split, score_split
 from finereel.models.features import tensors_of
 from tiny_models import FRAMES, IMAGE, tiny_model
 
@@ -135,9 +134,10 @@ def test_a_real_model_goes_through_the_cache_unchanged(tmp_path: Path) -> None:
     fresh = encode_split(tiny_model(), split, PixelSource(), cache=tmp_path)
     kept = encode_split(tiny_model(), split, ToySource(), cache=tmp_path)
     for side in ("text", "video"):
-        read, made = (tensors_of(getattr(encoded, side)) for encoded in (kept, fresh))
-        assert read.keys() == made.keys()
-        assert all(torch.equal(read[name], made[name]) for name in made)
+        tensors, again = (tensors_of(getattr(encoded, side)) for encoded in (fresh, kept))
+        assert tensors.keys() == again.keys()
+        for name in tensors:
+            assert torch.equal(tensors[name], again[name])
 
 
 def test_a_cache_entry_is_none_of_another_place(tmp_path: Path) -> None:

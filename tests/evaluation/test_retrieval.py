@@ -18,8 +18,7 @@ from finereel.evaluation.retrieval import (
 from finereel.models.features import Scores
 from finereel.normalization import per_granularity
 from finereel.statistics.intervals import DEFAULT_CONFIDENCE
-from finereel.statistics.metrics import retrieval_metrics
-from finereel.statistics.pooling import pool_captions
+from finereel.statistics.metrics import pool_captions, retrieval_metrics
 from places import GOLDEN
 
 GOLDEN = np.load(GOLDEN / "metrics.npz")

@@ -23,7 +23,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from finereel.models import published as official
-from finereel.training.loss import symmetric_infonce
+from finereel.training.learner import symmetric_infonce
 from places import FIXTURES, GOLDEN
 
 SIZES = {"max_words": 12, "max_frames": 6}

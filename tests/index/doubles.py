@@ -15,8 +15,8 @@ from torch import Tensor
 from finereel.errors import BrokenVideoError, NotAVideoError
 from finereel.models.features import Scores, TextFeatures, VideoFeatures, concatenate
 from finereel.types import Frames, Window
+from finereel.video.files import FileState, content_hash, file_state
 from finereel.video.find import Found
-from finereel.video.identity import FileState, content_hash, file_state
 from finereel.video.plan import Clip, ClipPlan
 
 SIDE = 8

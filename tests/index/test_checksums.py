@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finereel.errors import DamagedLibraryError
-from finereel.index.checksums import checksums_of, damaged_rows
-from finereel.index.columns import CHECKSUMS, FILE_CHECKSUMS
+from finereel.index.checksums import CHECKSUMS, FILE_CHECKSUMS, checksums_of, damaged_rows
 from finereel.index.manifest import METADATA_KEY, Manifest
 from finereel.index.schema import ClipBias, FileRecord, copy_rows
 from finereel.index.store import TABLE, ClipStore
 from finereel.library import Library
-from finereel.video.identity import FileState
+from finereel.video.files import FileState
 from index.doubles import ToyModel, ToySource, write_video
 from index.test_store import FILE, SCHEMA, SIZES, rows
 

@@ -13,9 +13,9 @@ import pytest
 from research.attacks.library_scenarios import SCENARIOS, State, compare, fill, opened, same, state
 
 from finereel.errors import LibraryError
-from finereel.index import lock, rebuild, store
+from finereel.index import opening, store
 from finereel.index.store import ClipStore
-from finereel.io.atomic import sharing
+from finereel.io.locks import sharing
 from finereel.library import Library
 from index.doubles import ToyModel, ToySource, write_video
 from support.failing_disk import failing_disk
@@ -95,7 +95,7 @@ def test_a_rebuild_that_dies_around_its_switch_answers_as_an_undisturbed_one(
     after = state(place)
     place = placed(base, "rebuild")
     with monkeypatch.context() as patch:
-        patch.setattr(rebuild, at, _die)
+        patch.setattr(opening, at, _die)
         try:
             SCENARIOS["rebuild"].act(place)
         except Killed:
@@ -111,7 +111,7 @@ def test_the_next_writer_removes_what_a_killed_rebuild_left(
 ) -> None:
     place = placed(base, "rebuild")
     with monkeypatch.context() as patch:
-        patch.setattr(rebuild, "_drop", _die)
+        patch.setattr(opening, "_drop", _die)
         with pytest.raises(Killed):
             SCENARIOS["rebuild"].act(place)
     assert len(list((place / "library").glob("index-*"))) == 2
@@ -208,7 +208,7 @@ def test_a_library_that_can_only_be_read(
     base: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     place = placed(base, "remove")
-    monkeypatch.setattr(lock, "locked", _refused(number))
+    monkeypatch.setattr(store, "locked", _refused(number))
     library = opened(place)
     assert library.search("dog1")
     assert library.status().videos == 7

@@ -13,16 +13,22 @@ import torch
 from finereel.errors import ConfigError, LibraryError, QueryError
 from finereel.index import search
 from finereel.index.bank import Bank, StaleBankError
-from finereel.index.coarse import AnnCoarse, ExactCoarse
-from finereel.index.describe import rank_captions
 from finereel.index.events import AddSettings
 from finereel.index.pipeline import Began, Encoded, Failed, encode_files
 from finereel.index.plan import EncodeJob
-from finereel.index.search import Searcher, SearchSettings, best_frames, score_clips
-from finereel.index.stop import StopFlag
+from finereel.index.search import (
+    AnnCoarse,
+    ExactCoarse,
+    Searcher,
+    SearchSettings,
+    best_frames,
+    rank_captions,
+    score_clips,
+)
 from finereel.index.store import ClipStore
+from finereel.io.signals import StopFlag
 from finereel.library import Library
-from finereel.video.identity import FileState
+from finereel.video.files import FileState
 from index.doubles import ToyModel, ToySource, word_frames, write_video
 
 MODEL = ToyModel()

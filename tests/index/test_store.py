@@ -15,7 +15,6 @@ from torch.nn.functional import normalize
 
 from finereel.errors import DataError, LibraryBusyError
 from finereel.index.journal import Failure, Journal
-from finereel.index.lock import writer_lock
 from finereel.index.manifest import Manifest
 from finereel.index.protocols import IndexedModel
 from finereel.index.schema import (
@@ -29,10 +28,10 @@ from finereel.index.schema import (
     to_features,
     to_rows,
 )
-from finereel.index.store import ClipStore
+from finereel.index.store import ClipStore, writer_lock
 from finereel.models.features import VideoFeatures
 from finereel.types import Window
-from finereel.video.identity import FileState
+from finereel.video.files import FileState
 from index.doubles import ToyModel, word_frames
 
 MODEL = ToyModel()

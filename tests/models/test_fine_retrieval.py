@@ -17,7 +17,8 @@ from finereel.models.encoders.patches import Perturbation
 from finereel.models.encoders.prompts import pool_by_query, read_block
 from finereel.models.features import TextFeatures, VideoFeatures
 from finereel.models.heads import HEADS, head_config
-from finereel.models.retrieval import RetrievalModel, load
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import load, save
 from tiny_models import DIM, FRAMES, IMAGE, WORDS, jitter, tiny_tokenizer, tiny_towers
 
 BOTH = FineConfig(visual_prompts=1, text_prompts=2)
@@ -214,7 +215,7 @@ def _tokens(model: RetrievalModel, text: str) -> tuple[object, object]:
 @torch.no_grad()
 def test_a_saved_model_scores_the_same_and_an_old_one_has_no_prompts(tmp_path: Path) -> None:
     model = clip_model(BOTH)
-    model.save(tmp_path)
+    save(model, tmp_path)
     again = load(tmp_path)
     assert again.config.fine == BOTH
     assert torch.equal(

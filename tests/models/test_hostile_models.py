@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from finereel.data.base import ClipArrays
 from finereel.data.token_cache import cache_tokens
 from finereel.errors import CheckpointError, ModelError
-from finereel.models import retrieval as models
+from finereel.models import saving as models
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.models.retrieval import RetrievalModel
 from finereel.types import Frames
@@ -37,7 +37,7 @@ Change = Callable[[Path], object]
 
 
 def own(folder: Path) -> Path:
-    tiny_model().save(folder / "own")
+    models.save(tiny_model(), folder / "own")
     return folder / "own"
 
 
@@ -51,9 +51,10 @@ def plain_clip(folder: Path) -> Path:
 
 def of_features(folder: Path) -> Path:
     geometry = FeatureGeometry(32, 8, 6, 530, text_width=64, text_positions=16)
-    RetrievalModel(FeatureEncoder(geometry), tiny_config(shifted_blocks=()), tiny_tokenizer()).save(
-        folder / "features"
+    made = RetrievalModel(
+        FeatureEncoder(geometry), tiny_config(shifted_blocks=()), tiny_tokenizer()
     )
+    models.save(made, folder / "features")
     return folder / "features"
 
 

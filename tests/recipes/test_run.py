@@ -17,7 +17,7 @@ from finereel.data.base import Caption, CaptionProtocol, ClipArrays, Dataset, Sp
 from finereel.errors import ConfigError, DataError, ModelError, TrainingError
 from finereel.evaluation.record_files import load_record
 from finereel.models.encoders.patches import Perturbation
-from finereel.models.retrieval import load
+from finereel.models.saving import load, save
 from finereel.recipes import PairRecipe, WorldRecipe, recipe
 from finereel.recipes.base import HoldOut, WarmUp
 from finereel.recipes.events import FinishedRun
@@ -117,7 +117,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("start")
-    tiny_model().save(folder)
+    save(tiny_model(), folder)
     return folder
 
 

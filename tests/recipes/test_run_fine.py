@@ -12,7 +12,7 @@ from finereel.config import FineConfig
 from finereel.errors import DataError, FinereelError
 from finereel.finegrain.files import write_negatives
 from finereel.finegrain.types import Negative
-from finereel.models.retrieval import load
+from finereel.models.saving import load
 from finereel.recipes import PairRecipe, recipe
 from finereel.recipes.events import Event
 from finereel.recipes.run import Note, RunOptions, run

@@ -17,17 +17,17 @@ import pytest
 import torch
 
 from finereel.errors import ConfigError, StorageError
+from finereel.io.atomic import write_file
 from finereel.reelworld import (
     Scene,
-    backgrounds,
     captions,
     export,
     render,
+    renderer,
     sample_scene,
-    sprites,
     twins,
 )
-from finereel.reelworld.export import SEED_STRIDE, VideoFormat, clip_times, write, write_text
+from finereel.reelworld.export import SEED_STRIDE, VideoFormat, clip_times, write
 from support.registers import HAS_MMX, occupied
 
 SMALL = VideoFormat(size=96, fps=8)
@@ -120,7 +120,7 @@ def test_the_same_seed_writes_the_same_and_more_clips_begin_the_same(tmp_path: P
 
 def digests(out: Path, scene: Scene) -> tuple[str, str, str]:
     """Of the drawn pixels, of the file, and of what decoding gives, each drawn anew."""
-    for kept in (backgrounds.background, sprites.master, sprites.shadow):
+    for kept in (renderer.background, renderer.master, renderer.shadow):
         kept.cache_clear()
     frames = render(scene, clip_times(SMALL.fps), SMALL.size)
     export.write_video(out, frames, SMALL.fps)
@@ -206,8 +206,8 @@ def test_a_broken_video_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_text_is_replaced_whole(tmp_path: Path) -> None:
-    write_text(tmp_path / "a.txt", "one\n")
-    write_text(tmp_path / "a.txt", "two\n")
+    write_file(tmp_path / "a.txt", "one\n")
+    write_file(tmp_path / "a.txt", "two\n")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "two\n")]
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from finereel.reelworld import backgrounds, render, sample_scene, sprites, vocabulary
+from finereel.reelworld import render, renderer, sample_scene, vocabulary
 from finereel.reelworld.factors import Scene
 from finereel.reelworld.periodic import fraction, odd, turn
 from support.registers import HAS_MMX, occupied
@@ -35,7 +35,7 @@ def test_colours_are_those_of_colorsys() -> None:
         expected = tuple(
             round(255 * part) for part in colorsys.hls_to_rgb(hue, lightness, saturation)
         )
-        assert backgrounds.rgb(hue, lightness, saturation) == expected
+        assert renderer.rgb(hue, lightness, saturation) == expected
 
 
 @needs_mmx
@@ -67,7 +67,7 @@ def test_the_same_is_drawn_with_occupied_registers() -> None:
     times = (0.0, 0.4, 1.1, 1.6)
 
     def drawn(scene: Scene, time: float) -> np.ndarray:
-        for kept in (backgrounds.background, sprites.master, sprites.shadow):
+        for kept in (renderer.background, renderer.master, renderer.shadow):
             kept.cache_clear()
         return render(scene, [time], 32)
 

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from finereel.errors import ConfigError
 from finereel.reelworld import SECONDS, SPLITS, frame_times, render, sample_scene
 from finereel.reelworld import vocabulary as words
-from finereel.reelworld.backgrounds import KINDS, background
 from finereel.reelworld.drawing import DRAWINGS
 from finereel.reelworld.palette import RGB, accent
-from finereel.reelworld.sprites import LEVELS, level_for, master, shadow
+from finereel.reelworld.renderer import KINDS, LEVELS, background, level_for, master, shadow
 
 
 @settings(max_examples=20)

@@ -11,7 +11,7 @@ from research.training import train_variant
 from research.variants import EXPERIMENTS, REFERENCE, reference
 
 from finereel.errors import ConfigError, DataError
-from finereel.models.retrieval import load
+from finereel.models.saving import load
 from places import DATA
 
 

@@ -8,8 +8,8 @@ from research.attacks.library_scenarios import SCENARIOS
 from research.attacks.write_points import COUNT, FAIL_ONE, KILL_BEFORE, Job, build, running, sample
 
 UNSAFE = """
-from finereel.index import durable
-durable.replace_file = lambda path, content: path.write_bytes(content)
+from finereel.io import atomic
+atomic.write_file = lambda path, content: path.write_bytes(content)
 """
 
 

@@ -4,7 +4,10 @@ equal ours.
 """
 
 import json
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +16,9 @@ from hypothesis import strategies as st
 from transformers import CLIPTokenizerFast
 
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
-from finereel.text import Tokenizer, train_tokenizer
-from finereel.text.tokenize import END, START, WORD_END
+from finereel.text import Tokenizer, clip_tokenizer, train_tokenizer
+from finereel.text.tokenize import END, START, WORD_END, Pair, learn_merges, merge, most_tokens
+from tiny_models import tiny_tokenizer
 
 # text -> what the official tokenizer gave, without the start and end tokens (CLIP ViT-B/32
 # vocabulary)
@@ -307,3 +311,127 @@ def test_errors_say_what_to_do(tokenizer: Tokenizer, tmp_path: Path) -> None:
         tokenizer.encode(["a"], 1)
     with pytest.raises(ConfigError, match="514"):
         train_tokenizer(["a"], 100)
+
+
+# CLIP's own vocabulary, as published.
+def test_size_and_special_tokens() -> None:
+    tokenizer = clip_tokenizer()
+    assert (tokenizer.vocab_size, tokenizer.start_id, tokenizer.end_id) == (49408, 49406, 49407)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        # Ids of the published checkpoints.
+        ("a photo of a dog", [320, 1125, 539, 320, 1929]),
+        ("a diagram", [320, 22697]),
+        ("hello world!", [3306, 1002, 256]),
+        ("é", [4166]),
+    ],
+)
+def test_ids_are_those_of_the_published_model(text: str, ids: list[int]) -> None:
+    assert clip_tokenizer().encode([text], 32).ids[0, 1 : 1 + len(ids)].tolist() == ids
+
+
+def test_every_byte_encodes() -> None:
+    text = "".join(map(chr, range(1, 0x250))) + "人 🎬"
+    assert clip_tokenizer().encode([text], 2000).mask.sum() > 500
+
+
+# Merges against a slow recount and the worked example of Sennrich et al. 2016.
+def recounted_merges(words: Counter[str], limit: int, end: str) -> list[Pair]:
+    """The definition: count every pair anew before every merge."""
+    spelled = {word: [*word[:-1], word[-1] + end] for word in words}
+    merges: list[Pair] = []
+    while len(merges) < limit:
+        counts: Counter[Pair] = Counter()
+        for word, count in words.items():
+            for pair in pairwise(spelled[word]):
+                counts[pair] += count
+        if not counts or max(counts.values()) < 2:
+            return merges
+        best = min(counts, key=lambda pair: (-counts[pair], pair))
+        merges.append(best)
+        spelled = {word: merge(symbols, best) for word, symbols in spelled.items()}
+    return merges
+
+
+def test_worked_example() -> None:
+    words = Counter({"low": 5, "lowest": 2, "newer": 6, "wider": 3})
+    assert learn_merges(words, 4, "·") == [("e", "r·"), ("l", "o"), ("e", "w"), ("ew", "er·")]
+
+
+@given(
+    st.dictionaries(st.text("abc", min_size=1, max_size=8), st.integers(1, 4), max_size=8),
+    st.integers(0, 12),
+)
+def test_incremental_counts_equal_recounting(words: dict[str, int], limit: int) -> None:
+    assert learn_merges(Counter(words), limit, "</w>") == recounted_merges(
+        Counter(words), limit, "</w>"
+    )
+
+
+@given(st.permutations(["car", "cat", "cap", "jumps", "bumps", "jump"]))
+def test_order_of_the_corpus_does_not_matter(order: list[str]) -> None:
+    expected = learn_merges(Counter(sorted(order) * 2), 20, "</w>")
+    assert learn_merges(Counter(order * 2), 20, "</w>") == expected
+
+
+# What a CLIP directory says of its tokenizer.
+def stated(folder: Path, settings: Any) -> Path:
+    tiny_tokenizer().save(folder)
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("settings", "longest"),
+    [({}, 1 << 30), ({"model_max_length": 77}, 77), ({"model_max_length": 1e30}, 1 << 30)],
+)
+def test_the_longest_text(tmp_path: Path, settings: dict[str, Any], longest: int) -> None:
+    assert most_tokens(stated(tmp_path, settings)) == longest
+    (tmp_path / "tokenizer_config.json").unlink()
+    assert most_tokens(tmp_path) == 1 << 30
+
+
+def test_usual_settings_pass(tmp_path: Path) -> None:
+    end = {"__type": "AddedToken", "content": "<|endoftext|>"}
+    usual = {
+        "tokenizer_class": "CLIPTokenizer",
+        "bos_token": "<|startoftext|>",
+        "eos_token": end,
+        "pad_token": "!",
+    }
+    assert (
+        most_tokens(stated(tmp_path, {**usual, "do_lower_case": True, "model_max_length": 77}))
+        == 77
+    )
+    assert (
+        most_tokens(
+            stated(tmp_path, {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 9})
+        )
+        == 9
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"bos_token": "<s>"}, "bos_token"),
+        ({"eos_token": {"content": "</s>"}}, "eos_token"),
+        ({"model_max_length": 1}, "model_max_length"),
+        ({"model_max_length": "long"}, "model_max_length"),
+        ([], "object"),
+    ],
+)
+def test_what_is_not_supported_says_so(tmp_path: Path, settings: Any, said: str) -> None:
+    with pytest.raises(CheckpointError, match=said):
+        most_tokens(stated(tmp_path, settings))
+
+
+def test_a_tokenizer_that_keeps_upper_case_is_refused(tmp_path: Path) -> None:
+    folder = stated(tmp_path, {"tokenizer_class": "PreTrainedTokenizerFast"})
+    values = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps({**values, "normalizer": {"type": "NFC"}}))
+    with pytest.raises(CheckpointError, match="upper case"):
+        most_tokens(folder)

@@ -26,7 +26,7 @@ from tiny_models import tiny_model
 from tiny_runs import SETTINGS, batch_at, loss_on_step_99
 
 RUN = replace(SETTINGS, steps=30, validate_every=3, checkpoint_every=1)
-HALF_WRITTEN = ("checkpoint.partial", "best.partial", "best.before")
+HALF_WRITTEN = (".checkpoint.pt.*.part", ".best.*.part", "best.before")
 
 
 def live(out: Path) -> None:
@@ -144,7 +144,7 @@ def main(folder: Path, kills: int, seed: int) -> dict[str, Any]:
         out, runs = folder / f"random-{runs}", runs + 1
         while killed_at_random(out, rng.uniform(0, seconds / 8)) and done < kills:
             done += 1
-            half_written += any((out / name).exists() for name in HALF_WRITTEN)
+            half_written += any(any(out.glob(name)) for name in HALF_WRITTEN)
         ended(forked(lambda out=out: live(out)))
         different += differences(whole, out)
     return {

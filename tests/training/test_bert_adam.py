@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from finereel.training.bert_adam import BertAdam, BertAdamSettings
-from finereel.training.optim import OptimSettings, schedule_factor
+from finereel.training.optim import BertAdam, BertAdamSettings, OptimSettings, schedule_factor
 from places import FIXTURES, GOLDEN
 
 DERIVED = GOLDEN / "bertadam.npz"

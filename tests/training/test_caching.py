@@ -13,8 +13,8 @@ from finereel.models.encoders.patches import Perturbation
 from finereel.models.features import TextFeatures, VideoFeatures, concatenate
 from finereel.models.retrieval import RetrievalModel
 from finereel.training.caching import MIB, Rows, cached_backward, chunk_for
-from finereel.training.loss import symmetric_infonce
-from finereel.training.precision import Precision
+from finereel.training.learner import symmetric_infonce
+from finereel.training.settings import Precision
 from tiny_models import FRAMES, IMAGE, WORDS, tiny_config, tiny_model
 
 ROWS, SAMPLES = 5, 4

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from finereel.errors import CheckpointError, ConfigError, TrainingError
-from finereel.training.checkpoint import Checkpoint, RunState, recover_folder, replace_folder
+from finereel.training.checkpoint import Checkpoint, RunState
 from finereel.training.health import Validation
 
 SETTINGS = {"steps": "6"}
@@ -51,7 +51,7 @@ def test_round_trip_restores_weights_optimizer_and_state(tmp_path: Path) -> None
         given["optimizer"].state_dict()["state"][0]["exp_avg"] for given in (saved, other)
     )
     assert torch.equal(first, second)
-    assert not checkpoint.path.with_suffix(".partial").exists()
+    assert [path.name for path in checkpoint.path.parent.iterdir()] == ["checkpoint.pt"]
 
 
 def test_the_file_is_replaced_and_never_written_to(tmp_path: Path) -> None:
@@ -126,47 +126,3 @@ def test_a_new_best_is_higher_than_all_before() -> None:
     better = equal.stepped(finite=False).judged(Validation(1.5))
     assert (better.best, better.best_step, better.stale, better.skipped) == (1.5, 4, 0, 1)
     assert better.history == ((2, 1.0), (3, 1.0), (4, 1.5))
-
-
-def fill(text: str) -> object:
-    def write(folder: Path) -> None:
-        folder.mkdir()
-        (folder / "one").write_text(text)
-        (folder / "other").write_text(text)
-
-    return write
-
-
-def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    for text in ("old", "new"):
-        replace_folder(tmp_path / "best", fill(text))
-    assert {path.read_text() for path in (tmp_path / "best").iterdir()} == {"new"}
-    assert [path.name for path in tmp_path.iterdir()] == ["best"]
-
-
-@pytest.mark.parametrize("crash", range(4))
-def test_a_crash_while_a_folder_is_replaced_leaves_the_old_or_the_new(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash: int
-) -> None:
-    """Killed at the first, second, ... rename, or just before the old one is removed."""
-    replace_folder(tmp_path / "best", fill("old"))
-    renames = iter(range(9))
-    rename = Path.rename
-
-    def killed(self: Path, target: Path) -> Path:
-        if next(renames) == crash:
-            raise KeyboardInterrupt
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", killed)
-    try:
-        replace_folder(tmp_path / "best", fill("new"))
-    except KeyboardInterrupt:
-        monkeypatch.undo()
-    recover_folder(tmp_path / "best")
-    texts = {path.read_text() for path in (tmp_path / "best").iterdir()}
-    assert texts == ({"old"} if crash < 2 else {"new"})
-    monkeypatch.undo()
-    replace_folder(tmp_path / "best", fill("newest"))
-    assert {path.read_text() for path in (tmp_path / "best").iterdir()} == {"newest"}
-    assert [path.name for path in tmp_path.iterdir()] == ["best"]

@@ -14,7 +14,8 @@ from finereel.data.base import Caption, ClipArrays, Split
 from finereel.errors import ConfigError, TrainingError
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.models.heads import head_config
-from finereel.models.retrieval import RetrievalModel, load
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import load, save
 from finereel.statistics.metrics import retrieval_metrics
 from finereel.text import train_tokenizer
 from finereel.training import closed_form
@@ -155,7 +156,7 @@ def recall_scores(started: RetrievalModel) -> torch.Tensor:
 def test_a_started_model_comes_back_from_disk(tmp_path: Path) -> None:
     started = model()
     fit_towers(started, TRAIN, Pictures(TRAIN), ClosedForm())
-    started.save(tmp_path / "model")
+    save(started, tmp_path / "model")
     assert torch.equal(recall_scores(load(tmp_path / "model")), recall_scores(started))
 
 

@@ -30,7 +30,7 @@ from finereel.training.distributed import (
     gather,
     start,
 )
-from finereel.training.loss import symmetric_infonce
+from finereel.training.learner import symmetric_infonce
 from processes import SECONDS, run
 from tiny_models import FRAMES, IMAGE, WORDS, random_text, random_video, tiny_model
 

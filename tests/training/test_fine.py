@@ -20,12 +20,10 @@ from finereel.models.retrieval import RetrievalModel
 from finereel.training.batch import Batch, CandidateCaptions
 from finereel.training.distributed import Shard
 from finereel.training.fine import FineLoss, fine_loss, texts_of
-from finereel.training.learner import Learner
-from finereel.training.loss import symmetric_infonce
+from finereel.training.learner import Learner, symmetric_infonce
 from finereel.training.optim import OptimSettings, make_optimizer
 from finereel.training.pairs import PairBatches, PairSettings
-from finereel.training.precision import Precision
-from finereel.training.settings import TrainingSettings, run_identity
+from finereel.training.settings import Precision, TrainingSettings, run_identity
 from processes import run
 from tiny_models import FRAMES, IMAGE, WORDS, tiny_config, tiny_tokenizer, tiny_towers
 from tiny_runs import SETTINGS

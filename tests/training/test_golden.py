@@ -18,7 +18,7 @@ from finereel.models import published as official
 from finereel.models.features import TextFeatures, VideoFeatures
 from finereel.models.heads import make_head
 from finereel.training.caching import Rows, cached_backward
-from finereel.training.loss import symmetric_infonce
+from finereel.training.learner import symmetric_infonce
 from places import FIXTURES, GOLDEN
 
 DERIVED = GOLDEN / "ucofia_training.npz"

@@ -10,8 +10,9 @@ from finereel.errors import ConfigError
 from finereel.models import published as official
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.models.retrieval import RetrievalModel
-from finereel.training.bert_adam import BertAdam, BertAdamSettings
 from finereel.training.optim import (
+    BertAdam,
+    BertAdamSettings,
     OptimSettings,
     ParameterGroup,
     frozen_blocks,

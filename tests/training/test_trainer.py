@@ -17,11 +17,12 @@ import torch
 from finereel.errors import ConfigError, TrainingError
 from finereel.io.signals import Stopped
 from finereel.models.features import Scores
-from finereel.models.retrieval import RetrievalModel, load
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import load
+from finereel.training import trainer
 from finereel.training.batch import Batch
 from finereel.training.health import Validation
-from finereel.training.learner import contrastive_loss
-from finereel.training.loss import symmetric_infonce
+from finereel.training.learner import contrastive_loss, symmetric_infonce
 from finereel.training.trainer import Progress, train
 from tiny_models import tiny_model
 from tiny_runs import SETTINGS, batch_at, loss_on_step_99, rising, same, scores, weights
@@ -366,15 +367,14 @@ def test_batches_that_fail_by_themselves_are_not_hidden(tmp_path: Path) -> None:
 def test_a_full_disk_while_the_best_is_saved_leaves_the_best_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: RetrievalModel, directory: Path) -> None:
-        Path(directory).mkdir()
+    def full(model: RetrievalModel, directory: Path) -> None:
         (Path(directory) / "model.safetensors").write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
     train(tiny_model(), batch_at, scores(1.0), SETTINGS, tmp_path)
     before = (tmp_path / "best" / "model.safetensors").read_bytes()
     (tmp_path / "checkpoint.pt").unlink()
-    monkeypatch.setattr(RetrievalModel, "save", full)
+    monkeypatch.setattr(trainer, "save", full)
     with pytest.raises(TrainingError, match="No space left"):
         train(tiny_model(seed=3), batch_at, scores(2.0), SETTINGS, tmp_path)
     assert (tmp_path / "best" / "model.safetensors").read_bytes() == before

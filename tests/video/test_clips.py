@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from finereel.types import Window
 from finereel.video.clips import ClipReader, Pace, Picture
-from finereel.video.plan import Clip, ClipPlan
-from finereel.video.sample import frame_times
+from finereel.video.plan import Clip, ClipPlan, frame_times
 
 
 class Numbers:

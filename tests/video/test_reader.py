@@ -26,8 +26,7 @@ from finereel.errors import (
 from finereel.types import Window
 from finereel.video import reader as reader_module
 from finereel.video.plan import ClipPlan, Limits
-from finereel.video.probe import probe
-from finereel.video.reader import ClipStream, VideoReader, read_clips
+from finereel.video.reader import ClipStream, VideoReader, probe, read_clips
 from places import DATA
 from support.broken_videos import CLIPS, BadFile, broken_videos
 from support.media import RED, Recipe, level, make_video, repeat_video

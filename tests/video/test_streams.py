@@ -1,5 +1,6 @@
 """Of several picture streams the film is read, not its cover, thumbnails or preview."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,12 +10,15 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
+from hypothesis import given
+from hypothesis import strategies as st
 
 from finereel.errors import BrokenVideoError
 from finereel.video.clips import ClipReader
 from finereel.video.decode import Source
 from finereel.video.plan import ClipPlan, Limits
-from support.media import BLUE, GREEN, RED
+from finereel.video.streams import missing_bytes
+from support.media import BLUE, GREEN, RED, Recipe, make_video
 
 
 @dataclass(frozen=True)
@@ -124,3 +128,37 @@ def test_a_stream_without_a_decoder_gives_way(tmp_path: Path) -> None:
     (tmp_path / "c.avi").write_bytes(data.replace(b"FMP4", b"QQQQ"))
     with pytest.raises(BrokenVideoError, match="no decoder for its pictures"):
         colour_and_end(tmp_path / "c.avi")
+
+
+# A file that says how long it is, is believed about being too short.
+CASES = {
+    "a.mp4": Recipe(),
+    "first.mp4": Recipe(container_options={"movflags": "faststart"}),
+    "fragments.mp4": Recipe(
+        container_options={"movflags": "frag_keyframe+empty_moov"}, options={"g": "10"}
+    ),
+    "a.mkv": Recipe(),
+    "a.avi": Recipe(codec="mpeg4"),
+    "a.ts": Recipe(codec="mpeg2video"),
+    "live.webm": Recipe(codec="libvpx-vp9", container_options={"live": "1"}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_whole_file_misses_nothing(tmp_path: Path, name: str) -> None:
+    with make_video(tmp_path / name, CASES[name]).open("rb") as file:
+        assert missing_bytes(file) == 0
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "first.mp4", "a.mkv", "a.avi"])
+def test_a_cut_file_misses_what_was_cut(tmp_path: Path, name: str) -> None:
+    data = make_video(tmp_path / name, CASES[name]).read_bytes()
+    for cut in (1, 100, len(data) // 3):
+        assert 0 < missing_bytes(io.BytesIO(data[:-cut])) <= cut
+
+
+@given(
+    st.binary(max_size=200), st.sampled_from([b"", b"RIFF", b"\x1aE\xdf\xa3", b"\0\0\0\x10ftyp"])
+)
+def test_any_bytes_are_survived(body: bytes, head: bytes) -> None:
+    assert missing_bytes(io.BytesIO(head + body)) >= 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from finereel.errors import VideoError
-from finereel.io.atomic import writes
+from finereel.io.atomic import replace_file, writes
 from finereel.types import Hit, Window
 from finereel.video import ClipPlan, VideoReader
 
@@ -59,7 +59,8 @@ def draw_contact_sheet(
                 _draw_hit(page, hit, corner, right=hit.video == row.right)
                 _draw_strip(page, _strip(reader, hit), (corner[0], corner[1] + _STILL + _FRAME_GAP))
     path.parent.mkdir(parents=True, exist_ok=True)
-    page.save(path, kind, optimize=True)
+    with replace_file(path) as fresh:
+        page.save(fresh, kind, optimize=True)
 
 
 def _draw_query(page: Image.Image, row: ContactSheetRow, top: int) -> None:

@@ -7,8 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from finereel.cli.options import JsonOption
-from finereel.cli.output import console, print_json, shown
+from finereel.cli.output import JsonOption, console, print_json, shown
 
 if TYPE_CHECKING:
     from finereel.data.base import ClipSource
@@ -105,7 +104,7 @@ def _measure(
     from finereel.cli.progress import StageBars
     from finereel.data import load as load_dataset
     from finereel.evaluation.evaluate import evaluate as evaluate_model
-    from finereel.models.retrieval import load as load_model
+    from finereel.models.saving import load as load_model
 
     dataset = load_dataset(data, where.annotations)
     dataset.split(settings.split)

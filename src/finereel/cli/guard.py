@@ -10,16 +10,18 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from finereel.cli.interrupts import STATUS, discard_output, noted_interrupts
 from finereel.errors import FinereelError
 
 BROKEN_PIPE = 128 + signal.SIGPIPE
@@ -151,3 +153,44 @@ def printable(message: str) -> str:
     return "".join(
         letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in message
     )
+
+
+# Ctrl-C at any moment: exit status 130 and at most one word, also in the middle of an import.
+STATUS = 128 + signal.SIGINT
+
+
+@dataclass
+class Interrupts:
+    """Whether Ctrl-C came: an import can turn its KeyboardInterrupt into another error."""
+
+    came: bool = False
+
+
+@contextmanager
+def noted_interrupts() -> Iterator[Interrupts]:
+    """Within the block Ctrl-C is noted, then handled as before; outside of the main thread nothing
+    changes.
+    """
+    noted = Interrupts()
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        # callable: not ignored, as for a command that a shell started in the background
+        yield noted
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.came = True
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def discard_output() -> None:
+    """Point stdout at nothing: its reader is gone, and flushing at exit would fail again."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from finereel.cli.opening import check_model, check_sources, open_library
-from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption, ModelOption
-from finereel.cli.output import print_json, shown
+from finereel.cli.output import (
+    DEFAULT_LIBRARY,
+    JsonOption,
+    LibraryOption,
+    ModelOption,
+    print_json,
+    shown,
+)
 
 if TYPE_CHECKING:
     from finereel.index.events import AddReport

@@ -10,8 +10,14 @@ from rich.text import Text
 
 from finereel.cli.captions import read_captions
 from finereel.cli.opening import open_library
-from finereel.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption
-from finereel.cli.output import console, print_json, shown
+from finereel.cli.output import (
+    DEFAULT_LIBRARY,
+    JsonOption,
+    LibraryOption,
+    console,
+    print_json,
+    shown,
+)
 
 _ENOUGH_CAPTIONS = 100
 

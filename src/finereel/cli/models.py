@@ -7,8 +7,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from finereel.cli.options import JsonOption
-from finereel.cli.output import console, print_json, shown
+from finereel.cli.output import JsonOption, console, print_json, shown
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ def models(as_json: JsonOption = False) -> None:
     `--model` also takes any directory with a CLIP model (config.json, model.safetensors,
     tokenizer.json).
     """
-    from finereel.models.retrieval import BUNDLED, DEFAULT_MODEL
+    from finereel.models.saving import BUNDLED, DEFAULT_MODEL
 
     entries = [_entry(name, "bundled", path, default=False) for name, path in BUNDLED.items()]
     cached = _cached_clip_models()

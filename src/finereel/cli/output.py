@@ -4,8 +4,9 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 
 _PIPE_WIDTH = 200
@@ -77,3 +78,30 @@ def short_path(path: str, here: Path | None = None) -> str:
     """
     folder = here or Path.cwd()
     return str(Path(path).relative_to(folder)) if Path(path).is_relative_to(folder) else path
+
+
+# Options that several commands share, so that one flag means one thing everywhere.
+DEFAULT_LIBRARY = Path("~/.finereel").expanduser()
+
+LibraryOption = Annotated[
+    Path,
+    typer.Option(
+        "--library",
+        metavar="DIR",
+        envvar="FINEREEL_LIBRARY",
+        show_default="~/.finereel",
+        help="The folder of the library.",
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="DIR_OR_ID",
+        help="A bundled model such as reelworld-tiny, a model directory or a hub id; `finereel "
+        "models` lists the models on this machine.",
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")
+]

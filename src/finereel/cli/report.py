@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from finereel.io.atomic import write_file
+
 if TYPE_CHECKING:
     from finereel.evaluation.record import RunRecord
 
@@ -54,7 +56,7 @@ def report(
             typer.echo(text, nl=False)
         else:
             out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(text, encoding="utf-8", newline="")
+            write_file(out.resolve(), text)  # /dev/stdout is a link
     if picture is not None:
         from finereel.evaluation.exports.picture import draw_picture
 
@@ -63,7 +65,7 @@ def report(
 
 def _write_trec(records: Sequence["RunRecord"], out: Path | None) -> None:
     from finereel.errors import ConfigError
-    from finereel.evaluation.exports.trec import write_trec
+    from finereel.evaluation.exports import write_trec
 
     if out is None:
         raise ConfigError("TREC files are several per run: say where with --out DIR")

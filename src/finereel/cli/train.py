@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finereel.cli.options import JsonOption
-from finereel.cli.output import print_json
+from finereel.cli.output import JsonOption, print_json
 
 if TYPE_CHECKING:
     from finereel.recipes.overrides import Changes

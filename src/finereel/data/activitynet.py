@@ -9,8 +9,7 @@ with "v_".
 from dataclasses import replace
 from pathlib import Path
 
-from finereel.data.base import CaptionProtocol, Dataset, Split, SplitSize
-from finereel.data.captions import CaptionTable, paragraph
+from finereel.data.base import CaptionProtocol, CaptionTable, Dataset, Split, SplitSize, paragraph
 from finereel.io.tables import find_file, json_object, keyed_rows, need_file
 
 PUBLISHED = {"train": SplitSize(10_009, 10_009), "test": SplitSize(4917, 4917)}

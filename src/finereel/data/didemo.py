@@ -12,8 +12,7 @@ a video.
 
 from pathlib import Path
 
-from finereel.data.base import CaptionProtocol, Dataset, Split, SplitSize
-from finereel.data.captions import CaptionTable, paragraph
+from finereel.data.base import CaptionProtocol, CaptionTable, Dataset, Split, SplitSize, paragraph
 from finereel.io.tables import Row, find_file, json_rows, need_file, read_csv, read_ids, read_json
 
 PUBLISHED = {

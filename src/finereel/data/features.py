@@ -26,7 +26,7 @@ from safetensors.numpy import save_file
 
 from finereel.data.base import ClipArrays
 from finereel.errors import DataError
-from finereel.io.atomic import writes
+from finereel.io.atomic import replace_file, writes
 from finereel.io.foreign_files import read_npz
 
 _SUFFIXES = (".npz", ".safetensors")
@@ -185,14 +185,13 @@ def write_token_file(path: Path, ids: Sequence[str], clips: ClipArrays) -> None:
     Written beside and renamed, so that a killed process leaves no half file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
     arrays = {
         "tokens": np.ascontiguousarray(clips.frames[:, :, 1:], dtype=np.float16),
         "frames": np.ascontiguousarray(clips.frames[:, :, 0], dtype=np.float16),
         "frame_mask": clips.frame_mask,
     }
-    save_file(arrays, partial, metadata={"ids": json.dumps(list(ids))})
-    partial.replace(path)
+    with replace_file(path) as fresh:
+        save_file(arrays, fresh, metadata={"ids": json.dumps(list(ids))})
 
 
 def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:

@@ -12,8 +12,7 @@ out; other columns are not read. A video belongs to one split, however it is spe
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from finereel.data.base import CaptionProtocol, Dataset, SplitSize
-from finereel.data.captions import CaptionTable
+from finereel.data.base import CaptionProtocol, CaptionTable, Dataset, SplitSize
 from finereel.data.leaks import spelling
 from finereel.errors import DataError
 from finereel.io.tables import Row, need_file, quoted, read_csv, read_jsonl

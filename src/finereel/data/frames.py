@@ -31,7 +31,7 @@ from finereel.config import fingerprint
 from finereel.data.base import ClipArrays
 from finereel.data.videos import find_videos
 from finereel.errors import BrokenVideoError, ConfigError, DataError, NotAVideoError, VideoError
-from finereel.io.atomic import writes
+from finereel.io.atomic import write_file, writes
 from finereel.models.encoders.pixels import to_squares
 from finereel.models.preprocessing import DECODED_SIDE, Preprocessing
 from finereel.types import OnProgress, no_progress
@@ -54,7 +54,7 @@ def default_cache() -> Path:
 class FrameSettings:
     """Which frames of a video, and how large.
 
-    sampling: see `finereel.video.sample.SAMPLERS`; the published one takes a frame at every whole
+    sampling: see `finereel.video.plan.SAMPLERS`; the published one takes a frame at every whole
     second of the video and of those `num_frames`, evenly spread, first and last included. workers:
     videos decoded at a time. preprocessing: how pictures become squares of `image_size`; None for
     the centre square, bicubic by torch.
@@ -312,13 +312,5 @@ def _whole(entry: Path, settings: FrameSettings) -> bool:
 
 @writes("path")
 def _write(path: Path, data: bytes) -> None:
-    """Beside, then renamed; the name is this thread's own, so that processes do not write into one
-    another's file.
-    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_file(path, data)

@@ -8,8 +8,7 @@ clip may have several sentences in the first two and has one in the third.
 
 from pathlib import Path
 
-from finereel.data.base import CaptionProtocol, Dataset, Split, SplitSize
-from finereel.data.captions import CaptionTable
+from finereel.data.base import CaptionProtocol, CaptionTable, Dataset, Split, SplitSize
 from finereel.io.tables import find_file, need_file, read_tabbed
 
 PUBLISHED = {

@@ -11,8 +11,7 @@ out.
 
 from pathlib import Path
 
-from finereel.data.base import CaptionProtocol, Dataset, Split, SplitSize
-from finereel.data.captions import CaptionTable
+from finereel.data.base import CaptionProtocol, CaptionTable, Dataset, Split, SplitSize
 from finereel.io.tables import (
     find_file,
     json_object,

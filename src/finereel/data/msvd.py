@@ -6,8 +6,7 @@ per line).
 
 from pathlib import Path
 
-from finereel.data.base import CaptionProtocol, Dataset, SplitSize
-from finereel.data.captions import CaptionTable
+from finereel.data.base import CaptionProtocol, CaptionTable, Dataset, SplitSize
 from finereel.io.tables import find_file, keyed_rows, need_file, read_ids
 
 PUBLISHED = {

@@ -12,8 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from finereel.data.base import Caption, CaptionProtocol, ClipArrays, Dataset, Split, SplitSize
-from finereel.data.captions import CaptionTable
+from finereel.data.base import (
+    Caption,
+    CaptionProtocol,
+    CaptionTable,
+    ClipArrays,
+    Dataset,
+    Split,
+    SplitSize,
+)
 from finereel.errors import DataError
 from finereel.io.tables import need_file, quoted, read_jsonl
 from finereel.reelworld import (

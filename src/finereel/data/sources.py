@@ -2,16 +2,16 @@
 captions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from finereel import data as datasets
 from finereel.data.base import Caption, ClipSource, Dataset, FewerFrames
-from finereel.data.caption_files import read_captions
 from finereel.data.features import FeatureStore
 from finereel.data.reelworld import WorldSource
-from finereel.errors import ConfigError, unknown_name
+from finereel.errors import ConfigError, DataError, unknown_name
+from finereel.io.tables import Row, read_csv, read_jsonl, unique
 from finereel.models.preprocessing import Preprocessing
 from finereel.types import OnProgress, no_progress
 
@@ -125,3 +125,41 @@ def _beside(data: str, annotations: Path | None) -> Path | None:
     if annotations is None or data not in ("folder", "reelworld"):
         return None
     return annotations if annotations.is_dir() else annotations.parent
+
+
+# CAPTION FILES -> CAPTION ROWS: a CSV or JSONL of id, video_id and caption, the input of every
+# generator.
+COLUMNS = ("id", "video_id", "caption")
+
+
+def read_captions(path: Path) -> Iterator[Caption]:
+    """The captions of a .csv or .jsonl file with the columns `id`, `video_id` and `caption`, in
+    their order.
+
+    A caption is carried as it stands: white space around it, control characters, HTML and formulas.
+    Other columns are not read. Raises DataError, naming file and line, for rows that do not parse,
+    an empty caption, a NUL, and an id that occurs twice; and for a file of another kind.
+    """
+    for row in unique(_rows(path), "id"):
+        yield Caption(row.name("id"), row.name("video_id"), row.raw("caption"))
+
+
+def captions_by_id(captions: Iterable[Caption]) -> dict[str, Caption]:
+    """The rows by their id, in order.
+
+    >>> list(captions_by_id([Caption("v1#0", "v1", "a dog runs")]))
+    ['v1#0']
+    """
+    return {row.id: row for row in captions}
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    kind = path.suffix.lower()
+    if kind == ".csv":
+        return read_csv(path, COLUMNS)
+    if kind == ".jsonl":
+        return read_jsonl(path)
+    raise DataError(
+        f"expected a .csv or .jsonl file with {', '.join(COLUMNS)}, got {path}; or name its data "
+        "set"
+    )

@@ -9,8 +9,7 @@ official validation videos into val and test. Without any list, the official fil
 
 from pathlib import Path
 
-from finereel.data.base import CaptionProtocol, Dataset, Split, SplitSize
-from finereel.data.captions import CaptionTable
+from finereel.data.base import CaptionProtocol, CaptionTable, Dataset, Split, SplitSize
 from finereel.data.msvd import captions_by_key
 from finereel.io.tables import find_file, json_rows, need_file, read_ids, read_json
 

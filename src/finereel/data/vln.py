@@ -10,8 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from finereel.data.base import CaptionProtocol, Dataset, SplitSize
-from finereel.data.captions import CaptionTable
+from finereel.data.base import CaptionProtocol, CaptionTable, Dataset, SplitSize
 from finereel.io.tables import find_file, need_file, quoted, read_ids, read_lines
 
 PUBLISHED_UVO = {"all": SplitSize(8269, 18_873)}

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from finereel.errors import DataError
-from finereel.io.atomic import writes
+from finereel.io.atomic import write_file, writes
 from finereel.io.foreign_files import ForeignFileError, read_npz
 
 RECORD = "record.json"
@@ -75,9 +75,7 @@ def write_archive(
     text = json.dumps({**described, "sha256": hashes}, indent=2) + "\n"
     (folder / RECORD).unlink(missing_ok=True)
     for name, content in {**contents, RECORD: text.encode()}.items():
-        partial = folder / f"{name}.partial"
-        partial.write_bytes(content)
-        partial.replace(folder / name)
+        write_file(folder / name, content)
 
 
 def packed(arrays: Mapping[str, np.ndarray]) -> bytes:

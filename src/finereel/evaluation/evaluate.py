@@ -19,11 +19,11 @@ from finereel.evaluation.normalizing import (
     method_of,
     training_splits,
 )
-from finereel.evaluation.provenance import environment
 from finereel.evaluation.record import (
     DatasetFacts,
     ModelFacts,
     RunRecord,
+    environment,
     gallery_scores,
     query_ranks,
 )

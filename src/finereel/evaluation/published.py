@@ -12,8 +12,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from finereel.errors import DataError
-from finereel.statistics.metrics import checked_scores, ranks, recall_at
-from finereel.statistics.pooling import pool_captions
+from finereel.statistics.metrics import checked_scores, pool_captions, ranks, recall_at
 
 
 @dataclass(frozen=True)

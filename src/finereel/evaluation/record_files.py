@@ -26,9 +26,9 @@ from finereel.evaluation.archive import (
     read_packed,
     write_archive,
 )
-from finereel.evaluation.provenance import Environment
 from finereel.evaluation.record import (
     DatasetFacts,
+    Environment,
     GalleryScores,
     ModelFacts,
     QueryRanks,

@@ -26,8 +26,7 @@ from finereel.statistics.intervals import (
     mean_interval,
     median_interval,
 )
-from finereel.statistics.metrics import Ranks, RetrievalMetrics, ranks, summarise
-from finereel.statistics.pooling import pool_captions
+from finereel.statistics.metrics import Ranks, RetrievalMetrics, pool_captions, ranks, summarise
 
 FUSED = "fused"
 

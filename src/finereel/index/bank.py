@@ -18,15 +18,18 @@ import pyarrow as pa
 from jaxtyping import Float32, Float64
 
 from finereel.errors import DamagedLibraryError, LibraryError
-from finereel.index.durable import replace_file
 from finereel.index.head import mark_normalized, read_head
 from finereel.index.protocols import SearchModel
 from finereel.index.schema import ClipBias
-from finereel.io.atomic import sync_folder
+from finereel.io.atomic import sync_folder, write_file
 from finereel.io.foreign_files import parse_json_object, read_npz
 from finereel.models.features import VideoFeatures
-from finereel.normalization import Sinkhorn, per_granularity, per_granularity_from_dict
-from finereel.normalization.granularities import PerGranularity
+from finereel.normalization import (
+    PerGranularity,
+    Sinkhorn,
+    per_granularity,
+    per_granularity_from_dict,
+)
 
 NAME = "bank.npz"
 MAGIC = b"FRBANK"
@@ -127,7 +130,7 @@ class Bank:
         stream = io.BytesIO()
         np.savez(stream, described=np.array(described), clip_ids=self.clip_ids, biases=self.biases)
         content = stream.getvalue()
-        replace_file(folder / NAME, content + _trailer(content))
+        write_file(folder / NAME, content + _trailer(content))
         mark_normalized(folder, True)
 
     @classmethod

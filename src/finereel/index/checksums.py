@@ -16,8 +16,6 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, UInt32
 
-from finereel.index.columns import CHECKSUM_COLUMNS, CHECKSUMS, FILE_CHECKSUMS, FILE_COLUMNS
-
 NULL = 0x4E554C4C
 """Stands for the checksum of a null."""
 
@@ -130,3 +128,14 @@ def _bytes(values: pa.Array) -> memoryview:
     return memoryview(
         np.ascontiguousarray(numbers.to_numpy(zero_copy_only=False)).view(np.uint8).data
     )
+
+
+# Names of the clip table's columns that several modules need.
+CHECKSUMS = "checksums"
+FILE_CHECKSUMS = "file_checksums"
+CHECKSUM_COLUMNS = (CHECKSUMS, FILE_CHECKSUMS)
+
+FILE_COLUMNS = ["file_id", "video_id", "path", "size", "mtime_ns", "missing", "warning"]
+"""What says which file a clip belongs to; the same in every clip of a file, but for films that were
+committed in parts (see `finereel.index.schema.UNFINISHED`).
+"""

@@ -1,14 +1,17 @@
 """Turn storage failures of a library into LibraryError with path, cause and advice."""
 
+import errno
 import functools
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
 
-from finereel.errors import FinereelError, LibraryError
-from finereel.io.atomic import cause_of, first_line, refusal, sharing
+from finereel.errors import DamagedLibraryError, FinereelError, LibraryError
+from finereel.io.atomic import cause_of, first_line, refusal
+from finereel.io.locks import sharing
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -84,4 +87,47 @@ def _typed(folder: Path, done: str, error: Exception) -> LibraryError:
         f"the library in {folder} could not be {done} ({first_line(error)}); what was committed "
         "before is safe. "
         "Check free disk space and permissions, then run the same command again"
+    )
+
+
+# Damage to stored data as one typed error that says what to do.
+_SYSTEM = re.compile(r"\(os error (\d+)\)")
+
+
+def damaged_library(folder: Path, what: str) -> DamagedLibraryError:
+    """The error for an index folder of which something is not what was written.
+
+    It is an error and no answer without the damaged clips, for the one that is missing may be the
+    one that was sought.
+    """
+    return DamagedLibraryError(
+        f"the clip table in {folder / 'clips.lance'} is damaged: {what}. Run "
+        f"`finereel doctor --repair --library {folder.parent}`: it keeps every whole clip and says "
+        "what to index again"
+    )
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Raise DamagedLibraryError for whatever Lance makes of files that it cannot read.
+
+    On damaged files Lance raises errors of many types, and panics. What the operating system
+    refuses, for instance for lack of memory or permission, is no damage: that is a plain
+    LibraryError.
+    """
+    with storage_errors(folder, "read"):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        except Exception as error:
+            if isinstance(error, FinereelError) or _is_refusal(error):
+                raise
+            raise damaged_library(folder, f"it cannot be read ({first_line(error)})") from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    number = _SYSTEM.search(str(error))
+    return isinstance(error, OSError | MemoryError) or (
+        number is not None and int(number[1]) != errno.ENOENT
     )

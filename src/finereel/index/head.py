@@ -13,9 +13,8 @@ import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from finereel.index.durable import read_json_object, replace_file
 from finereel.index.lance_files import TableVersion, manifest_files, parse_manifest
-from finereel.io.atomic import sync_file, sync_folder
+from finereel.io.atomic import read_stored_json, sync_file, sync_folder, write_file
 
 NAME = "head.json"
 TABLE_FOLDER = "clips.lance"
@@ -52,7 +51,7 @@ def read_head(folder: Path) -> CommitHead | None:
     """The head of an index folder; None when it is absent (a former version made the index) or
     damaged.
     """
-    body = read_json_object(folder / NAME)
+    body = read_stored_json(folder / NAME)
     if body is None or body.pop("checksum", None) != _checksum(body):
         return None
     return CommitHead(**body | {"manifest": base64.b64decode(body["manifest"])})
@@ -65,7 +64,7 @@ def head_is_damaged(folder: Path) -> bool:
 
 def write_head(folder: Path, head: CommitHead) -> None:
     """Make `head` the state that counts."""
-    replace_file(folder / NAME, head.to_json())
+    write_file(folder / NAME, head.to_json())
 
 
 def mark_normalized(folder: Path, normalized: bool) -> None:

@@ -19,10 +19,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from finereel.index.durable import replace_file
 from finereel.index.faults import storage_errors
 from finereel.index.schema import PARTLY, FileRecord
-from finereel.video.identity import FileState
+from finereel.io.atomic import write_file
+from finereel.video.files import FileState
 
 NAME = "failures.jsonl"
 
@@ -115,7 +115,7 @@ class Journal:
                 json.dumps(asdict(failure)).encode() + b"\n" for failure in self._failures.values()
             )
             with storage_errors(self._path.parent, "written"):
-                replace_file(self._path, b"".join(lines))
+                write_file(self._path, b"".join(lines))
 
 
 def _read(path: Path) -> list[Failure]:

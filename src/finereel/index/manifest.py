@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from finereel.errors import LibraryError
-from finereel.index.durable import read_json_object, replace_file
 from finereel.index.presence import NAME
 from finereel.index.protocols import IndexedModel
+from finereel.io.atomic import read_stored_json, write_file
 
 FORMAT = 1
 METADATA_KEY = b"finereel"
@@ -66,12 +66,12 @@ def write_manifest(library: Path, manifest: Manifest) -> None:
     """Make `manifest.folder` the live index: before the rename the old one answers, after it the
     new one.
     """
-    replace_file(library / NAME, manifest.to_json())
+    write_file(library / NAME, manifest.to_json())
 
 
 def read_manifest(library: Path) -> Manifest | None:
     """The manifest, or None when `library.json` is absent or damaged (a torn or zero-byte file)."""
-    value = read_json_object(library / NAME)
+    value = read_stored_json(library / NAME)
     return None if value is None else Manifest.from_json(value, library / NAME)
 
 

@@ -18,7 +18,7 @@ from finereel.index.events import CLIP_SECONDS, AddSettings
 from finereel.index.plan import CONTENT, EncodeJob, describe, is_passing
 from finereel.index.protocols import DecodedClips, SearchModel, VideoSource
 from finereel.index.schema import PARTLY, ClipRecord
-from finereel.index.stop import StopFlag
+from finereel.io.signals import StopFlag
 from finereel.models.features import VideoFeatures
 from finereel.video.files import shown
 from finereel.video.plan import Clip, ClipPlan

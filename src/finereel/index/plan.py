@@ -21,8 +21,7 @@ from finereel.index.folders import is_below, vanished
 from finereel.index.journal import Failure, Journal
 from finereel.index.protocols import VideoSource
 from finereel.index.schema import FileRecord
-from finereel.video.files import shown
-from finereel.video.identity import FileState
+from finereel.video.files import FileState, shown
 
 UNREADABLE = FileState(-1, -1)
 """Stands for the state of a file whose state is not available (a broken link, no permission)."""

@@ -14,8 +14,8 @@ from finereel.config import ModelConfig
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
 from finereel.text import Tokenizer
 from finereel.types import Frames
+from finereel.video.files import FileState
 from finereel.video.find import Found
-from finereel.video.identity import FileState
 from finereel.video.plan import Clip, ClipPlan, VideoInfo
 
 

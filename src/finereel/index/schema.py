@@ -17,12 +17,20 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from finereel.errors import DataError
-from finereel.index.checksums import as_lists, checksums_of, clip_columns, with_checksums
-from finereel.index.columns import CHECKSUM_COLUMNS, CHECKSUMS, FILE_CHECKSUMS, FILE_COLUMNS
+from finereel.index.checksums import (
+    CHECKSUM_COLUMNS,
+    CHECKSUMS,
+    FILE_CHECKSUMS,
+    FILE_COLUMNS,
+    as_lists,
+    checksums_of,
+    clip_columns,
+    with_checksums,
+)
 from finereel.index.protocols import IndexedModel
 from finereel.models.features import VideoFeatures
 from finereel.types import Window
-from finereel.video.identity import FileState
+from finereel.video.files import FileState
 
 UNFINISHED = -(2**63)
 """Stands for the modification time in the rows of a file whose later clips are still to come. The

@@ -5,21 +5,84 @@ With `candidates=None` every clip is scored, and the order is that of evaluating
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
 from torch.nn.functional import normalize
 
 from finereel.errors import ConfigError, QueryError
 from finereel.index.bank import Bank
-from finereel.index.coarse import AnnCoarse, Coarse, ExactCoarse
 from finereel.index.protocols import SearchModel, TextReader
 from finereel.index.snapshot import Clips, RowIds, Snapshot, VectorTable
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
+from finereel.ranking import top_k
 from finereel.text.query import Reading, read_query
-from finereel.types import Hit
+from finereel.types import CaptionHit, Hit
 from finereel.video.files import shown
+
+# The first look: which clips are worth reading. One product with the video vectors, exact or
+# through Lance's IVF_SQ.
+ANN_OVERSAMPLING = 4
+ANN_PROBES = 50
+
+
+class ExactCoarse:
+    """All vectors in memory.
+
+    bias: of the video-sentence score, one per clip, or None; it counts here too, or hubs would
+    crowd out the rest.
+    """
+
+    def __init__(self, table: VectorTable, bias: Float32[np.ndarray, " V"] | None) -> None:
+        self._table = table
+        self._bias = None if bias is None else torch.from_numpy(bias)
+
+    def candidates(self, query: Float[Tensor, " D"], count: int) -> RowIds:
+        """Row ids of the `count` best clips, best first."""
+        length = query.norm().clamp_min(1e-12)
+        # The unit query keeps half precision away from its limits; the scale returns before the
+        # bias is added.
+        scores = (self._table.vectors @ (query / length).to(torch.float16)).float() * length
+        if self._bias is not None:
+            scores = scores + self._bias
+        best: RowIds = self._table.row_ids[top_k(scores, count)]
+        return best
+
+
+class AnnCoarse:
+    """Lance's approximate index. It knows no bias, so with a bank it is asked for ANN_OVERSAMPLING
+    times as many.
+    """
+
+    def __init__(self, snapshot: Snapshot, biased: bool) -> None:
+        self._snapshot = snapshot
+        self._factor = ANN_OVERSAMPLING if biased else 1
+
+    def candidates(self, query: Float[Tensor, " D"], count: int) -> RowIds:
+        """Row ids of about the `count` best clips (recall .98 to .99), best first; more of them
+        with a bank.
+        """
+        search = self._snapshot.table.search(
+            query.cpu().numpy(), vector_column_name="vector"
+        ).distance_type("dot")
+        wanted = (
+            search.where("missing = false", prefilter=True)
+            .nprobes(ANN_PROBES)
+            .limit(count * self._factor)
+        )
+        query_rows = wanted.select(["clip_id", "_distance"]).with_row_id(True)
+        rows = self._snapshot.read(query_rows)
+        found: RowIds = rows["_rowid"].to_numpy().astype(np.int64)
+        return found
+
+
+Coarse = ExactCoarse | AnnCoarse
+
 
 BLOCK = 1024
 """Clips read at a time when every clip is scored: 60 MB on disk, 240 MB as float32."""
@@ -222,3 +285,67 @@ def best_per_video(ranked: list[ScoredClip], settings: SearchSettings) -> list[S
         videos[clip.video_id] += 1
         chosen.append(clip)
     return chosen[: settings.top]
+
+
+# VIDEO -> CAPTIONS: the captions of a list, ranked for one video by the same score as search.
+def rank_captions(
+    model: SearchModel, video: VideoFeatures, captions: Sequence[str]
+) -> list[CaptionHit]:
+    """Captions, best first; equal scores keep their order in the list.
+
+    A video of several clips fits a caption as well as its best clip does. No bank is applied: it
+    corrects videos, and within one clip that changes no order of texts.
+    """
+    if not captions:
+        raise ConfigError("describe needs at least one caption, got an empty list")
+    scores = model.score(model.encode_text(list(captions)), video)
+    best, clips = scores.fused.max(dim=1)
+    hits = []
+    for index in top_k(best, len(captions)).tolist():
+        clip = int(clips[index])
+        parts = {
+            name: float(part[index, clip]) * scores.weights[name]
+            for name, part in scores.parts.items()
+        }
+        hits.append(CaptionHit(captions[index], index, float(best[index]), parts))
+    return hits
+
+
+# Fitting a normalisation bank on the clips of a library.
+def fit_bank(
+    snapshot: Snapshot, model: SearchModel, captions: list[str], temperature: float, strength: float
+) -> Bank:
+    """Score the bank's captions against every clip, also hidden ones, and fit a Sinkhorn bias per
+    granularity.
+
+    Memory: captions x clips x 8 bytes per granularity. Raises ConfigError without captions or
+    clips.
+    """
+    row_ids = snapshot.row_ids(with_missing=True)
+    if not captions or not len(row_ids):
+        raise ConfigError(
+            f"a normalisation needs captions and clips, got {len(captions)} captions and "
+            f"{len(row_ids)} clips"
+        )
+    text = model.encode_text(captions)
+    clip_ids: list[str] = []
+    blocks: dict[str, list[np.ndarray]] = {}
+    for start in range(0, len(row_ids), BLOCK):
+        clips = snapshot.take(row_ids[start : start + BLOCK])
+        clip_ids += clips.rows["clip_id"].to_pylist()
+        for name, part in model.score(text, clips.features).parts.items():
+            blocks.setdefault(name, []).append(part.double().cpu().numpy())
+    scores = {name: np.concatenate(parts, axis=1) for name, parts in blocks.items()}
+    return Bank.fit(captions, scores, clip_ids, temperature=temperature, strength=strength)
+
+
+def refit(old: Bank | None, snapshot: Snapshot, model: SearchModel) -> Bank | None:
+    """The same captions and settings with another model's features; None where there was no bank or
+    is no clip.
+    """
+    if old is None or not snapshot.count:
+        return None
+    settings = next(iter(old.normalizers.to_dict().values()))["settings"]
+    return fit_bank(
+        snapshot, model, list(old.captions), settings["temperature"], settings["strength"]
+    )

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from finereel.errors import ConfigError, LibraryError
-from finereel.index.durable import replace_file
 from finereel.index.events import CLIP_SECONDS
 from finereel.index.faults import storage_errors
 from finereel.index.folders import is_below
 from finereel.index.snapshot import Snapshot
-from finereel.video.windows import TAIL
+from finereel.io.atomic import write_file
+from finereel.video.plan import TAIL
 
 NAME = "settings.json"
 
@@ -60,7 +60,7 @@ class LibrarySettings:
     def save(self, library: Path) -> None:
         """Write `settings.json`; the caller holds the lock."""
         with storage_errors(library, "written"):
-            replace_file(library / NAME, (json.dumps(asdict(self), indent=2) + "\n").encode())
+            write_file(library / NAME, json.dumps(asdict(self), indent=2) + "\n")
 
     def cut(self, wanted: float | None, snapshot: Snapshot, library: Path) -> "LibrarySettings":
         """With the length of its clips: its own, or `wanted` as long as it has no clips.

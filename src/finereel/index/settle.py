@@ -5,18 +5,14 @@ the newest manifest may be torn; one that vanished would silently give the answe
 the manifests are looked at here first.
 """
 
-import os
 import shutil
-import threading
 from contextlib import suppress
 from pathlib import Path
 
 from finereel.errors import DamagedLibraryError
-from finereel.index.durable import replace_file
 from finereel.index.head import TABLE_FOLDER, CommitHead, read_head
 from finereel.index.lance_files import TableVersion, manifest_files, manifest_name, parse_manifest
-from finereel.index.quarantine import FOLDER, set_aside
-from finereel.io.atomic import sync_folder
+from finereel.io.atomic import replace_file, sync_folder
 
 
 def settle(folder: Path) -> int | None:
@@ -118,12 +114,9 @@ def _restored_head(folder: Path) -> CommitHead | None:
                 set_aside(folder.parent, path)
         path = table / manifest_name(head.version)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Several readers may do this at the same time, and Lance must see no other file among the
-        # manifests.
-        fresh = folder / f"manifest-{os.getpid()}-{threading.get_ident()}"
-        replace_file(fresh, head.manifest)
-        fresh.replace(path)
-        sync_folder(path.parent)
+        # Lance must see no other file among the manifests.
+        with replace_file(path, within=folder) as fresh:
+            fresh.write_bytes(head.manifest)
     return None
 
 
@@ -145,3 +138,32 @@ def _is_whole(folder: Path, path: Path) -> bool:
         set_aside(folder.parent, path)
         return False
     return not _missing_files(folder / TABLE_FOLDER, version)
+
+
+# Damaged files are set aside in `LIBRARY/quarantine`, never deleted: somebody may still get
+# something out of them.
+FOLDER = "quarantine"
+
+
+def set_aside(library: Path, path: Path) -> Path:
+    """Move a file or folder of the library into its quarantine, under its path below the library;
+    returns where to.
+    """
+    relative = path.relative_to(library)
+    place = library / FOLDER / relative
+    number = 1
+    while place.exists():
+        place = library / FOLDER / relative.with_name(f"{relative.name}.{number}")
+        number += 1
+    place.parent.mkdir(parents=True, exist_ok=True)
+    path.replace(place)
+    for folder in (path.parent, *place.parents):
+        sync_folder(folder)
+        if folder == library:
+            break
+    return place
+
+
+def set_aside_files(library: Path) -> list[Path]:
+    """Everything in the quarantine."""
+    return sorted(path for path in (library / FOLDER).rglob("*") if path.is_file())

@@ -12,9 +12,14 @@ import pyarrow.compute as pc
 from jaxtyping import Float16, Int64
 from torch import Tensor
 
-from finereel.index.checksums import checksum_columns, damaged_rows
-from finereel.index.columns import CHECKSUM_COLUMNS, FILE_CHECKSUMS, FILE_COLUMNS
-from finereel.index.damage import damaged_library, reading
+from finereel.index.checksums import (
+    CHECKSUM_COLUMNS,
+    FILE_CHECKSUMS,
+    FILE_COLUMNS,
+    checksum_columns,
+    damaged_rows,
+)
+from finereel.index.faults import damaged_library, reading
 from finereel.index.folders import is_below
 from finereel.index.head import changed_files
 from finereel.index.lance import LanceTable

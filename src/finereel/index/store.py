@@ -1,16 +1,17 @@
 """The clip table on disk: every change is one atomic LanceDB commit, every read uses one committed
 version.
 
-A writer holds `finereel.index.lock.writer_lock`. Readers do not wait for it: a `Snapshot` is pinned
+A writer holds `finereel.index.store.writer_lock`. Readers do not wait for it: a `Snapshot` is pinned
 to a version, and old versions are kept for KEEP_OLD, longer than any search takes, or at least
-while a reader is counted (`finereel.io.atomic.sharing`). A commit counts once `head.json` names it,
+while a reader is counted (`finereel.io.locks.sharing`). A commit counts once `head.json` names it,
 which is after its files are forced to disk (`finereel.index.head`): so all that writes goes through
 `_committing`.
 """
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,16 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
-from finereel.index.damage import damaged_library, reading
-from finereel.index.faults import storage_errors
+from finereel.errors import LibraryBusyError, LibraryError
+from finereel.index.faults import damaged_library, reading, storage_errors
 from finereel.index.head import changed_files, seal
 from finereel.index.lance import IvfSq, LanceTable, lancedb
 from finereel.index.manifest import METADATA_KEY, Manifest
 from finereel.index.schema import FileRecord, clip_schema, file_changes, late_columns
 from finereel.index.settle import roll_back, settle
 from finereel.index.snapshot import Snapshot
-from finereel.io.atomic import has_hard_links, sole_use
+from finereel.io.atomic import CAUSES
+from finereel.io.locks import has_hard_links, locked, sole_use
 
 TABLE = "clips"
 KEEP_OLD = timedelta(minutes=10)
@@ -283,3 +285,42 @@ def commit_address(folder: Path) -> str | None:
 def _any_of(file_ids: Sequence[str]) -> str:
     # File ids are hexadecimal by construction, so no quoting can go wrong.
     return "file_id IN (" + ", ".join(f"'{file_id}'" for file_id in file_ids) + ")"
+
+
+# One writer of a library at a time.
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+@contextmanager
+def writer_lock(folder: Path) -> Iterator[None]:
+    """Hold the library's write lock for the length of the block, see `locked`. Readers take no
+    lock.
+
+    Raises LibraryBusyError, naming the process that writes, when the lock is taken, and
+    LibraryError for a library that can only be read.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(folder / "lock", lambda holder: _busy(folder, holder)))
+        except OSError as error:
+            if error.errno in _READ_ONLY:
+                raise _read_only(folder, error) from error
+            with storage_errors(folder, "locked"):
+                raise
+        yield
+
+
+def _busy(folder: Path, holder: str) -> LibraryBusyError:
+    return LibraryBusyError(
+        f"{folder} is being written by process {holder}; wait until it ends (searching is possible "
+        "meanwhile)"
+    )
+
+
+def _read_only(folder: Path, error: OSError) -> LibraryError:
+    cause = CAUSES[error.errno or errno.EACCES]
+    return LibraryError(
+        f"the library {folder} is read-only here: {cause.words}. It can be searched; to change it, "
+        "make the folder "
+        "writable, or copy it to a place that is"
+    )

@@ -23,8 +23,8 @@ from finereel.index.pipeline import Began, Encoded, Failed, encode_files
 from finereel.index.plan import AddPlan, CopyJob, EncodeJob, failure_of, is_passing, new_file_id
 from finereel.index.protocols import SearchModel, VideoSource
 from finereel.index.schema import ClipBias, FileRecord, clip_ids, copy_rows, to_rows
-from finereel.index.stop import StopFlag
 from finereel.index.store import ClipStore
+from finereel.io.signals import StopFlag
 
 TIDY_AFTER = 32
 """Commits of one run after which small fragments are merged: a long film makes many."""

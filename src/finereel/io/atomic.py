@@ -1,21 +1,23 @@
-"""Files that several processes share and a full disk or a power cut may hit: typed errors, locks,
-lasting renames.
+"""Files and folders that are the old or the new ones whatever happens in between, and typed errors
+for a disk that refuses.
 """
 
 import errno
-import fcntl
 import functools
 import hashlib
 import inspect
+import itertools
+import json
 import os
 import re
-import tempfile
+import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from finereel.errors import FinereelError, StorageError
 
@@ -194,109 +196,184 @@ def refusal(path: Path, done: str, cause: Cause, error: BaseException) -> str:
 
 
 @contextmanager
-def locked(path: Path, taken: Callable[[str], FinereelError]) -> Iterator[None]:
-    """Hold the lock on `path` for the length of the block.
+def replace_file(path: Path, within: Path | None = None) -> Iterator[Path]:
+    """Give the path of a new, empty file to fill; at the end of the block it takes the place of
+    `path`.
 
-    A process that is killed loses the lock with its life, so a stale lock cannot exist and the file
-    is never deleted. Where the lock is taken (by a thread of this process too), raises at once what
-    `taken` makes of its holder, a process number or `unknown`. On a file system without locks the
-    lock is a file in the machine's temporary folder: it then holds off the writers of this machine
-    only.
+    The file and then its folder are forced to disk, so that a crash or a power cut leaves the old
+    content or the new one. After an error in the block nothing has changed and nothing is left over.
+    Several threads and processes may do this at the same time: the last one stays. What the operating
+    system refuses passes as it is, for `writes` or `storage_errors` around it.
+
+    Args:
+        path: The file to replace or to make; its folder exists. A device or a pipe, which nothing
+            can take the place of, is given as it is.
+        within: The folder that the new file grows in, on the same file system; that of `path` if
+            None.
+
+    Yields:
+        The path to write to: an empty file with the permissions that the process gives new files.
     """
-    descriptor = _open_lock(path)
-    try:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        yield path
+        return
+    with _growing(path, within or path.parent) as fresh:
+        with fresh.open("xb") as stream:
+            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
+        yield fresh
+        if stat.S_IMODE(fresh.stat().st_mode) != mode:  # safetensors writes for the owner alone
+            fresh.chmod(mode)
+        sync_file(fresh)
+        fresh.replace(path)
+        sync_folder(path.parent)
+
+
+def write_file(path: Path, content: bytes | str) -> None:
+    """Let `content` (text as UTF-8) take the place of what is in `path`; see `replace_file`."""
+    with replace_file(path) as fresh:
+        fresh.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replace_folder(folder: Path, keep_existing: bool = False) -> Iterator[Path]:
+    """Give a new, empty folder to fill; at the end of the block it takes the place of `folder`,
+    whose files thus always belong together.
+
+    Everything in it is forced to disk before. After an error in the block nothing has changed and
+    nothing is left over. A crash between the two renames at the end leaves the old one aside;
+    `recover_folder` puts it back.
+
+    Args:
+        folder: The folder to replace or to make.
+        keep_existing: Whether a folder that another process has put there meanwhile stays.
+
+    Yields:
+        The folder to fill.
+    """
+    aside = _aside(folder)
+    with _growing(folder, folder.parent) as fresh:
+        fresh.mkdir()
+        yield fresh
+        _sync_tree(fresh)
+        if not keep_existing:
+            recover_folder(folder)
+            shutil.rmtree(aside, ignore_errors=True)
+            if folder.exists():
+                folder.rename(aside)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise taken(_holder(descriptor)) from error
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
+            fresh.rename(folder)
+        except BaseException as error:
+            if not (keep_existing and isinstance(error, OSError) and folder.is_dir()):
+                recover_folder(folder)
                 raise
-            os.close(descriptor)
-            descriptor = _open_lock(_stand_in(path))
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as busy:
-                raise taken(_holder(descriptor)) from busy
-        _sign(descriptor)
-        yield
-    finally:
-        os.close(descriptor)
+        sync_folder(folder.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def recover_folder(folder: Path) -> None:
+    """After a crash in `replace_folder`: the old folder back where there is no new one."""
+    if not folder.exists() and _aside(folder).exists():
+        _aside(folder).rename(folder)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".before")
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in folder.iterdir():
+        _sync_tree(path) if path.is_dir() else sync_file(path)
+    sync_folder(folder)
+
+
+_growths: set[Path] = set()
+"""What this process is writing beside something."""
+_tidied: set[Path] = set()
+"""Folders in which this process has removed what killed processes left."""
+_count = itertools.count()
+_GROWTH = re.compile(r"\..*\.([0-9a-f]{8})-(\d{1,9})-\d+\.part")
+_LONG_AGO = 24 * 3600.0
+_NAME = 40
+"""Characters of a name that a growth has too, so that it is not too long for a file system."""
 
 
 @contextmanager
-def sharing(folder: Path) -> Iterator[None]:
-    """Be counted among the readers of `folder` for the length of the block; waits a little for a
-    sole user.
-
-    Where that cannot be (no such folder, no locks there), goes on uncounted.
+def _growing(path: Path, folder: Path) -> Iterator[Path]:
+    """A hidden name in `folder` for what will be called `path`, given once; what still has it at
+    the end is removed.
     """
-    with _folder_lock(folder, fcntl.LOCK_SH, SHARING_SECONDS):
-        yield
-
-
-@contextmanager
-def sole_use(folder: Path) -> Iterator[bool]:
-    """Whether nobody reads `folder` (see `sharing`), which then stays so for the length of the
-    block.
-    """
-    with _folder_lock(folder, fcntl.LOCK_EX, 0.0) as held:
-        yield held
-
-
-SHARING_SECONDS = 5.0
-
-
-@contextmanager
-def _folder_lock(folder: Path, kind: int, patience: float) -> Iterator[bool]:
+    fresh = folder / growth_name(path.name)
+    _tidy(folder)
+    _growths.add(fresh)
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        yield False
+        _remove(fresh)  # of an earlier process with this number
+        yield fresh
+    finally:
+        _growths.discard(fresh)
+        _remove(fresh)
+
+
+def growth_name(name: str) -> str:
+    """What a file or folder that will have this name is called while it grows: another one every
+    time.
+    """
+    return f".{name[:_NAME]}.{_machine()}-{os.getpid()}-{next(_count)}.part"
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed processes were writing in `folder`, once per process.
+
+    Whether a process of another machine lives cannot be known: what it left goes after a day.
+    """
+    if folder in _tidied:
         return
+    _tidied.add(folder)
+    with suppress(OSError):
+        for path in folder.iterdir():
+            found = _GROWTH.fullmatch(path.name)
+            if found and path not in _growths and _is_abandoned(path, found[1], int(found[2])):
+                _remove(path)
+
+
+def _is_abandoned(path: Path, machine: str, process: int) -> bool:
+    if machine != _machine():
+        return time.time() - path.stat().st_mtime > _LONG_AGO
+    if process == os.getpid():  # of an earlier process with this number
+        return True
     try:
-        yield _take(descriptor, kind, time.monotonic() + patience)
-    finally:
-        os.close(descriptor)
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
-def _take(descriptor: int, kind: int, deadline: float) -> bool:
-    while True:
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.01)
-        except OSError:
-            return False
+@functools.cache
+def _machine() -> str:
+    """Where process numbers mean what they mean here: this boot of this machine, this container."""
+    named = [os.uname().nodename]
+    with suppress(OSError):
+        named.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        named.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.blake2b("\n".join(named).encode(), digest_size=4).hexdigest()
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
         else:
-            return True
+            path.unlink(missing_ok=True)
 
 
-_NO_LOCKS = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL}
-
-
-def _open_lock(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-
-
-def _stand_in(path: Path) -> Path:
-    digest = hashlib.blake2b(os.fsencode(path.resolve()), digest_size=8).hexdigest()
-    return Path(tempfile.gettempdir()) / f"finereel-{os.getuid()}-{digest}.lock"
-
-
-def _holder(descriptor: int) -> str:
-    return os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
-
-
-def _sign(descriptor: int) -> None:
-    """Leave our process number for the message; a full disk must not keep anybody from the lock."""
+def read_stored_json(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file, or None when the file is absent, empty or not a JSON object."""
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    except OSError:
-        return
+        value = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def sync_file(path: Path) -> None:
@@ -322,29 +399,3 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-def has_hard_links(folder: Path) -> bool:
-    """Whether files in `folder` can have two names; exFAT, FAT and some network shares cannot do
-    that.
-    """
-    first, second = folder / ".link", folder / ".link-2"
-    first.touch()
-    second.unlink(missing_ok=True)  # of a process that was killed here
-    try:
-        os.link(first, second)
-    except OSError as error:
-        if error.errno in {
-            errno.EPERM,
-            errno.ENOTSUP,
-            errno.ENOSYS,
-            errno.EMLINK,
-            errno.EACCES,
-            errno.EINVAL,
-        }:
-            return False
-        raise
-    finally:
-        first.unlink(missing_ok=True)
-        second.unlink(missing_ok=True)
-    return True

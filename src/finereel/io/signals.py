@@ -75,3 +75,32 @@ def stop_requests() -> Iterator[StopRequest]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+# Ctrl-C as a request: the current step ends cleanly instead of being torn in the middle.
+StopFlag = threading.Event
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[StopFlag]:
+    """Within the block the first Ctrl-C sets the flag, the second raises KeyboardInterrupt as
+    usual.
+
+    In a thread that is not the main one signals cannot be caught; the flag then stays unset.
+    """
+    flag = StopFlag()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+
+    def request(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        flag.set()
+        signal.signal(signal.SIGINT, previous)
+
+    previous = signal.getsignal(signal.SIGINT) or signal.SIG_DFL
+    signal.signal(signal.SIGINT, request)
+    try:
+        yield flag
+    finally:
+        signal.signal(signal.SIGINT, previous)

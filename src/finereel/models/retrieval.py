@@ -1,31 +1,19 @@
-"""`RetrievalModel`: CLIP towers, temporal encoder, patch selection and head, and how it is saved.
+"""`RetrievalModel`: CLIP towers, temporal encoder, patch selection and head."""
 
-A model directory describes itself: `config.json` (this project's settings, the towers' geometry,
-the card), `model.safetensors` and `tokenizer.json`. A plain CLIP directory or hub id loads too: its
-head is untrained, so only the granularities that need no training count.
-"""
-
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, Shaped
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from finereel.config import ModelConfig, fingerprint, from_dict, to_dict
+from finereel.config import ModelConfig, fingerprint, to_dict
 from finereel.errors import CheckpointError, ModelError
-from finereel.io.assets import ASSETS
-from finereel.io.atomic import writes
-from finereel.io.foreign_files import brief, is_folder, read_json_object
-from finereel.models.encoders import Encoder, encoder_from_description
-from finereel.models.encoders.clip import ClipEncoder, Stated, clip_from_config
-from finereel.models.encoders.drawing import drawn
-from finereel.models.encoders.fit import require_fit
+from finereel.models.encoders import Encoder
+from finereel.models.encoders.clip import ClipEncoder
 from finereel.models.encoders.patches import Perturbation, RowNoise, make_selector
 from finereel.models.encoders.prompts import make_prompts
 from finereel.models.encoders.temporal import SequentialTransformer, make_temporal, pool_frames
@@ -36,37 +24,14 @@ from finereel.models.features import (
     concatenate,
     widened,
 )
-from finereel.models.finite import require_finite_features, require_finite_scores
 from finereel.models.heads import make_head
 from finereel.models.heads.base import DEFAULT_BUDGET_MIB, Head
-from finereel.models.hub import from_hub
-from finereel.models.preprocessing import DECODED_SIDE, read_preprocessing
-from finereel.models.weights import load_strictly, read_header, read_weights, refusals, sketched
+from finereel.models.preprocessing import DECODED_SIDE
+from finereel.models.weights import require_finite_features, require_finite_scores
 from finereel.text import Tokenizer
-from finereel.text.settings import most_tokens
 from finereel.types import Frames
 
-FORMAT = "finereel-model"
-FORMAT_VERSION = 1
-DEFAULT_MODEL = "openai/clip-vit-base-patch32"
-BUNDLED = {"reelworld-tiny": ASSETS / "reelworld-tiny"}
-
-# An untrained head on pretrained towers: video and frames align already, patches do not.
-UNTRAINED = ModelConfig(
-    temporal="meanP",
-    shifted_blocks=(),
-    weights={"video_sentence": 0.5, "frame_sentence": 0.5},
-    aggregation="max",
-)
-_UNTRAINED_CARD = {
-    "trained": False,
-    "note": "CLIP towers with an untrained head: video_sentence (mean of frames) and "
-    "frame_sentence (best frame) "
-    "count. patch_word joins where a model was trained for it: CLIP's patches are not aligned with "
-    "words.",
-}
 _TEXTS_PER_BATCH = 64
-_VOCABULARIES = ("tokenizer.json", "vocab.json")
 
 
 class RetrievalModel(nn.Module):
@@ -157,7 +122,7 @@ class RetrievalModel(nn.Module):
         )
         weights = (tensor.reshape(-1).view(torch.uint8).numpy().tobytes() for tensor in tensors)
         vocabulary = "" if self.tokenizer is None else self.tokenizer.description
-        return fingerprint(self._description(), vocabulary, *weights)
+        return fingerprint(self.describe(), vocabulary, *weights)
 
     def text_features(
         self, input_ids: Int64[Tensor, "T W"], mask: Bool[Tensor, "T W"]
@@ -446,142 +411,24 @@ class RetrievalModel(nn.Module):
         if isinstance(self.temporal, SequentialTransformer):
             self.temporal.copy_from_text_tower(self.encoder.text_tower)
 
-    def _description(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
+        """Settings and the towers' geometry, as `config.json` holds them."""
         return {"model": to_dict(self.config), self.encoder.kind: self.encoder.describe()}
 
-    @writes("directory")
-    def save(self, directory: str | Path, dtype: torch.dtype = torch.float32) -> None:
-        """Write a model directory.
 
-        Args:
-            directory: The folder; it is created if needed.
-            dtype: Precision of the stored weights; loading always gives float32.
+# Parts of a model that start at random: equal ones start equal in every process, whatever was
+# drawn before.
+@contextmanager
+def drawn(part: str, seed: int | None) -> Iterator[None]:
+    """Draw random numbers that depend on the part of a model and the seed alone.
 
-        Raises:
-            StorageError: If the folder cannot be written.
-        """
-        folder = Path(directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = {
-            name: tensor.detach().cpu().to(dtype).contiguous()
-            for name, tensor in self.state_dict().items()
-        }
-        _replace_file(folder / "model.safetensors", lambda path: save_file(weights, path))
-        if self.tokenizer is not None:
-            self.tokenizer.save(folder)
-        described = {
-            "format": FORMAT,
-            "version": FORMAT_VERSION,
-            **self._description(),
-            "card": self.card,
-        }
-        text = json.dumps(described, indent=2) + "\n"
-        _replace_file(folder / "config.json", lambda path: path.write_text(text, encoding="utf-8"))
-
-
-def _replace_file(path: Path, write: Any) -> None:
-    partial = path.with_name(path.name + ".partial")
-    write(partial)
-    partial.chmod(0o644)  # safetensors writes for the owner alone
-    partial.replace(path)
-
-
-def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:
-    """Load a model.
+    The state of torch's own generator is restored afterwards.
 
     Args:
-        path_or_id: A model directory, a bundled name (`reelworld-tiny`), a plain CLIP directory, or
-            a hub id, which is looked up in the local cache first.
-
-    Returns:
-        The model in evaluation mode. Pickled weights are never read.
-
-    Raises:
-        ModelNotFoundError: If there is no such model.
-        CheckpointError: If its files do not fit together.
-
-    Example:
-        >>> load("reelworld-tiny").num_frames
-        12
+        part: Name of the part.
+        seed: The seed; None draws from torch's generator.
     """
-    name = str(path_or_id)
-    folder = BUNDLED.get(name, Path(path_or_id))
-    if not is_folder(folder):
-        folder = from_hub(name, BUNDLED)
-    with refusals(f"{folder}/config.json"):
-        described = read_json_object(folder / "config.json")
-    with refusals(folder):
-        loader = _load_own if described.get("format") == FORMAT else _load_clip
-        return require_fit(loader(folder, name, described).eval())
-
-
-def keep_patches(model: RetrievalModel) -> None:
-    """Make the model select patches even if none of its granularities reads them.
-
-    Version 0.1 saved such models with their patch scorer, and libraries made with them contain
-    patches.
-
-    Args:
-        model: The model to change.
-    """
-    model.patches = make_selector(model.config, model.dim)
-    model.reads |= {"patches"}
-
-
-def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
-    if described.get("version") != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{folder} is a model of format version {brief(described.get('version'))}, this "
-            "program reads "
-            f"{FORMAT_VERSION}; update finereel, or export the model again"
-        )
-    if "model" not in described:
-        raise CheckpointError(f"{folder}/config.json lacks 'model'; copy the model again")
-    if not isinstance(described.get("card") or {}, dict):
-        raise CheckpointError(
-            f"{folder}/config.json: 'card' must be an object; copy the model again"
-        )
-    config = from_dict(ModelConfig, described["model"])
-    # An imported checkpoint brings no vocabulary; such a model encodes token ids, and its card says
-    # so.
-    tokenizer = (
-        Tokenizer.load(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
-    )
-    header = read_header(folder / "model.safetensors")
-
-    def make() -> RetrievalModel:
-        encoder = encoder_from_description(described, config)
-        model = RetrievalModel(encoder, config, tokenizer, name, described.get("card"))
-        if model.patches is None and any(tensor.startswith("patches.") for tensor in header.shapes):
-            keep_patches(model)
-        return model
-
-    model: RetrievalModel = sketched(make, header.shapes, str(folder))
-    load_strictly(model, read_weights(header), str(folder))
-    return model
-
-
-def _load_clip(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
-    if described.get("model_type") != "clip":
-        raise CheckpointError(
-            f"{folder} holds a model of type {brief(described.get('model_type'))}: expected a "
-            "finereel model directory "
-            "or a CLIP-architecture one (model_type 'clip')"
-        )
-    if not (folder / "model.safetensors").exists():
-        raise CheckpointError(
-            f"{folder} has no model.safetensors; convert its weights first "
-            "(CLIPModel.from_pretrained(...).save_pretrained(...)): pickled weights are not loaded"
-        )
-    header, ignored = read_header(folder / "model.safetensors"), ("position_ids",)
-    clip = sketched(lambda: clip_from_config(described), header.shapes, str(folder), ignored)
-    load_strictly(clip, read_weights(header, ignored), str(folder), ignored)
-    tokenizer, text = Tokenizer.load(folder), clip.config.text_config
-    words = min(most_tokens(folder), text.max_position_embeddings)
-    stated = Stated(
-        read_preprocessing(folder, clip.config.vision_config.image_size), text.sentence_end
-    )
-    encoder = ClipEncoder(clip, stated=stated)
-    return RetrievalModel(
-        encoder, replace(UNTRAINED, max_words=words), tokenizer, name, dict(_UNTRAINED_CARD)
-    )
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(int(fingerprint(part, str(seed)), 16) % 2**63)
+        yield

@@ -6,8 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from finereel.errors import ConfigError
-from finereel.normalization.arrays import log_sum_exp
-from finereel.normalization.base import Normalizer, Oriented, require_positive
+from finereel.normalization.base import Normalizer, Oriented, log_sum_exp, require_positive
 
 
 @dataclass

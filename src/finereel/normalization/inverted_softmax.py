@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from finereel.errors import ConfigError
-from finereel.normalization.arrays import log_sum_exp
-from finereel.normalization.base import BankNormalizer, Oriented, require_positive
+from finereel.normalization.base import BankNormalizer, Oriented, log_sum_exp, require_positive
 
 
 @dataclass

@@ -12,8 +12,15 @@ import numpy as np
 from jaxtyping import Float64
 
 from finereel.errors import ConfigError, DataError
-from finereel.normalization.arrays import Matrix, like, log_sum_exp, to_float64
-from finereel.normalization.base import BankNormalizer, Oriented, require_positive
+from finereel.normalization.base import (
+    BankNormalizer,
+    Matrix,
+    Oriented,
+    like,
+    log_sum_exp,
+    require_positive,
+    to_float64,
+)
 
 PUBLISHED_ITERATIONS = 4
 

@@ -12,7 +12,9 @@ from finereel.evaluation.archive import RECORD
 from finereel.evaluation.evaluate import BenchmarkSettings, evaluate
 from finereel.evaluation.record import RunRecord
 from finereel.evaluation.record_files import load_record, save_record
-from finereel.models.retrieval import RetrievalModel, load
+from finereel.io.atomic import replace_folder, storage_errors
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import load, save
 from finereel.recipes.events import FinishedRun, Note, OnEvent, Working
 from finereel.training.health import Validation
 
@@ -49,7 +51,8 @@ def conclude(best: Path, out: Path, given: Conclusion, on_event: OnEvent) -> Fin
     record = _existing(out / "record", model, given)
     if record is None:
         _verify(model, best, given.validator)
-        model.save(out / "model")
+        with storage_errors(out / "model"), replace_folder(out / "model") as fresh:
+            save(model, fresh)
         settings = BenchmarkSettings(
             name=given.name, training_seed=given.seed, reload_verified=True
         )

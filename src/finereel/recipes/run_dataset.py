@@ -1,7 +1,5 @@
 """Carry out a recipe on a data set: splits and clips, model, training, selection."""
 
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,10 +14,12 @@ from finereel.data.sources import SourceOptions, open_source
 from finereel.errors import ConfigError, ModelError, TrainingError
 from finereel.evaluation.gallery import score_split
 from finereel.evaluation.retrieval import EvaluationSettings, evaluate_scores
+from finereel.io.atomic import replace_folder, storage_errors
 from finereel.models.encoders.clip import ClipEncoder
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.models.heads import head_config
-from finereel.models.retrieval import DEFAULT_MODEL, RetrievalModel, load
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import DEFAULT_MODEL, load, save
 from finereel.recipes.base import PairRecipe, WarmUp
 from finereel.recipes.events import FinishedRun, Note, OnEvent, RunOptions, StageProgress, Working
 from finereel.recipes.finish import Conclusion, conclude
@@ -200,12 +200,11 @@ def start_in_closed_form(
         except TrainingError as error:
             on_event(Note(f"{error}; this run starts from random towers"))
             return
-        unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
-        model.save(unfinished)
-        try:
-            unfinished.rename(folder)
-        except OSError:  # another process of this run was first
-            shutil.rmtree(unfinished)
+        # Where another process of this run is first, its towers count.
+        with storage_errors(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with replace_folder(folder, keep_existing=True) as fresh:
+                save(model, fresh)
     start_from(model, load(folder))
 
 

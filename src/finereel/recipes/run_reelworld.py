@@ -14,7 +14,8 @@ from finereel.data import reelworld as worlds
 from finereel.evaluation.reelworld import World, WorldResult, evaluate_world, make_world
 from finereel.evaluation.retrieval import EvaluationSettings
 from finereel.models.encoders.clip import ClipEncoder, clip_from_config
-from finereel.models.retrieval import RetrievalModel, load
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import load
 from finereel.recipes.base import WorldRecipe
 from finereel.recipes.events import FinishedRun, OnEvent, StageProgress, silent
 from finereel.recipes.finish import Conclusion, conclude

@@ -1,7 +1,6 @@
 """Write ReelWorld to files: mp4 clips, their twins, and one JSON line per clip."""
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from finereel.errors import ConfigError
-from finereel.io.atomic import writes
+from finereel.io.atomic import replace_file, write_file, writes
 from finereel.reelworld.captions import captions
 from finereel.reelworld.factors import SECONDS, Scene, check_split
 from finereel.reelworld.renderer import SMALLEST, render
@@ -61,34 +60,18 @@ def write_video(path: Path, frames: UInt8[np.ndarray, "F H W 3"], fps: int) -> N
     """Frames as an H.264 mp4 (yuv420p); a file under this name is always complete, for it is
     renamed into place.
     """
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        with av.open(str(partial), "w", format="mp4") as container:
-            stream = container.add_stream(
-                "libx264", rate=fps, options={"crf": QUALITY, "preset": "veryfast"}
-            )
-            stream.height, stream.width = frames.shape[1:3]
-            stream.pix_fmt = "yuv420p"
-            stream.time_base = Fraction(1, fps)
-            # One thread: the same pixels on every machine, and no contention between processes.
-            stream.codec_context.thread_count = 1
-            for frame in frames:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-            container.mux(stream.encode())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@writes("path")
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    partial = path.with_name(f".{path.name}.part")
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    with replace_file(path) as fresh, av.open(str(fresh), "w", format="mp4") as container:
+        stream = container.add_stream(
+            "libx264", rate=fps, options={"crf": QUALITY, "preset": "veryfast"}
+        )
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = Fraction(1, fps)
+        # One thread: the same pixels on every machine, and no contention between processes.
+        stream.codec_context.thread_count = 1
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
 
 
 def write_scene(out: Path, name: str, scene: Scene, video_format: VideoFormat) -> dict[str, Any]:
@@ -157,4 +140,4 @@ def write(
         lines.append(json.dumps(write_scene(out, f"{index:06d}", scene, video_format)))
         if progress is not None:
             progress(index + 1, clips)
-    write_text(out / CAPTIONS, "".join(line + "\n" for line in lines))
+    write_file(out / CAPTIONS, "".join(line + "\n" for line in lines))

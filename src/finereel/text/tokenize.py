@@ -6,11 +6,14 @@ these are at most W - 1 entries in all, `<|endoftext|>`, then zeros. Token 0 is 
 only the mask tells padding.
 """
 
+import gzip
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,73 @@ from jaxtyping import Bool, Int64
 from tokenizers import AddedToken, models, normalizers, pre_tokenizers
 
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
-from finereel.io.atomic import writes
+from finereel.io import ASSETS
+from finereel.io.atomic import replace_file, writes
 from finereel.io.foreign_files import MIB, ForeignFileError, brief, read_json_object, read_text
-from finereel.text.bpe import Pair, learn_merges
 from finereel.text.clean import CleanText, clean
+
+# Learning byte-level BPE merges, the same from the same corpus on every run.
+Pair = tuple[str, str]
+
+
+def learn_merges(words: Counter[str], limit: int, end: str) -> list[Pair]:
+    """At most `limit` merges, the most frequent pair first, ties in alphabetical order (Sennrich et
+    al. 2016).
+
+    words: byte-level words with their counts; `end` marks the last symbol of a word. Stops when no
+    pair occurs twice.
+
+    >>> learn_merges(Counter({"low": 3, "lot": 2}), limit=3, end="</w>")
+    [('l', 'o'), ('lo', 'w</w>'), ('lo', 't</w>')]
+    """
+    spelled = [[*word[:-1], word[-1] + end] for word in words]
+    counts = list(words.values())
+    pair_counts: Counter[Pair] = Counter()
+    containing: defaultdict[Pair, set[int]] = defaultdict(set)
+    for number, symbols in enumerate(spelled):
+        _note(symbols, number, counts[number], pair_counts, containing)
+    merges: list[Pair] = []
+    while len(merges) < limit and pair_counts:
+        best = min(pair_counts, key=lambda pair: (-pair_counts[pair], pair))
+        if pair_counts[best] < 2:
+            break
+        merges.append(best)
+        for number in containing.pop(best):
+            _note(spelled[number], number, -counts[number], pair_counts, containing)
+            spelled[number] = merge(spelled[number], best)
+            _note(spelled[number], number, counts[number], pair_counts, containing)
+    return merges
+
+
+def merge(symbols: list[str], pair: Pair) -> list[str]:
+    """Every occurrence of `pair` joined, left to right.
+
+    >>> merge(["a", "a", "a", "b"], ("a", "a"))
+    ['aa', 'a', 'b']
+    """
+    merged: list[str] = []
+    for symbol in symbols:
+        if merged and (merged[-1], symbol) == pair:
+            merged[-1] += symbol
+        else:
+            merged.append(symbol)
+    return merged
+
+
+def _note(
+    symbols: list[str],
+    number: int,
+    count: int,
+    pair_counts: Counter[Pair],
+    containing: defaultdict[Pair, set[int]],
+) -> None:
+    """Add `count` to every pair of the word; a pair that reaches zero is forgotten."""
+    for pair in pairwise(symbols):
+        pair_counts[pair] += count
+        if pair_counts[pair] == 0:
+            del pair_counts[pair]
+        containing[pair].add(number)
+
 
 MOST_BYTES = 16 * MIB  # CLIP's own vocabulary has 4
 _MOST_IDS = 1 << 19
@@ -128,7 +194,8 @@ class Tokenizer:
         """Write `tokenizer.json`, readable by `load` and by the tokenizers library."""
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
-        self._bpe.save(str(folder / "tokenizer.json"))
+        with replace_file(folder / "tokenizer.json") as fresh:
+            self._bpe.save(str(fresh))
 
     def encode(self, texts: Sequence[str], max_words: int, *, official: bool = False) -> Tokens:
         """Rows of `max_words` tokens. A literal `<|endoftext|>` in a text is plain text; with
@@ -350,3 +417,84 @@ def _character_class(character: str) -> str:
     if character.isalnum() or unicodedata.category(character).startswith("M"):
         return "w"
     return "'" if character == "'" else "p"
+
+
+# The vocabulary every CLIP text tower was trained with: it tells where a caption is cut when no
+# model is given.
+ASSET = ASSETS / "clip-bpe" / "merges.txt.gz"
+
+
+@cache
+def clip_tokenizer() -> Tokenizer:
+    """CLIP's own tokenizer, 49,408 ids as in the published checkpoints (openai/CLIP,
+    bpe_simple_vocab_16e6).
+
+    >>> clip_tokenizer().encode(["a photo of a cat"], max_words=8).ids[0].tolist()
+    [49406, 320, 1125, 539, 320, 2368, 49407, 0]
+    """
+    lines = gzip.decompress(ASSET.read_bytes()).decode("utf-8").splitlines()
+    merges = [
+        (left, right)
+        for left, right in (line.split(" ") for line in lines if not line.startswith("#version"))
+    ]
+    # The published order of the 256 byte symbols: printable ASCII, printable Latin-1, then the
+    # bytes moved beyond.
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    joined = [left + right for left, right in merges]
+    symbols = [*alphabet, *(symbol + WORD_END for symbol in alphabet), *joined, START, END]
+    return Tokenizer({symbol: number for number, symbol in enumerate(symbols)}, merges)
+
+
+# What a CLIP directory says of its tokenizer besides the vocabulary: `tokenizer_config.json`.
+_NO_LIMIT = 1 << 30
+_CLIP_CLASSES = ("CLIPTokenizer", "CLIPTokenizerFast")
+
+
+def most_tokens(folder: Path) -> int:
+    """The longest text in tokens that the tokenizer in a CLIP directory gives (`model_max_length`).
+
+    Raises CheckpointError where its settings make other tokens than CLIP's text rules do.
+    """
+    settings = _object(folder / "tokenizer_config.json")
+    for name, expected in (("bos_token", START), ("eos_token", END)):
+        token = settings.get(name, expected)
+        token = token.get("content") if isinstance(token, dict) else token
+        if token != expected:
+            raise CheckpointError(
+                f"the tokenizer in {folder} has the {name} {token!r}, which is not supported: "
+                f"expected {expected}"
+            )
+    kind = settings.get("tokenizer_class", _CLIP_CLASSES[0])
+    if kind not in _CLIP_CLASSES and not _lowers(
+        _object(folder / "tokenizer.json").get("normalizer")
+    ):
+        raise CheckpointError(
+            f"the tokenizer in {folder} ({kind}) keeps upper case, which is not supported: "
+            "expected lower-casing"
+        )
+    longest = settings.get("model_max_length", _NO_LIMIT)
+    if isinstance(longest, bool) or not isinstance(longest, int | float) or longest < 2:
+        raise CheckpointError(
+            f"model_max_length of the tokenizer in {folder} must be at least 2, got {longest!r}"
+        )
+    return int(min(longest, _NO_LIMIT))
+
+
+def _lowers(normalizer: Any) -> bool:
+    """Whether a normalizer of `tokenizer.json`, or one of its parts, lower-cases."""
+    if not isinstance(normalizer, dict):
+        return False
+    parts = normalizer.get("normalizers")
+    return normalizer.get("type") == "Lowercase" or any(
+        map(_lowers, parts if isinstance(parts, list) else [])
+    )
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """What a JSON file holds; nothing where there is no file."""
+    try:
+        return read_json_object(path, MOST_BYTES)
+    except FileNotFoundError:
+        return {}
+    except ForeignFileError as error:
+        raise CheckpointError(f"{path} cannot be read as JSON ({error}); copy it again") from error

@@ -1,11 +1,9 @@
 """Save a run atomically so that it resumes exactly: weights, optimizer and position."""
 
-import os
 import pickle
-import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 
 from finereel.errors import CheckpointError, ConfigError, StorageError, TrainingError
-from finereel.io.atomic import storage_errors, sync_folder
+from finereel.io.atomic import replace_file
 from finereel.training.health import Validation
 
 Parts = Mapping[str, Any]
@@ -82,15 +80,10 @@ class Checkpoint:
         """
         values = {name: part.state_dict() for name, part in parts.items()}
         values |= {"state": asdict(state), "settings": dict(self.settings)}
-        partial = self.path.with_suffix(".partial")
-        with _writing(partial, keeps=f"the checkpoint before it in {self.path.parent}"):
+        with writing(self.path, keeps=f"the checkpoint before it in {self.path.parent}"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
+            with replace_file(self.path) as fresh, fresh.open("wb") as file:
                 torch.save(values, file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self.path)
-            sync_folder(self.path.parent)
 
     def restore(self, parts: Parts) -> RunState:
         """Load every part; where nothing was saved yet, change nothing and start at step 0.
@@ -150,50 +143,14 @@ def _state_from(values: dict[str, Any]) -> RunState:
     return RunState(**known | {"history": tuple((step, score) for step, score in known["history"])})
 
 
-def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a folder that then takes the place of `folder`, whose files thus always
-    belong together.
-
-    A crash between the two renames leaves the old one aside; `recover_folder` puts it back.
-    """
-    partial, aside = _partial(folder), _aside(folder)
-    shutil.rmtree(partial, ignore_errors=True)
-    with _writing(partial, keeps=f"the model before it in {folder}"):
-        write(partial)
-        shutil.rmtree(aside, ignore_errors=True)
-        if folder.exists():
-            folder.rename(aside)
-        partial.rename(folder)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def recover_folder(folder: Path) -> None:
-    """After a crash in `replace_folder`: the old folder back where there is no new one."""
-    with storage_errors(folder, "put back", TrainingError):
-        if not folder.exists() and _aside(folder).exists():
-            _aside(folder).rename(folder)
-
-
-def _partial(folder: Path) -> Path:
-    return folder.with_name(folder.name + ".partial")
-
-
-def _aside(folder: Path) -> Path:
-    return folder.with_name(folder.name + ".before")
-
-
 @contextmanager
-def _writing(partial: Path, keeps: str) -> Iterator[None]:
-    """What cannot be written, on a full disk say, is removed, and a TrainingError says what is
-    kept.
-    """
+def writing(path: Path, keeps: str) -> Iterator[None]:
+    """For what cannot be written, on a full disk say, a TrainingError that says what is kept."""
     try:
         yield
     except (OSError, RuntimeError, SafetensorError, StorageError) as error:
-        with suppress(OSError):
-            shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
         raise TrainingError(
-            f"{partial.parent} could not be written to ({error}); {keeps} is kept: make room "
+            f"{path.parent} could not be written to ({error}); {keeps} is kept: make room "
             "there, then give the same "
             "command again"
         ) from error

@@ -21,8 +21,7 @@ from torch import Tensor
 
 from finereel.data.base import ClipSource, Split
 from finereel.errors import ConfigError, TrainingError
-from finereel.models.encoders.bag_of_words import BagOfWords, token_weights
-from finereel.models.encoders.features import FeatureEncoder
+from finereel.models.encoders.features import BagOfWords, FeatureEncoder, token_weights
 from finereel.models.retrieval import RetrievalModel
 from finereel.types import OnProgress, no_progress
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import cross_entropy, normalize, pad
 
 from finereel.models.encoders.patches import RowNoise
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
@@ -14,11 +14,8 @@ from finereel.models.retrieval import RetrievalModel
 from finereel.training.batch import Batch, without_repeated_texts
 from finereel.training.caching import Rows, cached_backward
 from finereel.training.distributed import Shard, average_gradients, gather
-from finereel.training.factors import FactorSupervision
 from finereel.training.fine import fine_loss
-from finereel.training.loss import symmetric_infonce
-from finereel.training.precision import Precision
-from finereel.training.settings import TrainingSettings
+from finereel.training.settings import Precision, TrainingSettings
 
 _WHOLE_BATCH_MIB = 1 << 14  # gradients need every block anyway
 
@@ -140,3 +137,46 @@ def contrastive_loss(scores: Scores, part_weight: float = 0.0) -> Float[Tensor, 
         parts = [symmetric_infonce(part) for part in scores.parts.values()]
         loss = loss + part_weight * torch.stack(parts).mean()
     return loss
+
+
+# Factor supervision: where a world tells what is in a clip, say so while the towers are young.
+UNKNOWN = -1
+_SHARPNESS = 10.0
+
+
+class FactorSupervision(nn.Module):
+    """Args: dim = D; sizes: number of values of every factor, in the order of the labels."""
+
+    def __init__(self, dim: int, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.prototypes = nn.ModuleList(nn.Linear(dim, size) for size in sizes)
+
+    def forward(
+        self, features: Float[Tensor, "B D"], labels: Int64[Tensor, "B K"]
+    ) -> Float[Tensor, ""]:
+        """Mean cross-entropy over the factors; a label of -1 (not said, not visible) does not
+        count.
+        """
+        unit = _SHARPNESS * normalize(features, dim=-1)
+        known = [
+            number
+            for number in range(len(self.prototypes))
+            if bool((labels[:, number] != UNKNOWN).any())
+        ]
+        losses = [
+            cross_entropy(self.prototypes[number](unit), labels[:, number], ignore_index=UNKNOWN)
+            for number in known
+        ]
+        return torch.stack(losses).mean() if losses else unit.sum() * 0.0
+
+
+# The contrastive loss both papers train with.
+def symmetric_infonce(logits: Float[Tensor, "B B"]) -> Float[Tensor, ""]:
+    """(CE over rows + CE over columns) / 2 with the diagonal as truth. Source: UCoFiA
+    `until_module.py:182-191`.
+
+    >>> round(float(symmetric_infonce(torch.zeros(4, 4))), 4)  # ln 4
+    1.3863
+    """
+    truth = torch.arange(len(logits), device=logits.device)
+    return (cross_entropy(logits, truth) + cross_entropy(logits.T, truth)) / 2

@@ -14,17 +14,19 @@ from pathlib import Path
 import torch
 
 from finereel.config import to_dict
+from finereel.errors import TrainingError
+from finereel.io.atomic import recover_folder, replace_folder, storage_errors
 from finereel.io.signals import Stopped, StopRequest, stop_requests
 from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import save
 from finereel.training.batch import Batch
-from finereel.training.checkpoint import Checkpoint, Parts, RunState, recover_folder, replace_folder
+from finereel.training.checkpoint import Checkpoint, Parts, RunState, writing
 from finereel.training.distributed import Shard, anywhere, broadcast, from_first, joined
 from finereel.training.health import Validation, chance_alarm, checked, too_many_bad
 from finereel.training.learner import Learner
 from finereel.training.log import WITHOUT_TENSORBOARD, RunLog, open_log
 from finereel.training.optim import make_optimizer, schedule_factor
-from finereel.training.precision import Precision
-from finereel.training.settings import TrainingSettings, run_identity
+from finereel.training.settings import Precision, TrainingSettings, run_identity
 
 _SKIPPED = "batch skipped: its gradients are not finite"
 _OVERFLOW = "float16 overflow: step left out, loss scale lowered"
@@ -156,7 +158,8 @@ class _Run:
 
     def resume(self) -> RunState:
         if self.shard.first:
-            recover_folder(self.best)
+            with storage_errors(self.best, "put back", TrainingError):
+                recover_folder(self.best)
         state = self.checkpoint.restore(self.parts)
         broadcast(self.learner, self.shard)
         return state
@@ -167,14 +170,13 @@ class _Run:
 
     def save_best(self, validation: Validation, step: int) -> None:
         """The model, and beside it what it scored."""
-
-        def write(folder: Path) -> None:
-            self.learner.model.save(folder)
-            text = json.dumps({"step": step, **asdict(validation)}, indent=2) + "\n"
-            (folder / "validation.json").write_text(text, encoding="utf-8")
-
-        if self.shard.first:
-            replace_folder(self.best, write)
+        if not self.shard.first:
+            return
+        text = json.dumps({"step": step, **asdict(validation)}, indent=2) + "\n"
+        keeps = f"the model before it in {self.best}"
+        with writing(self.best, keeps), replace_folder(self.best) as fresh:
+            save(self.learner.model, fresh)
+            (fresh / "validation.json").write_text(text, encoding="utf-8")
 
 
 def _prepare(model: RetrievalModel, settings: TrainingSettings, out: Path) -> _Run:

@@ -2,12 +2,10 @@
 process.
 """
 
+from finereel.video.files import FileState, content_hash, file_state
 from finereel.video.find import Found, find_videos, search_folders
-from finereel.video.identity import FileState, content_hash, file_state
-from finereel.video.plan import Clip, ClipPlan, Limits, VideoInfo
-from finereel.video.probe import probe
-from finereel.video.reader import ClipStream, VideoReader, read_clips
-from finereel.video.windows import windows
+from finereel.video.plan import Clip, ClipPlan, Limits, VideoInfo, windows
+from finereel.video.reader import ClipStream, VideoReader, probe, read_clips
 
 __all__ = [
     "Clip",

@@ -10,9 +10,7 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from finereel.types import Frames, Window
-from finereel.video.plan import Clip, ClipPlan
-from finereel.video.sample import SAMPLERS, Times
-from finereel.video.windows import TAIL, windows
+from finereel.video.plan import SAMPLERS, TAIL, Clip, ClipPlan, Times, windows
 
 SPARSE = 10.0
 """Seconds between wanted frames from which keyframes serve: encoders rarely leave more between two

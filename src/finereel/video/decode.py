@@ -21,8 +21,7 @@ from finereel.video.clips import Picture, Rgb
 from finereel.video.files import open_regular, shown
 from finereel.video.picture import display_size, rotation, upright_rgb
 from finereel.video.plan import Limits, VideoInfo
-from finereel.video.streams import READ_ERRORS, blame, open_film, reason
-from finereel.video.truncation import missing_bytes
+from finereel.video.streams import READ_ERRORS, blame, missing_bytes, open_film, reason
 
 KEYFRAME_HOLD = 10.0
 """Seconds that the last keyframe may stand for what follows it, if no two before it lay farther

@@ -1,10 +1,46 @@
 """The request for reading a video (ClipPlan, Limits) and its result (Clip, VideoInfo)."""
 
+import itertools
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int
 
 from finereel.errors import ConfigError, unknown_name
 from finereel.types import Frames, Window
-from finereel.video.sample import SAMPLERS
+
+# DURATION -> WINDOWS: how a video is cut into the clips that are searched.
+TAIL = 0.25
+"""A rest shorter than this share of the length joins the window before it: a clip of three frames
+finds nothing.
+"""
+
+
+def windows(duration: float, length: float | None = 10.0) -> list[Window]:
+    """Cut [0, duration) seconds into windows of `length` seconds; the last one is shorter, or
+    longer by a short rest.
+
+    A video no longer than `length` is one window, and so is any video when `length` is None.
+
+    >>> [(w.start, w.end) for w in windows(24.0)]
+    [(0.0, 10.0), (10.0, 20.0), (20.0, 24.0)]
+    >>> [(w.start, w.end) for w in windows(21.5)]
+    [(0.0, 10.0), (10.0, 21.5)]
+    """
+    if not 0 < duration < float("inf"):
+        raise ValueError(f"duration must be positive seconds, got {duration}")
+    if length is None or duration <= length:
+        return [Window(0.0, float(duration))]
+    if not length > 0:
+        raise ValueError(f"length must be positive seconds, got {length}")
+    count = int(duration // length)
+    if duration - count * length >= TAIL * length:
+        count += 1
+    edges = [index * length for index in range(count)] + [float(duration)]
+    return [Window(start, end) for start, end in itertools.pairwise(edges)]
+
 
 MODES: dict[str, str] = {
     "auto": "keyframes where every wanted time has one within a frame spacing, exact otherwise; "
@@ -23,7 +59,7 @@ class ClipPlan:
     length: seconds per clip, None for the whole video as one clip. num_frames: frames wanted per
     clip (fewer come back where a clip has fewer distinct ones). mode: see MODES. size: the shorter
     side of the pictures in pixels (smaller videos stay as they are). sampling: see
-    `finereel.video.sample.SAMPLERS`. windows: only these, ascending; empty means all of the video.
+    `finereel.video.plan.SAMPLERS`. windows: only these, ascending; empty means all of the video.
 
     >>> ClipPlan(num_frames=0)
     Traceback (most recent call last):
@@ -120,3 +156,69 @@ class VideoInfo:
     frames: int | None
     has_audio: bool
     mode: str = "sequential"
+
+
+# WINDOW -> TIMES: which frames of a window stand for it. Arithmetic only; nothing here touches a
+# file.
+Times = Float64[np.ndarray, " F"]
+Sampler = Callable[[Window, int], Times]
+
+
+def frame_times(window: Window, num_frames: int) -> Times:
+    """The centres of `num_frames` equal parts of a window, in seconds.
+
+    >>> frame_times(Window(10.0, 14.0), 4).tolist()
+    [10.5, 11.5, 12.5, 13.5]
+    """
+    return window.start + (np.arange(num_frames) + 0.5) * (window.duration / num_frames)
+
+
+def whole_seconds(window: Window) -> Times:
+    """The published first step: one frame at each whole second from the start, the end not
+    included.
+
+    >>> whole_seconds(Window(2.0, 5.5)).tolist()
+    [2.0, 3.0, 4.0, 5.0]
+    """
+    seconds: Times = window.start + np.arange(math.ceil(window.duration), dtype=np.float64)
+    return seconds
+
+
+def spread(count: int, num_frames: int) -> Int[np.ndarray, " n"]:
+    """The published choice of frames out of `count` (slice_framepos 2): evenly spread, first and
+    last included.
+
+    All of them when there are no more than wanted. Fractions are cut off, as in the published
+    loader.
+
+    >>> spread(30, 12).tolist()
+    [0, 2, 5, 7, 10, 13, 15, 18, 21, 23, 26, 29]
+    """
+    if count <= num_frames:
+        return np.arange(count, dtype=np.int64)
+    return np.linspace(0, count - 1, num_frames).astype(np.int64)
+
+
+def _seconds_spread(window: Window, num_frames: int) -> Times:
+    seconds = whole_seconds(window)
+    chosen: Times = seconds[spread(len(seconds), num_frames)]
+    return chosen
+
+
+def _seconds_head(window: Window, num_frames: int) -> Times:
+    return whole_seconds(window)[:num_frames]
+
+
+def _seconds_tail(window: Window, num_frames: int) -> Times:
+    return whole_seconds(window)[-num_frames:]
+
+
+SAMPLERS: dict[str, Sampler] = {
+    "centres": frame_times,
+    "seconds": _seconds_spread,
+    "seconds-head": _seconds_head,
+    "seconds-tail": _seconds_tail,
+}
+"""`centres` is ours; the others are the protocol of CLIP4Clip and its successors (slice_framepos 2,
+0 and 1).
+"""

@@ -11,7 +11,7 @@ import atexit
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +28,8 @@ from finereel.errors import (
 )
 from finereel.types import Frames, Window
 from finereel.video import messages
-from finereel.video.files import open_regular, shown
+from finereel.video.files import FileState, content_hash, file_state, open_regular, shown
+from finereel.video.find import Found, search_folders
 from finereel.video.plan import Clip, ClipPlan, Limits, VideoInfo
 from finereel.video.worker import Worker
 
@@ -285,3 +286,42 @@ def _close_idle() -> None:
     with _LOCK:
         while _IDLE:
             _IDLE.pop().close()
+
+
+# The videos of the local file system, decoded in a killable child process.
+class DiskSource:
+    """The `VideoSource` that libraries use. limits: of one file, against hostile or broken ones."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._reader = VideoReader(limits)
+
+    def find(self, paths: Iterable[Path]) -> Found:
+        """See `finereel.video.find.search_folders`."""
+        return search_folders(paths)
+
+    def state(self, path: Path) -> FileState:
+        """Size and modification time."""
+        return file_state(path)
+
+    def content_hash(self, path: Path) -> str:
+        """See `finereel.video.files.content_hash`."""
+        return content_hash(path)
+
+    def clips(self, path: Path, plan: ClipPlan) -> ClipStream:
+        """The clips of a file; one file at a time."""
+        return self._reader.read(path, plan)
+
+    def close(self) -> None:
+        """End the decoding child; the next file starts another."""
+        self._reader.close()
+
+
+# FILE -> FACTS: what a video file is, without reading its clips.
+def probe(path: str | Path, limits: Limits | None = None) -> VideoInfo:
+    """Duration, frame rate, upright size, rotation and codec of a video file, found out in a child
+    process.
+
+    Raises NotAVideoError, BrokenVideoError or VideoLimitError. For many files, `VideoReader.probe`.
+    """
+    with VideoReader(limits) as reader:
+        return reader.probe(path)

@@ -9,11 +9,7 @@ import pytest
 from records import make_record, random_scores, renamed
 
 from finereel.errors import ConfigError
-from finereel.evaluation.exports import FORMATS, export
-from finereel.evaluation.exports.latex import escaped as latex_escaped
-from finereel.evaluation.exports.markdown import escaped as markdown_escaped
-from finereel.evaluation.exports.spreadsheet import defused
-from finereel.evaluation.tables import COLUMNS, table
+from finereel.evaluation.exports import COLUMNS, FORMATS, defused, escaped, export, in_latex, table
 
 RECORDS = [
     make_record(random_scores(20, 20, 0), "one"),
@@ -97,7 +93,7 @@ def test_json_is_the_record() -> None:
 
 
 def test_escapes_leave_plain_text() -> None:
-    assert latex_escaped("MSR-VTT 1k-A") == markdown_escaped("MSR-VTT 1k-A") == "MSR-VTT 1k-A"
+    assert in_latex("MSR-VTT 1k-A") == escaped("MSR-VTT 1k-A") == "MSR-VTT 1k-A"
 
 
 def test_unknown_formats_list_the_known() -> None:

@@ -12,9 +12,8 @@ from finereel.data.base import Caption
 from finereel.errors import ConfigError, DataError
 from finereel.finegrain.blind import blind_scores, measure
 from finereel.finegrain.blind.association import Association
-from finereel.finegrain.blind.balance import BalanceSettings, Selection, balance
+from finereel.finegrain.blind.balance import BalanceSettings, Selection, any_rank, balance
 from finereel.finegrain.blind.others import REFINED
-from finereel.finegrain.blind.ranks import any_rank
 from finereel.finegrain.types import Negative
 from made_negatives import swap
 

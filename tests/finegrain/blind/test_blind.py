@@ -20,13 +20,13 @@ from finereel.finegrain.blind import (
     TextOnlyScores,
     blind_scores,
     measure,
+    measure_groups,
     remembering,
     text_scorer,
 )
 from finereel.finegrain.blind.learned import differences, fit
+from finereel.finegrain.blind.ngrams import words
 from finereel.finegrain.blind.others import REFINED, blocks, evaluating_part, part_of, refining_part
-from finereel.finegrain.blind.pairs import measure_groups
-from finereel.finegrain.blind.words import words
 from made_negatives import swap, told
 
 TEXTS = st.lists(st.text(max_size=40), min_size=1, max_size=8)

@@ -23,6 +23,7 @@ from finereel.finegrain.evaluate.scorer import ClipNeeds, Opening, Scorer, disti
 from finereel.finegrain.evaluate.scorers import SCORERS, open_scorer
 from finereel.finegrain.evaluate.towers import TowerScorer
 from finereel.models.heads import HEADS
+from finereel.models.saving import save
 from tiny_models import FRAMES, IMAGE, jitter, tiny_peer
 
 WORLDS = ["val/0", "val/1", "val/2"]
@@ -259,7 +260,7 @@ def test_missing_texts_are_named_and_missing_videos_left_out(tmp_path: Path) -> 
 
 def opened(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scorer:
     """A scorer of every kind on ReelWorld's clips."""
-    tiny_peer("ucofia").save(tmp_path / "model")
+    save(tiny_peer("ucofia"), tmp_path / "model")
     library = ModuleType("sentence_transformers")
     library.SentenceTransformer = lambda name, device: Encoder()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "sentence_transformers", library)

@@ -12,8 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from finereel.data.caption_files import captions_by_id
-from finereel.data.sources import captions_of
+from finereel.data.sources import captions_by_id, captions_of
 from finereel.finegrain.files import read_negatives, recognise, write_negatives
 from finereel.finegrain.files.base import Known
 

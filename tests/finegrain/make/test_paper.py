@@ -2,7 +2,7 @@
 
 from generating import TAG, context_of, rows_of
 
-from finereel.finegrain.make.modes import prepare
+from finereel.finegrain.make.generate import prepare
 from finereel.finegrain.make.paper import PaperGenerator, any_antonyms, harvest
 from finereel.finegrain.make.settings import GeneratorSettings
 from finereel.finegrain.types import Negative

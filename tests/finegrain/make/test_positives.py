@@ -11,7 +11,7 @@ from finereel.finegrain.make.positives import GENERATOR, PositiveMaker, write_po
 from finereel.finegrain.types import PartOfSpeech
 from finereel.finegrain.words.inflection import inflect
 from finereel.finegrain.words.lexicon import Lexicon
-from finereel.finegrain.words.sets.synonyms import Synonyms, read_synonyms, synonyms_of
+from finereel.finegrain.words.sets import Synonyms, read_synonyms, synonyms_of
 from finereel.finegrain.words.tagging import AgreeingTaggers
 from finereel.io.tables import read_jsonl
 from made_negatives import swap

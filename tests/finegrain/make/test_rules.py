@@ -8,11 +8,9 @@ import pytest
 from generating import TAG, context_of, rows_of
 
 from finereel.finegrain.make.candidates import SOURCES, Candidate, candidates_for
-from finereel.finegrain.make.collocations import Collocations
 from finereel.finegrain.make.context import END, VideoWords
-from finereel.finegrain.make.edit import replace
-from finereel.finegrain.make.rejection import REJECTIONS, Case, RejectionRules
-from finereel.finegrain.make.sites import PhraseBook, Site, find_sites
+from finereel.finegrain.make.rejection import REJECTIONS, Case, Collocations, RejectionRules
+from finereel.finegrain.make.sites import PhraseBook, Site, find_sites, replace
 from finereel.finegrain.words.lexicon import Lexicon
 from finereel.finegrain.words.sets import phrase_book
 

@@ -9,14 +9,15 @@ from finereel.finegrain.types import PARTS_OF_SPEECH
 from finereel.finegrain.words.inflection import inflect
 from finereel.finegrain.words.lexicon import Lexicon
 from finereel.finegrain.words.sets import (
+    SPELLINGS,
     WordSet,
     all_sets,
     load_sets,
     phrase_book,
     phrases,
     read_sets,
+    word_list,
 )
-from finereel.finegrain.words.sets.protected import SPELLINGS, word_list
 
 WORDS = Lexicon.load()
 # WordNet (3.0, of 2006) lacks the word, or relates what a viewer still tells apart.

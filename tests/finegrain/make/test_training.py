@@ -11,9 +11,16 @@ from hypothesis import strategies as some
 
 from finereel.data.base import Caption
 from finereel.errors import ConfigError, DataError
-from finereel.finegrain.make.phrases import WordForm, changed, phrases, single_words
-from finereel.finegrain.make.training import TrainingNegatives, training_negatives
-from finereel.finegrain.make.vocabulary_split import only, side_of
+from finereel.finegrain.make.training import (
+    TrainingNegatives,
+    WordForm,
+    changed,
+    only,
+    phrases,
+    side_of,
+    single_words,
+    training_negatives,
+)
 from finereel.finegrain.types import Negative
 from finereel.finegrain.words.tagging.words import Token, WordClass, tokenize
 

@@ -17,8 +17,7 @@ from finereel.data.base import Caption
 from finereel.errors import DataError
 from finereel.finegrain.files import write_negatives
 from finereel.finegrain.report import ReportSettings, as_html, as_markdown, report
-from finereel.finegrain.report.facts import nonword, truncated, wrong_pos
-from finereel.finegrain.report.grammar import GrammarCheck, is_worse
+from finereel.finegrain.report.measure import GrammarCheck, is_worse, nonword, truncated, wrong_pos
 from finereel.finegrain.types import Negative
 from made_negatives import swap
 from places import DATA

@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 
 from finereel.finegrain.review.agreement import ALL, agreements
-from finereel.finegrain.review.frames import stills
-from finereel.finegrain.review.items import Item, review_items
-from finereel.finegrain.review.page import PageSettings, make_page, media_key
+from finereel.finegrain.review.page import PageSettings, make_page, media_key, stills
 from finereel.finegrain.review.server import ReviewSession, make_server
-from finereel.finegrain.review.verdicts import VERDICTS, read_events, read_verdicts
+from finereel.finegrain.review.verdicts import (
+    VERDICTS,
+    Item,
+    read_events,
+    read_verdicts,
+    review_items,
+)
 from finereel.finegrain.types import PARTS_OF_SPEECH, Negative
 from support.media import RED, Recipe, make_video
 

@@ -9,9 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from finereel.errors import DataError
-from finereel.finegrain.review.items import Item, review_items
 from finereel.finegrain.review.label_studio import export_tasks, read_annotations
-from finereel.finegrain.review.verdicts import VERDICTS
+from finereel.finegrain.review.verdicts import VERDICTS, Item, review_items
 from finereel.finegrain.types import Negative
 
 

@@ -17,11 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finereel.errors import ConfigError
-from finereel.finegrain.review.items import Item, review_items
 from finereel.finegrain.review.page import media_key
-from finereel.finegrain.review.ranges import UnsatisfiableError, byte_range
-from finereel.finegrain.review.server import ReviewSession, make_server
-from finereel.finegrain.review.verdicts import read_events
+from finereel.finegrain.review.server import (
+    ReviewSession,
+    UnsatisfiableError,
+    byte_range,
+    make_server,
+)
+from finereel.finegrain.review.verdicts import Item, read_events, review_items
 from finereel.finegrain.types import Negative
 
 BYTES = random.Random(0).randbytes(1024)

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from finereel.errors import DataError
 from finereel.finegrain.types import PARTS_OF_SPEECH
-from finereel.finegrain.words.function_words import PREPOSITIONS
-from finereel.finegrain.words.lexicon import Lexicon
-from finereel.finegrain.words.wordnet import ASSET, LEXNAMES, WordNet
+from finereel.finegrain.words.lexicon import ASSET, LEXNAMES, PREPOSITIONS, Lexicon, WordNet
 from places import ROOT
 
 SCRIPT = ROOT / "research" / "scripts" / "build_lexicon.py"

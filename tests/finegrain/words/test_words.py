@@ -4,11 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finereel.finegrain.make.edit import article, replace
-from finereel.finegrain.make.window import clip_ids, survives
-from finereel.finegrain.words.inflection import can_be, inflect, lemma_of
-from finereel.finegrain.words.wordlist import words
-from finereel.text.clip_vocabulary import clip_tokenizer
+from finereel.finegrain.make.rejection import clip_ids, survives
+from finereel.finegrain.make.sites import article, replace
+from finereel.finegrain.words.inflection import can_be, inflect, lemma_of, words
+from finereel.text.tokenize import clip_tokenizer
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finereel.models.encoders.token_shift import shift_tokens
+from finereel.models.encoders.clip import shift_tokens
 
 
 def reference(tokens: torch.Tensor, real: list[bool] | None) -> torch.Tensor:

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from finereel.errors import CheckpointError, ConfigError
 from finereel.models import published as official
-from finereel.models import retrieval as models
+from finereel.models import saving as models
 from finereel.models.encoders.temporal import SequentialLstm, pool_frames
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
 from finereel.models.heads import head_config, make_head
-from finereel.training.loss import symmetric_infonce
+from finereel.training.learner import symmetric_infonce
 from places import FIXTURES, GOLDEN
 from tiny_models import FRAMES, WORDS, official_peer_state, random_text
 

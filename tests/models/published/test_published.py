@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 from finereel.config import ModelConfig
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
 from finereel.models import published as official
-from finereel.models import retrieval as models
+from finereel.models import saving as models
 from finereel.models.encoders.patches import PatchSelector, hard_topk, make_scorer, perturbed_topk
 from finereel.models.encoders.temporal import pool_frames
 from finereel.models.features import TextFeatures, VideoFeatures
@@ -25,7 +25,7 @@ from finereel.models.heads import make_head
 from finereel.models.published import unpickle
 from finereel.models.published.ucofia import NEVER_USED
 from finereel.statistics.metrics import retrieval_metrics
-from finereel.training.loss import symmetric_infonce
+from finereel.training.learner import symmetric_infonce
 from places import FIXTURES, GOLDEN
 from tiny_models import FRAMES, WORDS, official_state, random_text, tiny_tokenizer
 

@@ -10,8 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from finereel.cli.negatives.sources import CaptionsFormatOption, CaptionsOption, known_captions
-from finereel.cli.options import JsonOption
-from finereel.cli.output import console, print_json, shown
+from finereel.cli.output import JsonOption, console, print_json, shown
 
 if TYPE_CHECKING:
     from finereel.finegrain.types import Change, Negative

@@ -10,8 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from finereel.cli.negatives.sources import CaptionsArgument, FormatOption, caption_rows
-from finereel.cli.options import JsonOption
-from finereel.cli.output import console, print_json, shown
+from finereel.cli.output import JsonOption, console, print_json, shown
 
 if TYPE_CHECKING:
     from finereel.cli.progress import StageBars

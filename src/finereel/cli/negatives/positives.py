@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from finereel.cli.negatives.sources import CaptionsArgument, FormatOption, caption_rows
-from finereel.cli.options import JsonOption
-from finereel.cli.output import print_json, shown
+from finereel.cli.output import JsonOption, print_json, shown
 
 if TYPE_CHECKING:
     from finereel.data.base import Caption

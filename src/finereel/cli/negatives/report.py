@@ -8,8 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from finereel.cli.negatives.sources import CaptionsFormatOption, CaptionsOption, known_captions
-from finereel.cli.options import JsonOption
-from finereel.cli.output import console, print_json
+from finereel.cli.output import JsonOption, console, print_json
 
 if TYPE_CHECKING:
     from finereel.finegrain.report import Report, ReportSettings
@@ -94,7 +93,7 @@ def report(
 def _settings(max_words: int, tokenizer: Path | None, grammar: int) -> "ReportSettings":
     from finereel.errors import ConfigError
     from finereel.finegrain.report import ReportSettings
-    from finereel.finegrain.report.grammar import find_grammar
+    from finereel.finegrain.report.measure import find_grammar
     from finereel.finegrain.words.lexicon import Lexicon
 
     if grammar < 0:

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from finereel.cli.negatives.review_views import print_agreement, print_summary
 from finereel.cli.negatives.sources import CaptionsFormatOption, CaptionsOption, known_captions
-from finereel.cli.options import JsonOption
-from finereel.cli.output import print_json, shown
+from finereel.cli.output import JsonOption, console, print_json, shown
 
 if TYPE_CHECKING:
     from finereel.finegrain.files.base import Known
-    from finereel.finegrain.review.items import Item, Sampling
-    from finereel.finegrain.review.verdicts import Judgement
+    from finereel.finegrain.review.agreement import RaterAgreement, Share
+    from finereel.finegrain.review.verdicts import Item, Judgement, Sampling
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def review(
     each other's verdicts. --export writes a stand-alone page instead, which keeps the verdicts in
     the browser and offers them for download.
     """
-    from finereel.finegrain.review.items import Sampling
+    from finereel.finegrain.review.verdicts import Sampling
 
     instead = {
         "--export": export,
@@ -163,7 +163,7 @@ def _check_target(target: Path | None, *sources: Path | None) -> None:
 
 def _items(file: Path, form: str | None, known: "Known", choice: "Sampling") -> "tuple[Item, ...]":
     from finereel.finegrain.files import iter_negatives
-    from finereel.finegrain.review.items import review_items
+    from finereel.finegrain.review.verdicts import review_items
 
     count = 0
 
@@ -225,8 +225,7 @@ def _export(found: _Review, out: Path, frames: int) -> None:
     from finereel.cli.progress import StageBars
     from finereel.errors import ConfigError
     from finereel.finegrain.files.base import write_text
-    from finereel.finegrain.review.frames import stills
-    from finereel.finegrain.review.page import PageSettings, make_page, media_key
+    from finereel.finegrain.review.page import PageSettings, make_page, media_key, stills
     from finereel.finegrain.review.verdicts import rater_name
 
     if frames < 1:
@@ -362,3 +361,69 @@ def _as_json(said: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         pos: {verdict: share.as_json() for verdict, share in given.items()}
         for pos, given in said.items()
     }
+
+
+# What two raters said, as tables on stdout.
+Said = Mapping[str, "Mapping[str, Share]"]
+
+
+def print_agreement(
+    found: "Mapping[str, RaterAgreement]", said: Mapping[str, Said], differing: int
+) -> None:
+    """Kappa per part of speech, the confusion over all of them, and what each rater said."""
+    from finereel.finegrain.review.agreement import ALL
+    from finereel.finegrain.review.verdicts import VERDICTS
+
+    out = console()
+    table = _table("part of speech", ("items", "agreed", "95 % interval", "kappa"))
+    for name, one in found.items():
+        kappa = "undefined" if one.kappa is None else f"{one.kappa:.3f}"
+        table.add_row(name, f"{one.agreed.total:,}", *_cells(one.agreed), kappa)
+    out.print(table)
+    if any(one.kappa is None for one in found.values()):
+        out.print("kappa is undefined where both raters gave one and the same verdict throughout")
+    names = list(said)
+    for name, one in found.items():
+        if (
+            name != ALL
+            and sum(map(bool, map(sum, one.confusion))) < 2
+            and one.agreed.count == one.agreed.total
+        ):
+            continue  # one cell: the table above says it
+        out.print()
+        out.print(Text(shown(f"{name}: rows {names[0]}, columns {names[-1]}")))
+        counts = _table("", tuple(VERDICTS))
+        for verdict, row in zip(VERDICTS, one.confusion, strict=True):
+            counts.add_row(verdict, *map(str, row))
+        out.print(counts)
+    for who, given in said.items():
+        out.print()
+        print_summary(who, given)
+    if differing:
+        out.print(f"\n{differing} items to talk about; --json lists them")
+
+
+def print_summary(who: str, said: Said) -> None:
+    """How often a rater gave each verdict, with 95 % intervals, per part of speech."""
+    from finereel.finegrain.review.verdicts import VERDICTS
+
+    out = console()
+    out.print(Text(shown(f"{who}: share of each verdict, 95 % interval")))
+    table = _table("part of speech", ("items", *VERDICTS))
+    for name, given in said.items():
+        cells = (f"{share} ({between})" for share, between in map(_cells, given.values()))
+        table.add_row(name, f"{next(iter(given.values())).total:,}", *cells)
+    out.print(table)
+
+
+def _table(first: str, columns: tuple[str, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column.replace("_", " "), justify="right")
+    return table
+
+
+def _cells(share: "Share") -> tuple[str, str]:
+    low, high = share.interval
+    return f"{share.value:.1%}", f"{low:.1%} to {high:.1%}"

@@ -54,7 +54,7 @@ def known_captions(
     """Return what a reader of negatives needs to know: the captions, if any are named, and the part
     of speech.
     """
-    from finereel.data.caption_files import captions_by_id
+    from finereel.data.sources import captions_by_id
     from finereel.finegrain.files.base import Known
 
     if path is None and form == "captions":

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from finereel.cli.negatives.sources import CaptionsArgument, FormatOption, caption_rows
-from finereel.cli.options import JsonOption
-from finereel.cli.output import print_json, shown
+from finereel.cli.output import JsonOption, print_json, shown
 
 if TYPE_CHECKING:
     from finereel.data.base import Caption
@@ -64,7 +63,7 @@ def training(
 
     A word is replaced by another word of the captions with the same part-of-speech tag. The
     negatives share no word with those of `finereel negatives training --side test`, nor with a test
-    set filtered by `finereel.finegrain.make.vocabulary_split.only(rows, "test")`. JSON output has
+    set filtered by `finereel.finegrain.make.training.only(rows, "test")`. JSON output has
     the numbers of captions and negatives, in all and for each method.
     """
     from finereel.errors import unknown_name

@@ -8,9 +8,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from finereel.errors import DataError
+from finereel.evaluation.exports import TableRow, table
 from finereel.evaluation.record import RunRecord
-from finereel.evaluation.tables import TableRow, table
-from finereel.io.atomic import writes
+from finereel.io.atomic import replace_file, writes
 
 _INK, _PALE, _PAPER, _EDGE = "#1c2330", "#6b7688", "#ffffff", "#dfe3e9"
 _COLOURS = {"text_to_video": "#1f6feb", "video_to_text": "#c2410c"}
@@ -66,7 +66,8 @@ def draw_picture(records: Sequence[RunRecord], path: Path) -> None:
     for number, row in enumerate(rows):
         _draw_row(draw, axis, row, _TOP + _ROW * number + _ROW // 2)
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, "PNG", optimize=True)
+    with replace_file(path) as fresh:
+        picture.save(fresh, "PNG", optimize=True)
 
 
 def _ends(row: TableRow) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 from jaxtyping import Float64
 
-from finereel.finegrain.blind.words import words
+from finereel.finegrain.blind.ngrams import words
 
 _BITS = 31
 

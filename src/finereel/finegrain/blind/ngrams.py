@@ -1,5 +1,6 @@
 """Interpolated n-gram language models of captions: the likelihood of a sentence without any video."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from finereel.errors import ConfigError
-from finereel.finegrain.blind.words import words
 
 Ids = Int64[np.ndarray, " _"]
 MAX_ORDER = 3
@@ -122,3 +122,16 @@ def _keys(tokens: Ids, targets: Ids, length: int) -> Ids:
     for back in range(length - 1, -1, -1):
         keys = keys << _BITS | tokens[targets - back]
     return keys
+
+
+# What a blind scorer sees of a caption: lower-cased words, no punctuation.
+_WORD = re.compile(r"\w+(?:'\w+)*")
+
+
+def words(text: str) -> list[str]:
+    """Words of any script; an underscore or an apostrophe inside does not end one.
+
+    >>> words("A man's dog CRACK_UP, 2 times!")
+    ['a', "man's", 'dog', 'crack_up', '2', 'times']
+    """
+    return _WORD.findall(text.lower())

@@ -7,20 +7,174 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 
-from finereel.data.base import Split
+from finereel.data.base import Caption, Split
 from finereel.errors import DataError
-from finereel.evaluation.provenance import environment
+from finereel.evaluation.record import environment
 from finereel.evaluation.retrieval import FUSED, EvaluationSettings, evaluate_scores
-from finereel.finegrain.evaluate.blind import Baseline
-from finereel.finegrain.evaluate.groups import Candidates, Group, readable
-from finereel.finegrain.evaluate.metrics import Triples
-from finereel.finegrain.evaluate.record import CoarseFacts, FineRecord, NegativesFacts
-from finereel.finegrain.evaluate.results import FineScores, result_rows
+from finereel.finegrain.blind import blind_scores, remembering
+from finereel.finegrain.evaluate.groups import Candidates, Group, label_of, readable
+from finereel.finegrain.evaluate.results import (
+    CoarseFacts,
+    FineRecord,
+    FineScores,
+    NegativesFacts,
+    Triples,
+    result_rows,
+)
 from finereel.finegrain.evaluate.scorer import PairScores, Scorer
-from finereel.finegrain.evaluate.twins import TwinPair, twin_rows
+from finereel.finegrain.types import Negative
+from finereel.reelworld import captions, sample_scene, twins
 from finereel.statistics.intervals import DEFAULT_CONFIDENCE, Confidence
+from finereel.statistics.twins import TwinScores, twin_accuracy
 from finereel.types import OnProgress, no_progress
+
+# ReelWorld's twins by any scorer: two clips that differ in one word's meaning, text, video and
+# group score.
+_WAYS = ("text", "video", "group")
+
+
+@dataclass(frozen=True, slots=True)
+class TwinPair:
+    """A clip and its twin, with a caption each that is certainly false of the other one."""
+
+    video_id: str
+    twin_id: str
+    pos: str
+    caption: str
+    twin_caption: str
+
+
+def twin_pairs(split: Split) -> tuple[TwinPair, ...]:
+    """The twins of the drawn scenes of a split (`test/17` has the twins `test/17~0` and on; see
+    `datasets.worlds`).
+
+    Raises DataError for a split without drawn scenes.
+
+    >>> pair = twin_pairs(Split("test", ("test/3",), ()))[0]
+    >>> pair.video_id, pair.twin_id, pair.pos
+    ('test/3', 'test/3~0', 'noun')
+    """
+    found = []
+    for video in split.videos:
+        name, _, number = video.partition("/")
+        if number.isdecimal():
+            scene = sample_scene(int(number), name)
+            found += [
+                TwinPair(video, f"{video}~{place}", twin.pos, captions(scene)[0], twin.caption)
+                for place, twin in enumerate(twins(scene, split=name))
+            ]
+    if not found:
+        raise DataError(
+            f"split {split.name} has no drawn scenes: twins are those of --data reelworld without "
+            "files"
+        )
+    return tuple(found)
+
+
+def twin_groups(pairs: Sequence[TwinPair]) -> tuple[Group, ...]:
+    """Every twin's caption as the one negative of its scene's caption."""
+    return tuple(
+        Group(pair.video_id, pair.video_id, pair.pos, pair.caption, (pair.twin_caption,))
+        for pair in pairs
+    )
+
+
+def twin_rows(
+    scorer: Scorer, pairs: Sequence[TwinPair], on_progress: OnProgress = no_progress
+) -> dict[str, Any]:
+    """Accuracies of every granularity and of the fused score (see `finereel.statistics.twins`), as
+    JSON values.
+
+    {"pairs": scored, "missing": pairs that cannot be read, "rows": {pos: {granularity: {"text":
+    {"percent", "interval", "tie_share"}, "video", "group"}}}}; intervals are by scene. Raises
+    DataError when none can be read.
+    """
+    videos = list(dict.fromkeys(video for pair in pairs for video in (pair.video_id, pair.twin_id)))
+    missing = scorer.problems(videos)
+    kept = [pair for pair in pairs if pair.video_id not in missing and pair.twin_id not in missing]
+    if not kept:
+        raise DataError(
+            f"none of the {len(pairs)} twins can be read ({next(iter(missing.items()))})"
+        )
+    asked = [
+        Candidates(video, (pair.caption, pair.twin_caption))
+        for pair in kept
+        for video in (pair.video_id, pair.twin_id)
+    ]
+    scored = scorer.score(asked, on_progress)
+    _, scene = np.unique([pair.video_id for pair in kept], return_inverse=True)
+    rows: dict[str, dict[str, Any]] = {}
+    for name, column in {**scored.parts, "fused": scored.fused}.items():
+        own, twin_caption, twin_video, twin_own = column.reshape(-1, 4).T
+        scores = TwinScores(own, twin_caption, twin_video, twin_own)
+        for pos, found in twin_accuracy(scores, [pair.pos for pair in kept], scene).items():
+            accuracies = {way: getattr(found, way) for way in _WAYS}
+            rows.setdefault(pos, {})[name] = {
+                way: {
+                    "percent": accuracy.percent,
+                    "interval": [accuracy.interval.low, accuracy.interval.high],
+                    "tie_share": accuracy.tie_share,
+                }
+                for way, accuracy in accuracies.items()
+            }
+    counts = {
+        pos: sum(pair.pos == pos for pair in kept) for pos in sorted({pair.pos for pair in kept})
+    }
+    return {"pairs": counts, "missing": len(pairs) - len(kept), "rows": rows}
+
+
+# What a scorer without eyes says of the same candidates, to stand beside the model's numbers.
+@dataclass(frozen=True)
+class Baseline:
+    """Scores of 1 + n texts, the true caption first, by caption id and part of speech; and how they
+    were made.
+    """
+
+    scores: Mapping[tuple[str, str], Float64[np.ndarray, " K"]]
+    how: str
+
+    def of(self, groups: Sequence[Group]) -> Float64[np.ndarray, " N"]:
+        """All candidates of all groups. Raises DataError for a group that has none, or not
+        as many.
+        """
+        rows = [self.scores.get((group.caption_id, group.pos), np.empty(0)) for group in groups]
+        for group, row in zip(groups, rows, strict=True):
+            if len(row) != 1 + len(group.negatives):
+                raise DataError(
+                    f"the baseline has {len(row)} scores for the {group.pos} group of "
+                    f"{group.caption_id!r}"
+                )
+        return np.concatenate(rows)
+
+
+def blind_baselines(
+    rows: Sequence[Negative], captions: Sequence[Caption] = (), names: Sequence[str] = ("trigram",)
+) -> dict[str, Baseline]:
+    """Baselines by scorers of `finereel.finegrain.blind.SCORERS`, each learned from other videos
+    than it judges.
+
+    captions: of the whole collection; without them the captions of `rows` are all there is to learn
+    from, in five folds by video. Raises ConfigError for an unknown name.
+    """
+    by_pos: dict[str, list[Negative]] = {}
+    for row in rows:
+        by_pos.setdefault(label_of(row), []).append(row)
+    tables: dict[str, dict[tuple[str, str], list[float]]] = {name: {} for name in names}
+    train = remembering()
+    for pos, some in by_pos.items():
+        for name, scored in blind_scores(some, captions, names, train).items():
+            pairs = zip(some, scored.positive.tolist(), scored.negative.tolist(), strict=True)
+            for row, positive, negative in pairs:
+                tables[name].setdefault((row.caption_id, pos), [positive]).append(negative)
+    count = len(captions) or len({row.caption_id for row in rows})
+    how = f"without video, from other videos' captions among {count}"
+    return {
+        name: Baseline({key: np.array(scores) for key, scores in table.items()}, f"{name}, {how}")
+        for name, table in tables.items()
+    }
+
 
 WRONG_VIDEO = "wrong_video"
 """The baseline that scores the same candidates by the same model against another clip of the set.

@@ -28,9 +28,16 @@ from finereel.evaluation.archive import (
 )
 from finereel.evaluation.record_files import described_run, run_facts
 from finereel.finegrain.evaluate.groups import Group
-from finereel.finegrain.evaluate.metrics import Triples, group_ranks, point_metrics
-from finereel.finegrain.evaluate.record import CoarseFacts, FineRecord, NegativesFacts
-from finereel.finegrain.evaluate.results import FineScores, selections
+from finereel.finegrain.evaluate.results import (
+    CoarseFacts,
+    FineRecord,
+    FineScores,
+    NegativesFacts,
+    Triples,
+    group_ranks,
+    point_metrics,
+    selections,
+)
 from finereel.statistics.metrics import Ranks
 
 FORMAT = ArchiveFormat("finereel-fine-run", version=1, maker="finereel finegrain evaluate --out")

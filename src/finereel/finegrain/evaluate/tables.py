@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from finereel.evaluation.exports.markdown import escaped
+from finereel.evaluation.exports import escaped
 from finereel.evaluation.retrieval import FUSED
-from finereel.finegrain.evaluate.record import FineRecord
+from finereel.finegrain.evaluate.results import FineRecord
 
 COLUMNS = (
     "part of speech",

@@ -186,10 +186,10 @@ def _joined(found: list[PairScores]) -> PairScores:
 
 def open_towers(model: str, opening: Opening) -> TowerScorer:
     """The model directory, bundled name or CLIP directory called `model`; see
-    `finereel.models.retrieval.load`.
+    `finereel.models.saving.load`.
     """
     from finereel.models.encoders.features import FeatureEncoder
-    from finereel.models.retrieval import load
+    from finereel.models.saving import load
 
     loaded = load(model).to(opening.device)
     if isinstance(loaded.encoder, FeatureEncoder):

@@ -2,7 +2,6 @@
 writing all formats share.
 """
 
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from pathlib import Path
 from finereel.data.base import Caption
 from finereel.errors import ConfigError, DataError
 from finereel.finegrain.types import Change, Negative
-from finereel.io.atomic import writes
+from finereel.io.atomic import replace_file, writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +103,9 @@ def check_target(path: Path, *sources: Path | None) -> None:
 def write_text(parts: Iterable[str], path: Path) -> None:
     """Write the parts of a text one after another, as `write_lines` does."""
     check_target(path)
-    partial = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replace_file(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(parts)
 
 
 def only_pos(rows: Iterable[Negative], form: str) -> list[Negative]:

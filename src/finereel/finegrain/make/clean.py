@@ -13,17 +13,13 @@ from itertools import accumulate
 
 from finereel.data.base import Caption
 from finereel.finegrain.make.candidates import SOURCES, Candidate, candidates_for
-from finereel.finegrain.make.collocations import Collocations
 from finereel.finegrain.make.context import Context
-from finereel.finegrain.make.edit import Edit, replace
-from finereel.finegrain.make.rejection import Case, RejectionRules
+from finereel.finegrain.make.rejection import Case, Collocations, Encode, RejectionRules
 from finereel.finegrain.make.settings import GeneratorSettings
-from finereel.finegrain.make.sites import Site, find_sites
-from finereel.finegrain.make.window import Encode
+from finereel.finegrain.make.sites import Edit, Site, find_sites, replace
 from finereel.finegrain.types import Negative, PartOfSpeech
 from finereel.finegrain.words.inflection import inflect
-from finereel.finegrain.words.sets import phrase_book
-from finereel.finegrain.words.sets.protected import SPELLINGS
+from finereel.finegrain.words.sets import SPELLINGS, phrase_book
 from finereel.finegrain.words.tagging.words import Token
 
 GENERATOR = "clean-2"

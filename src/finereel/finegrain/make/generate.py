@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -20,7 +20,8 @@ from itertools import islice
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from threading import Thread
-from typing import IO
+from types import MappingProxyType
+from typing import IO, Protocol, runtime_checkable
 
 from finereel.data.base import Caption
 from finereel.errors import ConfigError, DataError, FinereelError
@@ -28,14 +29,70 @@ from finereel.finegrain.blind.balance import BalanceSettings, balance
 from finereel.finegrain.files import jsonl, write_negatives
 from finereel.finegrain.files.base import check_target
 from finereel.finegrain.files.jsonl import line_of
+from finereel.finegrain.make.clean import CleanGenerator
 from finereel.finegrain.make.context import Context
-from finereel.finegrain.make.modes import MODES, Prepared, prepare
+from finereel.finegrain.make.paper import PaperGenerator, Vocabulary, harvest
 from finereel.finegrain.make.settings import GeneratorSettings
 from finereel.finegrain.types import Negative
 from finereel.finegrain.words.lexicon import Lexicon
 from finereel.finegrain.words.tagging import AgreeingTaggers
-from finereel.io.atomic import storage_errors, writes
+from finereel.finegrain.words.tagging.words import Token
+from finereel.io.atomic import storage_errors, sync_file, sync_folder, write_file, writes
 from finereel.types import OnProgress, no_progress
+
+# The generators by name, and how each is made ready for a collection of captions.
+# So many captions, evenly spaced, give the vocabulary of the paper's generator.
+HARVESTED = 5000
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Makes the negatives of a caption from its tokens, the same in whatever order captions
+    come.
+    """
+
+    def negatives(self, row: Caption, tokens: Sequence[Token]) -> list[Negative]:
+        """The negatives of one caption; ids are `CAPTION/PART_OF_SPEECH/NUMBER`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a generator needs, the same in every process. vocabulary: of the paper's generator
+    only.
+    """
+
+    context: Context
+    settings: GeneratorSettings
+    vocabulary: Vocabulary
+
+
+def prepare(context: Context, settings: GeneratorSettings) -> Prepared:
+    """What has to be found out once, before captions are taken one by one."""
+    harvested = (
+        harvest(map(AgreeingTaggers(settings.taggers), context.sample(HARVESTED)))
+        if settings.mode == "paper"
+        else {}
+    )
+    return Prepared(context, settings, harvested)
+
+
+def _clean(prepared: Prepared) -> Generator:
+    if prepared.settings.propose:
+        from finereel.finegrain.make.proposals.generator import generator_for
+
+        return generator_for(prepared.context, prepared.settings)
+    return CleanGenerator(prepared.context, prepared.settings)
+
+
+def _paper(prepared: Prepared) -> Generator:
+    return PaperGenerator(prepared.context, prepared.settings, prepared.vocabulary)
+
+
+MODES: Mapping[str, Callable[[Prepared], Generator]] = MappingProxyType(
+    {"clean": _clean, "paper": _paper}
+)
+
 
 BATCH = 200
 BATCH_OF_MODEL = 8  # a language model takes seconds for a caption: what is done should show
@@ -161,14 +218,13 @@ class _State:
         lines, rows, covered = batch
         file.write(lines)
         file.flush()
+        os.fsync(file.fileno())
         self.written += len(lines)
         self.summary.captions += captions
         self.summary.negatives.update(rows)
         self.summary.covered.update(covered)
         kept = {"key": self.key, "written": self.written, **vars(self.summary)}
-        scratch = self.path.with_name(self.path.name + ".new")
-        scratch.write_text(json.dumps(kept))
-        scratch.replace(self.path)
+        write_file(self.path, json.dumps(kept))
 
 
 def _rows(part: Path) -> Iterator[Negative]:
@@ -199,9 +255,9 @@ def balance_file(
 @writes("out")
 def _put(part: Path, out: Path) -> None:
     """Give the whole file its name."""
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
+    sync_file(part)
     part.replace(out)
+    sync_folder(out.parent)
 
 
 @writes("out")

@@ -17,9 +17,8 @@ from finereel.finegrain.make.clean import rng_of
 from finereel.finegrain.make.context import Context
 from finereel.finegrain.make.settings import GeneratorSettings
 from finereel.finegrain.types import PARTS_OF_SPEECH, Negative, PartOfSpeech
-from finereel.finegrain.words.lexicon import Lexicon
+from finereel.finegrain.words.lexicon import LETTERS, Lexicon
 from finereel.finegrain.words.tagging.words import Token
-from finereel.finegrain.words.wordnet import LETTERS
 
 GENERATOR = "paper-1"
 WITH_SISTERS, ANTONYM_NEEDED = ("noun", "verb"), ("adverb", "preposition")

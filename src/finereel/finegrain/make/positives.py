@@ -2,7 +2,7 @@
 how brittle a model is.
 
 The opposite rule to negatives: what stands in for a word is a word of the same meaning, from sets
-that were read in captions (`finereel.finegrain.words.sets.synonyms`), in the same form. After
+that were read in captions (`finereel.finegrain.words.sets`), in the same form. After
 Kamath et al. 2024, who show that tuning on hard negatives alone makes a model take every change for
 a false one. Synonyms straight from WordNet will not do: dominant senses and the words of the
 collection still let "potato" be "murphy" and a fashion show a manner show.
@@ -19,14 +19,12 @@ from pathlib import Path
 from finereel.data.base import Caption
 from finereel.finegrain.files.base import write_lines
 from finereel.finegrain.files.jsonl import line_of
-from finereel.finegrain.make.collocations import Collocations
-from finereel.finegrain.make.edit import replace
-from finereel.finegrain.make.sites import Site, find_sites
+from finereel.finegrain.make.rejection import Collocations
+from finereel.finegrain.make.sites import Site, find_sites, replace
 from finereel.finegrain.types import Negative, PartOfSpeech
 from finereel.finegrain.words.inflection import inflect
 from finereel.finegrain.words.lexicon import Lexicon
-from finereel.finegrain.words.sets import phrase_book
-from finereel.finegrain.words.sets.synonyms import Synonyms, synonyms_of
+from finereel.finegrain.words.sets import Synonyms, phrase_book, synonyms_of
 from finereel.finegrain.words.tagging.words import Token
 
 METHOD, GENERATOR = "synonym", "synonym-2"

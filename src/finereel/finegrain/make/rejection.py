@@ -4,16 +4,133 @@ A rule looks at one case, a replacement at a site of a caption, and gives the re
 None.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
-from finereel.finegrain.make.candidates.base import Candidate
-from finereel.finegrain.make.collocations import Collocations
+from finereel.finegrain.make.candidates import Candidate
 from finereel.finegrain.make.context import END, Context, VideoWords
-from finereel.finegrain.make.edit import Edit
-from finereel.finegrain.make.sites import Site
-from finereel.finegrain.make.window import Encode, survives
+from finereel.finegrain.make.sites import Edit, Site
+from finereel.finegrain.words.lexicon import PREPOSITIONS, Lexicon
+from finereel.finegrain.words.sets import word_list
+from finereel.text.tokenize import clip_tokenizer
+
+# Does an edit reach the text encoder at all? Encoders cut a caption; an edit behind the cut tests
+# nothing.
+_PIECE = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|[^\s\w]+|_+", re.IGNORECASE)
+_LONGEST_PIECE = 64  # letters, and tokens; nothing longer is a word
+
+Encode = Callable[[str], Sequence[int]]
+
+
+def survives(caption: str, negative: str, max_words: int, encode: Encode | None = None) -> bool:
+    """Whether all of the edit lies inside a row of `max_words` tokens, start and end token among
+    them.
+
+    encode: text -> its token ids, uncut and without start and end; None: CLIP's. What comes after
+    the edit may be cut.
+
+    >>> survives("a cat sits", "a dog sits", max_words=4), survives("a cat sits", "a dog sits", max_words=3)
+    (True, False)
+    """
+    old, new = ((encode or clip_ids)(text) for text in (caption, negative))
+    return list(old) != list(new) and max(_edit_end(old, new)) <= max_words - 2
+
+
+def clip_ids(text: str) -> list[int]:
+    """The ids of a text in CLIP's vocabulary, uncut, piece by piece as CLIP splits it; pieces are
+    worked out once.
+
+    >>> clip_ids("a photo of a cat")
+    [320, 1125, 539, 320, 2368]
+    """
+    return [number for piece in _PIECE.findall(text.lower()) for number in _ids_of(piece)]
+
+
+@lru_cache(1 << 16)
+def _ids_of(piece: str) -> tuple[int, ...]:
+    tokens = clip_tokenizer().encode([piece[:_LONGEST_PIECE]], max_words=_LONGEST_PIECE + 2)
+    return tuple(tokens.ids[0][tokens.mask[0]][1:-1].tolist())
+
+
+def _edit_end(old: Sequence[object], new: Sequence[object]) -> tuple[int, int]:
+    """How many tokens of each there are up to the last one that differs."""
+    shorter = min(len(old), len(new))
+    prefix = next((i for i in range(shorter) if old[i] != new[i]), shorter)
+    same = 0
+    while same < shorter - prefix and old[-1 - same] == new[-1 - same]:
+        same += 1
+    return len(old) - same, len(new) - same
+
+
+# Words that must not be torn apart, "hot dog", "pick up", "race car", and verbs that mean little
+# alone.
+LIGHT_VERBS = word_list("light_verbs")
+PARTICLES = word_list("particles")
+_FREE_FIRST = word_list("free_first")
+_FIXED = word_list("fixed")
+_SPANS = ((1, 0), (0, 1), (1, 1), (2, 0), (0, 2), (3, 0), (0, 3), (2, 1), (1, 2))
+
+
+class Collocations:
+    """Tells whether a site is part of a larger unit, and whether a replacement would make one."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+        self._is_unit = lru_cache(maxsize=1 << 18)(self._find_unit)
+
+    def protects(self, site: Site) -> str | None:
+        """The larger unit a site is part of, or None."""
+        if site.pos == "verb" and site.lemma in LIGHT_VERBS:
+            return "a light verb"
+        text = site.source.lower()
+        found = self._around(site, text) or (
+            self._around(site, site.lemma) if site.lemma != text else None
+        )
+        return found or self._phrasal(site)
+
+    def makes(self, site: Site, replacement: str) -> bool:
+        """Whether a replacement would become part of a larger unit there ("hot" before "dog")."""
+        return self._around(site, replacement.lower()) is not None
+
+    def _around(self, site: Site, word: str) -> str | None:
+        """The unit of two, three or four words that `word` and its neighbours at the site are, or
+        None.
+        """
+        before, after = [site.word(-i) for i in (1, 2, 3)], [site.word(i) for i in (1, 2, 3)]
+        for left, right in _SPANS:
+            parts = [*before[:left][::-1], word, *after[:right]]
+            if all(parts) and self._is_unit(" ".join(parts)):
+                return " ".join(parts)
+        return None
+
+    def _find_unit(self, unit: str) -> bool:
+        """Whether WordNet or the lists have it as one word, other than "young man" and the like."""
+        if unit in _FIXED:
+            return True
+        *first, last = unit.split(" ")
+        if first[0] in _FREE_FIRST:
+            return False
+        forms = [" ".join([*first, end]) for end in (last, *self._lexicon.lemmas_of(last, "noun"))]
+        return any(
+            form in PREPOSITIONS or form.replace(" ", "_") in self._lexicon.net for form in forms
+        )
+
+    def _phrasal(self, site: Site) -> str | None:
+        """ "picks up", "throws the ball away": verb and particle in WordNet, and no noun phrase for
+        the particle.
+        """
+        if site.pos != "verb" or " " in site.lemma:
+            return None
+        for at in range(site.last, min(site.last + 4, len(site.tokens))):
+            word = site.tokens[at].text.lower()
+            if word in PARTICLES and site.tokens[at].tag in ("RP", "RB"):
+                unit = f"{site.lemma}_{word}"
+                return unit if self._lexicon.senses(unit, "verb") else None
+        return None
+
 
 _NEGATIONS = frozenset(
     ["without", "no", "not", "n't", "never", "don't", "doesn't", "isn't", "aren't"]

@@ -7,19 +7,191 @@ Drawing by frequency makes every word false about as often as it is true, as far
 tell.
 """
 
+import hashlib
 from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from random import Random
+from typing import Literal
 
 from finereel.data.base import Caption
 from finereel.errors import ConfigError, DataError, unknown_name
-from finereel.finegrain.make.phrases import WordForm, drawn_negatives, phrases, single_words
-from finereel.finegrain.make.vocabulary_split import Side, side_of
-from finereel.finegrain.types import Negative
+from finereel.finegrain.make.sites import replace as replaced
+from finereel.finegrain.types import Negative, PartOfSpeech
 from finereel.finegrain.words.tagging.words import Token
+
+# Negatives for training: one word of a caption replaced, or the words of a phrase together.
+KINDS = ("adjective+noun", "adverb+verb", "verb+preposition+noun")
+_HEADS: dict[str, PartOfSpeech] = {
+    "adjective+noun": "noun",
+    "adverb+verb": "verb",
+    "verb+preposition+noun": "verb",
+}
+_REACH = 4
+"""Words between a preposition and its noun, at most: determiner, adjectives."""
+_TRIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class WordForm:
+    """A word that may replace a token: the form to write, and its lemma."""
+
+    form: str
+    lemma: str
+
+
+WordForms = Callable[[Token], Sequence[WordForm]]
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Tokens that change together, in the order of the caption; kind: one of KINDS, or "word" for a
+    single one.
+    """
+
+    kind: str
+    pos: PartOfSpeech
+    tokens: tuple[Token, ...]
+
+
+def single_words(tokens: Sequence[Token]) -> list[Phrase]:
+    """Every token of a class that negatives are made of, where the taggers agree."""
+    return [
+        Phrase("word", token.pos, (token,))
+        for token in tokens
+        if token.sure and token.pos != "other"
+    ]
+
+
+def phrases(tokens: Sequence[Token]) -> list[Phrase]:
+    """The phrases of a caption, in its order; a word can be in several."""
+    found = []
+    for place, token in enumerate(tokens):
+        following = tokens[place + 1] if place + 1 < len(tokens) else None
+        classes = (token.pos, following.pos if following else "other")
+        if following is None or not (token.sure and following.sure):
+            continue
+        if classes == ("adjective", "noun"):
+            found.append(_phrase("adjective+noun", token, following))
+        if classes in (("adverb", "verb"), ("verb", "adverb")):
+            found.append(_phrase("adverb+verb", token, following))
+        if classes == ("verb", "preposition"):
+            noun = _noun_after(tokens[place + 2 : place + 2 + _REACH])
+            found += (
+                [] if noun is None else [_phrase("verb+preposition+noun", token, following, noun)]
+            )
+    return found
+
+
+def _phrase(kind: str, *tokens: Token) -> Phrase:
+    return Phrase(kind, _HEADS[kind], tokens)
+
+
+def _noun_after(tokens: Sequence[Token]) -> Token | None:
+    """The last of the first run of nouns; None where another word class comes before it."""
+    last = None
+    for token in tokens:
+        if token.pos == "noun":
+            last = token
+        elif last is not None or token.pos not in ("other", "adjective"):
+            break
+    return last if last is not None and last.sure else None
+
+
+def changed(row: Caption, phrase: Phrase, candidates: WordForms, rng: Random) -> Negative | None:
+    """The caption with every word of the phrase replaced that can be: of a single word that one, of
+    a phrase two at least; None where there are not as many candidates, or where nothing would
+    change.
+    """
+    drawn: list[tuple[Token, WordForm]] = []
+    for token in phrase.tokens:
+        options = candidates(token)
+        if options:
+            drawn.append((token, rng.choice(options)))
+    if len(drawn) < min(2, len(phrase.tokens)):
+        return None
+    text, start = row.text, 0
+    for token, candidate in reversed(drawn):
+        edit = replaced(text, token.start, token.end, candidate.form)
+        text, start = edit.text, edit.start
+    first, last = drawn[0][0], drawn[-1][0]
+    replacement = text[start : len(text) - (len(row.text) - last.end)]
+    if replacement.lower() == row.text[first.start : last.end].lower():
+        return None
+    lemmas, others = (
+        " ".join(part) for part in zip(*((t.lemma, c.lemma) for t, c in drawn), strict=True)
+    )
+    return Negative.of(
+        row,
+        first.start,
+        last.end,
+        id="",
+        negative=text,
+        pos=phrase.pos,
+        replacement=replacement,
+        method=phrase.kind,
+        lemma=lemmas,
+        replacement_lemma=others,
+        tag=" ".join(token.tag for token, _ in drawn),
+    )
+
+
+def drawn_negatives(
+    row: Caption, found: Sequence[Phrase], candidates: WordForms, rng: Random, most: int
+) -> list[Negative]:
+    """At most `most` different negatives of a caption, over its phrases in turn."""
+    if not found:
+        return []
+    made: dict[str, Negative] = {}
+    for attempt in range(_TRIES * most):
+        negative = changed(row, found[attempt % len(found)], candidates, rng)
+        if negative is not None and negative.negative != row.text:
+            made.setdefault(negative.negative, negative)
+        if len(made) == most:
+            break
+    return list(made.values())
+
+
+# Two sides of all words, `training` and `test`: negatives of one side share no word, or no pair,
+# with the other's.
+Side = Literal["training", "test"]
+# of some thousand, the one that halves the 700 most frequent words of MSR-VTT, counted and weighted
+_EVEN = "1845"
+_BY_PAIR = frozenset({"adverb", "preposition"})
+
+
+def side_of(source: str, replacement: str, pos: str) -> Side | None:
+    """The side of a pair of lemmas; None where its words are on different sides.
+
+    >>> side_of("slowly", "quickly", "adverb") == side_of("quickly", "slowly", "adverb")
+    True
+    >>> side_of("man", "woman", "noun"), side_of("boy", "girl", "noun"), side_of("man", "boy", "noun")
+    ('training', 'test', None)
+    """
+    if pos in _BY_PAIR:
+        return _half("|".join(sorted((source.lower(), replacement.lower()))), pos)
+    sides = {_half(word.lower(), _EVEN) for word in (source, replacement)}
+    return sides.pop() if len(sides) == 1 else None
+
+
+def _half(text: str, salt: str) -> Side:
+    digest = hashlib.blake2b(f"{salt}/{text}".encode(), digest_size=2).digest()
+    return "training" if digest[0] % 2 else "test"
+
+
+def only(rows: Iterable[Negative], side: Side) -> Iterator[Negative]:
+    """The rows of one side, by the lemmas of what was exchanged (by its words, where a row names no
+    lemmas).
+    """
+    for row in rows:
+        if (
+            side_of(row.lemma or row.source, row.replacement_lemma or row.replacement, row.pos)
+            == side
+        ):
+            yield row
+
 
 LEVELS = {"word": single_words, "phrase": phrases}
 GENERATOR = "caption-words 1"

@@ -1,9 +1,12 @@
 """Compute a report from rows of negatives, per part of speech."""
 
+import re
+import shutil
+import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -20,11 +23,181 @@ from finereel.finegrain.blind import (
     remembering,
 )
 from finereel.finegrain.blind.others import blocks, captions_of_rows, part_of
-from finereel.finegrain.make.window import Encode
-from finereel.finegrain.report.facts import Words, nonword, truncated, wrong_pos
-from finereel.finegrain.report.grammar import GrammarCheck
-from finereel.finegrain.types import CHANGES, Change, Negative
+from finereel.finegrain.make.rejection import Encode, clip_ids
+from finereel.finegrain.types import CHANGES, PARTS_OF_SPEECH, Change, Negative, PartOfSpeech
 from finereel.types import OnProgress, no_progress
+
+# Did an edit break the grammar? Link Grammar (Sleator and Temperley 1993), where `link-parser` is
+# installed.
+PROGRAM = "link-parser"
+_COST = re.compile(r"UNUSED=(\d+) DIS=\s*([0-9.]+)")
+_BETWEEN, _SAID = "!limit=100", "limit set to 100"
+_LONGEST = 40  # words; parsing time grows with the cube
+_SPARE_COST = 1.0
+_SECONDS_EACH = 5
+
+
+@dataclass(frozen=True)
+class GrammarCheck:
+    """program: path of link-parser. dictionary: its language or dictionary folder. sample: at most
+    so many rows of a part of speech are parsed, drawn by a hash of their ids.
+    """
+
+    program: str = PROGRAM
+    dictionary: str = "en"
+    sample: int = 200
+
+    @property
+    def note(self) -> str:
+        """How to read the share."""
+        return (
+            f"Grammar: share of at most {self.sample} rows a part of speech whose negative has "
+            "more unlinked words "
+            "than its caption, or costs more than 1 above it, by Link Grammar."
+        )
+
+    def share(self, rows: Sequence[Negative]) -> float | None:
+        """Share of negatives that parse worse than their captions; None where no pair could be
+        parsed.
+        """
+        drawn = sorted(rows, key=lambda row: part_of(f"grammar {row.id}", 1 << 60))[: self.sample]
+        costs = self.costs([text for row in drawn for text in (row.caption, row.negative)])
+        pairs = [
+            (caption, negative) for caption, negative in zip(costs[::2], costs[1::2], strict=True)
+        ]
+        known = [is_worse(caption, negative) for caption, negative in pairs if caption and negative]
+        return sum(known) / len(known) if known else None
+
+    def costs(self, texts: Sequence[str]) -> list[tuple[int, float] | None]:
+        """Unlinked words and cost of the best parse of each text; None for one that is empty, long
+        or has no parse.
+        """
+        plain = [_one_sentence(text) for text in texts]
+        lines = ["!verbosity=1", "!graphics=0", "!timeout=2"]
+        for text in plain:
+            lines += [text, _BETWEEN] if text else [_BETWEEN]
+        done = subprocess.run(
+            [self.program, self.dictionary, "-batch=0"],
+            input="\n".join(lines).encode("utf-8", "replace"),
+            capture_output=True,
+            timeout=60 + _SECONDS_EACH * len(texts),
+            check=False,
+        )
+        blocks = done.stdout.decode("utf-8", "replace").split(_SAID)[: len(texts)]
+        found = [_COST.search(block) for block in [*blocks, *[""] * (len(texts) - len(blocks))]]
+        return [
+            (int(match[1]), float(match[2])) if match and text else None
+            for match, text in zip(found, plain, strict=True)
+        ]
+
+
+def find_grammar(sample: int = 200) -> GrammarCheck | None:
+    """The parser of this machine, None where there is none (Debian: link-grammar)."""
+    program = shutil.which(PROGRAM)
+    return None if program is None else GrammarCheck(program, sample=sample)
+
+
+def is_worse(caption: tuple[int, float], negative: tuple[int, float]) -> bool:
+    """Whether the negative parses worse: (unlinked words, cost) of both.
+
+    >>> is_worse((0, 0.6), (2, 0.2)), is_worse((0, 0.6), (0, 1.1)), is_worse((0, 0.6), (0, 2.6))
+    (True, False, True)
+    """
+    return negative[0] > caption[0] or negative[1] > caption[1] + _SPARE_COST
+
+
+def _one_sentence(text: str) -> str:
+    """Words and commas only, so that nothing is a command to the parser; empty for what is too
+    long.
+    """
+    words = re.findall(r"[^\W_]+(?:['-][^\W_]+)*|,", text)
+    return " ".join(words) if 0 < len(words) <= _LONGEST else ""
+
+
+# Shares of rows in which something is wrong with the words, without any model.
+_EDGES = ".,!?;:\"'()[]"
+
+
+@runtime_checkable
+class Words(Protocol):
+    """What a dictionary must answer; `finereel.finegrain.words.lexicon.Lexicon` does."""
+
+    def is_word(self, form: str) -> bool:
+        """Whether it is English."""
+        ...
+
+    def has_pos(self, form: str, pos: PartOfSpeech) -> bool:
+        """Whether it can be of that part of speech, in any form."""
+        ...
+
+
+def wrong_pos(rows: Sequence[Negative], words: Words) -> float | None:
+    """Share of replacements that cannot be of the part of speech they stand for; None where a row
+    has none.
+
+    A replacement of several words is right when the whole or one of its words is.
+    """
+    known: dict[tuple[str, str], bool] = {}
+
+    def is_wrong(row: Negative) -> bool:
+        if row.pos not in PARTS_OF_SPEECH:
+            return False
+        key = (bare(row.replacement), row.pos)
+        if key not in known:
+            known[key] = not any(words.has_pos(word, row.pos) for word in (key[0], *key[0].split()))
+        return known[key]
+
+    return None if any(row.pos not in PARTS_OF_SPEECH for row in rows) else share(rows, is_wrong)
+
+
+def nonword(rows: Sequence[Negative], words: Words) -> float:
+    """Share of replacements with something in them that is no word, such as "andthen" or
+    "crack_up".
+    """
+    known: dict[str, bool] = {}
+
+    def is_no_word(row: Negative) -> bool:
+        text = bare(row.replacement)
+        if text not in known:
+            known[text] = not text or any(
+                "_" in word or not words.is_word(word) for word in text.split()
+            )
+        return known[text]
+
+    return share(rows, is_no_word)
+
+
+def truncated(rows: Sequence[Negative], max_words: int, encode: Encode | None = None) -> float:
+    """Share of negatives that are the caption again once a text encoder has cut both to rows of
+    `max_words` tokens, start and end token among them.
+
+    encode: text -> its token ids, uncut and without start and end; None: CLIP's.
+    """
+    ids, room = encode or clip_ids, max_words - 2
+    captions: dict[str, list[int]] = {}
+
+    def is_lost(row: Negative) -> bool:
+        if row.caption not in captions:
+            captions.clear()
+            captions[row.caption] = list(ids(row.caption))
+        return captions[row.caption][:room] == list(ids(row.negative))[:room]
+
+    return share(rows, is_lost)
+
+
+def share(rows: Sequence[Negative], holds: Callable[[Negative], bool]) -> float:
+    """The share of rows for which something holds; 0 without rows."""
+    return sum(map(holds, rows)) / len(rows) if rows else 0.0
+
+
+def bare(text: str) -> str:
+    """A word without the punctuation around it, in lower case.
+
+    >>> bare("Outside,")
+    'outside'
+    """
+    return text.strip(_EDGES).lower()
+
 
 GAP_EDGES = tuple(float(edge) for edge in range(-12, 13))
 _TOP = 12

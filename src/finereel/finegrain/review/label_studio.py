@@ -13,9 +13,8 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from finereel.errors import DataError
-from finereel.finegrain.review.items import Item
-from finereel.finegrain.review.verdicts import VERDICTS, Judgement, rater_name
-from finereel.io.atomic import writes
+from finereel.finegrain.review.verdicts import VERDICTS, Item, Judgement, rater_name
+from finereel.io.atomic import write_file, writes
 
 CONTROL = "verdict"
 """The name of the choice in the labelling interface."""
@@ -33,8 +32,8 @@ def export_tasks(items: Iterable[Item], videos: Mapping[str, Path], out: Path) -
     """
     tasks = [{"data": _task(item, videos)} for item in items]
     config = out.with_suffix(".xml")
-    out.write_text(json.dumps(tasks, indent=1) + "\n", encoding="ascii")
-    config.write_text(interface(with_video=bool(videos)), encoding="utf-8")
+    write_file(out, json.dumps(tasks, indent=1) + "\n")
+    write_file(config, interface(with_video=bool(videos)))
     return out, config
 
 

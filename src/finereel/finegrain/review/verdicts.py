@@ -1,17 +1,22 @@
 """The verdicts of one rater: one JSON line per decision, saved before the next item is shown."""
 
+import heapq
 import json
 import os
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
 from finereel.errors import ConfigError, DataError
-from finereel.io.atomic import locked, storage_errors, writes
+from finereel.finegrain.types import Change, Negative
+from finereel.io.atomic import storage_errors, writes
+from finereel.io.locks import locked
 
 VerdictName = Literal["valid", "also_true", "ungrammatical", "unsure"]
 VERDICTS: dict[VerdictName, str] = {
@@ -196,3 +201,87 @@ def judgement(fields: Any) -> Judgement:
     if verdict is not None and verdict not in VERDICTS:
         raise DataError(f"unknown verdict {verdict!r}: expected one of {', '.join(VERDICTS)}")
     return Judgement(**values, verdict=verdict, undo=fields.get("undo") is True)
+
+
+# WHICH NEGATIVES ARE READ: a sample per part of speech, in an order that leads nobody.
+@dataclass(frozen=True)
+class Sampling:
+    """How many negatives of every part of speech are read (0: all of them), drawn and shuffled by
+    `seed`.
+    """
+
+    sample: int = 100
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sample < 0:
+            raise ConfigError(f"sample must be 0 (all) or more, got {self.sample}")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A negative to be read, under a key that says nothing about it and does not depend on its
+    place in a file.
+    """
+
+    key: str
+    row: Negative
+
+
+def review_items(rows: Iterable[Negative], choice: Sampling | None = None) -> tuple[Item, ...]:
+    """Draw the items to read, the same for the same (rows, choice) in whatever order the rows come.
+
+    A larger sample holds the smaller one of the same seed, so that a review can be extended. Rows
+    that share an id are different items where they differ in anything, and where they do not, too.
+    """
+    wanted = choice or Sampling()
+    drawn = _drawn(_with_keys(rows), wanted) if wanted.sample else list(_with_keys(rows))
+    return tuple(sorted(drawn, key=lambda item: _place(item.key, f"show {wanted.seed}")))
+
+
+def _drawn(items: Iterable[Item], choice: Sampling) -> list[Item]:
+    """The `choice.sample` items of every part of speech with the smallest drawn numbers, holding no
+    more at a time.
+    """
+    kept: dict[Change, list[tuple[int, str, Item]]] = {}
+    for item in items:
+        heap = kept.setdefault(item.row.pos, [])
+        entry = (-_place(item.key, f"draw {choice.seed}"), item.key, item)
+        if len(heap) < choice.sample:
+            heapq.heappush(heap, entry)
+        else:
+            heapq.heappushpop(heap, entry)
+    return [item for heap in kept.values() for _, _, item in heap]
+
+
+def set_name(items: Iterable[Item]) -> str:
+    """A name for exactly these items, under which a browser keeps its verdicts; their order does
+    not matter.
+    """
+    return _digest("\n".join(sorted(item.key for item in items)))
+
+
+def _with_keys(rows: Iterable[Negative]) -> Iterator[Item]:
+    seen: Counter[str] = Counter()
+    for row in rows:
+        told = (
+            row.id,
+            row.video_id,
+            row.caption_id,
+            row.caption,
+            row.negative,
+            row.pos,
+            row.start,
+            row.end,
+        )
+        key = _digest(json.dumps(told))
+        seen[key] += 1
+        yield Item(key if seen[key] == 1 else f"{key}-{seen[key]}", row)
+
+
+def _place(key: str, purpose: str) -> int:
+    return int(_digest(f"{purpose} {key}"), 16)
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(), digest_size=8).hexdigest()

@@ -4,7 +4,17 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from finereel.finegrain.types import PartOfSpeech
-from finereel.finegrain.words.wordlist import words
+
+
+# Word lists as people read them: words with spaces between.
+def words(text: str) -> frozenset[str]:
+    """The words of a text as a set.
+
+    >>> sorted(words("red green"))
+    ['green', 'red']
+    """
+    return frozenset(text.split())
+
 
 _UPOS = MappingProxyType({"noun": "NOUN", "verb": "VERB", "adjective": "ADJ", "adverb": "ADV"})
 

@@ -1,6 +1,6 @@
 """CLIP towers that project every token, with optional token shift in the vision blocks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,11 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 
 from finereel.errors import CheckpointError, ConfigError, ModelError
-from finereel.models.encoders.clip_values import check_picture, checked_clip_values
+from finereel.io.foreign_files import brief
 from finereel.models.encoders.geometry import ClipGeometry
 from finereel.models.encoders.pixels import normalize_pixels, to_pixels
 from finereel.models.encoders.prompts import Prompts, read_block
-from finereel.models.encoders.text_tower import encode_tokens
-from finereel.models.encoders.token_shift import shift_tokens
-from finereel.models.encoders.towers import ClipTowers
+from finereel.models.encoders.towers import ACTIVATIONS, ClipTowers, encode_tokens
 from finereel.models.preprocessing import DECODED_SIDE, Preprocessing
 
 _SHORT_ROW = 100
@@ -174,7 +172,7 @@ class ClipEncoder(nn.Module):
     def encode_tokens(
         self, input_ids: Int64[Tensor, "T W"], prompts: Float[Tensor, "n E"] | None = None
     ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
-        """Sentence and words, see `finereel.models.encoders.text_tower`."""
+        """Sentence and words, see `finereel.models.encoders.towers`."""
         towers = self.clip
         return encode_tokens(
             towers.text_model, towers.text_projection, input_ids, prompts, self.stated.end_id
@@ -275,3 +273,164 @@ def clip_from_config(values: Mapping[str, Any]) -> ClipTowers:
     geometry = ClipGeometry.from_values(checked_clip_values(values))
     check_picture(geometry.vision_config)
     return ClipTowers(geometry)
+
+
+# Token shift: some patch tokens look one frame back, some one frame ahead, before attention.
+_DIVISIONS = 7
+_AHEAD_OFFSET = 3
+
+
+def shift_tokens(
+    tokens: Float[Tensor, "V F N D"], frame_mask: Bool[Tensor, "V F"] | None = None
+) -> Float[Tensor, "V F N D"]:
+    """Replace tokens 1, 1+fold, ... by the previous frame's and tokens 4, 4+fold, ... by the next
+    frame's.
+
+    fold = N // 7. The first and the last frame keep their own. Where both rules name a token, the later one (next
+    frame) wins, as published. With `frame_mask` a padded neighbour is never read; without it, zero frames used as
+    padding leak into the last real frame, which is what the published code does.
+
+    >>> frames = torch.arange(3.0).reshape(1, 3, 1, 1).expand(1, 3, 8, 1)
+    >>> shift_tokens(frames)[0, 1, :, 0]
+    tensor([1., 0., 0., 0., 2., 2., 2., 2.])
+    """
+    num_tokens = tokens.shape[2]
+    fold = num_tokens // _DIVISIONS
+    if fold == 0:
+        raise ValueError(
+            f"token shift needs at least {_DIVISIONS} tokens per frame, got {num_tokens}"
+        )
+    back = torch.arange(1, num_tokens, fold, device=tokens.device)
+    ahead = torch.arange(1 + _AHEAD_OFFSET, num_tokens, fold, device=tokens.device)
+    shifted = tokens.clone()
+    shifted[:, 1:, back] = _where_real(
+        tokens[:, :-1, back], shifted[:, 1:, back], frame_mask, slice(None, -1)
+    )
+    shifted[:, :-1, ahead] = _where_real(
+        tokens[:, 1:, ahead], shifted[:, :-1, ahead], frame_mask, slice(1, None)
+    )
+    return shifted
+
+
+def _where_real(neighbour: Tensor, own: Tensor, frame_mask: Tensor | None, frames: slice) -> Tensor:
+    if frame_mask is None:
+        return neighbour
+    return torch.where(frame_mask[:, frames, None, None], neighbour, own)
+
+
+# A CLIP `config.json` -> the settings that decide the towers' arithmetic, each of its type and
+# within bounds.
+_MOST_TOKENS = 16_384  # of a frame
+_LARGEST_ID = 2**31 - 1
+_MOST_ENDS = 16
+
+Check = Callable[[Any], bool]
+
+
+def _between(low: int, high: int) -> tuple[Check, str]:
+    return (
+        lambda value: type(value) is int and low <= value <= high,
+        f"a whole number from {low} to {high}",
+    )
+
+
+def _optional(check: tuple[Check, str]) -> tuple[Check, str]:
+    return lambda value: value is None or check[0](value), f"{check[1]}, or null"
+
+
+def _number(low: float, high: float) -> tuple[Check, str]:
+    return (
+        lambda value: type(value) in (int, float) and low <= value <= high,
+        f"a number from {low} to {high}",
+    )
+
+
+def _is_end(value: Any) -> bool:
+    ids = value if isinstance(value, list) else [value]
+    return len(ids) <= _MOST_ENDS and all(_optional(_TOKEN)[0](token) for token in ids)
+
+
+_WIDTH, _TOKEN = _between(1, 16_384), _between(-1, _LARGEST_ID)
+_TOWER: dict[str, tuple[Check, str]] = {
+    "hidden_size": _WIDTH,
+    "intermediate_size": _between(1, 65_536),
+    "num_attention_heads": _between(1, 1024),
+    "num_hidden_layers": _between(0, 128),
+    "projection_dim": _optional(_WIDTH),
+    "hidden_act": (
+        lambda value: isinstance(value, str) and value in ACTIVATIONS,
+        "the name of an activation, for instance quick_gelu",
+    ),
+    "layer_norm_eps": _number(1e-15, 1.0),
+    "attention_dropout": _number(0.0, 0.99),
+}
+_TEXT = _TOWER | {
+    "vocab_size": _between(3, 1 << 20),
+    "max_position_embeddings": _between(2, 16_384),
+    "bos_token_id": _optional(_TOKEN),
+    "pad_token_id": _optional(_TOKEN),
+    "eos_token_id": (_is_end, "a token id, or a list of them"),
+}
+_VISION = _TOWER | {
+    "image_size": _between(1, 4096),
+    "patch_size": _between(1, 4096),
+    "num_channels": _between(3, 3),
+}
+_TOWERS = {
+    "text_config": _TEXT,
+    "text_config_dict": _TEXT,
+    "vision_config": _VISION,
+    "vision_config_dict": _VISION,
+}
+
+
+def checked_clip_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of both towers and of the space they share, and no others. ConfigError names
+    what does not fit.
+
+    >>> checked_clip_values({"projection_dim": 64, "torch_dtype": "float16", "text_config": {"hidden_size": 64}})
+    {'projection_dim': 64, 'text_config': {'hidden_size': 64}}
+    >>> checked_clip_values({"text_config": {"num_hidden_layers": 1_000_000}})
+    Traceback (most recent call last):
+    finereel.errors.ConfigError: text_config.num_hidden_layers must be a whole number from 0 to 128, got 1000000
+    """
+    checked = _checked(
+        values, {"projection_dim": _WIDTH, "logit_scale_init_value": _number(-30.0, 30.0)}, ""
+    )
+    for name, checks in _TOWERS.items():
+        tower = values.get(name)
+        if tower is None:
+            continue
+        if not isinstance(tower, dict):
+            raise ConfigError(
+                f"{name} must be an object with the settings of a tower, got {brief(tower)}"
+            )
+        checked[name] = _checked(tower, checks, f"{name}.")
+        width, heads = (checked[name].get(key) for key in ("hidden_size", "num_attention_heads"))
+        if width and heads and width % heads:
+            raise ConfigError(
+                f"{name}: hidden_size {width} is not a multiple of num_attention_heads {heads}"
+            )
+    return checked
+
+
+def _checked(
+    values: Mapping[str, Any], checks: Mapping[str, tuple[Check, str]], place: str
+) -> dict[str, Any]:
+    for name, (fits, expected) in checks.items():
+        if name in values and not fits(values[name]):
+            raise ConfigError(f"{place}{name} must be {expected}, got {brief(values[name])}")
+    return {name: values[name] for name in checks if name in values}
+
+
+def check_picture(vision: Any) -> None:
+    """ConfigError where a vision tower's picture, given the geometry with all defaults filled in,
+    holds no patch, or more of them than attention can take.
+    """
+    tokens = (vision.image_size // vision.patch_size) ** 2 + 1
+    if not 1 < tokens <= _MOST_TOKENS:
+        raise ConfigError(
+            f"vision_config: a picture of {vision.image_size} pixels makes {tokens - 1:,} patches "
+            "of "
+            f"{vision.patch_size}, expected 1 to {_MOST_TOKENS - 1:,}"
+        )

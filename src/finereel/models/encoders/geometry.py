@@ -52,7 +52,7 @@ class TowerGeometry:
 @dataclass(frozen=True)
 class TextGeometry(TowerGeometry):
     """The text tower. eos_token_id: where a sentence is read, see
-    `finereel.models.encoders.text_tower`.
+    `finereel.models.encoders.towers`.
     """
 
     hidden_size: int = 512

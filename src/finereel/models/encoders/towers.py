@@ -6,15 +6,17 @@ functions, its compiler and its distributed code along. Tests hold these modules
 `transformers.CLIPModel`.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.functional import dropout, scaled_dot_product_attention
 
-from finereel.models.encoders.activations import Activation
+from finereel.errors import unknown_name
 from finereel.models.encoders.geometry import (
     ClipGeometry,
     TextGeometry,
@@ -238,3 +240,93 @@ def _draw_blocks(blocks: Blocks) -> None:
             nn.init.normal_(linear.weight, std=std)
         _draw(mlp)
         _draw(mlp, ((2 * block.width) ** -0.5, narrow))
+
+
+# The activations between the two layers of an MLP, by the names that `transformers` gives them
+# (`hidden_act`).
+Function = Callable[[Tensor], Tensor]
+
+
+def _tanh_gelu(values: Tensor) -> Tensor:
+    return functional.gelu(values, approximate="tanh")
+
+
+ACTIVATIONS: dict[str, Function] = {
+    "gelu": functional.gelu,
+    "gelu_10": lambda values: functional.gelu(values).clip(-10, 10),
+    "gelu_accurate": _tanh_gelu,
+    "gelu_fast": _tanh_gelu,
+    "gelu_new": _tanh_gelu,
+    "gelu_python": functional.gelu,
+    "gelu_python_tanh": _tanh_gelu,
+    "gelu_pytorch_tanh": _tanh_gelu,
+    "hardswish": functional.hardswish,
+    "laplace": lambda values: (1 + torch.erf((values - 0.707107) / (0.282095 * math.sqrt(2)))) / 2,
+    "leaky_relu": functional.leaky_relu,
+    "linear": lambda values: values,
+    "mish": functional.mish,
+    "quick_gelu": lambda values: values * torch.sigmoid(1.702 * values),
+    "relu": functional.relu,
+    "relu2": lambda values: functional.relu(values).square(),
+    "relu6": functional.relu6,
+    "sigmoid": torch.sigmoid,
+    "silu": functional.silu,
+    "sqrtsoftplus": lambda values: functional.softplus(values).sqrt(),
+    "swish": functional.silu,
+    "tanh": torch.tanh,
+}
+"""Those that have no weights of their own."""
+
+
+class Activation(nn.Module):
+    """One of ACTIVATIONS as a layer.
+
+    >>> Activation("relu2")(torch.tensor([-1.0, 3.0]))
+    tensor([0., 9.])
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        if name not in ACTIVATIONS:
+            raise unknown_name("activation (hidden_act)", name, ACTIVATIONS)
+        self.name = name
+
+    def forward(self, values: Tensor) -> Tensor:
+        return ACTIVATIONS[self.name](values)
+
+
+# TOKENS -> SENTENCE AND WORDS: CLIP's text transformer, whoever holds its weights.
+def encode_tokens(
+    tower: Any,
+    projection: nn.Linear,
+    input_ids: Int64[Tensor, "T W"],
+    prompts: Float[Tensor, "n E"] | None = None,
+    end_id: int | None = None,
+) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
+    """Sentence (the hidden state at the first end-of-text token) and one vector per token.
+
+    tower: a `finereel.models.encoders.towers.TextTower`. end_id: the end-of-text token; None for
+    the highest id of a text, as in CLIP's own vocabulary. Attention is causal and padding follows
+    the end of text, so padding cannot reach either. prompts: vectors between the start token and
+    the first word, without a place of their own, so that words keep theirs; their own outputs are
+    left out.
+    """
+    if not len(input_ids):  # transformers cannot reshape an empty batch
+        empty = projection.weight.new_zeros(0, projection.out_features)
+        return empty, empty[:, None].expand(0, input_ids.shape[1], -1)
+    hidden = tower.embeddings(input_ids=input_ids)
+    if prompts is not None:
+        hidden = torch.cat(
+            [hidden[:, :1], prompts.expand(len(hidden), -1, -1).to(hidden), hidden[:, 1:]], 1
+        )
+    width = hidden.shape[1]
+    causal = torch.full(
+        (width, width), float("-inf"), dtype=hidden.dtype, device=hidden.device
+    ).triu(1)
+    for block in tower.encoder.layers:
+        hidden = block(hidden, attention_mask=causal[None, None])
+    if prompts is not None:
+        hidden = torch.cat([hidden[:, :1], hidden[:, 1 + len(prompts) :]], 1)
+    words = projection(tower.final_layer_norm(hidden))
+    end = input_ids.argmax(-1) if end_id is None else (input_ids == end_id).int().argmax(-1)
+    return words[torch.arange(len(words), device=words.device), end], words

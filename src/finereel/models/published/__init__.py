@@ -22,9 +22,10 @@ from torch import Tensor
 from finereel.errors import CheckpointError, ConfigError, FinereelError, unknown_name
 from finereel.models.published import clip4clip, drl, geometry, names, ts2net, ucofia, xclip
 from finereel.models.published.checkpoint import read_state
-from finereel.models.published.options import Options
+from finereel.models.published.geometry import Options
 from finereel.models.published.plan import ImportPlan, ImportReport, carry_out
 from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import save
 from finereel.models.weights import refusals
 from finereel.normalization import published_sinkhorn
 from finereel.text import Tokenizer
@@ -232,7 +233,7 @@ def import_reported(
     }
     if report.missing:
         model.card["untrained"] = sorted(name for name in report.missing)
-    model.save(out_dir)
+    save(model, out_dir)
     return loaded
 
 

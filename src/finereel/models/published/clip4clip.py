@@ -8,7 +8,7 @@ from torch import Tensor
 
 from finereel.models.heads import head_config
 from finereel.models.published import geometry
-from finereel.models.published.options import Options
+from finereel.models.published.geometry import Options
 from finereel.models.published.plan import ImportPlan
 
 NOTE = "Published arithmetic: the sentence against the mean of the frames."

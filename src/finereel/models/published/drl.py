@@ -6,7 +6,7 @@ from torch import Tensor
 
 from finereel.models.heads import head_config
 from finereel.models.published import geometry, names
-from finereel.models.published.options import Options
+from finereel.models.published.geometry import Options
 from finereel.models.published.plan import ImportPlan
 
 _LAYERS = [f"{layer}.{kind}" for layer in (0, 2) for kind in ("weight", "bias")]

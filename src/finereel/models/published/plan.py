@@ -9,11 +9,10 @@ from torch import Tensor
 
 from finereel.config import ModelConfig
 from finereel.models.encoders.clip import ClipEncoder, clip_from_config
-from finereel.models.encoders.fit import require_fit
 from finereel.models.published import names
-from finereel.models.published.geometry import clip_values
-from finereel.models.published.options import Options
+from finereel.models.published.geometry import Options, clip_values
 from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import require_fit
 from finereel.models.weights import load_strictly, sketched
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from finereel.errors import CheckpointError, ConfigError
 from finereel.models.heads import head_config
 from finereel.models.published import geometry, names
-from finereel.models.published.options import Options
+from finereel.models.published.geometry import Options
 from finereel.models.published.plan import ImportPlan
 
 # A selector of words and a second encoder of images, created and saved by the official code,

@@ -11,7 +11,7 @@ from torch import Tensor
 from finereel.config import ModelConfig
 from finereel.errors import CheckpointError, ConfigError
 from finereel.models.published import geometry, names
-from finereel.models.published.options import Options
+from finereel.models.published.geometry import Options
 from finereel.models.published.plan import ImportPlan
 
 # Created and saved by the official code, read by nothing in it.

@@ -13,8 +13,8 @@ from tiny_masked_lm import ANIMALS, DOINGS, PLACES, save_masked_lm, save_tokeniz
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
 from finereel.finegrain.make.proposals import AnswerCache, Slot, open_proposer
 from finereel.finegrain.make.proposals.fill_mask import FillMaskProposer, LikelihoodWindow
+from finereel.finegrain.make.proposals.generator import word_rules
 from finereel.finegrain.make.proposals.masked_lm import MaskedLanguageModel
-from finereel.finegrain.make.proposals.rules import word_rules
 from finereel.finegrain.words.lexicon import Lexicon
 
 CAPTION = "a cat sleeps in the park"

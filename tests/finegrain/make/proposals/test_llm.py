@@ -14,8 +14,7 @@ from endpoint_double import Answer, ChatServer, agreeing, asked, chat_server, is
 from finereel.errors import ConfigError, ProposalError
 from finereel.finegrain.make.proposals import AnswerCache, Slot, open_proposer
 from finereel.finegrain.make.proposals.endpoint import Endpoint, Patience
-from finereel.finegrain.make.proposals.llm import Asking, ChatProposer
-from finereel.finegrain.make.proposals.prompts import alternatives, verdicts
+from finereel.finegrain.make.proposals.llm import Asking, ChatProposer, alternatives, verdicts
 
 HASTE = Patience(timeout=5.0, attempts=2, first_wait=0.01, longest_wait=0.02)
 CAT = Slot("a red cat sits", 6, 9, "noun", "NN", "cat")

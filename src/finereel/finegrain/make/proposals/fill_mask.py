@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
 from finereel.errors import ConfigError
-from finereel.finegrain.make.edit import replace
 from finereel.finegrain.make.proposals.cache import AnswerCache, Question, key_of
-from finereel.finegrain.make.proposals.shape import Sieve
-from finereel.finegrain.make.proposals.types import Proposal, Reject, Slot, SlotResult
+from finereel.finegrain.make.proposals.types import Proposal, Reject, Sieve, Slot, SlotResult
+from finereel.finegrain.make.sites import replace
 
 Asked = TypeVar("Asked")
 

@@ -2,8 +2,8 @@
 
 from types import MappingProxyType
 
+from finereel.finegrain.words.inflection import words
 from finereel.finegrain.words.tagging.words import WordClass
-from finereel.finegrain.words.wordlist import words
 
 _FORMS = (("D", "VBD"), ("G", "VBG"), ("I", "VB"), ("N", "VBN"), ("Z", "VBZ"))
 PENN_OF_CLAWS5 = MappingProxyType(

@@ -9,9 +9,9 @@ so there the taggers always agree.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from finereel.finegrain.words.inflection import can_be, lemma_of
-from finereel.finegrain.words.tagging import vocabulary as known
+from finereel.finegrain.words.inflection import can_be, lemma_of, words
 
 Rule = Callable[["Place"], str | None]
 
@@ -48,7 +48,7 @@ class Place:
     def opens_phrase(self) -> bool:
         """Whether a noun phrase begins right after this word."""
         after, tag = self.word_at(1), self.tag_at(1)
-        return tag in known.PHRASE_TAGS or after in known.PHRASE_WORDS
+        return tag in PHRASE_TAGS or after in PHRASE_WORDS
 
 
 def repair(words: Sequence[str], tags: Sequence[str]) -> list[str]:
@@ -70,21 +70,21 @@ def repair(words: Sequence[str], tags: Sequence[str]) -> list[str]:
 
 def closed_class(place: Place) -> str | None:
     """Words that are one thing only."""
-    return known.ALWAYS.get(place.word)
+    return ALWAYS.get(place.word)
 
 
 def doer(place: Place) -> str | None:
     """ "kids", "man": people are no verbs."""
     if not place.tag.startswith("VB") or place.word in ("cook", "host"):
         return None
-    if place.word in known.MANY_DOERS:
+    if place.word in MANY_DOERS:
         return "NNS"
-    return "NN" if place.word in known.ONE_DOER else None
+    return "NN" if place.word in ONE_DOER else None
 
 
 def side(place: Place) -> str | None:
     """ "his left hand", "the back door" against "on his back"."""
-    if place.word not in known.SIDES:
+    if place.word not in SIDES:
         return None
     if place.tag_at(1).startswith("NN"):
         return "JJ"
@@ -93,11 +93,11 @@ def side(place: Place) -> str | None:
 
 def unmarked_plural(place: Place) -> str | None:
     """ "a flock of sheep", "two fish are": plural, though nothing on the word says so."""
-    if place.word not in known.UNMARKED:
+    if place.word not in UNMARKED:
         return None
     before = {place.word_at(offset) for offset in (-1, -2, -3)}
     number = any(place.tag_at(offset) == "CD" for offset in (-1, -2, -3))
-    many = number or before & known.MANY or place.word_at(1) in ("are", "were", "swim", "run")
+    many = number or before & MANY or place.word_at(1) in ("are", "were", "swim", "run")
     return "NNS" if many and not before & {"a", "another"} - {place.word_at(-3)} else None
 
 
@@ -127,18 +127,13 @@ def progressive(place: Place) -> str | None:
         return "VBP" if place.tag == "VBG" else None
     if (
         not word.endswith("ing")
-        or word in known.ING_NOUNS
+        or word in ING_NOUNS
         or place.tag == "VBG"
         or not can_be(word, "verb")
     ):
         return None
     doer = place.word_at(-2 if place.tag_at(-1).startswith("RB") else -1)
-    if (
-        doer in known.BE
-        or doer in known.ONE_DOER
-        or doer in known.MANY_DOERS
-        or doer in known.ASPECT
-    ):
+    if doer in BE or doer in ONE_DOER or doer in MANY_DOERS or doer in ASPECT:
         return "VBG"
     if doer == "while":
         return "VBG"
@@ -151,35 +146,31 @@ def finite_verb(place: Place) -> str | None:
     word, before = place.word, place.word_at(-1)
     if place.tag[:2] not in ("NN", "VB", "JJ") or not can_be(word, "verb"):
         return None
-    if word in known.MANY_DOERS or word in known.ONE_DOER:
+    if word in MANY_DOERS or word in ONE_DOER:
         return None
     if word.endswith("s") and not word.endswith("ss"):
         return "VBZ" if place.tag == "NNS" and (_has_doer(place) or _has_object(place)) else None
-    crowd = before in known.MANY_DOERS and place.word_at(-2) not in (
+    crowd = before in MANY_DOERS and place.word_at(-2) not in (
         "a",
         "an",
         "another",
     )  # "a kids show"
     plain = crowd and place.tag in ("NN", "JJ") and not place.tag_at(1).startswith("NN")
-    return (
-        "VBP"
-        if plain and not word.endswith(("ing", "ed")) and word not in known.ADJECTIVES
-        else None
-    )
+    return "VBP" if plain and not word.endswith(("ing", "ed")) and word not in ADJECTIVES else None
 
 
 def _has_doer(place: Place) -> bool:
     """ "man sings"; of a child or an animal only after an article ("the baby waves", not "in baby
     voices").
     """
-    if place.word_at(-1) not in known.COMPOUND_DOERS:
-        return place.word_at(-1) in known.ONE_DOER
+    if place.word_at(-1) not in COMPOUND_DOERS:
+        return place.word_at(-1) in ONE_DOER
     return place.tag_at(-2) == "DT" and not place.tag_at(1).startswith(("NN", "VB"))
 
 
 def _has_object(place: Place) -> bool:
     """ "... then kisses the girl", with nothing before it that a noun would follow."""
-    return not place.tag_at(-1).startswith(known.BEFORE_NOUNS) and place.tag_at(1) in (
+    return not place.tag_at(-1).startswith(BEFORE_NOUNS) and place.tag_at(1) in (
         "DT",
         "PRP$",
         "PRP",
@@ -191,36 +182,32 @@ def noun_after_determiner(place: Place) -> str | None:
     """ "a walk", "his drinks": no finite verb stands right after an article or a possessive."""
     if place.tag not in ("VB", "VBP", "VBZ") or place.tag_at(-1) not in ("DT", "PRP$"):
         return None
-    if place.word_at(-1) in known.DETERMINERS_ALONE or not can_be(place.word, "noun"):
+    if place.word_at(-1) in DETERMINERS_ALONE or not can_be(place.word, "noun"):
         return None
     return "NNS" if place.tag == "VBZ" else "NN"
 
 
 def preposition_or_particle(place: Place) -> str | None:
     """ "up the stairs" against "looks up", for words that are both."""
-    if place.word not in known.BOTH:
+    if place.word not in BOTH:
         return None
-    if place.word in known.NOUNS_TOO and place.tag_at(-1) in ("DT", "PRP$", "JJ"):
+    if place.word in NOUNS_TOO and place.tag_at(-1) in ("DT", "PRP$", "JJ"):
         return None
-    if place.word in known.NO_PARTICLES or (
-        place.opens_phrase and place.word not in known.ADVERBS_ONLY
-    ):
+    if place.word in NO_PARTICLES or (place.opens_phrase and place.word not in ADVERBS_ONLY):
         return "IN"
     if place.word in ("in", "on", "before", "after") and place.tag_at(1) in ("VBG", "WDT", "WP"):
         return "IN"
-    return "RP" if place.word in known.PARTICLES else "RB"
+    return "RP" if place.word in PARTICLES else "RB"
 
 
 def plain_adverb(place: Place) -> str | None:
     """ "together", "outdoors" always; "fast" unless it describes what follows."""
-    if place.word in known.ADVERBS:
+    if place.word in ADVERBS:
         return "RB"
-    if place.word in known.FLAT_ADVERBS:
+    if place.word in FLAT_ADVERBS:
         if place.tag_at(1).startswith("NN"):
             return "JJ"
-        verb_before = (
-            place.tag_at(-1).startswith("VB") and place.word_at(-1) not in known.BE | known.LINKING
-        )
+        verb_before = place.tag_at(-1).startswith("VB") and place.word_at(-1) not in BE | LINKING
         noun_before = place.tag_at(-1).startswith(("NN", "RP"))
         return (
             "RB" if (verb_before or noun_before) and not place.tag_at(1).startswith("JJ") else None
@@ -234,23 +221,20 @@ def plain_adverb(place: Place) -> str | None:
 
 def plain_adjective(place: Place) -> str | None:
     """Colours, sizes, ages and the like before what they describe, or after a form of be."""
-    if place.word not in known.ADJECTIVES:
+    if place.word not in ADJECTIVES:
         return None
     after = place.tag_at(1)
-    if after.startswith(("NN", "JJ")) or place.word_at(1) in known.ADJECTIVES:
+    if after.startswith(("NN", "JJ")) or place.word_at(1) in ADJECTIVES:
         return "JJ"
     if after == "VBG" and place.tag_at(2).startswith("NN"):  # "a black swimming cap"
         return "JJ"
-    if (
-        place.word_at(1) in ("and", ",", "&", "or", "/", "-")
-        and place.word_at(2) in known.ADJECTIVES
-    ):
+    if place.word_at(1) in ("and", ",", "&", "or", "/", "-") and place.word_at(2) in ADJECTIVES:
         return "JJ"
-    if place.word_at(-1) in known.BE | known.LINKING:
+    if place.word_at(-1) in BE | LINKING:
         return "JJ"
     return (
         "NN"
-        if place.word in known.COLOURS and place.word_at(-1) in ("in", "wearing", "wears", "of")
+        if place.word in COLOURS and place.word_at(-1) in ("in", "wearing", "wears", "of")
         else None
     )
 
@@ -268,3 +252,117 @@ RULES: tuple[Rule, ...] = (
     preposition_or_particle,
     noun_after_determiner,
 )
+
+
+# The closed word lists the caption rules go by.
+BE = words("is are was were be been being 's 're am 'm isn't aren't")
+LINKING = words(
+    """
+    looks look looking seems seem appears appear gets get getting becomes become turns stays
+    """
+)
+
+ASPECT = words("start starts started begin begins began stop stops stopped keep keeps kept go goes")
+BEFORE_NOUNS = ("DT", "PRP$", "JJ", "CD", "IN", "VB", "POS")
+
+ONE_DOER = words(
+    """
+    man woman boy girl guy lady person kid child baby toddler infant teenager teen adult gentleman
+    male female he she someone somebody who player singer dancer chef cook driver rider runner
+    skater surfer swimmer host reporter character cat dog horse animal bird monkey
+    """
+)
+COMPOUND_DOERS = words(
+    """
+    child kid baby toddler infant teenager teen adult male female character cat dog horse animal
+    bird monkey player singer dancer host reporter
+    """
+)
+MANY_DOERS = words(
+    """
+    men women boys girls guys ladies people persons kids children babies toddlers teenagers teens
+    adults males females they who players singers dancers chefs drivers riders runners characters
+    cats dogs horses animals birds monkeys friends couple students
+    """
+)
+ING_NOUNS = words(
+    """
+    thing something anything nothing everything string ring king wing spring ceiling building
+    morning evening clothing wedding painting earring swing sling pudding sibling duckling darling
+    railing awning lightning being feeling clearing bedding drawing topping filling dressing
+    stuffing icing frosting
+    """
+)
+
+PHRASE_TAGS = frozenset(("DT", "PRP$", "CD", "NN", "NNS", "NNP", "NNPS", "JJ", "JJR", "JJS", "PDT"))
+PHRASE_WORDS = words(
+    """
+    it him her them me us you himself herself itself themselves each one some many this that these
+    those
+    """
+)
+DETERMINERS_ALONE = words("that this these those all both some each another any")
+
+# Particles of phrasal verbs that are prepositions where a noun phrase follows.
+PARTICLES = words("up down in out on off over through along by about around round across past")
+BOTH = PARTICLES | words(
+    """
+    inside outside behind under underneath beneath near above below aboard beyond before after
+    """
+)
+NO_PARTICLES = words("by about")
+ADVERBS_ONLY = frozenset(("out",))
+UNMARKED = words("sheep fish deer")
+MANY = words("of some many several few these those all different various lots bunch")
+SIDES = words("left right back front")
+NOUNS_TOO = frozenset(("inside", "outside", "down", "past"))
+
+ADVERBS = words(
+    """
+    together alone apart aside away outdoors indoors upstairs downstairs upwards downwards upward
+    downward forwards forward backwards backward sideways underwater overhead again twice once here
+    nearby everywhere somewhere abroad ahead afterwards meanwhile suddenly slowly quickly softly
+    loudly gently carefully happily sadly quietly separately rapidly smoothly
+    """
+)
+FLAT_ADVERBS = words("fast hard high low loud slow straight close deep well")
+
+COLOURS = words(
+    """
+    red green blue yellow black white brown grey gray pink purple orange golden silver beige maroon
+    violet turquoise teal navy tan cream crimson magenta cyan
+    """
+)
+ADJECTIVES = COLOURS | words(
+    """
+    big small large little tall short long huge tiny giant young old elderly middle-aged wooden
+    metallic open closed empty full wet dry hot cold bright dark round square thick thin fat skinny
+    bald blonde blond clean dirty soft new colorful colourful striped animated
+    """
+)
+
+_TAG_WORDS = {
+    "DT": "a an the this these those another each every some any no all both",
+    "PRP$": "my your his their its our",
+    "PRP": "he she it they we i you him them us me himself herself itself themselves someone "
+    "somebody something anyone "
+    "anything everyone everything nothing nobody",
+    "CC": "and or but nor &",
+    "CD": "one two three four five six seven eight nine ten eleven twelve",
+    "IN": "of with at from into onto during between among amongst against toward towards upon "
+    "without beside besides "
+    "for via atop while because if",
+    "MD": "can could will would shall should may might must",
+    "WP": "who whom",
+    "WDT": "which",
+    "VBZ": "is has does",
+    "VBP": "are",
+    "VBD": "was were",
+    "VB": "be",
+    "VBN": "been",
+    "VBG": "being",
+    "RB": "not n't",
+    "NN": "t-shirt mic",
+    "NNS": "t-shirts",
+}
+ALWAYS = MappingProxyType({word: tag for tag, text in _TAG_WORDS.items() for word in words(text)})

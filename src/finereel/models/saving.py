@@ -1,0 +1,313 @@
+"""A model as a directory: save it, load it by path, bundled name or hub id.
+
+A model directory describes itself: `config.json` (this project's settings, the towers' geometry,
+the card), `model.safetensors`, `tokenizer.json`. A plain CLIP directory or hub id loads too: its
+head is untrained, so only the granularities that need no training count.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors.torch import save_file
+
+from finereel.config import ModelConfig, from_dict
+from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
+from finereel.io import ASSETS
+from finereel.io.atomic import replace_file, write_file, writes
+from finereel.io.foreign_files import brief, is_folder, read_json_object
+from finereel.models.encoders import encoder_from_description
+from finereel.models.encoders.clip import ClipEncoder, Stated, clip_from_config
+from finereel.models.encoders.patches import make_selector
+from finereel.models.preprocessing import read_preprocessing
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.weights import load_strictly, read_header, read_weights, refusals, sketched
+from finereel.text import Tokenizer
+from finereel.text.tokenize import most_tokens
+
+FORMAT = "finereel-model"
+FORMAT_VERSION = 1
+DEFAULT_MODEL = "openai/clip-vit-base-patch32"
+BUNDLED = {"reelworld-tiny": ASSETS / "reelworld-tiny"}
+
+# An untrained head on pretrained towers: video and frames align already, patches do not.
+UNTRAINED = ModelConfig(
+    temporal="meanP",
+    shifted_blocks=(),
+    weights={"video_sentence": 0.5, "frame_sentence": 0.5},
+    aggregation="max",
+)
+_UNTRAINED_CARD = {
+    "trained": False,
+    "note": "CLIP towers with an untrained head: video_sentence (mean of frames) and "
+    "frame_sentence (best frame) "
+    "count. patch_word joins where a model was trained for it: CLIP's patches are not aligned with "
+    "words.",
+}
+_VOCABULARIES = ("tokenizer.json", "vocab.json")
+
+
+@writes("directory")
+def save(model: RetrievalModel, directory: str | Path, dtype: torch.dtype = torch.float32) -> None:
+    """Write a model directory.
+
+    Args:
+        model: The model.
+        directory: The folder; it is created if needed.
+        dtype: Precision of the stored weights; loading always gives float32.
+
+    Raises:
+        StorageError: If the folder cannot be written.
+    """
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {
+        name: tensor.detach().cpu().to(dtype).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    with replace_file(folder / "model.safetensors") as fresh:
+        save_file(weights, fresh)
+    if model.tokenizer is not None:
+        model.tokenizer.save(folder)
+    described = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        **model.describe(),
+        "card": model.card,
+    }
+    write_file(folder / "config.json", json.dumps(described, indent=2) + "\n")
+
+
+def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:
+    """Load a model.
+
+    Args:
+        path_or_id: A model directory, a bundled name (`reelworld-tiny`), a plain CLIP directory, or
+            a hub id, which is looked up in the local cache first.
+
+    Returns:
+        The model in evaluation mode. Pickled weights are never read.
+
+    Raises:
+        ModelNotFoundError: If there is no such model.
+        CheckpointError: If its files do not fit together.
+
+    Example:
+        >>> load("reelworld-tiny").num_frames
+        12
+    """
+    name = str(path_or_id)
+    folder = BUNDLED.get(name, Path(path_or_id))
+    if not is_folder(folder):
+        folder = from_hub(name, BUNDLED)
+    with refusals(f"{folder}/config.json"):
+        described = read_json_object(folder / "config.json")
+    with refusals(folder):
+        loader = _load_own if described.get("format") == FORMAT else _load_clip
+        return require_fit(loader(folder, name, described).eval())
+
+
+def from_hub(name: str, bundled: Iterable[str]) -> Path:
+    """Find a model in the hub's local cache, or download it.
+
+    Args:
+        name: The hub id.
+        bundled: Bundled names, for the error message.
+
+    Returns:
+        The folder of the model.
+
+    Raises:
+        ModelNotFoundError: If neither the cache nor the hub has it.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    wanted = [
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "vocab.json",
+        "merges.txt",
+    ]
+    wanted += ["preprocessor_config.json", "processor_config.json"]
+    for offline in (True, False):
+        try:
+            return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=offline))
+        except HFValidationError:
+            break
+        except (LocalEntryNotFoundError, HfHubHTTPError, OSError):
+            continue
+    raise ModelNotFoundError(
+        f"model {name!r} is not here: no such directory, not bundled ({', '.join(bundled)}), not "
+        "in the hub cache, "
+        "and the hub did not answer.\n"
+        f"To bring it: on a machine with a network run `hf download {name} --local-dir MODEL`, "
+        "copy MODEL here,\n"
+        "then pass `--model MODEL`. To try without: `--model reelworld-tiny` (drawn scenes only) "
+        "or `finereel demo`."
+    )
+
+
+def keep_patches(model: RetrievalModel) -> None:
+    """Make the model select patches even if none of its granularities reads them.
+
+    Version 0.1 saved such models with their patch scorer, and libraries made with them contain
+    patches.
+
+    Args:
+        model: The model to change.
+    """
+    model.patches = make_selector(model.config, model.dim)
+    model.reads |= {"patches"}
+
+
+def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
+    if described.get("version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder} is a model of format version {brief(described.get('version'))}, this "
+            "program reads "
+            f"{FORMAT_VERSION}; update finereel, or export the model again"
+        )
+    if "model" not in described:
+        raise CheckpointError(f"{folder}/config.json lacks 'model'; copy the model again")
+    if not isinstance(described.get("card") or {}, dict):
+        raise CheckpointError(
+            f"{folder}/config.json: 'card' must be an object; copy the model again"
+        )
+    config = from_dict(ModelConfig, described["model"])
+    # An imported checkpoint brings no vocabulary; such a model encodes token ids, and its card says
+    # so.
+    tokenizer = (
+        Tokenizer.load(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
+    )
+    header = read_header(folder / "model.safetensors")
+
+    def make() -> RetrievalModel:
+        encoder = encoder_from_description(described, config)
+        model = RetrievalModel(encoder, config, tokenizer, name, described.get("card"))
+        if model.patches is None and any(tensor.startswith("patches.") for tensor in header.shapes):
+            keep_patches(model)
+        return model
+
+    model: RetrievalModel = sketched(make, header.shapes, str(folder))
+    load_strictly(model, read_weights(header), str(folder))
+    return model
+
+
+def _load_clip(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
+    if described.get("model_type") != "clip":
+        raise CheckpointError(
+            f"{folder} holds a model of type {brief(described.get('model_type'))}: expected a "
+            "finereel model directory "
+            "or a CLIP-architecture one (model_type 'clip')"
+        )
+    if not (folder / "model.safetensors").exists():
+        raise CheckpointError(
+            f"{folder} has no model.safetensors; convert its weights first "
+            "(CLIPModel.from_pretrained(...).save_pretrained(...)): pickled weights are not loaded"
+        )
+    header, ignored = read_header(folder / "model.safetensors"), ("position_ids",)
+    clip = sketched(lambda: clip_from_config(described), header.shapes, str(folder), ignored)
+    load_strictly(clip, read_weights(header, ignored), str(folder), ignored)
+    tokenizer, text = Tokenizer.load(folder), clip.config.text_config
+    words = min(most_tokens(folder), text.max_position_embeddings)
+    stated = Stated(
+        read_preprocessing(folder, clip.config.vision_config.image_size), text.sentence_end
+    )
+    encoder = ClipEncoder(clip, stated=stated)
+    return RetrievalModel(
+        encoder, replace(UNTRAINED, max_words=words), tokenizer, name, dict(_UNTRAINED_CARD)
+    )
+
+
+# DO THE PARTS OF A LOADED MODEL FIT ONE ANOTHER: what shapes of tensors do not say, checked before
+# it encodes.
+Model = TypeVar("Model")
+
+_FEWEST_WORDS = 2  # the start and the end token
+_FEWEST_SHIFTED = 7  # tokens of a frame of which some are shifted, see `token_shift`
+_LARGEST_LOG_SCALE = 30.0  # CLIP's own ends at ln 100 = 4.6
+_MOST_PIXELS = 1 << 28  # numbers in the pictures of one clip: 1 GiB
+_MOST_TOKENS = 1 << 18  # of all frames of one clip
+
+
+def require_fit(model: Model) -> Model:
+    """Check that a loaded model can encode, within bounds.
+
+    Args:
+        model: A `RetrievalModel`.
+
+    Returns:
+        The same model.
+
+    Raises:
+        ConfigError: If its settings, tokenizer and weights do not fit together.
+    """
+    _check_words(model)
+    _check_frames(model)
+    scale = float(model.encoder.logit_scale.detach())  # type: ignore[attr-defined]
+    if not abs(scale) <= _LARGEST_LOG_SCALE:
+        raise ConfigError(
+            f"logit_scale is {scale:.3g}, expected at most {_LARGEST_LOG_SCALE:.0f} above or below "
+            "0: scores would not "
+            "be finite; copy the model again"
+        )
+    if not any(model.config.weights.values()):  # type: ignore[attr-defined]
+        raise ConfigError(
+            "all weights of granularities are 0, so every video would score alike; copy it again"
+        )
+    return model
+
+
+def _check_words(model: Any) -> None:
+    words, positions = model.config.max_words, model.encoder.max_words
+    if not _FEWEST_WORDS <= words <= positions:
+        raise ConfigError(
+            f"max_words is {words}, expected {_FEWEST_WORDS} to {positions}, the positions of the "
+            "text tower"
+        )
+    known = model.encoder.text_tower.config.vocab_size
+    if model.tokenizer is not None and model.tokenizer.vocab_size > known:
+        raise ConfigError(
+            f"the tokenizer has ids up to {model.tokenizer.vocab_size - 1}, the text tower knows "
+            f"{known} tokens: copy "
+            "the tokenizer that the model was trained with"
+        )
+
+
+def _check_frames(model: Any) -> None:
+    frames, side, patches = (
+        model.config.max_frames,
+        getattr(model.encoder, "image_size", 0),
+        _patches(model.encoder),
+    )
+    if 3 * frames * side**2 > _MOST_PIXELS or frames * (patches + 1) > _MOST_TOKENS:
+        raise ConfigError(
+            f"a clip of {frames} frames would have {3 * frames * side**2:,} numbers in its "
+            "pictures and "
+            f"{frames * (patches + 1):,} tokens, expected at most {_MOST_PIXELS:,} and "
+            f"{_MOST_TOKENS:,}"
+        )
+    if model.patches is not None and model.config.patches_per_frame > patches:
+        raise ConfigError(
+            f"patches_per_frame is {model.config.patches_per_frame}, a frame of this model has "
+            f"{patches} patches"
+        )
+    if getattr(model.encoder, "shifted_blocks", ()) and patches + 1 < _FEWEST_SHIFTED:
+        raise ConfigError(
+            f"shifted_blocks need at least {_FEWEST_SHIFTED} tokens a frame, this model has "
+            f"{patches + 1}"
+        )
+
+
+def _patches(encoder: Any) -> int:
+    """N - 1: the patches of a frame."""
+    if hasattr(encoder, "geometry"):
+        return int(encoder.geometry.tokens_per_frame) - 1
+    vision = encoder.clip.config.vision_config
+    return int(vision.image_size // vision.patch_size) ** 2
