@@ -22,7 +22,7 @@ SOURCE = ROOT / "src" / "finereel"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "imports", "moved"}),
     frozenset({"io", "statistics"}),
-    frozenset({"config", "models.finite"}),
+    frozenset({"config"}),
     frozenset({"models", "models.features", "models.preprocessing", "models.weights"})
     | {"video", "text", "normalization", "ranking", "data.base"},
     frozenset({"models.encoders", "models.heads", "reelworld"}),
