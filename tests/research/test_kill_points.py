@@ -9,7 +9,9 @@ from research.attacks.write_points import COUNT, FAIL_ONE, KILL_BEFORE, Job, bui
 
 UNSAFE = """
 from finereel.io import atomic
-atomic.write_file = lambda path, content: path.write_bytes(content)
+atomic.write_file = lambda path, content: path.write_bytes(
+    content.encode() if isinstance(content, str) else content
+)
 """
 
 
