@@ -1,22 +1,21 @@
-"""Module names of version 0.1: they still import, with a DeprecationWarning, until version 0.3."""
+"""Modules of version 0.1 by their old names: they still import, with a DeprecationWarning, until version 0.3."""
 
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 
-MOVED = {
-    "finereel.alignment": "finereel.models.heads",
-    "finereel.datasets": "finereel.data",
-    "finereel.encoders": "finereel.models.encoders",
-    "finereel.features": "finereel.models.features",
-    "finereel.model": "finereel.models.saving",
-    "finereel.official": "finereel.models.published",
-    "finereel.run": "finereel.recipes.run",
-}
+
+@cache
+def moved() -> Mapping[str, str]:
+    """Old module name -> the module that holds its contents today, from `moved.txt`."""
+    lines = Path(__file__).with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+    return dict(line.split() for line in lines)
 
 
 class _Moved(MetaPathFinder, Loader):
@@ -25,9 +24,7 @@ class _Moved(MetaPathFinder, Loader):
     def find_spec(
         self, fullname: str, path: Iterable[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """A spec for `fullname` where it, or the package it was in, has moved; None for every other
-        name.
-        """
+        """A spec for `fullname` where that module has moved; None for every other name."""
         return None if new_name(fullname) is None else ModuleSpec(fullname, self)
 
     def exec_module(self, module: ModuleType) -> None:
@@ -44,15 +41,11 @@ def new_name(old: str) -> str | None:
     >>> new_name("finereel.encoders.clip"), new_name("finereel.library")
     ('finereel.models.encoders.clip', None)
     """
-    for before, after in MOVED.items():
-        if old == before or old.startswith(before + "."):
-            return after + old[len(before) :]
-    return None
+    return moved().get(old) if old.startswith("finereel.") else None
 
 
 def install() -> None:
     """Let the names of version 0.1 import; a second call changes nothing."""
+    # Before the finder that would read the new file under the old name.
     if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
-        sys.meta_path.insert(
-            0, _Moved()
-        )  # before the finder that would read the new file under the old name
+        sys.meta_path.insert(0, _Moved())

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from finereel.config import ModelConfig, fingerprint, to_dict
 from finereel.errors import CheckpointError, ModelError
+from finereel.io.atomic import writes
 from finereel.models.encoders import Encoder
 from finereel.models.encoders.clip import ClipEncoder
 from finereel.models.encoders.patches import Perturbation, RowNoise, make_selector
@@ -27,7 +29,7 @@ from finereel.models.features import (
 from finereel.models.heads import make_head
 from finereel.models.heads.base import DEFAULT_BUDGET_MIB, Head
 from finereel.models.preprocessing import DECODED_SIDE
-from finereel.models.weights import require_finite_features, require_finite_scores
+from finereel.models.weights import require_finite_features, require_finite_scores, write_model
 from finereel.text import Tokenizer
 from finereel.types import Frames
 
@@ -410,6 +412,24 @@ class RetrievalModel(nn.Module):
         """Initialise the temporal encoder from CLIP's text tower, if the widths agree."""
         if isinstance(self.temporal, SequentialTransformer):
             self.temporal.copy_from_text_tower(self.encoder.text_tower)
+
+    @writes("directory")
+    def save(self, directory: str | Path, dtype: torch.dtype = torch.float32) -> None:
+        """Write a model directory that `finereel.load_model` reads.
+
+        Args:
+            directory: The folder; it is created if needed.
+            dtype: Precision of the stored weights; loading always gives float32.
+
+        Raises:
+            StorageError: If the folder cannot be written.
+        """
+        weights = {
+            name: tensor.detach().cpu().to(dtype).contiguous()
+            for name, tensor in self.state_dict().items()
+        }
+        described = {**self.describe(), "card": self.card}
+        write_model(Path(directory), weights, self.tokenizer, described)
 
     def describe(self) -> dict[str, Any]:
         """Settings and the towers' geometry, as `config.json` holds them."""

@@ -5,31 +5,34 @@ the card), `model.safetensors`, `tokenizer.json`. A plain CLIP directory or hub 
 head is untrained, so only the granularities that need no training count.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors.torch import save_file
 
 from finereel.config import ModelConfig, from_dict
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
 from finereel.io import ASSETS
-from finereel.io.atomic import replace_file, write_file, writes
 from finereel.io.foreign_files import brief, is_folder, read_json_object
 from finereel.models.encoders import encoder_from_description
 from finereel.models.encoders.clip import ClipEncoder, Stated, clip_from_config
 from finereel.models.encoders.patches import make_selector
 from finereel.models.preprocessing import read_preprocessing
 from finereel.models.retrieval import RetrievalModel
-from finereel.models.weights import load_strictly, read_header, read_weights, refusals, sketched
+from finereel.models.weights import (
+    FORMAT,
+    FORMAT_VERSION,
+    load_strictly,
+    read_header,
+    read_weights,
+    refusals,
+    sketched,
+)
 from finereel.text import Tokenizer
 from finereel.text.tokenize import most_tokens
 
-FORMAT = "finereel-model"
-FORMAT_VERSION = 1
 DEFAULT_MODEL = "openai/clip-vit-base-patch32"
 BUNDLED = {"reelworld-tiny": ASSETS / "reelworld-tiny"}
 
@@ -50,9 +53,8 @@ _UNTRAINED_CARD = {
 _VOCABULARIES = ("tokenizer.json", "vocab.json")
 
 
-@writes("directory")
 def save(model: RetrievalModel, directory: str | Path, dtype: torch.dtype = torch.float32) -> None:
-    """Write a model directory.
+    """Write a model directory, as `RetrievalModel.save` does.
 
     Args:
         model: The model.
@@ -62,23 +64,7 @@ def save(model: RetrievalModel, directory: str | Path, dtype: torch.dtype = torc
     Raises:
         StorageError: If the folder cannot be written.
     """
-    folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {
-        name: tensor.detach().cpu().to(dtype).contiguous()
-        for name, tensor in model.state_dict().items()
-    }
-    with replace_file(folder / "model.safetensors") as fresh:
-        save_file(weights, fresh)
-    if model.tokenizer is not None:
-        model.tokenizer.save(folder)
-    described = {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
-        **model.describe(),
-        "card": model.card,
-    }
-    write_file(folder / "config.json", json.dumps(described, indent=2) + "\n")
+    model.save(directory, dtype)
 
 
 def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:

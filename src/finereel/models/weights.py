@@ -2,21 +2,23 @@
 does not fit is refused before memory is allocated.
 """
 
+import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from finereel.errors import CheckpointError, FinereelError, ModelError
+from finereel.io.atomic import replace_file, write_file
 from finereel.io.foreign_files import (
     MIB,
     ForeignFileError,
@@ -25,6 +27,9 @@ from finereel.io.foreign_files import (
     open_regular,
     parse_json_object,
 )
+
+FORMAT = "finereel-model"
+FORMAT_VERSION = 1
 
 Shape = tuple[int, ...]
 Module = TypeVar("Module", bound=nn.Module)
@@ -370,3 +375,27 @@ def is_finite(tensor: Tensor) -> bool:
     return bool(torch.isfinite(tensor.sum())) or bool(
         torch.isfinite(tensor).all()
     )  # the sum alone may overflow
+
+
+@runtime_checkable
+class Vocabulary(Protocol):
+    """A tokenizer as far as a model directory needs it."""
+
+    def save(self, folder: Path) -> None:
+        """Write its files into `folder`."""
+
+
+def write_model(
+    folder: Path,
+    weights: Mapping[str, Tensor],
+    tokenizer: Vocabulary | None,
+    described: Mapping[str, Any],
+) -> None:
+    """Write a model directory: weights first, `config.json` last, each file replaced as a whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with replace_file(folder / "model.safetensors") as fresh:
+        save_file(dict(weights), fresh)
+    if tokenizer is not None:
+        tokenizer.save(folder)
+    whole = {"format": FORMAT, "version": FORMAT_VERSION, **described}
+    write_file(folder / "config.json", json.dumps(whole, indent=2) + "\n")
