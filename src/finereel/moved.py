@@ -1,31 +1,35 @@
 """Modules of version 0.1 by their old names: they still import, with a DeprecationWarning, until version 0.3."""
 
+import os.path
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
-from functools import cache
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from types import ModuleType
 
+_TABLE: dict[str, str] = {}
 
-@cache
-def moved() -> Mapping[str, str]:
+
+def moved() -> dict[str, str]:
     """Old module name -> the module that holds its contents today, from `moved.txt`."""
-    lines = Path(__file__).with_suffix(".txt").read_text(encoding="utf-8").splitlines()
-    return dict(line.split() for line in lines)
+    if not _TABLE:
+        with open(os.path.splitext(__file__)[0] + ".txt", encoding="utf-8") as lines:  # noqa: PTH122, PTH123
+            _TABLE.update((old, new) for old, new in map(str.split, lines))
+    return _TABLE
 
 
-class _Moved(MetaPathFinder, Loader):
-    """Gives the module of today for a name of version 0.1."""
+class _Moved:
+    """Finder and loader: gives the module of today for a name of version 0.1.
 
-    def find_spec(
-        self, fullname: str, path: Iterable[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    Without the base classes of `importlib.abc`, whose import takes longer than all of `import finereel`.
+    """
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
         """A spec for `fullname` where that module has moved; None for every other name."""
-        return None if new_name(fullname) is None else ModuleSpec(fullname, self)
+        return None if new_name(fullname) is None else ModuleSpec(fullname, self)  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """None: an empty module, which `exec_module` replaces."""
 
     def exec_module(self, module: ModuleType) -> None:
         """Put the module of today in the place of the empty one that the import system has made."""

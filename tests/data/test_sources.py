@@ -49,7 +49,7 @@ def test_own_videos_lie_beside_their_annotations(tmp_path: Path) -> None:
 def test_without_any_place_it_asks() -> None:
     with pytest.raises(ConfigError, match=r"msvd: where are its clips.*--videos.*--features"):
         open_source("msvd", SourceOptions(annotations=Path("here")))
-    with pytest.raises(DataError, match="no folder"):
+    with pytest.raises(DataError, match="not a folder"):
         open_source("msvd", SourceOptions(videos=Path("nowhere")))
 
 

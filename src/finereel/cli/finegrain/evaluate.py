@@ -13,10 +13,10 @@ from rich.text import Text
 from finereel.cli.evaluate import torch_device
 from finereel.cli.negatives.sources import CaptionsFormatOption, CaptionsOption, known_captions
 from finereel.cli.output import JsonOption, console, print_json, shown
-from finereel.cli.progress import StageBars
 from finereel.errors import ConfigError, ModelError, unknown_name
 
 if TYPE_CHECKING:
+    from finereel.cli.progress import StageBars
     from finereel.data.base import Caption, ClipSource, Dataset, Split
     from finereel.data.sources import SourceOptions
     from finereel.finegrain.evaluate.groups import Group
@@ -213,6 +213,8 @@ def measured(request: EvaluationRequest) -> "FineRecord":
 
     dataset = _dataset(request)
     groups, settings = _what(request, dataset)
+    from finereel.cli.progress import StageBars
+
     with StageBars() as progress:
         scorer = _scorer(request, progress)
         return measure(scorer, groups, settings, progress)
@@ -297,7 +299,7 @@ def _positives(path: Path | None) -> dict[str, list[str]]:
     return found
 
 
-def _scorer(request: EvaluationRequest, progress: StageBars) -> "Scorer":
+def _scorer(request: EvaluationRequest, progress: "StageBars") -> "Scorer":
     from finereel.finegrain.evaluate.scorer import Opening
     from finereel.finegrain.evaluate.scorers import open_scorer
 
@@ -308,7 +310,7 @@ def _scorer(request: EvaluationRequest, progress: StageBars) -> "Scorer":
     return open_scorer(request.scorer, request.model, Opening(clips, device, request.how.fine))
 
 
-def _clips(request: EvaluationRequest, needs: "ClipNeeds", progress: StageBars) -> "ClipSource":
+def _clips(request: EvaluationRequest, needs: "ClipNeeds", progress: "StageBars") -> "ClipSource":
     from finereel.data.sources import open_source
 
     if needs.tokens_only and request.where.features is None:
