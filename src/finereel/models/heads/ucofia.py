@@ -7,9 +7,9 @@ With l2-normalised words w, sentence t, frames f, unit video v and selected patc
     patch_word[t,v]     = c · (A + B) / 2 on m = (w·L) · (p·L₁), Bi-ISA:
         A = ISA over patches of ISA over words of m,  B = ISA over words of ISA over patches of m
 
-`patch_units="cosine"` (default) normalises patches and sets c = s, so that the three speak one
-unit; `"inner_product"` is the published form: raw patches and c = 1, one third of a score on
-another scale. `mask_padding=False` is published too: padded words, frames and patches take part.
+`patch_units="cosine"` (default) normalises patches and sets c = s, so all three scores have the same
+unit. `"inner_product"` is the published form, with raw patches and c = 1: one of the three scores is
+on another scale. `mask_padding=False` is published too: padded words, frames and patches take part.
 """
 
 from collections.abc import Mapping
