@@ -53,7 +53,8 @@ def _section(name: str, command: Any) -> list[str]:
     ]
     rows = [record for parameter in command.params if (record := _row(parameter, context))]
     if rows:
-        lines += ["| argument or option | meaning |", "|---|---|", *(f"| `{given}` | {about} |" for given, about in rows), ""]
+        table = [f"| `{given}` | {about} |" for given, about in rows]
+        lines += ["| argument or option | meaning |", "|---|---|", *table, ""]
     return lines
 
 
