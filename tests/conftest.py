@@ -20,6 +20,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("finereel", deadline=None)
 settings.load_profile("finereel")
 
+# Programs that make the small golden arrays from the full ones.
+collect_ignore_glob = ["golden/derive_*.py"]
+
 PARITY = (
     "tests/models/published/",
     "tests/training/test_golden.py",

@@ -9,21 +9,20 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from places import ROOT
 
 
 @pytest.mark.slow
 def test_the_short_form_counts_nothing_that_must_never_happen(tmp_path: Path) -> None:
     board = tmp_path / "reliability.md"
-    command = [
-        sys.executable,
-        str(ROOT / "research" / "reliability.py"),
-        "--short",
-        "--out",
-        str(board),
-    ]
+    command = [sys.executable, "-m", "research.reliability", "--short", "--out", str(board)]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "CI": "1"}
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "CI": "1"},
     )
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [
