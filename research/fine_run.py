@@ -36,7 +36,7 @@ OnDone = Callable[[int, int], None]
 class FineRequest:
     """Which head and rows, where, with which seeds, in how many processes, and the command to print
     on the page.
-    weights: of the fine-grained loss, each a row more, see `fine_variants`.
+    weights: weights of the fine-grained loss; each adds a row, see `fine_variants`.
     """
 
     head: str

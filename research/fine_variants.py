@@ -13,9 +13,12 @@ from research.variants import Variant
 
 @dataclass(frozen=True)
 class FineVariant(Variant):
-    """levels: of the training negatives, none for none. blind: with the average clip in place of
-    every clip, in training and in the test, so that all it can learn about negatives is which words
-    they are made of. weight: of the fine-grained loss.
+    """A variant that may be trained with fine-grained negatives.
+
+    levels: levels of the training negatives (word, phrase); empty means that it has none.
+    blind: every clip is replaced by the average clip, in training and in the test, so the model can
+        only learn which words negatives are made of.
+    weight: weight of the fine-grained loss.
     """
 
     levels: tuple[str, ...] = ()

@@ -11,8 +11,9 @@ from research.benchmark_sets import Benchmark
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of a table. name: of the folder and the row; config: everything about the model but
-    its towers.
+    """One row of a table.
+
+    name: name of the row and of its folder. config: all settings of the model except its towers.
     """
 
     name: str

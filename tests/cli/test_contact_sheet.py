@@ -3,9 +3,10 @@
 import io
 from pathlib import Path
 
-from PIL import Image
+import pytest
+from PIL import Image, ImageDraw
 
-from finereel.cli.contact_sheet import ContactSheetRow, draw_contact_sheet
+from finereel.cli.contact_sheet import ContactSheetRow, draw_contact_sheet, fitting_name
 from finereel.types import Hit
 from support.media import BLUE, Recipe, make_video
 
@@ -58,3 +59,14 @@ def test_the_strip_comes_from_the_clip(tmp_path: Path) -> None:
             for number in range(4)
         ]
     assert all(blue > 180 and red < 80 for red, _, blue in frames)
+
+
+@pytest.mark.parametrize("name", ["cat", "A_Couple_In_A_Public_Display_Of_Affection" * 2, "é" * 90])
+def test_a_name_does_not_reach_into_the_score(name: str) -> None:
+    draw = ImageDraw.Draw(Image.new("RGB", (300, 50)))
+    shown, font = fitting_name(draw, name, 140.0)
+    assert draw.textlength(shown, font=font) <= 140
+    start, _, end = shown.partition("…")
+    assert name.startswith(start)
+    assert name.endswith(end)
+    assert (shown == name) == ("…" not in shown)

@@ -196,7 +196,7 @@ def test_sound_beside_pictures_is_known(tmp_path: Path) -> None:
 
 def test_text_is_not_a_video(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_text("Dear reader,\n" * 99)
-    with pytest.raises(NotAVideoError, match="its content is none"):
+    with pytest.raises(NotAVideoError, match="its content is something else"):
         read(tmp_path / "a.mp4")
 
 

@@ -92,7 +92,8 @@ def _draw_hit(page: Image.Image, hit: Hit, corner: tuple[int, int], right: bool)
     score, name = f"{hit.score:.2f}", Path(hit.video).stem
     room = _STILL - 12 - draw.textlength(score, font=ImageFont.load_default(16)) - 8.0
     ink = _RIGHT if right else _PALE
-    draw.text((left + 4, bottom + 5), name, font=_fitting_font(draw, name, 16, room), fill=ink)
+    name, font = fitting_name(draw, name, room)
+    draw.text((left + 4, bottom + 5), name, font=font, fill=ink)
     draw.text(
         (left + _STILL - 4, bottom + 5),
         score,
@@ -130,6 +131,22 @@ def _paste(page: Image.Image, picture: Image.Image, corner: tuple[int, int], siz
     mask = Image.new("L", (size, size), 0)
     ImageDraw.Draw(mask).rounded_rectangle((0, 0, size - 1, size - 1), size // 24, fill=255)
     page.paste(square.resize((size, size), Image.Resampling.LANCZOS), corner, mask)
+
+
+def fitting_name(
+    draw: ImageDraw.ImageDraw, name: str, room: float
+) -> tuple[str, ImageFont.FreeTypeFont | ImageFont.ImageFont]:
+    """A file name within `room` pixels and its font: smaller down to 12 points, then without its
+    middle.
+    """
+    size = 16
+    while size > 12 and draw.textlength(name, font=ImageFont.load_default(size)) > room:
+        size -= 1
+    font, kept, shown = ImageFont.load_default(size), len(name), name
+    while kept > 2 and draw.textlength(shown, font=font) > room:
+        kept -= 1
+        shown = f"{name[: (kept + 1) // 2]}…{name[len(name) - kept // 2 :]}"
+    return shown, font
 
 
 def _fitting_font(

@@ -249,7 +249,7 @@ class FeatureCache:
 
     @property
     def path(self) -> Path:
-        """The file of this entry."""
+        """The file in which this cache entry is stored."""
         named = json.dumps([FORMAT, self.model, self.split, dict(self.source)], sort_keys=True)
         return (
             self.folder

@@ -30,8 +30,10 @@ _GIT_SECONDS = 10
 
 @dataclass(frozen=True)
 class Environment:
-    """Versions and machine. commit: of the checkout the program runs from, with `+` where files
-    differ from it; empty for an installed package. device: what scored.
+    """Versions and machine.
+
+    commit: the commit of the checkout, with `+` where files differ from it; empty for an installed
+    package. device: the device that computed the scores.
     """
 
     finereel: str

@@ -132,7 +132,7 @@ def _open_error(path: str | Path, file: BufferedReader, error: Exception) -> Vid
             f"{shown(path)}: the file is damaged ({reason(error)}); copy it again"
         )
     return NotAVideoError(
-        f"{shown(path)}: expected a video file, its content is none ({reason(error)})"
+        f"{shown(path)}: expected a video file, its content is something else ({reason(error)})"
     )
 
 
