@@ -8,7 +8,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from finereel.cli.output import JsonOption, console, print_json, shown
+from finereel.cli.output import (
+    AnnotationsOption,
+    JsonOption,
+    VideosOption,
+    console,
+    print_json,
+    shown,
+)
 
 if TYPE_CHECKING:
     from finereel.data.check import CheckReport
@@ -38,12 +45,8 @@ def tokens(
             help="The CLIP model whose vision tower computes the tokens.",
         ),
     ],
-    annotations: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Annotation files of the data set.")
-    ] = None,
-    videos: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Videos of the data set.")
-    ] = None,
+    annotations: AnnotationsOption = None,
+    videos: VideosOption = None,
     frames: Annotated[
         int | None,
         typer.Option(min=1, help="Frames per clip; default: as many as the model takes."),

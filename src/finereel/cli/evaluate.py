@@ -7,7 +7,17 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from finereel.cli.output import JsonOption, console, print_json, shown
+from finereel.cli.output import (
+    AnnotationsOption,
+    DeviceOption,
+    FeaturesOption,
+    JsonOption,
+    RunNameOption,
+    VideosOption,
+    console,
+    print_json,
+    shown,
+)
 
 if TYPE_CHECKING:
     from finereel.data.base import ClipSource
@@ -34,16 +44,9 @@ def evaluate(
             help="The data set; `finereel data check --help` lists the names.",
         ),
     ],
-    annotations: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Annotation files of the data set.")
-    ] = None,
-    videos: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Videos of the data set.")
-    ] = None,
-    features: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Precomputed tokens to use instead of videos."),
-    ] = None,
+    annotations: AnnotationsOption = None,
+    videos: VideosOption = None,
+    features: FeaturesOption = None,
     split: Annotated[str, typer.Option(help="The split to evaluate on.")] = "test",
     normalization: Annotated[
         str,
@@ -58,7 +61,7 @@ def evaluate(
         Path | None,
         typer.Option(metavar="DIR", help="Folder to save the record in: facts, ranks and scores."),
     ] = None,
-    name: Annotated[str, typer.Option(help="Name of the run in tables.")] = "",
+    name: RunNameOption = "",
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -67,9 +70,7 @@ def evaluate(
             "again.",
         ),
     ] = None,
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")
-    ] = "auto",
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Measure text-to-video and video-to-text retrieval of a model on a data set.

@@ -105,3 +105,14 @@ ModelOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print JSON on stdout instead of a table.")
 ]
+
+# Options of the commands that read a data set. Every one of them may be left out.
+AnnotationsOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Annotation files of the data set.")
+]
+VideosOption = Annotated[Path | None, typer.Option(metavar="DIR", help="Videos of the data set.")]
+FeaturesOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Precomputed tokens to use instead of videos.")
+]
+RunNameOption = Annotated[str, typer.Option(help="Name of the run in tables.")]
+DeviceOption = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")]

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finereel.cli.output import JsonOption, print_json
+from finereel.cli.output import (
+    AnnotationsOption,
+    DeviceOption,
+    FeaturesOption,
+    JsonOption,
+    VideosOption,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from finereel.recipes.overrides import Changes
@@ -29,16 +36,9 @@ def train(
         str | None,
         typer.Option(metavar="NAME", help="Train on this data set instead of the recipe's."),
     ] = None,
-    annotations: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Annotation files of the data set.")
-    ] = None,
-    videos: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Videos of the data set.")
-    ] = None,
-    features: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Precomputed tokens to use instead of videos."),
-    ] = None,
+    annotations: AnnotationsOption = None,
+    videos: VideosOption = None,
+    features: FeaturesOption = None,
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder to cache decoded frames in.")
     ] = None,
@@ -79,9 +79,7 @@ def train(
     allow_missing: Annotated[
         bool, typer.Option(help="Train even if many videos cannot be read.")
     ] = False,
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")
-    ] = "auto",
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Train a model with a recipe, select it on validation data and test it once.

@@ -12,7 +12,17 @@ from rich.text import Text
 
 from finereel.cli.evaluate import torch_device
 from finereel.cli.negatives.sources import CaptionsFormatOption, CaptionsOption, known_captions
-from finereel.cli.output import JsonOption, console, print_json, shown
+from finereel.cli.output import (
+    AnnotationsOption,
+    DeviceOption,
+    FeaturesOption,
+    JsonOption,
+    RunNameOption,
+    VideosOption,
+    console,
+    print_json,
+    shown,
+)
 from finereel.errors import ConfigError, ModelError, unknown_name
 
 if TYPE_CHECKING:
@@ -57,16 +67,9 @@ def evaluate(
         str | None,
         typer.Option(metavar="NAME", help="The data set the captions and videos come from."),
     ] = None,
-    annotations: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Annotation files of the data set.")
-    ] = None,
-    videos: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Videos of the data set.")
-    ] = None,
-    features: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Precomputed tokens to use instead of videos."),
-    ] = None,
+    annotations: AnnotationsOption = None,
+    videos: VideosOption = None,
+    features: FeaturesOption = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -101,10 +104,8 @@ def evaluate(
         Path | None,
         typer.Option(metavar="DIR", help="Folder to save the record in: facts and scores."),
     ] = None,
-    name: Annotated[str, typer.Option(help="Name of the run in tables.")] = "",
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")
-    ] = "auto",
+    name: RunNameOption = "",
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Rank each true caption among its negatives, per part of speech.
