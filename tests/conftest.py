@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+import shape_checks
 from places import FIXTURES
 
 # A shell that starts tests in the background has them ignore Ctrl-C, and so would every process
@@ -19,6 +20,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Timings on a shared machine say nothing about the code.
 settings.register_profile("finereel", deadline=None)
 settings.load_profile("finereel")
+
+shape_checks.install()  # before a test imports the package
 
 # Programs that make the small golden arrays from the full ones.
 collect_ignore_glob = ["golden/derive_*.py"]

@@ -84,14 +84,16 @@ def mutated(source: str, mutant: Mutant) -> str:
     return source.replace(mutant.old, mutant.new)
 
 
-def run_tests(project: Path, tests: list[str], log: Path) -> int:
+def run_tests(project: Path, tests: list[str], log: Path, keep_bytecode: bool = False) -> int:
     """The exit status of pytest over `tests` in the copy, in a fork that shares the libraries
     loaded here.
 
-    Nothing of finereel may be loaded before: the fork has to import the copy.
+    Nothing of finereel may be loaded before: the fork has to import the copy. `keep_bytecode` lets
+    later forks import what this one compiled. It is for the untouched copy only: a mutant's file is
+    newer than its bytecode, so it is compiled again.
     """
     child = multiprocessing.get_context("fork").Process(
-        target=_pytest_here, args=(project, tests, log)
+        target=_pytest_here, args=(project, tests, log, keep_bytecode)
     )
     child.start()
     child.join()
@@ -99,12 +101,12 @@ def run_tests(project: Path, tests: list[str], log: Path) -> int:
     return child.exitcode
 
 
-def _pytest_here(project: Path, tests: list[str], log: Path) -> None:
+def _pytest_here(project: Path, tests: list[str], log: Path, keep_bytecode: bool) -> None:
     import pytest
 
     os.chdir(project)
     sys.path.insert(0, str(project / "src"))  # before an installed finereel
-    sys.dont_write_bytecode = True
+    sys.dont_write_bytecode = not keep_bytecode
     with log.open("w", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -145,7 +147,8 @@ def run(mutants: list[Mutant]) -> list[Mutant]:
     with tempfile.TemporaryDirectory(prefix="finereel-mutants-") as folder:
         project = Path(folder) / "project"
         copy_project(project)
-        if run_tests(project, sorted({mutant.test for mutant in mutants}), project / "log"):
+        tests = sorted({mutant.test for mutant in mutants})
+        if run_tests(project, tests, project / "log", keep_bytecode=True):
             raise SystemExit(
                 "the tests fail without any "
                 f"mutant:\n{(project / 'log').read_text(encoding='utf-8')}"

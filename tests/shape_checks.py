@@ -1,0 +1,59 @@
+"""Check types and shapes of the package under test, and the shapes only where a signature has some.
+
+The import hook of jaxtyping wraps every function in a shape scope, which costs ten times the check
+of the types. A function whose annotations have no shapes needs no scope: beartype alone makes the
+same check of its arguments and its result.
+"""
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import jaxtyping
+from beartype import beartype
+
+_with_scope = jaxtyping.jaxtyped
+
+
+def install() -> None:
+    """Replace jaxtyping's decorator for every module that is imported from now on."""
+    jaxtyping.jaxtyped = _checked  # type: ignore[assignment]
+
+
+def _checked(fn: Any = None, *, typechecker: Any = None) -> Any:
+    if fn is None:
+        return lambda given: _checked(given, typechecker=typechecker)
+    scoped = _with_scope(typechecker=typechecker)
+    if inspect.isclass(fn):
+        made = vars(fn).get("__init__")
+        if dataclasses.is_dataclass(fn) and inspect.isfunction(made) and not _has_shapes(made):
+            fn.__init__ = _by_type(made, scoped)
+            return fn
+        return scoped(fn)
+    if not inspect.isfunction(fn) or _has_shapes(fn):
+        return scoped(fn)
+    return _by_type(fn, scoped)
+
+
+def _by_type(fn: Callable[..., Any], scoped: Callable[..., Any]) -> Any:
+    try:
+        return beartype(fn)
+    except Exception:  # beartype refuses the signature as it stands; jaxtyping mends some of these
+        return scoped(fn)
+
+
+def _has_shapes(fn: Callable[..., Any]) -> bool:
+    """Whether an annotation has a shape, or cannot be resolved and may have one."""
+    try:
+        hints = typing.get_type_hints(fn, include_extras=True)
+    except Exception:
+        return True
+    return any(_is_shape(hint) for hint in hints.values())
+
+
+def _is_shape(hint: Any) -> bool:
+    if inspect.isclass(hint) and issubclass(hint, jaxtyping.AbstractArray):
+        return True
+    return any(_is_shape(part) for part in typing.get_args(hint))
