@@ -64,7 +64,7 @@ def shared_towers(
     if benchmark.recipe.warm_up is None:
         return None
     phase = _phase(benchmark, Variant("towers", benchmark.recipe.model), seed)
-    torch.manual_seed(seed)
+    torch.manual_seed(seed)  # the towers of a token model are drawn from torch's generator
     return train_towers(
         phase,
         phase.make(phase.recipe),
@@ -86,7 +86,7 @@ def train_variant(
     """
     towers = towers or shared_towers(benchmark, seed, work)
     phase = _phase(benchmark, variant, seed)
-    torch.manual_seed(seed)
+    torch.manual_seed(seed)  # as above, where the variant does not start from trained towers
     model = phase.make(phase.recipe)
     if towers is not None:
         start_from(model, towers)

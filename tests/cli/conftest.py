@@ -3,6 +3,7 @@ disk.
 """
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,7 +96,12 @@ class ToyLibrary:
         self, text: str, top: int = 10, per_video: int | None = 1, within: Iterable[Path] = ()
     ) -> list[Hit]:
         self.calls.append(("search", (text, top, *within)))
-        return self.hits[:top]
+        seen = Counter[str]()
+        found = []
+        for hit in self.hits:
+            seen[hit.video] += 1
+            found += [hit] if per_video is None or seen[hit.video] <= per_video else []
+        return found[:top]
 
     def describe(self, video: Path, captions: Sequence[str]) -> list[CaptionHit]:
         self.calls.append(("describe", (video, list(captions))))

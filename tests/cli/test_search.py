@@ -20,16 +20,18 @@ def test_search_json_is_the_list_scripts_rely_on(run: Any, library: Any) -> None
 
 def test_a_search_can_be_kept_to_some_folders(run: Any, library: Any) -> None:
     assert run("search", "a cat", "--in", "trip", "--in", "b.mp4").exit_code == 0
-    assert library.calls[-1] == ("search", ("a cat", 10, Path("trip"), Path("b.mp4")))
+    assert ("search", ("a cat", 10, Path("trip"), Path("b.mp4"))) in library.calls
 
 
 def test_a_short_list_says_how_to_see_more_of_each_video(run: Any, library: Any) -> None:
-    library.hits = library.hits[:1]
+    library.hits = [library.hits[0], replace(library.hits[0], start=3.0)]
     assert (
         "1 moment of each video; more of them with: --per-video 10" in run("search", "a cat").stderr
     )
     assert "--per-video" not in run("search", "a cat", "--per-video", "10").stderr
     assert "--per-video" not in run("search", "a cat", "--top", "1").stderr
+    library.hits = library.hits[:1]
+    assert "--per-video" not in run("search", "a cat").stderr
 
 
 def test_search_table_shows_file_time_score_and_parts(run: Any, library: Any) -> None:
@@ -124,13 +126,13 @@ def test_a_picture_of_unknown_kind_is_refused_before_the_search(
 
 def test_words_without_quotes_are_one_query(run: Any, library: Any) -> None:
     run("search", "a", "dog", "runs", "--top", "3")
-    assert library.calls[-1] == ("search", ("a dog runs", 3))
+    assert ("search", ("a dog runs", 3)) in library.calls
 
 
 def test_a_query_that_begins_with_a_dash(run: Any, library: Any) -> None:
     assert "search -- " in run("search", "-a dog").stderr
     run("search", "--", "-a dog")
-    assert library.calls[-1] == ("search", ("-a dog", 10))
+    assert ("search", ("-a dog", 10)) in library.calls
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\x07", "\u200b", "a" * 20_000, "x\udcff"])

@@ -7,6 +7,7 @@ import pytest
 
 from finereel.data.videos import check_videos, find_videos
 from finereel.errors import DataError
+from places import DATA
 from support.media import Recipe, make_video
 
 FOUND = {
@@ -95,3 +96,10 @@ def test_unreadable_files_are_named_with_a_reason(tmp_path: Path) -> None:
     assert "empty" in reasons["empty"]
     assert "no such file" in reasons["gone"]
     assert steps == [(number, 7) for number in range(1, 8)]
+
+
+@pytest.mark.skipif(
+    not DATA.is_dir(), reason="needs the real videos, which are not in the repository"
+)
+def test_a_recording_without_a_picture_in_its_first_second_is_readable() -> None:
+    assert not check_videos({"cut": DATA / "videos" / "clip-video-encode__vid1.mp4"})

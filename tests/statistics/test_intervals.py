@@ -176,3 +176,12 @@ def test_values_that_do_not_fit_are_refused() -> None:
         Confidence(level=1.0)
     with pytest.raises(DataError, match="values from 0 to 1, got 0 to 100"):
         mean_interval(np.array([0.0, 100.0]), scale=SHARE)
+
+
+def test_one_cluster_with_the_only_hits_leaves_the_others_their_weight() -> None:
+    values, clusters = np.zeros(500), np.repeat(np.arange(100), 5)
+    values[:5] = 100.0
+    found, alone = mean_interval(values, clusters), mean_interval(values[::5])
+    assert (found.low, found.high) == pytest.approx((alone.low, alone.high))
+    values[1:5] = 0.0
+    assert 0 < mean_interval(values, clusters).high < found.high

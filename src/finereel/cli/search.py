@@ -82,6 +82,12 @@ def search(
     opened = open_library(library)
     with _notes_on_stderr():
         hits = opened.search(query, top=top, per_video=per_video, within=within or ())
+        more = not as_json and 0 < len(hits) < top and per_video < top
+        if more:  # the videos shown may have no further moments
+            found = opened.search(
+                query, top=len(hits) + 1, per_video=per_video + 1, within=within or ()
+            )
+            more = len(found) > len(hits)
     if picture is not None:
         from finereel.cli.contact_sheet import ContactSheetRow, draw_contact_sheet
 
@@ -103,7 +109,7 @@ def search(
         )
         return
     _print_hits(hits)
-    if len(hits) < top and per_video < top:
+    if more:
         most = f"{per_video} moment{'' if per_video == 1 else 's'}"
         typer.echo(f"{most} of each video; more of them with: --per-video {top}", err=True)
 
@@ -140,8 +146,17 @@ def _notes_on_stderr() -> Iterator[None]:
 
 
 class _NoteHandler(logging.Handler):
+    """Prints every note once, however many searches remark the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[str] = set()
+
     def emit(self, record: logging.LogRecord) -> None:
-        typer.echo(f"note: {printable(record.getMessage())}", err=True)
+        note = printable(record.getMessage())
+        if note not in self._told:
+            self._told.add(note)
+            typer.echo(f"note: {note}", err=True)
 
 
 def describe(

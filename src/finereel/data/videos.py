@@ -4,9 +4,10 @@ import os
 import unicodedata
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from finereel.errors import DataError, VideoError
+from finereel.errors import BrokenVideoError, DataError, VideoError
 from finereel.types import OnProgress, Window, no_progress
 from finereel.video import ClipPlan, Limits, read_clips
 from finereel.video.find import files_below
@@ -67,6 +68,8 @@ NO_VIDEOS = frozenset(
 FIRST_FRAME = ClipPlan(
     length=None, num_frames=1, size=64, sampling="seconds-head", windows=(Window(0.0, 1.0),)
 )
+FIRST_SECONDS = replace(FIRST_FRAME, num_frames=30, windows=(Window(0.0, 30.0),))
+"""For a recording that gives no picture in its first second, as one that was cut may."""
 WORKERS = 8
 
 
@@ -121,12 +124,21 @@ def check_videos(
 
 
 def why_unreadable(path: Path, limits: Limits | None = None) -> str:
-    """Why a file gives no first frame; "" when it gives one."""
+    """Why a file gives no frame at its beginning; "" when it gives one."""
     try:
-        frames = sum(len(clip.frames.pixels) for clip in read_clips(path, FIRST_FRAME, limits))
+        frames = _frames(path, FIRST_FRAME, limits)
+    except BrokenVideoError:
+        try:
+            frames = _frames(path, FIRST_SECONDS, limits)
+        except VideoError as error:
+            return str(error)
     except VideoError as error:
         return str(error)
     return "" if frames else f"{path}: no frame at its beginning"
+
+
+def _frames(path: Path, plan: ClipPlan, limits: Limits | None) -> int:
+    return sum(len(clip.frames.pixels) for clip in read_clips(path, plan, limits))
 
 
 def _preference(path: Path) -> tuple[int, str]:

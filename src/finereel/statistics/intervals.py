@@ -116,7 +116,9 @@ def mean_interval(
     not independent.
 
     Bounded values: Wilson's interval of the share of the range, for the effective number of
-    queries. Unbounded ones (ranks): the score interval of a mean whose variance grows with it.
+    queries. Where the variance between clusters is uncertain, as with one cluster that has the only
+    hit, the interval widens, up to the one in which every cluster counts as one answer. Unbounded
+    ones (ranks): the score interval of a mean whose variance grows with it.
     Raises DataError for no value, NaN, values outside the scale, and labels that do not fit.
 
     >>> interval = mean_interval(np.zeros(60))
@@ -286,10 +288,14 @@ class _Clustered:
         """How many values of a cluster count as one (the design effect): 1 to the clusters' size;
         the size where the values do not differ, as nothing is known then.
         """
-        largest = float((self.sizes**2).sum()) / self.total
         if self.variance == 0:
-            return largest
-        return min(max(self.mean_variance * self.total / self.variance, 1.0), largest)
+            return self.largest_design
+        return min(max(self.mean_variance * self.total / self.variance, 1.0), self.largest_design)
+
+    @property
+    def largest_design(self) -> float:
+        """The design effect where all values of a cluster are the same."""
+        return float((self.sizes**2).sum()) / self.total
 
     @property
     def informed(self) -> float:
@@ -315,6 +321,11 @@ def _share_interval(
         quantile = student(found.total - 1, confidence) if between else confidence.normal
     else:
         quantile = student(found.informed, confidence)
+        # At worst every cluster answers as one, and then no variance needs to be estimated. Where
+        # one cluster holds the only hit, the estimate is worth less than that.
+        whole = found.total / found.largest_design
+        if len(found.sums) > 1 and (quantile / confidence.normal) ** 2 / effective > 1 / whole:
+            quantile, effective = confidence.normal, whole
     first, last = _score_interval(share, effective, quantile)
     return low + width * first, low + width * last
 
