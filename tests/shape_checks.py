@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import jaxtyping
-from beartype import beartype
+from beartype import BeartypeConf, beartype
 
 _with_scope = jaxtyping.jaxtyped
+_by_beartype = beartype(conf=BeartypeConf(violation_type=jaxtyping.TypeCheckError))
 
 
 def install() -> None:
@@ -39,7 +40,7 @@ def _checked(fn: Any = None, *, typechecker: Any = None) -> Any:
 
 def _by_type(fn: Callable[..., Any], scoped: Callable[..., Any]) -> Any:
     try:
-        return beartype(fn)
+        return _by_beartype(fn)
     except Exception:  # beartype refuses the signature as it stands; jaxtyping mends some of these
         return scoped(fn)
 

@@ -79,7 +79,7 @@ class _StandIns:
         return type(name, (), {"__new__": make, "__module__": module})
 
     def _withdraw(self) -> None:
-        """From now on the package is imported as it is."""
+        """Remove the finder, so that the package is imported as it is from now on."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
             for name in [
@@ -89,7 +89,7 @@ class _StandIns:
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Where a module is, without importing what it belongs to."""
+    """Find a module without importing its package."""
     parent = _spec(name.rpartition(".")[0]) if "." in name else None
     if "." in name and parent is None:
         return None

@@ -14,7 +14,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def console() -> Console:
-    """Where tables go: stdout; piped, it is plain and wide enough that paths stay in one piece."""
+    """Open stdout for tables. Piped, it is plain and so wide that paths stay in one piece."""
     return Console(highlight=False, width=None if fits_a_screen() else _PIPE_WIDTH)
 
 

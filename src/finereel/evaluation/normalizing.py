@@ -390,7 +390,7 @@ def _training_split(dataset: Dataset, evaluated: str) -> Split:
 
 
 def _sample(items: Sequence[Any], size: int, rng: np.random.Generator) -> list[Any]:
-    """At most `size` of them, in their order."""
+    """Draw at most `size` of them and keep their order."""
     if len(items) <= size:
         return list(items)
     return [items[number] for number in sorted(rng.choice(len(items), size, replace=False))]

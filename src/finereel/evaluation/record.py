@@ -47,7 +47,7 @@ class Environment:
 
 
 def environment(device: torch.device) -> Environment:
-    """Of this process.
+    """Describe the software and the hardware of this process.
 
     >>> environment(torch.device("cpu")).finereel == finereel.__version__
     True

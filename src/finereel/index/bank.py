@@ -74,7 +74,7 @@ class Bank:
         clip_ids: list[str],
         **settings: Any,
     ) -> "Bank":
-        """From (captions x clips) scores per granularity; settings as of
+        """Fit from (captions x clips) scores per granularity, with the settings of
         `finereel.normalization.Sinkhorn`.
         """
         order = np.argsort(np.array(clip_ids))

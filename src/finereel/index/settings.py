@@ -39,8 +39,8 @@ class LibrarySettings:
 
     @classmethod
     def load(cls, library: Path) -> "LibrarySettings":
-        """Of a library; nothing is decided where there is no file. Raises LibraryError when the
-        file is damaged.
+        """Read the settings of a library; without a file, nothing is decided yet. Raises
+        LibraryError if the file is damaged.
         """
         path = library / NAME
         try:
@@ -63,7 +63,7 @@ class LibrarySettings:
             write_file(library / NAME, json.dumps(asdict(self), indent=2) + "\n")
 
     def cut(self, wanted: float | None, snapshot: Snapshot, library: Path) -> "LibrarySettings":
-        """With the length of its clips: its own, or `wanted` as long as it has no clips.
+        """Return the settings with a clip length: their own, or `wanted` if there are no clips yet.
 
         Raises ConfigError when `wanted` is another length than that of the clips in it.
         """

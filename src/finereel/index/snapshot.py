@@ -195,7 +195,7 @@ class Snapshot:
         return self.take_rows(self._of_file(file_id), self.own_columns)
 
     def starts_of_file(self, file_id: str) -> dict[str, float]:
-        """Where each clip of one file begins (seconds), by clip id, in the order of the ids."""
+        """Return the start of each clip of one file in seconds, by clip id and in their order."""
         rows = self.rows(["file_id", "clip_id", "start"])
         rows = rows.filter(pc.equal(rows["file_id"], file_id)).sort_by("clip_id")
         return dict(zip(rows["clip_id"].to_pylist(), rows["start"].to_pylist(), strict=True))

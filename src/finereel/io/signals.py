@@ -34,7 +34,7 @@ class Stopped(Exception):  # noqa: N818 - nothing went wrong
         self.signum = signum
 
     def __reduce__(self) -> tuple[type["Stopped"], tuple[int, int]]:
-        """From one process to another."""
+        """Let the exception pass from one process to another."""
         return Stopped, (self.step, self.signum)
 
 

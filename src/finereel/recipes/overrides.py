@@ -105,8 +105,8 @@ def _for_head(stage: Stage, model: ModelConfig) -> Stage:
 
 
 def _changed_world(recipe: WorldRecipe, changes: Changes) -> WorldRecipe:
-    """Of a world, steps (of every stage, at most) and the seed can be changed, and everything in
-    `model`.
+    """Apply changes to a recipe on ReelWorld: the seed, the largest number of steps of every stage,
+    and everything in `model`.
     """
     if changes.data is not None or changes.batch_size is not None:
         raise ConfigError(

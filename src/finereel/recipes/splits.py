@@ -101,7 +101,7 @@ def held_out(split: Split, settings: HoldOut) -> tuple[Split, Split]:
 
 
 def _like_test(split: Split, texts: str) -> Split:
-    """With one caption per video, its first, where tests have one."""
+    """Keep the first caption of every video if the test split has one caption per video."""
     return split.first_captions(1) if texts == "single" else split
 
 

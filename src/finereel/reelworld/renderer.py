@@ -230,7 +230,7 @@ def pale(rng: random.Random, lightness: float = 0.74) -> Rgb:
 
 
 def gradient(top: Rgb, bottom: Rgb, size: int) -> Image.Image:
-    """From one colour down to another."""
+    """Draw a vertical gradient from one colour to another."""
     share = np.linspace(0, 1, size, dtype=np.float32)[:, None, None]
     rows = np.array(top, np.float32) * (1 - share) + np.array(bottom, np.float32) * share
     return Image.fromarray(np.broadcast_to(rows.round().astype(np.uint8), (size, size, 3)).copy())

@@ -310,7 +310,7 @@ class _Clustered:
 def _share_interval(
     found: _Clustered, width: float, low: float, confidence: Confidence
 ) -> tuple[float, float]:
-    """Of a mean of values from `low` to `low + width`."""
+    """Compute the interval of a mean of values from `low` to `low + width`."""
     share = min(max((found.mean - low) / width, 0.0), 1.0)
     most = share * (1 - share) * width**2  # the variance of values that are all at the ends
     effective = found.total / found.design
@@ -343,9 +343,10 @@ def _score_interval(share: float, trials: float, quantile: float) -> tuple[float
 
 
 def _rank_interval(found: _Clustered, low: float, confidence: Confidence) -> tuple[float, float]:
-    """Of a mean of values from `low` up whose spread grows with them: symmetric on the logarithm of
-    the mean, and at least what a count with this mean would have, so that nothing but first ranks
-    is not certain to go on.
+    """Compute the interval of a mean of values from `low` up whose spread grows with them.
+
+    It is symmetric on the logarithm of the mean. It is at least as wide as that of a count with this
+    mean, so that queries that all have the first rank do not give a certain mean.
     """
     quantile = student(len(found.sums) - 1.0, confidence)
     above = found.mean - low

@@ -114,7 +114,7 @@ def _leaves(chunks: list[Features]) -> Features:
 
 
 def _random_state() -> tuple[Tensor, ...]:
-    """Of the processor, and of the current CUDA device once it is in use."""
+    """Read the random state of the processor, and of the current CUDA device once it is used."""
     states = [torch.get_rng_state()]
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         states.append(torch.cuda.get_rng_state())

@@ -236,7 +236,7 @@ def missing_bytes(file: BufferedIOBase) -> int:
 
 
 def _mp4_end(file: BufferedIOBase, end: int) -> int:
-    """Where the last top-level box ends; a box of size 0 reaches to the end of the file by
+    """Find the end of the last top-level box. A box of size 0 reaches to the end of the file by
     definition.
     """
     place = 0
@@ -257,7 +257,7 @@ def _mp4_end(file: BufferedIOBase, end: int) -> int:
 
 
 def _matroska_end(file: BufferedIOBase) -> int:
-    """Where the segment ends, 0 where its size is left open, as in a live recording."""
+    """Find the end of the segment; 0 if its size is left open, as in a live recording."""
     file.seek(0)
     head = file.read(4096)
     start = head.find(_SEGMENT) + len(_SEGMENT)

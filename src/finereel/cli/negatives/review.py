@@ -314,7 +314,7 @@ def _keep(file: Path, rater: str, steps: "list[Judgement]") -> Any:
 
 
 def _verdicts(file: Path, who: str) -> "dict[str, Judgement]":
-    """Of a verdict file, or of a rater by name."""
+    """Read the verdicts of a file, or those of a rater by name."""
     from finereel.finegrain.review.verdicts import read_verdicts, verdict_path
 
     return read_verdicts(Path(who) if Path(who).is_file() else verdict_path(file, who))

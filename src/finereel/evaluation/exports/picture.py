@@ -41,7 +41,7 @@ class Axis:
 
     @property
     def ticks(self) -> list[float]:
-        """From low to high."""
+        """Return the positions of the marks on an axis, from low to high."""
         return [
             self.low + self.step * n for n in range(round((self.high - self.low) / self.step) + 1)
         ]

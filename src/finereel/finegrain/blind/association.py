@@ -62,8 +62,8 @@ class Association:
         ).astype(np.float64)
 
     def _values(self, first: np.ndarray, second: np.ndarray) -> Float64[np.ndarray, " N"]:
-        """Of a changed word alone where `second` is -1, else of the two together; a word never seen
-        is -1 too.
+        """Compute the value of a changed word alone where `second` is -1, else of the two words
+        together. A word that was never seen is -1 too.
         """
         counts = np.append(self._seen, 0.0)  # -1 takes the last
         alone = np.log((counts[first] + 0.5) / (self._captions + 1))

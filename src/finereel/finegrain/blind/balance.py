@@ -438,7 +438,7 @@ def _cascade(
 
 
 def _shrunk_to(have: Int64[np.ndarray, "2 G"], size: int) -> Int64[np.ndarray, "2 G"]:
-    """At most `size` rows, in about the proportion there was."""
+    """Keep at most `size` rows, in about the same proportions as before."""
     total = np.maximum(have.sum(axis=0), 1)
     above = np.minimum(have[0], np.rint(have[0] * np.minimum(size / total, 1.0)).astype(np.int64))
     return np.stack([above, np.minimum(have[1], size - above)])

@@ -41,7 +41,7 @@ class Encode(Protocol):
 
 @runtime_checkable
 class Vectors(Protocol):
-    """Where vectors come from; raw ones will do."""
+    """A source of vectors. They need not have unit length."""
 
     @property
     def facts(self) -> ModelFacts:
@@ -218,7 +218,7 @@ class StoredVectors:
         return np.stack([self._texts[text] for text in texts])
 
     def clips(self, videos: Sequence[str]) -> Float32[np.ndarray, "V D"]:
-        """Of videos that have no problem."""
+        """Return the vectors of videos that have no problem."""
         return np.stack([self._videos[video] for video in videos])
 
 

@@ -273,7 +273,7 @@ def _intervals(
     scales: Mapping[str, Scale],
     confidence: Confidence,
 ) -> dict[str, list[float]]:
-    """Of the mean of every column, by video."""
+    """Compute the interval of the mean of every column, with videos as clusters."""
     found = {
         name: mean_interval(column, videos, scales[name], confidence)
         for name, column in columns.items()

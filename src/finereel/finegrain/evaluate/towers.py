@@ -58,7 +58,7 @@ class TowerScorer:
 
     @property
     def facts(self) -> ModelFacts:
-        """Of the model; the weights are those of the last scores."""
+        """Describe the model. The weights are those of the last scores."""
         return model_facts(self.model, self._weights)
 
     @property

@@ -69,7 +69,7 @@ def _apart(caption: str, negative: str, seen: Callable[[str], str]) -> tuple[_Sp
 
 
 def _letters(text: str) -> list[int]:
-    """Where the characters stand that count: no white space, and no full stop at the end."""
+    """Find the places of the characters that count: no white space, no full stop at the end."""
     return [place for place, character in enumerate(text.rstrip(_ENDS)) if not character.isspace()]
 
 

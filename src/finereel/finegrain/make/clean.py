@@ -132,7 +132,7 @@ def one_spelling(drafts: list[Draft], chance: random.Random) -> list[Draft]:
 def choose(
     drafts: list[Draft], settings: GeneratorSettings, caption_id: str, pos: str
 ) -> list[Draft]:
-    """At most `per_caption` of them, each word in one spelling, in the order they were found."""
+    """Choose at most `per_caption` of them, each word in one spelling, in the order found."""
     drafts = one_spelling(drafts, rng_of(settings, caption_id, f"{pos} spelling"))
     if len(drafts) <= settings.per_caption:
         return drafts

@@ -89,7 +89,7 @@ class Context:
         return self._pairs[f"{left} {right}"]
 
     def sample(self, count: int) -> list[str]:
-        """At most `count` captions, evenly spaced in the order of the videos."""
+        """Take at most `count` captions, evenly spaced in the order of the videos."""
         step = max(1, -(-self.captions // count))
         return list(islice(chain.from_iterable(self._texts.values()), 0, None, step))
 

@@ -141,7 +141,7 @@ def changed(row: Caption, phrase: Phrase, candidates: WordForms, rng: Random) ->
 def drawn_negatives(
     row: Caption, found: Sequence[Phrase], candidates: WordForms, rng: Random, most: int
 ) -> list[Negative]:
-    """At most `most` different negatives of a caption, over its phrases in turn."""
+    """Draw at most `most` different negatives of a caption, going over its phrases in turn."""
     if not found:
         return []
     made: dict[str, Negative] = {}
@@ -201,9 +201,14 @@ _DRAWS = 8
 
 @dataclass(frozen=True)
 class TrainingNegatives:
-    """levels: of LEVELS. per_caption: at most, of each level. side: of `vocabulary_split`, None for
-    all words. least: how often a word must occur in the captions to be written into others. seed:
-    with captions and tagger it decides everything.
+    """What to draw.
+
+    Attributes:
+        levels: Names in LEVELS.
+        per_caption: The most negatives of each level for one caption.
+        side: The half of the words to draw from, None for all words.
+        least: How often a word must occur in the captions to be written into others.
+        seed: With the captions and the tagger, it determines the result.
     """
 
     levels: tuple[str, ...] = ("word", "phrase")
@@ -267,7 +272,7 @@ class Drawing:
         self._forms: dict[tuple[str, str], tuple[list[WordForm], list[int]]] = {}
 
     def candidates(self, token: Token, video_id: str, rng: Random) -> list[WordForm]:
-        """Up to a handful; empty where no word fits."""
+        """Draw a few words that may replace a token; empty if no word fits."""
         key = (token.pos, token.tag)
         if key not in self._forms:
             self._forms[key] = self._words.forms(*key, self._settings.least)
