@@ -72,7 +72,8 @@ class SameConv(nn.Conv2d):
         if missing % 2:
             before = missing // 2
             given = pad(given, (before, missing - before) * 2)
-            return self._conv_forward(given, self.weight, self.bias)
+            padded: Tensor = self._conv_forward(given, self.weight, self.bias)
+            return padded
         return torch.conv2d(
             given, self.weight, self.bias, self.stride, missing // 2, self.dilation, self.groups
         )
