@@ -19,6 +19,8 @@ from finereel.io.foreign_files import ForeignFileError, read_json_object
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 DECODED_SIDE = 256
 """Shorter side of decoded pictures for models that take 224 pixels, and the least there is."""
 
@@ -75,6 +77,13 @@ class Preprocessing:
     scale: float = 1 / 255
     mean: tuple[float, ...] = CLIP_MEAN
     std: tuple[float, ...] = CLIP_STD
+
+    @classmethod
+    def imagenet(cls, size: int) -> "Preprocessing":
+        """Pictures of any shape squashed to `size` x `size` pixels (bicubic), normalised by
+        ImageNet's statistics.
+        """
+        return cls(size, (size, size), mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
     @property
     def decoded_side(self) -> int:

@@ -30,7 +30,7 @@ from finereel.models.weights import (
     refusals,
     sketched,
 )
-from finereel.text import Tokenizer
+from finereel.text import Tokenizer, load_tokenizer
 from finereel.text.tokenize import most_tokens
 
 DEFAULT_MODEL = "openai/clip-vit-base-patch32"
@@ -50,7 +50,7 @@ _UNTRAINED_CARD = {
     "count. patch_word joins where a model was trained for it: CLIP's patches are not aligned with "
     "words.",
 }
-_VOCABULARIES = ("tokenizer.json", "vocab.json")
+_VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt")
 
 
 def save(model: RetrievalModel, directory: str | Path, dtype: torch.dtype = torch.float32) -> None:
@@ -59,7 +59,7 @@ def save(model: RetrievalModel, directory: str | Path, dtype: torch.dtype = torc
     Args:
         model: The model.
         directory: The folder; it is created if needed.
-        dtype: Precision of the stored weights; loading always gives float32.
+        dtype: Precision of the stored weights, as in `RetrievalModel.save`.
 
     Raises:
         StorageError: If the folder cannot be written.
@@ -169,7 +169,7 @@ def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalMo
     # An imported checkpoint brings no vocabulary; such a model encodes token ids, and its card says
     # so.
     tokenizer = (
-        Tokenizer.load(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
+        load_tokenizer(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
     )
     header = read_header(folder / "model.safetensors")
 
@@ -257,7 +257,7 @@ def _check_words(model: Any) -> None:
             f"max_words is {words}, expected {_FEWEST_WORDS} to {positions}, the positions of the "
             "text tower"
         )
-    known = model.encoder.text_tower.config.vocab_size
+    known = model.encoder.vocab_size
     if model.tokenizer is not None and model.tokenizer.vocab_size > known:
         raise ConfigError(
             f"the tokenizer has ids up to {model.tokenizer.vocab_size - 1}, the text tower knows "
@@ -269,8 +269,8 @@ def _check_words(model: Any) -> None:
 def _check_frames(model: Any) -> None:
     frames, side, patches = (
         model.config.max_frames,
-        getattr(model.encoder, "image_size", 0),
-        _patches(model.encoder),
+        model.encoder.image_size,
+        model.encoder.tokens_per_frame - 1,
     )
     if 3 * frames * side**2 > _MOST_PIXELS or frames * (patches + 1) > _MOST_TOKENS:
         raise ConfigError(
@@ -284,16 +284,8 @@ def _check_frames(model: Any) -> None:
             f"patches_per_frame is {model.config.patches_per_frame}, a frame of this model has "
             f"{patches} patches"
         )
-    if getattr(model.encoder, "shifted_blocks", ()) and patches + 1 < _FEWEST_SHIFTED:
+    if model.encoder.shifts_tokens and patches + 1 < _FEWEST_SHIFTED:
         raise ConfigError(
             f"shifted_blocks need at least {_FEWEST_SHIFTED} tokens a frame, this model has "
             f"{patches + 1}"
         )
-
-
-def _patches(encoder: Any) -> int:
-    """N - 1: the patches of a frame."""
-    if hasattr(encoder, "geometry"):
-        return int(encoder.geometry.tokens_per_frame) - 1
-    vision = encoder.clip.config.vision_config
-    return int(vision.image_size // vision.patch_size) ** 2

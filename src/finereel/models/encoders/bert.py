@@ -96,14 +96,31 @@ class BertTower(nn.Module):
         self.encoder = BertBlocks(config)
 
     def forward(
-        self, input_ids: Int64[Tensor, "T W"], mask: Bool[Tensor, "T W"]
+        self,
+        input_ids: Int64[Tensor, "T W"],
+        mask: Bool[Tensor, "T W"],
+        prompts: Float[Tensor, "n E"] | None = None,
     ) -> Float[Tensor, "T W E"]:
-        """The last hidden states; those of padding are undefined."""
+        """The last hidden states; those of padding are undefined.
+
+        prompts: vectors between the start token and the first word, without a place of their own;
+        their own states are left out.
+        """
         hidden: Tensor = self.embeddings(input_ids)
+        if prompts is not None:
+            hidden = _inserted(hidden, prompts.expand(len(hidden), -1, -1).to(hidden))
+            mask = _inserted(mask, mask.new_ones(len(mask), len(prompts)))
         seen = mask[:, None, None, :]
         for block in self.encoder.layer:
             hidden = block(hidden, seen)
+        if prompts is not None:
+            hidden = torch.cat([hidden[:, :1], hidden[:, 1 + len(prompts) :]], 1)
         return hidden
+
+
+def _inserted(tokens: Tensor, between: Tensor) -> Tensor:
+    """`between` behind the first of the tokens."""
+    return torch.cat([tokens[:, :1], between, tokens[:, 1:]], 1)
 
 
 class BertEmbeddings(nn.Module):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, relu6
 
 from finereel.config import require_between
+from finereel.errors import ConfigError
 
 STRIDE = 32
 """Pixels of a picture's side that one patch covers."""
@@ -61,6 +62,13 @@ class EfficientNetGeometry:
 
     def __post_init__(self) -> None:
         require_between(self, {"image_size": (STRIDE, 1024), "width": (1, 16_384)})
+        if self.image_size % STRIDE:
+            raise ConfigError(f"image_size must be a multiple of {STRIDE}, got {self.image_size}")
+
+    @property
+    def patches(self) -> int:
+        """The number of patches of a picture."""
+        return (self.image_size // STRIDE) ** 2
 
 
 class SameConv(nn.Conv2d):
@@ -72,11 +80,11 @@ class SameConv(nn.Conv2d):
         if missing % 2:
             before = missing // 2
             given = pad(given, (before, missing - before) * 2)
-            padded: Tensor = self._conv_forward(given, self.weight, self.bias)
-            return padded
-        return torch.conv2d(
+            missing = 0
+        filtered: Tensor = torch.conv2d(
             given, self.weight, self.bias, self.stride, missing // 2, self.dilation, self.groups
         )
+        return filtered
 
 
 class Block(nn.Module):
