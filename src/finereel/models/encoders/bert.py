@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import dropout, scaled_dot_product_attention
@@ -83,6 +82,7 @@ class BertTower(nn.Module):
         config: Sizes of the transformer.
 
     Example:
+        >>> import torch
         >>> small = BertGeometry(10, 8, 1, 2, 16)
         >>> ids = torch.tensor([[1, 5, 2, 0]])
         >>> BertTower(small)(ids, ids != 0).shape
