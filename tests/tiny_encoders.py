@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer, models, normalizers, processors
 
 from finereel.models.encoders import Encoder
 from finereel.models.encoders.bert import BertGeometry
@@ -12,7 +13,14 @@ from finereel.models.encoders.clip import ClipEncoder
 from finereel.models.encoders.dual import DualEncoder, DualGeometry
 from finereel.models.encoders.efficientnet import EfficientNetGeometry
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
-from finereel.text import BaseTokenizer, WordPieceTokenizer
+from finereel.models.encoders.siglip import (
+    SiglipEncoder,
+    SiglipGeometry,
+    SiglipTextGeometry,
+    SiglipVisionGeometry,
+)
+from finereel.models.preprocessing import Preprocessing
+from finereel.text import BaseTokenizer, SentencePieceTokenizer, WordPieceTokenizer
 from tiny_models import tiny_tokenizer, tiny_towers
 
 PIECES = [
@@ -39,6 +47,58 @@ def tiny_dual_geometry(**settings: Any) -> DualGeometry:
 def tiny_dual(**settings: Any) -> DualEncoder:
     torch.manual_seed(0)
     return DualEncoder(tiny_dual_geometry(**settings))
+
+
+SPOKEN = ["a", "red", "car", "jumps", "over", "the", "house", "fish", "man", "is", "cooking", ","]
+
+
+def sentence_pieces() -> Tokenizer:
+    """Byte-fallback BPE as in SigLIP 2, lower-cased, with an end token behind a text."""
+    vocab = {"<pad>": 0, "<eos>": 1, "<bos>": 2, "<unk>": 3}
+    vocab |= {f"<0x{byte:02X}>": 4 + byte for byte in range(256)}
+    merges: list[tuple[str, str]] = []
+    for word in SPOKEN:
+        for symbol in f"\u2581{word}":
+            vocab.setdefault(symbol, len(vocab))
+        for end in range(1, len(word) + 1):
+            pair = (f"\u2581{word}"[:end], word[end - 1])
+            if "".join(pair) not in vocab:
+                vocab["".join(pair)] = len(vocab)
+                merges.append(pair)
+    pipeline = Tokenizer(
+        models.BPE(vocab, merges, byte_fallback=True, unk_token="<unk>", fuse_unk=True)
+    )
+    pipeline.normalizer = normalizers.Sequence(
+        [normalizers.Lowercase(), normalizers.Replace(" ", "\u2581")]
+    )
+    pipeline.add_special_tokens(["<pad>", "<eos>", "<bos>", "<unk>"])
+    pipeline.post_processor = processors.TemplateProcessing("$A <eos>", None, [("<eos>", 1)])
+    return pipeline
+
+
+def tiny_sentence_pieces() -> SentencePieceTokenizer:
+    return SentencePieceTokenizer(sentence_pieces(), pad_id=0)
+
+
+def tiny_siglip(linear_patches: bool = False) -> SiglipEncoder:
+    torch.manual_seed(0)
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_attention_heads": 4,
+        "num_hidden_layers": 2,
+    }
+    text = SiglipTextGeometry(**sizes, vocab_size=512, max_position_embeddings=16)
+    vision = SiglipVisionGeometry(
+        **sizes, image_size=32, patch_size=8, linear_patches=linear_patches
+    )
+    half = (0.5, 0.5, 0.5)
+    pixels = Preprocessing(32, (32, 32), mean=half, std=half)
+    encoder = SiglipEncoder(SiglipGeometry(text, vision, 0, pixels))
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.add_(0.08 * torch.randn_like(parameter))
+    return encoder
 
 
 def _clip() -> Encoder:
@@ -79,4 +139,6 @@ KINDS = {
     "dual, first, separate patches": TinyKind(
         lambda: tiny_dual(text_pooling="first", separate_patches=True), tiny_word_pieces
     ),
+    "siglip": TinyKind(tiny_siglip, tiny_sentence_pieces),
+    "siglip, linear patches": TinyKind(lambda: tiny_siglip(True), tiny_sentence_pieces),
 }

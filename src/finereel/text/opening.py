@@ -6,14 +6,16 @@ from pathlib import Path
 from finereel.errors import CheckpointError
 from finereel.io.foreign_files import ForeignFileError, brief, read_json_object
 from finereel.text.base import BaseTokenizer
-from finereel.text.tokenize import MOST_BYTES, Tokenizer
+from finereel.text.sentencepiece import MOST_BYTES, SentencePieceTokenizer
+from finereel.text.tokenize import Tokenizer
 from finereel.text.wordpiece import WordPieceTokenizer
 
 TOKENIZERS: dict[str, Callable[[Path], BaseTokenizer]] = {
     "BPE": Tokenizer.load,
     "WordPiece": WordPieceTokenizer.load,
+    "Unigram": SentencePieceTokenizer.load,
 }
-"""By the type of the model in `tokenizer.json`."""
+"""By the type of the model in `tokenizer.json`; BPE with byte fallback is SentencePiece's too."""
 
 
 def load_tokenizer(directory: str | Path) -> BaseTokenizer:
@@ -52,4 +54,6 @@ def load_tokenizer(directory: str | Path) -> BaseTokenizer:
             f"{packed} describes a tokenizer of type {brief(kind)}: expected one of "
             f"{', '.join(TOKENIZERS)}"
         )
+    if kind == "BPE" and isinstance(model, dict) and model.get("byte_fallback") is True:
+        return SentencePieceTokenizer.load(folder)
     return TOKENIZERS[kind](folder)

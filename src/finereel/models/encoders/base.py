@@ -198,3 +198,20 @@ class Encoder(nn.Module, ABC):
 
     def finish_training(self) -> None:
         """Switch back to what a loaded model computes with; by default nothing."""
+
+
+def scattered(
+    real: Float[Tensor, "R N E"], frame_mask: Bool[Tensor, "V F"]
+) -> Float[Tensor, "V F N E"]:
+    """Put the tokens of real frames into their places, zeros into padded frames.
+
+    Args:
+        real: (R, N, E), the tokens of the R real frames in order.
+        frame_mask: (V, F), True on real frames.
+
+    Returns:
+        (V, F, N, E).
+    """
+    tokens = real.new_zeros(*frame_mask.shape, *real.shape[1:])
+    tokens[frame_mask] = real
+    return tokens

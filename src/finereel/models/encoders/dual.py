@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from finereel.config import from_dict, require_between, to_dict
 from finereel.errors import ConfigError, ModelError, unknown_name
 from finereel.io.foreign_files import brief
-from finereel.models.encoders.base import PIXEL_AXES, Encoder
+from finereel.models.encoders.base import PIXEL_AXES, Encoder, scattered
 from finereel.models.encoders.bert import BertGeometry, BertTower
 from finereel.models.encoders.efficientnet import EfficientNetGeometry, EfficientNetLite
 from finereel.models.encoders.prompts import Prompts, pooled_prompts
@@ -249,11 +249,7 @@ class DualEncoder(Encoder):
         zeros for padded frames. Arguments and errors as in `encode_frames`.
         """
         if frames.ndim == PIXEL_AXES:
-            patches = frames.new_zeros(
-                *frame_mask.shape, self.tokens_per_frame - 1, self.geometry.vision_config.width
-            )
-            if frame_mask.any():
-                patches[frame_mask] = self.vision_model(frames[frame_mask]).to(patches.dtype)
+            patches = scattered(self.vision_model(frames[frame_mask]), frame_mask)
             return torch.cat([patches.mean(2, keepdim=True), patches], 2)
         count, width = frames.shape[2:]
         if width != self.geometry.vision_config.width or not 0 <= self.tokens_per_frame - count < 2:

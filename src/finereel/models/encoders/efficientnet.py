@@ -27,7 +27,7 @@ _STEM = 32
 
 
 @dataclass(frozen=True)
-class Stage:
+class EfficientNetStage:
     """Blocks of one kind: how many, kernel side, stride of the first, expansion, output channels."""
 
     blocks: int
@@ -38,13 +38,13 @@ class Stage:
 
 
 LITE0 = (
-    Stage(1, 3, 1, 1, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(2, 5, 2, 6, 40),
-    Stage(3, 3, 2, 6, 80),
-    Stage(3, 5, 1, 6, 112),
-    Stage(4, 5, 2, 6, 192),
-    Stage(1, 3, 1, 6, 320),
+    EfficientNetStage(1, 3, 1, 1, 16),
+    EfficientNetStage(2, 3, 2, 6, 24),
+    EfficientNetStage(2, 5, 2, 6, 40),
+    EfficientNetStage(3, 3, 2, 6, 80),
+    EfficientNetStage(3, 5, 1, 6, 112),
+    EfficientNetStage(4, 5, 2, 6, 192),
+    EfficientNetStage(1, 3, 1, 6, 320),
 )
 
 
