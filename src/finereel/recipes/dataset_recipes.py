@@ -134,7 +134,7 @@ def everyday() -> PairRecipe:
             patches_per_frame=4,
         ),
         training=TrainingSettings(
-            steps=400,
+            steps=240,
             part_weight=0.3,
             optim=OptimSettings(
                 lr=5e-4,
@@ -148,7 +148,7 @@ def everyday() -> PairRecipe:
         pairs=PairSettings(batch_size=192, word_dropout=0.1, frame_dropout=0.3),
         closed_form=ClosedForm(ridge_words=0.5, ridge_clips=1.0, power=1.0),
         passes=None,
-        validations=4,
+        validations=2,
     )
 
 
