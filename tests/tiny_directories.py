@@ -1,12 +1,18 @@
-"""Random tiny models as `transformers` saves them, each with its tokenizer and image processor."""
+"""Random tiny models as `transformers` saves them, each with its tokenizer and image processor, and
+as open_clip does.
+"""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 
+from finereel.models.encoders.clip import clip_from_config
+from finereel.models.encoders.tiny import tiny_clip_values
 from tiny_encoders import sentence_pieces
+from tiny_models import tiny_tokenizer
 
 SIZES = {
     "hidden_size": 32,
@@ -59,3 +65,87 @@ def siglip2(folder: Path) -> Any:
     Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16).save_pretrained(folder)
     write_tokenizer(folder)
     return theirs
+
+
+VOCABULARY = tiny_tokenizer().vocab_size
+BLOCK = {
+    "self_attn.out_proj": "attn.out_proj",
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+}
+TOWERS = {
+    "text_model.embeddings.token_embedding.weight": "token_embedding.weight",
+    "text_model.embeddings.position_embedding.weight": "positional_embedding",
+    "text_model.final_layer_norm": "ln_final",
+    "vision_model.embeddings.class_embedding": "visual.class_embedding",
+    "vision_model.embeddings.patch_embedding": "visual.conv1",
+    "vision_model.embeddings.position_embedding.weight": "visual.positional_embedding",
+    "vision_model.pre_layrnorm": "visual.ln_pre",
+    "vision_model.post_layernorm": "visual.ln_post",
+    "text_model.encoder.layers": "transformer.resblocks",
+    "vision_model.encoder.layers": "visual.transformer.resblocks",
+}
+
+
+def open_clip_towers(act: str) -> Any:
+    """Random towers whose heads are 16 wide in the vision tower."""
+    values = tiny_clip_values(VOCABULARY, dim=32, image_size=32, patch_size=8, vision_blocks=2)
+    values["text_config"] |= {"hidden_act": act, "intermediate_size": 64, "num_attention_heads": 4}
+    values["vision_config"] |= {"hidden_act": act, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    clip = clip_from_config(values)
+    with torch.no_grad():
+        for name, parameter in clip.named_parameters():
+            if name != "logit_scale":
+                parameter.add_(torch.randn_like(parameter) * 0.08)
+    return clip
+
+
+def open_clip_state(clip: Any) -> dict[str, torch.Tensor]:
+    """The weights under open_clip's names, written out by hand."""
+    state, fused = {}, {}
+    for ours, tensor in clip.state_dict().items():
+        if ours in ("text_projection.weight", "visual_projection.weight"):
+            place = "text_projection" if ours.startswith("text") else "visual.proj"
+            state[place] = tensor.T.contiguous()
+            continue
+        name = ours
+        for old, new in (TOWERS | BLOCK).items():
+            name = name.replace(old, new)
+        if "self_attn" in name:  # query, key and value are one matrix
+            base, part = name.split("self_attn.")
+            fused[f"{base}attn.in_proj_{part.split('.')[1]}", part[0]] = tensor
+            continue
+        state[name] = tensor.clone()
+    for name in {name for name, _ in fused}:
+        state[name] = torch.cat([fused[name, part] for part in "qkv"])
+    return state
+
+
+def write_open_clip(folder: Path, act: str = "gelu", **changed: Any) -> Any:
+    """An open_clip folder; `section__name=value` changes the config."""
+    clip = open_clip_towers(act)
+    folder.mkdir(parents=True, exist_ok=True)
+    vision = {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8}
+    text = {"context_length": 32, "vocab_size": VOCABULARY, "width": 32, "heads": 4, "layers": 3}
+    config: dict[str, Any] = {
+        "model_cfg": {
+            "embed_dim": 32,
+            "quick_gelu": act == "quick_gelu",
+            "vision_cfg": vision,
+            "text_cfg": {**text, "mlp_ratio": 2.0},
+        },
+        "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]},
+    }
+    for place, value in changed.items():
+        *sections, name = place.split("__")
+        section = config
+        for part in sections:
+            section = section[part]
+        section[name] = value
+    save_file(open_clip_state(clip), folder / "open_clip_model.safetensors")
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    tiny_tokenizer().save(folder)
+    return clip
