@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from support.media import BLUE, RED, Recipe, make_video
-from tiny_directories import siglip, siglip2
+from tiny_directories import chinese_clip, siglip, siglip2
 
-MAKERS = {"siglip": siglip, "siglip2": siglip2}
+MAKERS = {"siglip": siglip, "siglip2": siglip2, "chinese_clip": chinese_clip}
 
 
 @pytest.fixture(scope="module")

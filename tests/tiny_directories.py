@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from finereel.models.encoders.clip import clip_from_config
 from finereel.models.encoders.tiny import tiny_clip_values
-from tiny_encoders import sentence_pieces
+from tiny_encoders import PIECES, sentence_pieces
 from tiny_models import tiny_tokenizer
 
 SIZES = {
@@ -64,6 +64,26 @@ def siglip2(folder: Path) -> Any:
     theirs.save_pretrained(folder)
     Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16).save_pretrained(folder)
     write_tokenizer(folder)
+    return theirs
+
+
+def chinese_clip(folder: Path) -> Any:
+    """A random Chinese-CLIP."""
+    from transformers import BertTokenizerFast, ChineseCLIPConfig, ChineseCLIPModel
+    from transformers.models.chinese_clip.image_processing_pil_chinese_clip import (
+        ChineseCLIPImageProcessorPil,
+    )
+
+    pieces = [*PIECES, "[MASK]", "\u7ea2", "\u8272", "\u6c7d", "\u8f66"]
+    text = {**SIZES, "vocab_size": len(pieces), "max_position_embeddings": 64}
+    vision = {**SIZES, "image_size": 32, "patch_size": 8}
+    config = ChineseCLIPConfig(text_config=text, vision_config=vision, projection_dim=24)
+    theirs = jittered(ChineseCLIPModel(config))
+    theirs.save_pretrained(folder)
+    size, crop = {"shortest_edge": 32}, {"height": 32, "width": 32}
+    ChineseCLIPImageProcessorPil(size=size, crop_size=crop).save_pretrained(folder)
+    vocab = {piece: number for number, piece in enumerate(pieces)}
+    BertTokenizerFast(vocab=vocab).save_pretrained(folder)
     return theirs
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from finereel.errors import CheckpointError
 from finereel.io.foreign_files import ForeignFileError, brief, read_json_object
-from finereel.models.encoders.clip import ClipEncoder, ClipTowers, Stated, clip_from_config
+from finereel.models.encoders.clip import ClipEncoder, Stated, clip_from_config
+from finereel.models.encoders.towers import ClipTowers
 from finereel.models.preprocessing import CLIP_MEAN, CLIP_STD, Preprocessing
 from finereel.models.published import names
 from finereel.models.published.plan import ImportReport
