@@ -1,5 +1,5 @@
-"""Other backbones end to end: directories that `transformers` made, indexed and searched, every
-command in a process of its own.
+"""Other backbones end to end: directories that `transformers` made, and an object with the `encode`
+of sentence-transformers, indexed and searched in processes of their own.
 """
 
 import json
@@ -46,3 +46,40 @@ def test_a_directory_of_transformers_is_indexed_and_searched(
     assert {Path(hit["video"]).stem for hit in hits} == {"red", "blue"}
     assert set(hits[0]["parts"]) == {"video_sentence", "frame_sentence"}
     assert finereel(tmp_path, "search", "a red car", *library) == hits
+
+
+SEARCHED_BY_COLOUR = """
+import sys
+from pathlib import Path
+import numpy as np
+from finereel import Library
+from finereel.models.encoders.sentence_transformers import SentenceTransformerModel
+
+class Colours:
+    def encode(self, inputs):
+        names = ("red", "green", "blue")
+        return [
+            np.array([float(name in one) for name in names] if isinstance(one, str)
+                     else np.asarray(one).reshape(-1, 3).mean(0) / 255, np.float32)
+            for one in inputs
+        ]
+
+library = Library.open("library", model=SentenceTransformerModel(Colours(), name="colours"))
+if sys.argv[1] == "add":
+    print(library.add([sys.argv[2]]).indexed)
+else:
+    print(*(Path(hit.video).stem for hit in library.search(sys.argv[2])))
+library.close()
+"""
+
+
+def test_an_object_with_encode_is_indexed_and_searched(tmp_path: Path, videos: Path) -> None:
+    def run(*arguments: str) -> list[str]:
+        command = [sys.executable, "-c", SEARCHED_BY_COLOUR, *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout.split()
+
+    assert run("add", str(videos)) == ["2"]
+    assert run("search", "a red car") == ["red", "blue"]
+    assert run("search", "something blue") == ["blue", "red"]
