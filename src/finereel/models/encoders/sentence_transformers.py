@@ -72,7 +72,8 @@ class SentenceTransformerModel:
         self.num_frames = num_frames
         self.scale = scale
         self._texts, self._pictures = texts, pictures or texts
-        for encoder in (self._texts, self._pictures):
+        given: tuple[Any, ...] = (self._texts, self._pictures)
+        for encoder in given:
             if isinstance(encoder, str) or not isinstance(encoder, SentenceTransformer):
                 raise ModelError(
                     "expected an object with encode(list of texts or pictures), got "
