@@ -10,9 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from finereel import recipes
+from finereel.config import ModelConfig
+from finereel.models.retrieval import RetrievalModel
+from finereel.recipes.overrides import with_values
+from finereel.recipes.run_dataset import model_on_towers
 from support.media import BLUE, RED, Recipe, make_video
 from tiny_directories import chinese_clip, siglip, siglip2
+from tiny_encoders import tiny_dual, tiny_word_pieces
 
 MAKERS = {"siglip": siglip, "siglip2": siglip2, "chinese_clip": chinese_clip}
 
@@ -83,3 +90,35 @@ def test_an_object_with_encode_is_indexed_and_searched(tmp_path: Path, videos: P
     assert run("add", str(videos)) == ["2"]
     assert run("search", "a red car") == ["red", "blue"]
     assert run("search", "something blue") == ["blue", "red"]
+
+
+def test_two_backbones_are_evaluated_on_saved_tokens_and_search(
+    tmp_path: Path, videos: Path
+) -> None:
+    model = RetrievalModel(
+        tiny_dual(), ModelConfig(16, 4, (), "meanP", 1), tiny_word_pieces(), "dual"
+    )
+    model.save(tmp_path / "dual", dtype=torch.int8)
+    table = "video,caption,id,split\nred,a red car jumps,r,test\nblue,a blue fish,b,test\n"
+    (tmp_path / "captions.csv").write_text(table)
+    where = ("--annotations", "captions.csv", "--videos", str(videos))
+    tokens = [sys.executable, "-m", "finereel", "data", "tokens", "folder", "tokens"]
+    subprocess.run([*tokens, "--model", "dual", *where], cwd=tmp_path, check=True, timeout=300)
+    data = ("--data", "folder", "--device", "cpu", "--model", "dual")
+    direct = finereel(tmp_path, "evaluate", *data, *where)
+    saved = finereel(tmp_path, "evaluate", *data, *where[:2], "--features", "tokens")
+    assert direct["model"]["fingerprint"] == saved["model"]["fingerprint"]
+    assert set(direct["results"]["text_to_video"]) == set(saved["results"]["text_to_video"])
+    library = ("--library", "library")
+    assert finereel(tmp_path, "index", str(videos), "--model", "dual", *library)["indexed"] == 2
+    hits = finereel(tmp_path, "search", "a red car", *library)
+    assert set(hits[0]["parts"]) == {"video_sentence", "frame_sentence", "patch_word"}
+
+
+def test_a_recipe_builds_its_head_on_two_backbones() -> None:
+    recipe = with_values(recipes.recipe("folder"), {"max_words": "16"})
+    towers = RetrievalModel(tiny_dual(), ModelConfig(16, 4, ()), tiny_word_pieces(), "dual")
+    model = model_on_towers(recipe, towers)
+    assert model.encoder is towers.encoder
+    assert model.config.shifted_blocks == ()
+    assert model.patches is not None
