@@ -9,10 +9,16 @@ from tokenizers import Tokenizer, models, normalizers, processors
 
 from finereel.models.encoders import Encoder
 from finereel.models.encoders.bert import BertGeometry
+from finereel.models.encoders.chinese_clip import (
+    ChineseClipEncoder,
+    ChineseClipGeometry,
+    ChineseClipTowers,
+)
 from finereel.models.encoders.clip import ClipEncoder
 from finereel.models.encoders.dual import DualEncoder, DualGeometry
 from finereel.models.encoders.efficientnet import EfficientNetGeometry
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
+from finereel.models.encoders.geometry import VisionGeometry
 from finereel.models.encoders.siglip import (
     SiglipEncoder,
     SiglipGeometry,
@@ -101,6 +107,13 @@ def tiny_siglip(linear_patches: bool = False) -> SiglipEncoder:
     return encoder
 
 
+def tiny_chinese_clip() -> ChineseClipEncoder:
+    text = BertGeometry(len(PIECES), 32, 2, 2, 64, max_position_embeddings=16)
+    vision = VisionGeometry(32, 64, 2, 2, image_size=32, patch_size=8)
+    torch.manual_seed(0)
+    return ChineseClipEncoder(ChineseClipTowers(ChineseClipGeometry(text, vision, 24)))
+
+
 def _clip() -> Encoder:
     return ClipEncoder(tiny_towers())
 
@@ -139,6 +152,7 @@ KINDS = {
     "dual, first, separate patches": TinyKind(
         lambda: tiny_dual(text_pooling="first", separate_patches=True), tiny_word_pieces
     ),
+    "chinese clip": TinyKind(tiny_chinese_clip, tiny_word_pieces),
     "siglip": TinyKind(tiny_siglip, tiny_sentence_pieces),
     "siglip, linear patches": TinyKind(lambda: tiny_siglip(True), tiny_sentence_pieces),
 }

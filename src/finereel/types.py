@@ -77,6 +77,18 @@ class Frames:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    def thinned(self, most: int) -> "Frames":
+        """Keep frames at even distances.
+
+        Args:
+            most: The largest number of frames to keep, at least 1.
+
+        Returns:
+            All frames where there are no more.
+        """
+        kept = np.linspace(0, len(self) - 1, min(len(self), most)).round().astype(int)
+        return Frames(self.pixels[kept], self.seconds[kept])
+
 
 @dataclass(frozen=True)
 class Hit:

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from finereel.models import saving as models
+from tiny_directories import write_open_clip
 from tiny_models import FRAMES, WORDS, official_peer_state, official_state, tiny_tokenizer
 
 SIZES = ("--max-words", WORDS, "--max-frames", FRAMES)
@@ -76,6 +77,20 @@ def test_unknown_kinds_and_missing_files_are_named(
     run: Any, tmp_path: Path, checkpoint: Path
 ) -> None:
     result = run("import", "blip", checkpoint, tmp_path / "model")
-    assert (result.exit_code, "clip4clip, drl, ts2net, ucofia, xclip" in result.stderr) == (1, True)
+    assert (
+        result.exit_code,
+        "clip4clip, drl, open_clip, ts2net, ucofia, xclip" in result.stderr,
+    ) == (1, True)
     result = run("import", "ucofia", tmp_path / "none.bin", tmp_path / "model")
     assert (result.exit_code, "no checkpoint at" in result.stderr) == (1, True)
+
+
+def test_an_open_clip_folder_is_imported(run: Any, tmp_path: Path) -> None:
+    write_open_clip(tmp_path / "given")
+    tokenizer = ("--tokenizer", tmp_path / "given")
+    result = run(
+        "import", "open_clip", tmp_path / "given", tmp_path / "model", *tokenizer, "--json"
+    )
+    report = json.loads(result.stdout)
+    assert (report["kind"], report["missing"]) == ("open_clip", [])
+    assert models.load(tmp_path / "model").fingerprint == report["fingerprint"]

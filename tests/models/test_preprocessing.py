@@ -108,7 +108,7 @@ def test_the_whole_processors_file_counts_before_the_old_one(tmp_path: Path) -> 
         ({**OPENAI, "image_std": "small"}, "image_std"),
         ({**OPENAI, "rescale_factor": None, "do_normalize": "no"}, "do_normalize"),
         ({**OPENAI, "do_pad": True}, "do_pad"),
-        ({**OPENAI, "image_processor_type": "SiglipImageProcessor"}, "SiglipImageProcessor"),
+        ({**OPENAI, "image_processor_type": "FlavaImageProcessor"}, "FlavaImageProcessor"),
         ([], "object"),
     ],
 )

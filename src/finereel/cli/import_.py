@@ -15,14 +15,22 @@ if TYPE_CHECKING:
     from finereel.models.published import ImportReport
 
 _SHOWN = 12
+_OTHER_KINDS = ("open_clip", "dual")
 
 
 def import_(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="ucofia, xclip, clip4clip, ts2net, drl or dual.")
+        str,
+        typer.Argument(
+            metavar="KIND", help="ucofia, xclip, clip4clip, ts2net, drl, open_clip or dual."
+        ),
     ],
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="The checkpoint: .bin, .pt or .safetensors.")
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="The checkpoint: .bin, .pt or .safetensors; for open_clip its folder.",
+        ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The model directory to write.")],
     tokenizer: Annotated[
@@ -82,8 +90,12 @@ def import_(
     Pickled files are read in a sandboxed process and nothing in them is executed. A missing or
     unknown tensor is an error unless --allow names it.
     """
+    from finereel.errors import unknown_name
     from finereel.models import published as official
+    from finereel.models.published.open_clip import import_open_clip
 
+    if kind not in (*official.KINDS, *_OTHER_KINDS):
+        raise unknown_name("kind of checkpoint", kind, (*official.KINDS, *_OTHER_KINDS))
     if kind == "dual":
         _join(file, text, out, dim, max_words, as_json)
         return
@@ -93,15 +105,18 @@ def import_(
         "temporal": temporal,
         "variant": variant,
     }
-    settings = options | {"interaction": interaction, "allow": tuple(allow or ())}
-    imported = official.import_reported(file, out, kind, tokenizer, **settings)
-    report = imported.report
-    assert report is not None
+    if kind == "open_clip":
+        model, report = import_open_clip(file, out, tokenizer)
+    else:
+        settings = options | {"interaction": interaction, "allow": tuple(allow or ())}
+        imported = official.import_reported(file, out, kind, tokenizer, **settings)
+        assert imported.report is not None
+        model, report = imported.model, imported.report
     if as_json:
-        print_json({"out": str(out), "fingerprint": imported.model.fingerprint, **asdict(report)})
+        print_json({"out": str(out), "fingerprint": model.fingerprint, **asdict(report)})
         return
     _print_report(report, out)
-    if imported.model.tokenizer is None:
+    if model.tokenizer is None:
         typer.echo(
             "no tokenizer: give --tokenizer DIR, or put CLIP's tokenizer.json into the directory",
             err=True,

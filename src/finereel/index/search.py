@@ -6,7 +6,7 @@ With `candidates=None` every clip is scored, and the order is that of evaluating
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -189,7 +189,9 @@ def reading_of(model: SearchModel, text: str) -> Reading:
     """What a model does not take in of a text; nothing is known of a model without a tokenizer."""
     if not isinstance(model, TextReader) or model.tokenizer is None:
         return Reading()
-    return read_query(text, model.tokenizer, model.config.max_words)
+    reading = read_query(text, model.tokenizer, model.config.max_words)
+    english = getattr(model, "card", {}).get("languages", "English") == "English"
+    return reading if english else replace(reading, language="")
 
 
 @dataclass(frozen=True)

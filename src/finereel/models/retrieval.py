@@ -394,9 +394,8 @@ class RetrievalModel(nn.Module):
                 f"{self.encoder.describe()['backbone']!r}, not pixels: "
                 "evaluate it on a features data set, or take a CLIP model to search videos"
             )
-        count = min(len(clip), self.num_frames)
-        kept = clip.pixels[np.linspace(0, len(clip) - 1, count).round().astype(int)]
-        size = self.encoder.image_size
+        kept = clip.thinned(self.num_frames).pixels
+        count, size = len(kept), self.encoder.image_size
         pixels = torch.zeros(1, self.num_frames, 3, size, size)
         pixels[0, :count] = self.encoder.to_pixels(kept)
         mask = (torch.arange(self.num_frames) < count)[None]

@@ -286,7 +286,7 @@ def model_on_towers(recipe: PairRecipe, towers: RetrievalModel) -> RetrievalMode
         )
     config, encoder = _config_for(recipe, towers.encoder), towers.encoder
     if isinstance(encoder, ClipEncoder):
-        encoder = ClipEncoder(
+        encoder = type(encoder)(
             encoder.clip, config.shifted_blocks, config.mask_padding, encoder.stated
         )
     model = RetrievalModel(

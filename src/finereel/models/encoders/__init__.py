@@ -11,6 +11,11 @@ from typing import Any
 from finereel.config import ModelConfig, from_dict
 from finereel.errors import ConfigError
 from finereel.models.encoders.base import Encoder
+from finereel.models.encoders.chinese_clip import (
+    ChineseClipEncoder,
+    ChineseClipGeometry,
+    ChineseClipTowers,
+)
 from finereel.models.encoders.clip import ClipEncoder, Stated, clip_from_config
 from finereel.models.encoders.dual import DualEncoder, DualGeometry
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
@@ -36,6 +41,12 @@ def _siglip(values: Mapping[str, Any], config: ModelConfig) -> Encoder:
     return SiglipEncoder(SiglipGeometry.from_values(values))
 
 
+def _chinese_clip(values: Mapping[str, Any], config: ModelConfig) -> Encoder:
+    clip = ChineseClipTowers(ChineseClipGeometry.from_values(values))
+    stated = Stated.from_values(values)
+    return ChineseClipEncoder(clip, config.shifted_blocks, config.mask_padding, stated)
+
+
 __all__ = ["ENCODERS", "Encoder", "encoder_from_description"]
 
 ENCODERS: dict[str, Callable[[Mapping[str, Any], ModelConfig], Encoder]] = {
@@ -43,6 +54,7 @@ ENCODERS: dict[str, Callable[[Mapping[str, Any], ModelConfig], Encoder]] = {
     "features": _features,
     "dual": _dual,
     "siglip": _siglip,
+    "chinese_clip": _chinese_clip,
 }
 
 

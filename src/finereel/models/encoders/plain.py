@@ -12,15 +12,22 @@ from typing import Any, TypeVar
 from torch import nn
 
 from finereel.models.encoders.base import Encoder
+from finereel.models.encoders.chinese_clip import (
+    ChineseClipEncoder,
+    ChineseClipGeometry,
+    ChineseClipTowers,
+)
 from finereel.models.encoders.clip import ClipEncoder, Stated, clip_from_config
 from finereel.models.encoders.siglip import SiglipEncoder, SiglipGeometry, siglip_towers
 from finereel.models.preprocessing import read_preprocessing
 from finereel.models.weights import load_strictly, read_header, read_weights, sketched
-from finereel.text import BaseTokenizer, Tokenizer, load_tokenizer
+from finereel.text import BaseTokenizer, SentencePieceTokenizer, Tokenizer, load_tokenizer
 from finereel.text.tokenize import most_tokens
 
 Module = TypeVar("Module", bound=nn.Module)
 
+_CHINESE_WORDS = 52  # the longest text that Chinese-CLIP was trained on
+_ENGLISH_PIECES = 32_000  # SigLIP's English vocabulary; the multilingual ones have 250,000 and more
 _COUNTING = (
     "with an untrained head: video_sentence (mean of frames) and frame_sentence (best frame) "
     "count. patch_word joins where a model was trained for it:"
@@ -36,12 +43,14 @@ class PlainParts:
         tokenizer: Their tokenizer.
         max_words: The most tokens of a text.
         note: Which granularities count, for the model's card.
+        languages: Of texts, for the model's card.
     """
 
     encoder: Encoder
     tokenizer: BaseTokenizer
     max_words: int
     note: str
+    languages: str = "English"
 
 
 def _read(folder: Path, make: Callable[[], Module], ignored: tuple[str, ...]) -> Module:
@@ -74,11 +83,27 @@ def _siglip(folder: Path, described: Mapping[str, Any]) -> PlainParts:
         f"SigLIP towers {_COUNTING} patches pass the pooling head one by one and words the text "
         "head, neither of which was trained to be compared."
     )
-    return PlainParts(encoder, tokenizer, encoder.max_words, note)
+    many = isinstance(tokenizer, SentencePieceTokenizer) and tokenizer.vocab_size > _ENGLISH_PIECES
+    languages = "many" if many else "English"
+    return PlainParts(encoder, tokenizer, encoder.max_words, note, languages)
+
+
+def _chinese_clip(folder: Path, described: Mapping[str, Any]) -> PlainParts:
+    geometry = ChineseClipGeometry.from_values(described)
+    ignored = ("position_ids", "pooler.dense.weight", "pooler.dense.bias")
+    clip = _read(folder, lambda: ChineseClipTowers(geometry), ignored)
+    pixels = read_preprocessing(
+        folder, geometry.vision_config.image_size, "ChineseCLIPImageProcessor"
+    )
+    encoder = ChineseClipEncoder(clip, stated=Stated(pixels))
+    note = f"Chinese-CLIP towers {_COUNTING} patches are not aligned with words."
+    words = min(_CHINESE_WORDS, encoder.max_words)
+    return PlainParts(encoder, load_tokenizer(folder), words, note, "Chinese")
 
 
 PLAIN: dict[str, Callable[[Path, Mapping[str, Any]], PlainParts]] = {
     "clip": _clip,
     "siglip": _siglip,
     "siglip2": _siglip,
+    "chinese_clip": _chinese_clip,
 }

@@ -369,8 +369,8 @@ class SiglipEmbeddings(nn.Module):
     def forward(self, pixels: Float[Tensor, "B 3 H H"]) -> Float[Tensor, "B N E"]:
         if isinstance(self.patch_embedding, nn.Linear):  # patches row by row, their colours last
             side, count = self.patch_size, pixels.shape[-1] // self.patch_size
-            cut = pixels[..., : count * side, : count * side].unflatten(3, (count, side))
-            squares = cut.unflatten(2, (count, side)).permute(0, 2, 4, 3, 5, 1)
+            cut = pixels[..., : count * side, : count * side]
+            squares = cut.reshape(-1, 3, count, side, count, side).permute(0, 2, 4, 3, 5, 1)
             patches = self.patch_embedding(squares.flatten(3).flatten(1, 2))
         else:
             patches = self.patch_embedding(pixels).flatten(2).transpose(1, 2)

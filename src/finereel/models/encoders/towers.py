@@ -36,7 +36,7 @@ class ClipTowers(nn.Module):
     def __init__(self, config: ClipGeometry) -> None:
         super().__init__()
         self.config = config
-        self.text_model = TextTower(config.text_config)
+        self.text_model = self._text_tower()
         self.vision_model = VisionTower(config.vision_config)
         self.visual_projection = nn.Linear(
             config.vision_config.hidden_size, config.projection_dim, bias=False
@@ -52,6 +52,9 @@ class ClipTowers(nn.Module):
             self.visual_projection,
         ):
             nn.init.normal_(projection.weight, std=projection.in_features**-0.5)
+
+    def _text_tower(self) -> Any:
+        return TextTower(self.config.text_config)
 
     def set_kernel(self, kernel: Kernel) -> None:
         """How attention is computed: `sdpa`, torch's fused kernel, or `eager`, product by
