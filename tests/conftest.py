@@ -25,7 +25,6 @@ settings.load_profile("finereel")
 collect_ignore_glob = ["golden/derive_*.py"]
 
 
-
 def pytest_configure(config: pytest.Config) -> None:
     """What is measured on this machine goes to a folder of the run, not to the user's cache."""
     folder = tempfile.TemporaryDirectory(prefix="finereel-cache-")

@@ -1,6 +1,7 @@
 """The whole command line on real files, a real decoder, a real index and a miniature model."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from finereel.models.choice import BUNDLED, EVERYDAY
 from finereel.models.saving import save
 from support.media import BLUE, GREEN, RED, Recipe, make_video
 from tiny_models import tiny_model
@@ -113,10 +115,90 @@ def test_nothing_to_index(run: Any, model: Path, tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_models_lists_bundled_and_default(
-    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in place of the hub's cache, empty, and no `everyday`."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setitem(BUNDLED, EVERYDAY, tmp_path / "absent")
+    return tmp_path / "hub"
+
+
+def test_without_a_named_model_everyday_answers_and_says_so(
+    run: Any, no_hub: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    library = tmp_path / "library"
+    refused = run("index", videos, "--library", library)
+    assert refused.exit_code == 1
+    assert "finereel models get openai/clip-vit-base-patch32" in refused.stderr
+    assert "model: " not in refused.stderr
+    assert not library.exists()
+
+    monkeypatch.setitem(BUNDLED, EVERYDAY, BUNDLED["reelworld-tiny"])
+    done = run("index", videos, "--library", library)
+    assert done.exit_code == 0, done.stderr
+    assert "model: everyday (bundled" in done.stderr
+    assert "real time" in done.stdout
+    shown = run("status", "--library", library).stdout
+    assert "everyday (bundled" in shown
+    assert f"finereel rebuild --model clip --library {library}" in " ".join(shown.split())
+    assert json.loads(run("status", "--library", library, "--json").stdout)["model"] == EVERYDAY
+    searched = run("search", "a red square", "--library", library, "--json")
+    assert len(json.loads(searched.stdout)) == 3
+    assert "rebuild" not in searched.stdout + searched.stderr
+
+
+def test_a_library_keeps_its_model_when_a_better_one_arrives(
+    run: Any, no_hub: Path, model: Path, videos: Path, tmp_path: Path
+) -> None:
+    library = tmp_path / "library"
+    assert run("index", videos, "--library", library, "--model", "reelworld-tiny").exit_code == 0
+    snapshot = no_hub / "models--openai--clip-vit-base-patch32" / "snapshots" / "1"
+    shutil.copytree(model, snapshot)
+    (snapshot / "config.json").write_text('{"model_type": "clip"}', encoding="utf-8")
+    again = run("index", videos, "--library", library)
+    assert again.exit_code == 0, again.stderr
+    assert "3 unchanged" in again.stdout
+    assert "model: reelworld-tiny" in again.stderr
+    assert "better: `finereel rebuild --model clip" in again.stderr
+
+
+def test_a_model_that_is_gone_is_not_downloaded_by_a_search(
+    run: Any, no_hub: Path, model: Path, videos: Path, tmp_path: Path
+) -> None:
+    library, mine = tmp_path / "library", tmp_path / "mine"
+    shutil.copytree(model, mine)
+    assert run("index", videos, "--library", library, "--model", mine).exit_code == 0
+    shutil.rmtree(mine)
+    refused = run("search", "a red square", "--library", library)
+    assert refused.exit_code == 1
+    assert f"{str(mine)!r} is not here" in refused.stderr
+
+
+def test_a_rebuild_estimates_its_time(
+    run: Any, no_hub: Path, model: Path, videos: Path, tmp_path: Path
+) -> None:
+    library = tmp_path / "library"
+    assert run("index", videos, "--library", library, "--model", model).exit_code == 0
+    done = run("rebuild", "--model", "reelworld-tiny", "--library", library)
+    assert done.exit_code == 0, done.stderr
+    assert "rebuilding 3 clips of 12 frames with reelworld-tiny: about 0:0" in done.stderr
+
+
+def test_models_measures_and_refuses_other_words(
+    run: Any, no_hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (drawn, _) = json.loads(run("models", "--json").stdout)
+    assert drawn["milliseconds_per_frame"] is None
+    (drawn, clip) = json.loads(run("models", "--measure", "--json").stdout)
+    assert 0 < drawn["milliseconds_per_frame"] < 1000
+    assert clip["milliseconds_per_frame"] is None
+    assert run("models", "get").exit_code == 2
+    assert run("models", "fetch", "clip").exit_code == 2
+    assert "is here" in run("models", "get", "reelworld-tiny").stdout
+
+
+def test_models_lists_bundled_and_default(run: Any, no_hub: Path) -> None:
     entries = {entry["name"]: entry for entry in json.loads(run("models", "--json").stdout)}
     assert "reelworld-tiny" in entries
     assert [name for name, entry in entries.items() if entry["default"]] == [

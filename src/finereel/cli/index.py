@@ -79,9 +79,9 @@ def index(
 
     settings = AddSettings(clip_seconds=clip_seconds, mode=mode.value, retry_failed=retry)
     with closing(Library.open(library, model=model)) as opened:
+        opened.tune()
         name = opened.model_name
         typer.echo(f"model: {shown(which_model(name, library_option(library)))}", err=True)
-        opened.tune()
         with IndexProgress() as progress:
             report = opened.add(paths, on_event=progress, settings=settings)
     remember_speed(name, report)

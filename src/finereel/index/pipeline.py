@@ -198,9 +198,7 @@ class _FileEncoder:
         ending = (
             None
             if end is None
-            else Ending(
-                end.decode_seconds, self._seconds, end.partial, end.note, self._frames
-            )
+            else Ending(end.decode_seconds, self._seconds, end.partial, end.note, self._frames)
         )
         clips = [decoded.record for decoded in self._waiting]
         part = Encoded(self._job, video_id, self._first, clips, features, self._duration, ending)

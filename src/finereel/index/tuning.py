@@ -80,7 +80,8 @@ def remember_speed(model: str, report: AddReport) -> None:
         1000 * seconds / report.frames for seconds in (report.encode_seconds, report.decode_seconds)
     )
     record_speed(
-        model, replace(known or EncodingSpeed(encode), milliseconds=encode, decode_milliseconds=decode)
+        model,
+        replace(known or EncodingSpeed(encode), milliseconds=encode, decode_milliseconds=decode),
     )
 
 

@@ -215,9 +215,7 @@ class Writer:
         bias = None if self._bank is None else self._bank.extend(model, features.to(torch.float32))
         rows = to_rows(record, encoded.clips, features, bias, self._store.schema, encoded.first)
         self._pending.rows.setdefault(record.file_id, []).append(rows)
-        self._pending.seconds += sum(
-            clip.window.end - clip.window.start for clip in encoded.clips
-        )
+        self._pending.seconds += sum(clip.window.end - clip.window.start for clip in encoded.clips)
         if encoded.job.replaces in self._stored:
             self._pending.replaced.add(encoded.job.replaces)
 

@@ -25,7 +25,6 @@ _CONVERTED = "Adding `safetensors` variant of this model"
 _BLOCK = 1 << 20
 
 
-
 def cached_models() -> dict[str, Path]:
     """The models in the hub's cache: each id with the folder of its newest complete snapshot."""
     from huggingface_hub import constants
@@ -116,7 +115,7 @@ def download(name: str) -> Path:
             safetensors, or if a file is not what the hub says it is.
     """
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HFValidationError
 
     try:
         folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=[*_WANTED]))
@@ -127,7 +126,9 @@ def download(name: str) -> Path:
         raise ModelNotFoundError(
             f"{name!r} is no hub id: expected OWNER/NAME, such as openai/clip-vit-base-patch32"
         ) from error
-    except (HfHubHTTPError, OSError) as error:
+    except Exception as error:
+        if not _is_of_the_network(error):
+            raise
         raise _unanswered(name, error) from error
     _verify(name, folder, expected)
     return folder
@@ -204,6 +205,14 @@ def file_hash(path: Path, like: str) -> str:
         while block := stream.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _is_of_the_network(error: Exception) -> bool:
+    """Whether the hub, its client or the connection failed; the client hands on errors of httpx."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    client = type(error).__module__.partition(".")[0].startswith("httpx")
+    return client or isinstance(error, HfHubHTTPError | OSError)
 
 
 def _unanswered(name: str, error: Exception) -> ModelNotFoundError:
