@@ -47,8 +47,8 @@ from finereel.index.search import (
 from finereel.index.settings import LibrarySettings
 from finereel.index.status import LeftOut, LibraryStatus, find_problems, library_status
 from finereel.index.store import ClipStore, writer_lock
-from finereel.index.writer import Writer
 from finereel.index.tuning import estimate_rebuild, tune_threads
+from finereel.index.writer import Writer
 from finereel.io.signals import stop_on_interrupt
 from finereel.models.choice import BUNDLED, default_model, full_name, require_here
 from finereel.text.query import Reading, checked_query

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from index.doubles import SIDE, ToyModel
 
 from finereel.index import tuning
 from finereel.index.events import AddReport
 from finereel.models.features import VideoFeatures
 from finereel.models.speed import EncodingSpeed, record_speed, recorded_speed
 from finereel.types import Frames
+from index.doubles import SIDE, ToyModel
 
 
 class TimedModel(ToyModel):

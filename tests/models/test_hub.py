@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fake_hub import FakeHub, git_hash, serving
 
 from finereel.models.hub import WEIGHTS, cached_models, file_hash, find_cached
+from support.fake_hub import FakeHub, git_hash, serving
 
 NAME = "owner/clip-tiny"
 SETTINGS = json.dumps({"model_type": "clip"}).encode()

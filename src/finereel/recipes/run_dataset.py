@@ -15,11 +15,11 @@ from finereel.errors import ConfigError, ModelError, TrainingError
 from finereel.evaluation.gallery import score_split
 from finereel.evaluation.retrieval import EvaluationSettings, evaluate_scores
 from finereel.io.atomic import replace_folder, storage_errors
+from finereel.models.choice import CLIP, require_here
 from finereel.models.encoders.clip import ClipEncoder
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.models.heads import head_config
 from finereel.models.retrieval import RetrievalModel
-from finereel.models.choice import CLIP, require_here
 from finereel.models.saving import load, save
 from finereel.recipes.base import PairRecipe, WarmUp
 from finereel.recipes.events import FinishedRun, Note, OnEvent, RunOptions, StageProgress, Working
