@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from finereel.cli.demo_pictures import OWN_QUERIES, QUERIES
 from finereel.models.choice import BUNDLED, EVERYDAY
 from finereel.models.saving import save
 from support.media import BLUE, GREEN, RED, Recipe, make_video
@@ -208,25 +209,63 @@ def test_models_lists_bundled_and_default(run: Any, no_hub: Path) -> None:
     assert "finereel.models.retrieval" in sys.modules
 
 
-def test_demo(run: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo(
+    run: Any, no_hub: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An untrained model finds little, and the demo says so; what it renders and draws is
     complete.
     """
     monkeypatch.setattr("finereel.cli.demonstration.MODEL", str(model))
     shown = run("demo", tmp_path / "demo", "--scenes", "3")
     assert shown.exit_code == 0, shown.output
+    assert "real pictures  left out: no model is here that knows them" in shown.stdout
     assert shown.stdout.count("“") >= 3
     assert "pairs told apart both ways" in shown.stdout
     with Image.open(tmp_path / "demo" / "searches.png") as picture:
         assert picture.width > 1000
+    assert not (tmp_path / "demo" / "real.png").exists()
 
+    monkeypatch.setitem(BUNDLED, EVERYDAY, BUNDLED["reelworld-tiny"])
     again = run("demo", tmp_path / "demo", "--scenes", "3")
-    assert "rendered before" in again.stdout
+    assert again.exit_code == 0, again.output
+    assert "with the model everyday" in again.stdout
+    assert "holds 12 clips" in again.stdout
+    assert all(f"“{query}”" in again.stdout for query in QUERIES)
+    assert again.stdout.index("“a cat”") < again.stdout.index("rendered before")
     assert "0 videos" in again.stdout
+    with Image.open(tmp_path / "demo" / "real.png") as picture:
+        assert picture.height > 1000
 
     other = run("demo", tmp_path / "demo", "--scenes", "4")
     assert other.exit_code == 1
     assert "holds a demo of 3 scenes" in other.stderr
+
+
+def test_demo_of_own_videos(
+    run: Any, no_hub: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo = tmp_path / "demo"
+    assert "not here" in run("demo", demo, "--videos", videos).stderr
+    monkeypatch.setitem(BUNDLED, EVERYDAY, BUNDLED["reelworld-tiny"])
+    done = run("demo", demo, "--videos", videos, "--query", "a red ball", "--query", "a fish")
+    assert done.exit_code == 0, done.output
+    assert [line for line in done.stdout.splitlines() if "“" in line] == [
+        "  “a red ball”",
+        "  “a fish”",
+    ]
+    assert "1. " in done.stdout
+    assert "missed" not in done.stdout
+    assert (demo / "real.png").exists()
+    assert {path.name for path in videos.iterdir()} == {
+        "red.mp4",
+        "green.mp4",
+        "blue.mp4",
+        "empty.mp4",
+        "text.mp4",
+    }
+    assert run("demo", demo, "--query", "a fish").exit_code == 2
+    plain = run("demo", demo, "--videos", videos)
+    assert plain.stdout.count("“") == len(OWN_QUERIES)
 
 
 def test_reelworld_writes_clips_with_twins(run: Any, tmp_path: Path) -> None:
