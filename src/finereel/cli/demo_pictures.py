@@ -22,7 +22,7 @@ from finereel.cli.demo_search import (
     command,
     heading,
     index_videos,
-    line,
+    say,
     show_searches,
 )
 from finereel.errors import ModelNotFoundError
@@ -103,7 +103,7 @@ def search_pictures(folder: Path) -> bool:
         require_here(default_model())
     except ModelNotFoundError:
         heading("real pictures", "left out: no model is here that knows them")
-        line(f"  {command()} models get clip    (600 MB), then run the demo again")
+        say(f"  {command()} models get clip    (600 MB), then run the demo again")
         return False
     videos = folder / "real"
     if not videos.exists():
@@ -141,8 +141,8 @@ def search_own(folder: Path, videos: Path, queries: Sequence[str]) -> None:
     show_searches(found)
     _draw(found, folder)
     heading("next", "")
-    line(f'  {command()} demo --videos {videos} --query "a dog on a beach"')
-    line(f'  {command()} search "a dog on a beach" --library {library}')
+    say(f'  {command()} demo --videos {videos} --query "a dog on a beach"')
+    say(f'  {command()} search "a dog on a beach" --library {library}')
 
 
 def write_pictures(folder: Path) -> None:
@@ -175,4 +175,4 @@ def _draw(found: Sequence[DemoSearch], folder: Path) -> None:
     picture = folder / "real.png"
     rows = [ContactSheetRow(asked.query, asked.hits, asked.right_path) for asked in found]
     draw_contact_sheet(rows, picture)
-    line(f"\n  picture   {picture}")
+    say(f"\n  picture   {picture}")

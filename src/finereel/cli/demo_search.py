@@ -65,7 +65,7 @@ def index_videos(library: Library, videos: Path) -> None:
     heading("index", f"with the model {shown(library.model_name)}")
     with IndexProgress() as progress:
         report = library.add([videos], on_event=progress)
-    line(f"  {summary(report)}")
+    say(f"  {summary(report)}")
 
 
 def show_searches(found: Sequence[DemoSearch]) -> None:
@@ -75,13 +75,11 @@ def show_searches(found: Sequence[DemoSearch]) -> None:
         f"the whole library holds {len(found[0].hits)} clips; the best {SHOWN} of each search",
     )
     for asked in found:
-        line(f"  “{shown(asked.query)}”")
+        say(f"  “{shown(asked.query)}”")
         for rank, (name, hit) in enumerate(zip(asked.names[:SHOWN], asked.hits, strict=False), 1):
             mark(f"    {rank}. {shown(name):<28} {hit.score:8.3f}", name == asked.right)
         if asked.right and asked.rank != 1:
-            line(
-                f"       missed: the described video {asked.right} has rank {asked.rank or 'none'}"
-            )
+            say(f"       missed: the described video {asked.right} has rank {asked.rank or 'none'}")
 
 
 def command() -> str:
@@ -94,7 +92,7 @@ def heading(name: str, text: str) -> None:
     console().print(Text.assemble("\n", (name, "bold cyan"), f"  {text}"), soft_wrap=True)
 
 
-def line(text: str) -> None:
+def say(text: str) -> None:
     """Print a line."""
     console().print(Text(text), soft_wrap=True)
 

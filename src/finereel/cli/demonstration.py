@@ -19,8 +19,8 @@ from finereel.cli.demo_search import (
     command,
     heading,
     index_videos,
-    line,
     mark,
+    say,
     show_searches,
 )
 from finereel.cli.reelworld import render
@@ -172,14 +172,14 @@ def _show_pairs(pairs: Sequence[DemoPair]) -> None:
     heading("one word", "each clip against its twin: does each caption put its own video first?")
     pair = tell_tale(pairs)
     if pair is None:
-        line("  no single word flips a ranking in this library: the model misses them all")
+        say("  no single word flips a ranking in this library: the model misses them all")
     else:
         for side, rival in ((pair.clip, pair.other), (pair.other, pair.clip)):
-            line(f"  “{side.query}”")
+            say(f"  “{side.query}”")
             for name in sorted((side.right, rival.right), key=side.names.index):
                 mark(f"       {name:<28} {side.score_of(name):8.3f}", name == side.right)
     for pos, (flipped, total) in count_by_pos(pairs).items():
-        line(f"  {pos:<12} {flipped} of {total} pairs told apart both ways")
+        say(f"  {pos:<12} {flipped} of {total} pairs told apart both ways")
 
 
 def _picture_rows(found: Sequence[DemoSearch], pairs: Sequence[DemoPair]) -> list[ContactSheetRow]:
@@ -201,13 +201,13 @@ def _picture_rows(found: Sequence[DemoSearch], pairs: Sequence[DemoPair]) -> lis
 def _say_what_next(folder: Path, clip: DemoClip, seconds: float, real: bool) -> None:
     library = folder / "library"
     heading("done", f"in {seconds:.0f} s")
-    line(f"  videos    {folder / 'videos'}")
-    line(f"  library   {library}")
-    line(f"  picture   {folder / 'searches.png'}")
+    say(f"  videos    {folder / 'videos'}")
+    say(f"  library   {library}")
+    say(f"  picture   {folder / 'searches.png'}")
     if real:
-        line(f"  picture   {folder / 'real.png'}    (of the real pictures)")
+        say(f"  picture   {folder / 'real.png'}    (of the real pictures)")
     heading("next", "")
-    line(f'  {command()} search "{clip.caption}" --library {library}')
-    line(f"  {command()} status --library {library}")
-    line(f"  {command()} demo --videos ~/Videos    (your own, with queries of your own: --query)")
-    line(f"  {command()} index ~/Videos    (`{command()} models` says which model answers)")
+    say(f'  {command()} search "{clip.caption}" --library {library}')
+    say(f"  {command()} status --library {library}")
+    say(f"  {command()} demo --videos ~/Videos    (your own, with queries of your own: --query)")
+    say(f"  {command()} index ~/Videos    (`{command()} models` says which model answers)")
