@@ -47,8 +47,12 @@ def lap(name):
     laps[name] = round(now - began, 3)
     began = now
 
+import gc
+gc.disable()  # as the command does
 from pathlib import Path
+import finereel.cli
 from finereel.cli.opening import open_library
+lap("command line")
 library = open_library(Path(sys.argv[1]))
 lap("imports")
 model = library._load_model()
