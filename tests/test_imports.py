@@ -30,17 +30,24 @@ def test_a_module_runs_when_one_of_its_names_is_asked_for(
 
 
 def test_collection_stops_for_a_while_and_goes_on_even_after_an_error() -> None:
-    with pytest.raises(ValueError, match="broken"), without_collection():
-        assert not gc.isenabled()
-        raise ValueError("broken")
-    assert gc.isenabled()
+    seen = []
+
+    def fail() -> None:
+        with without_collection():
+            seen.append(gc.isenabled())
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
     gc.disable()
     try:
         with without_collection():
             pass
-        assert not gc.isenabled()
+        seen.append(gc.isenabled())
     finally:
         gc.enable()
+    assert seen == [False, False]
+    assert gc.isenabled()
 
 
 def test_what_is_absent_is_left_alone() -> None:
