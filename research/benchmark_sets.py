@@ -24,9 +24,9 @@ from finereel.models.encoders.patches import Perturbation
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import load
 from finereel.recipes.base import PairRecipe, WarmUp
-from finereel.recipes.run_dataset import clip_model, token_geometry, token_model
+from finereel.recipes.run_dataset import model_on_towers, token_geometry, token_model
 from finereel.recipes.splits import TrainingData
-from finereel.text import Tokenizer, train_tokenizer
+from finereel.text import BaseTokenizer, Tokenizer, train_tokenizer
 from finereel.training.optim import OptimSettings
 from finereel.training.pairs import PairSettings
 from finereel.training.settings import TrainingSettings
@@ -152,7 +152,9 @@ def reelworld_pixels(options: BenchmarkOptions) -> Benchmark:
         validations=3,
     )
     dataset = replace(_scenes(options), name="reelworld-pixels")
-    made = Benchmark(TrainingData(dataset, source, {}), recipe, partial(clip_model, towers=model))
+    made = Benchmark(
+        TrainingData(dataset, source, {}), recipe, partial(model_on_towers, towers=model)
+    )
     return _shrunk(options.debug, made)
 
 
@@ -223,7 +225,7 @@ def _on_tokens(
 
 
 def _of_tokens(
-    dataset: Dataset, store: FeatureStore, tokenizer: Tokenizer, recipe: PairRecipe
+    dataset: Dataset, store: FeatureStore, tokenizer: BaseTokenizer, recipe: PairRecipe
 ) -> Benchmark:
     recipe = replace(
         recipe, name=dataset.name, model=replace(recipe.model, max_frames=store.num_frames)

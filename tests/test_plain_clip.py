@@ -25,7 +25,7 @@ from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import keep_patches, load, save
 from finereel.recipes.base import PairRecipe
 from finereel.recipes.overrides import Changes, changed, with_values
-from finereel.recipes.run_dataset import clip_model
+from finereel.recipes.run_dataset import model_on_towers
 from finereel.types import Frames
 from support.media import BLUE, GREEN, RED, Recipe, make_video
 from tiny_models import tiny_model, tiny_tokenizer
@@ -167,12 +167,12 @@ def test_a_recipe_on_a_plain_clip_starts_the_same_whatever_was_drawn_before(here
     models = []
     for seed in (5, 6):
         torch.manual_seed(seed)
-        models.append(clip_model(recipe, load(here / "clip")))
+        models.append(model_on_towers(recipe, load(here / "clip")))
     assert models[0].patches is not None
     assert models[0].fingerprint == models[1].fingerprint
     other = changed(recipe, Changes(seed=1))
     assert isinstance(other, PairRecipe)
-    assert clip_model(other, load(here / "clip")).fingerprint != models[0].fingerprint
+    assert model_on_towers(other, load(here / "clip")).fingerprint != models[0].fingerprint
 
 
 @pytest.mark.parametrize("temporal", ["seqLSTM", "seqTransf", "tokenTransf"])

@@ -113,6 +113,21 @@ def _vln(source: str) -> dict[str, str]:
     }
 
 
+def _flickr8k() -> dict[str, str]:
+    lines = [f"1_a.jpg#0\t{CAPTION}", "1_a.jpg#1\ta cat", "2_b.jpg#0\train", "3_c.jpg#0\tsnow"]
+    return {
+        "Flickr8k.token.txt": "\n".join(lines),
+        "Flickr_8k.trainImages.txt": "1_a.jpg\n",
+        "Flickr_8k.devImages.txt": "2_b.jpg\n",
+        "Flickr_8k.testImages.txt": "3_c.jpg\n",
+    }
+
+
+def _msrvtt_frames() -> dict[str, str]:
+    listed = {"train": ["video7"], "val": ["video8"], "test": ["video9"]}
+    return {**_msrvtt(), "split.json": json.dumps(listed)}
+
+
 def _folder() -> dict[str, str]:
     rows = [f"1,a.mp4,{CAPTION},train", '2,a.mp4,"a cat, asleep",train', "3,b/c.mp4,rain,val"]
     return {"captions.csv": _csv("id,video,caption,split", *rows)}
@@ -135,6 +150,9 @@ FILES: dict[str, dict[str, str]] = {
     "lsmdc": _lsmdc(),
     "vln_uvo": _vln("UVO"),
     "vln_oops": _vln("OOPS"),
+    "flickr8k": _flickr8k(),
+    "msrvtt_frames": _msrvtt_frames(),
+    "everyday": {**_flickr8k(), **_msrvtt_frames()},
     "folder": _folder(),
     "reelworld": _reelworld(),
 }
@@ -148,6 +166,9 @@ SIZES: dict[str, dict[str, tuple[int, int]]] = {
     "lsmdc": {"train": (1, 2), "val": (1, 1), "test": (1, 1)},
     "vln_uvo": {"train": (1, 2), "val": (1, 1)},
     "vln_oops": {"train": (1, 2), "val": (1, 1)},
+    "flickr8k": {"train": (1, 2), "val": (1, 1), "test": (1, 1)},
+    "msrvtt_frames": {"train": (1, 2), "val": (1, 1), "test": (1, 1)},
+    "everyday": {"train": (2, 4), "val": (2, 2), "test": (2, 2)},
     "folder": {"train": (1, 2), "val": (1, 1)},
     "reelworld": {"train": (2, 2)},
 }

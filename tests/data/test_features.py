@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from finereel.data.features import FeatureStore
+from finereel.data.base import ClipArrays
+from finereel.data.features import FeatureStore, read_token_file, write_token_file
 from finereel.errors import DataError
 
 F, P, E = 2, 3, 4
@@ -134,3 +135,18 @@ def test_files_of_other_sizes_or_the_same_ids_are_refused(tmp_path: Path) -> Non
     write(tmp_path, "b.npz", **arrays(tokens=np.zeros((3, F, P + 1, E), np.int8)))
     with pytest.raises(DataError, match=r"holds \(F, P, E\)"):
         FeatureStore(tmp_path)
+
+
+def test_a_file_of_fewer_frames_is_read_as_padding(tmp_path: Path) -> None:
+    short, long = np.random.default_rng(0).normal(size=(2, 2, F, 1 + P, E)).astype(np.float32)
+    mask = np.zeros((2, F), dtype=bool)
+    mask[:, 0] = True
+    write_token_file(tmp_path / "a.safetensors", ["a0", "a1"], ClipArrays(short, mask))
+    write_token_file(tmp_path / "b.safetensors", ["b0", "b1"], ClipArrays(long, mask | True))
+    assert read_token_file(tmp_path / "a.safetensors").tokens.shape == (2, 1, P, E)
+    store = FeatureStore(tmp_path)
+    assert store.num_frames == F
+    clips = store.read(["b1", "a1"])
+    assert clips.frame_mask.tolist() == [[True] * F, [True] + [False] * (F - 1)]
+    np.testing.assert_allclose(clips.frames[1, 0], short[1, 0], atol=2e-3)
+    assert not clips.frames[1, 1:].any()

@@ -273,3 +273,11 @@ def test_captions_keep_their_bytes(tmp_path: Path) -> None:
 def test_importing_the_data_sets_needs_no_torch() -> None:
     code = "import sys, finereel.data.check; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_split_of_key_frames_lists_videos_that_msrvtt_knows(tmp_path: Path) -> None:
+    listing = write_annotations("msrvtt_frames", tmp_path) / "split.json"
+    listing.write_text('{"train": ["video7"], "val": ["stranger"], "test": ["video9"]}')
+    assert "val lists 'stranger'" in complaint("msrvtt_frames", tmp_path)
+    listing.write_text('{"train": ["video7"], "val": "video8", "test": ["video9"]}')
+    assert "a list of video ids under 'val'" in complaint("msrvtt_frames", tmp_path)

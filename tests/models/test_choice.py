@@ -18,6 +18,7 @@ from finereel.models.choice import (
     require_here,
     which_model,
 )
+from finereel.models.encoders.plain import PLAIN
 from finereel.models.hub import WEIGHTS
 from finereel.models.speed import EncodingSpeed, record_speed
 
@@ -94,6 +95,12 @@ def test_lists_what_is_here_and_clip(cache: Path, monkeypatch: pytest.MonkeyPatc
     assert list(names) == [EVERYDAY, DRAWN, CLIP]
     assert [name for name, entry in names.items() if entry.default] == [CLIP]
     assert names[CLIP].bytes == len('{"model_type": "clip"}') + 4
+
+
+def test_every_plain_kind_is_listed(cache: Path) -> None:
+    for kind in PLAIN:
+        cached(cache, f"owner/{kind}", kind)
+    assert {f"owner/{kind}" for kind in PLAIN} <= {entry.name for entry in models_here()}
 
 
 def test_the_card_says_languages_and_quality(

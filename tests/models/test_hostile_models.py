@@ -136,7 +136,10 @@ def test_settings_that_do_not_fit(
         (setting("model.merges", [["a", "b", "c"]], "tokenizer.json"), "merges of two tokens"),
         (setting("model.merges", ["q zz"], "tokenizer.json"), "makes no byte-level BPE"),
         (setting("model", None, "tokenizer.json"), "describes no BPE"),
-        (setting("model.type", "Unigram", "tokenizer.json"), "describes no BPE"),
+        (
+            setting("model.type", "Unigram", "tokenizer.json"),
+            "of type .Unigram.: expected one of BPE",
+        ),
         (setting("added_tokens", [{"id": -5, "content": "x"}], "tokenizer.json"), "has the id -5"),
         (setting("added_tokens", [7], "tokenizer.json"), "has the id None"),
         (lambda folder: (folder / "tokenizer.json").write_bytes(b"[" * 10**6), "levels of JSON"),

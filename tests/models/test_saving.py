@@ -94,6 +94,18 @@ def test_half_precision_on_disk(tmp_path: Path) -> None:
     torch.testing.assert_close(found, wanted, rtol=0, atol=2e-3)
 
 
+def test_int8_on_disk(tmp_path: Path) -> None:
+    model = tiny_model()
+    half = saved(tmp_path / "half", model, torch.float16) / "model.safetensors"
+    folder = saved(tmp_path / "int8", model, torch.int8)
+    assert (folder / "model.safetensors").stat().st_size < 0.8 * half.stat().st_size
+    loaded, again = models.load(folder), models.load(folder)
+    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
+    assert loaded.fingerprint == again.fingerprint
+    found, wanted = (each.encode_video([clip(2)]).video for each in (loaded, model))
+    torch.testing.assert_close(found, wanted, rtol=0, atol=2e-2)
+
+
 def test_loading_is_strict(tmp_path: Path) -> None:
     folder = saved(tmp_path)
     weights = load_file(folder / "model.safetensors")

@@ -14,7 +14,7 @@ from torch import nn
 
 from finereel.errors import CheckpointError
 from finereel.models import weights
-from finereel.models.weights import read_header, read_weights, sketched
+from finereel.models.weights import read_header, read_weights, sketched, stored_weights
 
 
 def file_of(folder: Path, tensors: dict[str, torch.Tensor] | None = None) -> Path:
@@ -123,3 +123,55 @@ def test_what_does_not_fit_is_never_made(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(weights.os, "sysconf", lambda name: 8)
     with pytest.raises(CheckpointError, match="GiB of memory, this machine has"):
         sketched(lambda: make(4), shapes, "the model")
+
+
+# Weights stored as int8, with a scale for each row.
+def int8_file(folder: Path, **changed: torch.Tensor) -> Path:
+    generator = torch.Generator().manual_seed(0)
+    wide = torch.randn(64, 80, generator=generator) * torch.logspace(-4, 3, 64)[:, None]
+    wide[5] = 0
+    given = {"wide": wide, "kernel": torch.randn(512, 1, 3, 3, generator=generator)}
+    given |= {"small": torch.randn(8, 8, generator=generator), "bias": torch.ones(5000)}
+    torch.save(given, folder / "given.pt")
+    return file_of(folder, {**stored_weights(given, torch.int8), **changed})
+
+
+def test_int8_is_right_to_half_a_step(tmp_path: Path) -> None:
+    header = read_header(int8_file(tmp_path))
+    given = torch.load(tmp_path / "given.pt", weights_only=True)
+    read = read_weights(header)
+    assert header.scaled == {"wide", "kernel"}
+    assert {name: tuple(tensor.shape) for name, tensor in given.items()} == dict(header.shapes)
+    assert {tensor.dtype for tensor in read.values()} == {torch.float32}
+    for name in ("wide", "kernel"):
+        step = given[name].flatten(1).abs().amax(1) / 127
+        error = (read[name] - given[name]).flatten(1).abs().amax(1)
+        assert (error <= step / 2 * (1 + 1e-5)).all()
+    assert not read["wide"][5].any()
+    torch.testing.assert_close(read["small"], given["small"], atol=1e-3, rtol=1e-3)
+    plain = file_of(tmp_path, given).stat().st_size - 5000 * 4
+    assert int8_file(tmp_path).stat().st_size - 5000 * 2 < plain / 2.5
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"),
+    [
+        (torch.full((64,), float("nan")), "must be above 0 and finite"),
+        (torch.full((64,), float("inf")), "must be above 0 and finite"),
+        (-torch.ones(64), "must be above 0 and finite"),
+        (torch.zeros(64), "must be above 0 and finite"),
+        (torch.ones(63), r"of shape \(63,\), expected F32 or F16 of shape \(64,\)"),
+        (torch.ones(64, 1), r"of shape \(64, 1\)"),
+        (torch.ones(64, dtype=torch.int32), "I32 of shape"),
+    ],
+)
+def test_a_damaged_scale_is_refused(tmp_path: Path, scale: torch.Tensor, said: str) -> None:
+    path = int8_file(tmp_path, **{"wide.scale": scale})
+    with pytest.raises(CheckpointError, match=said):
+        read_weights(read_header(path))
+
+
+def test_a_scale_without_its_tensor_is_a_tensor_of_its_own(tmp_path: Path) -> None:
+    header = read_header(file_of(tmp_path, {"norm.scale": torch.ones(3), "norm": torch.ones(3)}))
+    assert set(header.shapes) == {"norm.scale", "norm"}
+    assert not header.scaled

@@ -35,7 +35,7 @@ def tokens(
         typer.Option(
             "--model",
             metavar="DIR_OR_ID",
-            help="The CLIP model whose vision tower computes the tokens.",
+            help="The model whose vision tower computes the tokens.",
         ),
     ],
     annotations: Annotated[
@@ -61,13 +61,12 @@ def tokens(
     from finereel.data.sources import SourceOptions, open_source
     from finereel.data.token_cache import cache_tokens
     from finereel.errors import ModelError
-    from finereel.models.encoders.clip import ClipEncoder
     from finereel.models.saving import load as load_model
 
     towers = load_model(model)
-    if not isinstance(towers.encoder, ClipEncoder):
+    if not towers.encoder.takes_pixels:
         raise ModelError(
-            f"model {model} takes precomputed tokens: give the CLIP model that is to make them"
+            f"model {model} takes precomputed tokens: give the model whose vision backbone is to make them"
         )
     data = load_dataset(name, annotations)
     wanted = list(dict.fromkeys(video for split in data.splits.values() for video in split.videos))
@@ -76,7 +75,7 @@ def tokens(
         videos,
         num_frames=frames or towers.num_frames,
         image_size=towers.encoder.image_size,
-        preprocessing=towers.encoder.stated.preprocessing,
+        preprocessing=towers.encoder.preprocessing,
     )
     with StageBars() as progress:
         source = open_source(name, where, progress)

@@ -125,13 +125,12 @@ def _source(
 
     from finereel.data.sources import open_source
     from finereel.errors import ModelError
-    from finereel.models.encoders.features import FeatureEncoder
 
-    if isinstance(model.encoder, FeatureEncoder) and where.features is None:
+    if not model.encoder.takes_pixels and where.features is None:
         raise ModelError(f"model {model.name} takes precomputed tokens: give --features DIR")
     fitting = replace(where, num_frames=model.num_frames)
-    if not isinstance(model.encoder, FeatureEncoder):
-        shown = model.encoder.stated.preprocessing
+    if model.encoder.takes_pixels:
+        shown = model.encoder.preprocessing
         fitting = replace(fitting, image_size=model.encoder.image_size, preprocessing=shown)
     return open_source(data, fitting, progress)
 

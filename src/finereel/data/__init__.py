@@ -3,7 +3,18 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from finereel.data import activitynet, didemo, folder, lsmdc, msrvtt, msvd, vatex, vln
+from finereel.data import (
+    activitynet,
+    didemo,
+    everyday,
+    flickr8k,
+    folder,
+    lsmdc,
+    msrvtt,
+    msvd,
+    vatex,
+    vln,
+)
 from finereel.data import reelworld as worlds
 from finereel.data.base import Dataset, SplitSize
 from finereel.errors import ConfigError, unknown_name
@@ -17,6 +28,9 @@ DATASETS: dict[str, Callable[[Path], Dataset]] = {
     "lsmdc": lsmdc.load,
     "vln_uvo": vln.load_uvo,
     "vln_oops": vln.load_oops,
+    "flickr8k": flickr8k.load,
+    "msrvtt_frames": everyday.load_frames,
+    "everyday": everyday.load,
     "folder": folder.load,
     "reelworld": worlds.load,
 }
@@ -31,10 +45,17 @@ PUBLISHED: dict[str, Mapping[str, SplitSize]] = {
     "lsmdc": lsmdc.PUBLISHED,
     "vln_uvo": vln.PUBLISHED_UVO,
     "vln_oops": vln.PUBLISHED_OOPS,
+    "flickr8k": flickr8k.PUBLISHED,
+    "msrvtt_frames": everyday.PUBLISHED_FRAMES,
+    "everyday": everyday.PUBLISHED,
     "folder": folder.PUBLISHED,
     "reelworld": worlds.PUBLISHED,
 }
 """Split sizes in the papers; a user may hold fewer, and `finereel data check` says so."""
+
+
+PICTURES = frozenset({"flickr8k", "msrvtt_frames", "everyday"})
+"""Those whose clips are photos or key frames, see `finereel.data.pictures`."""
 
 
 def load(name: str, annotations: Path | None = None) -> Dataset:

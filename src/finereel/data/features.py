@@ -8,8 +8,9 @@ safetensors.
         frames      (N, F, E)     optional: each frame's own token; without it the mean of the frame's patches
         frame_mask  (N, F) bool   optional: which frames are real; without it all are
 
-The tokens of all files must agree in F, P and E. What is read has the frame's own token first: (V,
-F, 1 + P, E).
+The tokens of all files must agree in P and E. A file may hold clips of fewer frames F than another:
+their missing frames are read as padding. What is read has the frame's own token first: (V, F, 1 +
+P, E).
 """
 
 import hashlib
@@ -72,12 +73,13 @@ class FeatureStore:
         files = [read_token_file(path) for path in token_files(self.folder)]
         first = files[0]
         for other in files[1:]:
-            if other.sizes != first.sizes:
+            if other.sizes[1:] != first.sizes[1:]:
                 raise DataError(
                     f"{other.path} holds (F, P, E) = {other.sizes}, {first.path.name} "
-                    f"{first.sizes}: unify"
+                    f"{first.sizes}: P and E must agree"
                 )
-        self.num_frames, self.num_patches, self.token_dim = first.sizes
+        self.num_frames = max(file.sizes[0] for file in files)
+        _, self.num_patches, self.token_dim = first.sizes
         self.backbone = backbone
         self._where: dict[str, tuple[TokenFile, int]] = {}
         for file in files:
@@ -118,16 +120,14 @@ class FeatureStore:
                 raise DataError(
                     f"no tokens of {video!r} in {self.folder} ({len(self._where)} clips are there)"
                 )
-        rows = [self._where[video] for video in videos]
-        shape = (0, self.num_frames, 1 + self.num_patches, self.token_dim)
-        return ClipArrays(
-            frames=np.stack([file.read(row) for file, row in rows])
-            if rows
-            else np.empty(shape, np.float32),
-            frame_mask=np.array([file.frame_mask[row] for file, row in rows], dtype=bool).reshape(
-                -1, self.num_frames
-            ),
-        )
+        shape = (len(videos), self.num_frames, 1 + self.num_patches, self.token_dim)
+        frames, mask = np.zeros(shape, np.float32), np.zeros(shape[:2], dtype=bool)
+        for place, video in enumerate(videos):
+            file, row = self._where[video]
+            count = file.sizes[0]
+            frames[place, :count] = file.read(row)
+            mask[place, :count] = file.frame_mask[row]
+        return ClipArrays(frames, mask)
 
     def _finite(self, video: str) -> bool:
         file, row = self._where[video]
@@ -180,15 +180,17 @@ def read_token_file(path: Path) -> TokenFile:
 @writes("path")
 def write_token_file(path: Path, ids: Sequence[str], clips: ClipArrays) -> None:
     """Tokens (V, F, 1 + P, E) with the frame's own first, in half precision, as a file that a
-    `FeatureStore` reads.
+    `FeatureStore` reads; frames behind the last real one of all clips are left out.
 
     Written beside and renamed, so that a killed process leaves no half file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    real = np.flatnonzero(clips.frame_mask.any(0))
+    count = 1 + int(real[-1]) if len(real) else 1
     arrays = {
-        "tokens": np.ascontiguousarray(clips.frames[:, :, 1:], dtype=np.float16),
-        "frames": np.ascontiguousarray(clips.frames[:, :, 0], dtype=np.float16),
-        "frame_mask": clips.frame_mask,
+        "tokens": np.ascontiguousarray(clips.frames[:, :count, 1:], dtype=np.float16),
+        "frames": np.ascontiguousarray(clips.frames[:, :count, 0], dtype=np.float16),
+        "frame_mask": np.ascontiguousarray(clips.frame_mask[:, :count]),
     }
     with replace_file(path) as fresh:
         save_file(arrays, fresh, metadata={"ids": json.dumps(list(ids))})

@@ -49,7 +49,8 @@ def open_source(
     """The clips of the data set called `data`: tokens from `features`, else frames of the files in
     `videos`.
 
-    Without either, `reelworld` is rendered, and files are looked for beside the annotations of a
+    Data sets of pictures read the folder as `finereel.data.pictures` says. Without either,
+    `reelworld` is rendered, and files are looked for beside the annotations of a
     data set that keeps them there. on_progress: told while videos are decoded into the cache, which
     is the only slow part. Raises ConfigError when nothing says where the clips are.
 
@@ -71,6 +72,10 @@ def open_source(
             f"{data}: where are its clips? Give their folder (--videos DIR), or precomputed tokens "
             "(--features DIR)"
         )
+    if data in datasets.PICTURES:
+        from finereel.data.pictures import PictureStore
+
+        return PictureStore(videos, options.num_frames, options.image_size, options.preprocessing)
     from finereel.data.frames import (
         FrameSettings,
         FrameStore,

@@ -2,7 +2,7 @@
 
     store = cache_tokens(load("my-clip"), split.videos, source, Path("tokens"))
 
-A ClipEncoder takes these tokens in place of pixels. Text tower, temporal encoder and head are
+The model's encoder takes these tokens in place of pixels. Text tower, temporal encoder and head are
 trained, the vision tower stays frozen, and the result is a complete model that searches videos.
 """
 
@@ -52,7 +52,7 @@ def _tokens(model: RetrievalModel, clips: ClipArrays) -> ClipArrays:
             torch.from_numpy(frames[None]).to(device),
             torch.from_numpy(mask[None]).to(device),
         )
-        tokens = model.encoder.encode_frames(model.encoder.to_input(given), real)
+        tokens = model.encoder.frozen_tokens(model.encoder.to_input(given), real)
         require_finite([("the tokens of a clip", tokens)], f"model {model.name}")
         found.append(tokens.cpu().numpy())
     return ClipArrays(np.concatenate(found), clips.frame_mask)

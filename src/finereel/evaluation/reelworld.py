@@ -25,7 +25,7 @@ from finereel.video import ClipPlan, VideoReader
 
 
 @runtime_checkable
-class Encoder(Protocol):
+class WorldEncoder(Protocol):
     """What is measured: `finereel.models.retrieval.RetrievalModel`, or anything that encodes and
     scores like it.
     """
@@ -132,7 +132,7 @@ def read_world(folder: Path, num_frames: int = 12) -> World:
 
 @torch.no_grad()
 def evaluate_world(
-    model: Encoder, world: World, settings: EvaluationSettings = PLAIN
+    model: WorldEncoder, world: World, settings: EvaluationSettings = PLAIN
 ) -> WorldResult:
     """Both measurements with the model's own score."""
     texts, twin_texts = model.encode_text(world.captions), model.encode_text(world.twin_captions)
@@ -150,7 +150,7 @@ def evaluate_world(
     )
 
 
-def _paired(model: Encoder, text: TextFeatures, video: VideoFeatures) -> np.ndarray:
+def _paired(model: WorldEncoder, text: TextFeatures, video: VideoFeatures) -> np.ndarray:
     """Score of row i against row i, in blocks whose diagonal is read: no second scoring path."""
     block = 8
     found = [

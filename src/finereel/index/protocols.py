@@ -12,7 +12,7 @@ from torch import Tensor
 
 from finereel.config import ModelConfig
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
-from finereel.text import Tokenizer
+from finereel.text import BaseTokenizer
 from finereel.types import Frames
 from finereel.video.files import FileState
 from finereel.video.find import Found
@@ -48,7 +48,7 @@ class SearchModel(Protocol):
 class TextReader(Protocol):
     """A model that tells how it reads texts; `finereel.models.retrieval.RetrievalModel` is one."""
 
-    tokenizer: Tokenizer | None
+    tokenizer: BaseTokenizer | None
     config: ModelConfig
 
 

@@ -116,7 +116,8 @@ def models_here() -> list[ModelEntry]:
     return [_entry(name, folder, name == default) for name, folder in places.items()]
 
 
-_LOADABLE = ("clip",)
+# The plain directories that `finereel.models.encoders.plain` reads, known here without torch.
+_LOADABLE = ("clip", "siglip", "siglip2", "chinese_clip")
 
 
 def _entry(name: str, folder: Path | None, default: bool) -> ModelEntry:

@@ -18,6 +18,7 @@ _WANTED = (
     "tokenizer_config.json",
     "vocab.json",
     "merges.txt",
+    "vocab.txt",
     "preprocessor_config.json",
     "processor_config.json",
 )

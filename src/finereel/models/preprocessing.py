@@ -19,6 +19,8 @@ from finereel.io.foreign_files import ForeignFileError, read_json_object
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 DECODED_SIDE = 256
 """Shorter side of decoded pictures for models that take 224 pixels, and the least there is."""
 
@@ -48,12 +50,19 @@ _VIT: Mapping[str, Any] = {
     "image_mean": (0.5, 0.5, 0.5),
     "image_std": (0.5, 0.5, 0.5),
 }
+_SIGLIP: Mapping[str, Any] = {**_VIT, "resample": 3}
 _PROCESSORS: Mapping[str, Mapping[str, Any]] = {
     "CLIPImageProcessor": _CLIP,
     "CLIPFeatureExtractor": _CLIP,
     "ViTImageProcessor": _VIT,
     "ViTFeatureExtractor": _VIT,
+    "SiglipImageProcessor": _SIGLIP,
+    "Siglip2ImageProcessor": _VIT,
+    "ChineseCLIPImageProcessor": _CLIP,
+    "ChineseCLIPFeatureExtractor": _CLIP,
 }
+_ANY_SIZE = ("Siglip2ImageProcessor",)
+"""Processors that keep a picture's shape; pictures are squashed to the square of as many patches."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,13 @@ class Preprocessing:
     scale: float = 1 / 255
     mean: tuple[float, ...] = CLIP_MEAN
     std: tuple[float, ...] = CLIP_STD
+
+    @classmethod
+    def imagenet(cls, size: int) -> "Preprocessing":
+        """Pictures of any shape squashed to `size` x `size` pixels (bicubic), normalised by
+        ImageNet's statistics.
+        """
+        return cls(size, (size, size), mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
     @property
     def decoded_side(self) -> int:
@@ -144,28 +160,31 @@ class Preprocessing:
         )
 
 
-def read_preprocessing(folder: Path, image_size: int) -> Preprocessing:
-    """What the processor in a CLIP directory does to pictures, for towers that take `image_size`
+def read_preprocessing(
+    folder: Path, image_size: int, usual: str = "CLIPImageProcessor"
+) -> Preprocessing:
+    """What the processor in a model directory does to pictures, for towers that take `image_size`
     pixels.
 
-    Without a processor's file: CLIP's own statistics and interpolation at `image_size`. Raises
-    CheckpointError for a file that does not read, and for settings that make no picture of the
-    towers' size or are not supported.
+    Without a processor's file: what the `usual` processor of such models does, at `image_size`.
+    Raises CheckpointError for a file that does not read, and for settings that make no picture of
+    the towers' size or are not supported.
     """
     stated = _stated(folder)
     if stated is None:
-        return Preprocessing(image_size, image_size)
-    kind = str(
-        stated.get("image_processor_type")
-        or stated.get("feature_extractor_type")
-        or "CLIPImageProcessor"
-    )
-    known = _PROCESSORS.get(kind.removesuffix("Fast").removesuffix("Pil"))
+        square = {"height": image_size, "width": image_size}
+        size = square if _PROCESSORS[usual]["default_to_square"] else image_size
+        return _settings({**_PROCESSORS[usual], "size": size, "crop_size": square}, image_size)
+    kind = str(stated.get("image_processor_type") or stated.get("feature_extractor_type") or usual)
+    kind = kind.removesuffix("Fast").removesuffix("Pil")
+    known = _PROCESSORS.get(kind)
     if known is None:
         raise CheckpointError(
             f"{folder} prepares pictures by a {kind}, which is not supported: expected one of "
             f"{', '.join(_PROCESSORS)}"
         )
+    if kind in _ANY_SIZE:
+        stated = {**stated, "size": {"height": image_size, "width": image_size}}
     try:
         return _settings(
             {**known, **{name: value for name, value in stated.items() if value is not None}},

@@ -1,4 +1,4 @@
-"""`RetrievalModel`: CLIP towers, temporal encoder, patch selection and head."""
+"""`RetrievalModel`: towers, temporal encoder, patch selection and head."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,6 @@ from finereel.config import ModelConfig, fingerprint, to_dict
 from finereel.errors import CheckpointError, ModelError
 from finereel.io.atomic import writes
 from finereel.models.encoders import Encoder
-from finereel.models.encoders.clip import ClipEncoder
 from finereel.models.encoders.patches import Perturbation, RowNoise, make_selector
 from finereel.models.encoders.prompts import make_prompts
 from finereel.models.encoders.temporal import SequentialTransformer, make_temporal, pool_frames
@@ -28,9 +27,13 @@ from finereel.models.features import (
 )
 from finereel.models.heads import make_head
 from finereel.models.heads.base import DEFAULT_BUDGET_MIB, Head
-from finereel.models.preprocessing import DECODED_SIDE
-from finereel.models.weights import require_finite_features, require_finite_scores, write_model
-from finereel.text import Tokenizer
+from finereel.models.weights import (
+    require_finite_features,
+    require_finite_scores,
+    stored_weights,
+    write_model,
+)
+from finereel.text import BaseTokenizer
 from finereel.types import Frames
 
 _TEXTS_PER_BATCH = 64
@@ -53,7 +56,7 @@ class RetrievalModel(nn.Module):
         self,
         encoder: Encoder,
         config: ModelConfig,
-        tokenizer: Tokenizer | None = None,
+        tokenizer: BaseTokenizer | None = None,
         name: str = "unnamed",
         card: dict[str, Any] | None = None,
         seed: int | None = 0,
@@ -94,7 +97,7 @@ class RetrievalModel(nn.Module):
     @property
     def picture_size(self) -> int:
         """Shorter side, in pixels, of the pictures to decode."""
-        return self.encoder.picture_size if isinstance(self.encoder, ClipEncoder) else DECODED_SIDE
+        return self.encoder.picture_size
 
     @property
     def num_patches(self) -> int:
@@ -138,10 +141,11 @@ class RetrievalModel(nn.Module):
         Returns:
             Features of T texts.
         """
-        sentence, words = self.encoder.encode_tokens(input_ids)
+        sentence, words = self.encoder.encode_tokens(input_ids, mask)
         if self.prompts is None or self.prompts.text is None:
             return TextFeatures(sentence, words, mask)
-        fine = TextFeatures(*self.encoder.encode_tokens(input_ids, self.prompts.text), mask)
+        prompted = self.encoder.encode_tokens(input_ids, mask, self.prompts.text)
+        fine = TextFeatures(*prompted, mask)
         return TextFeatures(sentence, words, mask, fine=fine)
 
     def video_features(
@@ -318,7 +322,7 @@ class RetrievalModel(nn.Module):
     def _cropped_text(self, ids: Tensor, mask: Tensor) -> TextFeatures:
         """Encode texts without the columns that are padding in every row.
 
-        Attention is causal, so the features do not change.
+        Every encoder keeps padding out of real tokens, so the features do not change.
 
         Published mode scores padded words too, so there they are computed.
         """
@@ -384,10 +388,10 @@ class RetrievalModel(nn.Module):
         return require_finite_features(concatenate(clips), self.name)
 
     def _clip_input(self, clip: Frames) -> tuple[Tensor, Tensor]:
-        if not isinstance(self.encoder, ClipEncoder):
+        if not self.encoder.takes_pixels:
             raise ModelError(
                 f"model {self.name} takes precomputed tokens of "
-                f"{self.encoder.geometry.backbone!r}, not pixels: "
+                f"{self.encoder.describe()['backbone']!r}, not pixels: "
                 "evaluate it on a features data set, or take a CLIP model to search videos"
             )
         count = min(len(clip), self.num_frames)
@@ -409,9 +413,10 @@ class RetrievalModel(nn.Module):
             self.patches.perturbation = perturbation
 
     def start_from_towers(self) -> None:
-        """Initialise the temporal encoder from CLIP's text tower, if the widths agree."""
-        if isinstance(self.temporal, SequentialTransformer):
-            self.temporal.copy_from_text_tower(self.encoder.text_tower)
+        """Initialise the temporal encoder from CLIP's text tower, if there is one of the width."""
+        tower = self.encoder.causal_text_tower
+        if isinstance(self.temporal, SequentialTransformer) and tower is not None:
+            self.temporal.copy_from_text_tower(tower)
 
     @writes("directory")
     def save(self, directory: str | Path, dtype: torch.dtype = torch.float32) -> None:
@@ -419,15 +424,13 @@ class RetrievalModel(nn.Module):
 
         Args:
             directory: The folder; it is created if needed.
-            dtype: Precision of the stored weights; loading always gives float32.
+            dtype: Precision of the stored weights; loading always gives float32. `torch.int8`
+                stores matrices as int8 with a scale for each row, and the rest in float16.
 
         Raises:
             StorageError: If the folder cannot be written.
         """
-        weights = {
-            name: tensor.detach().cpu().to(dtype).contiguous()
-            for name, tensor in self.state_dict().items()
-        }
+        weights = stored_weights(self.state_dict(), dtype)
         described = {**self.describe(), "card": self.card}
         write_model(Path(directory), weights, self.tokenizer, described)
 

@@ -1,8 +1,9 @@
 """A model as a directory: save it, load it by path, bundled name or hub id.
 
 A model directory describes itself: `config.json` (this project's settings, the towers' geometry,
-the card), `model.safetensors`, `tokenizer.json`. A plain CLIP directory or hub id loads too: its
-head is untrained, so only the granularities that need no training count.
+the card), `model.safetensors`, `tokenizer.json`. A plain directory or hub id of CLIP, SigLIP and
+others (`finereel.models.encoders.plain`) loads too: its head is untrained, so only the granularities
+that need no training count.
 """
 
 from dataclasses import replace
@@ -22,10 +23,9 @@ from finereel.models.choice import (
     require_here,
 )
 from finereel.models.encoders import encoder_from_description
-from finereel.models.encoders.clip import ClipEncoder, Stated, clip_from_config
 from finereel.models.encoders.patches import make_selector
+from finereel.models.encoders.plain import PLAIN
 from finereel.models.hub import from_hub
-from finereel.models.preprocessing import read_preprocessing
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.weights import (
     FORMAT,
@@ -36,8 +36,7 @@ from finereel.models.weights import (
     refusals,
     sketched,
 )
-from finereel.text import Tokenizer
-from finereel.text.tokenize import most_tokens
+from finereel.text import load_tokenizer
 
 # An untrained head on pretrained towers: video and frames align already, patches do not.
 UNTRAINED = ModelConfig(
@@ -46,14 +45,7 @@ UNTRAINED = ModelConfig(
     weights={"video_sentence": 0.5, "frame_sentence": 0.5},
     aggregation="max",
 )
-_UNTRAINED_CARD = {
-    "trained": False,
-    "note": "CLIP towers with an untrained head: video_sentence (mean of frames) and "
-    "frame_sentence (best frame) "
-    "count. patch_word joins where a model was trained for it: CLIP's patches are not aligned with "
-    "words.",
-}
-_VOCABULARIES = ("tokenizer.json", "vocab.json")
+_VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt")
 
 
 def save(model: RetrievalModel, directory: str | Path, dtype: torch.dtype = torch.float32) -> None:
@@ -62,7 +54,7 @@ def save(model: RetrievalModel, directory: str | Path, dtype: torch.dtype = torc
     Args:
         model: The model.
         directory: The folder; it is created if needed.
-        dtype: Precision of the stored weights; loading always gives float32.
+        dtype: Precision of the stored weights, as in `RetrievalModel.save`.
 
     Raises:
         StorageError: If the folder cannot be written.
@@ -74,10 +66,10 @@ def load(path_or_id: str | Path | None = None) -> RetrievalModel:
     """Load a model.
 
     Args:
-        path_or_id: A model directory, a bundled name (`everyday`, `reelworld-tiny`), a plain CLIP
-            directory, `clip`, or a hub id, which is looked up in the local cache first. None means
-            the default of this machine, see `finereel.models.choice.default_model`; it is never
-            downloaded.
+        path_or_id: A model directory, a bundled name (`everyday`, `reelworld-tiny`), a plain
+            directory of `transformers` (CLIP, SigLIP, SigLIP 2, Chinese-CLIP), `clip`, or a hub id,
+            which is looked up in the local cache first. None means the default of this machine, see
+            `finereel.models.choice.default_model`; it is never downloaded.
 
     Returns:
         The model in evaluation mode. Pickled weights are never read.
@@ -97,7 +89,7 @@ def load(path_or_id: str | Path | None = None) -> RetrievalModel:
     with refusals(f"{folder}/config.json"):
         described = read_json_object(folder / "config.json")
     with refusals(folder):
-        loader = _load_own if described.get("format") == FORMAT else _load_clip
+        loader = _load_own if described.get("format") == FORMAT else _load_plain
         return require_fit(loader(folder, name, described).eval())
 
 
@@ -131,7 +123,7 @@ def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalMo
     # An imported checkpoint brings no vocabulary; such a model encodes token ids, and its card says
     # so.
     tokenizer = (
-        Tokenizer.load(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
+        load_tokenizer(folder) if any((folder / file).exists() for file in _VOCABULARIES) else None
     )
     header = read_header(folder / "model.safetensors")
 
@@ -147,30 +139,22 @@ def _load_own(folder: Path, name: str, described: dict[str, Any]) -> RetrievalMo
     return model
 
 
-def _load_clip(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
-    if described.get("model_type") != "clip":
+def _load_plain(folder: Path, name: str, described: dict[str, Any]) -> RetrievalModel:
+    kind = described.get("model_type")
+    if not isinstance(kind, str) or kind not in PLAIN:
         raise CheckpointError(
-            f"{folder} holds a model of type {brief(described.get('model_type'))}: expected a "
-            "finereel model directory "
-            "or a CLIP-architecture one (model_type 'clip')"
+            f"{folder} holds a model of type {brief(kind)}: expected a finereel model directory, "
+            f"or one of transformers with the model_type {', '.join(PLAIN)}"
         )
     if not (folder / "model.safetensors").exists():
         raise CheckpointError(
             f"{folder} has no model.safetensors; convert its weights first "
-            "(CLIPModel.from_pretrained(...).save_pretrained(...)): pickled weights are not loaded"
+            "(AutoModel.from_pretrained(...).save_pretrained(...)): pickled weights are not loaded"
         )
-    header, ignored = read_header(folder / "model.safetensors"), ("position_ids",)
-    clip = sketched(lambda: clip_from_config(described), header.shapes, str(folder), ignored)
-    load_strictly(clip, read_weights(header, ignored), str(folder), ignored)
-    tokenizer, text = Tokenizer.load(folder), clip.config.text_config
-    words = min(most_tokens(folder), text.max_position_embeddings)
-    stated = Stated(
-        read_preprocessing(folder, clip.config.vision_config.image_size), text.sentence_end
-    )
-    encoder = ClipEncoder(clip, stated=stated)
-    return RetrievalModel(
-        encoder, replace(UNTRAINED, max_words=words), tokenizer, name, dict(_UNTRAINED_CARD)
-    )
+    plain = PLAIN[kind](folder, described)
+    config = replace(UNTRAINED, max_words=plain.max_words)
+    card = {"trained": False, "note": plain.note}
+    return RetrievalModel(plain.encoder, config, plain.tokenizer, name, card)
 
 
 # DO THE PARTS OF A LOADED MODEL FIT ONE ANOTHER: what shapes of tensors do not say, checked before
@@ -219,7 +203,7 @@ def _check_words(model: Any) -> None:
             f"max_words is {words}, expected {_FEWEST_WORDS} to {positions}, the positions of the "
             "text tower"
         )
-    known = model.encoder.text_tower.config.vocab_size
+    known = model.encoder.vocab_size
     if model.tokenizer is not None and model.tokenizer.vocab_size > known:
         raise ConfigError(
             f"the tokenizer has ids up to {model.tokenizer.vocab_size - 1}, the text tower knows "
@@ -231,8 +215,8 @@ def _check_words(model: Any) -> None:
 def _check_frames(model: Any) -> None:
     frames, side, patches = (
         model.config.max_frames,
-        getattr(model.encoder, "image_size", 0),
-        _patches(model.encoder),
+        model.encoder.image_size,
+        model.encoder.tokens_per_frame - 1,
     )
     if 3 * frames * side**2 > _MOST_PIXELS or frames * (patches + 1) > _MOST_TOKENS:
         raise ConfigError(
@@ -246,16 +230,8 @@ def _check_frames(model: Any) -> None:
             f"patches_per_frame is {model.config.patches_per_frame}, a frame of this model has "
             f"{patches} patches"
         )
-    if getattr(model.encoder, "shifted_blocks", ()) and patches + 1 < _FEWEST_SHIFTED:
+    if model.encoder.shifts_tokens and patches + 1 < _FEWEST_SHIFTED:
         raise ConfigError(
             f"shifted_blocks need at least {_FEWEST_SHIFTED} tokens a frame, this model has "
             f"{patches + 1}"
         )
-
-
-def _patches(encoder: Any) -> int:
-    """N - 1: the patches of a frame."""
-    if hasattr(encoder, "geometry"):
-        return int(encoder.geometry.tokens_per_frame) - 1
-    vision = encoder.clip.config.vision_config
-    return int(vision.image_size // vision.patch_size) ** 2

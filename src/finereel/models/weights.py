@@ -39,6 +39,10 @@ _LENGTH_BYTES = 8
 _MOST_AXES = 8
 _FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 _OTHERS = {"I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1}
+_SCALE = ".scale"  # behind the name of a tensor stored as int8: what its rows are multiplied by
+_SCALE_KINDS = ("F32", "F16")
+_SMALLEST_INT8 = 4096  # numbers; smaller tensors are stored in half precision
+_STEPS = 127
 _HOLES = 64 * MIB  # files from here on are looked at for parts that were never written
 _BLOCK_BYTES = 512  # of `st_blocks`
 
@@ -74,12 +78,14 @@ class ShapesOnly(TorchFunctionMode):
 @dataclass(frozen=True)
 class Header:
     """What a safetensors file says of itself. shapes, kinds (`F32`, ...): by the name of the
-    tensor.
+    tensor. scaled: those stored as int8 with a scale for each row (the tensor `NAME.scale`, which
+    is not among the others).
     """
 
     path: Path
     shapes: Mapping[str, Shape]
     kinds: Mapping[str, str]
+    scaled: frozenset[str] = frozenset()
 
 
 def read_header(path: Path) -> Header:
@@ -162,7 +168,23 @@ def _header(path: Path, described: Mapping[str, Any], held: int) -> Header:
         end = until
     if end != held:
         raise ForeignFileError(f"its tensors take {end:,} bytes, the file holds {held:,}")
-    return Header(path, shapes, kinds)
+    return _with_scales(path, shapes, kinds)
+
+
+def _with_scales(path: Path, shapes: dict[str, Shape], kinds: dict[str, str]) -> Header:
+    """The header with every scale joined to its tensor."""
+    scaled = frozenset(
+        name for name, kind in kinds.items() if kind == "I8" and name + _SCALE in kinds
+    )
+    for name in scaled:
+        scale = name + _SCALE
+        if kinds[scale] not in _SCALE_KINDS or shapes[scale] != shapes[name][:1]:
+            raise ForeignFileError(
+                f"{brief(scale)} is {kinds[scale]} of shape {_shown(shapes[scale])}, expected "
+                f"{' or '.join(_SCALE_KINDS)} of shape {_shown(shapes[name][:1])}"
+            )
+        del shapes[scale], kinds[scale]
+    return Header(path, shapes, kinds, scaled)
 
 
 def _whole(values: object, most: int) -> bool:
@@ -178,27 +200,78 @@ def _shown(shape: Iterable[int]) -> str:
 
 
 def read_weights(header: Header, ignored: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    """Every tensor as float32, but for names that end in one of `ignored`. CheckpointError for a
-    file that does not read, for integers, and for numbers that are not finite.
+    """Every tensor as float32, but for names that end in one of `ignored`; int8 tensors times
+    their scales. CheckpointError for a file that does not read, for integers without a scale, for
+    numbers that are not finite and scales that are not positive.
     """
     wanted = [name for name in header.kinds if not name.endswith(ignored or ("\0",))]
-    whole = [name for name in wanted if header.kinds[name] not in _FLOATS]
+    whole = [
+        name for name in wanted if header.kinds[name] not in _FLOATS and name not in header.scaled
+    ]
     if whole:
         raise CheckpointError(
             f"{header.path} holds whole numbers ({brief_list(whole)}), expected one of "
             f"{', '.join(_FLOATS)}: "
-            "quantised weights are not read; export the model in float16 or float32"
+            "quantised weights are not read, but for int8 with a scale for each row; export the model "
+            "in float16 or float32"
         )
     require_memory(sum(map(math.prod, header.shapes.values())), header.path)
     try:
         stored = load_file(header.path)
-        weights = {name: stored[name].to(torch.float32, copy=True) for name in wanted}
+        weights = {
+            name: _times_scale(stored[name], stored[name + _SCALE], name)
+            if name in header.scaled
+            else stored[name].to(torch.float32, copy=True)
+            for name in wanted
+        }
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         raise CheckpointError(
             f"{header.path} cannot be read as safetensors ({error}); copy the model again"
         ) from error
     require_finite(weights.items(), str(header.path))
     return weights
+
+
+def _times_scale(steps: Tensor, scale: Tensor, name: str) -> Tensor:
+    """Rows of whole steps times the size of a step, in float32."""
+    scale = scale.float()
+    if not bool(((scale > 0) & torch.isfinite(scale)).all()):
+        raise RuntimeError(f"the scale of {brief(name)} must be above 0 and finite")
+    return steps.float() * scale.reshape(-1, *[1] * (steps.ndim - 1))
+
+
+def stored_weights(weights: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Convert weights to the precision of a file.
+
+    Args:
+        weights: Tensors by name.
+        dtype: A floating-point precision; or `torch.int8`: tensors of two or more axes and at
+            least 4,096 numbers are stored as int8 with a scale for each row (`NAME.scale`), the
+            rest in float16.
+
+    Returns:
+        The tensors of the file.
+
+    Example:
+        >>> stored = stored_weights({"w": torch.randn(64, 64), "b": torch.zeros(64)}, torch.int8)
+        >>> {name: str(tensor.dtype) for name, tensor in stored.items()}
+        {'w': 'torch.int8', 'w.scale': 'torch.float32', 'b': 'torch.float16'}
+    """
+    stored = {}
+    for name, given in weights.items():
+        tensor = given.detach().cpu()
+        if dtype != torch.int8:
+            stored[name] = tensor.to(dtype).contiguous()
+        elif tensor.ndim < 2 or tensor.numel() < _SMALLEST_INT8:
+            stored[name] = tensor.to(torch.float16).contiguous()
+        else:
+            rows = tensor.float().flatten(1)
+            scale = rows.abs().amax(1) / _STEPS
+            scale = torch.where(scale > 0, scale, 1.0)  # a row of zeros
+            steps = (rows / scale[:, None]).round().clamp(-_STEPS, _STEPS)
+            stored[name] = steps.to(torch.int8).reshape(tensor.shape).contiguous()
+            stored[name + _SCALE] = scale
+    return stored
 
 
 def require_memory(numbers: int, origin: object) -> None:

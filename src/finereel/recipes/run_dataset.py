@@ -16,6 +16,7 @@ from finereel.evaluation.gallery import score_split
 from finereel.evaluation.retrieval import EvaluationSettings, evaluate_scores
 from finereel.io.atomic import replace_folder, storage_errors
 from finereel.models.choice import CLIP, require_here
+from finereel.models.encoders import Encoder
 from finereel.models.encoders.clip import ClipEncoder
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.models.heads import head_config
@@ -25,7 +26,7 @@ from finereel.recipes.base import PairRecipe, WarmUp
 from finereel.recipes.events import FinishedRun, Note, OnEvent, RunOptions, StageProgress, Working
 from finereel.recipes.finish import Conclusion, conclude
 from finereel.recipes.splits import TrainingData, prepare
-from finereel.text import Tokenizer, train_tokenizer
+from finereel.text import BaseTokenizer, train_tokenizer
 from finereel.training.closed_form import ClosedForm, fit_towers
 from finereel.training.distributed import Shard, anywhere
 from finereel.training.health import Validation, chance_recall
@@ -61,7 +62,7 @@ def run_pairs(
             token_model, geometry=token_geometry(recipe, store, tokenizer), tokenizer=tokenizer
         )
     else:
-        make = partial(clip_model, towers=towers)
+        make = partial(model_on_towers, towers=towers)
     validator = RetrievalValidator(data.dataset.split("val"), source)
     phase = TrainingPhase(recipe, data, validator, make, device_of(options.device))
     train_recipe(phase, out, shard, on_event)
@@ -231,17 +232,15 @@ def device_of(name: str) -> str:
 def _source(
     recipe: PairRecipe, towers: RetrievalModel | None, options: RunOptions, on_event: OnEvent
 ) -> ClipSource:
-    clip = (
-        towers.encoder if towers is not None and isinstance(towers.encoder, ClipEncoder) else None
-    )
+    encoder = None if towers is None or not towers.encoder.takes_pixels else towers.encoder
     wanted = SourceOptions(
         annotations=options.annotations,
         videos=options.videos,
         features=options.features,
         cache=options.cache,
         num_frames=recipe.model.max_frames,
-        image_size=224 if clip is None else clip.image_size,
-        preprocessing=None if clip is None else clip.stated.preprocessing,
+        image_size=224 if encoder is None else encoder.image_size,
+        preprocessing=None if encoder is None else encoder.preprocessing,
     )
     return open_source(
         recipe.data, wanted, lambda what, done, total: on_event(Working(what, done, total))
@@ -274,21 +273,23 @@ def training_settings(
     return replace(recipe.training, steps=steps, validate_every=every, data=started)
 
 
-def clip_model(recipe: PairRecipe, towers: RetrievalModel) -> RetrievalModel:
+def model_on_towers(recipe: PairRecipe, towers: RetrievalModel) -> RetrievalModel:
     """Build the recipe's model on another model's towers and copy every other weight that fits.
 
     Raises:
-        ModelError: If the other model has no CLIP towers.
+        ModelError: If the other model takes precomputed tokens only.
         ConfigError: If the settings need larger towers.
     """
-    if not isinstance(towers.encoder, ClipEncoder):
+    if not towers.encoder.takes_pixels:
         raise ModelError(
-            f"recipe {recipe.name} starts from CLIP towers, {towers.name} takes precomputed tokens"
+            f"recipe {recipe.name} starts from towers that take pictures, {towers.name} takes "
+            "precomputed tokens"
         )
-    config = _config_for(recipe, towers.encoder)
-    encoder = ClipEncoder(
-        towers.encoder.clip, config.shifted_blocks, config.mask_padding, towers.encoder.stated
-    )
+    config, encoder = _config_for(recipe, towers.encoder), towers.encoder
+    if isinstance(encoder, ClipEncoder):
+        encoder = ClipEncoder(
+            encoder.clip, config.shifted_blocks, config.mask_padding, encoder.stated
+        )
     model = RetrievalModel(
         encoder, config, towers.tokenizer, recipe.name, seed=recipe.training.seed
     )
@@ -316,21 +317,21 @@ def copy_fitting(model: RetrievalModel, start: RetrievalModel) -> None:
     model.load_state_dict({**own, **fitting})
 
 
-def _config_for(recipe: PairRecipe, towers: ClipEncoder) -> ModelConfig:
+def _config_for(recipe: PairRecipe, towers: Encoder) -> ModelConfig:
     if recipe.model.max_words > towers.max_words:
         raise ConfigError(
             f"the text tower reads {towers.max_words} words at most, the recipe wants "
             f"{recipe.model.max_words}: set "
             f"max_words={towers.max_words}"
         )
-    blocks = len(towers.clip.vision_model.encoder.layers)
+    blocks = len(towers.clip.vision_model.encoder.layers) if isinstance(towers, ClipEncoder) else 0
     return replace(
         recipe.model, shifted_blocks=tuple(range(max(0, blocks - recipe.shift_last), blocks))
     )
 
 
 def token_model(
-    recipe: PairRecipe, geometry: FeatureGeometry, tokenizer: Tokenizer
+    recipe: PairRecipe, geometry: FeatureGeometry, tokenizer: BaseTokenizer
 ) -> RetrievalModel:
     """A model from scratch on precomputed tokens."""
     model = RetrievalModel(
@@ -341,7 +342,7 @@ def token_model(
 
 
 def token_geometry(
-    recipe: PairRecipe, store: FeatureStore, tokenizer: Tokenizer
+    recipe: PairRecipe, store: FeatureStore, tokenizer: BaseTokenizer
 ) -> FeatureGeometry:
     """The geometry of a model from scratch for the tokens in a features folder."""
     sizes = recipe.tokens
@@ -372,7 +373,7 @@ def _for_tokens(recipe: PairRecipe, source: ClipSource) -> tuple[PairRecipe, Fea
     return replace(recipe, model=replace(recipe.model, max_frames=frames, shifted_blocks=())), store
 
 
-def vocabulary(recipe: PairRecipe, split: Split) -> Tokenizer:
+def vocabulary(recipe: PairRecipe, split: Split) -> BaseTokenizer:
     """A tokenizer learned from the captions of a split, as many as the recipe wants."""
     step = max(1, len(split.captions) // recipe.tokens.vocabulary_captions)
     return train_tokenizer(

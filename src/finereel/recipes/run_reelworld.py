@@ -21,7 +21,7 @@ from finereel.recipes.events import FinishedRun, OnEvent, StageProgress, silent
 from finereel.recipes.finish import Conclusion, conclude
 from finereel.reelworld import captions, sample_scene, short_captions, twins
 from finereel.reelworld.batches import SceneBatch, make_batch, prefetched
-from finereel.text import Tokenizer, train_tokenizer
+from finereel.text import BaseTokenizer, train_tokenizer
 from finereel.training.batch import Batch, CandidateCaptions
 from finereel.training.distributed import Shard, anywhere
 from finereel.training.fine import candidates
@@ -82,7 +82,7 @@ def run_world(
             def batch_at(
                 step: int,
                 made: SceneBatchAt = scenes_at,
-                tokenizer: Tokenizer | None = model.tokenizer,
+                tokenizer: BaseTokenizer | None = model.tokenizer,
             ) -> Batch:
                 return to_batch(own_rows(made(step), shard), tokenizer, recipe.model.max_words)
 
@@ -141,7 +141,7 @@ class _WorldValidator:
         return latest
 
 
-def to_batch(scenes: SceneBatch, tokenizer: Tokenizer | None, max_words: int) -> Batch:
+def to_batch(scenes: SceneBatch, tokenizer: BaseTokenizer | None, max_words: int) -> Batch:
     """Arrays and captions of a rendered batch as the trainer's tensors; texts are cut to the
     longest of them.
     """
@@ -161,7 +161,7 @@ def to_batch(scenes: SceneBatch, tokenizer: Tokenizer | None, max_words: int) ->
 
 
 def _candidates(
-    scenes: SceneBatch, tokenizer: Tokenizer, max_words: int
+    scenes: SceneBatch, tokenizer: BaseTokenizer, max_words: int
 ) -> CandidateCaptions | None:
     """The captions with their false ones, None where none were asked for."""
     most = max(map(len, scenes.negatives), default=0)

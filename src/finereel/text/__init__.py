@@ -1,5 +1,19 @@
-"""Text: cleaning, byte-level BPE, and the mapping from tokens back to the words a person typed."""
+"""Text: cleaning, tokenizers, and the mapping from tokens back to the words a person typed."""
 
-from finereel.text.tokenize import Tokenizer, Tokens, Word, clip_tokenizer, train_tokenizer
+from finereel.text.base import BaseTokenizer, Tokens, Word
+from finereel.text.opening import load_tokenizer
+from finereel.text.sentencepiece import SentencePieceTokenizer
+from finereel.text.tokenize import Tokenizer, clip_tokenizer, train_tokenizer
+from finereel.text.wordpiece import WordPieceTokenizer
 
-__all__ = ["Tokenizer", "Tokens", "Word", "clip_tokenizer", "train_tokenizer"]
+__all__ = [
+    "BaseTokenizer",
+    "SentencePieceTokenizer",
+    "Tokenizer",
+    "Tokens",
+    "Word",
+    "WordPieceTokenizer",
+    "clip_tokenizer",
+    "load_tokenizer",
+    "train_tokenizer",
+]

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from finereel.errors import QueryError
-from finereel.text.tokenize import Tokenizer
+from finereel.text.base import BaseTokenizer
 
 LONGEST_QUERY = 10_000
 """Characters; a model reads some dozens of words."""
@@ -84,7 +84,7 @@ def checked_query(text: object) -> str:
     return text
 
 
-def read_query(text: str, tokenizer: Tokenizer, max_words: int) -> Reading:
+def read_query(text: str, tokenizer: BaseTokenizer, max_words: int) -> Reading:
     """What a model with this tokenizer, which reads `max_words` tokens, does not take in of
     a text.
     """

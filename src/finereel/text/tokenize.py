@@ -1,5 +1,4 @@
-"""CLIP's tokenizer as the published retrieval code uses it, and the mapping from tokens back to
-words.
+"""CLIP's tokenizer as the published retrieval code uses it.
 
 Rules of a row of W tokens (UCoFiA, CLIP4Clip and peers): `<|startoftext|>`, BPE tokens cut so that
 these are at most W - 1 entries in all, `<|endoftext|>`, then zeros. Token 0 is a real one ("!"), so
@@ -8,24 +7,21 @@ only the mask tells padding.
 
 import gzip
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tokenizers
-from jaxtyping import Bool, Int64
 from tokenizers import AddedToken, models, normalizers, pre_tokenizers
 
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
 from finereel.io import ASSETS
 from finereel.io.atomic import replace_file, writes
 from finereel.io.foreign_files import MIB, ForeignFileError, brief, read_json_object, read_text
+from finereel.text.base import BaseTokenizer
 from finereel.text.clean import CleanText, clean
 
 # Learning byte-level BPE merges, the same from the same corpus on every run.
@@ -98,34 +94,9 @@ _SHOWN = 100
 START, END, WORD_END = "<|startoftext|>", "<|endoftext|>", "</w>"
 _PIECES = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 _SPECIAL = re.compile(r"<\|(?:startoftext|endoftext)\|>", re.IGNORECASE)
-# Character classes: w letter, digit or mark; ' apostrophe; space; p anything else.
-_WORD = re.compile(r"w+(?:'w+)*|[p']+")
 
 
-@dataclass(frozen=True)
-class Tokens:
-    """T texts as rows of W tokens. `spans[t, w]` is the (start, end) of the token in text t as it
-    was given; the start, end and padding tokens have the empty span (0, 0).
-    """
-
-    ids: Int64[np.ndarray, "T W"]
-    mask: Bool[np.ndarray, "T W"]
-    spans: Int64[np.ndarray, "T W 2"]
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word of a text: its characters [start, end) and the places of its tokens on the
-    token axis.
-    """
-
-    text: str
-    start: int
-    end: int
-    tokens: range
-
-
-class Tokenizer:
+class Tokenizer(BaseTokenizer):
     """Byte-level BPE of the CLIP kind: lower-cased, words end in `</w>`, `<|startoftext|>` and
     `<|endoftext|>`.
 
@@ -147,8 +118,7 @@ class Tokenizer:
                 "missing among "
                 f"{len(vocab)}; give a CLIP-architecture model"
             )
-        self.start_id, self.end_id = vocab[START], vocab[END]
-        self.vocab_size = max(vocab.values()) + 1
+        super().__init__(max(vocab.values()) + 1, (vocab[START],), (vocab[END],), pad_id=0)
         try:
             self._bpe = _pipeline(vocab, merges)
             self._bpe.add_tokens(list(added))
@@ -196,65 +166,6 @@ class Tokenizer:
         folder.mkdir(parents=True, exist_ok=True)
         with replace_file(folder / "tokenizer.json") as fresh:
             self._bpe.save(str(fresh))
-
-    def encode(self, texts: Sequence[str], max_words: int, *, official: bool = False) -> Tokens:
-        """Rows of `max_words` tokens. A literal `<|endoftext|>` in a text is plain text; with
-        `official` it becomes the special token, as in the published code (where it moves the
-        sentence vector).
-
-        >>> tokenizer = train_tokenizer(["a cup"], vocab_size=514)
-        >>> tokens = tokenizer.encode(["a cup", ""], max_words=6)
-        >>> tokens.mask.sum(1).tolist(), tokens.spans[0, 1].tolist()
-        ([6, 2], [0, 1])
-        """
-        if max_words < 2:
-            raise ConfigError(
-                f"max_words counts the start and end tokens, so at least 2, got {max_words}"
-            )
-        shape = (len(texts), max_words)
-        result = Tokens(
-            np.zeros(shape, np.int64), np.zeros(shape, np.bool_), np.zeros((*shape, 2), np.int64)
-        )
-        for row, text in enumerate(texts):
-            ids, spans = self._entries(text, official)
-            ids = [self.start_id, *ids[: max_words - 2], self.end_id]
-            spans = spans[: len(ids) - 2]
-            result.ids[row, : len(ids)] = ids
-            result.mask[row, : len(ids)] = True
-            if spans:
-                result.spans[row, 1 : 1 + len(spans)] = spans
-        return result
-
-    def words(self, text: str, max_words: int) -> list[Word]:
-        """The words of a text that have a token within `max_words`; "don't" and "2023" are one
-        word, "!" is one too.
-
-        >>> tokenizer = train_tokenizer(["it don't move"], vocab_size=514)
-        >>> tokenizer.words("don't!", max_words=32)[0]
-        Word(text="don't", start=0, end=5, tokens=range(1, 6))
-        """
-        spans = self.encode([text], max_words).spans[0]
-        places = np.flatnonzero(spans[:, 1] > spans[:, 0])
-        starts, stops = spans[places].T
-        cleaned = clean(text)
-        words = []
-        for match in _WORD.finditer("".join(map(_character_class, cleaned.text))):
-            start, end = cleaned.original_span(*match.span())
-            # Tokens stand in the order of the text, so a search finds them in a text of any length.
-            first, last = (
-                int(np.searchsorted(starts, start)),
-                int(np.searchsorted(stops, end, side="right")),
-            )
-            if first < last:
-                words.append(
-                    Word(
-                        text[start:end],
-                        start,
-                        end,
-                        range(int(places[first]), int(places[last - 1]) + 1),
-                    )
-                )
-        return words
 
     def _entries(self, text: str, official: bool) -> tuple[list[int], list[tuple[int, int]]]:
         """Token ids of the text and their spans in it, without start and end tokens."""
@@ -333,20 +244,20 @@ def _read_vocabulary(folder: Path) -> tuple[dict[str, int], list[Pair], list[Add
             )
         entries = stored.get("added_tokens")
         return (
-            _vocabulary(model.get("vocab"), entries),
+            checked_vocabulary(model.get("vocab"), entries),
             _merges(model.get("merges")),
             _added(entries),
         )
     vocab = read_json_object(folder / "vocab.json", MOST_BYTES)
     lines = read_text(folder / "merges.txt", MOST_BYTES).splitlines()
     return (
-        _vocabulary(vocab, None),
+        checked_vocabulary(vocab, None),
         _merges([line for line in lines if line and not line.startswith("#version")]),
         [],
     )
 
 
-def _vocabulary(vocab: Any, added: Any) -> dict[str, int]:
+def checked_vocabulary(vocab: Any, added: Any) -> dict[str, int]:
     """Tokens and their ids, those that were added later among them."""
     if not isinstance(vocab, dict) or not isinstance(added or [], list):
         raise ForeignFileError(f"expected a vocabulary {{token: id}}, got {brief(vocab)}")
@@ -409,14 +320,6 @@ def _special_matches(text: str) -> list[re.Match[str]]:
         if adjoins or not before or before.isspace() or before.isalpha() or before.isnumeric():
             found.append(match)
     return found
-
-
-def _character_class(character: str) -> str:
-    if character.isspace():
-        return " "
-    if character.isalnum() or unicodedata.category(character).startswith("M"):
-        return "w"
-    return "'" if character == "'" else "p"
 
 
 # The vocabulary every CLIP text tower was trained with: it tells where a caption is cut when no

@@ -20,7 +20,7 @@ from torch import Tensor
 from finereel.config import fingerprint
 from finereel.errors import ConfigError, DataError
 from finereel.finegrain.types import Negative
-from finereel.text import Tokenizer
+from finereel.text import BaseTokenizer
 from finereel.training.batch import CandidateCaptions
 
 NegativesOf = Callable[[str, str], Sequence[str]]
@@ -109,7 +109,7 @@ def candidates(
     captions: Sequence[str],
     negatives: Sequence[Sequence[str]],
     count: int,
-    tokenizer: Tokenizer,
+    tokenizer: BaseTokenizer,
     max_words: int,
     rng: np.random.Generator,
 ) -> CandidateCaptions:

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int64
 
 from finereel.data.base import Caption, ClipSource, Split
 from finereel.errors import ConfigError, unknown_name
-from finereel.text import Tokenizer
+from finereel.text import BaseTokenizer
 from finereel.training.batch import Batch, CandidateCaptions
 from finereel.training.fine import NegativesOf, candidates
 
@@ -69,7 +69,7 @@ class PairBatches:
 
     split: Split
     source: ClipSource
-    tokenizer: Tokenizer
+    tokenizer: BaseTokenizer
     settings: PairSettings = field(default_factory=PairSettings)
     negatives: NegativesOf | None = None
 

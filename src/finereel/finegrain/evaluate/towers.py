@@ -188,13 +188,12 @@ def open_towers(model: str, opening: Opening) -> TowerScorer:
     """The model directory, bundled name or CLIP directory called `model`; see
     `finereel.models.saving.load`.
     """
-    from finereel.models.encoders.features import FeatureEncoder
     from finereel.models.saving import load
 
     loaded = load(model).to(opening.device)
-    if isinstance(loaded.encoder, FeatureEncoder):
+    if not loaded.encoder.takes_pixels:
         needs = ClipNeeds(loaded.num_frames, tokens_only=True)
     else:
-        shown = loaded.encoder.stated.preprocessing
+        shown = loaded.encoder.preprocessing
         needs = ClipNeeds(loaded.num_frames, loaded.encoder.image_size, preprocessing=shown)
     return TowerScorer(loaded, opening.clips(needs), opening.fine)

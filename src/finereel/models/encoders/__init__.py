@@ -10,10 +10,11 @@ from typing import Any
 
 from finereel.config import ModelConfig, from_dict
 from finereel.errors import ConfigError
+from finereel.models.encoders.base import Encoder
 from finereel.models.encoders.clip import ClipEncoder, Stated, clip_from_config
+from finereel.models.encoders.dual import DualEncoder, DualGeometry
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
-
-Encoder = ClipEncoder | FeatureEncoder
+from finereel.models.encoders.siglip import SiglipEncoder, SiglipGeometry
 
 
 def _clip(values: Mapping[str, Any], config: ModelConfig) -> Encoder:
@@ -27,9 +28,21 @@ def _features(values: Mapping[str, Any], config: ModelConfig) -> Encoder:
     return FeatureEncoder(from_dict(FeatureGeometry, dict(values)))
 
 
+def _dual(values: Mapping[str, Any], config: ModelConfig) -> Encoder:
+    return DualEncoder(DualGeometry.from_values(values))
+
+
+def _siglip(values: Mapping[str, Any], config: ModelConfig) -> Encoder:
+    return SiglipEncoder(SiglipGeometry.from_values(values))
+
+
+__all__ = ["ENCODERS", "Encoder", "encoder_from_description"]
+
 ENCODERS: dict[str, Callable[[Mapping[str, Any], ModelConfig], Encoder]] = {
     "clip": _clip,
     "features": _features,
+    "dual": _dual,
+    "siglip": _siglip,
 }
 
 

@@ -4,21 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from finereel.errors import CheckpointError, ConfigError, ModelError
 from finereel.io.foreign_files import brief
+from finereel.models.encoders.base import PIXEL_AXES, Encoder
 from finereel.models.encoders.geometry import ClipGeometry
-from finereel.models.encoders.pixels import normalize_pixels, to_pixels
 from finereel.models.encoders.prompts import Prompts, read_block
 from finereel.models.encoders.towers import ACTIVATIONS, ClipTowers, encode_tokens
-from finereel.models.preprocessing import DECODED_SIDE, Preprocessing
+from finereel.models.preprocessing import Preprocessing
 
 _SHORT_ROW = 100
-_PIXEL_AXES = 5
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Stated:
         )
 
 
-class ClipEncoder(nn.Module):
+class ClipEncoder(Encoder):
     """Both towers of a CLIP-architecture model; all outputs live in the shared D-dimensional space.
 
     Args:
@@ -100,10 +98,20 @@ class ClipEncoder(nn.Module):
         return self.clip.config.vision_config.image_size
 
     @property
-    def picture_size(self) -> int:
-        """Shorter side in pixels of the pictures to decode."""
-        settings = self.stated.preprocessing
-        return DECODED_SIDE if settings is None else settings.decoded_side
+    def preprocessing(self) -> Preprocessing | None:
+        """As the model's directory states it."""
+        return self.stated.preprocessing
+
+    @property
+    def tokens_per_frame(self) -> int:
+        """N: CLS and the patches."""
+        vision = self.clip.config.vision_config
+        return int(vision.image_size // vision.patch_size) ** 2 + 1
+
+    @property
+    def shifts_tokens(self) -> bool:
+        """Whether there are shifted blocks."""
+        return bool(self.shifted_blocks)
 
     @property
     def max_words(self) -> int:
@@ -111,19 +119,23 @@ class ClipEncoder(nn.Module):
         return self.clip.config.text_config.max_position_embeddings
 
     @property
-    def scale(self) -> Float[Tensor, ""]:
-        """s = exp(logit_scale)."""
-        scale: Tensor = self.clip.logit_scale.exp()
-        return scale
+    def vocab_size(self) -> int:
+        """The number of token ids of the text tower."""
+        return self.clip.config.text_config.vocab_size
 
     @property
-    def logit_scale(self) -> nn.Parameter:
-        """ln s."""
+    def text_width(self) -> int:
+        """The width of a token inside the text tower."""
+        return self.clip.config.text_config.hidden_size
+
+    @property
+    def logit_scale(self) -> nn.Parameter:  # type: ignore[override]
+        """ln s, a parameter of the towers."""
         parameter: nn.Parameter = self.clip.logit_scale
         return parameter
 
     @property
-    def text_tower(self) -> Any:
+    def causal_text_tower(self) -> Any:
         """The text transformer."""
         return self.clip.text_model
 
@@ -132,25 +144,6 @@ class ClipEncoder(nn.Module):
         again.
         """
         return self.clip.config.describe() | self.stated.describe()
-
-    def to_input(
-        self, frames: UInt8[Tensor, "V F H H 3"] | Float[Tensor, "V F N D"]
-    ) -> Float[Tensor, "V F ..."]:
-        """Frames of the model's size, in normalised space; tokens that this vision tower gave
-        before stay.
-        """
-        return (
-            normalize_pixels(frames, self.stated.preprocessing)
-            if frames.ndim == _PIXEL_AXES
-            else frames
-        )
-
-    def to_pixels(self, frames: UInt8[np.ndarray, "F H W 3"]) -> Float[Tensor, "F 3 size size"]:
-        """Pictures of any size as the vision tower takes them, in normalised space."""
-        settings = self.stated.preprocessing
-        if settings is None:
-            return to_pixels(torch.from_numpy(np.ascontiguousarray(frames)), self.image_size)
-        return normalize_pixels(torch.from_numpy(settings.squares(frames)), settings)
 
     def prepare_training(self) -> None:
         """Short rows train 1.4 times faster with plain attention than with the fused kernel
@@ -170,9 +163,14 @@ class ClipEncoder(nn.Module):
         return self.clip.config.vision_config.hidden_size
 
     def encode_tokens(
-        self, input_ids: Int64[Tensor, "T W"], prompts: Float[Tensor, "n E"] | None = None
+        self,
+        input_ids: Int64[Tensor, "T W"],
+        mask: Bool[Tensor, "T W"] | None = None,
+        prompts: Float[Tensor, "n E"] | None = None,
     ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
-        """Sentence and words, see `finereel.models.encoders.towers`."""
+        """Sentence and words, see `finereel.models.encoders.towers`. Attention is causal, so the
+        mask is not needed.
+        """
         towers = self.clip
         return encode_tokens(
             towers.text_model, towers.text_projection, input_ids, prompts, self.stated.end_id
@@ -180,7 +178,7 @@ class ClipEncoder(nn.Module):
 
     def encode_frames(
         self,
-        pixels: Float[Tensor, "V F 3 H H"] | Float[Tensor, "V F N D"],
+        frames: Float[Tensor, "V F 3 H H"] | Float[Tensor, "V F N D"],
         frame_mask: Bool[Tensor, "V F"],
     ) -> Float[Tensor, "V F N D"]:
         """All N tokens of every frame (token 0 is CLS), normalised by ln_post and projected.
@@ -189,28 +187,28 @@ class ClipEncoder(nn.Module):
         Tokens this tower gave before pass unchanged: training on cached tokens is training with a
         frozen vision tower.
         """
-        if pixels.ndim != _PIXEL_AXES:
-            return torch.where(frame_mask[..., None, None], pixels, 0.0)
-        hidden = self._embedded(pixels, frame_mask)
+        if frames.ndim != PIXEL_AXES:
+            return torch.where(frame_mask[..., None, None], frames, 0.0)
+        hidden = self._embedded(frames, frame_mask)
         for number in range(len(self.clip.vision_model.encoder.layers)):
             hidden = self._passed(number, hidden, frame_mask)
         return self._projected(hidden, frame_mask)
 
     def encode_prompted(
-        self, pixels: Float[Tensor, "V F ..."], frame_mask: Bool[Tensor, "V F"], prompts: Prompts
+        self, frames: Float[Tensor, "V F ..."], frame_mask: Bool[Tensor, "V F"], prompts: Prompts
     ) -> tuple[Float[Tensor, "V F N D"], Float[Tensor, "V F D"]]:
         """The tokens of `encode_frames`, and the frame vectors of the visual prompts.
 
         Raises ModelError for tokens that a tower gave before: the prompts would have to pass the
         tower with them.
         """
-        if pixels.ndim != _PIXEL_AXES:
+        if frames.ndim != PIXEL_AXES:
             raise ModelError(
                 "visual prompts pass the vision tower with the pixels: give pixels, not cached "
                 "tokens"
             )
         assert prompts.visual is not None
-        hidden = self._embedded(pixels, frame_mask)
+        hidden = self._embedded(frames, frame_mask)
         beside, count = prompts.visual.expand(len(hidden), -1, -1).to(hidden), hidden.shape[1]
         joint = prompts.config.attention == "joint"
         if joint:

@@ -15,8 +15,9 @@ from torch.nn.functional import gelu
 
 from finereel.config import require_between, to_dict
 from finereel.errors import ConfigError
+from finereel.models.encoders.base import Encoder
 from finereel.models.encoders.geometry import TextGeometry
-from finereel.models.encoders.prompts import Prompts, pool_by_query
+from finereel.models.encoders.prompts import Prompts, pooled_prompts
 from finereel.models.encoders.towers import TextTower, encode_tokens
 
 _HEAD_WIDTH = 64
@@ -59,7 +60,7 @@ class FeatureGeometry:
             )
 
 
-class FeatureEncoder(nn.Module):
+class FeatureEncoder(Encoder):
     """A text tower and an adapter of precomputed tokens; what `ClipEncoder` offers, for frames that
     are tokens already.
 
@@ -68,6 +69,7 @@ class FeatureEncoder(nn.Module):
     """
 
     kind = "features"
+    takes_pixels = False
 
     def __init__(self, geometry: FeatureGeometry) -> None:
         super().__init__()
@@ -91,13 +93,22 @@ class FeatureEncoder(nn.Module):
         return self.geometry.text_positions
 
     @property
-    def scale(self) -> Float[Tensor, ""]:
-        """s = exp(logit_scale)."""
-        scale: Tensor = self.logit_scale.exp()
-        return scale
+    def vocab_size(self) -> int:
+        """The number of token ids of the text tower."""
+        return self.geometry.vocab_size
 
     @property
-    def text_tower(self) -> Any:
+    def text_width(self) -> int:
+        """The width of a token inside the text tower."""
+        return self.geometry.text_width
+
+    @property
+    def tokens_per_frame(self) -> int:
+        """N, as the features come."""
+        return self.geometry.tokens_per_frame
+
+    @property
+    def causal_text_tower(self) -> Any:
         """The text transformer."""
         return self.text_model
 
@@ -105,23 +116,16 @@ class FeatureEncoder(nn.Module):
         """Geometry as JSON values; `encoder_from_description` builds the same encoder again."""
         return to_dict(self.geometry)
 
-    def prepare_training(self) -> None:
-        """Nothing to prepare."""
-
-    def finish_training(self) -> None:
-        """Nothing to undo."""
-
-    def to_input(self, frames: Float[Tensor, "V F N E"]) -> Float[Tensor, "V F N E"]:
-        """Tokens are taken as they come."""
-        return frames
-
     @property
     def visual_width(self) -> int:
         """Width of a visual prompt: there is no tower to pass, so it asks the adapted tokens."""
         return self.dim
 
     def encode_tokens(
-        self, input_ids: Int64[Tensor, "T W"], prompts: Float[Tensor, "n E"] | None = None
+        self,
+        input_ids: Int64[Tensor, "T W"],
+        mask: Bool[Tensor, "T W"] | None = None,
+        prompts: Float[Tensor, "n E"] | None = None,
     ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
         """Sentence and words, see `finereel.models.encoders.towers`; those of the bag of words
         are added.
@@ -133,16 +137,22 @@ class FeatureEncoder(nn.Module):
         return sentence + plain_sentence, words + plain_words
 
     def encode_frames(
-        self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"]
+        self, frames: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"]
     ) -> Float[Tensor, "V F N D"]:
         """All N tokens of every frame in the shared space, the frame's own token first; padded
         frames become zeros.
         """
-        given = torch.where(frame_mask[..., None, None], tokens, 0.0)
+        given = self.frozen_tokens(frames, frame_mask)
         if self.training and self.geometry.patch_dropout:
             given = drop_patches(given, self.geometry.patch_dropout)
         adapted: Tensor = self.adapter(given)
         return adapted
+
+    def frozen_tokens(
+        self, frames: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"]
+    ) -> Float[Tensor, "V F N E"]:
+        """The tokens as they were given, padded frames as zeros."""
+        return torch.where(frame_mask[..., None, None], frames, 0.0)
 
     def mean_frame(
         self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"]
@@ -152,21 +162,14 @@ class FeatureEncoder(nn.Module):
         return (own * frame_mask[..., None]).sum(1) / frame_mask.sum(1, keepdim=True).clamp_min(1)
 
     def encode_prompted(
-        self, tokens: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"], prompts: Prompts
+        self, frames: Float[Tensor, "V F N E"], frame_mask: Bool[Tensor, "V F"], prompts: Prompts
     ) -> tuple[Float[Tensor, "V F N D"], Float[Tensor, "V F D"]]:
         """The tokens of `encode_frames`, and a frame vector that the visual prompts, as queries,
         make of them.
 
         Raises ConfigError for settings that speak of the inside of a vision tower.
         """
-        assert prompts.visual is not None
-        if prompts.config.attention != "one_way":
-            raise ConfigError(
-                "precomputed tokens have passed their tower, prompts can only read: set "
-                "attention=one_way"
-            )
-        adapted = self.encode_frames(tokens, frame_mask)
-        return adapted, pool_by_query(adapted, prompts.visual)
+        return pooled_prompts(self.encode_frames(frames, frame_mask), prompts)
 
 
 def drop_patches(tokens: Float[Tensor, "V F N E"], share: float) -> Float[Tensor, "V F N E"]:

@@ -125,8 +125,8 @@ class ClipGeometry:
             if name in values
         }
         return cls(
-            _tower(TextGeometry, values, "text_config"),
-            _tower(VisionGeometry, values, "vision_config"),
+            tower_geometry(TextGeometry, values, "text_config"),
+            tower_geometry(VisionGeometry, values, "vision_config"),
             **{
                 name: _checked(name, int if name == "projection_dim" else float, plain[name])
                 for name in plain
@@ -135,11 +135,11 @@ class ClipGeometry:
 
     def describe(self) -> dict[str, Any]:
         """As JSON values; what `from_values` takes."""
-        text, vision = _described(self.text_config), _described(self.vision_config)
+        text, vision = described_tower(self.text_config), described_tower(self.vision_config)
         return {"projection_dim": self.projection_dim, "text_config": text, "vision_config": vision}
 
 
-def _described(tower: TowerGeometry) -> dict[str, Any]:
+def described_tower(tower: TowerGeometry) -> dict[str, Any]:
     """All of a tower; settings that older models do not name are left out at their defaults."""
     later = {"attention_dropout": 0.0, "num_channels": 3}
     values = asdict(tower)
@@ -148,7 +148,7 @@ def _described(tower: TowerGeometry) -> dict[str, Any]:
     }
 
 
-def _tower(kind: type[Geometry], values: Mapping[str, Any], key: str) -> Geometry:
+def tower_geometry(kind: type[Geometry], values: Mapping[str, Any], key: str) -> Geometry:
     """One tower. Old configs repeat a tower as `..._config_dict`, which then counts whole, its
     defaults included.
     """
@@ -170,7 +170,7 @@ def _type(annotation: Any) -> Any:
 
 def _checked(name: str, kind: Any, value: Any) -> Any:
     fits = isinstance(value, int | float) if kind is float else isinstance(value, kind)
-    if not fits or (isinstance(value, bool)):
+    if not fits or (isinstance(value, bool) and kind is not bool):
         expected = getattr(kind, "__name__", str(kind))
         raise CheckpointError(
             f"{name} in config.json must be {expected}, got {value!r}; copy config.json again"

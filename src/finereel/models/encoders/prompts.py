@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm, scaled_dot_product_attention
 
 from finereel.config import FineConfig
+from finereel.errors import ConfigError
 
 
 class Prompts(nn.Module):
@@ -40,7 +41,7 @@ def make_prompts(config: FineConfig, encoder: Any) -> Prompts | None:
     """
     if not config.enabled:
         return None
-    return Prompts(config, encoder.visual_width, encoder.text_tower.config.hidden_size)
+    return Prompts(config, encoder.visual_width, encoder.text_width)
 
 
 def read_block(
@@ -74,6 +75,20 @@ def read_block(
 
 def _by_head(tokens: Float[Tensor, "B N E"], heads: int) -> Float[Tensor, "B heads N e"]:
     return tokens.reshape(*tokens.shape[:2], heads, -1).transpose(1, 2)
+
+
+def pooled_prompts(
+    tokens: Float[Tensor, "V F N D"], prompts: Prompts
+) -> tuple[Float[Tensor, "V F N D"], Float[Tensor, "V F D"]]:
+    """For encoders without a vision tower of blocks: the tokens, and the frame vectors that the
+    visual prompts, as queries, make of them. ConfigError for settings that speak of such a tower.
+    """
+    assert prompts.visual is not None
+    if prompts.config.attention != "one_way":
+        raise ConfigError(
+            "the tokens have passed their tower, prompts can only read them: set attention=one_way"
+        )
+    return tokens, pool_by_query(tokens, prompts.visual)
 
 
 def pool_by_query(

@@ -239,7 +239,7 @@ def import_reported(
 
 def _fitting_tokenizer(directory: str | Path, model: RetrievalModel) -> Tokenizer:
     tokenizer = Tokenizer.load(directory)
-    known = model.encoder.text_tower.config.vocab_size
+    known = model.encoder.vocab_size
     if tokenizer.vocab_size != known:
         raise CheckpointError(
             f"the tokenizer in {directory} has {tokenizer.vocab_size} tokens, the checkpoint's "
