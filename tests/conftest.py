@@ -4,6 +4,7 @@ check is skipped.
 
 import os
 import signal
+import tempfile
 from collections.abc import Generator
 from typing import Any
 
@@ -25,6 +26,14 @@ shape_checks.install()  # before a test imports the package
 
 # Programs that make the small golden arrays from the full ones.
 collect_ignore_glob = ["golden/derive_*.py"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What is measured on this machine goes to a folder of the run, not to the user's cache."""
+    folder = tempfile.TemporaryDirectory(prefix="finereel-cache-")
+    config.add_cleanup(folder.cleanup)
+    os.environ["XDG_CACHE_HOME"] = folder.name
+
 
 PARITY = (
     "tests/models/published/",

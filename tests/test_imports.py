@@ -1,12 +1,13 @@
 """Modules that wait until they are used."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from finereel.imports import postpone, postpone_classes
+from finereel.imports import postpone, postpone_classes, without_collection
 from finereel.models.heads import HEADS
 from finereel.models.saving import save
 from tiny_models import tiny_peer
@@ -28,6 +29,27 @@ def test_a_module_runs_when_one_of_its_names_is_asked_for(
     assert not hasattr(waiting_module, "other")
 
 
+def test_collection_stops_for_a_while_and_goes_on_even_after_an_error() -> None:
+    seen = []
+
+    def fail() -> None:
+        with without_collection():
+            seen.append(gc.isenabled())
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
+    gc.disable()
+    try:
+        with without_collection():
+            pass
+        seen.append(gc.isenabled())
+    finally:
+        gc.enable()
+    assert seen == [False, False]
+    assert gc.isenabled()
+
+
 def test_what_is_absent_is_left_alone() -> None:
     before = list(sys.meta_path)
     postpone("no_such_package")
@@ -43,8 +65,9 @@ def test_models_of_every_head_load_and_score_as_ever(tmp_path: Path) -> None:
         save(tiny_peer(head), tmp_path / head)
     code = f"""
 import sys
-from finereel.imports import postpone
-postpone("torch._meta_registrations")
+from finereel.imports import UNUSED_PARTS, postpone
+for part in UNUSED_PARTS:
+    postpone(part)
 import numpy as np
 from finereel.models.saving import load
 from finereel.types import Frames
@@ -53,5 +76,7 @@ for head in {list(HEADS)}:
     video = model.encode_video([Frames(np.zeros((2, 40, 40, 3), np.uint8), np.arange(2.0))])
     assert model.score(model.encode_text(["a red car"]), video).fused.isfinite().all()
 assert "torch._decomp" not in sys.modules
+ran = [part for part in UNUSED_PARTS if "__getattr__" not in vars(sys.modules[part])]
+assert not ran, ran
 """
     subprocess.run([sys.executable, "-c", code], check=True)

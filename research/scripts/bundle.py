@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from finereel.models.saving import BUNDLED, load, save
+from finereel.models.choice import BUNDLED
+from finereel.models.saving import load, save
 
 LARGEST_MIB = 12
 

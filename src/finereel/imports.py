@@ -1,15 +1,41 @@
 """Delay the import of modules that other packages load but this project rarely needs.
 
-A shell command pays for every import. Measured together for `finereel search`: 5.0 CPU seconds
-become 3.4.
+A shell command pays for every import. `python research/benchmarks/cold_search.py` measures what
+`finereel search` takes.
 """
 
+import gc
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
+
+UNUSED_PARTS = (
+    "torch._meta_registrations",
+    "torch.ao",
+    "torch.distributions",
+    "torch.export",
+    "torch.masked",
+    "torch.optim",
+    "torch.profiler",
+)
+"""Parts of torch that it imports by itself and that nothing asks for when a library is used."""
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """No search for garbage within the block: imports make many objects, and all of them stay."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def postpone(name: str) -> None:

@@ -47,8 +47,10 @@ from finereel.index.search import (
 from finereel.index.settings import LibrarySettings
 from finereel.index.status import LeftOut, LibraryStatus, find_problems, library_status
 from finereel.index.store import ClipStore, writer_lock
+from finereel.index.tuning import estimate_rebuild, tune_threads
 from finereel.index.writer import Writer
 from finereel.io.signals import stop_on_interrupt
+from finereel.models.choice import BUNDLED, default_model, full_name, require_here
 from finereel.text.query import Reading, checked_query
 from finereel.types import CaptionHit, Hit, Problem
 from finereel.video.find import Found, nothing_found
@@ -100,7 +102,8 @@ class Library:
         Args:
             path: Folder of the library.
             model: A model, its directory, a bundled name or a hub id. None means the model the
-                library was made with, or `finereel.models.saving.DEFAULT_MODEL` for a new one.
+                library was made with; for a new one it is that of
+                `finereel.models.choice.default_model`.
             source: Where videos are read from; None means the file system.
 
         Returns:
@@ -111,6 +114,26 @@ class Library:
             'holiday.library'
         """
         return cls(absolute(path), model, source or DiskSource())
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model that answers: the one given, the library's own, or the default."""
+        if self._wanted is None:
+            store = open_store(self.path)
+            return default_model() if store is None else store.manifest.model.name
+        named = isinstance(self._wanted, str | Path)
+        return full_name(str(self._wanted)) if named else self._load_model().name
+
+    def tune(self) -> None:
+        """Encode with as many threads as were fastest on this machine.
+
+        It is measured once per model, kept in the user's cache, and changes the number of threads
+        of this process. Nothing happens on one core, or where OMP_NUM_THREADS decides.
+
+        Raises:
+            ModelNotFoundError: If the model is not on this machine.
+        """
+        tune_threads(self._load_model())
 
     def close(self) -> None:
         """End the decoding child process, if one runs; the library can still be used afterwards."""
@@ -434,6 +457,8 @@ class Library:
             store = begin_rebuild(self.path, old, _indexed(fresh))
             store.prepare()
             known = [path for path, file in old.files().items() if not file.missing]
+            if on_event is not None:
+                on_event(estimate_rebuild(fresh, old.snapshot().count))
             if gone := folders_away(own.folders, [(path, vanished(path)) for path in known]):
                 return AddReport(left=len(known), away=away(gone))
             found = [Path(path) for path in known if not vanished(path)]
@@ -452,7 +477,7 @@ class Library:
             store = open_store(self.path)
             wanted = self._wanted
             if wanted is None and store is not None:
-                wanted = store.manifest.model.name
+                wanted = require_here(store.manifest.model.name)
             self._model = _load(wanted)
         return self._model
 
@@ -565,9 +590,9 @@ def _silent(event: AddEvent) -> None:
 def _load(wanted: str | Path | SearchModel | None) -> SearchModel:
     if wanted is not None and not isinstance(wanted, str | Path):
         return wanted
-    from finereel.models.saving import DEFAULT_MODEL, load
+    from finereel.models.saving import load
 
-    return load(DEFAULT_MODEL if wanted is None else wanted)
+    return load(wanted)
 
 
 def _indexed(model: SearchModel) -> IndexedModel:
@@ -575,7 +600,7 @@ def _indexed(model: SearchModel) -> IndexedModel:
     indexed = IndexedModel.of(model)
     return (
         replace(indexed, name=str(absolute(indexed.name)))
-        if Path(indexed.name).is_dir()
+        if indexed.name not in BUNDLED and Path(indexed.name).is_dir()
         else indexed
     )
 

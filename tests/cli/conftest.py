@@ -58,6 +58,7 @@ class ToyLibrary:
     hits: ClassVar[list[Hit]] = []
     problems: ClassVar[list[Problem]] = []
     more: ClassVar[dict[str, Any]] = {}
+    model_name: ClassVar[str] = "toy"
 
     @classmethod
     def open(cls, path: Path, model: str | None = None) -> "ToyLibrary":
@@ -88,6 +89,9 @@ class ToyLibrary:
 
     def remove_normalization(self) -> None:
         self.calls.append(("remove_normalization", None))
+
+    def tune(self) -> None:
+        """Nothing to measure."""
 
     def close(self) -> None:
         self.calls.append(("close", None))

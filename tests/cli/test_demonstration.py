@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from finereel.cli.demo_search import ask
 from finereel.cli.demonstration import (
     DemoClip,
     DemoPair,
     DemoTwin,
-    ask,
     ask_pair,
     count_by_pos,
     read_clips,

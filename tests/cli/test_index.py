@@ -19,6 +19,7 @@ from finereel.index.events import (
     FileRenamed,
     FileStarted,
     Planned,
+    RebuildEstimated,
 )
 from finereel.index.folders import Away
 
@@ -75,6 +76,28 @@ def test_says_what_was_done_and_what_failed(run: Any, library: Any) -> None:
     assert "1 could not be read: see finereel doctor" in result.stdout
     assert "not a video" in result.stderr
     assert "\x1b" not in result.stderr, "a file name must not steer the terminal"
+
+
+def test_says_which_model_answers_and_how_fast_the_run_was(run: Any, library: Any) -> None:
+    library.model_name = "reelworld-tiny"
+    library.more = {"video_seconds": 46.0}
+    result = run("index", "a", "--library", "lib")
+    assert "in 2.0 s, 23x real time (1.5 clips/s" in result.stdout
+    assert result.stderr.startswith("model: reelworld-tiny (bundled, knows drawn scenes only)")
+    assert "`finereel rebuild --model clip --library lib`" in result.stderr
+    assert "model:" not in result.stdout
+    report = json.loads(run("index", "a", "--library", "lib", "--json").stdout)
+    assert report["real_time_factor"] == 23.0
+
+
+def test_a_rebuild_says_beforehand_how_long_it_will_take() -> None:
+    shown = io.StringIO()
+    with IndexProgress(Console(file=shown)) as progress:
+        progress(RebuildEstimated("openai/clip", 1000, 12, 25.04, 300.5))
+    assert shown.getvalue() == (
+        "rebuilding 1000 clips of 12 frames with openai/clip: about 5:00 on this machine "
+        "(25 ms a frame)\n"
+    )
 
 
 def test_json_holds_the_whole_report(run: Any, library: Any) -> None:

@@ -1,4 +1,4 @@
-"""`demo`: render a small library, index it and search it, so that a newcomer sees Finereel work
+"""`demo`: search real pictures and a small rendered library, so that a newcomer sees Finereel work
 without own videos.
 """
 
@@ -20,12 +20,34 @@ def demo(
             help="Number of scenes to render; each comes with twins that differ in one word.",
         ),
     ] = 8,
+    videos: Annotated[
+        Path | None,
+        typer.Option(
+            "--videos", metavar="DIR", help="Search your own videos instead; they are only read."
+        ),
+    ] = None,
+    query: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--query",
+            metavar="TEXT",
+            help="What to look for in your own videos; may be given several times.",
+        ),
+    ] = None,
 ) -> None:
-    """Render a small library of ReelWorld videos, index it, search it, and suggest the next
-    commands.
+    """Search real photos and a clip that ship with Finereel, then rendered scenes that differ in one
+    word, and suggest the next commands.
 
     It needs no network and no videos. The first run takes a minute or two, later ones take seconds.
+    With --videos it indexes that folder into a library of its own and searches it.
     """
+    if query and videos is None:
+        raise typer.BadParameter("it needs --videos DIR, whose videos it searches")
+    if videos is not None:
+        from finereel.cli.demo_pictures import search_own
+
+        search_own(folder, videos.expanduser(), query or ())
+        return
     from finereel.cli.demonstration import demonstrate
 
     demonstrate(folder, scenes)

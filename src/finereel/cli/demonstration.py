@@ -1,32 +1,33 @@
-"""Carry out `finereel demo`: render, index, search, check the answers, draw a picture, suggest next
-steps.
+"""Carry out `finereel demo`: search real pictures, then render drawn scenes whose captions differ in
+one word, index and search them, check the answers, draw pictures, and suggest next steps.
 """
 
 import json
-import shutil
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rich.text import Text
-
 from finereel.cli.contact_sheet import ContactSheetRow, draw_contact_sheet
-from finereel.cli.index import summary
-from finereel.cli.output import console
-from finereel.cli.progress import IndexProgress
+from finereel.cli.demo_pictures import search_pictures
+from finereel.cli.demo_search import (
+    DemoSearch,
+    Search,
+    ask,
+    command,
+    heading,
+    index_videos,
+    mark,
+    say,
+    show_searches,
+)
 from finereel.cli.reelworld import render
 from finereel.errors import ConfigError, DataError
 from finereel.io.atomic import replace_folder, storage_errors
 from finereel.library import Library
-from finereel.types import Hit
 
-# What the demo asks and what came of it: descriptions that should come first, and pairs that one
-# word tells apart.
-Search = Callable[[str], Sequence[Hit]]
 POS_ORDER = ("verb", "preposition", "adverb", "adjective", "noun")
 
 
@@ -52,36 +53,6 @@ class DemoClip:
     video: str
     caption: str
     twins: tuple[DemoTwin, ...]
-
-
-@dataclass(frozen=True)
-class DemoSearch:
-    """A query, its hits best first with their videos' names, and the name of the video that it
-    describes.
-    """
-
-    query: str
-    right: str
-    names: tuple[str, ...]
-    hits: tuple[Hit, ...]
-
-    @property
-    def rank(self) -> int:
-        """Where the right video came, from 1; 0 where it is not among the hits."""
-        return self.names.index(self.right) + 1 if self.right in self.names else 0
-
-    @property
-    def right_path(self) -> str:
-        """The right video as the hits name it."""
-        return self.hits[self.rank - 1].video if self.rank else ""
-
-    def score_of(self, name: str) -> float:
-        """The score of a video among the hits."""
-        return self.hits[self.names.index(name)].score
-
-    def prefers_right_to(self, other: str) -> bool:
-        """Whether the right video stands before `other`."""
-        return bool(self.rank) and other not in self.names[: self.rank]
 
 
 @dataclass(frozen=True)
@@ -121,12 +92,6 @@ def read_clips(folder: Path) -> list[DemoClip]:
     return clips
 
 
-def ask(search: Search, query: str, right: str, folder: Path) -> DemoSearch:
-    """Search for `query`, the caption of the video `right` (a name relative to `folder`)."""
-    hits = tuple(search(query))
-    return DemoSearch(query, right, tuple(name_of(hit, folder) for hit in hits), hits)
-
-
 def ask_pair(search: Search, clip: DemoClip, twin: DemoTwin, folder: Path) -> DemoPair:
     """Search for a clip's caption and for its twin's."""
     return DemoPair(
@@ -134,12 +99,6 @@ def ask_pair(search: Search, clip: DemoClip, twin: DemoTwin, folder: Path) -> De
         ask(search, clip.caption, clip.video, folder),
         ask(search, twin.caption, twin.video, folder),
     )
-
-
-def name_of(hit: Hit, folder: Path) -> str:
-    """The hit's video relative to the folder of the videos."""
-    path = Path(hit.video)
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else hit.video
 
 
 def tell_tale(pairs: Sequence[DemoPair]) -> DemoPair | None:
@@ -167,23 +126,23 @@ MODEL = "reelworld-tiny"
 SPLIT = "test_seen"
 SEED = 0
 PLAIN = 3
-SHOWN = 3
 
 
 def demonstrate(folder: Path, scenes: int) -> None:
     """All of it, in `folder`; what an earlier run left there is used again."""
     began = time.perf_counter()
+    real = search_pictures(folder.absolute())
     videos, library = folder.absolute() / "videos", folder.absolute() / "library"
     clips = _render(videos, scenes)
     with closing(Library.open(library, model=MODEL)) as opened:
-        _index(opened, videos)
+        index_videos(opened, videos)
         search = partial(opened.search, top=opened.status().clips)
         found = [ask(search, clip.caption, clip.video, videos) for clip in clips[:PLAIN]]
         pairs = [ask_pair(search, clip, twin, videos) for clip in clips for twin in clip.twins]
-    _show_searches(found)
+    show_searches(found)
     _show_pairs(pairs)
     draw_contact_sheet(_picture_rows(found, pairs), folder / "searches.png")
-    _say_what_next(folder, clips[0], time.perf_counter() - began)
+    _say_what_next(folder, clips[0], time.perf_counter() - began, real)
 
 
 def _render(videos: Path, scenes: int) -> list[DemoClip]:
@@ -195,9 +154,9 @@ def _render(videos: Path, scenes: int) -> list[DemoClip]:
                 f"{videos} holds a demo of {len(clips)} scenes, asked for {scenes}: choose another "
                 "folder, or remove it"
             )
-        _heading("videos", f"rendered before, in {videos}")
+        heading("videos", f"rendered before, in {videos}")
         return clips
-    _heading(
+    heading(
         "videos",
         f"rendering {scenes} scenes and their twins (same scene, one word different) in {videos}",
     )
@@ -209,40 +168,18 @@ def _render(videos: Path, scenes: int) -> list[DemoClip]:
     return read_clips(videos)
 
 
-def _index(library: Library, videos: Path) -> None:
-    _heading("index", f"with the bundled model {MODEL}")
-    with IndexProgress() as progress:
-        report = library.add([videos], on_event=progress)
-    _line(f"  {summary(report)}")
-
-
-def _show_searches(found: Sequence[DemoSearch]) -> None:
-    _heading(
-        "search",
-        f"the whole library holds {len(found[0].hits)} clips; the best {SHOWN} of each search",
-    )
-    for asked in found:
-        _line(f"  “{asked.query}”")
-        for rank, (name, hit) in enumerate(zip(asked.names[:SHOWN], asked.hits, strict=False), 1):
-            _mark(f"    {rank}. {name:<28} {hit.score:8.3f}", name == asked.right)
-        if asked.rank != 1:
-            _line(
-                f"       missed: the described video {asked.right} has rank {asked.rank or 'none'}"
-            )
-
-
 def _show_pairs(pairs: Sequence[DemoPair]) -> None:
-    _heading("one word", "each clip against its twin: does each caption put its own video first?")
+    heading("one word", "each clip against its twin: does each caption put its own video first?")
     pair = tell_tale(pairs)
     if pair is None:
-        _line("  no single word flips a ranking in this library: the model misses them all")
+        say("  no single word flips a ranking in this library: the model misses them all")
     else:
         for side, rival in ((pair.clip, pair.other), (pair.other, pair.clip)):
-            _line(f"  “{side.query}”")
+            say(f"  “{side.query}”")
             for name in sorted((side.right, rival.right), key=side.names.index):
-                _mark(f"       {name:<28} {side.score_of(name):8.3f}", name == side.right)
+                mark(f"       {name:<28} {side.score_of(name):8.3f}", name == side.right)
     for pos, (flipped, total) in count_by_pos(pairs).items():
-        _line(f"  {pos:<12} {flipped} of {total} pairs told apart both ways")
+        say(f"  {pos:<12} {flipped} of {total} pairs told apart both ways")
 
 
 def _picture_rows(found: Sequence[DemoSearch], pairs: Sequence[DemoPair]) -> list[ContactSheetRow]:
@@ -261,32 +198,16 @@ def _picture_rows(found: Sequence[DemoSearch], pairs: Sequence[DemoPair]) -> lis
     return rows
 
 
-def _say_what_next(folder: Path, clip: DemoClip, seconds: float) -> None:
-    # `make demo` runs a command that is not on the path: name it as it was called.
-    command = "finereel" if shutil.which("finereel") else sys.argv[0]
+def _say_what_next(folder: Path, clip: DemoClip, seconds: float, real: bool) -> None:
     library = folder / "library"
-    _heading("done", f"in {seconds:.0f} s")
-    _line(f"  videos    {folder / 'videos'}")
-    _line(f"  library   {library}")
-    _line(f"  picture   {folder / 'searches.png'}")
-    _heading("next", "")
-    _line(f'  {command} search "{clip.caption}" --library {library}')
-    _line(f"  {command} status --library {library}")
-    _line(
-        f"  {command} index ~/Videos    (your own; with CLIP ViT-B/32, which knows real pictures)"
-    )
-
-
-def _heading(name: str, text: str) -> None:
-    console().print(Text.assemble("\n", (name, "bold cyan"), f"  {text}"), soft_wrap=True)
-
-
-def _line(text: str) -> None:
-    console().print(Text(text), soft_wrap=True)
-
-
-def _mark(text: str, right: bool) -> None:
-    console().print(
-        Text(text + ("  <- described" if right else ""), style="green" if right else ""),
-        soft_wrap=True,
-    )
+    heading("done", f"in {seconds:.0f} s")
+    say(f"  videos    {folder / 'videos'}")
+    say(f"  library   {library}")
+    say(f"  picture   {folder / 'searches.png'}")
+    if real:
+        say(f"  picture   {folder / 'real.png'}    (of the real pictures)")
+    heading("next", "")
+    say(f'  {command()} search "{clip.caption}" --library {library}')
+    say(f"  {command()} status --library {library}")
+    say(f"  {command()} demo --videos ~/Videos    (your own, with queries of your own: --query)")
+    say(f"  {command()} index ~/Videos    (`{command()} models` says which model answers)")

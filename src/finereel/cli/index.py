@@ -14,6 +14,7 @@ from finereel.cli.output import (
     JsonOption,
     LibraryOption,
     ModelOption,
+    library_option,
     print_json,
     shown,
 )
@@ -72,11 +73,18 @@ def index(
     check_sources(paths, library)
     from finereel.cli.progress import IndexProgress
     from finereel.index.events import AddSettings
+    from finereel.index.tuning import remember_speed
     from finereel.library import Library
+    from finereel.models.choice import which_model
 
     settings = AddSettings(clip_seconds=clip_seconds, mode=mode.value, retry_failed=retry)
-    with closing(Library.open(library, model=model)) as opened, IndexProgress() as progress:
-        report = opened.add(paths, on_event=progress, settings=settings)
+    with closing(Library.open(library, model=model)) as opened:
+        opened.tune()
+        name = opened.model_name
+        typer.echo(f"model: {shown(which_model(name, library_option(library)))}", err=True)
+        with IndexProgress() as progress:
+            report = opened.add(paths, on_event=progress, settings=settings)
+    remember_speed(name, report)
     _finish(report, as_json)
 
 
@@ -86,7 +94,7 @@ def rebuild(
         typer.Option(
             "--model",
             metavar="DIR_OR_ID",
-            help="The new model; `finereel models` lists the models on this machine.",
+            help="The new model, such as clip; `finereel models` lists the models on this machine.",
         ),
     ],
     library: LibraryOption = DEFAULT_LIBRARY,
@@ -94,7 +102,8 @@ def rebuild(
 ) -> None:
     """Index every video of a library again with another model.
 
-    The old features answer searches until the new ones are complete.
+    The old features answer searches until the new ones are complete. Before it begins, it says how
+    long it will take on this machine.
     """
     check_model(model)
     opening = open_library(library)
@@ -112,7 +121,7 @@ def rebuild(
 
 def _finish(report: "AddReport", as_json: bool) -> None:
     if as_json:
-        print_json(asdict(report))
+        print_json({**asdict(report), "real_time_factor": round(report.real_time_factor, 2)})
     else:
         typer.echo(summary(report))
     for place in report.away:
@@ -145,6 +154,15 @@ def counted(videos: int) -> str:
     return f"{videos} video{'' if videos == 1 else 's'}"
 
 
+def _times_real_time(factor: float) -> str:
+    """How many seconds of video a second of work covers, in words.
+
+    >>> _times_real_time(23.4), _times_real_time(0.53)
+    ('23x real time', '0.53x real time')
+    """
+    return f"{factor:.0f}x real time" if factor >= 10 else f"{factor:.2g}x real time"
+
+
 def summary(report: "AddReport") -> str:
     """What an `add` did, in some lines."""
     from finereel.video.find import extensions
@@ -154,6 +172,8 @@ def summary(report: "AddReport") -> str:
     share = f", decoding {report.decode_seconds / work:.0%} of the work" if work else ""
     lines = [f"indexed {report.indexed} videos, {report.clips} clips in {report.seconds:.1f} s"]
     if report.clips:
+        if report.video_seconds:
+            lines[0] += f", {_times_real_time(report.real_time_factor)}"
         lines[0] += f" ({speed:.1f} clips/s{share})"
     kinds = ("unchanged", "renamed", "copied", "missing")
     others = [f"{getattr(report, kind)} {kind}" for kind in kinds if getattr(report, kind)]

@@ -15,6 +15,7 @@ from finereel.cli.output import (
     JsonOption,
     LibraryOption,
     console,
+    library_option,
     print_json,
     shown,
 )
@@ -28,11 +29,15 @@ def status(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False
     if as_json:
         print_json(asdict(report))
         return
+    from finereel.models.choice import which_model
+
     table = Table(box=None, show_header=False, pad_edge=False)
     for field in fields(report):
         value = getattr(report, field.name)
         if field.name == "note" and not value:
             continue
+        if field.name == "model":
+            value = which_model(value, library_option(library))
         table.add_row(field.name.replace("_", " "), Text(shown(_readable(field.name, value))))
     console().print(table)
 

@@ -1,85 +1,128 @@
-"""`models`: what `--model` can name on this machine, without loading any weights."""
+"""`models`: what `--model` can name on this machine; `models get` downloads one."""
 
 import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.table import Table
 from rich.text import Text
 
 from finereel.cli.output import JsonOption, console, print_json, shown
 
+if TYPE_CHECKING:
+    from finereel.models.choice import ModelEntry
 
-@dataclass(frozen=True)
-class ModelEntry:
-    """A model that can be named: bundled with the package, in the hub's cache, or the default that
-    must be fetched.
-    """
-
-    name: str
-    kind: str
-    path: str
-    megabytes: float
-    default: bool
+_GET = "get"
 
 
-def models(as_json: JsonOption = False) -> None:
-    """List the models on this machine and the default model.
+def models(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[get NAME]",
+            help="Download a model: clip for OpenAI's CLIP ViT-B/32 (600 MB), or a hub id.",
+        ),
+    ] = None,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="Measure the milliseconds per frame of every model that is here, and keep them.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the models on this machine and the default model, or download one.
 
+    Example: finereel models get clip
+
+    A new library takes a CLIP model that is on this machine already, else the bundled everyday.
     `--model` also takes any directory with a CLIP model (config.json, model.safetensors,
     tokenizer.json).
     """
-    from finereel.models.saving import BUNDLED, DEFAULT_MODEL
+    from finereel.models.choice import models_here
 
-    entries = [_entry(name, "bundled", path, default=False) for name, path in BUNDLED.items()]
-    cached = _cached_clip_models()
-    entries += [
-        _entry(name, "cached", path, default=name == DEFAULT_MODEL) for name, path in cached.items()
-    ]
-    if DEFAULT_MODEL not in cached:
-        entries.append(ModelEntry(DEFAULT_MODEL, "not downloaded", "", 0.0, default=True))
+    if words:
+        _get(_requested(words), as_json)
+        return
+    if measure:
+        _measure([entry.name for entry in models_here() if entry.here])
+    entries = models_here()
     if as_json:
         print_json([asdict(entry) for entry in entries])
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("model", "kind", "MB", "path"):
-        table.add_column(column, justify="right" if column == "MB" else "left", overflow="fold")
+    console().print(_table(entries))
+
+
+def _requested(words: Sequence[str]) -> str:
+    if words[0] != _GET or len(words) != 2:
+        raise typer.BadParameter(
+            f"expected nothing, or `get` and one name, got {' '.join(words)!r}; for example: "
+            "finereel models get clip"
+        )
+    return words[1]
+
+
+def _get(name: str, as_json: bool) -> None:
+    from finereel.models.choice import BUNDLED, full_name, models_here
+    from finereel.models.hub import download
+
+    name = full_name(name)
+    if name not in BUNDLED:
+        typer.echo(f"downloading {shown(name)} from the hub", err=True)
+        download(name)
+    entries = [entry for entry in models_here() if entry.name == name]
+    if as_json:
+        print_json([asdict(entry) for entry in entries])
+        return
     for entry in entries:
-        name = entry.name + (" (default)" if entry.default else "")
-        size = f"{entry.megabytes:.1f}" if entry.megabytes else ""
-        table.add_row(Text(shown(name)), entry.kind, size, Text(shown(entry.path)))
-    console().print(table)
+        taken = "; new libraries take it from now on" if entry.default else ""
+        size = f"{entry.megabytes:.1f} MB in {shown(entry.path)}"
+        typer.echo(f"{shown(name)} is here: {size}{taken}")
+    typer.echo(f"for a library that exists: finereel rebuild --model {name}", err=True)
 
 
-def _entry(name: str, kind: str, path: Path, default: bool) -> ModelEntry:
-    size = (
-        sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        if path.is_dir()
-        else 0
-    )
-    return ModelEntry(name, kind if size else "missing", str(path), round(size / 1e6, 1), default)
+def _measure(names: Sequence[str]) -> None:
+    from finereel.index.tuning import measure_speed
+    from finereel.models.saving import load
+
+    for name in names:
+        typer.echo(f"measuring {shown(name)}", err=True)
+        measure_speed(load(name))
 
 
-def _cached_clip_models() -> dict[str, Path]:
-    """CLIP-architecture snapshots in the hub's cache, by their id."""
-    from huggingface_hub import scan_cache_dir
-    from huggingface_hub.errors import CacheNotFound
+def _table(entries: Sequence["ModelEntry"]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("model", "kind", "where", "MB", "ms/frame", "languages", "quality", "path"):
+        right = column in ("MB", "ms/frame")
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for entry in entries:
+        speed = entry.milliseconds_per_frame
+        table.add_row(
+            Text(shown(entry.name + (" (default)" if entry.default else ""))),
+            Text(shown(entry.kind)),
+            _where(entry),
+            f"{entry.megabytes:.1f}" if entry.here else "",
+            "" if speed is None else f"{speed:.3g}",
+            Text(shown(", ".join(entry.languages))),
+            Text(shown(_quality(entry.quality))),
+            Text(shown(entry.path)),
+        )
+    return table
 
-    try:
-        repositories = scan_cache_dir().repos
-    except CacheNotFound:
-        return {}
-    found = {}
-    for repository in sorted(repositories, key=lambda repository: repository.repo_id):
-        for revision in repository.revisions:
-            if repository.repo_type == "model" and _is_clip(revision.snapshot_path):
-                found[repository.repo_id] = revision.snapshot_path
-    return found
+
+def _where(entry: "ModelEntry") -> str:
+    if not entry.here:
+        return "not downloaded"
+    return "bundled" if entry.bundled else "cached"
 
 
-def _is_clip(folder: Path) -> bool:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(config, dict) and config.get("model_type") == "clip"
+def _quality(measured: Any) -> str:
+    """What a card says was measured, on one line."""
+    if measured is None:
+        return ""
+    if isinstance(measured, dict):
+        return ", ".join(f"{name} {value}" for name, value in measured.items())
+    return measured if isinstance(measured, str) else json.dumps(measured)

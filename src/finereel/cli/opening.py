@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finereel.errors import ModelNotFoundError, NotAVideoError
-from finereel.imports import postpone
+from finereel.imports import UNUSED_PARTS, postpone
 
 if TYPE_CHECKING:
     from finereel.library import Library
@@ -23,9 +23,8 @@ def open_library(library: Path) -> "Library":
         from finereel.index.presence import require_library
 
         require_library(_absolute(library))
-        # Kernels for torch's compiler, a quarter of torch's start; nothing that a library does asks
-        # for them.
-        postpone("torch._meta_registrations")
+        for part in UNUSED_PARTS:
+            postpone(part)
     from finereel.library import Library
 
     return Library.open(library)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -93,12 +94,24 @@ LibraryOption = Annotated[
         help="The folder of the library.",
     ),
 ]
+
+
+def library_option(library: Path) -> str:
+    """What a command line needs to name a library: nothing for the default one.
+
+    >>> library_option(DEFAULT_LIBRARY), library_option(Path("a b"))
+    ('', " --library 'a b'")
+    """
+    return "" if library == DEFAULT_LIBRARY else f" --library {shlex.quote(str(library))}"
+
+
 ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
         metavar="DIR_OR_ID",
-        help="A bundled model such as reelworld-tiny, a model directory or a hub id; `finereel "
+        show_default="the library's own; for a new one CLIP if it is here, else everyday",
+        help="A bundled model such as everyday, clip, a model directory or a hub id; `finereel "
         "models` lists the models on this machine.",
     ),
 ]

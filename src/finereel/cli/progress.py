@@ -30,6 +30,7 @@ from finereel.index.events import (
     FileRenamed,
     FileStarted,
     Planned,
+    RebuildEstimated,
 )
 
 LINE_SECONDS = 10.0
@@ -104,6 +105,8 @@ class IndexProgress(View):
         """Draw one event; kinds without a picture pass."""
         if isinstance(event, Planned):
             self._bar.update(self._task, total=event.to_encode)
+        elif isinstance(event, RebuildEstimated):
+            self._announce(event)
         elif isinstance(event, FileStarted):
             self._number = event.number
             self._draw(0.0, shown(Path(event.path).name))
@@ -121,6 +124,13 @@ class IndexProgress(View):
             if self._number:  # not one that could not even be looked at
                 self._finish()
             self._say("not read" if event.passing else "skipped", event.path, event.error)
+
+    def _announce(self, event: RebuildEstimated) -> None:
+        line = (
+            f"rebuilding {event.clips} clips of {event.frames} frames with {shown(event.model)}: "
+            f"about {clock(event.seconds)} on this machine ({event.milliseconds:.3g} ms a frame)"
+        )
+        self._bar.console.print(Text(line), soft_wrap=True)
 
     def _advance(self, event: FileAdvanced) -> None:
         name, seconds = shown(Path(event.path).name), clock(event.seconds)

@@ -27,6 +27,7 @@ from finereel.cli.output import (
     short_path,
     shown,
 )
+from finereel.imports import without_collection
 
 if TYPE_CHECKING:
     from finereel.types import Hit
@@ -79,8 +80,8 @@ def search(
         raise typer.BadParameter(
             f"the file must end in one of {known}, got {str(picture)!r}", param_hint="--picture"
         )
-    opened = open_library(library)
-    with _notes_on_stderr():
+    with _notes_on_stderr(), without_collection():
+        opened = open_library(library)
         hits = opened.search(query, top=top, per_video=per_video, within=within or ())
         more = not as_json and 0 < len(hits) < top and per_video < top
         if more:  # the videos shown may have no further moments

@@ -59,6 +59,19 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class RebuildEstimated:
+    """How long a rebuild will take at the speed measured on this machine: `clips` of `frames` each
+    by a model that takes `milliseconds` to encode a frame.
+    """
+
+    model: str
+    clips: int
+    frames: int
+    milliseconds: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class FileStarted:
     """Decoding of file `number` (from 1) of `total` begins."""
 
@@ -130,6 +143,7 @@ class FileFailed:
 
 AddEvent = (
     Planned
+    | RebuildEstimated
     | FileStarted
     | FileAdvanced
     | FileIndexed
@@ -165,6 +179,8 @@ class AddReport:
         coarse: Videos read by keyframes because decoding every frame took too long.
         unknown: Files of unknown kind that were left out.
         unreadable: Folders that could not be read, each with the reason.
+        frames: Frames encoded in videos that were finished.
+        video_seconds: Length of the clips encoded, in seconds.
     """
 
     indexed: int = 0
@@ -186,3 +202,10 @@ class AddReport:
     coarse: int = 0
     unknown: tuple[str, ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
+    frames: int = 0
+    video_seconds: float = 0.0
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of video per second of work; 0 where nothing was encoded."""
+        return self.video_seconds / self.seconds if self.seconds else 0.0

@@ -36,13 +36,14 @@ class Began:
 @dataclass(frozen=True)
 class Ending:
     """The end of a file. partial: why a damaged file gave only some clips, note: how a sound one
-    was read other than planned, else empty.
+    was read other than planned, else empty. frames: how many this run encoded.
     """
 
     decode_seconds: float
     encode_seconds: float
     partial: str
     note: str
+    frames: int
 
     @property
     def warning(self) -> str | None:
@@ -171,6 +172,7 @@ class _FileEncoder:
         self._first = len(job.done)
         self._duration: float | None = None
         self._seconds = 0.0
+        self._frames = 0
 
     def add(self, decoded: _Decoded) -> Iterator[Encoded]:
         if self._job.done and decoded.clip.window.start <= self._job.done[-1]:
@@ -192,10 +194,11 @@ class _FileEncoder:
         frames = [decoded.clip.frames for decoded in self._waiting]
         features = self._model.encode_video(frames).to(torch.float16) if frames else None
         self._seconds += time.perf_counter() - began
+        self._frames += len(frames) * self._model.num_frames
         ending = (
             None
             if end is None
-            else Ending(end.decode_seconds, self._seconds, end.partial, end.note)
+            else Ending(end.decode_seconds, self._seconds, end.partial, end.note, self._frames)
         )
         clips = [decoded.record for decoded in self._waiting]
         part = Encoded(self._job, video_id, self._first, clips, features, self._duration, ending)

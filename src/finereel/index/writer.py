@@ -39,6 +39,7 @@ class _Pending:
     rows: dict[str, list[pa.Table]] = field(default_factory=dict)
     replaced: set[str] = field(default_factory=set)
     done: list[Encoded] = field(default_factory=list)
+    seconds: float = 0.0
     since: float = field(default_factory=time.monotonic)
 
     @property
@@ -214,6 +215,7 @@ class Writer:
         bias = None if self._bank is None else self._bank.extend(model, features.to(torch.float32))
         rows = to_rows(record, encoded.clips, features, bias, self._store.schema, encoded.first)
         self._pending.rows.setdefault(record.file_id, []).append(rows)
+        self._pending.seconds += sum(clip.window.end - clip.window.start for clip in encoded.clips)
         if encoded.job.replaces in self._stored:
             self._pending.replaced.add(encoded.job.replaces)
 
@@ -233,7 +235,7 @@ class Writer:
                 sorted(pending.replaced),
             )
             self._stored = (self._stored - pending.replaced) | set(pending.rows)
-            self._count(clips=pending.clips)
+            self._count(clips=pending.clips, video_seconds=pending.seconds)
             self._commits += 1
             if self._commits % TIDY_AFTER == 0:
                 self._store.tidy()
@@ -246,6 +248,7 @@ class Writer:
                 coarse=bool(done.ending.note),
                 decode_seconds=times[0],
                 encode_seconds=times[1],
+                frames=done.ending.frames,
             )
             clips = done.first + len(done.clips)
             self._on_event(

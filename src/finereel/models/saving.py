@@ -6,7 +6,6 @@ others (`finereel.models.encoders.plain`) loads too: its head is untrained, so o
 that need no training count.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,12 +13,19 @@ from typing import Any, TypeVar
 import torch
 
 from finereel.config import ModelConfig, from_dict
-from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
-from finereel.io import ASSETS
+from finereel.errors import CheckpointError, ConfigError
 from finereel.io.foreign_files import brief, is_folder, read_json_object
+from finereel.models.choice import (
+    BUNDLED,
+    bundled_here,
+    default_model,
+    full_name,
+    require_here,
+)
 from finereel.models.encoders import encoder_from_description
 from finereel.models.encoders.patches import make_selector
 from finereel.models.encoders.plain import PLAIN
+from finereel.models.hub import from_hub
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.weights import (
     FORMAT,
@@ -31,9 +37,6 @@ from finereel.models.weights import (
     sketched,
 )
 from finereel.text import load_tokenizer
-
-DEFAULT_MODEL = "openai/clip-vit-base-patch32"
-BUNDLED = {"reelworld-tiny": ASSETS / "reelworld-tiny"}
 
 # An untrained head on pretrained towers: video and frames align already, patches do not.
 UNTRAINED = ModelConfig(
@@ -59,13 +62,14 @@ def save(model: RetrievalModel, directory: str | Path, dtype: torch.dtype = torc
     model.save(directory, dtype)
 
 
-def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:
+def load(path_or_id: str | Path | None = None) -> RetrievalModel:
     """Load a model.
 
     Args:
-        path_or_id: A model directory, a bundled name (`reelworld-tiny`), a plain directory of
-            `transformers` (CLIP, SigLIP, SigLIP 2, Chinese-CLIP), or a hub id, which is looked up
-            in the local cache first.
+        path_or_id: A model directory, a bundled name (`everyday`, `reelworld-tiny`), a plain
+            directory of `transformers` (CLIP, SigLIP, SigLIP 2, Chinese-CLIP), `clip`, or a hub id,
+            which is looked up in the local cache first. None means the default of this machine, see
+            `finereel.models.choice.default_model`; it is never downloaded.
 
     Returns:
         The model in evaluation mode. Pickled weights are never read.
@@ -78,59 +82,15 @@ def load(path_or_id: str | Path = DEFAULT_MODEL) -> RetrievalModel:
         >>> load("reelworld-tiny").num_frames
         12
     """
-    name = str(path_or_id)
-    folder = BUNDLED.get(name, Path(path_or_id))
+    name = require_here(default_model()) if path_or_id is None else full_name(str(path_or_id))
+    folder = BUNDLED.get(name, Path(name))
     if not is_folder(folder):
-        folder = from_hub(name, BUNDLED)
+        folder = from_hub(name, bundled_here())
     with refusals(f"{folder}/config.json"):
         described = read_json_object(folder / "config.json")
     with refusals(folder):
         loader = _load_own if described.get("format") == FORMAT else _load_plain
         return require_fit(loader(folder, name, described).eval())
-
-
-def from_hub(name: str, bundled: Iterable[str]) -> Path:
-    """Find a model in the hub's local cache, or download it.
-
-    Args:
-        name: The hub id.
-        bundled: Bundled names, for the error message.
-
-    Returns:
-        The folder of the model.
-
-    Raises:
-        ModelNotFoundError: If neither the cache nor the hub has it.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    wanted = [
-        "config.json",
-        "model.safetensors",
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "vocab.json",
-        "merges.txt",
-        "vocab.txt",
-    ]
-    wanted += ["preprocessor_config.json", "processor_config.json"]
-    for offline in (True, False):
-        try:
-            return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=offline))
-        except HFValidationError:
-            break
-        except (LocalEntryNotFoundError, HfHubHTTPError, OSError):
-            continue
-    raise ModelNotFoundError(
-        f"model {name!r} is not here: no such directory, not bundled ({', '.join(bundled)}), not "
-        "in the hub cache, "
-        "and the hub did not answer.\n"
-        f"To bring it: on a machine with a network run `hf download {name} --local-dir MODEL`, "
-        "copy MODEL here,\n"
-        "then pass `--model MODEL`. To try without: `--model reelworld-tiny` (drawn scenes only) "
-        "or `finereel demo`."
-    )
 
 
 def keep_patches(model: RetrievalModel) -> None:

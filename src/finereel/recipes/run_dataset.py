@@ -15,12 +15,13 @@ from finereel.errors import ConfigError, ModelError, TrainingError
 from finereel.evaluation.gallery import score_split
 from finereel.evaluation.retrieval import EvaluationSettings, evaluate_scores
 from finereel.io.atomic import replace_folder, storage_errors
+from finereel.models.choice import CLIP, require_here
 from finereel.models.encoders import Encoder
 from finereel.models.encoders.clip import ClipEncoder
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.models.heads import head_config
 from finereel.models.retrieval import RetrievalModel
-from finereel.models.saving import DEFAULT_MODEL, load, save
+from finereel.models.saving import load, save
 from finereel.recipes.base import PairRecipe, WarmUp
 from finereel.recipes.events import FinishedRun, Note, OnEvent, RunOptions, StageProgress, Working
 from finereel.recipes.finish import Conclusion, conclude
@@ -50,7 +51,7 @@ def run_pairs(
         raise ConfigError(
             f"recipe {recipe.name} trains on precomputed tokens: give their folder as features"
         )
-    towers = None if recipe.start == "tokens" else load(options.start or DEFAULT_MODEL)
+    towers = None if recipe.start == "tokens" else load(options.start or require_here(CLIP))
     source = _source(recipe, towers, options, on_event)
     data = prepare(recipe, source, options, shard, on_event)
     torch.manual_seed(recipe.training.seed)

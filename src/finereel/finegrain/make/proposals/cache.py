@@ -8,7 +8,6 @@ model. No key of an endpoint is in it.
 
 import hashlib
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from finereel.errors import DataError
 from finereel.io.atomic import writes
+from finereel.io.user_cache import user_cache
 
 # A question is what JSON can hold.
 Question = Mapping[str, object]
@@ -30,11 +30,7 @@ _TABLE = (
 
 def default_cache() -> Path:
     """Where answers lie unless a file is named: below XDG_CACHE_HOME, usually ~/.cache."""
-    return (
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        / "finereel"
-        / "proposals.sqlite"
-    )
+    return user_cache() / "proposals.sqlite"
 
 
 def key_of(question: Question) -> str:

@@ -1,0 +1,142 @@
+"""Measure indexing in times real time, for 720p and 1080p H.264, decoding included.
+
+    python research/benchmarks/index_speed.py --seconds 60
+    python research/benchmarks/index_speed.py --model everyday --video holiday.mp4
+    python research/benchmarks/index_speed.py --clips-together 1 2 4 8
+
+The videos are made with PyAV: a moving camera over the demo's photos with grain, 30 frames a
+second, a keyframe every 2.5 s. Each is indexed into a new library by `Library.add`, everything on
+one thread (the decoding child included, which shares the core where there is only one). Printed per
+video: seconds of video per second by the clock, the seconds spent in decoding and in encoding per
+ten seconds of video, and per second of processor time. `--clips-together` measures instead how long
+a frame takes when the frames of several clips go through the model's towers in one batch, and by
+how much the features then differ from those of each clip alone.
+"""
+
+import argparse
+import json
+import os
+import resource
+import tempfile
+import time
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import av
+import numpy as np
+import torch
+from PIL import Image
+
+from finereel.cli.demo_pictures import MOVES, PICTURES
+from finereel.library import Library
+from finereel.models.retrieval import RetrievalModel
+from finereel.models.saving import load
+
+SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
+FPS, KEYFRAMES = 30, 75
+SHOT_SECONDS = 5
+GRAIN = 6.0
+REPETITIONS = 3
+
+
+def make_video(path: Path, size: tuple[int, int], seconds: int) -> None:
+    """Shots of a moving camera over photos, with grain that costs bits as a camera's noise does."""
+    random, (width, height) = np.random.default_rng(0), size
+    grain = random.normal(0, GRAIN, (4, height, width, 1))
+    photos = [Image.open(PICTURES / f"{name}.jpg").convert("RGB") for name in MOVES]
+    large = [photo.resize((width * 5 // 4, height * 5 // 4)) for photo in photos]
+    options = {"crf": "23", "preset": "veryfast", "g": str(KEYFRAMES)}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.time_base = Fraction(1, FPS)
+        for number in range(seconds * FPS):
+            shot, step = divmod(number, SHOT_SECONDS * FPS)
+            left = round(step / (SHOT_SECONDS * FPS) * width / 4)
+            view = large[shot % len(large)].crop(
+                (left, height // 8, left + width, height // 8 + height)
+            )
+            noisy = np.asarray(view, dtype=np.float64) + grain[number % len(grain)]
+            frame = av.VideoFrame.from_ndarray(
+                np.clip(noisy, 0, 255).astype(np.uint8), format="rgb24"
+            )
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def index(video: Path, model: RetrievalModel) -> dict[str, float]:
+    """Index one video into a new library."""
+    with tempfile.TemporaryDirectory(prefix="index-speed-") as folder:
+        before = _processor_seconds()
+        with closing(Library.open(Path(folder) / "library", model=model)) as library:
+            report = library.add([video])
+        spent = _processor_seconds() - before  # the child has ended
+    tens = report.video_seconds / 10
+    return {
+        "video_seconds": round(report.video_seconds, 1),
+        "times_real_time": round(report.real_time_factor, 1),
+        "times_real_time_per_processor_second": round(report.video_seconds / spent, 1),
+        "decode_seconds_per_10s": round(report.decode_seconds / tens, 3),
+        "encode_seconds_per_10s": round(report.encode_seconds / tens, 3),
+        "milliseconds_per_frame": round(1000 * report.encode_seconds / report.frames, 2),
+    }
+
+
+def _processor_seconds() -> float:
+    uses = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(use.ru_utime + use.ru_stime for use in uses)
+
+
+@torch.no_grad()
+def together(model: RetrievalModel, clips: int) -> dict[str, float]:
+    """Processor milliseconds per frame, with the frames of several clips in one batch."""
+    size, frames = model.encoder.image_size, model.num_frames
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randn(clips, frames, 3, size, size, generator=generator)
+    mask = torch.ones(clips, frames, dtype=torch.bool)
+    batch = model.encoder.encode_frames(pixels, mask)
+    alone = torch.cat(
+        [model.encoder.encode_frames(pixels[i : i + 1], mask[:1]) for i in range(clips)]
+    )
+    taken = []
+    for _ in range(REPETITIONS):
+        began = time.process_time()
+        model.encoder.encode_frames(pixels, mask)
+        taken.append(time.process_time() - began)
+    return {
+        "clips_together": clips,
+        "milliseconds_per_frame": round(1000 * min(taken) / (clips * frames), 2),
+        "largest_difference": float((batch - alone).abs().max()),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="reelworld-tiny")
+    parser.add_argument("--seconds", type=int, default=30, help="length of the videos made")
+    parser.add_argument("--video", type=Path, nargs="*", default=[], help="these instead")
+    parser.add_argument("--clips-together", type=int, nargs="*", default=[])
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    model = load(arguments.model).eval()
+    for clips in arguments.clips_together:
+        print(json.dumps({"model": arguments.model} | together(model, clips)), flush=True)
+    if arguments.clips_together:
+        return
+    with tempfile.TemporaryDirectory(prefix="index-speed-") as folder:
+        videos = {path.name: path for path in arguments.video}
+        for name, size in {} if videos else SIZES.items():
+            videos[name] = Path(folder) / f"{name}.mp4"
+            make_video(videos[name], size, arguments.seconds)
+        for name, video in videos.items():
+            result = {"model": arguments.model, "video": name} | index(video, model)
+            print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main()
