@@ -145,7 +145,7 @@ def everyday() -> PairRecipe:
             ),
             perturbation=Perturbation(samples=8),
         ),
-        pairs=PairSettings(batch_size=192, word_dropout=0.1, frame_dropout=0.3),
+        pairs=PairSettings(batch_size=128, word_dropout=0.1, frame_dropout=0.3),
         closed_form=ClosedForm(ridge_words=0.5, ridge_clips=1.0, power=1.0),
         passes=None,
         validations=2,
