@@ -1,29 +1,50 @@
-"""Copy a trained model into the package in half precision, the last step of a release's training.
+"""Copy a trained model into the package, the last step of a release's training.
 
-python -m research.scripts.bundle runs/out/reelworld-tiny/model reelworld-tiny
+    python -m research.scripts.bundle runs/out/reelworld-tiny/model reelworld-tiny
+    python -m research.scripts.bundle runs/everyday/model everyday --card card.json
+
+The card of the bundled model gets the SHA-256 of its weights, which a test checks, and what
+`--card` adds to it: languages, quality, notes.
 """
 
 import argparse
+import hashlib
+import json
 from pathlib import Path
 
 import torch
 
-from finereel.models.choice import BUNDLED
+from finereel.models.choice import BUNDLED, DRAWN, EVERYDAY
 from finereel.models.saving import load, save
 
-LARGEST_MIB = 12
+LARGEST_MIB = {DRAWN: 12, EVERYDAY: 32}
+PRECISIONS = {DRAWN: torch.float16, EVERYDAY: torch.int8}
+
+
+def bundle(model: Path, folder: Path, dtype: torch.dtype, card: dict[str, object]) -> float:
+    """Write a model in a precision, with what its card is to say; returns MiB of weights."""
+    loaded = load(model)
+    save(loaded, folder, dtype)
+    weights = folder / "model.safetensors"
+    described = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    described["card"] |= {**card, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
+    (folder / "config.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    return weights.stat().st_size / 2**20
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("name", choices=sorted(BUNDLED))
+    parser.add_argument("--card", type=Path, help="JSON object to add to the card")
     arguments = parser.parse_args()
+    card = json.loads(arguments.card.read_text(encoding="utf-8")) if arguments.card else {}
     folder = BUNDLED[arguments.name]
-    save(load(arguments.model), folder, torch.float16)
-    size = (folder / "model.safetensors").stat().st_size / 2**20
-    if size > LARGEST_MIB:
-        raise SystemExit(f"{folder} has {size:.1f} MiB of weights, at most {LARGEST_MIB} may ship")
+    size = bundle(arguments.model, folder, PRECISIONS[arguments.name], card)
+    if size > LARGEST_MIB[arguments.name]:
+        raise SystemExit(
+            f"{folder} has {size:.1f} MiB of weights, at most {LARGEST_MIB[arguments.name]} may ship"
+        )
     print(f"{arguments.name}: {size:.1f} MiB, fingerprint {load(folder).fingerprint}")
 
 

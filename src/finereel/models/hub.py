@@ -62,7 +62,8 @@ def _snapshot(repository: Path) -> Path | None:
     except (OSError, ValueError):
         main = ""
     named = [folder for folder in complete if folder.name == main]
-    return (named or complete or [None])[-1]
+    usable = named or complete
+    return usable[-1] if usable else None
 
 
 def from_hub(name: str, bundled: Iterable[str]) -> Path:
