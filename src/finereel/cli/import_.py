@@ -121,7 +121,9 @@ def _join(
     if as_json:
         print_json({"out": str(out), "fingerprint": model.fingerprint})
         return
-    typer.echo(f"{out}: two backbones, untrained; next: finereel train --recipe everyday --model {out}")
+    typer.echo(
+        f"{out}: two backbones, untrained; next: finereel train --recipe everyday --model {out}"
+    )
 
 
 def _print_report(report: "ImportReport", out: Path) -> None:

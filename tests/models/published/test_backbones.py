@@ -67,9 +67,7 @@ def test_the_joined_model_holds_both_backbones_and_loads_again(tmp_path: Path, t
     state = published_vision()
     gain = state["_bn0.weight"] / (state["_bn0.running_var"] + 1e-3).sqrt()
     stem = again.encoder.vision_model.stem
-    torch.testing.assert_close(
-        stem.weight, state["_conv_stem.weight"] * gain[:, None, None, None]
-    )
+    torch.testing.assert_close(stem.weight, state["_conv_stem.weight"] * gain[:, None, None, None])
     torch.testing.assert_close(
         stem.bias, state["_bn0.bias"] - state["_bn0.running_mean"] * gain, atol=1e-5, rtol=1e-5
     )
