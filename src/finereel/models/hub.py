@@ -62,7 +62,8 @@ def _snapshot(repository: Path) -> Path | None:
     except (OSError, ValueError):
         main = ""
     named = [folder for folder in complete if folder.name == main]
-    return (named or complete or [None])[-1]
+    found = named or complete
+    return found[-1] if found else None
 
 
 def from_hub(name: str, bundled: Iterable[str]) -> Path:
