@@ -35,4 +35,6 @@ def test_weights_that_were_loaded_lie_channels_last() -> None:
     assert made.head.weight.is_contiguous(memory_format=torch.channels_last)
     depthwise = made.blocks[1].depthwise.weight
     assert depthwise.is_contiguous(memory_format=torch.channels_last)
-    assert all(torch.equal(made.state_dict()[name], kept) for name, kept in other.state_dict().items())
+    assert all(
+        torch.equal(made.state_dict()[name], kept) for name, kept in other.state_dict().items()
+    )
