@@ -11,7 +11,7 @@ READY  := $(VENV)/.ready
 help:  ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(READY)  ## render a small library, index it, search it (under 3 minutes)
+demo: $(READY)  ## search real photos and a small rendered library (under 3 minutes)
 	$(BIN)/finereel demo demo
 
 test: lint types unit  ## everything that must hold before a commit

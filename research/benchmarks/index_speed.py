@@ -7,8 +7,9 @@
 The videos are made with PyAV: a moving camera over the demo's photos with grain, 30 frames a
 second, a keyframe every 2.5 s. Each is indexed into a new library by `Library.add`, everything on
 one thread (the decoding child included, which shares the core where there is only one). Printed per
-video: seconds of video per second by the clock, the seconds spent in decoding and in encoding per
-ten seconds of video, and per second of processor time. `--clips-together` measures instead how long
+video: its bit rate, on which decoding depends; seconds of video per second by the clock and per
+second of the processor; and the seconds by the clock that decoding and encoding take per ten
+seconds of video. `--clips-together` measures instead how long
 a frame takes when the frames of several clips go through the model's towers in one batch, and by
 how much the features then differ from those of each clip alone.
 """
@@ -38,7 +39,7 @@ from finereel.models.saving import load
 SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
 FPS, KEYFRAMES = 30, 75
 SHOT_SECONDS = 5
-GRAIN = 6.0
+GRAIN = 4.5
 REPETITIONS = 3
 
 
@@ -77,6 +78,7 @@ def index(video: Path, model: RetrievalModel) -> dict[str, float]:
     tens = report.video_seconds / 10
     return {
         "video_seconds": round(report.video_seconds, 1),
+        "megabits_per_second": round(video.stat().st_size * 8e-6 / report.video_seconds, 1),
         "times_real_time": round(report.real_time_factor, 1),
         "times_real_time_per_processor_second": round(report.video_seconds / spent, 1),
         "decode_seconds_per_10s": round(report.decode_seconds / tens, 3),

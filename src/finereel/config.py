@@ -212,7 +212,7 @@ def _typed(name: str, expected: str, kinds: Any, value: Any) -> Any:
     return value
 
 
-def fingerprint(*parts: bytes | str | dict[str, Any]) -> str:
+def fingerprint(*parts: bytes | memoryview | str | dict[str, Any]) -> str:
     """16 hex characters that change when any part changes.
 
     >>> fingerprint({"a": 1}, b"x") == fingerprint({"a": 1}, b"x") != fingerprint({"a": 2}, b"x")
@@ -223,5 +223,6 @@ def fingerprint(*parts: bytes | str | dict[str, Any]) -> str:
         if isinstance(part, dict):
             part = json.dumps(part, sort_keys=True)
         data = part.encode() if isinstance(part, str) else part
-        digest.update(len(data).to_bytes(8, "little") + data)
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
     return digest.hexdigest()

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from finereel.cli.demo_pictures import OWN_QUERIES, QUERIES
+from finereel.errors import ModelNotFoundError
 from finereel.models.choice import BUNDLED, EVERYDAY
 from finereel.models.saving import save
 from support.media import BLUE, GREEN, RED, Recipe, make_video
@@ -173,6 +174,22 @@ def test_a_model_that_is_gone_is_not_downloaded_by_a_search(
     refused = run("search", "a red square", "--library", library)
     assert refused.exit_code == 1
     assert f"{str(mine)!r} is not here" in refused.stderr
+
+
+def test_a_download_that_was_asked_for_is_announced(
+    run: Any, no_hub: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(name: str) -> Path:
+        raise ModelNotFoundError(f"{name}: no network")
+
+    monkeypatch.setattr("finereel.models.hub.download", unreachable)
+    options = ("--library", tmp_path / "library", "--model")
+    named = run("index", videos, *options, "clip")
+    assert named.exit_code == 1
+    assert named.stderr.startswith("downloading openai/clip-vit-base-patch32 from the hub\n")
+    assert "no network" in named.stderr
+    assert "downloading" not in run("index", videos, *options, "reelworld-tiny").stderr
+    assert "downloading" in run("rebuild", *options, "clip").stderr
 
 
 def test_a_rebuild_estimates_its_time(

@@ -79,7 +79,7 @@ def test_unknown_kinds_and_missing_files_are_named(
     result = run("import", "blip", checkpoint, tmp_path / "model")
     assert (
         result.exit_code,
-        "clip4clip, drl, open_clip, ts2net, ucofia, xclip" in result.stderr,
+        "clip4clip, drl, dual, open_clip, ts2net, ucofia, xclip" in result.stderr,
     ) == (1, True)
     result = run("import", "ucofia", tmp_path / "none.bin", tmp_path / "model")
     assert (result.exit_code, "no checkpoint at" in result.stderr) == (1, True)

@@ -246,3 +246,5 @@ def test_a_model_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, name: str) 
     assert name in lines[0]
     assert "reelworld-tiny" in lines[0]
     assert "hf download" in str(caught.value)
+    wanted = name if "/such" in name else "openai/clip-vit-base-patch32"
+    assert f"finereel models get {wanted}" in lines[1]

@@ -291,3 +291,43 @@ def test_a_trimmed_file_starts_where_players_start(tmp_path: Path) -> None:
     wanted = [level(25 + round(second * 25), 100) for second in clip.frames.seconds]
     np.testing.assert_allclose(shades(clip), wanted, atol=6)
     assert len(read(tmp_path / "b.mp4", ClipPlan(num_frames=4, mode="keyframes"))[0]) == 1
+
+
+SKIPPED = {
+    "h264.mp4": Recipe(frames=250, options={"bf": "3", "g": "250", "sc_threshold": "0"}),
+    "slow.mp4": Recipe(frames=60, fps=6, options={"bf": "3", "g": "250", "sc_threshold": "0"}),
+    "hevc.mkv": Recipe(frames=250, codec="libx265", options={"x265-params": "log-level=none"}),
+    "mpeg4.avi": Recipe(frames=250, codec="mpeg4", options={"bf": "2", "g": "250"}),
+    "mpeg2.ts": Recipe(frames=250, codec="mpeg2video", options={"bf": "2", "g": "250"}),
+}
+
+
+@pytest.mark.parametrize("name", SKIPPED)
+def test_pictures_that_are_left_out_are_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Mode auto decodes fewer pictures than exact, and gives the same ones."""
+    decoded: list[int] = []
+    whole = Source._decoded
+
+    def counted(source: Source, packet: object) -> list[object]:
+        frames: list[object] = list(whole(source, packet))  # type: ignore[arg-type]
+        decoded[-1] += len(frames)
+        return frames
+
+    monkeypatch.setattr(Source, "_decoded", counted)
+    path, taken = make_video(tmp_path / name, SKIPPED[name]), []
+    for mode in ("exact", "auto"):
+        decoded.append(0)
+        source = Source(path, Limits())
+        reader = ClipReader(source, ClipPlan(mode=mode, num_frames=6))
+        taken.append(list(reader))
+        source.close()
+        assert reader.mode == "sequential"
+    for exact, auto in zip(*taken, strict=True):
+        assert exact.window == auto.window
+        np.testing.assert_array_equal(exact.frames.seconds, auto.frames.seconds)
+        np.testing.assert_array_equal(exact.frames.pixels, auto.frames.pixels)
+    if name == "h264.mp4":
+        assert decoded[1] < 0.8 * decoded[0], decoded
+    assert decoded[1] <= decoded[0]

@@ -99,7 +99,7 @@ def check(
         typer.Argument(
             metavar="NAME",
             help="The data set: msrvtt, msvd, didemo, activitynet, vatex, lsmdc, vln_uvo, "
-            "vln_oops, folder or reelworld.",
+            "vln_oops, flickr8k, msrvtt_frames, everyday, folder or reelworld.",
         ),
     ],
     annotations: Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finereel.cli.opening import check_model, check_sources, open_library
+from finereel.cli.opening import announce_download, check_model, check_sources, open_library
 from finereel.cli.output import (
     DEFAULT_LIBRARY,
     JsonOption,
@@ -71,6 +71,7 @@ def index(
     """
     check_model(model)
     check_sources(paths, library)
+    announce_download(model)
     from finereel.cli.progress import IndexProgress
     from finereel.index.events import AddSettings
     from finereel.index.tuning import remember_speed
@@ -107,6 +108,7 @@ def rebuild(
     """
     check_model(model)
     opening = open_library(library)
+    announce_download(model)
     from finereel.cli.progress import IndexProgress
 
     with closing(opening) as opened, IndexProgress() as progress:

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
+from finereel.cli.output import shown
 from finereel.errors import ModelNotFoundError, NotAVideoError
 from finereel.imports import UNUSED_PARTS, postpone
 
@@ -51,6 +54,18 @@ def check_model(model: str | None) -> None:
         "`hf download openai/clip-vit-base-patch32 --local-dir MODEL` on a machine with a network, "
         "then `--model MODEL`"
     )
+
+
+def announce_download(model: str | None) -> None:
+    """Say on stderr that a model which was named will be downloaded; its size is on the bar."""
+    if model is None or _is_path(model):
+        return
+    from finereel.models.choice import full_name, require_here
+
+    try:
+        require_here(model)
+    except ModelNotFoundError:
+        typer.echo(f"downloading {shown(full_name(model))} from the hub", err=True)
 
 
 def check_sources(paths: Iterable[Path], library: Path) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 
 from finereel.io import ASSETS
 from finereel.io.foreign_files import is_folder
+from finereel.models.hub import CLIP as CLIP
 from finereel.models.hub import cached_models, find_cached, not_here
 from finereel.models.speed import recorded_speed
 
-CLIP = "openai/clip-vit-base-patch32"
 LARGER_CLIP = "openai/clip-vit-large-patch14"
 EVERYDAY, DRAWN = "everyday", "reelworld-tiny"
 BUNDLED = {EVERYDAY: ASSETS / EVERYDAY, DRAWN: ASSETS / DRAWN}

@@ -5,11 +5,13 @@ in the pull request that the hub's own converter opened; a download then takes t
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from finereel.errors import ModelNotFoundError
 
+CLIP = "openai/clip-vit-base-patch32"
 WEIGHTS = "model.safetensors"
 _WANTED = (
     "config.json",
@@ -94,11 +96,13 @@ def not_here(name: str, bundled: Iterable[str], tried: str = "") -> ModelNotFoun
     tried: how an attempt to download it ended.
     """
     ended = f"; {tried}" if tried else ""
+    is_hub_id = re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name) is not None
+    wanted = name if is_hub_id else CLIP
     return ModelNotFoundError(
         f"model {name!r} is not here: no such directory, not bundled ({', '.join(bundled)}), not "
         f"in the hub cache{ended}\n"
-        f"To bring it: `finereel models get {name}`. Without a network: run `hf download {name} "
-        "--local-dir MODEL` on a machine that has one, copy MODEL here,\n"
+        f"To bring one: `finereel models get {wanted}`. Without a network: run `hf download "
+        f"{wanted} --local-dir MODEL` on a machine that has one, copy MODEL here,\n"
         "then pass `--model MODEL`. To see how searching works: `finereel demo`."
     )
 
@@ -126,7 +130,7 @@ def download(name: str) -> Path:
         expected = _hashes(name, folder.name)
     except HFValidationError as error:
         raise ModelNotFoundError(
-            f"{name!r} is no hub id: expected OWNER/NAME, such as openai/clip-vit-base-patch32"
+            f"{name!r} is no hub id: expected OWNER/NAME, such as {CLIP}"
         ) from error
     except Exception as error:
         if not _is_of_the_network(error):

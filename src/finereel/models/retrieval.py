@@ -125,7 +125,7 @@ class RetrievalModel(nn.Module):
         tensors = (
             tensor.detach().cpu().contiguous() for _, tensor in sorted(self.state_dict().items())
         )
-        weights = (tensor.reshape(-1).view(torch.uint8).numpy().tobytes() for tensor in tensors)
+        weights = (tensor.reshape(-1).view(torch.uint8).numpy().data for tensor in tensors)
         vocabulary = "" if self.tokenizer is None else self.tokenizer.description
         return fingerprint(self.describe(), vocabulary, *weights)
 

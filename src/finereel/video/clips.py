@@ -50,6 +50,15 @@ class PictureSource(Protocol):
     def keyframes(self, start: float = 0.0) -> Iterator[Picture]: ...
 
 
+@runtime_checkable
+class SkippingSource(Protocol):
+    """A source that need not decode pictures which no other is made of and nobody asks for."""
+
+    def skip_to(self, seconds: float) -> None:
+        """Pictures that leave the screen before `seconds` are not asked for."""
+        ...
+
+
 @dataclass(frozen=True)
 class Pace:
     """How long reading may take.
@@ -129,9 +138,10 @@ class ClipReader:
         pictures = (
             self._source.keyframes(start) if mode == "keyframes" else self._source.pictures(start)
         )
-        return _Reel(
-            self._watched(pictures, self._plan.mode == "auto" and mode != "keyframes"), mode
-        )
+        auto = self._plan.mode == "auto" and mode != "keyframes"
+        skipping = auto and isinstance(self._source, SkippingSource)
+        skip_to = self._source.skip_to if skipping else None  # type: ignore[attr-defined]
+        return _Reel(self._watched(pictures, auto), mode, skip_to)
 
     def _watched(self, pictures: Iterator[Picture], impatient: bool) -> Iterator[Picture]:
         """The pictures; raises _TooSlowError where they come too slowly and keyframes may be taken
@@ -234,8 +244,14 @@ def _nearest(time: float, current: Picture, following: Picture) -> bool:
 class _Reel:
     """Runs forward through pictures, one ahead of the one it shows."""
 
-    def __init__(self, pictures: Iterator[Picture], mode: str) -> None:
+    def __init__(
+        self,
+        pictures: Iterator[Picture],
+        mode: str,
+        skip_to: Callable[[float], None] | None = None,
+    ) -> None:
         self.mode = mode
+        self._skip_to = skip_to or (lambda _seconds: None)
         self._pictures = pictures
         self._moves_on: Rule = _nearest if mode == "keyframes" else _on_screen
         self._current: Picture | None = None
@@ -251,6 +267,7 @@ class _Reel:
 
     def at(self, time: float) -> Picture | None:
         """The picture that stands for `time`; None past the end of the last one."""
+        self._skip_to(time)
         self._start()
         while (
             self._current
@@ -264,6 +281,7 @@ class _Reel:
 
     def goes_on_after(self, time: float) -> bool:
         """Whether there are pictures from `time` on; moves up to there."""
+        self._skip_to(time)
         self._start()
         while self._following and self._following.seconds < time:
             self._current, self._following = self._following, self._next()

@@ -28,6 +28,11 @@ KEYFRAME_HOLD = 10.0
 apart.
 """
 
+LEAST_SHOWN, _TIMES_SHOWN = 0.1, 3
+"""Seconds that a picture is taken to stay on screen at least, and how many times as long as its
+packet says: files of varying speed are not to be trusted to the millisecond.
+"""
+
 SOUND_PACKETS = 100_000
 """So many packets are read to learn whether the sound goes on where pictures end."""
 
@@ -57,6 +62,7 @@ class Source:
             raise
         self._first: VideoFrame | None = None
         self._begun = False
+        self._asked = 0.0
 
     def close(self) -> None:
         self._container.close()
@@ -160,11 +166,27 @@ class Source:
                 previous = seconds
                 yield Picture(seconds, seconds + hold, functools.partial(self._lone_rgb, packet))
 
+    def skip_to(self, seconds: float) -> None:
+        """Pictures that leave the screen before `seconds` are not asked for: those that no other is
+        made of (a third of a usual H.264 file and more) need not be decoded.
+        """
+        self._asked = seconds
+
+    def _choose_pictures(self, packet: "Packet[VideoStream]") -> None:
+        """Decode a packet's picture, or only if others are made of it."""
+        leaves = -math.inf
+        if self._asked > 0 and packet.pts is not None:
+            begins = float(packet.pts * self._time_base) - self._origin()
+            leaves = begins + max(LEAST_SHOWN, _TIMES_SHOWN * self._shown_for(packet.duration))
+        left_out = -math.inf < leaves < self._asked
+        self._stream.codec_context.skip_frame = "NONREF" if left_out else "DEFAULT"
+
     def _rgb(self, frame: VideoFrame, size: int) -> Rgb:
         return upright_rgb(frame, self._pixel_aspect, size)
 
     def _frames(self) -> Iterator[VideoFrame]:
         for packet in self._packets():
+            self._choose_pictures(packet)
             yield from self._decoded(packet)
 
     def _packets(self) -> "Iterator[Packet[VideoStream]]":
