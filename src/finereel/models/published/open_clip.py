@@ -41,6 +41,7 @@ _VISION = {
     "output_tokens",
 }
 _TEXT = {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "output_tokens"}
+_TEXT |= {"pad_id", "eos_id"}  # of other poolings
 _MODEL = {
     "embed_dim",
     "vision_cfg",
@@ -62,8 +63,6 @@ _USUAL: Mapping[str, Any] = {
     "embed_cls": (False,),
     "proj_bias": (False,),
     "proj_type": ("linear",),
-    "ls_init_value": (None,),
-    "hf_tokenizer_name": (None, ""),
 }
 
 
