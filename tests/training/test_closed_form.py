@@ -3,8 +3,9 @@ odd cases.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,14 +13,16 @@ import torch
 
 from finereel.data.base import Caption, ClipArrays, Split
 from finereel.errors import ConfigError, TrainingError
+from finereel.models.encoders.efficientnet import EfficientNetGeometry
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.models.heads import head_config
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import load, save
 from finereel.statistics.metrics import retrieval_metrics
-from finereel.text import train_tokenizer
+from finereel.text import WordPieceTokenizer, train_tokenizer
 from finereel.training import closed_form
 from finereel.training.closed_form import ClosedForm, Moments, canonical, fit_towers
+from tiny_encoders import tiny_dual
 
 COLOURS = ("red", "green", "blue", "white", "black", "yellow")
 THINGS = ("car", "fish", "house", "ball", "tree")
@@ -230,3 +233,82 @@ def test_clips_that_are_all_alike_are_refused() -> None:
 def test_settings_outside_their_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         ClosedForm(**wrong)
+
+
+def two_backbones(**settings: Any) -> RetrievalModel:
+    """A dual model whose vision backbone made tokens of WIDTH numbers."""
+    vision = EfficientNetGeometry(image_size=64, width=WIDTH)
+    encoder = tiny_dual(dim=12, vision_config=vision, **settings)
+    return RetrievalModel(
+        encoder, head_config("clip4clip", temporal="meanP", max_words=8), words_of_the_world()
+    )
+
+
+def words_of_the_world() -> WordPieceTokenizer:
+    pieces = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "there", "is", "that", *COLOURS, *THINGS)
+    return WordPieceTokenizer({piece: number for number, piece in enumerate(pieces)})
+
+
+@dataclass(frozen=True)
+class FourPatches:
+    """The same clips with the four patches that the vision backbone gives."""
+
+    pictures: Pictures
+    description: Mapping[str, str] = field(default_factory=dict)
+
+    def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
+        return {}
+
+    def read(self, videos: Sequence[str]) -> ClipArrays:
+        clips = self.pictures.read(videos)
+        patches = np.concatenate([clips.frames, clips.frames[:, :, :1]], 2)
+        own = patches.mean(2, keepdims=True)
+        return ClipArrays(np.concatenate([own, patches], 2), clips.frame_mask)
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_two_backbones_start_as_a_slow_reference_computes(separate: bool) -> None:
+    """Every caption is a sample of weight 1 / captions of its clip; both sides as numpy has them."""
+    built, source = two_backbones(separate_patches=separate), FourPatches(Pictures(TRAIN))
+    settings = ClosedForm(ridge_words=0.5, ridge_clips=1.0, power=1.0)
+    correlations = fit_towers(built, TRAIN, source, settings)
+    encoder = built.encoder
+    texts, seen = [], []
+    for video in TRAIN.videos:
+        for caption in TRAIN.captions:
+            if caption.video_id == video:
+                tokens = built.tokenizer.encode([caption.text], 8)
+                ids, mask = torch.from_numpy(tokens.ids), torch.from_numpy(tokens.mask)
+                with torch.no_grad():
+                    texts.append(encoder.pooled_text(ids, mask)[0][0].double().numpy())
+                clip = source.read([video])
+                seen.append(clip.frames[0, clip.frame_mask[0], 0].mean(0).astype(np.float64))
+    x, y = np.array(texts), np.array(seen)
+    xc, yc = x - x.mean(0), y - y.mean(0)
+    xx, yy, xy = xc.T @ xc / len(x), yc.T @ yc / len(y), xc.T @ yc / len(x)
+    xx += 0.5 * np.trace(xx) / len(xx) * np.eye(len(xx))
+    yy += 1.0 * np.trace(yy) / len(yy) * np.eye(len(yy))
+    squares = np.linalg.eigvals(np.linalg.solve(xx, xy) @ np.linalg.solve(yy, xy.T)).real
+    expected = np.sqrt(np.sort(squares)[::-1][: len(correlations)])
+    np.testing.assert_allclose(correlations.numpy(), expected, atol=2e-4)
+    rank = len(correlations)
+
+    def directions(linear: torch.nn.Linear) -> torch.Tensor:
+        return linear.weight[:rank]
+
+    assert torch.equal(directions(encoder.text_projection), directions(encoder.word_projection))
+    if separate:
+        assert torch.equal(
+            directions(encoder.patch_projection), directions(encoder.visual_projection)
+        )
+    with torch.no_grad():
+        sentences = encoder.text_projection(torch.from_numpy(x).float())
+    np.testing.assert_allclose(sentences[:, :rank].mean(0), 0.0, atol=1e-3)
+
+
+def test_captions_beyond_the_most_of_a_clip_do_not_count() -> None:
+    source = FourPatches(Pictures(TRAIN))
+    one = fit_towers(two_backbones(), TRAIN, source, ClosedForm(captions=1))
+    first = fit_towers(two_backbones(), TRAIN.first_captions(1), source, ClosedForm())
+    assert torch.equal(one, first)
+    assert not torch.equal(one, fit_towers(two_backbones(), TRAIN, source, ClosedForm()))

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from finereel.models.published import ImportReport
 
 _SHOWN = 12
+_BACKBONES = ("open_clip", "dual")
 
 
 def import_(
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", help="ucofia, xclip, clip4clip, ts2net, drl or open_clip."),
+        typer.Argument(
+            metavar="KIND", help="ucofia, xclip, clip4clip, ts2net, drl, open_clip or dual."
+        ),
     ],
     file: Annotated[
         Path,
@@ -58,6 +61,17 @@ def import_(
     interaction: Annotated[
         str, typer.Option("--interaction", help="For drl only: wti, ti or dp.")
     ] = "wti",
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            "--text",
+            metavar="DIR",
+            help="For dual only: the text backbone, a directory with a BERT-architecture model.",
+        ),
+    ] = None,
+    dim: Annotated[
+        int, typer.Option("--dim", min=1, help="For dual only: width of the shared space.")
+    ] = 256,
     allow: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,6 +85,8 @@ def import_(
 ) -> None:
     """Convert a published checkpoint into a model directory for `--model`.
 
+    `dual` joins two backbones, FILE (EfficientNet-Lite0) and --text, into an untrained model.
+
     Pickled files are read in a sandboxed process and nothing in them is executed. A missing or
     unknown tensor is an error unless --allow names it.
     """
@@ -78,9 +94,11 @@ def import_(
     from finereel.models import published as official
     from finereel.models.published.open_clip import import_open_clip
 
-    if kind not in (*official.KINDS, "open_clip"):
-        raise unknown_name("kind of checkpoint", kind, (*official.KINDS, "open_clip"))
-
+    if kind not in (*official.KINDS, *_BACKBONES):
+        raise unknown_name("kind of checkpoint", kind, (*official.KINDS, *_BACKBONES))
+    if kind == "dual":
+        _join(file, text, out, dim, max_words, as_json)
+        return
     options = {
         "max_words": max_words,
         "max_frames": max_frames,
@@ -88,7 +106,7 @@ def import_(
         "variant": variant,
     }
     if kind == "open_clip":
-        model, report = import_open_clip(file, out, tokenizer)
+        model, report = import_open_clip(file, out, tokenizer, max_words, max_frames)
     else:
         settings = options | {"interaction": interaction, "allow": tuple(allow or ())}
         imported = official.import_reported(file, out, kind, tokenizer, **settings)
@@ -103,6 +121,24 @@ def import_(
             "no tokenizer: give --tokenizer DIR, or put CLIP's tokenizer.json into the directory",
             err=True,
         )
+
+
+def _join(
+    vision: Path, text: Path | None, out: Path, dim: int, max_words: int | None, as_json: bool
+) -> None:
+    """`import dual`: two backbones become one untrained model directory."""
+    from finereel.errors import ConfigError
+    from finereel.models.published.backbones import join_backbones
+
+    if text is None:
+        raise ConfigError("import dual joins two backbones: give the text backbone with --text DIR")
+    model = join_backbones(vision, text, out, dim, max_words or 24)
+    if as_json:
+        print_json({"out": str(out), "fingerprint": model.fingerprint})
+        return
+    typer.echo(
+        f"{out}: two backbones, untrained; next: finereel train --recipe everyday --model {out}"
+    )
 
 
 def _print_report(report: "ImportReport", out: Path) -> None:

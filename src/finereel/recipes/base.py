@@ -105,14 +105,14 @@ class WarmUp:
 class PairRecipe:
     """A model trained on the (caption, clip) pairs of a data set.
 
-    data: a key of `finereel.data.DATASETS`. start: `clip` trains a pretrained CLIP model on pixels,
+    data: a key of `finereel.data.DATASETS`. start: `model` trains a pretrained model on pixels,
     `tokens` a small model on precomputed tokens. model: settings of everything behind the towers.
-    shift_last: with `clip`, the token shift is in so many last blocks, whatever the tower's depth.
+    shift_last: with CLIP's towers, the token shift is in so many last blocks, whatever the tower's depth.
     passes: over all captions; None where `training.steps` counts. validations: how many, evenly
     over the run. hold_out: for splits the data set lacks.
     most_missing: the largest share of videos that may be unreadable. `training.validate_every` and
-    `pairs.max_words` follow from the others. closed_form, warm_up: how the towers start, in this
-    order, with `tokens` only.
+    `pairs.max_words` follow from the others. closed_form: how `tokens` and the projections of two
+    backbones start; warm_up: how `tokens` go on from there.
     """
 
     name: str
@@ -120,7 +120,7 @@ class PairRecipe:
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     pairs: PairSettings = field(default_factory=PairSettings)
-    start: Literal["clip", "tokens"] = "clip"
+    start: Literal["model", "tokens"] = "model"
     shift_last: int = 2
     tokens: TokenTowers = field(default_factory=TokenTowers)
     closed_form: ClosedForm | None = None

@@ -15,7 +15,7 @@ from finereel.config import ModelConfig
 from finereel.models.encoders.patches import Perturbation
 from finereel.recipes.base import PairRecipe, TokenTowers, WarmUp
 from finereel.training.closed_form import ClosedForm
-from finereel.training.optim import OptimSettings, frozen_blocks
+from finereel.training.optim import OptimSettings, ParameterGroup, frozen_blocks
 from finereel.training.pairs import PairSettings
 from finereel.training.settings import TrainingSettings
 
@@ -108,7 +108,52 @@ def tokens() -> PairRecipe:
     )
 
 
+EVERYDAY_FROZEN = (
+    "encoder.vision_model",
+    "encoder.text_model.embeddings",
+    "encoder.text_model.encoder.layer.[0-3]",
+)
+
+
+def everyday() -> PairRecipe:
+    """The bundled model `everyday`: two small backbones (`finereel import dual`), matched in closed
+    form, then trained together with UCoFiA's head on photos and key frames.
+
+    The vision backbone stays frozen, so its tokens are computed once (`finereel data tokens`); of
+    the text backbone the last two blocks learn.
+    """
+    return PairRecipe(
+        name="everyday",
+        data="everyday",
+        start="model",
+        model=ModelConfig(
+            max_words=24,
+            max_frames=12,
+            shifted_blocks=(),
+            temporal="meanP",
+            patches_per_frame=4,
+        ),
+        training=TrainingSettings(
+            steps=240,
+            part_weight=0.3,
+            optim=OptimSettings(
+                lr=5e-4,
+                tower_lr=5e-5,
+                weight_decay=0.05,
+                freeze=EVERYDAY_FROZEN,
+                groups=(ParameterGroup("encoder.*_projection", 5e-4, 0.05),),
+            ),
+            perturbation=Perturbation(samples=8),
+        ),
+        pairs=PairSettings(batch_size=128, word_dropout=0.1, frame_dropout=0.3),
+        closed_form=ClosedForm(ridge_words=0.5, ridge_clips=1.0, power=1.0),
+        passes=None,
+        validations=2,
+    )
+
+
 PAIR_RECIPES: Mapping[str, Callable[[], PairRecipe]] = {
+    "everyday": everyday,
     "features": tokens,
     **{data: partial(_on_clip, data) for data in _PAPERS},
     **{f"{data}-published": partial(_published, data) for data in _PAPERS if data != "folder"},

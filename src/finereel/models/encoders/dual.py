@@ -208,15 +208,23 @@ class DualEncoder(Encoder):
         prompts: Float[Tensor, "n E"] | None = None,
     ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
         """Sentence and words; attention runs in both directions, so padding is masked."""
+        pooled, hidden = self.pooled_text(input_ids, mask, prompts)
+        return self.text_projection(pooled), self.word_projection(hidden)
+
+    def pooled_text(
+        self,
+        input_ids: Int64[Tensor, "T W"],
+        mask: Bool[Tensor, "T W"] | None = None,
+        prompts: Float[Tensor, "n E"] | None = None,
+    ) -> tuple[Float[Tensor, "T E"], Float[Tensor, "T W E"]]:
+        """Sentences and words of the text backbone before the projections; zeros on padding."""
         if mask is None:
             mask = torch.ones_like(input_ids, dtype=torch.bool)
         hidden: Tensor = self.text_model(torch.where(mask, input_ids, 0), mask, prompts)
         hidden = torch.where(mask[..., None], hidden, 0.0)
         if self.geometry.text_pooling == "first":
-            pooled = hidden[:, 0]
-        else:
-            pooled = hidden.sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
-        return self.text_projection(pooled), self.word_projection(hidden)
+            return hidden[:, 0], hidden
+        return hidden.sum(1) / mask.sum(1, keepdim=True).clamp_min(1), hidden
 
     def encode_frames(
         self,
@@ -237,10 +245,10 @@ class DualEncoder(Encoder):
         Raises:
             ModelError: If tokens are not as many or as wide as those of the vision backbone.
         """
-        tokens = self.frozen_tokens(frames, frame_mask)
-        patches: Tensor = (self.patch_projection or self.visual_projection)(tokens[:, :, 1:])
-        projected = torch.cat([self.visual_projection(tokens[:, :, :1]), patches], 2)
-        return torch.where(frame_mask[..., None, None], projected, 0.0)
+        tokens = self.frozen_tokens(frames, frame_mask)[frame_mask]
+        patches: Tensor = (self.patch_projection or self.visual_projection)(tokens[:, 1:])
+        real = torch.cat([self.visual_projection(tokens[:, :1]), patches], 1)
+        return scattered(real, frame_mask)
 
     def frozen_tokens(
         self, frames: Float[Tensor, "V F ..."], frame_mask: Bool[Tensor, "V F"]
