@@ -40,7 +40,14 @@ def finereel(folder: Path, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("siglip", marks=pytest.mark.slow),
+        "siglip2",
+        pytest.param("chinese_clip", marks=pytest.mark.slow),
+    ],
+)
 def test_a_directory_of_transformers_is_indexed_and_searched(
     tmp_path: Path, videos: Path, kind: str
 ) -> None:

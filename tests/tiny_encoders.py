@@ -26,7 +26,7 @@ from finereel.models.encoders.siglip import (
     SiglipVisionGeometry,
 )
 from finereel.models.preprocessing import Preprocessing
-from finereel.text import BaseTokenizer, SentencePieceTokenizer, WordPieceTokenizer
+from finereel.text import BaseTokenizer, PipelineTokenizer, WordPieceTokenizer
 from tiny_models import tiny_tokenizer, tiny_towers
 
 PIECES = [
@@ -82,8 +82,8 @@ def sentence_pieces() -> Tokenizer:
     return pipeline
 
 
-def tiny_sentence_pieces() -> SentencePieceTokenizer:
-    return SentencePieceTokenizer(sentence_pieces(), pad_id=0)
+def tiny_sentence_pieces() -> PipelineTokenizer:
+    return PipelineTokenizer(sentence_pieces(), pad_id=0)
 
 
 def tiny_siglip(linear_patches: bool = False) -> SiglipEncoder:

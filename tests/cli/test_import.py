@@ -87,10 +87,12 @@ def test_unknown_kinds_and_missing_files_are_named(
 
 def test_an_open_clip_folder_is_imported(run: Any, tmp_path: Path) -> None:
     write_open_clip(tmp_path / "given")
-    tokenizer = ("--tokenizer", tmp_path / "given")
+    tokenizer = ("--tokenizer", tmp_path / "given", "--max-words", 9, "--max-frames", 3)
     result = run(
         "import", "open_clip", tmp_path / "given", tmp_path / "model", *tokenizer, "--json"
     )
     report = json.loads(result.stdout)
     assert (report["kind"], report["missing"]) == ("open_clip", [])
-    assert models.load(tmp_path / "model").fingerprint == report["fingerprint"]
+    model = models.load(tmp_path / "model")
+    assert model.fingerprint == report["fingerprint"]
+    assert (model.config.max_words, model.num_frames) == (9, 3)

@@ -101,8 +101,8 @@ def test_the_kind_is_read_from_the_file(tmp_path: Path) -> None:
     train_tokenizer(["a red car"], 520).save(tmp_path / "bpe")
     assert isinstance(load_tokenizer(tmp_path / "bpe"), Tokenizer)
     (tmp_path / "odd").mkdir()
-    (tmp_path / "odd" / "tokenizer.json").write_text('{"model": {"type": "WordLevel"}}')
-    with pytest.raises(CheckpointError, match="type 'WordLevel': expected one of BPE, WordPiece"):
+    (tmp_path / "odd" / "tokenizer.json").write_text('{"model": {"type": "Odd"}}')
+    with pytest.raises(CheckpointError, match="type 'Odd': expected one of BPE, WordPiece"):
         load_tokenizer(tmp_path / "odd")
     with pytest.raises(ModelNotFoundError, match="no tokenizer in"):
         load_tokenizer(tmp_path)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from finereel.models.published import ImportReport
 
 _SHOWN = 12
-_OTHER_KINDS = ("open_clip", "dual")
+_BACKBONES = ("open_clip", "dual")
 
 
 def import_(
@@ -94,8 +94,8 @@ def import_(
     from finereel.models import published as official
     from finereel.models.published.open_clip import import_open_clip
 
-    if kind not in (*official.KINDS, *_OTHER_KINDS):
-        raise unknown_name("kind of checkpoint", kind, (*official.KINDS, *_OTHER_KINDS))
+    if kind not in (*official.KINDS, *_BACKBONES):
+        raise unknown_name("kind of checkpoint", kind, (*official.KINDS, *_BACKBONES))
     if kind == "dual":
         _join(file, text, out, dim, max_words, as_json)
         return
@@ -106,7 +106,7 @@ def import_(
         "variant": variant,
     }
     if kind == "open_clip":
-        model, report = import_open_clip(file, out, tokenizer)
+        model, report = import_open_clip(file, out, tokenizer, max_words, max_frames)
     else:
         settings = options | {"interaction": interaction, "allow": tuple(allow or ())}
         imported = official.import_reported(file, out, kind, tokenizer, **settings)

@@ -2,13 +2,13 @@
 
 from finereel.text.base import BaseTokenizer, Tokens, Word
 from finereel.text.opening import load_tokenizer
-from finereel.text.sentencepiece import SentencePieceTokenizer
+from finereel.text.pipeline import PipelineTokenizer
 from finereel.text.tokenize import Tokenizer, clip_tokenizer, train_tokenizer
 from finereel.text.wordpiece import WordPieceTokenizer
 
 __all__ = [
     "BaseTokenizer",
-    "SentencePieceTokenizer",
+    "PipelineTokenizer",
     "Tokenizer",
     "Tokens",
     "Word",

@@ -182,34 +182,39 @@ def test_a_description_makes_the_same_encoder(tiny: TinyKind) -> None:
 
 LOADED_ELSEWHERE = """
 import sys
-import numpy as np, torch
+from pathlib import Path
+import numpy as np
 from finereel.models.saving import load
-model = load(sys.argv[1])
-found = model.encode_clips(*(np.load(sys.argv[1] + f"/{name}.npy") for name in ("frames", "mask")))
-text = model.encode_text(sys.argv[2:])
-np.savez(sys.argv[1] + "/found.npz", patches=found.patches, video=found.video, words=text.words)
+for folder in sorted(Path(sys.argv[1]).iterdir()):
+    model = load(folder)
+    found = model.encode_clips(*(np.load(folder / f"{name}.npy") for name in ("frames", "mask")))
+    text = model.encode_text(sys.argv[2:])
+    np.savez(folder / "found.npz", patches=found.patches, video=found.video, words=text.words)
 """
 
 
-def test_another_process_gives_equal_features(tiny: TinyKind, tmp_path: Path) -> None:
-    model = made_model(tiny)
-    save(model, tmp_path)
-    shape = tiny.frames().shape
-    frames = (
-        np.random.default_rng(0).integers(0, 256, (*shape[:2], *shape[3:], 3), np.uint8)
-        if model.encoder.takes_pixels
-        else tiny.frames().numpy()
-    )
-    np.save(tmp_path / "frames.npy", frames)
-    np.save(tmp_path / "mask.npy", MASK.numpy())
+def test_another_process_gives_equal_features(tmp_path: Path) -> None:
+    given = {}
+    for number, tiny in enumerate(KINDS.values()):
+        model, shape, folder = made_model(tiny), tiny.frames().shape, tmp_path / str(number)
+        save(model, folder)
+        frames = (
+            np.random.default_rng(0).integers(0, 256, (*shape[:2], *shape[3:], 3), np.uint8)
+            if model.encoder.takes_pixels
+            else tiny.frames().numpy()
+        )
+        np.save(folder / "frames.npy", frames)
+        np.save(folder / "mask.npy", MASK.numpy())
+        given[folder] = model, frames
     subprocess.run(
         [sys.executable, "-c", LOADED_ELSEWHERE, str(tmp_path), *TEXTS], check=True, timeout=120
     )
-    elsewhere, clips = np.load(tmp_path / "found.npz"), model.encode_clips(frames, MASK.numpy())
-    np.testing.assert_array_equal(elsewhere["patches"], clips.patches.numpy())
-    np.testing.assert_array_equal(elsewhere["video"], clips.video.numpy())
-    np.testing.assert_array_equal(elsewhere["words"], model.encode_text(TEXTS).words.numpy())
-    assert load(tmp_path).fingerprint == model.fingerprint
+    for folder, (model, frames) in given.items():
+        elsewhere, clips = np.load(folder / "found.npz"), model.encode_clips(frames, MASK.numpy())
+        np.testing.assert_array_equal(elsewhere["patches"], clips.patches.numpy())
+        np.testing.assert_array_equal(elsewhere["video"], clips.video.numpy())
+        np.testing.assert_array_equal(elsewhere["words"], model.encode_text(TEXTS).words.numpy())
+        assert load(folder).fingerprint == model.fingerprint
 
 
 def test_a_model_encodes_videos(tiny: TinyKind) -> None:

@@ -248,9 +248,7 @@ class DualEncoder(Encoder):
         tokens = self.frozen_tokens(frames, frame_mask)[frame_mask]
         patches: Tensor = (self.patch_projection or self.visual_projection)(tokens[:, 1:])
         real = torch.cat([self.visual_projection(tokens[:, :1]), patches], 1)
-        projected = real.new_zeros(*frame_mask.shape, *real.shape[1:])
-        projected[frame_mask] = real
-        return projected
+        return scattered(real, frame_mask)
 
     def frozen_tokens(
         self, frames: Float[Tensor, "V F ..."], frame_mask: Bool[Tensor, "V F"]

@@ -21,7 +21,7 @@ from finereel.models.encoders.clip import ClipEncoder, Stated, clip_from_config
 from finereel.models.encoders.siglip import SiglipEncoder, SiglipGeometry, siglip_towers
 from finereel.models.preprocessing import read_preprocessing
 from finereel.models.weights import load_strictly, read_header, read_weights, sketched
-from finereel.text import BaseTokenizer, SentencePieceTokenizer, Tokenizer, load_tokenizer
+from finereel.text import BaseTokenizer, PipelineTokenizer, Tokenizer, load_tokenizer
 from finereel.text.tokenize import most_tokens
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -74,7 +74,7 @@ def _clip(folder: Path, described: Mapping[str, Any]) -> PlainParts:
 
 def _siglip(folder: Path, described: Mapping[str, Any]) -> PlainParts:
     text, vision = siglip_towers(described)
-    tokenizer = load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder, other_bpe=True)
     usual = f"S{str(described['model_type'])[1:]}ImageProcessor"
     pixels = read_preprocessing(folder, vision.image_size, usual)
     geometry = SiglipGeometry(text, vision, tokenizer.pad_id, pixels)
@@ -83,7 +83,7 @@ def _siglip(folder: Path, described: Mapping[str, Any]) -> PlainParts:
         f"SigLIP towers {_COUNTING} patches pass the pooling head one by one and words the text "
         "head, neither of which was trained to be compared."
     )
-    many = isinstance(tokenizer, SentencePieceTokenizer) and tokenizer.vocab_size > _ENGLISH_PIECES
+    many = isinstance(tokenizer, PipelineTokenizer) and tokenizer.vocab_size > _ENGLISH_PIECES
     languages = "many" if many else "English"
     return PlainParts(encoder, tokenizer, encoder.max_words, note, languages)
 

@@ -41,6 +41,7 @@ _VISION = {
     "output_tokens",
 }
 _TEXT = {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "output_tokens"}
+_TEXT |= {"pad_id", "eos_id"}  # of other poolings
 _MODEL = {
     "embed_dim",
     "vision_cfg",
@@ -62,13 +63,15 @@ _USUAL: Mapping[str, Any] = {
     "embed_cls": (False,),
     "proj_bias": (False,),
     "proj_type": ("linear",),
-    "ls_init_value": (None,),
-    "hf_tokenizer_name": (None, ""),
 }
 
 
 def import_open_clip(
-    path: str | Path, out_dir: str | Path, tokenizer: str | Path | None = None
+    path: str | Path,
+    out_dir: str | Path,
+    tokenizer: str | Path | None = None,
+    max_words: int | None = None,
+    max_frames: int | None = None,
 ) -> tuple[RetrievalModel, ImportReport]:
     """Convert an open_clip checkpoint into a model directory.
 
@@ -78,6 +81,8 @@ def import_open_clip(
         out_dir: The model directory to write.
         tokenizer: A directory with the tokenizer; None takes CLIP's own, which all such models of
             49,408 tokens were trained with.
+        max_words: Maximum number of tokens in a text; None for as many as the text tower takes.
+        max_frames: Number of frames per clip; None for 12.
 
     Returns:
         The model, whose head is untrained, and the report on its tensors.
@@ -96,7 +101,11 @@ def import_open_clip(
     with refusals(weights):
         clip, report = _towers(weights, values)
         encoder = ClipEncoder(clip, stated=Stated(pixels))
-        config = replace(UNTRAINED, max_words=encoder.max_words)
+        config = replace(
+            UNTRAINED,
+            max_words=max_words or encoder.max_words,
+            max_frames=max_frames or UNTRAINED.max_frames,
+        )
         note = "CLIP towers of open_clip with an untrained head: video_sentence (mean of frames) "
         note += "and frame_sentence (best frame) count."
         card = {"trained": False, "source": f"{weights.name}, an open_clip checkpoint"}

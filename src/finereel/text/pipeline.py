@@ -1,5 +1,5 @@
-"""SentencePiece vocabularies, as in SigLIP (unigrams) and SigLIP 2 (Gemma's byte-fallback BPE), read
-from `tokenizer.json` by the tokenizers library.
+"""Tokenizers that run as their `tokenizer.json` says, by the tokenizers library: unigrams and
+byte-fallback BPE as in SigLIP and SigLIP 2 (SentencePiece vocabularies), and any other kind.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _PROBE = "a"
 _SHOWN = 100
 
 
-class SentencePieceTokenizer(BaseTokenizer):
+class PipelineTokenizer(BaseTokenizer):
     """The pipeline of a `tokenizer.json` as it stands: normalizer, pieces, and the special tokens
     that its template puts around a text.
 
@@ -42,7 +42,7 @@ class SentencePieceTokenizer(BaseTokenizer):
         self._pipeline = pipeline
 
     @classmethod
-    def load(cls, directory: str | Path) -> "SentencePieceTokenizer":
+    def load(cls, directory: str | Path) -> "PipelineTokenizer":
         """Read the tokenizer of a model directory.
 
         Args:

@@ -7,7 +7,7 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from finereel.errors import CheckpointError, ModelNotFoundError
-from finereel.text import SentencePieceTokenizer, load_tokenizer
+from finereel.text import PipelineTokenizer, load_tokenizer
 from tiny_encoders import sentence_pieces, tiny_sentence_pieces
 
 END, PAD = 1, 0
@@ -27,6 +27,32 @@ def unigrams() -> Tokenizer:
     return pipeline
 
 
+def words() -> Tokenizer:
+    """Whole words, with a start and an end token."""
+    vocab = {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "red": 4, "car": 5, "fish": 6}
+    pipeline = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
+    pipeline.normalizer, pipeline.pre_tokenizer = (
+        normalizers.Lowercase(),
+        pre_tokenizers.BertPreTokenizer(),
+    )
+    pipeline.post_processor = processors.TemplateProcessing(
+        "<s> $A </s>", None, [("<s>", 1), ("</s>", 2)]
+    )
+    return pipeline
+
+
+def plain_bpe() -> Tokenizer:
+    vocab = {
+        letter: number for number, letter in enumerate(["<unk>", *"abcdefghijklmnopqrstuvwxyz!"])
+    }
+    pipeline = Tokenizer(models.BPE(vocab | {"re": 90}, [("r", "e")], unk_token="<unk>"))
+    pipeline.normalizer, pipeline.pre_tokenizer = (
+        normalizers.Lowercase(),
+        pre_tokenizers.Whitespace(),
+    )
+    return pipeline
+
+
 def test_rows_end_and_are_filled_up() -> None:
     tokens = tiny_sentence_pieces().encode(["a red car", "", "a " * 40], max_words=8)
     assert tokens.mask.sum(1).tolist()[1:] == [1, 8]
@@ -34,20 +60,20 @@ def test_rows_end_and_are_filled_up() -> None:
     assert tiny_sentence_pieces().starts == ()
 
 
-@pytest.mark.parametrize("make", [sentence_pieces, unigrams])
+@pytest.mark.parametrize("make", [sentence_pieces, unigrams, words, plain_bpe])
 def test_ids_are_those_of_the_library(tmp_path: Path, make: object) -> None:
     pipeline: Tokenizer = make()  # type: ignore[operator]
     pipeline.save(str(tmp_path / "tokenizer.json"))
     for text in ("A red car!", "  fish   over cars", "\u732b"):
         expected = pipeline.encode(text).ids
-        found = load_tokenizer(tmp_path).encode([text], 40)
+        found = load_tokenizer(tmp_path, other_bpe=True).encode([text], 40)
         assert found.ids[0, found.mask[0]].tolist() == expected
 
 
-@pytest.mark.parametrize("make", [sentence_pieces, unigrams])
+@pytest.mark.parametrize("make", [sentence_pieces, unigrams, words, plain_bpe])
 def test_words_lie_in_the_text_as_it_was_typed(tmp_path: Path, make: object) -> None:
     pipeline: Tokenizer = make()  # type: ignore[operator]
-    tokenizer = SentencePieceTokenizer(pipeline, 0)
+    tokenizer = PipelineTokenizer(pipeline, 0)
     text = "a \ud800 RED cars, \u732b  fish"
     words = tokenizer.words(text, max_words=40)
     assert {"a", "RED", "cars", "fish"} <= {word.text for word in words}
@@ -56,6 +82,15 @@ def test_words_lie_in_the_text_as_it_was_typed(tmp_path: Path, make: object) -> 
         assert text[word.start : word.end] == word.text
         for start, end in spans[list(word.tokens)]:
             assert start == end or (word.start <= start and end <= word.end)
+
+
+def test_bpe_of_another_kind_comes_back_where_it_was_taken(tmp_path: Path) -> None:
+    plain_bpe().save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(CheckpointError, match="is not CLIP's byte-level BPE"):
+        load_tokenizer(tmp_path)
+    taken = load_tokenizer(tmp_path, other_bpe=True)
+    taken.save(tmp_path)
+    assert load_tokenizer(tmp_path).description == taken.description
 
 
 def test_a_special_token_in_a_text_is_plain_text() -> None:
@@ -81,6 +116,7 @@ def test_what_the_settings_say_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
+        ('{"model": {"type": "BPE", "vocab": {}, "merges": []}}', "is not CLIP's byte-level BPE"),
         ("{", "cannot be read as JSON"),
         ('{"model": {"type": "Unigram", "vocab": 3}}', "cannot be read by the tokenizers library"),
         ('{"model": {"type": "BPE", "byte_fallback": true}}', "cannot be read by the tokenizers"),
@@ -94,7 +130,7 @@ def test_files_that_lie_are_refused(tmp_path: Path, content: str, said: str) -> 
 
 def test_settings_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match=r"expected tokenizer\.json"):
-        SentencePieceTokenizer.load(tmp_path)
+        PipelineTokenizer.load(tmp_path)
     unigrams().save(str(tmp_path / "tokenizer.json"))
     (tmp_path / "tokenizer_config.json").write_text('{"pad_token": "<none>"}')
     with pytest.raises(CheckpointError, match="pad_token '<none>'"):
