@@ -138,7 +138,8 @@ class EfficientNetLite(nn.Module):
         which convolutions are fastest, because loading replaces them.
         """
         super().train(mode)
-        return self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self
 
     def forward(self, pixels: Float[Tensor, "B 3 H H"]) -> Float[Tensor, "B N E"]:
         """The patches of each picture, row by row, not negative.
@@ -148,7 +149,7 @@ class EfficientNetLite(nn.Module):
         """
         if torch.is_grad_enabled() or pixels.device.type != "cpu":
             return self._patches(pixels)
-        return torch.cat([self._patches(part) for part in pixels.split(_AT_A_TIME)])
+        return torch.cat([self._patches(part) for part in torch.split(pixels, _AT_A_TIME)])
 
     def _patches(self, pixels: Float[Tensor, "B 3 H H"]) -> Float[Tensor, "B N E"]:
         hidden = relu6(self.stem(pixels.contiguous(memory_format=torch.channels_last)))
