@@ -2,6 +2,7 @@
 pipe.
 """
 
+import json
 import os
 import resource
 import signal
@@ -108,3 +109,12 @@ def test_a_reader_that_has_enough_is_no_error(indexed: Path, more: list[str]) ->
     assert b"Traceback" not in errors
     assert b"BrokenPipe" not in errors
     assert child.returncode == 141
+
+
+def test_a_search_that_ends_at_once_has_written_everything(indexed: Path, tmp_path: Path) -> None:
+    command = [*COMMAND, "search", "a red ball", "--library", str(indexed), "--json"]
+    with (tmp_path / "hits.json").open("wb") as hits:
+        done = subprocess.run(command, stdout=hits, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 0, done.stderr
+    (hit,) = json.loads((tmp_path / "hits.json").read_text(encoding="utf-8"))
+    assert Path(hit["video"]).name == "red.mp4"

@@ -31,7 +31,9 @@ def test_few_pictures_at_a_time_give_what_all_at_once_give() -> None:
 def test_weights_that_were_loaded_lie_channels_last() -> None:
     made, other = network(), network()
     made.load_state_dict(other.state_dict(), assign=True)
-    made.eval()
+    with torch.no_grad():
+        made(torch.rand(1, 3, 64, 64))
+    assert made.stem.weight.is_contiguous(memory_format=torch.channels_last)
     assert made.head.weight.is_contiguous(memory_format=torch.channels_last)
     depthwise = made.blocks[1].depthwise.weight
     assert depthwise.is_contiguous(memory_format=torch.channels_last)
