@@ -14,6 +14,7 @@ from finereel.models.choice import (
     EVERYDAY,
     LARGER_CLIP,
     default_model,
+    full_name,
     models_here,
     require_here,
     which_model,
@@ -132,3 +133,12 @@ def test_one_line_says_which_model_and_how_to_get_a_better_one(cache: Path) -> N
     assert f"models get {LARGER_CLIP}" in which_model(CLIP)
     assert which_model("/models/mine") == "/models/mine"
     assert set(choice._KNOWS) == {EVERYDAY, DRAWN, CLIP}
+
+
+def test_a_folder_called_like_a_short_name_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert full_name("clip") == CLIP
+    (tmp_path / "clip").mkdir()
+    assert full_name("clip") == "clip"

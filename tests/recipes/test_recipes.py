@@ -24,7 +24,8 @@ def test_every_recipe_bears_its_name_and_a_known_data_set(name: str) -> None:
 
 
 def test_every_data_set_of_the_papers_has_a_recipe() -> None:
-    assert set(DATASETS) - {"reelworld"} <= set(RECIPES)
+    parts_of_everyday = {"flickr8k", "msrvtt_frames"}
+    assert set(DATASETS) - {"reelworld"} - parts_of_everyday <= set(RECIPES)
 
 
 def test_an_unknown_recipe_lists_the_known_ones() -> None:

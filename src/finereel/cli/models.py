@@ -66,10 +66,10 @@ def _requested(words: Sequence[str]) -> str:
 
 
 def _get(name: str, as_json: bool) -> None:
-    from finereel.models.choice import BUNDLED, full_name, models_here
+    from finereel.models.choice import BUNDLED, SHORT_NAMES, models_here
     from finereel.models.hub import download
 
-    name = full_name(name)
+    name = SHORT_NAMES.get(name, name)
     if name not in BUNDLED:
         typer.echo(f"downloading {shown(name)} from the hub", err=True)
         download(name)

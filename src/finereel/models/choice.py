@@ -57,12 +57,13 @@ class ModelEntry:
 
 
 def full_name(name: str) -> str:
-    """The hub id that a short name stands for; any other name stays. A folder is `./clip`.
+    """The hub id that a short name stands for; any other name stays, and so does that of a folder
+    that is here.
 
     >>> full_name("clip"), full_name("everyday")
     ('openai/clip-vit-base-patch32', 'everyday')
     """
-    return SHORT_NAMES.get(name, name)
+    return name if is_folder(Path(name)) else SHORT_NAMES.get(name, name)
 
 
 def bundled_here() -> list[str]:
