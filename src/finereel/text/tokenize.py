@@ -10,6 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
+from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -44,16 +45,26 @@ def learn_merges(words: Counter[str], limit: int, end: str) -> list[Pair]:
     containing: defaultdict[Pair, set[int]] = defaultdict(set)
     for number, symbols in enumerate(spelled):
         _note(symbols, number, counts[number], pair_counts, containing)
+    # Entries of the heap go stale when a count changes; one whose count no longer holds is skipped.
+    heap = [(-count, pair) for pair, count in pair_counts.items()]
+    heapify(heap)
     merges: list[Pair] = []
-    while len(merges) < limit and pair_counts:
-        best = min(pair_counts, key=lambda pair: (-pair_counts[pair], pair))
-        if pair_counts[best] < 2:
+    while len(merges) < limit and heap:
+        negative, best = heappop(heap)
+        if pair_counts.get(best) != -negative:
+            continue
+        if -negative < 2:
             break
         merges.append(best)
+        changed: set[Pair] = set()
         for number in containing.pop(best):
+            changed.update(pairwise(spelled[number]))
             _note(spelled[number], number, -counts[number], pair_counts, containing)
             spelled[number] = merge(spelled[number], best)
             _note(spelled[number], number, counts[number], pair_counts, containing)
+            changed.update(pairwise(spelled[number]))
+        for pair in changed & pair_counts.keys():
+            heappush(heap, (-pair_counts[pair], pair))
     return merges
 
 
