@@ -96,3 +96,20 @@ def test_an_open_clip_folder_is_imported(run: Any, tmp_path: Path) -> None:
     model = models.load(tmp_path / "model")
     assert model.fingerprint == report["fingerprint"]
     assert (model.config.max_words, model.num_frames) == (9, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"),
+    [
+        ("dual", "--temporal"),
+        ("open_clip", "--text"),
+        ("ucofia", "--text"),
+        ("dual", "--tokenizer"),
+    ],
+)
+def test_an_option_of_another_kind_is_refused(
+    run: Any, checkpoint: Path, tmp_path: Path, kind: str, option: str
+) -> None:
+    result = run("import", kind, checkpoint, tmp_path / "model", option, "meanP")
+    assert result.exit_code == 1
+    assert f"import {kind} does not read {option}" in result.stderr

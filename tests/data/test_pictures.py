@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from finereel.data.check import check
 from finereel.data.pictures import PictureStore
 from finereel.data.sources import SourceOptions, open_source
 from finereel.errors import DataError
 from finereel.models.preprocessing import Preprocessing
+from tiny_annotations import write_annotations
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -71,12 +73,27 @@ def test_what_is_missing_or_damaged_is_named(folder: Path) -> None:
     (folder / "cut.jpg").write_bytes((folder / "photos" / "1_a.jpg").read_bytes()[:200])
     (folder / "text.png").write_text("no picture")
     store = PictureStore(folder, 1, 32)
-    assert set(store.problems(["1_a.jpg", "gone.jpg"])) == {"gone.jpg"}
+    problems = store.problems(["1_a.jpg", "cut.jpg", "text.png", "gone.jpg"])
+    assert set(problems) == {"cut.jpg", "text.png", "gone.jpg"}
+    assert "no picture for it" in problems["gone.jpg"]
+    assert "cannot be read as a picture" in problems["cut.jpg"]
     for name in ("cut.jpg", "text.png", "gone.jpg"):
         with pytest.raises(DataError, match=name):
             store.read([name])
     with pytest.raises(DataError, match="nowhere is not a folder"):
         PictureStore(folder / "nowhere", 1, 32)
+
+
+def test_data_check_counts_pictures(folder: Path, tmp_path: Path) -> None:
+    annotations = write_annotations("everyday", tmp_path / "annotations")
+    pair(tmp_path / "frames", "video8-shot1_0", (1, 2), RED, BLUE)
+    broken = tmp_path / "frames" / "MSR-VTT-videoTrainValVideo_video8-shot1_0"
+    (broken / "concat_img1_img2.jpg").write_bytes(b"no picture")
+    steps: list[int] = []
+    report = check("everyday", annotations, folder, lambda _what, done, _total: steps.append(done))
+    assert set(report.missing or ()) == {"video9", "2_b.jpg", "3_c.jpg"}
+    assert set(report.unreadable or {}) == {"video8"}
+    assert steps == [1, 2, 3]
 
 
 @pytest.mark.parametrize("name", ["flickr8k", "msrvtt_frames", "everyday"])

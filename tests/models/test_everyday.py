@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from finereel.index.search import reading_of
 from finereel.io import ASSETS
 from finereel.models.choice import BUNDLED, EVERYDAY
 from finereel.models.retrieval import RetrievalModel
@@ -39,7 +40,7 @@ def test_the_card_names_the_weights_that_ship() -> None:
     card = json.loads((FOLDER / "config.json").read_text())["card"]
     weights = (FOLDER / "model.safetensors").read_bytes()
     assert card["sha256"] == hashlib.sha256(weights).hexdigest()
-    assert card["languages"] == ["en"]
+    assert card["languages"] == ["English"]
     assert "for research" in card["rights"]
 
 
@@ -82,3 +83,9 @@ def test_loading_is_the_same_in_a_folder_of_its_own(
 ) -> None:
     everyday.save(tmp_path)
     assert load(tmp_path).fingerprint == everyday.fingerprint
+
+
+def test_a_query_in_another_language_is_noticed(everyday: RetrievalModel) -> None:
+    """The model that answers by default reads English only, so whoever asks otherwise is told."""
+    assert reading_of(everyday, "ein Hund läuft über die Wiese und bellt").language
+    assert not reading_of(everyday, "a dog runs over the grass and barks").language

@@ -12,15 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from finereel.config import ModelConfig
 from finereel.data.base import Caption, CaptionProtocol, ClipArrays, Dataset, Split
 from finereel.errors import ConfigError, DataError, ModelError, TrainingError
 from finereel.evaluation.record_files import load_record
+from finereel.models.choice import EVERYDAY
+from finereel.models.encoders.dual import DualEncoder
 from finereel.models.encoders.patches import Perturbation
+from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import load, save
 from finereel.recipes import PairRecipe, WorldRecipe, recipe
 from finereel.recipes.base import HoldOut, WarmUp
 from finereel.recipes.events import FinishedRun
+from finereel.recipes.overrides import Changes, changed
 from finereel.recipes.run import (
     Event,
     Note,
@@ -36,6 +42,8 @@ from finereel.recipes.splits import held_out, three_splits
 from finereel.training.distributed import Shard
 from support.media import Recipe as Video
 from support.media import make_video
+from tiny_annotations import write_annotations
+from tiny_encoders import tiny_dual_geometry, tiny_word_pieces
 from tiny_models import FRAMES, WORDS, tiny_model
 
 COLOURS = {
@@ -491,3 +499,44 @@ def test_each_process_decodes_its_share_first(monkeypatch: pytest.MonkeyPatch) -
     assert len(data.dataset.split("test").videos) == 4, (
         "the test split stays whole: its coverage is part of the result"
     )
+
+
+def test_the_recipe_everyday_runs_from_pictures_to_a_model_that_searches(tmp_path: Path) -> None:
+    """Two backbones, photos and key frames, the closed form, two steps, and the test split."""
+    annotations = write_annotations("everyday", tmp_path / "annotations")
+    rng = np.random.default_rng(0)
+
+    def picture(name: str, width: int) -> None:
+        path = tmp_path / "pictures" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (48, width, 3), np.uint8)).save(path)
+
+    for photo in ("1_a.jpg", "2_b.jpg", "3_c.jpg"):
+        picture(photo, 48)
+    for video in ("video7", "video8", "video9"):
+        picture(f"MSR-VTT-videoTestVideo_{video}-shot1_0/concat_img1_img9.jpg", 96)
+    geometry = tiny_dual_geometry()
+    roomy = replace(geometry.text_config, max_position_embeddings=32)
+    encoder = DualEncoder(replace(geometry, text_config=roomy))
+    for layer in encoder.vision_model.modules():  # as drawn by default, all pictures look alike
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(layer.weight)
+            torch.nn.init.zeros_(layer.bias)
+    save(RetrievalModel(encoder, ModelConfig(max_words=24), tiny_word_pieces()), tmp_path / "start")
+    made = changed(recipe("everyday"), Changes(steps=2, batch_size=2))
+    run_options = RunOptions(
+        annotations, videos=tmp_path / "pictures", start=str(tmp_path / "start"), device="cpu"
+    )
+    finished = run(made, tmp_path / "out", run_options)
+    assert finished is not None
+    trained, started = load(tmp_path / "out" / "model"), load(tmp_path / "start")
+    frozen, learned = "encoder.vision_model.stem.weight", "encoder.visual_projection.weight"
+    assert torch.equal(trained.state_dict()[frozen], started.state_dict()[frozen])
+    assert not torch.equal(trained.state_dict()[learned], started.state_dict()[learned])
+    assert (tmp_path / "out" / "closed-form").is_dir()
+
+
+def test_the_recipe_everyday_starts_from_the_bundled_model() -> None:
+    made = recipe("everyday")
+    assert isinstance(made, PairRecipe)
+    assert made.towers == EVERYDAY

@@ -312,3 +312,17 @@ def test_captions_beyond_the_most_of_a_clip_do_not_count() -> None:
     first = fit_towers(two_backbones(), TRAIN.first_captions(1), source, ClosedForm())
     assert torch.equal(one, first)
     assert not torch.equal(one, fit_towers(two_backbones(), TRAIN, source, ClosedForm()))
+
+
+def test_clips_that_rounding_alone_tells_apart_are_alike() -> None:
+    """Their covariance is no positive matrix, which must not surface as an error of linear algebra."""
+
+    @dataclass(frozen=True)
+    class Alike(FourPatches):
+        def read(self, videos: Sequence[str]) -> ClipArrays:
+            frames = np.full((len(videos), FRAMES, 5, WIDTH), 7.1, np.float32)
+            frames += np.random.default_rng(0).normal(size=frames.shape).astype(np.float32) * 1e-6
+            return ClipArrays(frames, np.ones((len(videos), FRAMES), dtype=bool))
+
+    with pytest.raises(TrainingError, match="are alike"):
+        fit_towers(two_backbones(), TRAIN, Alike(Pictures(TRAIN)), ClosedForm())

@@ -413,11 +413,11 @@ def test_real_clips_all_read_without_a_warning(reader: VideoReader) -> None:
 
 @pytest.mark.slow
 def test_a_film_that_decodes_too_slowly_is_read_by_keyframes(tmp_path: Path) -> None:
-    """4K60 in a container without an index: a few frames encoded once, and repeated."""
+    """4K120 in a container without an index: a few frames encoded once, and repeated."""
     path = repeat_video(
-        tmp_path / "big.ts", Recipe(frames=16, fps=60, width=3840, height=2160), times=40
+        tmp_path / "big.ts", Recipe(frames=32, fps=120, width=3840, height=2160), times=40
     )
-    with VideoReader(Limits(deadline_s=5.0)) as reader:
+    with VideoReader(Limits(deadline_s=9.0)) as reader:
         stream = reader.read(path)
         clips = list(stream)
     assert stream.note.startswith("read by keyframes only from 0 s on")

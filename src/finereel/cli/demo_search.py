@@ -63,6 +63,7 @@ def name_of(hit: Hit, folder: Path) -> str:
 def index_videos(library: Library, videos: Path) -> None:
     """Index a folder, with its progress on stderr and what came of it on stdout."""
     heading("index", f"with the model {shown(library.model_name)}")
+    library.tune()
     with IndexProgress() as progress:
         report = library.add([videos], on_event=progress)
     say(f"  {summary(report)}")

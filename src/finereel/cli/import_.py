@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 _SHOWN = 12
 _BACKBONES = ("open_clip", "dual")
+_UNREAD = {
+    "dual": ("--tokenizer", "--max-frames", "--temporal", "--allow"),
+    "open_clip": ("--text", "--temporal", "--allow"),
+}
+"""Options of other kinds that an import would pass over in silence; `--text` for all others."""
 
 
 def import_(
@@ -96,6 +101,14 @@ def import_(
 
     if kind not in (*official.KINDS, *_BACKBONES):
         raise unknown_name("kind of checkpoint", kind, (*official.KINDS, *_BACKBONES))
+    given = {
+        "--text": text is not None,
+        "--tokenizer": tokenizer is not None,
+        "--max-frames": max_frames is not None,
+        "--temporal": temporal is not None,
+        "--allow": bool(allow),
+    }
+    _refuse_unread(kind, [name for name, is_given in given.items() if is_given])
     if kind == "dual":
         _join(file, text, out, dim, max_words, as_json)
         return
@@ -121,6 +134,15 @@ def import_(
             "no tokenizer: give --tokenizer DIR, or put CLIP's tokenizer.json into the directory",
             err=True,
         )
+
+
+def _refuse_unread(kind: str, given: Sequence[str]) -> None:
+    """Raises ConfigError for an option that this kind of import does not read."""
+    from finereel.errors import ConfigError
+
+    unread = [name for name in given if name in _UNREAD.get(kind, ("--text",))]
+    if unread:
+        raise ConfigError(f"import {kind} does not read {', '.join(unread)}: leave it out")
 
 
 def _join(

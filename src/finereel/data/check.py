@@ -2,17 +2,19 @@
 papers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from finereel.data import PUBLISHED, load
+from finereel.data import PICTURES, PUBLISHED, load
 from finereel.data.base import Dataset, SplitSize
 from finereel.data.leaks import role, same_but_case, same_file
 from finereel.data.videos import check_videos, find_videos
 from finereel.types import OnProgress, no_progress
+
+_EVERY_FRAME, _SIDE = 1_000_000, 16
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,26 @@ def check(
     if videos is None:
         return CheckReport(facts, None, None, tuple(warnings))
     ids = list(dict.fromkeys(video for split in dataset.splits.values() for video in split.videos))
+    if name in PICTURES:
+        missing, unreadable = _check_pictures(videos, ids, on_progress)
+        return CheckReport(facts, missing, unreadable, tuple(warnings))
     found = find_videos(videos, ids)
     warnings += map(str, sorted(same_file(dataset, found), key=lambda twice: not twice.leak))
     missing = tuple(video for video in ids if video not in found)
     return CheckReport(
         facts, missing, check_videos(found, on_progress=on_progress), tuple(warnings)
     )
+
+
+def _check_pictures(
+    folder: Path, ids: Sequence[str], on_progress: OnProgress
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The clips without pictures, and why those of others cannot be read; every key frame is read."""
+    from finereel.data.pictures import PictureStore  # torch, which captions do not need
+
+    store = PictureStore(folder, _EVERY_FRAME, _SIDE, on_progress=on_progress)
+    missing = tuple(clip for clip in ids if clip not in store.clips)
+    return missing, dict(store.problems([clip for clip in ids if clip in store.clips]))
 
 
 def _differences(

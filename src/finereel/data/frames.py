@@ -32,6 +32,7 @@ from finereel.data.base import ClipArrays
 from finereel.data.videos import find_videos
 from finereel.errors import BrokenVideoError, ConfigError, DataError, NotAVideoError, VideoError
 from finereel.io.atomic import write_file, writes
+from finereel.io.user_cache import user_cache
 from finereel.models.encoders.pixels import to_squares
 from finereel.models.preprocessing import DECODED_SIDE, Preprocessing
 from finereel.types import OnProgress, no_progress
@@ -47,7 +48,7 @@ _LASTING = (NotAVideoError, BrokenVideoError)
 
 def default_cache() -> Path:
     """The user's cache folder for decoded frames."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finereel" / "frames"
+    return user_cache() / "frames"
 
 
 @dataclass(frozen=True)

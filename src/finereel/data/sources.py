@@ -75,7 +75,9 @@ def open_source(
     if data in datasets.PICTURES:
         from finereel.data.pictures import PictureStore
 
-        return PictureStore(videos, options.num_frames, options.image_size, options.preprocessing)
+        return PictureStore(
+            videos, options.num_frames, options.image_size, options.preprocessing, on_progress
+        )
     from finereel.data.frames import (
         FrameSettings,
         FrameStore,

@@ -190,7 +190,8 @@ def reading_of(model: SearchModel, text: str) -> Reading:
     if not isinstance(model, TextReader) or model.tokenizer is None:
         return Reading()
     reading = read_query(text, model.tokenizer, model.config.max_words)
-    english = getattr(model, "card", {}).get("languages", "English") == "English"
+    languages = getattr(model, "card", {}).get("languages")
+    english = not isinstance(languages, list) or "English" in languages
     return reading if english else replace(reading, language="")
 
 

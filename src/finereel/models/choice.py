@@ -135,7 +135,7 @@ def _entry(name: str, folder: Path | None, default: bool) -> ModelEntry:
         default=default,
         path="" if folder is None else str(folder),
         megabytes=round(size / 1e6, 1),
-        languages=(languages,) if isinstance(languages, str) else tuple(map(str, languages)),
+        languages=tuple(map(str, languages)) if isinstance(languages, list | tuple) else (),
         quality=card.get("quality"),
         milliseconds_per_frame=None if speed is None else round(speed.milliseconds, 2),
     )

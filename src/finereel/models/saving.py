@@ -153,7 +153,7 @@ def _load_plain(folder: Path, name: str, described: dict[str, Any]) -> Retrieval
         )
     plain = PLAIN[kind](folder, described)
     config = replace(UNTRAINED, max_words=plain.max_words)
-    card = {"trained": False, "note": plain.note, "languages": plain.languages}
+    card = {"trained": False, "note": plain.note, "languages": list(plain.languages)}
     return RetrievalModel(plain.encoder, config, plain.tokenizer, name, card)
 
 

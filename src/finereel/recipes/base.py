@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from finereel.config import ModelConfig
 from finereel.errors import ConfigError
+from finereel.models.hub import CLIP
 from finereel.reelworld.batches import SceneBatches
 from finereel.training.closed_form import ClosedForm
 from finereel.training.pairs import PairSettings
@@ -106,7 +107,8 @@ class PairRecipe:
     """A model trained on the (caption, clip) pairs of a data set.
 
     data: a key of `finereel.data.DATASETS`. start: `model` trains a pretrained model on pixels,
-    `tokens` a small model on precomputed tokens. model: settings of everything behind the towers.
+    `tokens` a small model on precomputed tokens. towers: the model that `model` starts from where
+    none is named. model: settings of everything behind the towers.
     shift_last: with CLIP's towers, the token shift is in so many last blocks, whatever the tower's depth.
     passes: over all captions; None where `training.steps` counts. validations: how many, evenly
     over the run. hold_out: for splits the data set lacks.
@@ -121,6 +123,7 @@ class PairRecipe:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     pairs: PairSettings = field(default_factory=PairSettings)
     start: Literal["model", "tokens"] = "model"
+    towers: str = CLIP
     shift_last: int = 2
     tokens: TokenTowers = field(default_factory=TokenTowers)
     closed_form: ClosedForm | None = None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from finereel.config import ModelConfig
+from finereel.models.choice import EVERYDAY
 from finereel.models.encoders.patches import Perturbation
 from finereel.recipes.base import PairRecipe, TokenTowers, WarmUp
 from finereel.training.closed_form import ClosedForm
@@ -120,12 +121,13 @@ def everyday() -> PairRecipe:
     form, then trained together with UCoFiA's head on photos and key frames.
 
     The vision backbone stays frozen, so its tokens are computed once (`finereel data tokens`); of
-    the text backbone the last two blocks learn.
+    the text backbone the last two blocks learn. Without `--model` the run goes on from the backbones
+    of the bundled model.
     """
     return PairRecipe(
         name="everyday",
         data="everyday",
-        start="model",
+        towers=EVERYDAY,
         model=ModelConfig(
             max_words=24,
             max_frames=12,

@@ -21,6 +21,7 @@ _FIXED = frozenset(
         "geometry",
         "stages",
         "start",
+        "towers",
         "warm_up.steps",
         "training.optim.groups",
         "training.data",

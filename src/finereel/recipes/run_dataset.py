@@ -15,7 +15,7 @@ from finereel.errors import ConfigError, ModelError, TrainingError
 from finereel.evaluation.gallery import score_split
 from finereel.evaluation.retrieval import EvaluationSettings, evaluate_scores
 from finereel.io.atomic import replace_folder, storage_errors
-from finereel.models.choice import CLIP, require_here
+from finereel.models.choice import require_here
 from finereel.models.encoders import Encoder
 from finereel.models.encoders.clip import ClipEncoder
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
@@ -51,7 +51,9 @@ def run_pairs(
         raise ConfigError(
             f"recipe {recipe.name} trains on precomputed tokens: give their folder as features"
         )
-    towers = None if recipe.start == "tokens" else load(options.start or require_here(CLIP))
+    towers = (
+        None if recipe.start == "tokens" else load(options.start or require_here(recipe.towers))
+    )
     source = _source(recipe, towers, options, on_event)
     data = prepare(recipe, source, options, shard, on_event)
     torch.manual_seed(recipe.training.seed)

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tokenizers
 from jaxtyping import Bool, Int64
 
 from finereel.errors import ConfigError
+from finereel.io.atomic import replace_file, writes
 from finereel.text.clean import clean
 
 # Character classes: w letter, digit or mark; ' apostrophe; space; p anything else.
@@ -46,6 +48,7 @@ class BaseTokenizer(ABC):
     """Texts -> rows of tokens: start tokens, the text's own, end tokens, padding.
 
     Args:
+        pipeline: The tokenizer of the tokenizers library that cuts a text.
         vocab_size: One more than the highest id.
         starts: Ids before a text.
         ends: Ids after it; they stay where a long text is cut.
@@ -53,20 +56,31 @@ class BaseTokenizer(ABC):
     """
 
     def __init__(
-        self, vocab_size: int, starts: Sequence[int], ends: Sequence[int], pad_id: int
+        self,
+        pipeline: tokenizers.Tokenizer,
+        vocab_size: int,
+        starts: Sequence[int],
+        ends: Sequence[int],
+        pad_id: int,
     ) -> None:
+        self._pipeline = pipeline
         self.vocab_size = vocab_size
         self.starts, self.ends = tuple(starts), tuple(ends)
         self.pad_id = pad_id
 
     @property
-    @abstractmethod
     def description(self) -> str:
         """The tokenizer as JSON: equal where two tokenizers give equal ids."""
+        described: str = self._pipeline.to_str()
+        return described
 
-    @abstractmethod
+    @writes("directory")
     def save(self, directory: str | Path) -> None:
         """Write `tokenizer.json`, from which `finereel.text.load_tokenizer` makes the same one."""
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        with replace_file(folder / "tokenizer.json") as fresh:
+            self._pipeline.save(str(fresh))
 
     @abstractmethod
     def _entries(self, text: str, official: bool) -> tuple[list[int], list[tuple[int, int]]]:

@@ -10,7 +10,6 @@ import tokenizers
 from tokenizers import normalizers
 
 from finereel.errors import CheckpointError, ModelNotFoundError
-from finereel.io.atomic import replace_file, writes
 from finereel.io.foreign_files import MIB, ForeignFileError, brief, read_json_object, read_text
 from finereel.text.base import BaseTokenizer
 from finereel.text.wordpiece import without_surrogates
@@ -38,8 +37,7 @@ class PipelineTokenizer(BaseTokenizer):
         first = special.index(False) if False in special else len(special)
         last = len(special) - special[::-1].index(False) if False in special else first
         highest = max(pipeline.get_vocab(with_added_tokens=True).values())
-        super().__init__(highest + 1, whole.ids[:first], whole.ids[last:], pad_id)
-        self._pipeline = pipeline
+        super().__init__(pipeline, highest + 1, whole.ids[:first], whole.ids[last:], pad_id)
 
     @classmethod
     def load(cls, directory: str | Path) -> "PipelineTokenizer":
@@ -80,20 +78,6 @@ class PipelineTokenizer(BaseTokenizer):
                 f"{path} cannot be read by the tokenizers library "
                 f"({' '.join(str(error).split())[:_SHOWN]}); copy it again"
             ) from error
-
-    @property
-    def description(self) -> str:
-        """The whole pipeline as JSON."""
-        described: str = self._pipeline.to_str()
-        return described
-
-    @writes("directory")
-    def save(self, directory: str | Path) -> None:
-        """Write `tokenizer.json`, readable by `load` and by the tokenizers library."""
-        folder = Path(directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        with replace_file(folder / "tokenizer.json") as fresh:
-            self._pipeline.save(str(fresh))
 
     def _entries(self, text: str, official: bool) -> tuple[list[int], list[tuple[int, int]]]:
         found = self._pipeline.encode(without_surrogates(text), add_special_tokens=False)

@@ -20,7 +20,6 @@ from tokenizers import AddedToken, models, normalizers, pre_tokenizers
 
 from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
 from finereel.io import ASSETS
-from finereel.io.atomic import replace_file, writes
 from finereel.io.foreign_files import MIB, ForeignFileError, brief, read_json_object, read_text
 from finereel.text.base import BaseTokenizer
 from finereel.text.clean import CleanText, clean
@@ -129,16 +128,16 @@ class Tokenizer(BaseTokenizer):
                 "missing among "
                 f"{len(vocab)}; give a CLIP-architecture model"
             )
-        super().__init__(max(vocab.values()) + 1, (vocab[START],), (vocab[END],), pad_id=0)
         try:
-            self._bpe = _pipeline(vocab, merges)
-            self._bpe.add_tokens(list(added))
+            bpe = _pipeline(vocab, merges)
+            bpe.add_tokens(list(added))
         except Exception as error:  # the tokenizers library raises no class of its own
             raise CheckpointError(
                 f"a vocabulary of {len(vocab)} tokens with {len(merges)} merges makes no "
                 "byte-level BPE "
                 f"({' '.join(str(error).split())[:_SHOWN]}); copy the tokenizer again"
             ) from error
+        super().__init__(bpe, max(vocab.values()) + 1, (vocab[START],), (vocab[END],), pad_id=0)
 
     @classmethod
     def load(cls, directory: str | Path) -> "Tokenizer":
@@ -164,20 +163,6 @@ class Tokenizer(BaseTokenizer):
             ) from error
         return cls(vocab, merges, added)
 
-    @property
-    def description(self) -> str:
-        """Vocabulary and merges as JSON: equal where two tokenizers give equal ids."""
-        described: str = self._bpe.to_str()
-        return described
-
-    @writes("directory")
-    def save(self, directory: str | Path) -> None:
-        """Write `tokenizer.json`, readable by `load` and by the tokenizers library."""
-        folder = Path(directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        with replace_file(folder / "tokenizer.json") as fresh:
-            self._bpe.save(str(fresh))
-
     def _entries(self, text: str, official: bool) -> tuple[list[int], list[tuple[int, int]]]:
         """Token ids of the text and their spans in it, without start and end tokens."""
         cleaned = clean(text)
@@ -196,7 +181,7 @@ class Tokenizer(BaseTokenizer):
     def _append_plain(
         self, cleaned: CleanText, start: int, end: int, ids: list[int], spans: list[tuple[int, int]]
     ) -> None:
-        encoding = self._bpe.encode(cleaned.text[start:end], add_special_tokens=False)
+        encoding = self._pipeline.encode(cleaned.text[start:end], add_special_tokens=False)
         ids += encoding.ids
         spans += [
             cleaned.original_span(start + first, start + last) for first, last in encoding.offsets

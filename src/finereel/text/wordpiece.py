@@ -12,7 +12,6 @@ import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from finereel.errors import CheckpointError, ModelNotFoundError
-from finereel.io.atomic import replace_file, writes
 from finereel.io.foreign_files import ForeignFileError, brief, read_json_object, read_text
 from finereel.text.base import BaseTokenizer
 from finereel.text.tokenize import MOST_BYTES, checked_vocabulary
@@ -71,12 +70,12 @@ class WordPieceTokenizer(BaseTokenizer):
             )
         self.rules = rules or WordPieceRules()
         super().__init__(
+            _word_pieces(dict(vocab), self.rules),
             max(vocab.values()) + 1,
             (vocab[START_TOKEN],),
             (vocab[END_TOKEN],),
             vocab[PAD_TOKEN],
         )
-        self._pieces = _word_pieces(dict(vocab), self.rules)
 
     @classmethod
     def load(cls, directory: str | Path) -> "WordPieceTokenizer":
@@ -109,22 +108,8 @@ class WordPieceTokenizer(BaseTokenizer):
                 f"the tokenizer in {folder} cannot be read as WordPiece ({error}); expected BERT's"
             ) from error
 
-    @property
-    def description(self) -> str:
-        """Vocabulary and rules as JSON."""
-        described: str = self._pieces.to_str()
-        return described
-
-    @writes("directory")
-    def save(self, directory: str | Path) -> None:
-        """Write `tokenizer.json`, readable by `load` and by the tokenizers library."""
-        folder = Path(directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        with replace_file(folder / "tokenizer.json") as fresh:
-            self._pieces.save(str(fresh))
-
     def _entries(self, text: str, official: bool) -> tuple[list[int], list[tuple[int, int]]]:
-        found = self._pieces.encode(without_surrogates(text), add_special_tokens=False)
+        found = self._pipeline.encode(without_surrogates(text), add_special_tokens=False)
         return list(found.ids), list(found.offsets)
 
 

@@ -29,6 +29,7 @@ from finereel.types import OnProgress, no_progress
 
 _CHUNK = 256  # clips
 _TEXTS = 64  # encoded at a time
+_ALIKE = 1e-5  # a variance beside the squared mean that rounding in single precision can make
 _NOTHING = 1e-3  # a correlation that rounding can make: its directions are noise, blown up
 
 
@@ -194,7 +195,8 @@ def _pooled(
 
 def _matched(moments: Moments, settings: ClosedForm, dim: int) -> tuple[Moments, Canonical]:
     """The moments and their canonical directions; TrainingError where nothing correlates."""
-    if min(float(moments.xx.diagonal().sum()), float(moments.yy.diagonal().sum())) <= 0:
+    sides = ((moments.xx, moments.mean_x), (moments.yy, moments.mean_y))
+    if any(float(xx.diagonal().sum()) <= _ALIKE * float(mean @ mean) for xx, mean in sides):
         raise TrainingError("closed form: all training clips, or all their captions, are alike")
     found = canonical(moments, settings.ridge_words, settings.ridge_clips, dim)
     if not len(found.correlations):

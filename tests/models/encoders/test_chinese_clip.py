@@ -60,7 +60,7 @@ def test_a_chinese_query_is_no_foreign_one(tmp_path: Path) -> None:
     chinese_clip(tmp_path)
     model = load(tmp_path)
     assert reading_of(model, TEXTS[0]).language == ""
-    model.card["languages"] = "English"
+    model.card["languages"] = ["English"]
     assert reading_of(model, TEXTS[0]).language
 
 

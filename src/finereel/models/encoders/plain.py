@@ -50,7 +50,7 @@ class PlainParts:
     tokenizer: BaseTokenizer
     max_words: int
     note: str
-    languages: str = "English"
+    languages: tuple[str, ...] = ("English",)
 
 
 def _read(folder: Path, make: Callable[[], Module], ignored: tuple[str, ...]) -> Module:
@@ -84,7 +84,7 @@ def _siglip(folder: Path, described: Mapping[str, Any]) -> PlainParts:
         "head, neither of which was trained to be compared."
     )
     many = isinstance(tokenizer, PipelineTokenizer) and tokenizer.vocab_size > _ENGLISH_PIECES
-    languages = "many" if many else "English"
+    languages = ("many",) if many else ("English",)
     return PlainParts(encoder, tokenizer, encoder.max_words, note, languages)
 
 
@@ -98,7 +98,7 @@ def _chinese_clip(folder: Path, described: Mapping[str, Any]) -> PlainParts:
     encoder = ChineseClipEncoder(clip, stated=Stated(pixels))
     note = f"Chinese-CLIP towers {_COUNTING} patches are not aligned with words."
     words = min(_CHINESE_WORDS, encoder.max_words)
-    return PlainParts(encoder, load_tokenizer(folder), words, note, "Chinese")
+    return PlainParts(encoder, load_tokenizer(folder), words, note, ("Chinese",))
 
 
 PLAIN: dict[str, Callable[[Path, Mapping[str, Any]], PlainParts]] = {
