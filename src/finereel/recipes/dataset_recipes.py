@@ -136,21 +136,24 @@ def everyday() -> PairRecipe:
             patches_per_frame=4,
         ),
         training=TrainingSettings(
-            steps=240,
+            steps=480,
             part_weight=0.3,
             optim=OptimSettings(
                 lr=5e-4,
                 tower_lr=5e-5,
                 weight_decay=0.05,
                 freeze=EVERYDAY_FROZEN,
-                groups=(ParameterGroup("encoder.*_projection", 5e-4, 0.05),),
+                groups=(
+                    ParameterGroup("encoder.*_projection", 5e-4, 0.05),
+                    ParameterGroup("encoder.logit_scale", 1e-2),
+                ),
             ),
             perturbation=Perturbation(samples=8),
         ),
         pairs=PairSettings(batch_size=128, word_dropout=0.1, frame_dropout=0.3),
         closed_form=ClosedForm(ridge_words=0.5, ridge_clips=1.0, power=1.0),
         passes=None,
-        validations=2,
+        validations=4,
     )
 
 

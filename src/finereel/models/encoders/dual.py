@@ -245,7 +245,7 @@ class DualEncoder(Encoder):
         Raises:
             ModelError: If tokens are not as many or as wide as those of the vision backbone.
         """
-        tokens = self.frozen_tokens(frames, frame_mask)[frame_mask]
+        tokens = self._real_tokens(frames, frame_mask)
         patches: Tensor = (self.patch_projection or self.visual_projection)(tokens[:, 1:])
         real = torch.cat([self.visual_projection(tokens[:, :1]), patches], 1)
         return scattered(real, frame_mask)
@@ -256,9 +256,16 @@ class DualEncoder(Encoder):
         """Tokens of the vision backbone before the projections, the mean of the patches first;
         zeros for padded frames. Arguments and errors as in `encode_frames`.
         """
+        return scattered(self._real_tokens(frames, frame_mask), frame_mask)
+
+    def _real_tokens(
+        self, frames: Float[Tensor, "V F ..."], frame_mask: Bool[Tensor, "V F"]
+    ) -> Float[Tensor, "R N E"]:
+        """The tokens of `frozen_tokens` for the R real frames alone, in order."""
+        real = frames[frame_mask]
         if frames.ndim == PIXEL_AXES:
-            patches = scattered(self.vision_model(frames[frame_mask]), frame_mask)
-            return torch.cat([patches.mean(2, keepdim=True), patches], 2)
+            patches: Tensor = self.vision_model(real)
+            return torch.cat([patches.mean(1, keepdim=True), patches], 1)
         count, width = frames.shape[2:]
         if width != self.geometry.vision_config.width or not 0 <= self.tokens_per_frame - count < 2:
             raise ModelError(
@@ -266,10 +273,9 @@ class DualEncoder(Encoder):
                 f"{self.geometry.vision_config.width} numbers that {self.geometry.vision} made, "
                 f"got {count} tokens of {width}: take the tokens of this model's vision backbone"
             )
-        tokens = torch.where(frame_mask[..., None, None], frames, 0.0)
         if count == self.tokens_per_frame:
-            return tokens
-        return torch.cat([tokens.mean(2, keepdim=True), tokens], 2)
+            return real
+        return torch.cat([real.mean(1, keepdim=True), real], 1)
 
     def encode_prompted(
         self, frames: Float[Tensor, "V F ..."], frame_mask: Bool[Tensor, "V F"], prompts: Prompts
