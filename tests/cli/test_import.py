@@ -105,6 +105,9 @@ def test_an_open_clip_folder_is_imported(run: Any, tmp_path: Path) -> None:
         ("open_clip", "--text"),
         ("ucofia", "--text"),
         ("dual", "--tokenizer"),
+        ("dual", "--variant"),
+        ("open_clip", "--interaction"),
+        ("ucofia", "--interaction"),
     ],
 )
 def test_an_option_of_another_kind_is_refused(

@@ -165,7 +165,7 @@ def test_the_view_draws_every_kind_of_event() -> None:
         "2/10",
     ):
         assert expected in drawn
-    assert "training 2/2" in drawn
+    assert "training, phase 2 of 2" in drawn
     assert "\x1b[31m\n" not in drawn, "a note must not steer the terminal"
 
 

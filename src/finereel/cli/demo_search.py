@@ -85,7 +85,9 @@ def show_searches(found: Sequence[DemoSearch]) -> None:
 
 def command() -> str:
     """How this program was called: `make demo` runs one that is not on the path."""
-    return "finereel" if shutil.which("finereel") else sys.argv[0]
+    if shutil.which("finereel"):
+        return "finereel"
+    return "python -m finereel" if Path(sys.argv[0]).name == "__main__.py" else sys.argv[0]
 
 
 def heading(name: str, text: str) -> None:

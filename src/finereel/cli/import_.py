@@ -1,6 +1,6 @@
 """`import`: convert a published checkpoint into a model directory and account for every tensor."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
 
 _SHOWN = 12
 _BACKBONES = ("open_clip", "dual")
-_UNREAD = {
-    "dual": ("--tokenizer", "--max-frames", "--temporal", "--allow"),
-    "open_clip": ("--text", "--temporal", "--allow"),
-}
-"""Options of other kinds that an import would pass over in silence; `--text` for all others."""
+_READ = {"dual": ("text", "dim"), "open_clip": ("tokenizer", "max_frames")}
+_READ_BY_HEADS = ("tokenizer", "max_frames", "temporal", "variant", "allow")
+"""Options that an import of this kind reads; any other would be passed over in silence."""
 
 
 def import_(
@@ -56,16 +54,17 @@ def import_(
         ),
     ] = None,
     variant: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--variant",
             help="Reproduce what the published code computes in training (train) or in evaluation "
-            "(eval).",
+            "(eval, the default).",
         ),
-    ] = "eval",
+    ] = None,
     interaction: Annotated[
-        str, typer.Option("--interaction", help="For drl only: wti, ti or dp.")
-    ] = "wti",
+        str | None,
+        typer.Option("--interaction", help="For drl only: wti (the default), ti or dp."),
+    ] = None,
     text: Annotated[
         Path | None,
         typer.Option(
@@ -75,8 +74,9 @@ def import_(
         ),
     ] = None,
     dim: Annotated[
-        int, typer.Option("--dim", min=1, help="For dual only: width of the shared space.")
-    ] = 256,
+        int | None,
+        typer.Option("--dim", min=1, help="For dual only: width of the shared space (256)."),
+    ] = None,
     allow: Annotated[
         list[str] | None,
         typer.Option(
@@ -101,28 +101,25 @@ def import_(
 
     if kind not in (*official.KINDS, *_BACKBONES):
         raise unknown_name("kind of checkpoint", kind, (*official.KINDS, *_BACKBONES))
-    given = {
-        "--text": text is not None,
-        "--tokenizer": tokenizer is not None,
-        "--max-frames": max_frames is not None,
-        "--temporal": temporal is not None,
-        "--allow": bool(allow),
-    }
-    _refuse_unread(kind, [name for name, is_given in given.items() if is_given])
-    if kind == "dual":
-        _join(file, text, out, dim, max_words, as_json)
-        return
     options = {
-        "max_words": max_words,
+        "tokenizer": tokenizer,
         "max_frames": max_frames,
         "temporal": temporal,
         "variant": variant,
+        "interaction": interaction,
+        "text": text,
+        "dim": dim,
+        "allow": tuple(allow or ()),
     }
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    _refuse_unread(kind, given)
+    if kind == "dual":
+        _join(file, text, out, dim or 256, max_words, as_json)
+        return
     if kind == "open_clip":
         model, report = import_open_clip(file, out, tokenizer, max_words, max_frames)
     else:
-        settings = options | {"interaction": interaction, "allow": tuple(allow or ())}
-        imported = official.import_reported(file, out, kind, tokenizer, **settings)
+        imported = official.import_reported(file, out, kind, max_words=max_words, **given)
         assert imported.report is not None
         model, report = imported.model, imported.report
     if as_json:
@@ -136,11 +133,12 @@ def import_(
         )
 
 
-def _refuse_unread(kind: str, given: Sequence[str]) -> None:
+def _refuse_unread(kind: str, given: Iterable[str]) -> None:
     """Raises ConfigError for an option that this kind of import does not read."""
     from finereel.errors import ConfigError
 
-    unread = [name for name in given if name in _UNREAD.get(kind, ("--text",))]
+    read = _READ.get(kind, (*_READ_BY_HEADS, *(("interaction",) if kind == "drl" else ())))
+    unread = [f"--{name.replace('_', '-')}" for name in given if name not in read]
     if unread:
         raise ConfigError(f"import {kind} does not read {', '.join(unread)}: leave it out")
 

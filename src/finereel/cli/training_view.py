@@ -39,7 +39,7 @@ class TrainingView(View):
     def _step(self, event: StageProgress) -> None:
         step = event.progress
         self._start(
-            f"training {event.stage}/{event.stages}" if event.stages > 1 else "training",
+            f"training, phase {event.stage} of {event.stages}" if event.stages > 1 else "training",
             step.step,
             step.steps,
         )
@@ -53,8 +53,10 @@ class TrainingView(View):
                 f"{name} {value:.1f}" for name, value in step.validation.metrics.items()
             )
             self._best = recall(step.validation.metrics)
+            phase = f"phase {event.stage} of {event.stages}, " if event.stages > 1 else ""
             self._say(
-                f"step {step.step}/{step.steps}: validation {step.validation.score:.2f} ({metrics})"
+                f"{phase}step {step.step}/{step.steps}: validation {step.validation.score:.2f} "
+                f"({metrics})"
             )
         parts = (f"loss {self._loss:.3f}", self._best, f"{step.samples_per_second:.1f} pairs/s")
         self._bar.update(
