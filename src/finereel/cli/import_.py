@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -101,7 +101,7 @@ def import_(
 
     if kind not in (*official.KINDS, *_BACKBONES):
         raise unknown_name("kind of checkpoint", kind, (*official.KINDS, *_BACKBONES))
-    options = {
+    options: dict[str, Any] = {
         "tokenizer": tokenizer,
         "max_frames": max_frames,
         "temporal": temporal,
