@@ -150,3 +150,28 @@ def test_a_file_of_fewer_frames_is_read_as_padding(tmp_path: Path) -> None:
     assert clips.frame_mask.tolist() == [[True] * F, [True] + [False] * (F - 1)]
     np.testing.assert_allclose(clips.frames[1, 0], short[1, 0], atol=2e-3)
     assert not clips.frames[1, 1:].any()
+
+
+def test_safetensors_stay_in_their_file(tmp_path: Path) -> None:
+    """A folder larger than the memory is read clip by clip."""
+    rng = np.random.default_rng(0)
+    clips = ClipArrays(rng.normal(size=(3, 2, 1 + P, E)).astype(np.float32), np.ones((3, 2), bool))
+    write_token_file(tmp_path / "a.safetensors", ["a", "b", "c"], clips)
+    file = read_token_file(tmp_path / "a.safetensors")
+    assert isinstance(file.tokens, np.memmap)
+    assert not file.tokens.flags.writeable
+    read = FeatureStore(tmp_path).read(["c", "a"])
+    np.testing.assert_allclose(read.frames, clips.frames[[2, 0]], atol=2e-3)
+
+
+def test_a_file_without_clips_is_named(tmp_path: Path) -> None:
+    save_file({"tokens": np.empty((0, 2, P, E), np.float16)}, tmp_path / "a.safetensors")
+    assert read_token_file(tmp_path / "a.safetensors").ids == ()
+    with pytest.raises(DataError, match="no tokens of 'x'"):
+        FeatureStore(tmp_path).read(["x"])
+
+
+def test_numbers_of_another_kind_are_named(tmp_path: Path) -> None:
+    save_file({"tokens": np.ones((1, 2, P, E), np.uint32)}, tmp_path / "a.safetensors")
+    with pytest.raises(DataError, match="U32"):
+        read_token_file(tmp_path / "a.safetensors")

@@ -32,6 +32,14 @@ from finereel.io.foreign_files import read_npz
 
 _SUFFIXES = (".npz", ".safetensors")
 _KINDS = (np.int8, np.float16, np.float32)
+_DTYPES = {
+    "BOOL": np.bool_,
+    "I8": np.int8,
+    "U8": np.uint8,
+    "I64": np.int64,
+    "F16": np.float16,
+    "F32": np.float32,
+}
 
 
 @dataclass(frozen=True)
@@ -207,13 +215,35 @@ def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The arrays stay in the file: what is read of them is read when it is asked for, so a folder
+    may be larger than the memory.
+    """
     try:
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
+        with safe_open(path, framework="numpy") as file:  # checks header and length
             ids: Any = json.loads((file.metadata() or {}).get("ids", "[]"))
-            return arrays, [str(name) for name in ids]
+        return _mapped(path), [str(name) for name in ids]
     except (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError) as error:
         raise DataError(f"{path} cannot be read as safetensors ({error}); copy it again") from error
+
+
+def _mapped(path: Path) -> dict[str, np.ndarray]:
+    """Every array of a sound safetensors file, mapped into memory, read-only."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entries = json.loads(file.read(length))
+    entries.pop("__metadata__", None)
+    return {
+        name: np.memmap(
+            path,
+            _DTYPES[entry["dtype"]],
+            "r",
+            8 + length + entry["data_offsets"][0],
+            tuple(entry["shape"]),
+        )
+        if 0 not in entry["shape"]
+        else np.empty(entry["shape"], _DTYPES[entry["dtype"]])
+        for name, entry in entries.items()
+    }
 
 
 def _digest(files: Sequence[TokenFile]) -> str:
