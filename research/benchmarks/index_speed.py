@@ -4,8 +4,9 @@
     python research/benchmarks/index_speed.py --model everyday --video holiday.mp4
     python research/benchmarks/index_speed.py --clips-together 1 2 4 8
 
-The videos are made with PyAV: a moving camera over the demo's photos with grain, 30 frames a
-second, a keyframe every 2.5 s. Each is indexed into a new library by `Library.add`, everything on
+The videos are made with PyAV (libx264, preset veryfast, crf 23): a moving camera over the demo's
+photos with grain, another photo every 5 s, 30 frames a second, and a keyframe at each cut and after
+`--keyframes` frames. Each is indexed into a new library by `Library.add`, everything on
 one thread (the decoding child included, which shares the core where there is only one). Printed per
 video: its bit rate, on which decoding depends; seconds of video per second by the clock and per
 second of the processor; and the seconds by the clock that decoding and encoding take per ten
@@ -37,19 +38,19 @@ from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import load
 
 SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
-FPS, KEYFRAMES = 30, 75
+FPS = 30
 SHOT_SECONDS = 5
 GRAIN = 4.5
 REPETITIONS = 3
 
 
-def make_video(path: Path, size: tuple[int, int], seconds: int) -> None:
+def make_video(path: Path, size: tuple[int, int], seconds: int, keyframes: int) -> None:
     """Shots of a moving camera over photos, with grain that costs bits as a camera's noise does."""
     random, (width, height) = np.random.default_rng(0), size
     grain = random.normal(0, GRAIN, (4, height, width, 1))
     photos = [Image.open(PICTURES / f"{name}.jpg").convert("RGB") for name in MOVES]
     large = [photo.resize((width * 5 // 4, height * 5 // 4)) for photo in photos]
-    options = {"crf": "23", "preset": "veryfast", "g": str(KEYFRAMES)}
+    options = {"crf": "23", "preset": "veryfast", "g": str(keyframes)}
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
@@ -121,6 +122,9 @@ def main() -> None:
     )
     parser.add_argument("--model", default="reelworld-tiny")
     parser.add_argument("--seconds", type=int, default=30, help="length of the videos made")
+    parser.add_argument(
+        "--keyframes", type=int, default=75, help="most frames from one keyframe to the next"
+    )
     parser.add_argument("--video", type=Path, nargs="*", default=[], help="these instead")
     parser.add_argument("--clips-together", type=int, nargs="*", default=[])
     arguments = parser.parse_args()
@@ -134,7 +138,7 @@ def main() -> None:
         videos = {path.name: path for path in arguments.video}
         for name, size in {} if videos else SIZES.items():
             videos[name] = Path(folder) / f"{name}.mp4"
-            make_video(videos[name], size, arguments.seconds)
+            make_video(videos[name], size, arguments.seconds, arguments.keyframes)
         for name, video in videos.items():
             result = {"model": arguments.model, "video": name} | index(video, model)
             print(json.dumps(result), flush=True)
