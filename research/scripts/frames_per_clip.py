@@ -38,10 +38,13 @@ def row(name: str, found: float, ranked: np.ndarray, best: np.ndarray, videos: n
     True
     """
     recalls = " | ".join(f"{recall_at(ranked, k):.1f}" for k in (1, 5, 10))
+    if ranked is best:
+        return f"| {name} | {found:.1f} | {recalls} | |"
     first, second = (100.0 * (which <= 1) for which in (ranked, best))
     beside = paired_difference(first, second, videos, PERCENT)
     low, high = beside.interval.low, beside.interval.high
-    return f"| {name} | {found:.1f} | {recalls} | {beside.difference:+.1f} ({low:+.1f} to {high:+.1f}) |"
+    difference = f"{beside.difference:+.1f} ({low:+.1f} to {high:+.1f})"
+    return f"| {name} | {found:.1f} | {recalls} | {difference} |"
 
 
 def on_tokens(model: RetrievalModel, split: Split, options: SourceOptions, data: str) -> np.ndarray:
