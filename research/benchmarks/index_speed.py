@@ -7,13 +7,13 @@
 
 The videos are made with PyAV (libx264, preset veryfast, crf 23): a moving camera over the demo's
 photos with grain, another photo every 5 s, 30 frames a second, and a keyframe at each cut and after
-`--keyframes` frames. Each is indexed into a new library by `Library.add`, everything on
-one thread (the decoding child included, which shares the core where there is only one). Printed per
-video: its bit rate, on which decoding depends; seconds of video per second by the clock and per
-second of the processor; the processor's seconds per ten seconds of video, of the decoding child
-(with its start) and of the rest; and the seconds by the clock that decoding and encoding take. `--clips-together` measures instead how long
-a frame takes when the frames of several clips go through the model's towers in one batch, and by
-how much the features then differ from those of each clip alone.
+`--keyframes` frames. Each is indexed into a new library by `Library.add`, everything on one thread
+(the decoding child included, which shares the core where there is only one). Printed per video: its
+bit rate, on which decoding depends; seconds of video per second by the clock and per second of the
+processor; the processor's seconds per ten seconds of video, of the decoding child (with its start)
+and of the rest; and the seconds by the clock that decoding and encoding take. `--clips-together`
+measures instead how long a frame takes when the frames of several clips go through the model's
+towers in one batch, and by how much the features then differ from those of each clip alone.
 """
 
 import argparse
