@@ -6,7 +6,8 @@
 
 The card of the bundled model gets the SHA-256 of its weights, which a test checks, and what
 `--card` adds to it: languages, quality, notes. `--weights` are those of the granularities, where
-validation says that others than the trained ones are better.
+validation says that others than the trained ones are better. `--frames` is the number of frames per
+clip, where fewer than the model was made for are as good.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import torch
 from finereel.models.choice import BUNDLED, DRAWN, EVERYDAY
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import load, save
-from finereel.recipes.run import with_weights
+from finereel.recipes.run import with_frames, with_weights
 
 LARGEST_MIB = {DRAWN: 12, EVERYDAY: 32}
 PRECISIONS = {DRAWN: torch.float16, EVERYDAY: torch.int8}
@@ -43,11 +44,14 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(BUNDLED))
     parser.add_argument("--card", type=Path, help="JSON object to add to the card")
     parser.add_argument("--weights", nargs="+", metavar="GRANULARITY=WEIGHT")
+    parser.add_argument("--frames", type=int, help="frames per clip, at most the model's own")
     arguments = parser.parse_args()
     model = load(arguments.model)
     if arguments.weights:
         pairs = (given.split("=") for given in arguments.weights)
         model = with_weights(model, {name: float(weight) for name, weight in pairs})
+    if arguments.frames:
+        model = with_frames(model, arguments.frames)
     card = json.loads(arguments.card.read_text(encoding="utf-8")) if arguments.card else {}
     folder = BUNDLED[arguments.name]
     size = bundle(model, folder, PRECISIONS[arguments.name], card)

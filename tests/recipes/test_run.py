@@ -35,11 +35,13 @@ from finereel.recipes.run import (
     Working,
     build,
     run,
+    with_frames,
     with_weights,
 )
 from finereel.recipes.run_dataset import device_of
 from finereel.recipes.splits import held_out, three_splits
 from finereel.training.distributed import Shard
+from finereel.types import Frames
 from support.media import Recipe as Video
 from support.media import make_video
 from tiny_annotations import write_annotations
@@ -91,6 +93,22 @@ def test_scoring_other_granularities_keeps_what_both_have() -> None:
     again = with_weights(coarse, model.config.weights)
     assert torch.equal(again.head.sentence_projection, model.head.sentence_projection)
     assert again.config.weights == model.config.weights
+
+
+def test_fewer_frames_score_clips_that_have_no_more_as_before() -> None:
+    whole = tiny_model()
+    fewer = with_frames(whole, FRAMES - 1)
+    assert fewer.num_frames == FRAMES - 1
+    assert fewer.fingerprint != whole.fingerprint
+    pictures = np.random.default_rng(0).integers(0, 255, (2, FRAMES - 1, 24, 32, 3), dtype=np.uint8)
+    clips = [Frames(picture, np.arange(FRAMES - 1.0)) for picture in pictures]
+    text = whole.encode_text(["a red car jumps", "a man is cooking"])
+    before = whole.score(text, whole.encode_video(clips))
+    after = fewer.score(text, fewer.encode_video(clips))
+    for name, scores in before.parts.items():
+        torch.testing.assert_close(after.parts[name], scores)
+    with pytest.raises(ConfigError, match=f"expected 1 to {FRAMES} frames per clip"):
+        with_frames(whole, FRAMES + 1)
 
 
 @pytest.mark.parametrize("name", ["debug", "reelworld-tiny"])
@@ -540,3 +558,4 @@ def test_the_recipe_everyday_starts_from_the_bundled_model() -> None:
     made = recipe("everyday")
     assert isinstance(made, PairRecipe)
     assert made.towers == EVERYDAY
+    assert made.model.max_frames == load(EVERYDAY).num_frames

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finereel.types import Window
-from finereel.video.clips import ClipReader, Pace, Picture
+from finereel.video.clips import ClipReader, Pace, Picture, near_keyframes
 from finereel.video.plan import Clip, ClipPlan, frame_times
 
 
@@ -264,3 +264,24 @@ def test_pictures_past_the_claimed_end_give_clips() -> None:
     assert [clip.window.start for clip in read(source, ClipPlan())] == [0.0, 10.0, 20.0, 30.0]
     assert len(read(Numbers(steady(11), 10.0), ClipPlan())) == 1, "a short rest is none"
     assert len(read(source, ClipPlan(windows=(Window(0.0, 5.0),)))) == 1
+
+
+@given(
+    st.integers(1, 20),
+    st.lists(st.floats(-0.5, 20.0), max_size=30),
+    st.floats(0.0, 1.0),
+)
+def test_moved_times_ascend_and_stay_in_their_parts(
+    count: int, keys: list[float], lead: float
+) -> None:
+    wanted, spacing = frame_times(Window(0.0, 10.0), count), 10.0 / count
+    moved = near_keyframes(wanted, np.sort(np.array(keys)), spacing, lead)
+    assert (np.diff(moved) > 0).all()
+    assert (np.abs(moved - wanted) <= spacing / 2 + 1e-9).all()
+
+
+def test_times_without_a_keyframe_to_spare_decoding_stay() -> None:
+    wanted = frame_times(Window(0.0, 10.0), 5)
+    for keys in ([], [0.0], [0.1, 30.0]):
+        assert near_keyframes(wanted, np.array(keys), 2.0, 0.2).tolist() == wanted.tolist()
+    assert near_keyframes(wanted, np.array([4.0]), 2.0, 1.0).tolist() == wanted.tolist()

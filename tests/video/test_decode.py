@@ -331,3 +331,59 @@ def test_pictures_that_are_left_out_are_not_missed(
     if name == "h264.mp4":
         assert decoded[1] < 0.8 * decoded[0], decoded
     assert decoded[1] <= decoded[0]
+
+
+SEVERAL_KEYFRAMES = {
+    "a.mp4": Recipe(frames=500, options={"bf": "3", "g": "120", "sc_threshold": "0"}),
+    "a.mkv": Recipe(frames=500, options={"bf": "3", "g": "120", "sc_threshold": "0"}),
+    "open.mp4": Recipe(
+        frames=500,
+        options={"bf": "3", "g": "120", "sc_threshold": "0", "x264-params": "open-gop=1"},
+    ),
+    "a.avi": Recipe(frames=500, codec="mpeg4", options={"bf": "2", "g": "120"}),
+    "a.ts": Recipe(frames=500, codec="mpeg2video", options={"bf": "2", "g": "120"}),
+    "slow.mp4": Recipe(
+        frames=120, fps=6, options={"bf": "3", "g": "30", "keyint_min": "30", "sc_threshold": "0"}
+    ),
+    "uneven.mkv": Recipe(
+        frames=300,
+        times=tuple(number / 15 + (number % 3) / 50 for number in range(300)),
+        options={"g": "70", "sc_threshold": "0"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL_KEYFRAMES)
+def test_auto_jumps_to_keyframes_and_gives_whole_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Each picture is that of every-frame decoding at its time, and lies in its own equal part."""
+    recipe = SEVERAL_KEYFRAMES[name]
+    path, decoded = make_video(tmp_path / name, recipe), []
+    source = Source(path, Limits())
+    every = {round(picture.seconds, 4): picture.rgb(PLAN.size) for picture in source.pictures()}
+    source.close()
+    whole = Source._decoded
+
+    def counted(source: Source, packet: object) -> list[object]:
+        decoded.extend(frames := list(whole(source, packet)))  # type: ignore[arg-type]
+        return frames
+
+    monkeypatch.setattr(Source, "_decoded", counted)
+    source = Source(path, Limits())
+    reader = ClipReader(source, ClipPlan(mode="auto", num_frames=6))
+    clips, late = list(reader), 2 / source.fps
+    source.close()
+    assert reader.mode == "sequential"
+    for clip in clips:
+        part = clip.window.duration / 6
+        assert len(clip.frames) == 6
+        for number, second in enumerate(clip.frames.seconds):
+            begin = clip.window.start + number * part
+            assert begin - late <= second <= begin + part
+            np.testing.assert_array_equal(
+                clip.frames.pixels[number], every[round(float(second), 4)]
+            )
+    if name == "a.mp4":
+        assert len(decoded) < 0.5 * recipe.frames
+    assert len(decoded) < recipe.frames

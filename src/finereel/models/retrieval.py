@@ -396,8 +396,10 @@ class RetrievalModel(nn.Module):
             )
         kept = clip.thinned(self.num_frames).pixels
         count, size = len(kept), self.encoder.image_size
-        pixels = torch.zeros(1, self.num_frames, 3, size, size)
-        pixels[0, :count] = self.encoder.to_pixels(kept)
+        pixels = self.encoder.to_pixels(kept)[None]
+        if count < self.num_frames:
+            missing = pixels.new_zeros(1, self.num_frames - count, 3, size, size)
+            pixels = torch.cat([pixels, missing], 1)
         mask = (torch.arange(self.num_frames) < count)[None]
         device = self.encoder.scale.device
         return pixels.to(device), mask.to(device)

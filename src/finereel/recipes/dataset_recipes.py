@@ -109,6 +109,10 @@ def tokens() -> PairRecipe:
     )
 
 
+EVERYDAY_FRAMES = 6
+"""Frames of a clip: as many as there are key frames of a video to train on, and half the time to
+decode and encode of the usual 12.
+"""
 EVERYDAY_FROZEN = (
     "encoder.vision_model",
     "encoder.text_model.embeddings",
@@ -130,7 +134,7 @@ def everyday() -> PairRecipe:
         towers=EVERYDAY,
         model=ModelConfig(
             max_words=24,
-            max_frames=12,
+            max_frames=EVERYDAY_FRAMES,
             shifted_blocks=(),
             temporal="meanP",
             patches_per_frame=4,

@@ -15,7 +15,7 @@ from finereel.recipes.events import (
     silent,
 )
 from finereel.recipes.run_dataset import run_pairs
-from finereel.recipes.run_reelworld import build, run_world, with_weights
+from finereel.recipes.run_reelworld import build, run_world, with_frames, with_weights
 from finereel.training.distributed import finish, start
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Working",
     "build",
     "run",
+    "with_frames",
     "with_weights",
 ]
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from finereel.config import ModelConfig
 from finereel.data import reelworld as worlds
+from finereel.errors import ConfigError
 from finereel.evaluation.reelworld import World, WorldResult, evaluate_world, make_world
 from finereel.evaluation.retrieval import EvaluationSettings
 from finereel.models.encoders.clip import ClipEncoder, clip_from_config
@@ -37,12 +39,30 @@ def with_weights(model: RetrievalModel, weights: dict[str, float]) -> RetrievalM
     """The same model scoring other granularities: what both have is kept, what is new
     starts fresh.
     """
-    config = replace(model.config, weights=weights)
+    return _with_config(model, replace(model.config, weights=weights))
+
+
+def with_frames(model: RetrievalModel, frames: int) -> RetrievalModel:
+    """The same model for clips of fewer frames. Clips that have no more score as before: padding
+    never counts, so matrices over frames and patches keep what belongs to the first ones.
+
+    Raises:
+        ConfigError: If there would be more frames, about which the model has learned nothing.
+    """
+    if not 1 <= frames <= model.num_frames:
+        raise ConfigError(f"expected 1 to {model.num_frames} frames per clip, got {frames}")
+    return _with_config(model, replace(model.config, max_frames=frames))
+
+
+def _with_config(model: RetrievalModel, config: ModelConfig) -> RetrievalModel:
     changed = RetrievalModel(model.encoder, config, model.tokenizer, model.name, model.card)
     known = changed.state_dict()
-    changed.load_state_dict(
-        {**known, **{name: t for name, t in model.state_dict().items() if name in known}}
-    )
+    kept = {
+        name: tensor[tuple(slice(side) for side in known[name].shape)]
+        for name, tensor in model.state_dict().items()
+        if name in known
+    }
+    changed.load_state_dict({**known, **kept})
     return changed
 
 

@@ -52,7 +52,14 @@ class PictureSource(Protocol):
 
 @runtime_checkable
 class SkippingSource(Protocol):
-    """A source that need not decode pictures which no other is made of and nobody asks for."""
+    """A source that need not decode pictures which no other is made of and nobody asks for, nor
+    what lies before the next keyframe.
+    """
+
+    @property
+    def lead(self) -> float:
+        """Seconds by which the index may place a keyframe before it is shown."""
+        ...
 
     def skip_to(self, seconds: float) -> None:
         """Pictures that leave the screen before `seconds` are not asked for."""
@@ -87,6 +94,9 @@ class ClipReader:
         self._stride = STRIDE if plan.mode in ("auto", "keyframes") else EXACT_STRIDE
         self._windows = plan.windows or tuple(windows(source.duration, plan.length))
         self._modes = _modes(source, plan, self._windows)
+        self._keys, self._lead = np.empty(0), 0.0
+        if plan.mode == "auto" and isinstance(source, SkippingSource):
+            self._keys, self._lead = source.keyframe_times(), source.lead
         self.mode = self._modes[0]
         self.note = ""
         self.covered = 0.0
@@ -159,6 +169,9 @@ class ClipReader:
     def _clip(self, window: Window) -> Clip | None:
         self._mark, self._since = window.start + self._stride, perf_counter()
         times = SAMPLERS[self._plan.sampling](window, self._plan.num_frames)
+        if self._reel.mode != "keyframes":
+            spacing = window.duration / self._plan.num_frames
+            times = near_keyframes(times, self._keys, spacing, self._lead)
         try:
             frames = self._frames(times)
         except _TooSlowError:
@@ -228,6 +241,39 @@ def _keyframes_serve(window: Window, plan: ClipPlan, keys: Times) -> bool:
     before = keys[np.maximum(after - 1, 0)]
     following = keys[np.minimum(after, len(keys) - 1)]
     return bool(np.minimum(np.abs(times - before), np.abs(following - times)).max() <= spacing)
+
+
+def near_keyframes(
+    times: Times, keys: Float64[np.ndarray, " n"], spacing: float, lead: float
+) -> Times:
+    """Move wanted times within their own equal parts of a clip, where that spares decoding.
+
+    A part in which a keyframe begins is stood for by that keyframe where it comes later than the
+    wanted time, or the next part has one too. Of the last part before such a keyframe the first
+    instant is taken, since nothing after it is needed.
+
+    Args:
+        times: Wanted times in seconds, ascending.
+        keys: Times of the keyframes, ascending.
+        spacing: Seconds between wanted times.
+        lead: Seconds by which `keys` may lie before the pictures are shown.
+
+    Returns:
+        The times, ascending.
+
+    >>> near_keyframes(np.array([1.0, 3.0, 5.0, 7.0]), np.array([0.0, 5.5]), 2.0, 0.25).tolist()
+    [1.0, 2.0, 5.75, 7.0]
+    """
+    if not len(keys) or spacing <= 2 * lead:
+        return times
+    low = np.append(times, times[-1] + spacing) - spacing / 2  # and of the part after the last
+    shown = keys + lead
+    place = np.searchsorted(shown, low)
+    first = shown[np.minimum(place, len(keys) - 1)]
+    begins = (place < len(keys)) & (first < low + spacing)
+    here, ends = begins[:-1], begins[1:]
+    moved = np.where(here & ((first[:-1] > times) | ends), first[:-1], times)
+    return np.where(ends & ~here, low[:-1], moved)
 
 
 Rule = Callable[[float, Picture, Picture], bool]

@@ -33,6 +33,11 @@ LEAST_SHOWN, _TIMES_SHOWN = 0.1, 3
 packet says: files of varying speed are not to be trusted to the millisecond.
 """
 
+LEAD_SECONDS, LEAD_PICTURES = 0.2, 5
+"""How much earlier than it is shown a file's index may place a keyframe: pictures that are shown in
+another order than they are stored are counted from when they are decoded.
+"""
+
 SOUND_PACKETS = 100_000
 """So many packets are read to learn whether the sound goes on where pictures end."""
 
@@ -62,7 +67,9 @@ class Source:
             raise
         self._first: VideoFrame | None = None
         self._begun = False
-        self._asked = 0.0
+        self._asked = self._jumped = 0.0
+        self._landing = False
+        self._keys: Float64[np.ndarray, " n"] | None = None
 
     def close(self) -> None:
         self._container.close()
@@ -140,6 +147,8 @@ class Source:
         self._go_to(start, Discard.default)
         previous = -math.inf
         for frame in self._frames():
+            if not self._lands(frame, previous):
+                continue
             seconds = self._seconds(frame.pts, previous)
             previous = seconds
             if seconds > self._limits.max_duration_s:
@@ -166,11 +175,40 @@ class Source:
                 previous = seconds
                 yield Picture(seconds, seconds + hold, functools.partial(self._lone_rgb, packet))
 
+    @property
+    def lead(self) -> float:
+        """Seconds by which `keyframe_times` may place a keyframe before it is shown."""
+        return max(LEAD_SECONDS, LEAD_PICTURES / self.fps)
+
     def skip_to(self, seconds: float) -> None:
         """Pictures that leave the screen before `seconds` are not asked for: those that no other is
-        made of (a third of a usual H.264 file and more) need not be decoded.
+        made of (a third of a usual H.264 file and more) need not be decoded, and none that lies
+        before a keyframe from which `seconds` can be reached.
         """
         self._asked = seconds
+        if self._keys is None:
+            self._keys = self.keyframe_times()
+
+    def _jumps(self, packet: "Packet[VideoStream]") -> bool:
+        """Go on at the last keyframe before the time asked for, if it lies ahead of a packet."""
+        if self._keys is None or packet.pts is None or self._jumped == self._asked:
+            return False
+        here = float(packet.pts * self._time_base) - self._origin()
+        number = int(np.searchsorted(self._keys, self._asked - self.lead, side="right")) - 1
+        if number < 0 or self._keys[number] <= here + self.lead or not self._can_seek:
+            return False
+        shown = float(self._keys[number]) + self.lead
+        if number + 1 < len(self._keys) and self._keys[number + 1] <= shown:
+            return False  # which of the two a format goes to is not certain
+        self._jumped, self._landing = self._asked, True
+        self._seek(shown)
+        return True
+
+    def _lands(self, frame: VideoFrame, previous: float) -> bool:
+        """Whether a picture lies ahead of where a jump began: some formats go back too far."""
+        if self._landing and frame.pts is not None:
+            self._landing = float(frame.pts * self._time_base) - self._origin() <= previous
+        return not self._landing
 
     def _choose_pictures(self, packet: "Packet[VideoStream]") -> None:
         """Decode a packet's picture, or only if others are made of it."""
@@ -186,8 +224,9 @@ class Source:
 
     def _frames(self) -> Iterator[VideoFrame]:
         for packet in self._packets():
-            self._choose_pictures(packet)
-            yield from self._decoded(packet)
+            if not self._jumps(packet):
+                self._choose_pictures(packet)
+                yield from self._decoded(packet)
 
     def _packets(self) -> "Iterator[Packet[VideoStream]]":
         try:
@@ -220,14 +259,17 @@ class Source:
         """Stand at the keyframe at or before `start` seconds; what `discard` names is not read."""
         if self._begun and not (start > 0 and self._can_seek):
             self._reopen()
-        self._begun = True
+        self._begun, self._landing = True, False
         self._stream.discard = discard
         if start > 0 and self._can_seek:
-            offset = int((start + self._origin()) / self._time_base)
-            try:
-                self._container.seek(offset, stream=self._stream, backward=True)
-            except READ_ERRORS as error:  # a format that cannot seek is read from where it stands
-                blame(self._path, error)
+            self._seek(start)
+
+    def _seek(self, seconds: float) -> None:
+        offset = int((seconds + self._origin()) / self._time_base)
+        try:
+            self._container.seek(offset, stream=self._stream, backward=True)
+        except READ_ERRORS as error:  # a format that cannot seek is read from where it stands
+            blame(self._path, error)
 
     @property
     def _can_seek(self) -> bool:

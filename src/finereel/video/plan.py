@@ -44,7 +44,8 @@ def windows(duration: float, length: float | None = 10.0) -> list[Window]:
 
 MODES: dict[str, str] = {
     "auto": "keyframes where every wanted time has one within a frame spacing, otherwise as exact "
-    "but without pictures that no other is made of and nobody asks for; "
+    "but without pictures that no other is made of and nobody asks for, and with wanted times "
+    "moved to a keyframe within half a frame spacing where that spares decoding; "
     "keyframes too where "
     "decoding every frame takes too long",
     "exact": "decode every frame of a window and keep the one on screen at each wanted time",

@@ -57,4 +57,4 @@ def _normalize(
         torch.tensor(values, device=images.device)[:, None, None] for values in (mean, std)
     )
     scaled = images * scale if scale else images / 255
-    return (scaled - means) / stds
+    return scaled.sub_(means).div_(stds)
