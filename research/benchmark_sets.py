@@ -30,7 +30,7 @@ from finereel.recipes.dataset_recipes import everyday as everyday_recipe
 from finereel.recipes.run_dataset import model_on_towers, token_geometry, token_model
 from finereel.recipes.splits import TrainingData
 from finereel.text import BaseTokenizer, Tokenizer, train_tokenizer
-from finereel.training.optim import OptimSettings
+from finereel.training.optim import OptimSettings, ParameterGroup
 from finereel.training.pairs import PairSettings
 from finereel.training.settings import TrainingSettings
 from research.clips import Remembered
@@ -182,14 +182,14 @@ def everyday_tokens(options: BenchmarkOptions) -> Benchmark:
     captions = {"train": 1, "val": 2, "test": 1}
     splits = {name: data.split(name).first_captions(count) for name, count in captions.items()}
     recipe = everyday_recipe()
+    learned = ParameterGroup("encoder.*_projection", 1e-3, 0.05)
     frozen = ("encoder.vision_model", "encoder.text_model")
+    optim = replace(recipe.training.optim, lr=1e-3, groups=(learned,), freeze=frozen)
     recipe = replace(
         recipe,
         name="everyday-tokens",
         model=model.config,
-        training=replace(
-            recipe.training, steps=60, optim=replace(recipe.training.optim, freeze=frozen)
-        ),
+        training=replace(recipe.training, steps=60, optim=optim),
         pairs=PairSettings(batch_size=64, negatives=7, frame_dropout=0.5),
         closed_form=None,
         validations=1,

@@ -245,7 +245,8 @@ class DualEncoder(Encoder):
         Raises:
             ModelError: If tokens are not as many or as wide as those of the vision backbone.
         """
-        tokens = self.frozen_tokens(frames, frame_mask)[frame_mask]
+        given = frames[frame_mask][None]
+        tokens = self.frozen_tokens(given, frame_mask.new_ones(given.shape[:2]))[0]
         patches: Tensor = (self.patch_projection or self.visual_projection)(tokens[:, 1:])
         real = torch.cat([self.visual_projection(tokens[:, :1]), patches], 1)
         return scattered(real, frame_mask)
