@@ -2,7 +2,7 @@
 
 On precomputed tokens the vision side is frozen (its tokens are the input); text tower, adapter,
 temporal encoder and head train, from towers of each seed's own. On pixels everything trains, on
-from a whole model.
+from a whole model; on tokens of that model's vision backbone all but the backbones does.
 """
 
 import json
@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from finereel.config import ModelConfig
-from finereel.data import msrvtt
+from finereel.data import everyday, msrvtt
 from finereel.data import reelworld as worlds
 from finereel.data.base import Dataset, Split
 from finereel.data.features import FeatureStore
@@ -20,19 +20,21 @@ from finereel.data.token_cache import cache_tokens
 from finereel.errors import DataError, unknown_name
 from finereel.finegrain.evaluate.groups import Group
 from finereel.io.atomic import replace_folder, writes
+from finereel.models.choice import DRAWN, EVERYDAY
+from finereel.models.encoders.dual import DualEncoder
 from finereel.models.encoders.patches import Perturbation
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import load
 from finereel.recipes.base import PairRecipe, WarmUp
+from finereel.recipes.dataset_recipes import everyday as everyday_recipe
 from finereel.recipes.run_dataset import model_on_towers, token_geometry, token_model
 from finereel.recipes.splits import TrainingData
 from finereel.text import BaseTokenizer, Tokenizer, train_tokenizer
-from finereel.training.optim import OptimSettings
+from finereel.training.optim import OptimSettings, ParameterGroup
 from finereel.training.pairs import PairSettings
 from finereel.training.settings import TrainingSettings
 from research.clips import Remembered
-
-_BUNDLED = "reelworld-tiny"
+from research.text_memory import TextMemory
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,9 @@ class Benchmark:
         validation: Groups of captions and negatives whose pair accuracy counts half when a model is
         chosen.
         other_captions: Captions of another domain, for the robustness of banks.
+        negatives_known: The most training negatives of a caption and level.
+        start: What training goes on from, a name with its fingerprint; empty where it is nothing.
+        attach: Called with a model before it trains and before it is tested.
     """
 
     data: TrainingData
@@ -55,6 +60,9 @@ class Benchmark:
     make: Callable[[PairRecipe], RetrievalModel]
     validation: tuple[Group, ...] = ()
     other_captions: tuple[str, ...] = ()
+    negatives_known: int = 15
+    start: str = ""
+    attach: Callable[[RetrievalModel], None] = lambda model: None
 
     @property
     def dataset(self) -> Dataset:
@@ -113,7 +121,7 @@ def reelworld_tokens(options: BenchmarkOptions) -> Benchmark:
     Every scene comes with its twins, which differ in one word: without them every head finds every
     clip.
     """
-    data, model = _scenes(options), load(_BUNDLED)
+    data, model = _scenes(options), load(DRAWN)
     videos = [video for split in data.splits.values() for video in split.videos]
     drawn = worlds.WorldSource(
         num_frames=model.num_frames
@@ -133,9 +141,7 @@ def reelworld_pixels(options: BenchmarkOptions) -> Benchmark:
 
     That model has learned among twins; what is trained here comes after that.
     """
-    model = load(_BUNDLED)
-    if model.tokenizer is None:
-        raise DataError("the bundled model has no tokenizer; install the package again")
+    model = load(DRAWN)
     source = Remembered(worlds.WorldSource(num_frames=model.num_frames))
     recipe = PairRecipe(
         name="reelworld-pixels",
@@ -153,12 +159,68 @@ def reelworld_pixels(options: BenchmarkOptions) -> Benchmark:
     )
     dataset = replace(_scenes(options), name="reelworld-pixels")
     made = Benchmark(
-        TrainingData(dataset, source, {}), recipe, partial(model_on_towers, towers=model)
+        TrainingData(dataset, source, {}), recipe, partial(_on_from, name=DRAWN), start=_told(model)
     )
     return _shrunk(options.debug, made)
 
 
+def everyday_tokens(options: BenchmarkOptions) -> Benchmark:
+    """Real videos: the bundled model `everyday` trains on, on saved tokens of key frames of
+    MSR-VTT and with a frozen text backbone, whose states of every text are computed once.
+
+    What trains: projections, patch choice, head, prompts. A training video has one caption. A
+    folder belongs to one bundled model: its fingerprint is part of the data set's name.
+    """
+    if options.features is None or options.annotations is None:
+        raise DataError(
+            "the benchmark everyday-tokens needs --features (tokens of `finereel data tokens`) and "
+            "--annotations (MSRVTT with split.json)"
+        )
+    model, data = load(EVERYDAY), everyday.load_frames(options.annotations)
+    assert isinstance(model.encoder, DualEncoder)
+    store = FeatureStore(options.features, backbone=_told(model))
+    captions = {"train": 1, "val": 2, "test": 1}
+    splits = {name: data.split(name).first_captions(count) for name, count in captions.items()}
+    recipe = everyday_recipe()
+    learned = ParameterGroup("encoder.*_projection", 1e-3, 0.05)
+    frozen = ("encoder.vision_model", "encoder.text_model")
+    optim = replace(recipe.training.optim, lr=1e-3, groups=(learned,), freeze=frozen)
+    recipe = replace(
+        recipe,
+        name="everyday-tokens",
+        model=model.config,
+        training=replace(recipe.training, steps=60, optim=optim),
+        pairs=PairSettings(batch_size=64, negatives=7, frame_dropout=0.5),
+        closed_form=None,
+        validations=1,
+    )
+    memory = TextMemory(
+        model.encoder.text_model, options.work / f"texts-{model.fingerprint}.safetensors"
+    )
+    made = Benchmark(
+        TrainingData(
+            Dataset(f"everyday-tokens-{model.fingerprint}", splits, data.protocol), store, {}
+        ),
+        recipe,
+        partial(_on_from, name=EVERYDAY),
+        negatives_known=7,
+        start=_told(model),
+        attach=memory.attach,
+    )
+    return _shrunk(options.debug, made)
+
+
+def _on_from(recipe: PairRecipe, name: str) -> RetrievalModel:
+    """A bundled model to train on; read anew, for training changes its towers in place."""
+    return model_on_towers(recipe, load(name))
+
+
+def _told(model: RetrievalModel) -> str:
+    return f"{model.name} ({model.fingerprint})"
+
+
 BENCHMARKS: dict[str, Callable[[BenchmarkOptions], Benchmark]] = {
+    "everyday-tokens": everyday_tokens,
     "msrvtt-features": msrvtt_features,
     "reelworld-tokens": reelworld_tokens,
     "reelworld-pixels": reelworld_pixels,

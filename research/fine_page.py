@@ -30,11 +30,20 @@ Fine = Mapping[str, Sequence[Mapping[str, FineRecord]]]
 
 
 def fine_page(
-    title: str, command: str, fine: Fine, coarse: Mapping[str, Sequence[RunRecord]]
+    title: str,
+    command: str,
+    fine: Fine,
+    coarse: Mapping[str, Sequence[RunRecord]],
+    start: str = "",
 ) -> str:
-    """The whole page. Raises DataError where rows answer other questions than the reference row."""
+    """The whole page. Raises DataError where rows answer other questions than the reference row.
+
+    start: the model that training goes on from, where there is one.
+    """
     sets = next(iter(fine.values()))[0]
     parts = [f"# {title}\n", f"    {command}\n", _LEGEND]
+    if start:
+        parts.append(f"Every row goes on from {start}.\n")
     for name in sets:
         parts += [
             f"## {name.capitalize()}\n",

@@ -20,13 +20,12 @@ from finereel.finegrain.evaluate.measure import FineSettings, measure, twin_pair
 from finereel.finegrain.evaluate.record_files import load_fine_record, save_fine_record
 from finereel.finegrain.evaluate.results import FineRecord
 from finereel.finegrain.evaluate.towers import TowerScorer
-from finereel.training.fine import FineLoss
-from research.benchmark_sets import Benchmark, BenchmarkOptions, open_benchmark
+from research.benchmark_sets import Benchmark, BenchmarkOptions
 from research.clips import OneClip
 from research.fine_page import fine_page
 from research.fine_sets import prepare_sets, test_sets, with_negatives
 from research.fine_variants import ROWS, FineVariant, fine_variants
-from research.jobs import Job, in_processes, towers_of
+from research.jobs import Job, in_processes, opened_benchmark, towers_of
 from research.training import folder_of, shared_towers, source_for, train_variant
 
 OnDone = Callable[[int, int], None]
@@ -67,6 +66,7 @@ def run_fine(request: FineRequest, on_done: OnDone = lambda done, total: None) -
         request.command,
         fine,
         coarse,
+        opened_benchmark(request.benchmark, request.options).start,
     )
 
 
@@ -74,7 +74,7 @@ def fine_results(
     request: FineRequest, on_done: OnDone = lambda done, total: None
 ) -> dict[str, list[FineResult]]:
     """Every row's results, a seed each; what is finished is read."""
-    made = open_benchmark(request.benchmark, request.options)
+    made = opened_benchmark(request.benchmark, request.options)
     prepare_sets(made, request.options)
     variants = fine_variants(made, request.head, request.rows, request.weights)
     jobs = {
@@ -116,12 +116,12 @@ def with_one_clip(made: Benchmark) -> Benchmark:
 
 @lru_cache(maxsize=1)
 def _sets(name: str, options: BenchmarkOptions) -> dict[str, tuple[Group, ...]]:
-    return test_sets(open_benchmark(name, options), options)
+    return test_sets(opened_benchmark(name, options), options)
 
 
 @lru_cache(maxsize=2)
 def _with_negatives(name: str, options: BenchmarkOptions, levels: tuple[str, ...]) -> Benchmark:
-    return with_negatives(open_benchmark(name, options), options, levels)
+    return with_negatives(opened_benchmark(name, options), options, levels)
 
 
 def _measure(job: Job, made: Benchmark, sets: Mapping[str, tuple[Group, ...]]) -> None:
@@ -129,11 +129,14 @@ def _measure(job: Job, made: Benchmark, sets: Mapping[str, tuple[Group, ...]]) -
     work = job.options.work
     towers = shared_towers(job.opened(), job.seed, work)
     fine = _with_negatives(job.benchmark, job.options, job.variant.levels)
-    training = replace(fine.recipe.training, fine=FineLoss(weight=job.variant.weight))
+    optim = fine.recipe.training.optim
+    optim = replace(optim, freeze=(*optim.freeze, *job.variant.freeze))
+    training = replace(fine.recipe.training, fine=job.variant.loss, optim=optim)
     data = replace(made.data, negatives=fine.data.negatives)
     trained = replace(fine, data=data, recipe=replace(fine.recipe, training=training))
     model = train_variant(trained, job.variant, job.seed, work, towers)
     source, folder = source_for(made, model), folder_of(work, made, job.variant.name, job.seed)
+    scorer = TowerScorer(model, source)  # one for all sets, so that every clip is encoded once
     for name, groups in sets.items():
         twins = (
             twin_pairs(made.dataset.split("test"))
@@ -142,7 +145,7 @@ def _measure(job: Job, made: Benchmark, sets: Mapping[str, tuple[Group, ...]]) -
         )
         settings = FineSettings(job.variant.name, name, twins=twins, reload_verified=True)
         save_fine_record(
-            measure(TowerScorer(model, source), groups, settings),
+            measure(scorer, groups, settings),
             folder / f"fine-{name.replace(' ', '-')}",
         )
     coarse = BenchmarkSettings(name=job.variant.name, training_seed=job.seed, reload_verified=True)

@@ -9,6 +9,7 @@ files that are named. On drawn scenes the two sides divide the vocabulary
 rule, so that a file of another generator is the harder test.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from random import Random
@@ -51,8 +52,10 @@ def with_negatives(
     """
     negatives = None
     if levels:
-        rows = _rows(benchmark, "train", "training", options)
-        negatives = texts_of(row for row in rows if _level(row) in levels)
+        rows = (
+            row for row in _rows(benchmark, "train", "training", options) if _level(row) in levels
+        )
+        negatives = texts_of(_first(rows, benchmark.negatives_known))
         negatives.require(
             (caption.video_id, caption.text)
             for caption in benchmark.dataset.split("train").captions
@@ -108,6 +111,16 @@ def fine_groups(rows: Iterable[Negative], most_captions: int | None = None) -> t
     ]
     step = 1 if most_captions is None else max(1, len(groups) // most_captions)
     return tuple(groups[::step])
+
+
+def _first(rows: Iterable[Negative], most: int) -> Iterator[Negative]:
+    """The first `most` rows of every caption and level."""
+    taken: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        key = (row.caption_id, _level(row))
+        taken[key] += 1
+        if taken[key] <= most:
+            yield row
 
 
 def _level(row: Negative) -> str:

@@ -35,7 +35,7 @@ class Job:
 
     def opened(self) -> Benchmark:
         """The benchmark; a process opens it once."""
-        return _benchmark(self.benchmark, self.options)
+        return opened_benchmark(self.benchmark, self.options)
 
     def model(self) -> RetrievalModel:
         """The trained model, from its files where it was trained before."""
@@ -43,7 +43,8 @@ class Job:
 
 
 @lru_cache(maxsize=1)
-def _benchmark(name: str, options: BenchmarkOptions) -> Benchmark:
+def opened_benchmark(name: str, options: BenchmarkOptions) -> Benchmark:
+    """The benchmark called `name`; a process opens it once, for real tokens are large."""
     return open_benchmark(name, options)
 
 

@@ -90,9 +90,12 @@ def train_variant(
     model = phase.make(phase.recipe)
     if towers is not None:
         start_from(model, towers)
-    return phase.train(
+    benchmark.attach(model)
+    best = phase.train(
         model, folder_of(work, benchmark, variant.name, seed), Shard(), lambda progress: None
     )
+    benchmark.attach(best)
+    return best
 
 
 def folder_of(work: Path, benchmark: Benchmark, name: str, seed: int) -> Path:

@@ -6,6 +6,9 @@ r"""Train one head with fine-grained negatives on a benchmark and write the resu
         --out docs/results
     python -m research.scripts.finegrain clip4clip --rows baseline \
         --weights 0.02 0.05 0.1 0.2 0.5 --out docs/results
+    python -m research.scripts.finegrain ucofia --benchmark everyday-tokens --features DIR \
+        --annotations DIR --negatives "balanced=balanced.jsonl" --processes 1 \
+        --rows baseline "+ word" "+ word, other clip uniform" --out docs/results
     python -m research.scripts.finegrain ucofia --debug
 
 With `--weights` a picture is drawn as well. `--debug` takes a minute; its numbers are meaningless.
@@ -15,7 +18,7 @@ import argparse
 from pathlib import Path
 
 from research.fine_run import FineRequest, fine_results, run_fine
-from research.fine_variants import HEADS, ROWS
+from research.fine_variants import ALL_ROWS, HEADS, ROWS
 from research.options import benchmark_options, benchmark_parser, carry_out, typed_command
 from research.trade_off import draw_trade_off
 
@@ -25,7 +28,7 @@ def main() -> None:
     parser.add_argument(
         "--negatives", nargs="+", default=[], metavar="NAME=FILE", help="more test sets"
     )
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--rows", nargs="+", choices=ALL_ROWS, default=list(ROWS))
     parser.add_argument(
         "--weights", type=float, nargs="+", default=[], help="+ word with these weights of its loss"
     )

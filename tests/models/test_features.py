@@ -6,7 +6,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from finereel.models.features import Scores, concatenate, tensors_of
+from finereel.models.features import Scores, concatenate, in_groups, tensors_of
 from tiny_models import random_text, random_video
 
 MISFIT = (ValueError, TypeCheckError)  # under test the shapes in the annotations are checked first
@@ -34,6 +34,25 @@ def test_concatenation_keeps_order() -> None:
     assert all(
         torch.equal(getattr(whole, name), tensor) for name, tensor in tensors_of(video).items()
     )
+
+
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_groups_are_rows_in_order_and_take_their_gradients_home(groups: int) -> None:
+    text = random_text(6)
+    text.words.requires_grad_()
+    found = in_groups(text, groups)
+    size = 6 // groups
+    for number, group in enumerate(found):
+        wanted = tensors_of(text.rows(slice(number * size, (number + 1) * size)))
+        assert all(torch.equal(tensor, wanted[name]) for name, tensor in tensors_of(group).items())
+    sum((number + 1) * group.words.sum() for number, group in enumerate(found)).backward()
+    factors = 1 + torch.arange(6) // size
+    assert torch.equal(text.words.grad[:, 0, 0], factors.to(text.words))  # type: ignore[index]
+
+
+def test_no_texts_are_no_texts_of_every_clip() -> None:
+    assert [len(group) for group in in_groups(random_text(0), 3)] == [0, 0, 0]
+    assert in_groups(random_text(0), 0) == []
 
 
 def test_masks_must_fit() -> None:

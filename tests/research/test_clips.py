@@ -32,13 +32,14 @@ class Numbered:
 
 
 @pytest.mark.parametrize(
-    ("kept", "expected"), [(12, list(range(12))), (4, [0, 4, 7, 11]), (1, [0])]
+    ("kept", "expected"),
+    [(20, list(range(12))), (12, list(range(12))), (4, [0, 4, 7, 11]), (1, [0])],
 )
 def test_fewer_frames_are_spread_evenly(kept: int, expected: list[int]) -> None:
     thinned = FewerFrames(Numbered(), kept)
     clips = thinned.read(["1", "2"])
     assert clips.frames[0, :, 0, 0].tolist() == [100 + frame for frame in expected]
-    assert clips.frame_mask.shape == (2, kept)
+    assert clips.frame_mask.shape == (2, len(expected))
     assert thinned.description == {"source": "test", "kept_frames": str(kept)}
     assert thinned.problems(["bad"]) == {"bad": "why"}
 

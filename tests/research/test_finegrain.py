@@ -147,7 +147,7 @@ def test_weights_are_rows_and_points_of_a_picture(
     drawn: Benchmark, options: BenchmarkOptions, tmp_path: Path
 ) -> None:
     variants = fine_variants(drawn, "clip4clip", ("baseline",), (0.05, 5.0))
-    assert {name: variant.weight for name, variant in variants.items()} == {
+    assert {name: variant.loss.weight for name, variant in variants.items()} == {
         "baseline": 0.2,
         "+ word, weight 0.05": 0.05,
         "+ word, weight 5": 5.0,

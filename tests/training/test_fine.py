@@ -19,7 +19,7 @@ from finereel.models.encoders.patches import Perturbation, RowNoise
 from finereel.models.retrieval import RetrievalModel
 from finereel.training.batch import Batch, CandidateCaptions
 from finereel.training.distributed import Shard
-from finereel.training.fine import FineLoss, fine_loss, texts_of
+from finereel.training.fine import OTHER_CLIP, FineLoss, fine_loss, texts_of
 from finereel.training.learner import Learner, symmetric_infonce
 from finereel.training.optim import OptimSettings, make_optimizer
 from finereel.training.pairs import PairBatches, PairSettings
@@ -70,6 +70,57 @@ def test_what_is_not_real_gets_no_gradient_and_a_caption_alone_no_loss() -> None
 def test_impossible_settings_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="weight >= 0"):
         FineLoss(**values)
+
+
+OTHER = torch.tensor([[1.0, 3.0, -4.0], [2.0, 0.0, 9.0], [5.0, 1.0, 1.0]], dtype=torch.float64)
+
+
+def other_loss(name: str) -> float:
+    """Row by row, from the definition in OTHER_CLIP."""
+    losses = []
+    for own, other, real in zip(LOGITS.tolist(), OTHER.tolist(), REAL.tolist(), strict=True):
+        kept = [place for place, counts in enumerate(real) if counts]
+        if name == "evidence":
+            kept = [k for k in kept if k == 0 or own[0] - own[k] > other[0] - other[k]]
+        taken = [own[k] - (other[k] if name == "subtracted" else 0.0) for k in kept]
+        loss = math.log(sum(math.exp(value) for value in taken)) - taken[0]
+        if name == "uniform":
+            total = sum(math.exp(other[k]) for k in kept)
+            share = 1 / len(kept)
+            loss += sum(share * math.log(share * total / math.exp(other[k])) for k in kept)
+        losses.append(loss)
+    return sum(losses) / len(losses)
+
+
+@pytest.mark.parametrize("name", OTHER_CLIP)
+def test_another_clip_counts_as_it_is_described(name: str) -> None:
+    found = fine_loss(LOGITS, REAL, FineLoss(other_clip=name), OTHER)
+    assert float(found) == pytest.approx(other_loss(name), rel=1e-7)
+    assert len({round(other_loss(one), 6) for one in OTHER_CLIP}) == len(OTHER_CLIP)
+
+
+def test_what_a_text_scores_against_any_clip_earns_nothing_where_it_is_subtracted() -> None:
+    bias = torch.tensor([[4.0, -1.0, 0.5]], dtype=torch.float64, requires_grad=True)
+    rewards = {}
+    for name in OTHER_CLIP:
+        loss = fine_loss(LOGITS + bias, REAL, FineLoss(other_clip=name), OTHER + bias)
+        (rewards[name],) = torch.autograd.grad(loss, bias)
+    assert rewards["subtracted"].abs().max() < 1e-12
+    assert float(rewards["ignored"][0, 0]) < 0 < float(rewards["uniform"][0, 0])
+
+
+def test_clips_that_score_alike_get_a_finite_loss_without_gradient_of_missing_columns() -> None:
+    for name in OTHER_CLIP:
+        logits = LOGITS.clone().requires_grad_()
+        fine_loss(logits, REAL, FineLoss(other_clip=name), logits).backward()
+        assert logits.grad is not None
+        assert torch.isfinite(logits.grad).all()
+        assert not logits.grad[~REAL].any()
+
+
+def test_an_unknown_use_of_the_other_clip_is_refused() -> None:
+    with pytest.raises(ConfigError, match="unknown other_clip"):
+        FineLoss(other_clip="averaged")
 
 
 def prompted_model(**fine: int) -> RetrievalModel:
@@ -164,6 +215,24 @@ def test_total_is_contrastive_plus_weight_times_fine() -> None:
     assert total == pytest.approx((coarse - 0.7 * torch.stack(log_p).mean()).item(), rel=1e-6)
 
 
+def test_the_other_clip_is_the_next_one_of_the_batch() -> None:
+    settings = FineLoss(weight=0.7, other_clip="subtracted")
+    one, batch = learner(fine=settings, contrastive_weight=0.0), batch_of()
+    assert batch.candidates is not None
+    ids, mask = batch.candidates.input_ids, batch.candidates.text_mask
+    total, model = float(one.backward(batch)), one.model.eval()
+    video = one._video(batch, slice(0, ROWS))
+    log_p = []
+    for row in range(ROWS):
+        text = model.text_features(ids[row], mask[row])
+        own, other = (
+            model.score_fine(text, video.rows(slice(place, place + 1))).fused[:, 0]  # type: ignore[attr-defined]
+            for place in (row, (row + 1) % ROWS)
+        )
+        log_p.append((own - other)[batch.candidates.real[row]].log_softmax(0)[0])
+    assert total == pytest.approx(-0.7 * torch.stack(log_p).mean().item(), rel=1e-6)
+
+
 def test_gradients_reach_prompts_both_heads_and_both_towers() -> None:
     one = learner()
     one.backward(batch_of())
@@ -180,8 +249,9 @@ def test_gradients_reach_prompts_both_heads_and_both_towers() -> None:
 
 
 @pytest.mark.parametrize("chunk", [1, 3])
-def test_chunks_do_not_change_the_gradients(chunk: int) -> None:
-    whole, parts = noisy(learner()), noisy(learner(chunk))
+@pytest.mark.parametrize("fine", [FineLoss(), FineLoss(other_clip="uniform")])
+def test_chunks_do_not_change_the_gradients(chunk: int, fine: FineLoss) -> None:
+    whole, parts = noisy(learner(fine=fine)), noisy(learner(chunk, fine=fine))
     torch.manual_seed(0)
     wanted = float(whole.backward(batch_of()))
     torch.manual_seed(0)
@@ -189,8 +259,8 @@ def test_chunks_do_not_change_the_gradients(chunk: int) -> None:
     assert_close(gradients(parts), gradients(whole))
 
 
-def shared_gradients(shard: Shard) -> dict[str, Tensor]:
-    one = noisy(learner(shard=shard))
+def shared_gradients(shard: Shard, other_clip: str = "ignored") -> dict[str, Tensor]:
+    one = noisy(learner(shard=shard, fine=FineLoss(other_clip=other_clip)))
     torch.manual_seed(shard.rank)
     one.backward(batch_of(shard.rows(ROWS)))
     return gradients(one)
@@ -200,6 +270,16 @@ def test_processes_do_not_change_the_gradients(tmp_path: Path) -> None:
     """Although rows have different numbers of negatives, and every clip noise of its own."""
     wanted = shared_gradients(Shard())
     for found in run(2, shared_gradients, tmp_path):
+        assert_close(found, wanted)
+
+
+def subtracted_gradients(shard: Shard) -> dict[str, Tensor]:
+    return shared_gradients(shard, "subtracted")
+
+
+def test_the_next_clip_may_be_another_process_s(tmp_path: Path) -> None:
+    wanted = subtracted_gradients(Shard())
+    for found in run(2, subtracted_gradients, tmp_path):
         assert_close(found, wanted)
 
 
@@ -229,6 +309,7 @@ def test_a_run_without_fine_settings_is_recognised_as_before() -> None:
     ]
     changed = run_identity(TrainingSettings(fine=FineLoss(weight=0.3)), {})
     assert changed["fine.weight"] == "0.3"
+    assert "fine.other_clip" not in changed
 
 
 TEXTS = {"v0": ["a red car", "a red boat"], "v1": ["a blue fish"], "v2": ["a man is cooking"]}

@@ -193,7 +193,7 @@ class ClipSource(Protocol):
 
 @dataclass(frozen=True)
 class FewerFrames:
-    """A clip source thinned to `num_frames` frames, spread evenly over those it has."""
+    """A clip source thinned to at most `num_frames` frames, spread evenly over those it has."""
 
     source: ClipSource
     num_frames: int
@@ -207,7 +207,8 @@ class FewerFrames:
 
     def read(self, videos: Sequence[str]) -> ClipArrays:
         clips = self.source.read(videos)
-        kept = np.linspace(0, clips.frames.shape[1] - 1, self.num_frames).round().astype(int)
+        there = clips.frames.shape[1]
+        kept = np.linspace(0, there - 1, min(there, self.num_frames)).round().astype(int)
         return ClipArrays(clips.frames[:, kept], clips.frame_mask[:, kept])
 
 

@@ -61,12 +61,16 @@ class TokenFile:
 
     def read(self, row: int) -> Float32[np.ndarray, "F N E"]:
         """One clip, dequantised, the frame's own token first."""
-        scale = np.float32(1) if self.scale is None else self.scale
-        patches = self.tokens[row].astype(np.float32) * scale
-        own = (
-            patches.mean(1) if self.frames is None else self.frames[row].astype(np.float32) * scale
-        )
-        return np.concatenate([own[:, None], patches], axis=1)
+        frames, patches, width = self.sizes
+        clip = np.empty((frames, 1 + patches, width), np.float32)
+        clip[:, 1:] = self.tokens[row]
+        if self.frames is not None:
+            clip[:, 0] = self.frames[row]
+        if self.scale is not None:
+            clip *= self.scale
+        if self.frames is None:
+            clip[:, 0] = clip[:, 1:].mean(1)
+        return clip
 
 
 class FeatureStore:

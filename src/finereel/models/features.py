@@ -188,6 +188,29 @@ def _mapped(batch: Batch, function: Callable[[Tensor], Tensor]) -> Batch:
     )
 
 
+def in_groups(batch: Batch, groups: int) -> list[Batch]:
+    """Divide a batch evenly, in order; gradients of all groups are joined once.
+
+    Args:
+        batch: Features whose number `groups` divides.
+        groups: How many groups.
+
+    Returns:
+        As many batches.
+
+    Example:
+        >>> text = TextFeatures(torch.eye(4), torch.zeros(4, 3, 4), torch.ones(4, 3, dtype=torch.bool))
+        >>> [len(group) for group in in_groups(text, 2)]
+        [2, 2]
+    """
+    shape = (groups, len(batch) // max(1, groups))
+    parts = {name: part.unflatten(0, shape).unbind() for name, part in tensors_of(batch).items()}
+    return [
+        from_tensors(type(batch), {name: part[group] for name, part in parts.items()})
+        for group in range(groups)
+    ]
+
+
 def _move(tensor: Tensor, target: torch.device | torch.dtype) -> Tensor:
     if isinstance(target, torch.dtype) and not tensor.is_floating_point():
         return tensor

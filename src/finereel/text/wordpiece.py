@@ -3,6 +3,7 @@
 Its vocabulary may be pruned: a word that no piece of the vocabulary spells becomes [UNK].
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from finereel.text.tokenize import MOST_BYTES, checked_vocabulary
 START_TOKEN, END_TOKEN, PAD_TOKEN, UNKNOWN_TOKEN = "[CLS]", "[SEP]", "[PAD]", "[UNK]"
 _NEEDED = (START_TOKEN, END_TOKEN, PAD_TOKEN, UNKNOWN_TOKEN)
 _LONGEST_WORD = 1000
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def without_surrogates(text: str) -> str:
     >>> without_surrogates("a\\ud800b") == "a\\ufffdb"
     True
     """
-    return "".join("\ufffd" if 0xD800 <= ord(letter) <= 0xDFFF else letter for letter in text)
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def _word_pieces(vocab: dict[str, int], rules: WordPieceRules) -> tokenizers.Tokenizer:

@@ -94,9 +94,11 @@ class Learner(nn.Module):
         settings, loss, rows = self.settings, video.video.new_zeros(()), len(batch.input_ids)
         every, text = text, text.rows(slice(0, rows))
         if batch.candidates is not None:
-            scores = self.model.score_groups(every.rows(slice(rows, len(every))), video)
+            texts = every.rows(slice(rows, len(every)))
+            own = self.model.score_groups(texts, video).fused
+            other = self._against_next(texts, video) if settings.fine.reads_other_clip else None
             loss = loss + settings.fine.weight * fine_loss(
-                scores.fused, batch.candidates.real, settings.fine
+                own, batch.candidates.real, settings.fine, other
             )
         if settings.contrastive_weight:
             scores = self.model.score(
@@ -114,6 +116,12 @@ class Learner(nn.Module):
             said = self.factors(text.sentence, batch.text_factors)
             loss = loss + settings.factor_weight * (seen + said)
         return loss
+
+    def _against_next(self, texts: TextFeatures, video: VideoFeatures) -> Float[Tensor, "B N"]:
+        """The scores of every clip's candidates against the next clip of the whole batch."""
+        every, first = gather(video, self.shard), self.shard.rank * len(video)
+        following = (first + 1 + torch.arange(len(video), device=video.video.device)) % len(every)
+        return self.model.score_groups(texts, every.rows(following)).fused
 
 
 def _all_texts(batch: Batch) -> tuple[Int64[Tensor, "T W"], Bool[Tensor, "T W"]]:

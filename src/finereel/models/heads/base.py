@@ -19,7 +19,7 @@ from torch.nn.functional import normalize
 
 from finereel.config import ModelConfig
 from finereel.errors import ConfigError
-from finereel.models.features import Scores, TextFeatures, VideoFeatures
+from finereel.models.features import Scores, TextFeatures, VideoFeatures, in_groups
 
 MIB = 1 << 20
 # Larger blocks leave the processor's cache and pay for fresh pages; any memory holds these
@@ -152,12 +152,8 @@ class Head(nn.Module):
                 f"{len(text)} texts do not divide among {len(video)} clips: give every clip as many"
             )
         texts, videos = self.prepare_text(text), self.prepare_video(video)
-        groups = [
-            self.compare(
-                texts.rows(slice(row * count, (row + 1) * count)), videos.rows(slice(row, row + 1))
-            )
-            for row in range(len(video))
-        ]
+        pairs = zip(in_groups(texts, len(video)), in_groups(videos, len(video)), strict=True)
+        groups = [self.compare(own, clip) for own, clip in pairs]
         scales, empty = self.scales(scale), scale.new_zeros(0, count)
         parts = {
             name: torch.cat([empty, *(group[name].T for group in groups)]) * scales[name]
