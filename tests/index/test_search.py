@@ -5,15 +5,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import lancedb
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from lancedb.index import BTree
 
 from finereel.errors import ConfigError, LibraryError, QueryError
 from finereel.index import search
 from finereel.index.bank import Bank, StaleBankError
 from finereel.index.events import AddSettings
+from finereel.index.head import seal
 from finereel.index.pipeline import Began, Encoded, Failed, encode_files
 from finereel.index.plan import EncodeJob
 from finereel.index.search import (
@@ -117,6 +120,34 @@ def test_the_approximate_index_finds_nearly_the_same(tmp_path: Path) -> None:
         "013.toy",
         "012.toy",
     ]
+
+
+def test_another_index_of_the_table_changes_no_search(tmp_path: Path) -> None:
+    for number in range(FILES):
+        write_video(tmp_path / "videos" / f"{number:03d}.toy", f"a{number}", f"b{number}")
+    library = Library.open(tmp_path / "library", MODEL, ToySource())
+    library.add([tmp_path / "videos"])
+    library.fit_normalization([f"a{number}" for number in range(30)])
+    folder = next(library.path.glob("index-*"))
+    before = library.search("a17 b2", 20, candidates=30)
+    lancedb.connect(folder).open_table("clips").create_index("path", config=BTree())
+    seal(folder)
+
+    plain = Searcher.of(ClipStore.open(folder).snapshot(), Bank.load(folder))
+    assert isinstance(plain.coarse, ExactCoarse)
+    assert library.search("a17 b2", 20, candidates=30) == before
+
+    # The index of the vectors is made beside it, and takes in new rows.
+    write_video(tmp_path / "videos" / "new.toy", *(f"c{number}" for number in range(60)))
+    library.add([tmp_path / "videos"], settings=AddSettings(ann_threshold=500))
+    assert isinstance(
+        Searcher.of(ClipStore.open(folder).snapshot(), None).coarse, AnnCoarse
+    )
+    write_video(tmp_path / "videos" / "newer.toy", *(f"d{number}" for number in range(60)))
+    library.add([tmp_path / "videos"], settings=AddSettings(ann_threshold=500))
+    table = lancedb.connect(folder).open_table("clips")
+    (name,) = [index.name for index in table.list_indices() if index.columns == ["vector"]]
+    assert table.index_stats(name).num_unindexed_rows == 0
 
 
 def test_a_long_list_from_few_candidates_is_widened(searcher: Searcher) -> None:

@@ -106,12 +106,10 @@ class Snapshot:
         checksums here, with all others.
         """
         with reading(self.folder):
-            indices = [
-                index.name for index in self.table.list_indices() if index.columns == ["vector"]
-            ]
-            if not indices:
+            name = vector_index(self.table)
+            if name is None:
                 return False
-            unindexed = self.table.index_stats(indices[0]).num_unindexed_rows
+            unindexed = self.table.index_stats(name).num_unindexed_rows
         if changed_files(self.folder, "_indices"):
             return False
         if unindexed:
@@ -255,6 +253,14 @@ class Snapshot:
         rows = rows.sort_by([("path", "ascending"), ("start", "ascending")])
         paths = [decode_path(path) for path in rows["path"].to_pylist()]
         return Clips(rows.select(ROW_COLUMNS), paths, to_features(rows, self.sizes))
+
+
+def vector_index(table: LanceTable) -> str | None:
+    """The name of the approximate index of the vectors, whatever other columns have an index; None
+    where there is none.
+    """
+    names = (index.name for index in table.list_indices() if index.columns == ["vector"])
+    return next(names, None)
 
 
 def _present(rows: pa.Table) -> pa.Table:

@@ -26,7 +26,7 @@ from finereel.index.lance import IvfSq, LanceTable, lancedb
 from finereel.index.manifest import METADATA_KEY, Manifest
 from finereel.index.schema import FileRecord, clip_schema, file_changes, late_columns
 from finereel.index.settle import roll_back, settle
-from finereel.index.snapshot import Snapshot
+from finereel.index.snapshot import Snapshot, vector_index
 from finereel.io.atomic import CAUSES
 from finereel.io.locks import has_hard_links, locked, sole_use
 
@@ -218,10 +218,10 @@ class ClipStore:
         if count < threshold:
             return
         with self._committing("indexed"):
-            names = [index.name for index in self._table.list_indices()]
-            if not names:
+            name = vector_index(self._table)
+            if name is None:
                 self._table.create_index("vector", config=IvfSq(distance_type="dot"))
-        if names and self._table.index_stats(names[0]).num_unindexed_rows > count // 20:
+        if name is not None and self._table.index_stats(name).num_unindexed_rows > count // 20:
             self._optimize("indexed")
 
     @contextmanager
