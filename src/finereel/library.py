@@ -23,6 +23,7 @@ from finereel.index.faults import storage_errors, typed_storage
 from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
 from finereel.index.manifest import Manifest
+from finereel.index.migration import MigrationReport, MigrationSettings, migrate, offer
 from finereel.index.opening import (
     absolute,
     begin_library,
@@ -47,12 +48,13 @@ from finereel.index.search import (
 from finereel.index.settings import LibrarySettings
 from finereel.index.status import LeftOut, LibraryStatus, find_problems, library_status
 from finereel.index.store import ClipStore, writer_lock
+from finereel.index.tags import carry_tags, checked_tags, tag_files
 from finereel.index.tuning import estimate_rebuild, tune_threads
 from finereel.index.writer import Writer
 from finereel.io.signals import stop_on_interrupt
 from finereel.models.choice import BUNDLED, default_model, full_name, require_here
 from finereel.text.query import Reading, checked_query
-from finereel.types import CaptionHit, Hit, Problem
+from finereel.types import CaptionHit, Hit, OnProgress, Problem, no_progress
 from finereel.video.find import Found, nothing_found
 from finereel.video.plan import ClipPlan
 from finereel.video.reader import DiskSource
@@ -193,6 +195,7 @@ class Library:
             self._forget(store, [path for path in self._known(store) if own.excludes(path)])
             settings = replace(settings, clip_seconds=own.clip_seconds)
             report = self._run(store, found.videos, roots, settings, on_event)
+            report = replace(report, migration=offer(self.path, store.snapshot()))
         gone = report.away or away(groups)
         return replace(report, away=gone, unknown=left_out.unknown, unreadable=left_out.unreadable)
 
@@ -377,6 +380,59 @@ class Library:
         return removed
 
     @typed_storage("written")
+    def migrate(
+        self,
+        *,
+        on_progress: OnProgress = no_progress,
+        settings: MigrationSettings | None = None,
+    ) -> MigrationReport:
+        """Bring a library of a former version up to date: read what each video file is.
+
+        Nothing is encoded again, and searches give the same hits before, meanwhile and afterwards.
+        Ctrl-C finishes the current commit; after it, or a killed process, the same call continues.
+
+        Args:
+            on_progress: Told how many videos are done.
+            settings: How the facts are committed; None means the defaults.
+
+        Returns:
+            The numbers of videos by outcome.
+
+        Raises:
+            LibraryBusyError: Another process is writing to the library.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        self._existing()
+        settings = settings or MigrationSettings()
+        with self._writing(None) as store, stop_on_interrupt() as stop:
+            return migrate(self.path, store, self._source, settings, on_progress, stop)
+
+    @typed_storage("written")
+    def tag(
+        self, paths: Iterable[str | Path], names: Iterable[str], *, remove: bool = False
+    ) -> int:
+        """Tag videos, so that a search can be restricted to them.
+
+        Args:
+            paths: Files, or folders whose videos are tagged.
+            names: The tags. Capital and small letters are the same.
+            remove: Whether to take the tags away instead.
+
+        Returns:
+            The number of videos at or below the paths.
+
+        Raises:
+            ConfigError: A tag is empty, too long or not text.
+            LibraryError: The library is of a former version; `migrate` it first.
+            LibraryBusyError: Another process is writing to the library.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        roots, wanted = [str(absolute(path)) for path in paths], checked_tags(names)
+        self._existing()
+        with self._writing(None) as store:
+            return tag_files(self.path, store, roots, wanted, remove)
+
+    @typed_storage("written")
     def fit_normalization(
         self, captions: Sequence[str], *, temperature: float = 1.0, strength: float = 1.0
     ) -> str:
@@ -469,6 +525,7 @@ class Library:
                 bank = refit(Bank.load(old.folder), store.snapshot(), fresh)
                 if bank is not None:
                     bank.save(store.folder)
+                carry_tags(old, store)
                 finish_rebuild(self.path, store)
         return report
 
@@ -551,7 +608,7 @@ class Library:
         settings: AddSettings,
         on_event: OnEvent | None,
     ) -> AddReport:
-        journal = Journal(store.folder)
+        journal, tags = Journal(store.folder), store.snapshot().tags()
         with stop_on_interrupt() as stop:
             plan = Planner(self._source, store.files(), journal, settings.retry_failed).plan(
                 found, roots
@@ -566,7 +623,7 @@ class Library:
             gone = folders_away(plan.folders, [(path, False) for path in paths])
             if gone:  # since they were looked through: nothing is known about their files
                 return AddReport(left=len(found), away=away(gone))
-            writer = Writer(store, journal, Bank.load(store.folder), settings)
+            writer = Writer(store, journal, Bank.load(store.folder), settings, tags)
             return writer.run(plan, self._source, self._load_model(), on_event or _silent, stop)
 
     def _searcher(self) -> Searcher:

@@ -18,7 +18,7 @@ from finereel.index.events import AddSettings
 from finereel.library import Library
 from finereel.video.files import FileState
 from finereel.video.find import Found
-from finereel.video.plan import ClipPlan
+from finereel.video.plan import ClipPlan, VideoInfo
 from index.doubles import ToyModel, ToySource, ToyStream
 
 VIDEOS = {
@@ -62,6 +62,10 @@ class MemorySource(ToySource):
     def clips(self, path: Path, plan: ClipPlan) -> ToyStream:
         """As of a file with the same text."""
         return super().clips(self._file(path), plan)
+
+    def probe(self, path: Path) -> VideoInfo:
+        """As of a file with the same text."""
+        return super().probe(self._file(path))
 
     def _file(self, path: Path) -> Path:
         file = self._scratch / path.name

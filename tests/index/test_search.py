@@ -140,9 +140,7 @@ def test_another_index_of_the_table_changes_no_search(tmp_path: Path) -> None:
     # The index of the vectors is made beside it, and takes in new rows.
     write_video(tmp_path / "videos" / "new.toy", *(f"c{number}" for number in range(60)))
     library.add([tmp_path / "videos"], settings=AddSettings(ann_threshold=500))
-    assert isinstance(
-        Searcher.of(ClipStore.open(folder).snapshot(), None).coarse, AnnCoarse
-    )
+    assert isinstance(Searcher.of(ClipStore.open(folder).snapshot(), None).coarse, AnnCoarse)
     write_video(tmp_path / "videos" / "newer.toy", *(f"d{number}" for number in range(60)))
     library.add([tmp_path / "videos"], settings=AddSettings(ann_threshold=500))
     table = lancedb.connect(folder).open_table("clips")

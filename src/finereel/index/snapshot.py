@@ -16,9 +16,11 @@ from finereel.index.checksums import (
     CHECKSUM_COLUMNS,
     FILE_CHECKSUMS,
     FILE_COLUMNS,
+    MEDIA_COLUMNS,
     checksum_columns,
     damaged_rows,
 )
+from finereel.index.facts import FileFacts, to_facts
 from finereel.index.faults import damaged_library, reading
 from finereel.index.folders import is_below
 from finereel.index.head import changed_files
@@ -138,6 +140,31 @@ class Snapshot:
     def files(self) -> dict[str, FileRecord]:
         """Every file of the library, by path."""
         return to_files(self.rows([name for name in FILE_COLUMNS if name in self.names]))
+
+    @property
+    def has_facts(self) -> bool:
+        """Whether the table has columns for the facts of files; one of version 1 has not."""
+        return set(MEDIA_COLUMNS) <= set(self.names)
+
+    def facts(self) -> dict[str, FileFacts]:
+        """The facts and tags of every file, by file id; empty where `has_facts` is False."""
+        return to_facts(self.rows(["file_id", *MEDIA_COLUMNS])) if self.has_facts else {}
+
+    def paths_without_facts(self) -> set[str]:
+        """The paths of the files of which it is not known what they are."""
+        if not self.has_facts:
+            return set(self.files())
+        rows = self.rows(["path", "container"])
+        unknown = rows.filter(pc.is_null(rows["container"]))
+        return {decode_path(path) for path in pc.unique(unknown["path"]).to_pylist()}
+
+    def tags(self) -> dict[str, tuple[str, ...]]:
+        """The tags of every file that has some, by path."""
+        if not self.has_facts:
+            return {}
+        rows = self.rows(["path", "tags"])
+        tagged = rows.filter(pc.greater(pc.list_value_length(rows["tags"]), 0)).to_pylist()
+        return {decode_path(row["path"]): tuple(row["tags"]) for row in tagged}
 
     def rows(self, columns: list[str]) -> pa.Table:
         """Some columns of all rows, with `_rowid`."""
