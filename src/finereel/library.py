@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from finereel.errors import LibraryError, ModelMismatchError, NotAVideoError
+from finereel.errors import ConfigError, LibraryError, ModelMismatchError, NotAVideoError
 from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank, remove_bank
 from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
@@ -36,10 +36,10 @@ from finereel.index.opening import (
 from finereel.index.plan import Planner
 from finereel.index.presence import not_found
 from finereel.index.protocols import IndexedModel, SearchModel, VideoSource
+from finereel.index.query import Filters, Query
 from finereel.index.repair import RepairReport, find_damage, repair
 from finereel.index.search import (
     Searcher,
-    SearchSettings,
     fit_bank,
     rank_captions,
     reading_of,
@@ -202,7 +202,7 @@ class Library:
     @typed_storage("read")
     def search(
         self,
-        text: str,
+        text: str | Query,
         top: int = 10,
         *,
         candidates: int | None = 200,
@@ -214,7 +214,7 @@ class Library:
         What `reading` reports about the text is logged as a warning.
 
         Args:
-            text: The query, in English.
+            text: The query, in English; or a `Query`, which holds everything else too.
             top: Maximum number of hits.
             candidates: Number of clips that get the full score after a coarse search over all
                 clips; None scores every clip.
@@ -227,23 +227,29 @@ class Library:
             Hits in the order of their scores.
 
         Raises:
-            QueryError: The text is empty, far too long or not valid text.
+            QueryError: The text is empty, far too long or not valid text, or no clip passes the
+                filters.
+            ConfigError: A number is out of its range, or given beside a `Query`.
             LibraryNotFoundError: There is no library in the folder.
             ModelMismatchError: The library was indexed with another model.
         """
-        settings = SearchSettings(
-            top, candidates, per_video, tuple(str(absolute(path)) for path in within)
-        )
-        for note in self.reading(text).notes():
+        folders = tuple(str(absolute(path)) for path in within)
+        if isinstance(text, Query):
+            if (top, candidates, per_video, folders) != (10, 200, 1, ()):
+                raise ConfigError("everything about a search stands in its Query, got more beside")
+            query = text
+        else:
+            query = Query(text, Filters(folders=folders), top, per_video, candidates)
+        for note in self.reading(query.text).notes():
             _LOG.warning(note)
         model = self._load_model()
         try:
-            return self._searcher().search(model, text, settings)
+            return self._searcher().search(model, query)
         except LibraryError:
             # A writer replaced the bank or the whole index between two of our reads: look at the
             # new state once.
             self._cached = None
-            return self._searcher().search(model, text, settings)
+            return self._searcher().search(model, query)
 
     @typed_storage("read")
     def reading(self, text: str) -> Reading:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from jaxtyping import Float16, Int64
 from torch import Tensor
 
+from finereel.errors import QueryError
 from finereel.index.checksums import (
     CHECKSUM_COLUMNS,
     FILE_CHECKSUMS,
@@ -22,10 +23,11 @@ from finereel.index.checksums import (
 )
 from finereel.index.facts import FileFacts, to_facts
 from finereel.index.faults import damaged_library, reading
-from finereel.index.folders import is_below
+from finereel.index.filtering import columns_of, needs_facts, passing, unknown, why_nothing
 from finereel.index.head import changed_files
 from finereel.index.lance import LanceTable
 from finereel.index.protocols import IndexedModel
+from finereel.index.query import Filters
 from finereel.index.schema import (
     FileRecord,
     decode_path,
@@ -65,6 +67,16 @@ class VectorTable:
     row_ids: RowIds
     vectors: Float16[Tensor, "V D"]
     rows: pa.Table
+
+
+@dataclass(frozen=True)
+class Passing:
+    """What passes some filters. unknown: number of videos of which a fact that they read is not
+    known.
+    """
+
+    row_ids: RowIds
+    unknown: int
 
 
 class Snapshot:
@@ -185,17 +197,23 @@ class Snapshot:
         rows = self.rows(["missing"])
         return _row_ids(rows if with_missing else _present(rows))
 
-    def row_ids_below(self, roots: Sequence[str]) -> RowIds:
-        """Row ids of all clips that can be found and whose file is one of `roots` or lies
-        in one.
+    def passing(self, filters: Filters) -> Passing:
+        """The clips that can be found and pass some filters; those without a fact do not.
+
+        Raises QueryError when there is none, or the table is of version 1 and has no facts.
         """
-        rows = _present(self.rows(["path", "missing"]))
-        below = [
-            path
-            for path in pc.unique(rows["path"])
-            if any(is_below(decode_path(path.as_py()), r) for r in roots)
-        ]
-        return _row_ids(rows.filter(pc.is_in(rows["path"], pa.array(below, rows["path"].type))))
+        if needs_facts(filters) and not self.has_facts:
+            raise QueryError(
+                "the date, length, codec and tags of these videos are not known, a former version "
+                f"indexed them; run `finereel migrate --library {self.folder.parent}`, which "
+                "encodes nothing again"
+            )
+        rows = _present(self.rows(sorted({"path", "missing", *columns_of(filters)})))
+        passed = rows.filter(pa.array(passing(rows, filters)))
+        if not len(passed):
+            raise QueryError(why_nothing(rows, filters))
+        lacking = rows.filter(pa.array(unknown(rows, filters)))
+        return Passing(_row_ids(passed), pc.count_distinct(lacking["path"]).as_py())
 
     def take(self, row_ids: RowIds) -> Clips:
         """These clips with their features."""

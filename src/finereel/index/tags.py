@@ -8,6 +8,7 @@ from finereel.errors import ConfigError, LibraryError
 from finereel.index.facts import FileFacts
 from finereel.index.folders import is_below
 from finereel.index.migration import offer
+from finereel.index.query import same_tag
 from finereel.index.store import ClipStore
 
 LONGEST = 100
@@ -27,11 +28,6 @@ def checked_tags(names: Iterable[str]) -> tuple[str, ...]:
                 f"a tag is a line of 1 to {LONGEST} printable letters, got {tag[: LONGEST + 1]!r}"
             )
     return tags
-
-
-def same_tag(tag: str) -> str:
-    """Equal for tags that count as the same: capital and small letters do not differ."""
-    return tag.casefold()
 
 
 def tag_files(
