@@ -23,15 +23,15 @@ SMALL = AddSettings(commit_clips=1, batch_clips=1)
 """A commit for every clip."""
 
 
-class _Points:
+class Points:
     """Counts the moments at which this process may be killed, and kills it at number `fatal`."""
 
     def __init__(self, fatal: int) -> None:
         self.count = 0
-        self._fatal = fatal
+        self.fatal = fatal
 
     def pass_one(self) -> None:
-        if self.count == self._fatal:
+        if self.count == self.fatal:
             os.kill(os.getpid(), signal.SIGKILL)
         self.count += 1
 
@@ -47,14 +47,14 @@ class _Points:
         setattr(owner, name, watched)
 
 
-def _watch(points: _Points) -> None:
+def _watch(points: Points) -> None:
     for name in ("commit", "change", "tidy"):
         points.around(ClipStore, name)
     points.around(Journal, "forget")
     record = Journal.record
 
     def torn(self: Journal, failure: Any) -> None:
-        if points.count == points._fatal:
+        if points.count == points.fatal:
             with self._path.open("ab") as stream:
                 stream.write(b'\n{"path": "/a", "si')
         points.pass_one()
@@ -65,7 +65,7 @@ def _watch(points: _Points) -> None:
 
 
 def _add(library: Path, videos: Path, fatal: int, out: Any) -> None:
-    points = _Points(fatal)
+    points = Points(fatal)
     _watch(points)
     Library.open(library, ToyModel(), ToySource()).add([videos], settings=SMALL)
     out.send(points.count)

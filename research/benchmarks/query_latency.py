@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,9 @@ from finereel.config import ModelConfig
 from finereel.index.events import AddSettings
 from finereel.index.manifest import Manifest
 from finereel.index.protocols import IndexedModel
+from finereel.index.query import Query
 from finereel.index.schema import ClipRecord, FileRecord, to_rows
-from finereel.index.search import Searcher, SearchSettings, score_clips
+from finereel.index.search import Searcher, score_clips
 from finereel.index.store import ClipStore
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
 from finereel.models.heads import make_head
@@ -111,19 +113,19 @@ def build(folder: Path, clips: int) -> tuple[ClipStore, float]:
 
 def measure(store: ClipStore, queries: int) -> dict[str, list[float]]:
     """Milliseconds of every step for every query; the first two queries warm up."""
-    model, settings = SyntheticModel(), SearchSettings(per_video=None)
+    model, query = SyntheticModel(), Query("query", per_video=None)
     searcher = Searcher.of(store.snapshot(), None)
     steps: dict[str, list[float]] = {"coarse": [], "read": [], "score": [], "search": []}
     for number in range(queries + 2):
         text = model.encode_text([f"query {number}"])
         clock = Stopwatch()
-        found = searcher.coarse.candidates(model.coarse_query(text)[0], settings.candidates or 0)
+        found = searcher.coarse.candidates(model.coarse_query(text)[0], query.candidates or 0)
         coarse = clock.lap()
         clips = searcher.snapshot.take(found)
         read = clock.lap()
         score_clips(model, text, clips, None)
         score = clock.lap()
-        searcher.search(model, f"again {number}", settings)
+        searcher.search(model, replace(query, text=f"again {number}"))
         laps = {"coarse": coarse, "read": read, "score": score, "search": clock.lap()}
         if number >= 2:
             for step, lap in laps.items():

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from finereel.errors import VideoError as VideoError
     from finereel.evaluation.compare import compare as compare
     from finereel.evaluation.evaluate import evaluate as evaluate
+    from finereel.index.query import Filters as Filters
+    from finereel.index.query import Query as Query
     from finereel.library import Library as Library
     from finereel.models import published as official
     from finereel.models.features import Scores as Scores
@@ -41,12 +43,14 @@ _PLACES = {
     "CaptionHit": "finereel.types:CaptionHit",
     "ConfigError": "finereel.errors:ConfigError",
     "DataError": "finereel.errors:DataError",
+    "Filters": "finereel.index.query:Filters",
     "FinereelError": "finereel.errors:FinereelError",
     "Frames": "finereel.types:Frames",
     "Hit": "finereel.types:Hit",
     "Library": "finereel.library:Library",
     "LibraryError": "finereel.errors:LibraryError",
     "ModelError": "finereel.errors:ModelError",
+    "Query": "finereel.index.query:Query",
     "RetrievalModel": "finereel.models.retrieval:RetrievalModel",
     "Scores": "finereel.models.features:Scores",
     "TextFeatures": "finereel.models.features:TextFeatures",
@@ -63,12 +67,14 @@ __all__ = [
     "CaptionHit",
     "ConfigError",
     "DataError",
+    "Filters",
     "FinereelError",
     "Frames",
     "Hit",
     "Library",
     "LibraryError",
     "ModelError",
+    "Query",
     "RetrievalModel",
     "Scores",
     "TextFeatures",

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from finereel.errors import LibraryError, ModelMismatchError, NotAVideoError
+from finereel.errors import ConfigError, LibraryError, ModelMismatchError, NotAVideoError
 from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank, remove_bank
 from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
@@ -23,6 +23,7 @@ from finereel.index.faults import storage_errors, typed_storage
 from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
 from finereel.index.manifest import Manifest
+from finereel.index.migration import MigrationReport, MigrationSettings, migrate, offer
 from finereel.index.opening import (
     absolute,
     begin_library,
@@ -35,10 +36,10 @@ from finereel.index.opening import (
 from finereel.index.plan import Planner
 from finereel.index.presence import not_found
 from finereel.index.protocols import IndexedModel, SearchModel, VideoSource
+from finereel.index.query import Filters, Query
 from finereel.index.repair import RepairReport, find_damage, repair
 from finereel.index.search import (
     Searcher,
-    SearchSettings,
     fit_bank,
     rank_captions,
     reading_of,
@@ -47,12 +48,13 @@ from finereel.index.search import (
 from finereel.index.settings import LibrarySettings
 from finereel.index.status import LeftOut, LibraryStatus, find_problems, library_status
 from finereel.index.store import ClipStore, writer_lock
+from finereel.index.tags import carry_tags, checked_tags, tag_files
 from finereel.index.tuning import estimate_rebuild, tune_threads
 from finereel.index.writer import Writer
 from finereel.io.signals import stop_on_interrupt
 from finereel.models.choice import BUNDLED, default_model, full_name, require_here
 from finereel.text.query import Reading, checked_query
-from finereel.types import CaptionHit, Hit, Problem
+from finereel.types import CaptionHit, Hit, OnProgress, Problem, no_progress
 from finereel.video.find import Found, nothing_found
 from finereel.video.plan import ClipPlan
 from finereel.video.reader import DiskSource
@@ -193,13 +195,14 @@ class Library:
             self._forget(store, [path for path in self._known(store) if own.excludes(path)])
             settings = replace(settings, clip_seconds=own.clip_seconds)
             report = self._run(store, found.videos, roots, settings, on_event)
+            report = replace(report, migration=offer(self.path, store.snapshot()))
         gone = report.away or away(groups)
         return replace(report, away=gone, unknown=left_out.unknown, unreadable=left_out.unreadable)
 
     @typed_storage("read")
     def search(
         self,
-        text: str,
+        text: str | Query,
         top: int = 10,
         *,
         candidates: int | None = 200,
@@ -211,7 +214,7 @@ class Library:
         What `reading` reports about the text is logged as a warning.
 
         Args:
-            text: The query, in English.
+            text: The query, in English; or a `Query`, which holds everything else too.
             top: Maximum number of hits.
             candidates: Number of clips that get the full score after a coarse search over all
                 clips; None scores every clip.
@@ -224,23 +227,29 @@ class Library:
             Hits in the order of their scores.
 
         Raises:
-            QueryError: The text is empty, far too long or not valid text.
+            QueryError: The text is empty, far too long or not valid text, or no clip passes the
+                filters.
+            ConfigError: A number is out of its range, or given beside a `Query`.
             LibraryNotFoundError: There is no library in the folder.
             ModelMismatchError: The library was indexed with another model.
         """
-        settings = SearchSettings(
-            top, candidates, per_video, tuple(str(absolute(path)) for path in within)
-        )
-        for note in self.reading(text).notes():
+        folders = tuple(str(absolute(path)) for path in within)
+        if isinstance(text, Query):
+            if (top, candidates, per_video, folders) != (10, 200, 1, ()):
+                raise ConfigError("everything about a search stands in its Query, got more beside")
+            query = text
+        else:
+            query = Query(text, Filters(folders=folders), top, per_video, candidates)
+        for note in self.reading(query.text).notes():
             _LOG.warning(note)
         model = self._load_model()
         try:
-            return self._searcher().search(model, text, settings)
+            return self._searcher().search(model, query)
         except LibraryError:
             # A writer replaced the bank or the whole index between two of our reads: look at the
             # new state once.
             self._cached = None
-            return self._searcher().search(model, text, settings)
+            return self._searcher().search(model, query)
 
     @typed_storage("read")
     def reading(self, text: str) -> Reading:
@@ -377,6 +386,59 @@ class Library:
         return removed
 
     @typed_storage("written")
+    def migrate(
+        self,
+        *,
+        on_progress: OnProgress = no_progress,
+        settings: MigrationSettings | None = None,
+    ) -> MigrationReport:
+        """Bring a library of a former version up to date: read what each video file is.
+
+        Nothing is encoded again, and searches give the same hits before, meanwhile and afterwards.
+        Ctrl-C finishes the current commit; after it, or a killed process, the same call continues.
+
+        Args:
+            on_progress: Told how many videos are done.
+            settings: How the facts are committed; None means the defaults.
+
+        Returns:
+            The numbers of videos by outcome.
+
+        Raises:
+            LibraryBusyError: Another process is writing to the library.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        self._existing()
+        settings = settings or MigrationSettings()
+        with self._writing(None) as store, stop_on_interrupt() as stop:
+            return migrate(self.path, store, self._source, settings, on_progress, stop)
+
+    @typed_storage("written")
+    def tag(
+        self, paths: Iterable[str | Path], names: Iterable[str], *, remove: bool = False
+    ) -> int:
+        """Tag videos, so that a search can be restricted to them.
+
+        Args:
+            paths: Files, or folders whose videos are tagged.
+            names: The tags. Capital and small letters are the same.
+            remove: Whether to take the tags away instead.
+
+        Returns:
+            The number of videos at or below the paths.
+
+        Raises:
+            ConfigError: A tag is empty, too long or not text.
+            LibraryError: The library is of a former version; `migrate` it first.
+            LibraryBusyError: Another process is writing to the library.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        roots, wanted = [str(absolute(path)) for path in paths], checked_tags(names)
+        self._existing()
+        with self._writing(None) as store:
+            return tag_files(self.path, store, roots, wanted, remove)
+
+    @typed_storage("written")
     def fit_normalization(
         self, captions: Sequence[str], *, temperature: float = 1.0, strength: float = 1.0
     ) -> str:
@@ -469,6 +531,7 @@ class Library:
                 bank = refit(Bank.load(old.folder), store.snapshot(), fresh)
                 if bank is not None:
                     bank.save(store.folder)
+                carry_tags(old, store)
                 finish_rebuild(self.path, store)
         return report
 
@@ -551,7 +614,7 @@ class Library:
         settings: AddSettings,
         on_event: OnEvent | None,
     ) -> AddReport:
-        journal = Journal(store.folder)
+        journal, tags = Journal(store.folder), store.snapshot().tags()
         with stop_on_interrupt() as stop:
             plan = Planner(self._source, store.files(), journal, settings.retry_failed).plan(
                 found, roots
@@ -566,7 +629,7 @@ class Library:
             gone = folders_away(plan.folders, [(path, False) for path in paths])
             if gone:  # since they were looked through: nothing is known about their files
                 return AddReport(left=len(found), away=away(gone))
-            writer = Writer(store, journal, Bank.load(store.folder), settings)
+            writer = Writer(store, journal, Bank.load(store.folder), settings, tags)
             return writer.run(plan, self._source, self._load_model(), on_event or _silent, stop)
 
     def _searcher(self) -> Searcher:

@@ -25,6 +25,7 @@ from finereel.index.events import (
     Planned,
 )
 from finereel.index.folders import Away
+from finereel.index.query import Query
 from finereel.index.repair import RepairReport
 from finereel.types import CaptionHit, Hit, Problem
 
@@ -96,16 +97,14 @@ class ToyLibrary:
     def close(self) -> None:
         self.calls.append(("close", None))
 
-    def search(
-        self, text: str, top: int = 10, per_video: int | None = 1, within: Iterable[Path] = ()
-    ) -> list[Hit]:
-        self.calls.append(("search", (text, top, *within)))
+    def search(self, query: Query) -> list[Hit]:
+        self.calls.append(("search", query))
         seen = Counter[str]()
         found = []
         for hit in self.hits:
             seen[hit.video] += 1
-            found += [hit] if per_video is None or seen[hit.video] <= per_video else []
-        return found[:top]
+            found += [hit] if query.per_video is None or seen[hit.video] <= query.per_video else []
+        return found[: query.top]
 
     def describe(self, video: Path, captions: Sequence[str]) -> list[CaptionHit]:
         self.calls.append(("describe", (video, list(captions))))

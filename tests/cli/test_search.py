@@ -2,16 +2,19 @@
 
 import json
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from finereel.index.query import Filters, Query
+
 
 def test_search_json_is_the_list_scripts_rely_on(run: Any, library: Any) -> None:
     result = run("search", "a cat", "--library", "lib", "--top", "2", "--json")
     hits = json.loads(result.stdout)
-    assert library.calls[-1] == ("search", ("a cat", 2))
+    assert library.calls[-1] == ("search", Query("a cat", top=2))
     assert [hit["video"] for hit in hits] == ["/v/clip [0].mp4", "/v/clip [1].mp4"]
     assert set(hits[0]) >= {"video", "start", "end", "score", "parts"}
     assert hits[0]["parts"] == {"video_sentence": 0.5, "frame_sentence": 0.25, "patch_word": -0.05}
@@ -20,7 +23,50 @@ def test_search_json_is_the_list_scripts_rely_on(run: Any, library: Any) -> None
 
 def test_a_search_can_be_kept_to_some_folders(run: Any, library: Any) -> None:
     assert run("search", "a cat", "--in", "trip", "--in", "b.mp4").exit_code == 0
-    assert ("search", ("a cat", 10, Path("trip"), Path("b.mp4"))) in library.calls
+    folders = (str(Path("trip").absolute()), str(Path("b.mp4").absolute()))
+    assert ("search", Query("a cat", Filters(folders=folders))) in library.calls
+    assert run("search", "a cat", "--folder", "trip", "--folder", "b.mp4").exit_code == 0
+    searches = [call for call in library.calls if call[0] == "search"]
+    assert searches[: len(searches) // 2] == searches[len(searches) // 2 :]
+
+
+def test_filters_reach_the_library_typed(run: Any, library: Any) -> None:
+    result = run(
+        *("search", "a cat", "--since", "2026-05", "--until", "2026-05-17"),
+        *("--min-length", "1:30", "--max-length", "90.5"),
+        *("--tag", "norway", "--tag", "summer", "--codec", "h265"),
+    )
+    assert result.exit_code == 0
+    filters = Filters(
+        since=datetime(2026, 5, 1),
+        until=datetime(2026, 5, 18),
+        min_length=90.0,
+        max_length=90.5,
+        tags=("norway", "summer"),
+        codecs=("h265",),
+    )
+    assert ("search", Query("a cat", filters)) in library.calls
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--since", "2026-13"), "expected a date such as"),
+        (("--since", "yesterday"), "expected a date such as"),
+        (("--since", "2026-05", "--until", "2026-04"), "no video was recorded both"),
+        (("--min-length", "long"), "expected a length such as"),
+        (("--min-length", "60", "--max-length", "30"), "no video is both"),
+        (("--tag", ""), "texts that are not empty"),
+        (("--codec", ""), "texts that are not empty"),
+    ],
+)
+def test_filters_that_nothing_could_pass_are_wrong_usage(
+    run: Any, library: Any, options: tuple[str, ...], words: str
+) -> None:
+    result = run("search", "a cat", *options, env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert library.calls == []
 
 
 def test_a_short_list_says_how_to_see_more_of_each_video(run: Any, library: Any) -> None:
@@ -126,13 +172,13 @@ def test_a_picture_of_unknown_kind_is_refused_before_the_search(
 
 def test_words_without_quotes_are_one_query(run: Any, library: Any) -> None:
     run("search", "a", "dog", "runs", "--top", "3")
-    assert ("search", ("a dog runs", 3)) in library.calls
+    assert ("search", Query("a dog runs", top=3)) in library.calls
 
 
 def test_a_query_that_begins_with_a_dash(run: Any, library: Any) -> None:
     assert "search -- " in run("search", "-a dog").stderr
     run("search", "--", "-a dog")
-    assert ("search", ("-a dog", 10)) in library.calls
+    assert ("search", Query("-a dog")) in library.calls
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\x07", "\u200b", "a" * 20_000, "x\udcff"])

@@ -17,7 +17,7 @@ from finereel.models.features import Scores, TextFeatures, VideoFeatures, concat
 from finereel.types import Frames, Window
 from finereel.video.files import FileState, content_hash, file_state
 from finereel.video.find import Found
-from finereel.video.plan import Clip, ClipPlan
+from finereel.video.plan import Clip, ClipPlan, VideoInfo
 
 SIDE = 8
 
@@ -143,6 +143,7 @@ class ToySource:
     def __init__(self) -> None:
         self.hashed: list[str] = []
         self.decoded: list[str] = []
+        self.probed: list[str] = []
 
     def find(self, paths: Iterable[Path]) -> Found:
         found = [
@@ -163,6 +164,18 @@ class ToySource:
         del plan
         self.decoded.append(path.name)
         return ToyStream(path)
+
+    def probe(self, path: Path) -> VideoInfo:
+        """As the text says: its length, and no more that a picture could tell."""
+        self.probed.append(path.name)
+        seconds = [
+            float(line.split(" ", 1)[0])
+            for line in path.read_text(encoding="utf-8").splitlines()
+            if line[0] not in "!?"
+        ]
+        if not seconds:
+            raise BrokenVideoError(f"{path}: no clip")
+        return VideoInfo(sum(seconds), 25.0, SIDE, SIDE, 0, "toy", "toys", None, False)
 
     def close(self) -> None:
         return

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from finereel.errors import DataError, LibraryBusyError
+from finereel.index.facts import FileFacts
 from finereel.index.journal import Failure, Journal
 from finereel.index.manifest import Manifest
 from finereel.index.protocols import IndexedModel
@@ -37,14 +39,20 @@ from index.doubles import ToyModel, word_frames
 MODEL = ToyModel()
 SIZES = IndexedModel.of(MODEL)
 SCHEMA = clip_schema(SIZES, {})
-FILE = FileRecord("ab" * 8, "cd" * 16, "/videos/a.mp4", FileState(10, 20))
+FACTS = FileFacts(
+    datetime(2026, 3, 1, tzinfo=UTC), 4.0, 8, 8, 25.0, "toys", "toy", "none", ("dogs", "holiday")
+)
+FILE = FileRecord("ab" * 8, "cd" * 16, "/videos/a.mp4", FileState(10, 20), facts=FACTS)
 
 
 def records(count: int) -> list[ClipRecord]:
     return [
-        ClipRecord(Window(2.0 * i, 2.0 * i + 2), 2 * i + np.arange(3.0), b"jpeg")
+        ClipRecord(Window(2.0 * i, 2.0 * i + 2), 2 * i + np.arange(3.0), b"jpeg", b"webp")
         for i in range(count)
     ]
+
+
+FEATURES = MODEL.encode_video([word_frames("dog")])
 
 
 def rows(file: FileRecord, *words: str):  # type: ignore[no-untyped-def]
@@ -293,3 +301,40 @@ def test_the_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
     holder.join()
     with writer_lock(tmp_path), pytest.raises(LibraryBusyError), writer_lock(tmp_path):
         pass
+
+
+def test_facts_and_tags_survive_the_table(store: ClipStore) -> None:
+    plain = FileRecord("11" * 8, "22" * 16, "/videos/o.mp4", FileState(1, 1))
+    store.commit([rows(FILE, "dog", "cat"), rows(plain, "cow")])
+    assert store.snapshot().facts() == {FILE.file_id: FACTS, plain.file_id: FileFacts()}
+    assert store.snapshot().tags() == {FILE.path: ("dogs", "holiday")}
+    untagged = replace(FACTS, tags=())
+    store.describe({FILE.file_id: untagged, plain.file_id: FileFacts(tags=("cows",))})
+    assert store.snapshot().facts()[FILE.file_id] == untagged
+    assert store.snapshot().tags() == {plain.path: ("cows",)}
+    assert store.snapshot().count == 3
+    copied = copy_rows(store.snapshot().rows_of_file(FILE.file_id), plain, None)
+    assert copied["video_codec"].to_pylist() == ["toy", "toy"]
+    assert copied["strip"].to_pylist() == [b"webp", b"webp"]
+
+
+def test_a_table_of_version_1_gets_the_columns_of_version_2_and_keeps_its_rows(
+    tmp_path: Path,
+) -> None:
+    store = ClipStore.create(tmp_path / "index-1", Manifest(SIZES, format=1))
+    store.commit([to_rows(FILE, records(1), FEATURES, None, store.schema)])
+    before = store.snapshot()
+    assert (store.manifest.format, before.has_facts, before.facts()) == (1, False, {})
+    store.migrate()
+    assert ClipStore.open(tmp_path / "index-1").manifest.format == 2
+    after = store.snapshot()
+    assert after.facts() == {FILE.file_id: FileFacts()}
+    for name in before.own_columns:
+        assert after.rows([name])[name].equals(before.rows([name])[name]), name
+    assert set(after.names) == set(SCHEMA.names)
+    store.commit(
+        [to_rows(replace(FILE, file_id="33" * 8), records(1), FEATURES, None, store.schema)]
+    )
+    store.describe({FILE.file_id: FACTS})
+    assert set(store.snapshot().facts().values()) == {FACTS}
+    assert store.version() == before.version + 3

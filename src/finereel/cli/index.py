@@ -126,6 +126,8 @@ def _finish(report: "AddReport", as_json: bool) -> None:
         print_json({**asdict(report), "real_time_factor": round(report.real_time_factor, 2)})
     else:
         typer.echo(summary(report))
+    if report.migration:
+        typer.echo(f"note: {shown(report.migration)}", err=True)
     for place in report.away:
         kept = f"; stopped, nothing lost: {_committed(report)}" if report.left else ""
         typer.echo(

@@ -1,5 +1,6 @@
-"""`status`, `doctor`, `remove`, `normalize`: inspect and maintain a library."""
+"""`status`, `doctor`, `remove`, `tag`, `migrate`, `normalize`: inspect and maintain a library."""
 
+from contextlib import closing
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +35,7 @@ def status(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False
     table = Table(box=None, show_header=False, pad_edge=False)
     for field in fields(report):
         value = getattr(report, field.name)
-        if field.name == "note" and not value:
+        if field.name in ("migration", "note") and not value:
             continue
         if field.name == "model":
             value = which_model(value, library_option(library))
@@ -140,6 +141,63 @@ def remove(
             "index excludes them from now on; to add them again, name them: finereel index PATH",
             err=True,
         )
+
+
+def tag(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Videos, or folders of videos.")
+    ],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The tag; capital and small letters are the same.")
+    ],
+    remove: Annotated[bool, typer.Option("--remove", help="Take the tag away instead.")] = False,
+    library: LibraryOption = DEFAULT_LIBRARY,
+    as_json: JsonOption = False,
+) -> None:
+    """Tag videos, so that `finereel search --tag NAME` finds only them.
+
+    Example: finereel tag ~/Videos/norway "summer 2025"
+    """
+    videos = open_library(library).tag(paths, [name], remove=remove)
+    if as_json:
+        print_json({"videos": videos})
+    if not videos:
+        typer.echo("no tag changed: the library holds no video at or below these paths", err=True)
+        raise typer.Exit(1)
+    if not as_json:
+        done = "now without" if remove else "now with"
+        typer.echo(f"{videos} video{'' if videos == 1 else 's'} {done} the tag {shown(name)}")
+
+
+def migrate(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False) -> None:
+    """Bring a library of a former version up to date, without encoding anything again.
+
+    It reads the date, length, size and codecs of every video, which the filters of `finereel
+    search` need. Searching works meanwhile. You can interrupt it at any time; the same command
+    continues.
+    """
+    opening = open_library(library)
+    from finereel.cli.progress import StageBars
+
+    with closing(opening) as opened, StageBars() as bars:
+        report = opened.migrate(on_progress=bars)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        typer.echo(
+            f"read what {report.videos} video{'' if report.videos == 1 else 's'} "
+            f"{'is' if report.videos == 1 else 'are'} in {report.seconds:.1f} s; nothing was "
+            "encoded again"
+        )
+    if report.skipped:
+        typer.echo(
+            f"{report.skipped} could not be read, or changed since they were indexed: see finereel "
+            "doctor, and index again",
+            err=True,
+        )
+    if report.interrupted:
+        typer.echo("stopped; nothing lost: run the same command again to go on", err=True)
+        raise typer.Exit(130)
 
 
 def normalize(

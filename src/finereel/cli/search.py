@@ -1,6 +1,7 @@
 """`search`: find clips by text. `describe`: rank captions for a video."""
 
 import logging
+import os
 import shutil
 import sys
 import unicodedata
@@ -27,6 +28,7 @@ from finereel.cli.output import (
     short_path,
     shown,
 )
+from finereel.errors import ConfigError
 from finereel.imports import without_collection
 
 if TYPE_CHECKING:
@@ -51,7 +53,53 @@ def search(
     within: Annotated[
         list[Path] | None,
         typer.Option(
-            "--in", metavar="PATH", help="Only in this folder or file; may be given several times."
+            "--in",
+            "--folder",
+            metavar="PATH",
+            help="Only in this folder or file; may be given several times.",
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="DATE",
+            help="Only videos recorded since then: 2026, 2026-05, 2026-05-17 or 2026-05-17T18:30.",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", metavar="DATE", help="Only videos recorded until then, that day included."
+        ),
+    ] = None,
+    min_length: Annotated[
+        str | None,
+        typer.Option(
+            "--min-length",
+            metavar="LENGTH",
+            help="Only videos at least that long: seconds, M:SS or H:MM:SS.",
+        ),
+    ] = None,
+    max_length: Annotated[
+        str | None,
+        typer.Option("--max-length", metavar="LENGTH", help="Only videos at most that long."),
+    ] = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag",
+            metavar="NAME",
+            help="Only videos with this tag, see `finereel tag`; given several times, with all.",
+        ),
+    ] = None,
+    codecs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--codec",
+            metavar="NAME",
+            help="Only videos with this picture or sound codec, such as hevc, or none for no "
+            "sound; given several times, with one of them.",
         ),
     ] = None,
     picture: Annotated[
@@ -72,9 +120,22 @@ def search(
     and add up to it: the whole clip compared with the sentence, its frames with the sentence, and
     its image patches with single words.
     """
+    from finereel.index.query import Query, filters_of
     from finereel.text.query import checked_query
 
-    query = checked_query(" ".join(text))
+    try:
+        filters = filters_of(
+            since=since,
+            until=until,
+            folders=[os.path.abspath(path.expanduser()) for path in within or ()],  # noqa: PTH100
+            min_length=min_length,
+            max_length=max_length,
+            tags=tags or (),
+            codecs=codecs or (),
+        )
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from error
+    query = Query(checked_query(" ".join(text)), filters, top, per_video)
     if picture is not None and picture.suffix.lower() not in _PICTURES:
         known = ", ".join(_PICTURES)
         raise typer.BadParameter(
@@ -82,18 +143,16 @@ def search(
         )
     with _notes_on_stderr(), without_collection():
         opened = open_library(library)
-        hits = opened.search(query, top=top, per_video=per_video, within=within or ())
+        hits = opened.search(query)
         more = not as_json and 0 < len(hits) < top and per_video < top
         if more:  # the videos shown may have no further moments
-            found = opened.search(
-                query, top=len(hits) + 1, per_video=per_video + 1, within=within or ()
-            )
+            found = opened.search(replace(query, top=len(hits) + 1, per_video=per_video + 1))
             more = len(found) > len(hits)
     if picture is not None:
         from finereel.cli.contact_sheet import ContactSheetRow, draw_contact_sheet
 
         draw_contact_sheet(
-            [ContactSheetRow(query, hits)], picture, kind=_PICTURES[picture.suffix.lower()]
+            [ContactSheetRow(query.text, hits)], picture, kind=_PICTURES[picture.suffix.lower()]
         )
     if as_json:
         print_json(

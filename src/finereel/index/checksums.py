@@ -1,13 +1,13 @@
 """A CRC-32 per stored value, kept in the row: a changed value is detected when it is read.
 
-A row has two lists of checksums. `checksums` covers the columns of the clip itself, which no later
-change touches; `file_checksums` covers the columns that say which file the clip belongs to, the
-same for every clip of a file, so that a rename or a missing mark replaces them without reading the
-clips. Both lists follow the order of the table's columns. A CRC-32 detects every change of up to 32
-consecutive bits and every change of one or two bits; of other changes it misses one in 4 billion.
-Measured on one core: 3.3 GB/s.
+A row has a list of checksums per group of columns that change together, so that a change replaces
+them without reading the others: `checksums` covers the columns of the clip itself, which no later
+change touches, and GROUPS names the other lists. Every list follows the order of its columns. A
+CRC-32 detects every change of up to 32 consecutive bits and every change of one or two bits; of
+other changes it misses one in 4 billion. Measured on one core: 3.3 GB/s.
 """
 
+import json
 import zlib
 from collections.abc import Sequence
 from itertools import pairwise
@@ -24,20 +24,27 @@ Checksums = UInt32[np.ndarray, "N C"]
 
 def clip_columns(names: Sequence[str]) -> list[str]:
     """The columns of a table that `checksums` covers, in its order."""
-    return [name for name in names if name not in (*FILE_COLUMNS, *CHECKSUM_COLUMNS)]
+    others = {*CHECKSUM_COLUMNS, *(name for columns in GROUPS.values() for name in columns)}
+    return [name for name in names if name not in others]
+
+
+def covered_columns(names: Sequence[str]) -> dict[str, list[str]]:
+    """What each list of checksums covers in a table with the columns `names`, in its order."""
+    return {CHECKSUMS: clip_columns(names), **GROUPS}
 
 
 def checksum_columns(names: Sequence[str]) -> list[str]:
     """The checksum columns needed to check columns `names`."""
-    wanted = [CHECKSUMS] if clip_columns(names) else []
-    return wanted + ([FILE_CHECKSUMS] if set(names) & set(FILE_COLUMNS) else [])
+    return [
+        stored for stored, columns in covered_columns(names).items() if set(names) & set(columns)
+    ]
 
 
 def with_checksums(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """Rows of `schema`, with their checksums made anew; without any where the schema, of a former
     version, has none.
     """
-    covered = {CHECKSUMS: clip_columns(schema.names), FILE_CHECKSUMS: FILE_COLUMNS}
+    covered = covered_columns(schema.names)
     columns = [
         as_lists(checksums_of(rows.select(covered[field.name])))
         if field.name in covered
@@ -70,7 +77,7 @@ def damaged_rows(rows: pa.Table, names: Sequence[str]) -> Bool[np.ndarray, " N"]
         names: All columns of the table, in order.
     """
     damaged = np.zeros(len(rows), dtype=bool)
-    for stored, order in ((CHECKSUMS, clip_columns(names)), (FILE_CHECKSUMS, FILE_COLUMNS)):
+    for stored, order in covered_columns(names).items():
         covered = [name for name in rows.schema.names if name in order]
         if not covered or stored not in rows.schema.names:
             continue
@@ -110,6 +117,8 @@ def _row_bytes(array: pa.Array) -> Sequence[bytes | memoryview]:
         # Of `values` and not of `flatten()`, which leaves nulls out.
         values = array.values.slice(array.offset * kind.list_size, len(array) * kind.list_size)
         return _split(_bytes(values), np.arange(len(array) + 1) * kind.list_size, kind.value_type)
+    if pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
+        return [json.dumps(value).encode() for value in array.to_pylist()]
     if pa.types.is_list(kind):
         return _split(_bytes(array.values), array.offsets.to_numpy(), kind.value_type)
     width, whole = kind.bit_width // 8, _bytes(array)
@@ -133,9 +142,29 @@ def _bytes(values: pa.Array) -> memoryview:
 # Names of the clip table's columns that several modules need.
 CHECKSUMS = "checksums"
 FILE_CHECKSUMS = "file_checksums"
-CHECKSUM_COLUMNS = (CHECKSUMS, FILE_CHECKSUMS)
+MEDIA_CHECKSUMS = "media_checksums"
+CONTENT_CHECKSUMS = "content_checksums"
+CHECKSUM_COLUMNS = (CHECKSUMS, FILE_CHECKSUMS, MEDIA_CHECKSUMS, CONTENT_CHECKSUMS)
 
 FILE_COLUMNS = ["file_id", "video_id", "path", "size", "mtime_ns", "missing", "warning"]
 """What says which file a clip belongs to; the same in every clip of a file, but for films that were
 committed in parts (see `finereel.index.schema.UNFINISHED`).
 """
+
+MEDIA_COLUMNS = [
+    *("taken_at", "duration", "width", "height", "fps"),
+    *("container", "video_codec", "audio_codec", "tags"),
+]
+"""What a file is and how a person tagged it, see `finereel.index.facts.FileFacts`; the same in
+every clip of a file.
+"""
+
+CONTENT_COLUMNS = ["said", "strip"]
+"""What is said in a clip, and its small frames."""
+
+GROUPS = {
+    FILE_CHECKSUMS: FILE_COLUMNS,
+    MEDIA_CHECKSUMS: MEDIA_COLUMNS,
+    CONTENT_CHECKSUMS: CONTENT_COLUMNS,
+}
+"""The lists of checksums but for that of the clip itself, with the columns that each covers."""

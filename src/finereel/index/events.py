@@ -181,6 +181,7 @@ class AddReport:
         unreadable: Folders that could not be read, each with the reason.
         frames: Frames encoded in videos that were finished.
         video_seconds: Length of the clips encoded, in seconds.
+        migration: What `finereel migrate` would bring and cost; empty where it has nothing to do.
     """
 
     indexed: int = 0
@@ -204,6 +205,7 @@ class AddReport:
     unreadable: tuple[tuple[str, str], ...] = ()
     frames: int = 0
     video_seconds: float = 0.0
+    migration: str = ""
 
     @property
     def real_time_factor(self) -> float:

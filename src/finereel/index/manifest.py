@@ -21,13 +21,15 @@ from finereel.index.presence import NAME
 from finereel.index.protocols import IndexedModel
 from finereel.io.atomic import read_stored_json, write_file
 
-FORMAT = 1
+FORMAT = 2
+"""Version of the table's schema: 2 has what a file is, its tags, and what is said in a clip."""
+READABLE = (1, FORMAT)
 METADATA_KEY = b"finereel"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The live index of a library."""
+    """The live index of a library. format: version of its table's schema, see FORMAT."""
 
     model: IndexedModel
     format: int = FORMAT
@@ -49,13 +51,14 @@ class Manifest:
     @classmethod
     def from_json(cls, value: dict[str, object], where: Path) -> "Manifest":
         """Raises LibraryError for another format version or missing entries."""
-        if value.get("format") != FORMAT:
+        version = value.get("format")
+        if version not in READABLE:
             raise LibraryError(
-                f"{where} has format {value.get('format')!r}, this program reads {FORMAT}; "
+                f"{where} has format {version!r}, this program reads {READABLE[0]} to {FORMAT}; "
                 "update finereel, or index again into a new library"
             )
         try:
-            return cls(IndexedModel(**value["model"]))  # type: ignore[arg-type]
+            return cls(IndexedModel(**value["model"]), version)  # type: ignore[arg-type]
         except (KeyError, TypeError) as error:
             raise LibraryError(
                 f"{where} does not name its model ({error}); index again into a new library"

@@ -100,6 +100,10 @@ class VideoSource(Protocol):
         """The clips of a file."""
         ...
 
+    def probe(self, path: Path) -> VideoInfo:
+        """What a file is, without its clips."""
+        ...
+
     def close(self) -> None:
         """Let go of the decoding child, if there is one."""
         ...

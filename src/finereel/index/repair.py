@@ -18,7 +18,7 @@ from finereel.index.manifest import Manifest, index_folders, read_manifest, writ
 from finereel.index.opening import BUILDING, begin_library
 from finereel.index.presence import NAME as MANIFEST
 from finereel.index.presence import not_found
-from finereel.index.schema import decode_path, late_columns
+from finereel.index.schema import completed, decode_path, version_of
 from finereel.index.settle import lost_version, set_aside, set_aside_files, settle
 from finereel.index.snapshot import RowIds, Snapshot
 from finereel.index.status import LOST
@@ -215,7 +215,8 @@ def repair(library: Path) -> RepairReport:
     _require_library(library)
     report = RepairReport()
     store = _open_or_begin(library, report)
-    if _named(library) != store.manifest:
+    named = _named(library)
+    if named is None or named.model != store.manifest.model:
         if (library / MANIFEST).exists():
             report.set_aside.append(str(set_aside(library, library / MANIFEST)))
         write_manifest(library, store.manifest)
@@ -285,12 +286,8 @@ def _repair_rows(store: ClipStore, report: RepairReport) -> None:
     report.clips, report.dropped, report.videos = len(found.sound), found.dropped, found.videos
     if not found.files and not found.unchecked and not changed_files(store.folder, "_deletions"):
         return
-    fields = [
-        field for field in snapshot.table.schema if field.name not in (*CHECKSUM_COLUMNS, "warning")
-    ]
-    schema = pa.schema(
-        [*fields, *late_columns([field.name for field in fields])], snapshot.table.schema.metadata
-    )
+    bare = [field for field in snapshot.table.schema if field.name not in CHECKSUM_COLUMNS]
+    schema = completed(pa.schema(bare, snapshot.table.schema.metadata), version_of(snapshot.names))
     broken = [*found.files, *changed_files(store.folder, "_deletions")]
     store.overwrite(schema, _batches(snapshot, found.sound, schema))
     if found.unchecked:

@@ -5,7 +5,7 @@ fast (200 clips in 10 ms against 9 ms), take the same space, and any Arrow tool 
 are packed bits. Every value has a checksum in its row, see `finereel.index.checksums`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,13 +20,19 @@ from finereel.errors import DataError
 from finereel.index.checksums import (
     CHECKSUM_COLUMNS,
     CHECKSUMS,
+    CONTENT_CHECKSUMS,
+    CONTENT_COLUMNS,
     FILE_CHECKSUMS,
     FILE_COLUMNS,
+    MEDIA_CHECKSUMS,
+    MEDIA_COLUMNS,
     as_lists,
     checksums_of,
     clip_columns,
     with_checksums,
 )
+from finereel.index.facts import MEDIA_TYPES, FileFacts
+from finereel.index.manifest import FORMAT
 from finereel.index.protocols import IndexedModel
 from finereel.models.features import VideoFeatures
 from finereel.types import Window
@@ -50,7 +56,7 @@ class FileRecord:
     path: as Python has it (bytes that are not UTF-8 as surrogates). missing: the file was gone when
     last looked for.
     warning: why a damaged file was read only in part, or how a sound one was read other than
-    planned; None for most.
+    planned; None for most. facts: only for making rows; `Snapshot.facts` reads them.
     """
 
     file_id: str
@@ -59,6 +65,7 @@ class FileRecord:
     state: FileState
     missing: bool = False
     warning: str | None = None
+    facts: FileFacts = field(default=FileFacts(), compare=False)
 
     @property
     def finished(self) -> bool:
@@ -73,12 +80,13 @@ class FileRecord:
 @dataclass(frozen=True)
 class ClipRecord:
     """What a clip is besides its features: its window, the time of each real frame in seconds, a
-    small JPEG.
+    small JPEG, and some small frames side by side (empty where there are none).
     """
 
     window: Window
     seconds: Float64[np.ndarray, " N"]
     thumbnail: bytes
+    strip: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -98,8 +106,12 @@ def feature_columns(sizes: IndexedModel) -> list[str]:
     return ["vector", "frames", "frame_mask", *patches, *contextual]
 
 
-def clip_schema(sizes: IndexedModel, metadata: dict[bytes, bytes]) -> pa.Schema:
-    """The columns of the clip table for features of the model's sizes."""
+def clip_schema(
+    sizes: IndexedModel, metadata: dict[bytes, bytes], version: int = FORMAT
+) -> pa.Schema:
+    """The columns of the clip table for features of the model's sizes, in a version of the
+    schema.
+    """
     columns = [
         ("clip_id", pa.string()),
         ("file_id", pa.string()),
@@ -124,22 +136,48 @@ def clip_schema(sizes: IndexedModel, metadata: dict[bytes, bytes]) -> pa.Schema:
     ]
     absent = {"patches", "patch_mask", "contextual"} - set(feature_columns(sizes))
     present = [pa.field(*column) for column in columns if column[0] not in absent]
-    return pa.schema(
-        [*present, *late_columns([field.name for field in present])], metadata=metadata
-    )
+    return completed(pa.schema(present, metadata=metadata), version)
 
 
-def late_columns(names: list[str]) -> list[pa.Field]:
-    """The columns that tables of former versions lack; they come after all others, `names`.
+def completed(schema: pa.Schema, version: int) -> pa.Schema:
+    """The columns of a table, and after them those that it lacks of a version of the schema.
 
     A table that is made with its checksums has no row without; in one that got the columns later,
     null means a row that was stored before.
     """
+    added = [column for column in _late_columns(schema.names) if column.name not in schema.names]
+    if version > 1:
+        added += [column for column in _media_columns() if column.name not in schema.names]
+    return pa.schema([*schema, *added], metadata=schema.metadata)
+
+
+def version_of(names: list[str]) -> int:
+    """The version of the schema that a table with these columns has."""
+    return FORMAT if {MEDIA_CHECKSUMS, CONTENT_CHECKSUMS} <= set(names) else 1
+
+
+def _late_columns(names: list[str]) -> list[pa.Field]:
+    """Columns that tables of version 1 had not from the beginning."""
     return [
         pa.field("warning", pa.string()),
-        pa.field(CHECKSUMS, pa.list_(pa.uint32(), len(clip_columns(names))), nullable=False),
-        pa.field(FILE_CHECKSUMS, pa.list_(pa.uint32(), len(FILE_COLUMNS)), nullable=False),
+        _checksum_field(CHECKSUMS, len(clip_columns(names))),
+        _checksum_field(FILE_CHECKSUMS, len(FILE_COLUMNS)),
     ]
+
+
+def _media_columns() -> list[pa.Field]:
+    """The columns that came with version 2."""
+    return [
+        *(pa.field(name, kind) for name, kind in MEDIA_TYPES.items()),
+        _checksum_field(MEDIA_CHECKSUMS, len(MEDIA_COLUMNS)),
+        pa.field("said", pa.string()),
+        pa.field("strip", pa.binary()),
+        _checksum_field(CONTENT_CHECKSUMS, len(CONTENT_COLUMNS)),
+    ]
+
+
+def _checksum_field(name: str, count: int) -> pa.Field:
+    return pa.field(name, pa.list_(pa.uint32(), count), nullable=False)
 
 
 def encode_path(path: str) -> str:
@@ -185,7 +223,10 @@ def to_rows(
         "bias": [None] * len(clips) if bias is None else list(bias.values),
         "bank": [None if bias is None else bias.bank] * len(clips),
         "added_at": [datetime.now(UTC)] * len(clips),
+        "said": [None] * len(clips),
+        "strip": [clip.strip or None for clip in clips],
     }
+    columns |= file.facts.columns(len(clips))
     if features.patches.shape[1]:
         columns |= {
             "patches": _halves(features.patches, file.path),
@@ -193,18 +234,23 @@ def to_rows(
         }
     if features.contextual.shape[1]:
         columns["contextual"] = _halves(features.contextual, file.path)
-    plain = [field for field in schema if field.name not in CHECKSUM_COLUMNS]
-    arrays = [_array(columns[field.name], field.type) for field in plain]
+    plain = [column for column in schema if column.name not in CHECKSUM_COLUMNS]
+    arrays = [_array(columns[column.name], column.type) for column in plain]
     return with_checksums(pa.Table.from_arrays(arrays, schema=pa.schema(plain)), schema)
 
 
 def copy_rows(rows: pa.Table, file: FileRecord, bias: ClipBias | None) -> pa.Table:
-    """The clips of one file, in time order, as the clips of another file with the same content."""
+    """The clips of one file, in time order, as the clips of another file with the same content.
+
+    They keep their facts; tags of the other file take the place of theirs.
+    """
     columns: dict[str, Any] = _file_columns(file, len(rows)) | {
         "clip_id": clip_ids(file.file_id, 0, len(rows)),
         "bias": [None] * len(rows) if bias is None else list(bias.values),
         "bank": [None if bias is None else bias.bank] * len(rows),
     }
+    if file.facts.tags:
+        columns["tags"] = file.facts.columns(len(rows))["tags"]
     for name in columns.keys() & set(rows.schema.names):
         position = rows.schema.get_field_index(name)
         column = rows.schema.field(position)

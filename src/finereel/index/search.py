@@ -4,26 +4,30 @@ them in a stable order.
 With `candidates=None` every clip is scored, and the order is that of evaluating the whole library.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from finereel.errors import ConfigError, QueryError
+from finereel.errors import ConfigError
 from finereel.index.bank import Bank
 from finereel.index.protocols import SearchModel, TextReader
+from finereel.index.query import Filters, Query
 from finereel.index.snapshot import Clips, RowIds, Snapshot, VectorTable
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
 from finereel.ranking import top_k
 from finereel.text.query import Reading, read_query
 from finereel.types import CaptionHit, Hit
-from finereel.video.files import shown
+
+_LOG = logging.getLogger(__name__)
 
 # The first look: which clips are worth reading. One product with the video vectors, exact or
 # through Lance's IVF_SQ.
@@ -52,6 +56,15 @@ class ExactCoarse:
             scores = scores + self._bias
         best: RowIds = self._table.row_ids[top_k(scores, count)]
         return best
+
+    def among(self, row_ids: RowIds) -> "ExactCoarse":
+        """The same for these clips only."""
+        places = np.flatnonzero(np.isin(self._table.row_ids, row_ids))
+        vectors = self._table.vectors[torch.from_numpy(places)]
+        table = VectorTable(
+            self._table.row_ids[places], vectors, self._table.rows.take(pa.array(places))
+        )
+        return ExactCoarse(table, None if self._bias is None else self._bias.numpy()[places])
 
 
 class AnnCoarse:
@@ -89,28 +102,9 @@ BLOCK = 1024
 
 
 @dataclass(frozen=True)
-class SearchSettings:
-    """top: hits to return. candidates: clips that are scored in full, None for all. per_video: hits
-    of one video at most, None for no limit. within: files and folders, absolute, that hold all that
-    may be found; none for everything.
-    """
-
-    top: int = 10
-    candidates: int | None = 200
-    per_video: int | None = 1
-    within: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in ("top", "candidates", "per_video"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} must be at least 1, got {value}")
-
-
-@dataclass(frozen=True)
 class Searcher:
-    """One committed state of a library, ready for queries. The first look at a part of it is always
-    exact.
+    """One committed state of a library, ready for queries. The first look at what passes filters is
+    always exact.
     """
 
     snapshot: Snapshot
@@ -127,36 +121,40 @@ class Searcher:
             return cls(snapshot, bank, AnnCoarse(snapshot, bank is not None))
         return cls(snapshot, bank, _exact(snapshot.vectors(), bank))
 
-    def search(self, model: SearchModel, text: str, settings: SearchSettings) -> list[Hit]:
-        """The best clips for a text. Raises QueryError where no clip lies `within`."""
-        query = model.encode_text([text])
-        part = self._part(settings.within) if settings.within else None
-        coarse = self.coarse if part is None else _exact(self.snapshot.vectors(part), self.bank)
+    def search(self, model: SearchModel, query: Query) -> list[Hit]:
+        """The best clips for a text. Raises QueryError where no clip passes the filters."""
+        text = model.encode_text([query.text])
+        part = self._part(query.filters) if query.filters else None
+        coarse = self.coarse if part is None else self._among(part)
         count = self.snapshot.count if part is None else len(part)
-        wanted = (
-            count
-            if settings.candidates is None
-            else min(count, max(settings.candidates, settings.top))
-        )
+        wanted = count if query.candidates is None else min(count, max(query.candidates, query.top))
         while True:
             if wanted < count:
-                row_ids = coarse.candidates(model.coarse_query(query)[0], wanted)
+                row_ids = coarse.candidates(model.coarse_query(text)[0], wanted)
             else:
                 row_ids = self.snapshot.row_ids() if part is None else part
-            chosen = best_per_video(self._score(model, query, row_ids), settings)
+            chosen = best_per_video(self._score(model, text, row_ids), query)
             # Many clips of few videos: look further until the list is full.
-            if len(chosen) >= settings.top or wanted >= count:
+            if len(chosen) >= query.top or wanted >= count:
                 return self._hits(chosen)
             wanted = min(count, wanted * 4)
 
-    def _part(self, within: tuple[str, ...]) -> RowIds:
-        row_ids = self.snapshot.row_ids_below(within)
-        if not len(row_ids):
-            places = ", ".join(map(shown, within))
-            raise QueryError(
-                f"no video of the library lies in {places}: index it first, or name another place"
+    def _part(self, filters: Filters) -> RowIds:
+        found = self.snapshot.passing(filters)
+        if found.unknown:
+            _LOG.warning(
+                f"{found.unknown} video{'' if found.unknown == 1 else 's'} left out, of which a "
+                "filter's fact is not known; `finereel migrate` reads it"
             )
-        return row_ids
+        return found.row_ids
+
+    def _among(self, part: RowIds) -> ExactCoarse:
+        if isinstance(self.coarse, ExactCoarse):
+            return self.coarse.among(part)
+        # Many scattered rows are read more slowly than all.
+        few = 2 * len(part) < self.snapshot.count
+        table = self.snapshot.vectors(part if few else None)
+        return _exact(table, self.bank) if few else _exact(table, self.bank).among(part)
 
     def _score(
         self, model: SearchModel, query: TextFeatures, row_ids: RowIds
@@ -271,7 +269,7 @@ def best_frames(query: TextFeatures, video: VideoFeatures) -> list[int]:
     return best
 
 
-def best_per_video(ranked: list[ScoredClip], settings: SearchSettings) -> list[ScoredClip]:
+def best_per_video(ranked: list[ScoredClip], query: Query) -> list[ScoredClip]:
     """The first `top` clips, at most `per_video` of each video; a clip of several copies of a file
     counts once.
     """
@@ -281,13 +279,13 @@ def best_per_video(ranked: list[ScoredClip], settings: SearchSettings) -> list[S
     for clip in ranked:
         same = (clip.video_id, clip.start, clip.end)
         if same in clips or (
-            settings.per_video is not None and videos[clip.video_id] >= settings.per_video
+            query.per_video is not None and videos[clip.video_id] >= query.per_video
         ):
             continue
         clips.add(same)
         videos[clip.video_id] += 1
         chosen.append(clip)
-    return chosen[: settings.top]
+    return chosen[: query.top]
 
 
 # VIDEO -> CAPTIONS: the captions of a list, ranked for one video by the same score as search.

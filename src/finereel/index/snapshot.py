@@ -12,18 +12,22 @@ import pyarrow.compute as pc
 from jaxtyping import Float16, Int64
 from torch import Tensor
 
+from finereel.errors import QueryError
 from finereel.index.checksums import (
     CHECKSUM_COLUMNS,
     FILE_CHECKSUMS,
     FILE_COLUMNS,
+    MEDIA_COLUMNS,
     checksum_columns,
     damaged_rows,
 )
+from finereel.index.facts import FileFacts, to_facts
 from finereel.index.faults import damaged_library, reading
-from finereel.index.folders import is_below
+from finereel.index.filtering import columns_of, needs_facts, passing, unknown, why_nothing
 from finereel.index.head import changed_files
 from finereel.index.lance import LanceTable
 from finereel.index.protocols import IndexedModel
+from finereel.index.query import Filters
 from finereel.index.schema import (
     FileRecord,
     decode_path,
@@ -63,6 +67,16 @@ class VectorTable:
     row_ids: RowIds
     vectors: Float16[Tensor, "V D"]
     rows: pa.Table
+
+
+@dataclass(frozen=True)
+class Passing:
+    """What passes some filters. unknown: number of videos of which a fact that they read is not
+    known.
+    """
+
+    row_ids: RowIds
+    unknown: int
 
 
 class Snapshot:
@@ -106,12 +120,10 @@ class Snapshot:
         checksums here, with all others.
         """
         with reading(self.folder):
-            indices = [
-                index.name for index in self.table.list_indices() if index.columns == ["vector"]
-            ]
-            if not indices:
+            name = vector_index(self.table)
+            if name is None:
                 return False
-            unindexed = self.table.index_stats(indices[0]).num_unindexed_rows
+            unindexed = self.table.index_stats(name).num_unindexed_rows
         if changed_files(self.folder, "_indices"):
             return False
         if unindexed:
@@ -141,6 +153,31 @@ class Snapshot:
         """Every file of the library, by path."""
         return to_files(self.rows([name for name in FILE_COLUMNS if name in self.names]))
 
+    @property
+    def has_facts(self) -> bool:
+        """Whether the table has columns for the facts of files; one of version 1 has not."""
+        return set(MEDIA_COLUMNS) <= set(self.names)
+
+    def facts(self) -> dict[str, FileFacts]:
+        """The facts and tags of every file, by file id; empty where `has_facts` is False."""
+        return to_facts(self.rows(["file_id", *MEDIA_COLUMNS])) if self.has_facts else {}
+
+    def paths_without_facts(self) -> set[str]:
+        """The paths of the files of which it is not known what they are."""
+        if not self.has_facts:
+            return set(self.files())
+        rows = self.rows(["path", "container"])
+        unknown = rows.filter(pc.is_null(rows["container"]))
+        return {decode_path(path) for path in pc.unique(unknown["path"]).to_pylist()}
+
+    def tags(self) -> dict[str, tuple[str, ...]]:
+        """The tags of every file that has some, by path."""
+        if not self.has_facts:
+            return {}
+        rows = self.rows(["path", "tags"])
+        tagged = rows.filter(pc.greater(pc.list_value_length(rows["tags"]), 0)).to_pylist()
+        return {decode_path(row["path"]): tuple(row["tags"]) for row in tagged}
+
     def rows(self, columns: list[str]) -> pa.Table:
         """Some columns of all rows, with `_rowid`."""
         query = self.table.search().select([*columns, *self._checksums(columns)])
@@ -160,17 +197,23 @@ class Snapshot:
         rows = self.rows(["missing"])
         return _row_ids(rows if with_missing else _present(rows))
 
-    def row_ids_below(self, roots: Sequence[str]) -> RowIds:
-        """Row ids of all clips that can be found and whose file is one of `roots` or lies
-        in one.
+    def passing(self, filters: Filters) -> Passing:
+        """The clips that can be found and pass some filters; those without a fact do not.
+
+        Raises QueryError when there is none, or the table is of version 1 and has no facts.
         """
-        rows = _present(self.rows(["path", "missing"]))
-        below = [
-            path
-            for path in pc.unique(rows["path"])
-            if any(is_below(decode_path(path.as_py()), r) for r in roots)
-        ]
-        return _row_ids(rows.filter(pc.is_in(rows["path"], pa.array(below, rows["path"].type))))
+        if needs_facts(filters) and not self.has_facts:
+            raise QueryError(
+                "the date, length, codec and tags of these videos are not known, a former version "
+                f"indexed them; run `finereel migrate --library {self.folder.parent}`, which "
+                "encodes nothing again"
+            )
+        rows = _present(self.rows(sorted({"path", "missing", *columns_of(filters)})))
+        passed = rows.filter(pa.array(passing(rows, filters)))
+        if not len(passed):
+            raise QueryError(why_nothing(rows, filters))
+        lacking = rows.filter(pa.array(unknown(rows, filters)))
+        return Passing(_row_ids(passed), pc.count_distinct(lacking["path"]).as_py())
 
     def take(self, row_ids: RowIds) -> Clips:
         """These clips with their features."""
@@ -255,6 +298,14 @@ class Snapshot:
         rows = rows.sort_by([("path", "ascending"), ("start", "ascending")])
         paths = [decode_path(path) for path in rows["path"].to_pylist()]
         return Clips(rows.select(ROW_COLUMNS), paths, to_features(rows, self.sizes))
+
+
+def vector_index(table: LanceTable) -> str | None:
+    """The name of the approximate index of the vectors, whatever other columns have an index; None
+    where there is none.
+    """
+    names = (index.name for index in table.list_indices() if index.columns == ["vector"])
+    return next(names, None)
 
 
 def _present(rows: pa.Table) -> pa.Table:

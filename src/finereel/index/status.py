@@ -9,6 +9,7 @@ from pathlib import Path
 from finereel.index.bank import Bank
 from finereel.index.folders import Away, away, folders_away, is_below
 from finereel.index.journal import Journal
+from finereel.index.migration import offer
 from finereel.index.schema import PARTLY
 from finereel.index.settings import LibrarySettings
 from finereel.index.settle import lost_version
@@ -46,6 +47,8 @@ class LibraryStatus:
         folders: Indexed folders, see `finereel.index.settings.LibrarySettings`.
         excluded: Paths taken out with `remove`.
         included: Paths named again after they were excluded.
+        schema: Version of the clip table's schema.
+        migration: What `finereel migrate` would bring and cost; empty where it has nothing to do.
         note: Anything else to know, such as a commit lost in a power cut.
     """
 
@@ -67,6 +70,8 @@ class LibraryStatus:
     folders: tuple[str, ...]
     excluded: tuple[str, ...]
     included: tuple[str, ...]
+    schema: int
+    migration: str = ""
     note: str = ""
 
 
@@ -98,6 +103,8 @@ def library_status(library: Path, store: ClipStore, bank: Bank | None) -> Librar
         folders=settings.folders,
         excluded=settings.excluded,
         included=settings.included,
+        schema=store.manifest.format,
+        migration=offer(library, snapshot),
         note=LOST if lost_version(store.folder) is not None else "",
     )
 

@@ -10,8 +10,9 @@ which is after its files are forced to disk (`finereel.index.head`): so all that
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,14 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from finereel.errors import LibraryBusyError, LibraryError
+from finereel.index.facts import FileFacts, fact_changes
 from finereel.index.faults import damaged_library, reading, storage_errors
 from finereel.index.head import changed_files, seal
 from finereel.index.lance import IvfSq, LanceTable, lancedb
-from finereel.index.manifest import METADATA_KEY, Manifest
-from finereel.index.schema import FileRecord, clip_schema, file_changes, late_columns
+from finereel.index.manifest import FORMAT, METADATA_KEY, Manifest
+from finereel.index.schema import FileRecord, clip_schema, completed, file_changes, version_of
 from finereel.index.settle import roll_back, settle
-from finereel.index.snapshot import Snapshot
+from finereel.index.snapshot import Snapshot, vector_index
 from finereel.io.atomic import CAUSES
 from finereel.io.locks import has_hard_links, locked, sole_use
 
@@ -56,7 +58,7 @@ class ClipStore:
         """An empty table in `folder`; what a crash left there before its first commit is
         overwritten.
         """
-        schema = clip_schema(manifest.model, {METADATA_KEY: manifest.to_json()})
+        schema = clip_schema(manifest.model, {METADATA_KEY: manifest.to_json()}, manifest.format)
         with storage_errors(folder, "made"):
             folder.mkdir(parents=True, exist_ok=True)
             settle(folder)
@@ -74,7 +76,9 @@ class ClipStore:
         with reading(folder):
             table = lancedb.connect(folder).open_table(TABLE)
             described = (table.schema.metadata or {})[METADATA_KEY]
-        return cls(folder, table, Manifest.parse(described, folder))
+        # A table that was migrated keeps the description that it was made with.
+        manifest = Manifest.parse(described, folder)
+        return cls(folder, table, replace(manifest, format=version_of(table.schema.names)))
 
     @property
     def schema(self) -> pa.Schema:
@@ -131,9 +135,21 @@ class ClipStore:
 
         Its rows have no checksums (null) until they are written again.
         """
-        names = list(self.schema.names)
+        self._complete(self.manifest.format)
+
+    def migrate(self) -> None:
+        """Give the table the columns of the newest version of the schema, in one commit; nothing
+        is encoded or rewritten, and the facts of its files are not known yet.
+        """
+        self._complete(FORMAT)
+        self.manifest = replace(self.manifest, format=FORMAT)
+
+    def _complete(self, version: int) -> None:
+        names = self.schema.names
         lacking = [
-            field.with_nullable(True) for field in late_columns(names) if field.name not in names
+            field.with_nullable(True)
+            for field in completed(self.schema, version)
+            if field.name not in names
         ]
         if lacking:
             with self._committing("brought up to date"):
@@ -167,6 +183,13 @@ class ClipStore:
         with self._committing("written"):
             self._table.merge_insert("file_id").when_matched_update_all().execute(
                 file_changes(list(files))
+            )
+
+    def describe(self, facts: Mapping[str, FileFacts]) -> None:
+        """New facts and tags of files, by file id, in one commit; costs what `change` does."""
+        with self._committing("written"):
+            self._table.merge_insert("file_id").when_matched_update_all().execute(
+                fact_changes(facts)
             )
 
     def overwrite(self, schema: pa.Schema, rows: Iterator[pa.RecordBatch]) -> None:
@@ -218,10 +241,10 @@ class ClipStore:
         if count < threshold:
             return
         with self._committing("indexed"):
-            names = [index.name for index in self._table.list_indices()]
-            if not names:
+            name = vector_index(self._table)
+            if name is None:
                 self._table.create_index("vector", config=IvfSq(distance_type="dot"))
-        if names and self._table.index_stats(names[0]).num_unindexed_rows > count // 20:
+        if name is not None and self._table.index_stats(name).num_unindexed_rows > count // 20:
             self._optimize("indexed")
 
     @contextmanager

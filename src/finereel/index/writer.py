@@ -5,7 +5,7 @@ copies. What goes into the journal and when is said in `finereel.index.journal`.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +17,7 @@ from finereel.errors import DataError, FinereelError
 from finereel.index import events
 from finereel.index.bank import Bank
 from finereel.index.events import AddReport, AddSettings, OnEvent
+from finereel.index.facts import FileFacts
 from finereel.index.folders import Away, is_below, why_away
 from finereel.index.journal import Failure, Journal
 from finereel.index.pipeline import Began, Encoded, Failed, encode_files
@@ -57,15 +58,23 @@ class _Open:
 
 
 class Writer:
-    """Adds to a library whose lock the caller holds."""
+    """Adds to a library whose lock the caller holds. tags: those that a person gave, by path; a file
+    that is encoded again keeps them.
+    """
 
     def __init__(
-        self, store: ClipStore, journal: Journal, bank: Bank | None, settings: AddSettings
+        self,
+        store: ClipStore,
+        journal: Journal,
+        bank: Bank | None,
+        settings: AddSettings,
+        tags: Mapping[str, tuple[str, ...]],
     ) -> None:
         self._store = store
         self._journal = journal
         self._bank = bank
         self._settings = settings
+        self._tags = tags
         self._on_event: OnEvent = lambda event: None
         self._report = AddReport()
         self._stored: set[str] = set()
@@ -191,8 +200,14 @@ class Writer:
         if self._open.failed:
             return
         warning = ending.warning if ending else None
+        facts = FileFacts.of(encoded.info, job.state, self._tags.get(job.path, ()))
         record = FileRecord(
-            self._open.file_id, encoded.video_id, job.path, job.state, warning=warning
+            self._open.file_id,
+            encoded.video_id,
+            job.path,
+            job.state,
+            warning=warning,
+            facts=facts,
         )
         try:
             self._take(encoded, record if ending else record.begun(), model)
@@ -201,7 +216,11 @@ class Writer:
             return
         if ending is None:
             self._on_event(
-                events.FileAdvanced(job.path, encoded.clips[-1].window.end, encoded.duration)
+                events.FileAdvanced(
+                    job.path,
+                    encoded.clips[-1].window.end,
+                    None if encoded.info is None else encoded.info.duration,
+                )
             )
         else:
             self._pending.done.append(encoded)
@@ -300,7 +319,12 @@ class Writer:
                 origin.video_id, job.path, (record.file_id for record in files.values())
             )
             record = FileRecord(
-                file_id, origin.video_id, job.path, job.state, warning=origin.warning
+                file_id,
+                origin.video_id,
+                job.path,
+                job.state,
+                warning=origin.warning,
+                facts=FileFacts(tags=self._tags.get(job.path, ())),
             )
             rows = self._store.snapshot().rows_of_file(origin.file_id).sort_by("start")
             bias = (

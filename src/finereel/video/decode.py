@@ -19,6 +19,7 @@ from jaxtyping import Float64
 from finereel.errors import BrokenVideoError, VideoLimitError
 from finereel.video.clips import Picture, Rgb
 from finereel.video.files import open_regular, shown
+from finereel.video.metadata import recorded_at, sound_codec
 from finereel.video.picture import display_size, rotation, upright_rgb
 from finereel.video.plan import Limits, VideoInfo
 from finereel.video.streams import READ_ERRORS, blame, missing_bytes, open_film, reason
@@ -140,6 +141,8 @@ class Source:
             container=self._container.format.name,
             frames=self._stream.frames or None,
             has_audio=bool(self._container.streams.audio),
+            audio_codec=sound_codec(self._container),
+            taken_at=recorded_at(self._container.metadata),
         )
 
     def pictures(self, start: float = 0.0) -> Iterator[Picture]:

@@ -145,7 +145,9 @@ class VideoInfo:
 
     rotation: degrees clockwise the stored pictures were turned to be upright (0, 90, 180, 270).
     frames: as the file claims, None where it does not say. mode: the decode mode that was used
-    ("sequential" or "keyframes").
+    ("sequential" or "keyframes"). audio_codec: of the first sound stream, None without one.
+    taken_at: when it was recorded as the file says, in seconds since 1970 UTC; None where it does
+    not.
     """
 
     duration: float
@@ -158,6 +160,8 @@ class VideoInfo:
     frames: int | None
     has_audio: bool
     mode: str = "sequential"
+    audio_codec: str | None = None
+    taken_at: float | None = None
 
 
 # WINDOW -> TIMES: which frames of a window stand for it. Arithmetic only; nothing here touches a

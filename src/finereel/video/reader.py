@@ -311,6 +311,10 @@ class DiskSource:
         """The clips of a file; one file at a time."""
         return self._reader.read(path, plan)
 
+    def probe(self, path: Path) -> VideoInfo:
+        """See `VideoReader.probe`."""
+        return self._reader.probe(path)
+
     def close(self) -> None:
         """End the decoding child; the next file starts another."""
         self._reader.close()
