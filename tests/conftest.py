@@ -35,6 +35,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["XDG_CACHE_HOME"] = folder.name
 
 
+LONGEST = ("tests/mutants/", "tests/research/")
+"""What holds tests of minutes: it runs first, so that no worker waits for another at the end."""
+
 PARITY = (
     "tests/models/published/",
     "tests/training/test_golden.py",
@@ -43,9 +46,10 @@ PARITY = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Slow tests run when CI is set; checks of the full golden arrays are collected where those
-    arrays are.
+    """The longest come first. Slow tests run when CI is set; checks of the full golden arrays are
+    collected where those arrays are.
     """
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))  # whole files stay together
     if not FIXTURES.is_dir():
         absent = [item for item in items if item.get_closest_marker("fixtures")]
         items[:] = [item for item in items if item not in absent]

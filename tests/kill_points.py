@@ -2,7 +2,6 @@
 or after it.
 """
 
-import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -13,11 +12,7 @@ from finereel.index.journal import Journal
 from finereel.index.store import ClipStore
 from finereel.library import Library
 from index.doubles import ToyModel, ToySource
-
-# A server process imports everything once and forks a real process for every kill. It never opens a
-# table itself, so no operation of lancedb's threads can be in flight when it forks.
-FORK = multiprocessing.get_context("forkserver")
-FORK.set_forkserver_preload(["finereel.library", "index.doubles", "kill_points"])
+from support.processes import FORK
 
 SMALL = AddSettings(commit_clips=1, batch_clips=1)
 """A commit for every clip."""

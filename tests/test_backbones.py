@@ -2,7 +2,6 @@
 of sentence-transformers, indexed and searched in processes of their own.
 """
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from finereel.models.retrieval import RetrievalModel
 from finereel.recipes.overrides import with_values
 from finereel.recipes.run_dataset import model_on_towers
 from support.media import BLUE, RED, Recipe, make_video
+from support.processes import finereel
 from tiny_directories import chinese_clip, siglip, siglip2
 from tiny_encoders import tiny_dual, tiny_word_pieces
 
@@ -30,14 +30,6 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, colour in (("red", RED), ("blue", BLUE)):
         make_video(folder / f"{name}.mp4", Recipe(colour=colour))
     return folder
-
-
-def finereel(folder: Path, *arguments: str) -> Any:
-    """The JSON value that a command prints."""
-    command = [sys.executable, "-m", "finereel", *arguments, "--json"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, f"{arguments}: {done.stderr[-2000:]}"
-    return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize(

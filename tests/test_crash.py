@@ -3,7 +3,6 @@ silently empty.
 """
 
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -22,15 +21,12 @@ from finereel.types import Frames
 from finereel.video.reader import DiskSource
 from index.doubles import ToyModel, ToySource, write_video
 from support.media import Recipe, make_video
+from support.processes import FORK
 
 KILLS = 20
 FILES = 24
 QUERIES = ("dog3", "cat11", "dog20 cat2", "nothing")
 
-# A server process imports everything once and forks a real process for every kill. It never opens a
-# table itself, so no operation of lancedb's threads can be in flight when it forks.
-FORK = multiprocessing.get_context("forkserver")
-FORK.set_forkserver_preload(["finereel.library", "index.doubles"])
 
 Answer = list[tuple[str, str, float, float, float]]
 

@@ -4,10 +4,17 @@ import gc
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
-from finereel.imports import postpone, postpone_classes, without_collection
+from finereel.imports import (
+    postpone,
+    postpone_classes,
+    without_collection,
+    without_override_checks,
+)
 from finereel.models.heads import HEADS
 from finereel.models.saving import save
 from tiny_models import tiny_peer
@@ -57,6 +64,30 @@ def test_what_is_absent_is_left_alone() -> None:
     postpone_classes("no_such_package")
     assert "no_such_package" not in sys.modules
     assert sys.meta_path == before
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="typing.override checks nothing")
+@pytest.mark.parametrize("loaded", [None, ModuleType("overrides")], ids=["absent", "loaded"])
+def test_signatures_are_not_compared_within_the_block_only(
+    monkeypatch: pytest.MonkeyPatch, loaded: ModuleType | None
+) -> None:
+    monkeypatch.delitem(sys.modules, "overrides", raising=False)
+    if loaded is not None:
+        monkeypatch.setitem(sys.modules, "overrides", loaded)
+    code = (
+        "from overrides import EnforceOverrides, override\n"
+        "class Alone(EnforceOverrides):\n"
+        "    @override\n"
+        "    def overrides_nothing(self): return 1\n"
+    )
+    names: dict[str, Any] = {}
+    with without_override_checks():
+        exec(code, names)
+    assert names["Alone"]().overrides_nothing() == 1
+    assert sys.modules.get("overrides") is loaded
+    with pytest.raises(SyntaxError), without_override_checks():
+        exec("an import that fails")
+    assert sys.modules.get("overrides") is loaded
 
 
 def test_models_of_every_head_load_and_score_as_ever(tmp_path: Path) -> None:

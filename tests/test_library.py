@@ -401,6 +401,18 @@ def test_another_model_is_refused_with_what_to_do(world: World) -> None:
             use()
 
 
+def test_another_model_is_named_whatever_else_fails_in_its_search(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add()
+    monkeypatch.setattr(ToyModel, "encode_text", lambda *_: 1 / 0)
+    other = Library.open(world.path, ToyModel(seed=1), world.source)
+    with pytest.raises(ModelMismatchError):
+        other.search("dog")
+    with pytest.raises(ZeroDivisionError):
+        world.library.search("dog")
+
+
 def test_rebuild_replaces_the_features_and_keeps_the_rest(world: World) -> None:
     (world.videos / "bad.toy").write_text("! nonsense\n")
     world.add()

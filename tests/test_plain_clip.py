@@ -28,6 +28,7 @@ from finereel.recipes.overrides import Changes, changed, with_values
 from finereel.recipes.run_dataset import model_on_towers
 from finereel.types import Frames
 from support.media import BLUE, GREEN, RED, Recipe, make_video
+from support.processes import anew, finereel
 from tiny_models import tiny_model, tiny_tokenizer
 
 
@@ -83,14 +84,6 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def finereel(folder: Path, *arguments: str) -> Any:
-    """The JSON value that a command prints, run in a process of its own; it must succeed."""
-    command = [sys.executable, "-m", "finereel", *arguments, "--json"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, f"{arguments}: {done.stderr[-2000:]}"
-    return json.loads(done.stdout)
-
-
 def test_every_command_on_a_library_in_a_process_of_its_own(here: Path) -> None:
     library = ("--library", "library")
 
@@ -134,7 +127,7 @@ def test_evaluations_in_processes_of_their_own_share_a_cache(here: Path) -> None
     )
     runs, kept = [], []
     for _ in range(2):
-        runs.append(finereel(here, "evaluate", "--model", "clip", *data, "--cache", "features"))
+        runs.append(anew(here, "evaluate", "--model", "clip", *data, "--cache", "features"))
         kept.append({path: path.stat().st_mtime_ns for path in (here / "features").rglob("*.*")})
     assert runs[0]["model"]["fingerprint"] == runs[1]["model"]["fingerprint"]
     assert runs[0]["results"] == runs[1]["results"]

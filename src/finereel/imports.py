@@ -22,6 +22,7 @@ UNUSED_PARTS = (
     "torch.masked",
     "torch.optim",
     "torch.profiler",
+    "torch.utils.data",
 )
 """Parts of torch that it imports by itself and that nothing asks for when a library is used."""
 
@@ -36,6 +37,29 @@ def without_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def without_override_checks() -> Iterator[None]:
+    """Within the block, Python 3.11 marks overriding methods as later versions do: unchecked.
+
+    There the package `overrides` stands in for `typing.override`. It compares the signature of
+    every marked method with those of the base classes, whenever the module is imported.
+    """
+    if sys.version_info >= (3, 12):
+        yield
+        return
+    unchecked, before = ModuleType("overrides"), sys.modules.get("overrides")
+    vars(unchecked).update(
+        override=lambda method: method, EnforceOverrides=type("EnforceOverrides", (), {})
+    )
+    sys.modules["overrides"] = unchecked
+    try:
+        yield
+    finally:
+        del sys.modules["overrides"]
+        if before is not None:
+            sys.modules["overrides"] = before
 
 
 def postpone(name: str) -> None:

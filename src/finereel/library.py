@@ -10,7 +10,8 @@ for hit in library.search("a dog jumps into the water"):
 
 import logging
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -244,12 +245,12 @@ class Library:
             _LOG.warning(note)
         model = self._load_model()
         try:
-            return self._searcher().search(model, query)
+            return self._search(model, query)
         except LibraryError:
             # A writer replaced the bank or the whole index between two of our reads: look at the
             # new state once.
             self._cached = None
-            return self._searcher().search(model, query)
+            return self._search(model, query)
 
     @typed_storage("read")
     def reading(self, text: str) -> Reading:
@@ -632,9 +633,12 @@ class Library:
             writer = Writer(store, journal, Bank.load(store.folder), settings, tags)
             return writer.run(plan, self._source, self._load_model(), on_event or _silent, stop)
 
-    def _searcher(self) -> Searcher:
-        store, model = self._existing(), self._load_model()
-        _require_same_model(store, model, self.path)
+    def _search(self, model: SearchModel, query: Query) -> list[Hit]:
+        store = self._existing()
+        with _meanwhile(lambda: _require_same_model(store, model, self.path)):
+            return self._searcher(store).search(model, query)
+
+    def _searcher(self, store: ClipStore) -> Searcher:
         bank_file = store.folder / BANK
         key = (
             store.manifest.folder,
@@ -644,6 +648,20 @@ class Library:
         if self._cached is None or self._cached.key != key:
             self._cached = _Cached(key, Searcher.of(store.snapshot(), Bank.load(store.folder)))
         return self._cached.searcher
+
+
+@contextmanager
+def _meanwhile(check: Callable[[], None]) -> Iterator[None]:
+    """Run a check in another thread while the block runs; where it fails, its error is what counts.
+
+    The first fingerprint of a model takes as long as a search, and needs no lock of Python.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        checked = beside.submit(check)
+        try:
+            yield
+        finally:
+            checked.result()
 
 
 def _silent(event: AddEvent) -> None:

@@ -256,7 +256,7 @@ def test_a_place_that_can_be_no_library(tmp_path: Path, what: str) -> None:
 
 def test_errors_of_the_program_keep_their_type(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = placed(base, "remove")
-    monkeypatch.setattr(Library, "_searcher", lambda library: 1 / 0)
+    monkeypatch.setattr(Library, "_searcher", lambda library, store: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         opened(place).search("dog1")
 

@@ -237,7 +237,7 @@ def _times_scale(steps: Tensor, scale: Tensor, name: str) -> Tensor:
     scale = scale.float()
     if not bool(((scale > 0) & torch.isfinite(scale)).all()):
         raise RuntimeError(f"the scale of {brief(name)} must be above 0 and finite")
-    return steps.float() * scale.reshape(-1, *[1] * (steps.ndim - 1))
+    return steps * scale.reshape(-1, *[1] * (steps.ndim - 1))
 
 
 def stored_weights(weights: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
