@@ -86,6 +86,7 @@ class TextMemory:
                 f"the text backbone of {model.name} is not the one of {self._path}: freeze it "
                 "(encoder.text_model), or train without saved texts"
             )
+        assert isinstance(encoder.text_model, BertTower)
         encoder.text_model = RememberedTower(encoder.text_model, self)
 
 

@@ -50,14 +50,22 @@ def without_override_checks() -> Iterator[None]:
         yield
         return
     unchecked, before = ModuleType("overrides"), sys.modules.get("overrides")
+
+    def other(name: str) -> Any:
+        """What later versions of LanceDB may ask for besides."""
+        sys.modules.pop("overrides", None)
+        return getattr(importlib.import_module("overrides"), name)
+
     vars(unchecked).update(
-        override=lambda method: method, EnforceOverrides=type("EnforceOverrides", (), {})
+        override=lambda method: method,
+        EnforceOverrides=type("EnforceOverrides", (), {}),
+        __getattr__=other,
     )
     sys.modules["overrides"] = unchecked
     try:
         yield
     finally:
-        del sys.modules["overrides"]
+        sys.modules.pop("overrides", None)
         if before is not None:
             sys.modules["overrides"] = before
 
