@@ -87,7 +87,7 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     (root / "videos" / "even" / "000.toy").unlink()
     library.add([root / "videos"], settings=AddSettings(ann_threshold=threshold))
     kind = AnnCoarse if request.param == "approximate" else ExactCoarse
-    assert isinstance(library._searcher().coarse, kind)
+    assert isinstance(library._searcher(library._existing()).coarse, kind)
     return library
 
 
@@ -171,7 +171,7 @@ def test_a_filtered_search_is_the_whole_search_without_the_others(
 @pytest.mark.parametrize("where", ["even", "odd"])
 def test_candidates_within_filters_are_those_of_brute_force(library: Library, where: str) -> None:
     """Recall 1.0: all of the best by the exact coarse score, on both paths."""
-    searcher = library._searcher()
+    searcher = library._searcher(library._existing())
     folder = str(library.path.parent / "videos" / where)
     filters = Filters(folders=(folder,), min_length=100.0)
     part = searcher.snapshot.passing(filters).row_ids
@@ -191,7 +191,7 @@ def test_candidates_within_filters_are_those_of_brute_force(library: Library, wh
 
 
 def test_a_bank_that_every_clip_has_is_kept_under_filters(library: Library) -> None:
-    searcher = library._searcher()
+    searcher = library._searcher(library._existing())
     part = searcher.snapshot.passing(Filters(tags=("norway",))).row_ids
     clips = searcher.snapshot.take(part)
     plain = {
