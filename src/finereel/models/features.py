@@ -204,7 +204,10 @@ def in_groups(batch: Batch, groups: int) -> list[Batch]:
         [2, 2]
     """
     shape = (groups, len(batch) // max(1, groups))
-    parts = {name: part.unflatten(0, shape).unbind() for name, part in tensors_of(batch).items()}
+    parts = {
+        name: part.reshape(*shape, *part.shape[1:]).unbind()
+        for name, part in tensors_of(batch).items()
+    }
     return [
         from_tensors(type(batch), {name: part[group] for name, part in parts.items()})
         for group in range(groups)
