@@ -16,7 +16,6 @@ from torch import Tensor
 from finereel.errors import ModelError
 from finereel.io.atomic import replace_file, storage_errors
 from finereel.models.encoders.bert import BertTower
-from finereel.models.encoders.dual import DualEncoder
 from finereel.models.retrieval import RetrievalModel
 
 _ROWS = 64
@@ -77,17 +76,19 @@ class TextMemory:
             ModelError: If the model's backbone is not the one whose states these are.
         """
         self.save()
-        encoder = model.encoder
-        held = encoder.text_model.state_dict() if isinstance(encoder, DualEncoder) else {}
-        if held.keys() != self._tower.keys() or not all(
-            torch.equal(tensor, self._tower[name]) for name, tensor in held.items()
-        ):
+        tower = getattr(model.encoder, "text_model", None)
+        if not isinstance(tower, BertTower) or not self._is_of(tower):
             raise ModelError(
                 f"the text backbone of {model.name} is not the one of {self._path}: freeze it "
                 "(encoder.text_model), or train without saved texts"
             )
-        assert isinstance(encoder.text_model, BertTower)
-        encoder.text_model = RememberedTower(encoder.text_model, self)
+        model.encoder.text_model = RememberedTower(tower, self)
+
+    def _is_of(self, tower: BertTower) -> bool:
+        held = tower.state_dict()
+        return held.keys() == self._tower.keys() and all(
+            torch.equal(tensor, self._tower[name]) for name, tensor in held.items()
+        )
 
 
 class RememberedTower(BertTower):
