@@ -25,9 +25,10 @@ from finereel.index.events import (
     Planned,
 )
 from finereel.index.folders import Away
+from finereel.index.migration import MigrationReport
 from finereel.index.query import Query
 from finereel.index.repair import RepairReport
-from finereel.types import CaptionHit, Hit, Problem
+from finereel.types import CaptionHit, Hit, OnProgress, Problem
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +129,14 @@ class ToyLibrary:
         return RepairReport(
             clips=5, dropped=2, videos=["/v/a.mp4"], set_aside=["/q/data"], mended=["it was mended"]
         )
+
+    def tag(self, paths: Iterable[Path], names: Iterable[str], *, remove: bool = False) -> int:
+        self.calls.append(("tag", (list(names), remove)))
+        return len([path for path in paths if path.name != "nowhere"])
+
+    def migrate(self, *, on_progress: OnProgress) -> MigrationReport:
+        on_progress("reading videos", 3, 4)
+        return MigrationReport(3, 1, 0.5, self.interrupted)
 
     def remove(self, paths: Iterable[Path], *, exclude: bool = True) -> int:
         self.calls.append(("remove", exclude))

@@ -1,4 +1,4 @@
-"""`finereel status`, `doctor` and `remove`."""
+"""`finereel status`, `doctor`, `remove`, `tag` and `migrate`."""
 
 import json
 from pathlib import Path
@@ -91,3 +91,23 @@ def test_a_small_bank_is_remarked(run: Any, library: Any, tmp_path: Path) -> Non
 def test_doctor_names_each_path_once(run: Any, library: Any) -> None:
     library.problems = [Problem("/v/bad.mp4", "/v/bad.mp4: no picture stream")]
     assert run("doctor").stdout.count("/v/bad.mp4") == 1
+
+
+def test_tag_says_how_many_videos(run: Any, library: Any) -> None:
+    assert json.loads(run("tag", "a.mp4", "b.mp4", "norway", "--json").stdout) == {"videos": 2}
+    assert library.calls[-1] == ("tag", (["norway"], False))
+    assert "1 video now with the tag norway" in run("tag", "a.mp4", "norway").stdout
+    assert "1 video now without the tag norway" in run("tag", "a", "norway", "--remove").stdout
+    assert library.calls[-1] == ("tag", (["norway"], True))
+    result = run("tag", "nowhere", "norway")
+    assert result.exit_code == 1
+    assert "no tag changed" in result.stderr
+
+
+def test_migrate_says_what_it_did(run: Any, library: Any) -> None:
+    result = run("migrate")
+    assert "read what 3 videos are in 0.5 s; nothing was encoded again" in result.stdout
+    assert "1 could not be read" in result.stderr
+    assert json.loads(run("migrate", "--json").stdout)["videos"] == 3
+    library.interrupted = True
+    assert run("migrate").exit_code == 130

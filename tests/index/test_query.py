@@ -22,7 +22,7 @@ from finereel.index.query import Filters, Query, filters_of, period, seconds_of
 )
 def test_a_date_is_all_of_it(text: str, first: datetime, after: datetime) -> None:
     assert period(text) == (first, after)
-    filters = filters_of(since=text, until=text)
+    filters = filters_of(recorded=(text, text))
     assert (filters.since, filters.until) == (first, after)
 
 

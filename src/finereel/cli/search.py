@@ -125,11 +125,9 @@ def search(
 
     try:
         filters = filters_of(
-            since=since,
-            until=until,
+            recorded=(since, until),
+            length=(min_length, max_length),
             folders=[os.path.abspath(path.expanduser()) for path in within or ()],  # noqa: PTH100
-            min_length=min_length,
-            max_length=max_length,
             tags=tags or (),
             codecs=codecs or (),
         )

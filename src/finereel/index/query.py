@@ -226,23 +226,27 @@ def seconds_of(text: str) -> float:
     return 3600.0 * int(hours or 0) + 60 * int(minutes) + float(seconds)
 
 
+Ends = tuple[str | None, str | None]
+
+
 def filters_of(
     *,
-    since: str | None = None,
-    until: str | None = None,
+    recorded: Ends = (None, None),
+    length: Ends = (None, None),
     folders: Sequence[str] = (),
-    min_length: str | None = None,
-    max_length: str | None = None,
     tags: Sequence[str] = (),
     codecs: Sequence[str] = (),
 ) -> Filters:
-    """Filters from what a person wrote; `until` a date includes all of it."""
+    """Filters from what a person wrote. recorded: since and until, where a date includes all of it;
+    length: at least and at most.
+    """
+    (since, until), (shortest, longest) = recorded, length
     return Filters(
         None if since is None else period(since)[0],
         None if until is None else period(until)[1],
         tuple(folders),
-        None if min_length is None else seconds_of(min_length),
-        None if max_length is None else seconds_of(max_length),
+        None if shortest is None else seconds_of(shortest),
+        None if longest is None else seconds_of(longest),
         tuple(tags),
         tuple(codecs),
     )
