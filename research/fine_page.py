@@ -70,7 +70,8 @@ _LEGEND = (
     "MRR of the true caption among its negatives, mean over seeds; the interval is a 95 % "
     "interval by video. 'Other clip' is the same model with the same texts against another "
     "clip: what it reaches there it has learned about texts and does not see; 'seen' is the "
-    "difference. 'Text alone' is '+ word' trained and tested with the average clip in place "
+    "difference, and 'difference of seen' is what a row gains there. 'Text alone' is '+ word' "
+    "trained and tested with the average clip in place "
     "of every clip. p: paired sign-flip test against the reference row, Holm over the table. "
 )
 
@@ -102,10 +103,11 @@ def _set_table(rows: Mapping[str, Sequence[FineRecord]]) -> str:
         f"chance {guessed:.3f}.\n",
         "| | MRR | 95 % interval | other clip | seen | "
         + " | ".join(kinds)
-        + " | difference | Holm p |",
-        "|---" * (7 + len(kinds)) + "|",
+        + " | difference | Holm p | difference of seen | Holm p |",
+        "|---" * (9 + len(kinds)) + "|",
     ]
     differences = _differences(own, videos)
+    seen = _differences({row: own[row] - other[row] for row in own}, videos)
     for row, values in own.items():
         interval = mean_interval(values, videos, SHARE)
         blind = float(other[row].mean())
@@ -113,7 +115,8 @@ def _set_table(rows: Mapping[str, Sequence[FineRecord]]) -> str:
         lines.append(
             f"| {row} | {values.mean():.3f} | {interval.low:.3f} to {interval.high:.3f} | "
             f"{blind:.3f} | "
-            f"{values.mean() - blind:+.3f} | {by_kind} | {differences.get(row, '|')} |"
+            f"{values.mean() - blind:+.3f} | {by_kind} | {differences.get(row, '|')} | "
+            f"{seen.get(row, '|')} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -65,6 +65,10 @@ MORE_ROWS: dict[str, FineRow] = {
         f"+ word, other clip {name}": FineRow(_WORD, loss=FineLoss(other_clip=name))
         for name in ("uniform", "subtracted", "evidence")
     },
+    **{
+        f"+ both, other clip {name}": replace(ROWS["+ both"], loss=FineLoss(other_clip=name))
+        for name in ("uniform", "subtracted", "evidence")
+    },
 }
 """Rows by name only: both levels without a prompt, both prompts, and remedies for a loss that can
 be lowered without the clip. Either no vector of a text learns (with a dual encoder and UCoFiA's

@@ -155,7 +155,7 @@ def test_the_bundled_model_trains_on_with_every_remedy_and_starts_the_same_each_
     assert not torch.equal(made["+ word, other clip uniform"][frozen], start[frozen])
     seen = "encoder.visual_projection.weight"
     for weights in made.values():  # two steps lead nowhere far, if each row has its own start
-        assert 0 < (weights[seen] - start[seen]).abs().max() < 4 * 5e-4
+        assert 0 < (weights[seen] - start[seen]).abs().max() < 4 * 1e-3
     assert next((small.work).glob("texts-*.safetensors")).stat().st_size > 1000
 
 
