@@ -52,6 +52,7 @@ class ClipStore:
         self.folder = folder
         self.manifest = manifest
         self._table = table
+        self._schema: pa.Schema | None = None
 
     @classmethod
     def create(cls, folder: Path, manifest: Manifest) -> "ClipStore":
@@ -75,15 +76,18 @@ class ClipStore:
             raise damaged_library(folder, "it cannot be read, for no version of it is whole")
         with reading(folder):
             table = lancedb.connect(folder).open_table(TABLE)
-            described = (table.schema.metadata or {})[METADATA_KEY]
+            schema = table.schema
+            described = (schema.metadata or {})[METADATA_KEY]
         # A table that was migrated keeps the description that it was made with.
         manifest = Manifest.parse(described, folder)
-        return cls(folder, table, replace(manifest, format=version_of(table.schema.names)))
+        return cls(folder, table, replace(manifest, format=version_of(schema.names)))
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns, for building rows."""
-        return self._table.schema
+        """The columns, for building rows; read once for every state of them."""
+        if self._schema is None:
+            self._schema = self._table.schema
+        return self._schema
 
     def snapshot(self) -> Snapshot:
         """The newest committed state, unaffected by later commits.
@@ -126,6 +130,7 @@ class ClipStore:
                 self._table = LanceTable(
                     lancedb.connect(self.folder), TABLE, location=commit_address(self.folder)
                 )
+                self._schema = None
             seal(self.folder)
         self.upgrade()
 
@@ -154,6 +159,7 @@ class ClipStore:
         if lacking:
             with self._committing("brought up to date"):
                 self._table.add_columns(lacking)
+                self._schema = None
 
     def commit(self, rows: Sequence[pa.Table], replaced: Sequence[str] = ()) -> None:
         """Add rows and, in the same commit, drop all rows of the files `replaced` (file ids).
@@ -197,6 +203,7 @@ class ClipStore:
         with self._committing("written"):
             reader = pa.RecordBatchReader.from_batches(schema, rows)
             self._table = _overwritten(self.folder, reader, schema)
+            self._schema = None
 
     def drop_indices(self) -> None:
         """Search exactly until `refresh_ann` makes the approximate index again."""
