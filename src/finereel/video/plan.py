@@ -145,9 +145,9 @@ class VideoInfo:
 
     rotation: degrees clockwise the stored pictures were turned to be upright (0, 90, 180, 270).
     frames: as the file claims, None where it does not say. mode: the decode mode that was used
-    ("sequential" or "keyframes"). audio_codec: of the first sound stream, None without one.
-    taken_at: when it was recorded as the file says, in seconds since 1970 UTC; None where it does
-    not.
+    ("sequential" or "keyframes"). audio_codec: the codec of the first sound stream, None where there
+    is no sound. taken_at: when it was recorded as the file says, in seconds since 1970 UTC; None
+    where it does not say.
     """
 
     duration: float
