@@ -38,6 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
 LONGEST = ("tests/mutants/", "tests/research/")
 """What holds tests of minutes: it runs first, so that no worker waits for another at the end."""
 
+SLOW_SECONDS = 1800
+"""A slow test that takes longer hangs; the limit of the others stands in pyproject.toml."""
+
 PARITY = (
     "tests/models/published/",
     "tests/training/test_golden.py",
@@ -50,6 +53,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     collected where those arrays are.
     """
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))  # whole files stay together
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
     if not FIXTURES.is_dir():
         absent = [item for item in items if item.get_closest_marker("fixtures")]
         items[:] = [item for item in items if item not in absent]

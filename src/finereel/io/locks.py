@@ -34,8 +34,9 @@ def locked(path: Path, taken: Callable[[str], FinereelError]) -> Iterator[None]:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
+            stand_in = _open_lock(_stand_in(path))
             os.close(descriptor)
-            descriptor = _open_lock(_stand_in(path))
+            descriptor = stand_in
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as busy:

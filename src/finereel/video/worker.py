@@ -129,10 +129,10 @@ class Worker:
 
     def kill(self) -> None:
         """End the child now and release everything; safe to call again."""
-        if self._lifeline < 0:
+        lifeline, self._lifeline = self._lifeline, -1  # closed once, whichever thread comes first
+        if lifeline < 0:
             return
-        os.close(self._lifeline)
-        self._lifeline = -1
+        os.close(lifeline)
         self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._log):
