@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from finereel.errors import VideoError as VideoError
     from finereel.evaluation.compare import compare as compare
     from finereel.evaluation.evaluate import evaluate as evaluate
+    from finereel.index.query import Answer as Answer
     from finereel.index.query import Filters as Filters
     from finereel.index.query import Query as Query
     from finereel.library import Library as Library
@@ -36,11 +37,14 @@ if TYPE_CHECKING:
     from finereel.types import CaptionHit as CaptionHit
     from finereel.types import Frames as Frames
     from finereel.types import Hit as Hit
+    from finereel.types import MatchConfidence as MatchConfidence
 
 __version__ = "0.2.0"
 
 _PLACES = {
+    "Answer": "finereel.index.query:Answer",
     "CaptionHit": "finereel.types:CaptionHit",
+    "MatchConfidence": "finereel.types:MatchConfidence",
     "ConfigError": "finereel.errors:ConfigError",
     "DataError": "finereel.errors:DataError",
     "Filters": "finereel.index.query:Filters",
@@ -64,6 +68,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "Answer",
     "CaptionHit",
     "ConfigError",
     "DataError",
@@ -73,6 +78,7 @@ __all__ = [
     "Hit",
     "Library",
     "LibraryError",
+    "MatchConfidence",
     "ModelError",
     "Query",
     "RetrievalModel",

@@ -15,10 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from finereel.errors import ConfigError, LibraryError, ModelMismatchError, NotAVideoError
 from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank, remove_bank
+from finereel.index.confidence import (
+    NotInTimeError,
+    NullBank,
+    assess,
+    keep_up,
+    reader_limit,
+)
 from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
 from finereel.index.faults import storage_errors, typed_storage
 from finereel.index.folders import away, folders_away, is_below, vanished
@@ -37,7 +45,7 @@ from finereel.index.opening import (
 from finereel.index.plan import Planner
 from finereel.index.presence import not_found
 from finereel.index.protocols import IndexedModel, SearchModel, VideoSource
-from finereel.index.query import Filters, Query
+from finereel.index.query import Answer, Filters, Query
 from finereel.index.repair import RepairReport, find_damage, repair
 from finereel.index.search import (
     Searcher,
@@ -70,14 +78,19 @@ from finereel.video.plan import ClipPlan
 from finereel.video.reader import DiskSource
 
 _LOG = logging.getLogger(__name__)
+Asked = TypeVar("Asked")
 
 
 @dataclass
 class _Cached:
-    """The searcher of the newest commit seen, and what it was made of."""
+    """The searcher of the newest commit seen, what it was made of, and its null bank.
+
+    null: None until somebody asked for it.
+    """
 
     key: tuple[str, int, int]
     searcher: Searcher
+    null: NullBank | None = None
 
 
 class Library:
@@ -250,16 +263,49 @@ class Library:
             query = text
         else:
             query = Query(text, Filters(folders=folders), top, per_video, candidates)
-        for note in self.reading(query.text).notes():
-            _LOG.warning(note)
-        model = self._load_model()
-        try:
-            return self._search(model, query)
-        except LibraryError:
-            # A writer replaced the bank or the whole index between two of our reads: look at the
-            # new state once.
-            self._cached = None
-            return self._search(model, query)
+        return self._ask(query, lambda asked, model: asked.searcher.search(model, query))
+
+    @typed_storage("read")
+    def answer(self, text: str | Query, *, on_progress: OnProgress = no_progress) -> Answer:
+        """Search, and tell how clearly the best hit fits.
+
+        The hits are those of `search`. Confidence compares the query with a few hundred unrelated
+        texts, whose scores are kept in the library. `add` keeps them up to date; what it did not do,
+        such as in a library of a former version, the first answer does.
+
+        Args:
+            text: The query, in English; or a `Query`, which holds everything else too.
+            on_progress: Told how much of that is done.
+
+        Returns:
+            The hits, and the confidence in the best one: None where there is no hit, or where the
+            unrelated texts would have to be compared in a library that can only be read and that
+            takes more than a few seconds.
+
+        Raises:
+            QueryError: The text is empty, far too long or not valid text, or no clip passes the
+                filters.
+            LibraryNotFoundError: There is no library in the folder.
+            ModelMismatchError: The library was indexed with another model.
+        """
+        query = text if isinstance(text, Query) else Query(text)
+
+        def answered(asked: _Cached, model: SearchModel) -> Answer:
+            features = model.encode_text([query.text])
+            hits = asked.searcher.search(model, query, features)
+            try:
+                null = asked.null or self._null_of(asked.searcher, model, on_progress)
+            except NotInTimeError:
+                _LOG.warning(
+                    "how clearly the hits fit is not known: the library cannot be written here, and "
+                    "comparing unrelated texts takes too long for one search"
+                )
+                return Answer(query, None, hits)
+            asked.null = null
+            coarse = model.coarse_query(features)[0]
+            return Answer(query, assess(hits, query, asked.searcher, coarse, null), hits)
+
+        return self._ask(query, answered)
 
     @typed_storage("read")
     def reading(self, text: str) -> Reading:
@@ -327,7 +373,7 @@ class Library:
         """
         look = self._look_at(absolute(file), at)
         return find_similar(
-            self._searcher(self._existing()),
+            self._newest(self._existing()).searcher,
             self._load_model(),
             look.features,
             top,
@@ -513,6 +559,7 @@ class Library:
         with self._writing(model) as store:
             bank = fit_bank(store.snapshot(), model, list(captions), temperature, strength)
             bank.save(store.folder)
+            keep_up(store.snapshot(), model, bank)
         return bank.name
 
     @typed_storage("written")
@@ -581,6 +628,7 @@ class Library:
                 if bank is not None:
                     bank.save(store.folder)
                 carry_tags(old, store)
+                keep_up(store.snapshot(), fresh, bank)
                 finish_rebuild(self.path, store)
         return report
 
@@ -681,12 +729,31 @@ class Library:
             writer = Writer(store, journal, Bank.load(store.folder), settings, tags)
             return writer.run(plan, self._source, self._load_model(), on_event or _silent, stop)
 
-    def _search(self, model: SearchModel, query: Query) -> list[Hit]:
+    def _ask(self, query: Query, how: Callable[[_Cached, SearchModel], Asked]) -> Asked:
+        """Ask one committed state of the library.
+
+        Where a writer replaced the bank or the whole index between two reads, ask the new one.
+        """
+        for note in self.reading(query.text).notes():
+            _LOG.warning(note)
+        model = self._load_model()
+        try:
+            return self._ask_once(model, how)
+        except LibraryError:
+            self._cached = None
+            return self._ask_once(model, how)
+
+    def _ask_once(self, model: SearchModel, how: Callable[[_Cached, SearchModel], Asked]) -> Asked:
         store = self._existing()
         with _meanwhile(lambda: _require_same_model(store, model, self.path)):
-            return self._searcher(store).search(model, query)
+            return how(self._newest(store), model)
 
-    def _searcher(self, store: ClipStore) -> Searcher:
+    def _null_of(self, searcher: Searcher, model: SearchModel, on_progress: OnProgress) -> NullBank:
+        snapshot = searcher.snapshot
+        limit = reader_limit(snapshot.folder, on_progress)
+        return keep_up(snapshot, model, searcher.bank, limit)
+
+    def _newest(self, store: ClipStore) -> _Cached:
         bank_file = store.folder / BANK
         key = (
             store.manifest.folder,
@@ -695,7 +762,7 @@ class Library:
         )
         if self._cached is None or self._cached.key != key:
             self._cached = _Cached(key, Searcher.of(store.snapshot(), Bank.load(store.folder)))
-        return self._cached.searcher
+        return self._cached
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import sys
+import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -32,7 +33,9 @@ from finereel.errors import ConfigError
 from finereel.imports import without_collection
 
 if TYPE_CHECKING:
-    from finereel.types import Hit
+    from finereel.cli.progress import StageBars
+    from finereel.index.query import Answer
+    from finereel.types import Hit, MatchConfidence
 
 
 _PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -111,6 +114,17 @@ def search(
         ),
     ] = None,
     as_json: JsonOption = False,
+    json_version: Annotated[
+        int | None,
+        typer.Option(
+            "--json-version",
+            min=1,
+            max=2,
+            help="Form of the JSON: 1 is the list of hits, 2 also holds the query and how clearly "
+            "the best hit fits.",
+            show_default="1",
+        ),
+    ] = None,
 ) -> None:
     """Find the clips in which TEXT happens, best first.
 
@@ -120,7 +134,7 @@ def search(
     and add up to it: the whole clip compared with the sentence, its frames with the sentence, and
     its image patches with single words.
     """
-    from finereel.index.query import Query, filters_of
+    from finereel.index.query import Answer, Query, filters_of
     from finereel.text.query import checked_query
 
     try:
@@ -141,7 +155,12 @@ def search(
         )
     with _notes_on_stderr(), without_collection():
         opened = open_library(library)
-        hits = opened.search(query)
+        as_json = as_json or json_version is not None
+        if as_json and json_version != 2:
+            answer = Answer(query, None, opened.search(query))
+        else:
+            answer = opened.answer(query, on_progress=_LateBars())
+        hits = answer.hits
         more = not as_json and 0 < len(hits) < top and per_video < top
         if more:  # the videos shown may have no further moments
             found = opened.search(replace(query, top=len(hits) + 1, per_video=per_video + 1))
@@ -153,12 +172,7 @@ def search(
             [ContactSheetRow(query.text, hits)], picture, kind=_PICTURES[picture.suffix.lower()]
         )
     if as_json:
-        print_json(
-            [
-                {key: value for key, value in asdict(hit).items() if key != "thumbnail"}
-                for hit in hits
-            ]
-        )
+        _print_as_json(answer, json_version)
         return
     if not hits:
         typer.echo(
@@ -166,10 +180,81 @@ def search(
             err=True,
         )
         return
-    _print_hits(hits)
-    if more:
+    if not _print_answer(answer) and more:
         most = f"{per_video} moment{'' if per_video == 1 else 's'}"
         typer.echo(f"{most} of each video; more of them with: --per-video {top}", err=True)
+
+
+def _print_as_json(answer: "Answer", version: int | None) -> None:
+    """As a list of hits, or whole in version 2. version: None where nobody chose one."""
+    if version is None:
+        typer.echo(
+            "note: this list of hits is version 1 of the JSON, and a later release prints version "
+            "2; choose one with --json-version 1 or 2",
+            err=True,
+        )
+    whole = version == 2
+    print_json(_answered(answer) if whole else [_listed(hit) for hit in answer.hits])
+
+
+def _print_answer(answer: "Answer") -> bool:
+    """The hits and how clearly the best one fits; whether some are left out, as nothing does."""
+    sure, hits = answer.confidence, answer.hits
+    if sure is None:
+        _print_hits(hits)
+        return False
+    if sure.level != "none":
+        _print_hits(hits)
+        typer.echo(_in_words(sure, len(hits)))
+        return False
+    closest = hits[:CLOSEST]
+    typer.echo(_in_words(sure, len(closest)))
+    _print_hits(closest)
+    if left := len(hits) - len(closest):
+        typer.echo(f"{left} more that fit less: --json-version 2 lists them", err=True)
+    return left > 0
+
+
+LATE_SECONDS = 1.0
+"""What takes longer gets a bar."""
+
+CLOSEST = 3
+"""Hits that are shown where nothing clearly fits."""
+
+_LEVELS = {
+    "strong": "a clear match",
+    "possible": "a possible match",
+    "none": "nothing clearly fits",
+}
+
+
+def _in_words(confidence: "MatchConfidence", count: int) -> str:
+    """The line beside the hits, of which `count` are shown."""
+    line = (
+        f"{_LEVELS[confidence.level]}: the best one is stronger than {confidence.stronger_than} % "
+        "of unrelated descriptions here"
+    )
+    if confidence.level != "none":
+        return line
+    return f"{line}; the closest {count if count > 1 else 'one'}:"
+
+
+def _listed(hit: "Hit") -> dict[str, object]:
+    """A hit as version 1 of the JSON has it."""
+    return {key: value for key, value in asdict(hit).items() if key != "thumbnail"}
+
+
+def _answered(answer: "Answer") -> dict[str, object]:
+    """An answer as version 2 of the JSON has it."""
+    sure = answer.confidence
+    return {
+        "query": answer.query.text,
+        "confidence": None if sure is None else {"level": sure.level, "p": sure.p},
+        "hits": [
+            {**_listed(hit), "window": [hit.start, hit.end], "source": "seen"}
+            for hit in answer.hits
+        ],
+    }
 
 
 def _print_hits(hits: Sequence["Hit"]) -> None:
@@ -201,6 +286,28 @@ def _notes_on_stderr() -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
+
+
+class _LateBars:
+    """Draws the progress of what a search finds left to do, once that takes long."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._bars: StageBars | None = None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        self._began = now if self._began is None else self._began
+        if self._bars is None and now - self._began >= LATE_SECONDS and done < total:
+            from finereel.cli.progress import StageBars
+
+            self._bars = StageBars()
+            self._bars.__enter__()
+        if self._bars is not None:
+            self._bars(what, done, total)
+            if done == total:
+                self._bars.__exit__(None, None, None)
+                self._bars = None
 
 
 class _NoteHandler(logging.Handler):
