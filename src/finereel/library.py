@@ -47,6 +47,15 @@ from finereel.index.search import (
     refit,
 )
 from finereel.index.settings import LibrarySettings
+from finereel.index.similar import (
+    PICTURE_SUFFIXES,
+    Look,
+    SimilarHit,
+    find_similar,
+    look_at_clips,
+    look_at_picture,
+    look_at_stored,
+)
 from finereel.index.status import LeftOut, LibraryStatus, find_problems, library_status
 from finereel.index.store import ClipStore, writer_lock
 from finereel.index.tags import carry_tags, checked_tags, tag_files
@@ -287,17 +296,56 @@ class Library:
             LibraryNotFoundError: There is no library in the folder.
         """
         captions = [checked_query(caption) for caption in captions]
-        path = absolute(video)
+        return rank_captions(self._load_model(), self._look_at(absolute(video)).features, captions)
+
+    @typed_storage("read")
+    def similar(
+        self,
+        file: str | Path,
+        top: int = 10,
+        *,
+        at: float | None = None,
+        per_video: int | None = 1,
+    ) -> list[SimilarHit]:
+        """Find the clips that look most like a video, a clip of it, or a picture.
+
+        Args:
+            file: A video of the library, any other video, or a picture (.jpg, .png, .webp).
+            top: Maximum number of hits.
+            at: Take only the clip of the video at this time in seconds; None takes all its clips.
+            per_video: Maximum number of hits per video; None means no limit.
+
+        Returns:
+            Hits, the most similar first, with near-duplicates marked. A video of the library is
+            not found itself.
+
+        Raises:
+            QueryError: The video has no clip at that time.
+            DataError: The picture cannot be read.
+            NotAVideoError: No picture of the video can be decoded.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        look = self._look_at(absolute(file), at)
+        return find_similar(
+            self._searcher(self._existing()),
+            self._load_model(),
+            look.features,
+            top,
+            per_video,
+            look.contents,
+        )
+
+    def _look_at(self, path: Path, at: float | None = None) -> Look:
+        """The features of a file of the library, or of any other video or picture."""
         store, model = self._existing(), self._load_model()
         record = store.files().get(str(path))
         if record is not None:
-            return rank_captions(model, store.snapshot().of_file(record.file_id).features, captions)
+            return look_at_stored(store.snapshot().of_file(record.file_id), at)
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            return look_at_picture(path, model)
         length = LibrarySettings.load(self.path).cut(None, store.snapshot(), self.path).clip_seconds
         plan = ClipPlan(length=length, num_frames=model.num_frames, size=model.picture_size)
-        clips = [clip.frames for clip in self._source.clips(path, plan)]
-        if not clips:
-            raise NotAVideoError(f"{path}: no picture could be decoded")
-        return rank_captions(model, model.encode_video(clips), captions)
+        return look_at_clips(self._source.clips(path, plan), path, model, at)
 
     @typed_storage("read")
     def status(self) -> LibraryStatus:

@@ -28,6 +28,7 @@ from finereel.index.folders import Away
 from finereel.index.migration import MigrationReport
 from finereel.index.query import Query
 from finereel.index.repair import RepairReport
+from finereel.index.similar import SimilarHit
 from finereel.types import CaptionHit, Hit, OnProgress, Problem
 
 
@@ -114,6 +115,15 @@ class ToyLibrary:
             CaptionHit(caption, number, 0.5, parts)
             for number, caption in reversed(list(enumerate(captions)))
         ]
+
+    def similar(
+        self, file: Path, top: int, *, at: float | None = None, per_video: int | None = 1
+    ) -> list[SimilarHit]:
+        self.calls.append(("similar", (file, top, at, per_video)))
+        return [
+            SimilarHit("/v/copy.mp4", 0.0, 10.0, 0.98, True, "c0", b"jpeg", ("/w/copy.mp4",)),
+            SimilarHit("/v/like.mp4", 60.0, 70.0, 0.41, False, "c1", b"jpeg"),
+        ][:top]
 
     def status(self) -> ToyStatus:
         return ToyStatus(2, 5, 1, 2_500_000, "toy", 4.0, (Away("/media/x", 14, "it is empty"),), ())

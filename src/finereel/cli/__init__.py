@@ -27,6 +27,7 @@ from finereel.cli import (
     reelworld,
     report,
     search,
+    similar,
     train,
 )
 from finereel.cli.guard import Command, Program
@@ -46,6 +47,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "index": index.index,
     "search": search.search,
     "describe": search.describe,
+    "similar": similar.similar,
     "status": manage.status,
     "doctor": manage.doctor,
     "remove": manage.remove,

@@ -181,15 +181,15 @@ def _print_hits(hits: Sequence["Hit"]) -> None:
         Column("score", tuple(f"{hit.score:.3f}" for hit in hits), right=True),
         *part_columns([hit.parts for hit in hits]),
     ]
-    print_results(columns, [_copies(hit) for hit in hits])
+    print_results(columns, [copies_of(hit.copies) for hit in hits])
 
 
-def _copies(hit: "Hit") -> str:
-    """The other files with the content of a hit."""
-    if not hit.copies:
+def copies_of(paths: Sequence[str]) -> str:
+    """The other files with the content of a hit, in words; empty for none."""
+    if not paths:
         return ""
-    count = f"{len(hit.copies)} cop{'y' if len(hit.copies) == 1 else 'ies'}"
-    return f"and {count}: {', '.join(map(short_path, hit.copies))}"
+    count = f"{len(paths)} cop{'y' if len(paths) == 1 else 'ies'}"
+    return f"and {count}: {', '.join(map(short_path, paths))}"
 
 
 @contextmanager

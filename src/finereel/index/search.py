@@ -66,6 +66,10 @@ class ExactCoarse:
         )
         return ExactCoarse(table, None if self._bias is None else self._bias.numpy()[places])
 
+    def unbiased(self) -> "ExactCoarse":
+        """The same without the bias, which corrects the scores of texts only."""
+        return ExactCoarse(self._table, None)
+
 
 class AnnCoarse:
     """Lance's approximate index. It knows no bias, so with a bank it is asked for ANN_OVERSAMPLING
@@ -92,6 +96,10 @@ class AnnCoarse:
         rows = self._snapshot.read(query_rows)
         found: RowIds = rows["_rowid"].to_numpy().astype(np.int64)
         return found
+
+    def unbiased(self) -> "AnnCoarse":
+        """The same for vectors that need no bias."""
+        return AnnCoarse(self._snapshot, biased=False)
 
 
 Coarse = ExactCoarse | AnnCoarse
@@ -138,6 +146,13 @@ class Searcher:
             if len(chosen) >= query.top or wanted >= count:
                 return self._hits(chosen)
             wanted = min(count, wanted * 4)
+
+    def nearest(self, vectors: Float[Tensor, "Q D"], count: int) -> RowIds:
+        """Row ids of the `count` clips whose vectors are nearest to each of these unit vectors, in
+        the order of the ids.
+        """
+        coarse = self.coarse.unbiased()
+        return np.unique(np.concatenate([coarse.candidates(one, count) for one in vectors]))
 
     def _part(self, filters: Filters) -> RowIds:
         found = self.snapshot.passing(filters)
