@@ -27,7 +27,7 @@ from finereel.index.snapshot import Clips
 from finereel.models.features import VideoFeatures, concatenate
 from finereel.types import Frames
 
-DUPLICATE = 0.8
+DUPLICATE = 0.75
 """Clips at least that similar are near-duplicates: measured with the bundled model `everyday`, whose
 different clips stay below 0.67. A model that tells clips apart less needs a larger value."""
 BLANK = 0.98
