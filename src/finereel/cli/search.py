@@ -32,11 +32,12 @@ from finereel.errors import ConfigError
 from finereel.imports import without_collection
 
 if TYPE_CHECKING:
+    from finereel.index.evidence import WordEvidence
     from finereel.index.query import Answer
     from finereel.types import Confidence, Hit
 
 
-_PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def search(
@@ -111,6 +112,12 @@ def search(
             help="Also draw the best five clips to FILE (.png, .jpg or .webp).",
         ),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Also tell, word by word, what each clip bears out; see `explain`."
+        ),
+    ] = False,
     as_json: JsonOption = False,
     json_version: Annotated[
         int | None,
@@ -146,8 +153,8 @@ def search(
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
     query = Query(checked_query(" ".join(text)), filters, top, per_video)
-    if picture is not None and picture.suffix.lower() not in _PICTURES:
-        known = ", ".join(_PICTURES)
+    if picture is not None and picture.suffix.lower() not in PICTURES:
+        known = ", ".join(PICTURES)
         raise typer.BadParameter(
             f"the file must end in one of {known}, got {str(picture)!r}", param_hint="--picture"
         )
@@ -160,11 +167,12 @@ def search(
         if more:  # the videos shown may have no further moments
             found = opened.search(replace(query, top=len(hits) + 1, per_video=per_video + 1))
             more = len(found) > len(hits)
+        words = opened.words(query.text, hits) if explain else []
     if picture is not None:
         from finereel.cli.contact_sheet import ContactSheetRow, draw_contact_sheet
 
         draw_contact_sheet(
-            [ContactSheetRow(query.text, hits)], picture, kind=_PICTURES[picture.suffix.lower()]
+            [ContactSheetRow(query.text, hits)], picture, kind=PICTURES[picture.suffix.lower()]
         )
     if as_json:
         if json_version is None:
@@ -173,7 +181,11 @@ def search(
                 "version 2; choose one with --json-version 1 or 2",
                 err=True,
             )
-        print_json([_listed(hit) for hit in hits] if json_version != 2 else _answered(answer))
+        print_json(
+            [{**_listed(hit), **_judged(words, number)} for number, hit in enumerate(hits)]
+            if json_version != 2
+            else _answered(answer, words)
+        )
         return
     if not hits:
         typer.echo(
@@ -186,7 +198,7 @@ def search(
     line = "" if answer.confidence is None else _in_words(answer.confidence, len(shown_hits))
     if unclear:
         typer.echo(line)
-    _print_hits(shown_hits)
+    _print_hits(shown_hits, words)
     if line and not unclear:
         typer.echo(line)
     if len(shown_hits) < len(hits):
@@ -224,20 +236,32 @@ def _listed(hit: "Hit") -> dict[str, object]:
     return {key: value for key, value in asdict(hit).items() if key != "thumbnail"}
 
 
-def _answered(answer: "Answer") -> dict[str, object]:
+def _judged(words: Sequence[Sequence["WordEvidence"]], number: int) -> dict[str, object]:
+    """The words of a hit as JSON has them; nothing where nobody asked for them."""
+    return {"words": [asdict(word) for word in words[number]]} if words else {}
+
+
+def _answered(
+    answer: "Answer", words: Sequence[Sequence["WordEvidence"]] = ()
+) -> dict[str, object]:
     """An answer as version 2 of the JSON has it."""
     sure = answer.confidence
     return {
         "query": answer.query.text,
         "confidence": None if sure is None else {"level": sure.level, "p": sure.p},
         "hits": [
-            {**_listed(hit), "window": [hit.start, hit.end], "source": "seen"}
-            for hit in answer.hits
+            {
+                **_listed(hit),
+                "window": [hit.start, hit.end],
+                "source": "seen",
+                **_judged(words, number),
+            }
+            for number, hit in enumerate(answer.hits)
         ],
     }
 
 
-def _print_hits(hits: Sequence["Hit"]) -> None:
+def _print_hits(hits: Sequence["Hit"], words: Sequence[Sequence["WordEvidence"]] = ()) -> None:
     columns = [
         Column("#", tuple(str(rank) for rank in range(1, len(hits) + 1)), right=True),
         Column("video", tuple(short_path(hit.video) for hit in hits), shrinks=True),
@@ -246,7 +270,11 @@ def _print_hits(hits: Sequence["Hit"]) -> None:
         Column("score", tuple(f"{hit.score:.3f}" for hit in hits), right=True),
         *part_columns([hit.parts for hit in hits]),
     ]
-    print_results(columns, [_copies(hit) for hit in hits])
+    notes = [_copies(hit) for hit in hits]
+    for number, judged in enumerate(words[: len(hits)]):
+        said = "; ".join(f"{word.word} {word.said}" for word in judged)
+        notes[number] = "; ".join(note for note in (said, notes[number]) if note)
+    print_results(columns, notes)
 
 
 def _copies(hit: "Hit") -> str:

@@ -234,7 +234,11 @@ class WordFinder:
     def _word(
         self, query: str, start: int, end: int, pos: PartOfSpeech, siblings: Any
     ) -> QueryWord:
-        others = tuple(dict.fromkeys(siblings))[:MOST_SIBLINGS]
+        # What the query says elsewhere may well be in the clip.
+        said = f" {query.lower()} "
+        others = tuple(
+            other for other in dict.fromkeys(siblings) if f" {other.lower()} " not in said
+        )[:MOST_SIBLINGS]
         swapped = tuple(replace(query, start, end, other).text for other in others)
         dropped = " ".join(f"{query[:start]} {query[end:]}".split())
         dropped = dropped if any(letter.isalnum() for letter in dropped) else ""

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from finereel.index.evidence import QueryWords, WordFinder, records_of
+from finereel.index.evidence import QueryWords, Records, WordEvidence, WordFinder, records_of
 from finereel.index.places import ClipView, place_of, refusal
 from finereel.models.features import TextFeatures
 from finereel.models.retrieval import RetrievalModel
@@ -28,6 +28,7 @@ from finereel.types import Frames, OnProgress, no_progress
 STEPS = 8
 """Shares of every frame's patches that are hidden, from none to all, in so many steps."""
 PRECISION = 0.90
+ONE_WRONG_IN = 25
 FEWEST = 10
 """Verdicts beyond a margin that it takes to believe a precision."""
 
@@ -174,46 +175,85 @@ def measure_words(
     }
 
 
-def record_of(measured: Mapping[str, WordMeasure], rivals: Mapping[str, Any]) -> dict[str, Any]:
-    """What a card keeps of a measurement; see `finereel.index.evidence`.
+def fit_record(
+    model: RetrievalModel,
+    scenes: Sequence[Scene],
+    rivals: Mapping[str, Any],
+    on_progress: OnProgress = no_progress,
+) -> dict[str, Any]:
+    """Fit what a card keeps, see `finereel.index.evidence`, on scenes that no result is about.
+
+    The margin of a part of speech is the smallest beyond which nine of ten verdicts are right and
+    that contradicts at most one true word in `ONE_WRONG_IN`, with the siblings a search would take.
 
     Args:
-        measured: The measure of each part of speech.
+        model: The model.
+        scenes: The scenes.
         rivals: Groups of words the model knows, by part of speech; may be empty.
+        on_progress: Told how many scenes are done.
 
     Returns:
         JSON values for the key `words` of a card.
     """
-    return {
+    rows: dict[str, Any] = {
         pos: {
             "pair_accuracy": round(found.pair_accuracy, 1),
-            "margin": None if found.margin is None else round(found.margin, 3),
+            "margin": found.margin,
             "pairs": found.false,
             **({"rivals": rivals[pos]} if pos in rivals else {}),
         }
-        for pos, found in measured.items()
+        for pos, found in measure_words(model, scenes, on_progress).items()
     }
+    swaps: dict[str, list[float]] = {}
+    for word in true_words(model, scenes, records_of({"words": rows})):
+        if word.swap is not None:
+            swaps.setdefault(word.pos, []).append(word.swap)
+    for pos, row in rows.items():
+        if row["margin"] is not None and pos in swaps:
+            lowest = float(np.quantile(swaps[pos], 1 / ONE_WRONG_IN, method="lower"))
+            row["margin"] = max(row["margin"], -lowest)
+        row["margin"] = None if row["margin"] is None else round(row["margin"], 3)
+    return rows
 
 
-def wrong_verdicts(model: RetrievalModel, scenes: Sequence[Scene]) -> dict[str, int]:
-    """Count the verdicts on true words, found and judged as in a search.
+def true_words(
+    model: RetrievalModel, scenes: Sequence[Scene], records: Records
+) -> Iterator[WordEvidence]:
+    """Judge the words of the first caption of every scene, which are all true, as a search does.
+
+    Args:
+        model: The model.
+        scenes: The scenes.
+        records: The records of the model.
+
+    Yields:
+        The words of all scenes.
+    """
+    finder = WordFinder(records)
+    for scene in scenes:
+        asked = QueryWords.of(model, captions(scene)[0], finder, records)
+        yield from asked.judge(model, model.encode_video([frames_of(scene, model)]))[0]
+
+
+def verdicts_on_true_words(
+    model: RetrievalModel, scenes: Sequence[Scene]
+) -> dict[str, dict[str, int]]:
+    """Count the verdicts on true words.
 
     Args:
         model: The model with its card.
         scenes: The scenes, each asked for by its first caption.
 
     Returns:
-        Number of words by verdict.
+        Number of words by part of speech and verdict.
     """
-    records = records_of(model.card)
-    finder = WordFinder(records)
-    counts = dict.fromkeys(("supported", "undecided", "contradicted", "not checked"), 0)
-    for scene in scenes:
-        asked = QueryWords.of(model, captions(scene)[0], finder, records)
-        video = model.encode_video([frames_of(scene, model)])
-        for word in asked.judge(model, video)[0]:
-            counts[word.verdict] += 1
-    return counts
+    counts: dict[str, dict[str, int]] = {}
+    for word in true_words(model, scenes, records_of(model.card)):
+        row = counts.setdefault(
+            word.pos, dict.fromkeys(("supported", "undecided", "contradicted", "not checked"), 0)
+        )
+        row[word.verdict] += 1
+    return dict(sorted(counts.items()))
 
 
 @dataclass(frozen=True)
@@ -365,10 +405,8 @@ def check(
     found: dict[str, Any] = {
         "model": model.name,
         "scenes": count,
-        "words": {
-            pos: vars(row) for pos, row in measure_words(model, scenes, on_progress).items()
-        },
-        "true_words": wrong_verdicts(model, scenes),
+        "words": {pos: vars(row) for pos, row in measure_words(model, scenes, on_progress).items()},
+        "true_words": verdicts_on_true_words(model, scenes),
     }
     if why := refusal(model):
         return {**found, "no_places": why}

@@ -411,9 +411,7 @@ class RetrievalModel(nn.Module):
     def _joined(self, clips: list[VideoFeatures]) -> VideoFeatures:
         return require_finite_features(concatenate(clips), self.name)
 
-    def clip_input(
-        self, clip: Frames
-    ) -> tuple[Float[Tensor, "1 F 3 H H"], Bool[Tensor, "1 F"]]:
+    def clip_input(self, clip: Frames) -> tuple[Float[Tensor, "1 F 3 H H"], Bool[Tensor, "1 F"]]:
         """Bring a decoded clip into the form that `video_features` takes.
 
         Args:
