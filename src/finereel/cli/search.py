@@ -34,11 +34,14 @@ from finereel.imports import without_collection
 
 if TYPE_CHECKING:
     from finereel.cli.progress import StageBars
+    from finereel.index.evidence import WordEvidence
     from finereel.index.query import Answer
     from finereel.types import Hit, MatchConfidence
 
+    Words = Sequence[Sequence[WordEvidence]]
 
-_PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def search(
@@ -113,6 +116,12 @@ def search(
             help="Also draw the best five clips to FILE (.png, .jpg or .webp).",
         ),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Also tell, word by word, what each clip bears out; see `explain`."
+        ),
+    ] = False,
     as_json: JsonOption = False,
     json_version: Annotated[
         int | None,
@@ -148,8 +157,8 @@ def search(
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
     query = Query(checked_query(" ".join(text)), filters, top, per_video)
-    if picture is not None and picture.suffix.lower() not in _PICTURES:
-        known = ", ".join(_PICTURES)
+    if picture is not None and picture.suffix.lower() not in PICTURES:
+        known = ", ".join(PICTURES)
         raise typer.BadParameter(
             f"the file must end in one of {known}, got {str(picture)!r}", param_hint="--picture"
         )
@@ -165,14 +174,15 @@ def search(
         if more:  # the videos shown may have no further moments
             found = opened.search(replace(query, top=len(hits) + 1, per_video=per_video + 1))
             more = len(found) > len(hits)
+        words = opened.words(query.text, hits) if explain else []
     if picture is not None:
         from finereel.cli.contact_sheet import ContactSheetRow, draw_contact_sheet
 
         draw_contact_sheet(
-            [ContactSheetRow(query.text, hits)], picture, kind=_PICTURES[picture.suffix.lower()]
+            [ContactSheetRow(query.text, hits)], picture, kind=PICTURES[picture.suffix.lower()]
         )
     if as_json:
-        _print_as_json(answer, json_version)
+        _print_as_json(answer, json_version, words)
         return
     if not hits:
         typer.echo(
@@ -180,12 +190,12 @@ def search(
             err=True,
         )
         return
-    if not _print_answer(answer) and more:
+    if not _print_answer(answer, words) and more:
         most = f"{per_video} moment{'' if per_video == 1 else 's'}"
         typer.echo(f"{most} of each video; more of them with: --per-video {top}", err=True)
 
 
-def _print_as_json(answer: "Answer", version: int | None) -> None:
+def _print_as_json(answer: "Answer", version: int | None, words: "Words") -> None:
     """As a list of hits, or whole in version 2. version: None where nobody chose one."""
     if version is None:
         typer.echo(
@@ -193,23 +203,26 @@ def _print_as_json(answer: "Answer", version: int | None) -> None:
             "2; choose one with --json-version 1 or 2",
             err=True,
         )
-    whole = version == 2
-    print_json(_answered(answer) if whole else [_listed(hit) for hit in answer.hits])
+    if version == 2:
+        print_json(_answered(answer, words))
+    else:
+        hits = enumerate(answer.hits)
+        print_json([{**_listed(hit), **_judged(words, number)} for number, hit in hits])
 
 
-def _print_answer(answer: "Answer") -> bool:
+def _print_answer(answer: "Answer", words: "Words") -> bool:
     """The hits and how clearly the best one fits; whether some are left out, as nothing does."""
     sure, hits = answer.confidence, answer.hits
     if sure is None:
-        _print_hits(hits)
+        _print_hits(hits, words)
         return False
     if sure.level != "none":
-        _print_hits(hits)
+        _print_hits(hits, words)
         typer.echo(_in_words(sure, len(hits)))
         return False
     closest = hits[:CLOSEST]
     typer.echo(_in_words(sure, len(closest)))
-    _print_hits(closest)
+    _print_hits(closest, words)
     if left := len(hits) - len(closest):
         typer.echo(f"{left} more that fit less: --json-version 2 lists them", err=True)
     return left > 0
@@ -244,20 +257,30 @@ def _listed(hit: "Hit") -> dict[str, object]:
     return {key: value for key, value in asdict(hit).items() if key != "thumbnail"}
 
 
-def _answered(answer: "Answer") -> dict[str, object]:
+def _judged(words: "Words", number: int) -> dict[str, object]:
+    """The words of a hit as JSON has them; nothing where nobody asked for them."""
+    return {"words": [asdict(word) for word in words[number]]} if words else {}
+
+
+def _answered(answer: "Answer", words: "Words") -> dict[str, object]:
     """An answer as version 2 of the JSON has it."""
     sure = answer.confidence
     return {
         "query": answer.query.text,
         "confidence": None if sure is None else {"level": sure.level, "p": sure.p},
         "hits": [
-            {**_listed(hit), "window": [hit.start, hit.end], "source": "seen"}
-            for hit in answer.hits
+            {
+                **_listed(hit),
+                "window": [hit.start, hit.end],
+                "source": "seen",
+                **_judged(words, number),
+            }
+            for number, hit in enumerate(answer.hits)
         ],
     }
 
 
-def _print_hits(hits: Sequence["Hit"]) -> None:
+def _print_hits(hits: Sequence["Hit"], words: "Words") -> None:
     columns = [
         Column("#", tuple(str(rank) for rank in range(1, len(hits) + 1)), right=True),
         Column("video", tuple(short_path(hit.video) for hit in hits), shrinks=True),
@@ -266,7 +289,11 @@ def _print_hits(hits: Sequence["Hit"]) -> None:
         Column("score", tuple(f"{hit.score:.3f}" for hit in hits), right=True),
         *part_columns([hit.parts for hit in hits]),
     ]
-    print_results(columns, [copies_of(hit.copies) for hit in hits])
+    notes = [copies_of(hit.copies) for hit in hits]
+    for number, judged in enumerate(words[: len(hits)]):
+        said = "; ".join(f"{word.word} {word.said}" for word in judged)
+        notes[number] = "; ".join(note for note in (said, notes[number]) if note)
+    print_results(columns, notes)
 
 
 def copies_of(paths: Sequence[str]) -> str:
