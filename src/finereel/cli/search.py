@@ -234,6 +234,9 @@ def _in_words(confidence: "MatchConfidence", count: int) -> str:
         f"{_LEVELS[confidence.level]}: the best one is stronger than {confidence.stronger_than} % "
         "of unrelated descriptions here"
     )
+    if confidence.right is not None:
+        tenths = round(10 * confidence.right)
+        line += f"; by your feedback such an answer is right in {tenths} of 10"
     if confidence.level != "none":
         return line
     return f"{line}; the closest {count if count > 1 else 'one'}:"
@@ -244,12 +247,17 @@ def _listed(hit: "Hit") -> dict[str, object]:
     return {key: value for key, value in asdict(hit).items() if key != "thumbnail"}
 
 
+def _sure(confidence: "MatchConfidence") -> dict[str, object]:
+    told: dict[str, object] = {"level": confidence.level, "p": confidence.p}
+    return told if confidence.right is None else {**told, "right": confidence.right}
+
+
 def _answered(answer: "Answer") -> dict[str, object]:
     """An answer as version 2 of the JSON has it."""
     sure = answer.confidence
     return {
         "query": answer.query.text,
-        "confidence": None if sure is None else {"level": sure.level, "p": sure.p},
+        "confidence": None if sure is None else _sure(sure),
         "hits": [
             {**_listed(hit), "window": [hit.start, hit.end], "source": "seen"}
             for hit in answer.hits
