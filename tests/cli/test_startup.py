@@ -95,7 +95,7 @@ def _wait_for_main(pid: int) -> None:
         if int(line.split()[1], 16) & bit:
             break
         time.sleep(0.001)
-    time.sleep(0.05)
+    time.sleep(0.2)
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])

@@ -247,6 +247,9 @@ def _in_words(confidence: "MatchConfidence", count: int) -> str:
         f"{_LEVELS[confidence.level]}: the best one is stronger than {confidence.stronger_than} % "
         "of unrelated descriptions here"
     )
+    if confidence.right is not None:
+        tenths = round(10 * confidence.right)
+        line += f"; by your feedback such an answer is right in {tenths} of 10"
     if confidence.level != "none":
         return line
     return f"{line}; the closest {count if count > 1 else 'one'}:"
@@ -262,12 +265,17 @@ def _judged(words: "Words", number: int) -> dict[str, object]:
     return {"words": [asdict(word) for word in words[number]]} if words else {}
 
 
+def _sure(confidence: "MatchConfidence") -> dict[str, object]:
+    told: dict[str, object] = {"level": confidence.level, "p": confidence.p}
+    return told if confidence.right is None else {**told, "right": confidence.right}
+
+
 def _answered(answer: "Answer", words: "Words") -> dict[str, object]:
     """An answer as version 2 of the JSON has it."""
     sure = answer.confidence
     return {
         "query": answer.query.text,
-        "confidence": None if sure is None else {"level": sure.level, "p": sure.p},
+        "confidence": None if sure is None else _sure(sure),
         "hits": [
             {
                 **_listed(hit),
