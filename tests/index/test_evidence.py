@@ -104,14 +104,14 @@ WORD = QueryWord("runs", 4, 8, "verb", ("walks", "sits"), ("he walks", "he sits"
 @pytest.mark.parametrize(
     ("record", "swaps", "verdict", "rather"),
     [
-        (WordRecord(90, 0.5), [0.0, 0.2], "supported", None),
-        (WordRecord(90, 0.5), [0.0, 0.6], "undecided", None),
-        (WordRecord(90, 0.5), [0.0, 1.4], "undecided", None),
-        (WordRecord(90, 0.5), [0.0, 1.6], "contradicted", "sits"),
-        (WordRecord(59, 0.5), [0.0, 1.6], "undecided", None),
-        (WordRecord(90, None), [0.0, 1.6], "undecided", None),
+        (WordRecord(90.0, 0.5), [0.0, 0.2], "supported", None),
+        (WordRecord(90.0, 0.5), [0.0, 0.6], "undecided", None),
+        (WordRecord(90.0, 0.5), [0.0, 1.4], "undecided", None),
+        (WordRecord(90.0, 0.5), [0.0, 1.6], "contradicted", "sits"),
+        (WordRecord(59.0, 0.5), [0.0, 1.6], "undecided", None),
+        (WordRecord(90.0, None), [0.0, 1.6], "undecided", None),
         (None, [0.0, 1.6], "undecided", None),
-        (WordRecord(90, 0.5), [], "not checked", None),
+        (WordRecord(90.0, 0.5), [], "not checked", None),
     ],
 )
 def test_verdicts(
