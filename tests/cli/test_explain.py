@@ -54,7 +54,8 @@ def asked(library: type[ToyLibrary]) -> list[Any]:
 
 def test_words_and_places_are_printed(run: Callable[..., Any], asked: list[Any]) -> None:
     result = run("explain", "a red car runs slowly", "1")
-    assert result.exit_code == 0 and asked == [("a red car runs slowly", 1, None)]
+    assert result.exit_code == 0
+    assert asked == [("a red car runs slowly", 1, None)]
     for said in ("contradicted: rather 'rolls'", "supported", "not checked", "+2.00", "0:04.0"):
         assert said in result.stdout
     assert "video-sentence 0.500, patch-word 0.200" in result.stdout
@@ -65,7 +66,8 @@ def test_words_and_places_are_printed(run: Callable[..., Any], asked: list[Any])
 def test_json_is_one_value(run: Callable[..., Any], asked: list[Any]) -> None:
     found = json.loads(run("explain", "q", "/v/a.mp4@4", "--json").stdout)
     assert asked == [("q", Path("/v/a.mp4"), 4.0)]
-    assert found["words"][1]["rather"] == "rolls" and found["places"][0]["box"]["left"] == 0.25
+    assert found["words"][1]["rather"] == "rolls"
+    assert found["places"][0]["box"]["left"] == 0.25
     assert sum(found["hit"]["parts"].values()) == pytest.approx(found["hit"]["score"])
 
 
@@ -124,4 +126,5 @@ def test_a_check_without_places_says_why() -> None:
     lines = check_lines(
         {"words": {"noun": row}, "true_words": {"noun": verdicts}, "no_places": "no patches"}
     )
-    assert "noun, 4 true words: 75% supported" in lines[1] and lines[-1] == "places: no patches"
+    assert "noun, 4 true words: 75% supported" in lines[1]
+    assert lines[-1] == "places: no patches"

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -32,7 +33,9 @@ RECORD = {"pair_accuracy": 95.0, "margin": 0.5}
 class JudgingModel(ToyModel):
     """A toy model with a record for every part of speech: a text is what its words' pixels are."""
 
-    card = {"words": dict.fromkeys(("noun", "verb", "adjective"), RECORD)}
+    card: ClassVar[dict[str, object]] = {
+        "words": dict.fromkeys(("noun", "verb", "adjective"), RECORD)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +63,8 @@ def toy(tmp_path: Path, model: ToyModel, *words: str) -> Library:
 def test_content_words_have_siblings_in_their_own_form(finder: WordFinder) -> None:
     found = {word.text: word for word in finder.words("a red dog is sleeping in the house")}
     assert "is" not in found
-    assert "cat" in found["dog"].siblings and "blue" in found["red"].siblings
+    assert "cat" in found["dog"].siblings
+    assert "blue" in found["red"].siblings
     assert "a red cat is sleeping in the house" in found["dog"].swapped
     assert found["dog"].dropped == "a red is sleeping in the house"
     assert len(found["red"].siblings) <= 6
@@ -181,7 +185,8 @@ def test_a_place_is_given_only_where_hiding_it_costs_most(
     right, wrong = torch.zeros(25), torch.zeros(25)
     right[needed], wrong[[1, 2, 3]] = 1.0, 1.0
     place = place_of(view, text, 0, right, "car")
-    assert place is not None and place.cost == 3.0 > place.random_cost
+    assert place is not None
+    assert place.cost == 3.0 > place.random_cost
     assert place.box == Box(0.2, 0.2, 0.8, 0.4)
     assert place_of(view, text, 0, wrong, "car") is None
     assert place_of(view, text, 0, torch.zeros(25), "car") is None
@@ -189,11 +194,11 @@ def test_a_place_is_given_only_where_hiding_it_costs_most(
 
 def test_random_maps_are_refused(tiny: RetrievalModel) -> None:
     chance, refused = torch.Generator().manual_seed(0), 0
-    for number in range(10):
+    for number in range(5):
         view = ClipView(tiny, scene_frames(number))
         text = tiny.encode_text([captions(sample_scene(number, "test"))[0]])
         refused += place_of(view, text, 3, torch.rand(25, generator=chance), "car") is None
-    assert refused >= 8
+    assert refused >= 4
 
 
 def test_a_box_holds_what_is_joined_to_the_maximum() -> None:
@@ -221,7 +226,8 @@ def test_parts_sum_to_the_score_of_the_search(tmp_path: Path) -> None:
     found = library.explain("cat", 1)
     assert found.hit.score == pytest.approx(hit.score, abs=1e-4)
     assert sum(found.hit.parts.values()) == pytest.approx(found.hit.score, abs=1e-4)
-    assert found.picture is not None and found.notes == (f"where: {places.NO_PATCHES}",)
+    assert found.picture is not None
+    assert found.notes == (f"where: {places.NO_PATCHES}",)
 
 
 def test_a_time_chooses_the_clip(tmp_path: Path) -> None:
@@ -247,7 +253,8 @@ def test_a_file_that_moved_keeps_its_words(tmp_path: Path) -> None:
     video = tmp_path / "videos" / "a.toy"
     video.rename(tmp_path / "b.toy")
     found = library.explain("cat", video)
-    assert found.picture is None and found.words[0].verdict == "supported"
+    assert found.picture is None
+    assert found.words[0].verdict == "supported"
     assert "the file is not there now" in found.notes[0]
 
 
