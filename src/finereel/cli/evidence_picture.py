@@ -80,7 +80,7 @@ def _draw_places(still: Image.Image, evidence: Evidence) -> None:
 
 def _text(
     draw: ImageDraw.ImageDraw,
-    at: tuple[float, float],
+    at: tuple[int, int],
     text: str,
     size: int,
     colour: str,

@@ -83,9 +83,10 @@ def records_of(card: Mapping[str, Any]) -> Records:
     """
     stated = card.get("words")
     found: dict[PartOfSpeech, WordRecord] = {}
-    for pos in PARTS_OF_SPEECH if isinstance(stated, Mapping) else ():
-        row = stated.get(pos)
+    rows = stated if isinstance(stated, Mapping) else {}
+    for pos in PARTS_OF_SPEECH:
         try:
+            row = rows[pos]
             margin = None if row["margin"] is None else max(0.0, float(row["margin"]))
             rivals = tuple(tuple(map(str, group)) for group in row.get("rivals", ()))
             found[pos] = WordRecord(float(row["pair_accuracy"]), margin, rivals)

@@ -272,7 +272,7 @@ def box_of(values: Float[Tensor, " N"], side: int) -> Box:
         row, column = waiting.pop()
         around = [(row + y, column + x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
         for at in around:
-            if at not in reached and 0 <= min(at) and max(at) < side and over[at[0]][at[1]]:
+            if at not in reached and min(at) >= 0 and max(at) < side and over[at[0]][at[1]]:
                 reached.add(at)
                 waiting.append(at)
     rows, columns = zip(*reached, strict=True)
@@ -285,9 +285,11 @@ def in_picture(model: RetrievalModel, box: Box, height: int, width: int) -> Box:
     all.
     """
     settings = model.encoder.preprocessing
-    if settings is not None and not isinstance(settings.resize, int):
-        return box
-    seen = 1.0 if settings is None else min(1.0, settings.size / settings.resize)
+    seen = 1.0
+    if settings is not None:
+        if not isinstance(settings.resize, int):
+            return box
+        seen = min(1.0, settings.size / settings.resize)
     side = min(height, width) * seen
     left, top = (width - side) / 2, (height - side) / 2
     return Box(

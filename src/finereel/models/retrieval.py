@@ -175,7 +175,7 @@ class RetrievalModel(nn.Module):
         coarse = self._clips(cls, patches, frame_mask)
         if prompted is None:
             return coarse
-        chosen = patches.unflatten(1, (cls.shape[1], -1))
+        chosen = patches.unflatten(1, (cls.shape[1], -1))  # type: ignore[no-untyped-call]
         chosen = (
             torch.cat([prompted[:, :, None], chosen[:, :, 1:]], 2) if patches.shape[1] else chosen
         )
