@@ -236,10 +236,10 @@ def place_of(
     if own <= 0:
         return None
     seed = hashlib.blake2b(f"{word} {frame}".encode(errors="replace"), digest_size=7).digest()
-    chance = torch.Generator().manual_seed(int.from_bytes(seed, "big"))
+    chance = np.random.default_rng(int.from_bytes(seed, "big"))
     most = -float("inf")
     for _ in range(RANDOM_MASKS):
-        most = max(most, cost(torch.randperm(len(values), generator=chance)[:count]))
+        most = max(most, cost(torch.from_numpy(chance.permutation(len(values))[:count])))
         if own <= most:
             return None
     height, width = view.shown.pixels.shape[1:3]
