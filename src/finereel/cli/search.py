@@ -175,17 +175,7 @@ def search(
             [ContactSheetRow(query.text, hits)], picture, kind=PICTURES[picture.suffix.lower()]
         )
     if as_json:
-        if json_version is None:
-            typer.echo(
-                "note: this list of hits is version 1 of the JSON, and a later release prints "
-                "version 2; choose one with --json-version 1 or 2",
-                err=True,
-            )
-        print_json(
-            [{**_listed(hit), **_judged(words, number)} for number, hit in enumerate(hits)]
-            if json_version != 2
-            else _answered(answer, words)
-        )
+        _print_json(answer, words, json_version)
         return
     if not hits:
         typer.echo(
@@ -229,6 +219,23 @@ def _in_words(confidence: "Confidence", count: int) -> str:
     if confidence.level != "none":
         return line
     return f"{line}; the closest {count if count > 1 else 'one'}:"
+
+
+def _print_json(
+    answer: "Answer", words: Sequence[Sequence["WordEvidence"]], version: int | None
+) -> None:
+    """The answer as JSON of a version; None is version 1 with a word about version 2."""
+    if version is None:
+        typer.echo(
+            "note: this list of hits is version 1 of the JSON, and a later release prints "
+            "version 2; choose one with --json-version 1 or 2",
+            err=True,
+        )
+    print_json(
+        [{**_listed(hit), **_judged(words, number)} for number, hit in enumerate(answer.hits)]
+        if version != 2
+        else _answered(answer, words)
+    )
 
 
 def _listed(hit: "Hit") -> dict[str, object]:
