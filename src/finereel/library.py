@@ -36,7 +36,7 @@ from finereel.index.confidence import (
 )
 from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
 from finereel.index.faults import storage_errors, typed_storage
-from finereel.index.feedback import Calibration, Judgement, calibrate, judgements, record
+from finereel.index.feedback import Calibration, Judgement, learn, load_scaling, record
 from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
 from finereel.index.manifest import Manifest
@@ -316,7 +316,7 @@ class Library:
             asked.null = null
             coarse = model.coarse_query(features)[0]
             sure = assess(hits, query, asked.searcher, coarse, null)
-            learnt = calibrate(judgements(self.path, model.fingerprint)).scaling
+            learnt = load_scaling(self.path, model.fingerprint)
             return Answer(
                 query, sure if learnt is None or sure is None else learnt.applied(sure), hits
             )
@@ -356,7 +356,7 @@ class Library:
 
         judgement = self._ask(query, judged)
         record(self.path, judgement)
-        return calibrate(judgements(self.path, judgement.model))
+        return learn(self.path, judgement.model)
 
     def _path_of(self, clip: str | Path) -> str:
         """The video of a clip id, or a video itself."""

@@ -12,6 +12,8 @@ from finereel.index.feedback import (
     PlattScaling,
     calibrate,
     judgements,
+    learn,
+    load_scaling,
     record,
 )
 from finereel.library import Library
@@ -130,8 +132,16 @@ def test_an_answer_tells_what_feedback_taught(tmp_path: Path) -> None:
                 judgement.query, judgement.clip_id, judgement.right, judgement.p, MODEL.fingerprint
             ),
         )
+    assert learn(library.path, MODEL.fingerprint).scaling is not None
+    assert load_scaling(library.path, "another model") is None
     after = library.answer("a1").confidence
     assert after is not None
     assert (after.p, after.level) == (before.p, before.level)
     assert after.right is not None
     assert 0 < after.right < 1 - after.p
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"model": "m", "slop": 1}'])
+def test_what_was_learnt_and_cannot_be_read_is_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "feedback-learnt.json").write_bytes(content)
+    assert load_scaling(tmp_path, "m") is None

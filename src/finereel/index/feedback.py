@@ -18,9 +18,11 @@ from jaxtyping import Bool, Float64
 
 from finereel.errors import ConfigError
 from finereel.index.faults import storage_errors
+from finereel.io.atomic import write_file
 from finereel.types import MatchConfidence
 
 NAME = "feedback.jsonl"
+LEARNT = "feedback-learnt.json"
 FEWEST, FEWEST_QUERIES, FEWEST_OF_EACH = 50, 25, 10
 PENALTY = 1.0
 _STEPS = 50
@@ -122,6 +124,24 @@ class Calibration:
     judged: int
     before: float | None = None
     after: float | None = None
+
+
+def learn(folder: Path, model: str) -> Calibration:
+    """Calibrate by all judgements on a model's answers, and keep what is learnt for `load_scaling`."""
+    learnt = calibrate(judgements(folder, model))
+    kept = {"model": model, **asdict(learnt.scaling)} if learnt.scaling else {}
+    with storage_errors(folder, "written"):
+        write_file(folder / LEARNT, json.dumps(kept) + "\n")
+    return learnt
+
+
+def load_scaling(folder: Path, model: str) -> PlattScaling | None:
+    """What was learnt about a model's answers; None for nothing, or what cannot be read."""
+    try:
+        kept = json.loads((folder / LEARNT).read_bytes())
+        return PlattScaling(**kept) if kept.pop("model", None) == model else None
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
 
 
 def calibrate(said: Sequence[Judgement]) -> Calibration:
