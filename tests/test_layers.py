@@ -32,6 +32,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"finegrain"}),
     frozenset({"training", "evaluation", "index", "models.published"}),
     frozenset({"finegrain.evaluate"}),
+    frozenset({"asking"}),
     frozenset({"library", "recipes"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),

@@ -1,0 +1,459 @@
+"""What a library answers: search, explain, similar, describe and feedback, on one committed state.
+
+`finereel.library.Library` adds what changes a library.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from finereel.errors import (
+    ConfigError,
+    LibraryError,
+    ModelMismatchError,
+    QueryError,
+)
+from finereel.index.bank import NAME as BANK
+from finereel.index.bank import Bank
+from finereel.index.confidence import (
+    NotInTimeError,
+    NullBank,
+    assess,
+    keep_up,
+    p_value,
+    reader_limit,
+)
+from finereel.index.faults import typed_storage
+from finereel.index.feedback import Calibration, Feedback, learn, load_scaling, record
+from finereel.index.opening import (
+    absolute,
+    open_store,
+)
+from finereel.index.presence import not_found
+from finereel.index.protocols import SearchModel, VideoSource
+from finereel.index.query import Answer, Filters, Query
+from finereel.index.search import (
+    Searcher,
+    rank_captions,
+    reading_of,
+)
+from finereel.index.settings import LibrarySettings
+from finereel.index.similar import (
+    PICTURE_SUFFIXES,
+    Look,
+    SimilarHit,
+    find_similar,
+    look_at_clips,
+    look_at_picture,
+    look_at_stored,
+)
+from finereel.index.store import ClipStore
+from finereel.models.choice import require_here
+from finereel.text.query import Reading, checked_query
+from finereel.types import CaptionHit, Hit, OnProgress, no_progress
+from finereel.video.plan import ClipPlan
+
+if TYPE_CHECKING:
+    from finereel.index.evidence import WordEvidence
+    from finereel.index.explain import Evidence
+
+_LOG = logging.getLogger(__name__)
+Asked = TypeVar("Asked")
+
+
+@dataclass
+class _Cached:
+    """The searcher of the newest commit seen, what it was made of, and its null bank.
+
+    null: None until somebody asked for it.
+    """
+
+    key: tuple[str, int, int]
+    searcher: Searcher
+    null: NullBank | None = None
+
+
+class AskedLibrary:
+    """The part of `finereel.library.Library` that answers."""
+
+    def __init__(
+        self, path: Path, model: str | Path | SearchModel | None, source: VideoSource
+    ) -> None:
+        self.path = path
+        self._wanted = model
+        self._model: SearchModel | None = None
+        self._source = source
+        self._cached: _Cached | None = None
+
+    @typed_storage("read")
+    def search(
+        self,
+        text: str | Query,
+        top: int = 10,
+        *,
+        candidates: int | None = 200,
+        per_video: int | None = 1,
+        within: Iterable[str | Path] = (),
+    ) -> list[Hit]:
+        """Find the clips that match a text, best first.
+
+        What `reading` reports about the text is logged as a warning.
+
+        Args:
+            text: The query, in English; or a `Query`, which holds everything else too.
+            top: Maximum number of hits.
+            candidates: Number of clips that get the full score after a coarse search over all
+                clips; None scores every clip.
+            per_video: Maximum number of hits per video; None means no limit. Files with the same
+                content count as one video: the hit names the first and lists the others as
+                `copies`.
+            within: Only these files and what lies in these folders; empty for the whole library.
+
+        Returns:
+            Hits in the order of their scores.
+
+        Raises:
+            QueryError: The text is empty, far too long or not valid text, or no clip passes the
+                filters.
+            ConfigError: A number is out of its range, or given beside a `Query`.
+            LibraryNotFoundError: There is no library in the folder.
+            ModelMismatchError: The library was indexed with another model.
+        """
+        folders = tuple(str(absolute(path)) for path in within)
+        if isinstance(text, Query):
+            if (top, candidates, per_video, folders) != (10, 200, 1, ()):
+                raise ConfigError("everything about a search stands in its Query, got more beside")
+            query = text
+        else:
+            query = Query(text, Filters(folders=folders), top, per_video, candidates)
+        return self._ask(query, lambda asked, model: asked.searcher.search(model, query))
+
+    @typed_storage("read")
+    def answer(self, text: str | Query, *, on_progress: OnProgress = no_progress) -> Answer:
+        """Search, and tell how clearly the best hit fits.
+
+        The hits are those of `search`. Confidence compares the query with a few hundred unrelated
+        texts, whose scores are kept in the library. `add` keeps them up to date; what it did not do,
+        such as in a library of a former version, the first answer does.
+
+        Args:
+            text: The query, in English; or a `Query`, which holds everything else too.
+            on_progress: Told how much of that is done.
+
+        Returns:
+            The hits, and the confidence in the best one: None where there is no hit, or where the
+            unrelated texts would have to be compared in a library that can only be read and that
+            takes more than a few seconds.
+
+        Raises:
+            QueryError: The text is empty, far too long or not valid text, or no clip passes the
+                filters.
+            LibraryNotFoundError: There is no library in the folder.
+            ModelMismatchError: The library was indexed with another model.
+        """
+        query = text if isinstance(text, Query) else Query(text)
+
+        def answered(asked: _Cached, model: SearchModel) -> Answer:
+            features = model.encode_text([query.text])
+            hits = asked.searcher.search(model, query, features)
+            try:
+                null = asked.null or self._null_of(asked.searcher, model, on_progress)
+            except NotInTimeError:
+                _LOG.warning(
+                    "how clearly the hits fit is not known: the library cannot be written here, and "
+                    "comparing unrelated texts takes too long for one search"
+                )
+                return Answer(query, None, hits)
+            asked.null = null
+            coarse = model.coarse_query(features)[0]
+            sure = assess(hits, query, asked.searcher, coarse, null)
+            learnt = load_scaling(self.path, model.fingerprint)
+            return Answer(
+                query, sure if learnt is None or sure is None else learnt.applied(sure), hits
+            )
+
+        return self._ask(query, answered)
+
+    @typed_storage("written")
+    def feedback(self, text: str, clip: str | Path, right: bool) -> Calibration:
+        """Tell whether a clip is what a query asked for.
+
+        It is kept in the library's folder and goes nowhere else. From 50 judgements of 25 queries
+        on, with 10 of each kind, `answer` also tells how often such an answer is right, where that
+        predicts better than the p-value alone.
+
+        Args:
+            text: The query.
+            clip: The `clip_id` of a hit, or a video, of which the best clip is meant.
+            right: Whether the clip shows what was asked.
+
+        Returns:
+            What all judgements so far tell.
+
+        Raises:
+            ConfigError: The library holds no such clip.
+            QueryError: The text is empty, far too long or not valid text.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        query = Query(checked_query(text), Filters(folders=(self._path_of(clip),)), 1, None, None)
+
+        def judged(asked: _Cached, model: SearchModel) -> Feedback:
+            null = asked.null or self._null_of(asked.searcher, model, no_progress)
+            every = replace(query, top=asked.searcher.snapshot.count)
+            hits = asked.searcher.search(model, every)
+            chosen = next((hit for hit in hits if hit.clip_id == str(clip)), hits[0])
+            sure = p_value(chosen.score, null.maxima)
+            return Feedback(query.text, chosen.clip_id, right, sure.p, model.fingerprint)
+
+        judgement = self._ask(query, judged)
+        record(self.path, judgement)
+        return learn(self.path, judgement.model)
+
+    def _path_of(self, clip: str | Path) -> str:
+        """The video of a clip id, or a video itself."""
+        files = self._existing().files()
+        path = str(absolute(clip))
+        if path in files:
+            return path
+        owner = str(clip).rpartition("-")[0]
+        for file in files.values():
+            if file.file_id == owner and not file.missing:
+                return file.path
+        raise ConfigError(
+            f"expected the clip_id of a hit (`finereel search --json` prints it) or a video of the "
+            f"library, got {str(clip)!r}"
+        )
+
+    @typed_storage("read")
+    def explain(
+        self, text: str, video: str | Path | int, seconds: float | None = None
+    ) -> "Evidence":
+        """Tell why a clip fits a query: its score, every word, and where it shows them.
+
+        Args:
+            text: The query.
+            video: A file of the library, or the rank of a hit of `search`, from 1.
+            seconds: A time in the clip; None means the clip of the file that fits best.
+
+        Returns:
+            The evidence. What cannot be told stands in its `notes`.
+
+        Raises:
+            QueryError: The text is empty, far too long or not valid text, or there is no such hit.
+            ConfigError: The words cannot be tagged, because `finereel[negatives]` is missing.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        from finereel.index.explain import HitAddress, explain_hit, with_places
+
+        query = Query(checked_query(text), top=video if isinstance(video, int) else 10)
+
+        def explained(asked: _Cached, model: SearchModel) -> "Evidence":
+            if isinstance(video, int):
+                hits = asked.searcher.search(model, query)
+                if len(hits) < video:
+                    raise QueryError(f"expected a rank from 1 to {len(hits)}, got {video}")
+                address = HitAddress(hits[video - 1].video, hits[video - 1].start)
+            else:
+                address = HitAddress(str(absolute(video)), seconds)
+            searcher = asked.searcher
+            found = explain_hit(searcher.snapshot, searcher.bank, model, query.text, address)
+            return with_places(found, model, self._source)
+
+        return self._ask(query, explained)
+
+    @typed_storage("read")
+    def words(self, text: str, hits: Sequence[Hit]) -> list[tuple["WordEvidence", ...]]:
+        """Judge the words of a query for every hit; the query is encoded once.
+
+        Args:
+            text: The query.
+            hits: Hits of this library.
+
+        Returns:
+            The words of every hit; no words for a clip that has left the library since.
+
+        Raises:
+            ConfigError: The words cannot be tagged, because `finereel[negatives]` is missing.
+        """
+        from finereel.index.explain import words_of_hits
+
+        query = Query(checked_query(text))
+        return self._ask(
+            query,
+            lambda asked, model: words_of_hits(asked.searcher.snapshot, model, query.text, hits),
+        )
+
+    @typed_storage("read")
+    def reading(self, text: str) -> Reading:
+        """Tell which parts of a query the model cannot use.
+
+        Args:
+            text: The query.
+
+        Returns:
+            Words that are cut off, words the model does not know, and a suspected other language.
+
+        Raises:
+            QueryError: The text is empty, far too long or not valid text.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        checked_query(text)
+        self._existing()
+        return reading_of(self._load_model(), text)
+
+    @typed_storage("read")
+    def describe(self, video: str | Path, captions: Sequence[str]) -> list[CaptionHit]:
+        """Rank captions by how well they describe a video, best first.
+
+        Args:
+            video: A file of the library, or any other video, which is encoded but not stored.
+            captions: The captions to rank.
+
+        Returns:
+            One entry per caption in the order of their scores.
+
+        Raises:
+            QueryError: A caption is empty, far too long or not valid text.
+            NotAVideoError: No picture of the video can be decoded.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        captions = [checked_query(caption) for caption in captions]
+        return rank_captions(self._load_model(), self._look_at(absolute(video)).features, captions)
+
+    @typed_storage("read")
+    def similar(
+        self,
+        file: str | Path,
+        top: int = 10,
+        *,
+        at: float | None = None,
+        per_video: int | None = 1,
+    ) -> list[SimilarHit]:
+        """Find the clips that look most like a video, a clip of it, or a picture.
+
+        Args:
+            file: A video of the library, any other video, or a picture (.jpg, .png, .webp).
+            top: Maximum number of hits.
+            at: Take only the clip of the video at this time in seconds; None takes all its clips.
+            per_video: Maximum number of hits per video; None means no limit.
+
+        Returns:
+            Hits, the most similar first, with near-duplicates marked. A video of the library is
+            not found itself.
+
+        Raises:
+            QueryError: The video has no clip at that time.
+            DataError: The picture cannot be read.
+            NotAVideoError: No picture of the video can be decoded.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        look = self._look_at(absolute(file), at)
+        return find_similar(
+            self._newest(self._existing()).searcher,
+            self._load_model(),
+            look.features,
+            top,
+            per_video,
+            look.contents,
+        )
+
+    def _look_at(self, path: Path, at: float | None = None) -> Look:
+        """The features of a file of the library, or of any other video or picture."""
+        store, model = self._existing(), self._load_model()
+        record = store.files().get(str(path))
+        if record is not None:
+            return look_at_stored(store.snapshot().of_file(record.file_id), at)
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            return look_at_picture(path, model)
+        length = LibrarySettings.load(self.path).cut(None, store.snapshot(), self.path).clip_seconds
+        plan = ClipPlan(length=length, num_frames=model.num_frames, size=model.picture_size)
+        return look_at_clips(self._source.clips(path, plan), path, model, at)
+
+    def _load_model(self) -> SearchModel:
+        if self._model is None:
+            store = open_store(self.path)
+            wanted = self._wanted
+            if wanted is None and store is not None:
+                wanted = require_here(store.manifest.model.name)
+            self._model = _load(wanted)
+        return self._model
+
+    def _existing(self) -> ClipStore:
+        store = open_store(self.path)
+        if store is None:
+            raise not_found(self.path)
+        return store
+
+    def _ask(self, query: Query, how: Callable[[_Cached, SearchModel], Asked]) -> Asked:
+        """Ask one committed state of the library.
+
+        Where a writer replaced the bank or the whole index between two reads, ask the new one.
+        """
+        for note in self.reading(query.text).notes():
+            _LOG.warning(note)
+        model = self._load_model()
+        try:
+            return self._ask_once(model, how)
+        except LibraryError:
+            self._cached = None
+            return self._ask_once(model, how)
+
+    def _ask_once(self, model: SearchModel, how: Callable[[_Cached, SearchModel], Asked]) -> Asked:
+        store = self._existing()
+        with _meanwhile(lambda: require_same_model(store, model, self.path)):
+            return how(self._newest(store), model)
+
+    def _null_of(self, searcher: Searcher, model: SearchModel, on_progress: OnProgress) -> NullBank:
+        snapshot = searcher.snapshot
+        limit = reader_limit(snapshot.folder, on_progress)
+        return keep_up(snapshot, model, searcher.bank, limit)
+
+    def _newest(self, store: ClipStore) -> _Cached:
+        bank_file = store.folder / BANK
+        key = (
+            store.manifest.folder,
+            store.version(),
+            bank_file.stat().st_mtime_ns if bank_file.exists() else 0,
+        )
+        if self._cached is None or self._cached.key != key:
+            self._cached = _Cached(key, Searcher.of(store.snapshot(), Bank.load(store.folder)))
+        return self._cached
+
+
+@contextmanager
+def _meanwhile(check: Callable[[], None]) -> Iterator[None]:
+    """Run a check in another thread while the block runs; where it fails, its error is what counts.
+
+    The first fingerprint of a model takes as long as a search, and needs no lock of Python.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        checked = beside.submit(check)
+        try:
+            yield
+        finally:
+            checked.result()
+
+
+def _load(wanted: str | Path | SearchModel | None) -> SearchModel:
+    if wanted is not None and not isinstance(wanted, str | Path):
+        return wanted
+    from finereel.models.saving import load
+
+    return load(wanted)
+
+
+def require_same_model(store: ClipStore, model: SearchModel, library: Path) -> None:
+    ours = store.manifest.model
+    if model.fingerprint != ours.fingerprint:
+        raise ModelMismatchError(
+            f"{library} was indexed with {ours.name} ({ours.fingerprint}), got {model.name} "
+            f"({model.fingerprint}): "
+            "their features do not compare. Use the library's own model (leave --model out), index "
+            "into another "
+            f"library (`--library NEW --model {model.name}`), or change this one's model with "
+            f"`finereel rebuild --library {library} --model {model.name}`"
+        )
