@@ -12,6 +12,7 @@ from finereel.errors import ModelError, QueryError
 from finereel.index import explain, places
 from finereel.index.evidence import (
     QueryWord,
+    WordEvidence,
     WordFinder,
     WordRecord,
     judged_word,
@@ -199,6 +200,19 @@ def test_random_maps_are_refused(tiny: RetrievalModel) -> None:
         text = tiny.encode_text([captions(sample_scene(number, "test"))[0]])
         refused += place_of(view, text, 3, torch.rand(25, generator=chance), "car") is None
     assert refused >= 4
+
+
+def test_a_word_that_lowers_the_score_has_no_place(
+    tiny: RetrievalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(places, "place_of", lambda *given: asked.append(given[-1]))
+    words = [
+        WordEvidence("red", 2, 5, "adjective", "undecided", None, 0.1, -1.0),
+        WordEvidence("car", 6, 9, "noun", "undecided", None, 0.1, 1.0),
+    ]
+    assert find_places(tiny, "a red car", scene_frames(0), words) == ((), places.NO_PLACE)
+    assert asked == ["car"]
 
 
 def test_a_box_holds_what_is_joined_to_the_maximum() -> None:

@@ -186,7 +186,8 @@ def find_places(
         model: The model.
         query: The query.
         clip: The decoded frames.
-        words: The words with their verdicts; contradicted ones have no place.
+        words: The words with their verdicts. Contradicted ones have no place, nor have those without
+            which the clip would score higher.
 
     Returns:
         The places that passed the test, and why there are none (empty if there are).
@@ -194,7 +195,7 @@ def find_places(
     if why := refusal(model):
         return (), why
     assert isinstance(model, RetrievalModel)
-    asked = [word for word in words if word.pos in _PARTS and word.verdict != "contradicted"]
+    asked = [word for word in words if word.pos in _PARTS and _bears(word)]
     if not asked:
         return (), NO_PLACE
     view, text = ClipView(model, clip), model.encode_text([query])
@@ -205,6 +206,11 @@ def find_places(
         place = place_of(view, text, frame, over_frames[frame], word.word)
         found += [place] if place is not None else []
     return tuple(found), "" if found else NO_PLACE
+
+
+def _bears(word: WordEvidence) -> bool:
+    """Whether a word adds to the score of a clip that does not contradict it."""
+    return word.verdict != "contradicted" and (word.drop is None or word.drop > 0)
 
 
 def place_of(
