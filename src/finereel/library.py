@@ -256,7 +256,7 @@ class Library:
             query = text
         else:
             query = Query(text, Filters(folders=folders), top, per_video, candidates)
-        return self._ask(query, lambda asked, model: asked.searcher.search(model, query))
+        return self._ask(query, lambda searcher, model: searcher.search(model, query))
 
     @typed_storage("read")
     def answer(self, text: str | Query, *, on_progress: OnProgress = no_progress) -> Answer:
@@ -283,20 +283,19 @@ class Library:
         """
         query = text if isinstance(text, Query) else Query(text)
 
-        def answered(asked: _Cached, model: SearchModel) -> Answer:
+        def answered(searcher: Searcher, model: SearchModel) -> Answer:
             features = model.encode_text([query.text])
-            hits = asked.searcher.search(model, query, features)
+            hits = searcher.search(model, query, features)
             try:
-                null = asked.null or self._null_of(asked.searcher, model, on_progress)
+                null = self._null_of(searcher, model, on_progress)
             except NotInTimeError:
                 _LOG.warning(
                     "how clearly the hits fit is not known: the library cannot be written here, and "
                     "comparing unrelated texts takes too long for one search"
                 )
                 return Answer(query, None, hits)
-            asked.null = null
             coarse = model.coarse_query(features)[0]
-            sure = assess(hits, query, asked.searcher, coarse, null)
+            sure = assess(hits, query, searcher, coarse, null)
             learnt = load_scaling(self.path, model.fingerprint)
             return Answer(
                 query, sure if learnt is None or sure is None else learnt.applied(sure), hits
@@ -327,10 +326,10 @@ class Library:
         """
         query = Query(checked_query(text), Filters(folders=(self._path_of(clip),)), 1, None, None)
 
-        def judged(asked: _Cached, model: SearchModel) -> Judgement:
-            null = asked.null or self._null_of(asked.searcher, model, no_progress)
-            every = replace(query, top=asked.searcher.snapshot.count)
-            hits = asked.searcher.search(model, every)
+        def judged(searcher: Searcher, model: SearchModel) -> Judgement:
+            null = self._null_of(searcher, model, no_progress)
+            every = replace(query, top=searcher.snapshot.count)
+            hits = searcher.search(model, every)
             chosen = next((hit for hit in hits if hit.clip_id == str(clip)), hits[0])
             sure = p_value(chosen.score, null.maxima)
             return Judgement(query.text, chosen.clip_id, right, sure.p, model.fingerprint)
@@ -737,7 +736,7 @@ class Library:
             writer = Writer(store, journal, Bank.load(store.folder), settings, tags)
             return writer.run(plan, self._source, self._load_model(), on_event or _silent, stop)
 
-    def _ask(self, query: Query, how: Callable[[_Cached, SearchModel], Asked]) -> Asked:
+    def _ask(self, query: Query, how: Callable[[Searcher, SearchModel], Asked]) -> Asked:
         """Ask one committed state of the library.
 
         Where a writer replaced the bank or the whole index between two reads, ask the new one.
@@ -751,17 +750,24 @@ class Library:
             self._cached = None
             return self._ask_once(model, how)
 
-    def _ask_once(self, model: SearchModel, how: Callable[[_Cached, SearchModel], Asked]) -> Asked:
+    def _ask_once(self, model: SearchModel, how: Callable[[Searcher, SearchModel], Asked]) -> Asked:
         store = self._existing()
         with _meanwhile(lambda: _require_same_model(store, model, self.path)):
-            return how(self._newest(store), model)
+            return how(self._searcher(store), model)
 
     def _null_of(self, searcher: Searcher, model: SearchModel, on_progress: OnProgress) -> NullBank:
+        """The null bank of a searcher's state; kept while that is the newest one seen."""
+        cached = self._cached
+        if cached is not None and cached.searcher is searcher and cached.null is not None:
+            return cached.null
         snapshot = searcher.snapshot
         limit = reader_limit(snapshot.folder, on_progress)
-        return keep_up(snapshot, model, searcher.bank, limit)
+        null = keep_up(snapshot, model, searcher.bank, limit)
+        if cached is not None and cached.searcher is searcher:
+            cached.null = null
+        return null
 
-    def _newest(self, store: ClipStore) -> _Cached:
+    def _searcher(self, store: ClipStore) -> Searcher:
         bank_file = store.folder / BANK
         key = (
             store.manifest.folder,
@@ -770,7 +776,7 @@ class Library:
         )
         if self._cached is None or self._cached.key != key:
             self._cached = _Cached(key, Searcher.of(store.snapshot(), Bank.load(store.folder)))
-        return self._cached
+        return self._cached.searcher
 
 
 @contextmanager
