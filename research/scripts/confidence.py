@@ -209,10 +209,10 @@ def with_model(given: argparse.Namespace) -> Scored:
             videos += here
             parts.append(encode_videos(model, here, source))
     clips = concatenate(parts)
-    others = given.others.read_text(encoding="utf-8").splitlines() if given.others else []
+    others = _lines(given.others) if given.others else []
     texts = {
         "captions": [first[video] for video in videos],
-        "null": null_texts(None),
+        "null": null_texts(None) if given.null is None else _lines(given.null),
         "nonsense": nonsense(100),
         **({"others": others[:300]} if others else {}),
     }
@@ -224,6 +224,10 @@ def with_model(given: argparse.Namespace) -> Scored:
     elsewhere = {kind: score(kind) for kind in texts if kind in ("others", "nonsense")}
     categories = categories_of(given.categories, videos)
     return Scored(score("captions"), score("null"), categories, elsewhere)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
 
 
 def with_matrix(given: argparse.Namespace) -> Scored:
@@ -250,6 +254,7 @@ def main() -> None:
     parser.add_argument("--videos", type=Path)
     parser.add_argument("--categories", type=Path)
     parser.add_argument("--others", type=Path, help="captions of other videos, one per line")
+    parser.add_argument("--null", type=Path, help="other null texts, one per line")
     parser.add_argument("--matrix", type=Path)
     parser.add_argument("--ids", type=Path)
     parser.add_argument("--sizes", type=int, nargs="+", default=[50, 100, 200])

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,18 +17,11 @@ from finereel.errors import (
     ModelMismatchError,
     QueryError,
 )
+from finereel.index.answering import Answering, video_of
 from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank
-from finereel.index.confidence import (
-    NotInTimeError,
-    NullBank,
-    assess,
-    keep_up,
-    p_value,
-    reader_limit,
-)
 from finereel.index.faults import typed_storage
-from finereel.index.feedback import Calibration, Feedback, learn, load_scaling, record
+from finereel.index.feedback import Calibration, learn, record
 from finereel.index.opening import (
     absolute,
     open_store,
@@ -67,14 +60,10 @@ Asked = TypeVar("Asked")
 
 @dataclass
 class _Cached:
-    """The searcher of the newest commit seen, what it was made of, and its null bank.
-
-    null: None until somebody asked for it.
-    """
+    """What answers about the newest commit seen, and what it was made of."""
 
     key: tuple[str, int, int]
-    searcher: Searcher
-    null: NullBank | None = None
+    answering: Answering
 
 
 class AskedLibrary:
@@ -130,7 +119,7 @@ class AskedLibrary:
             query = text
         else:
             query = Query(text, Filters(folders=folders), top, per_video, candidates)
-        return self._ask(query, lambda asked, model: asked.searcher.search(model, query))
+        return self._ask(query, lambda searcher, model: searcher.search(model, query))
 
     @typed_storage("read")
     def answer(self, text: str | Query, *, on_progress: OnProgress = no_progress) -> Answer:
@@ -157,26 +146,10 @@ class AskedLibrary:
         """
         query = text if isinstance(text, Query) else Query(text)
 
-        def answered(asked: _Cached, model: SearchModel) -> Answer:
-            features = model.encode_text([query.text])
-            hits = asked.searcher.search(model, query, features)
-            try:
-                null = asked.null or self._null_of(asked.searcher, model, on_progress)
-            except NotInTimeError:
-                _LOG.warning(
-                    "how clearly the hits fit is not known: the library cannot be written here, and "
-                    "comparing unrelated texts takes too long for one search"
-                )
-                return Answer(query, None, hits)
-            asked.null = null
-            coarse = model.coarse_query(features)[0]
-            sure = assess(hits, query, asked.searcher, coarse, null)
-            learnt = load_scaling(self.path, model.fingerprint)
-            return Answer(
-                query, sure if learnt is None or sure is None else learnt.applied(sure), hits
-            )
-
-        return self._ask(query, answered)
+        return self._ask(
+            query,
+            lambda searcher, model: self._answering(searcher).answer(model, query, on_progress),
+        )
 
     @typed_storage("written")
     def feedback(self, text: str, clip: str | Path, right: bool) -> Calibration:
@@ -199,34 +172,15 @@ class AskedLibrary:
             QueryError: The text is empty, far too long or not valid text.
             LibraryNotFoundError: There is no library in the folder.
         """
-        query = Query(checked_query(text), Filters(folders=(self._path_of(clip),)), 1, None, None)
-
-        def judged(asked: _Cached, model: SearchModel) -> Feedback:
-            null = asked.null or self._null_of(asked.searcher, model, no_progress)
-            every = replace(query, top=asked.searcher.snapshot.count)
-            hits = asked.searcher.search(model, every)
-            chosen = next((hit for hit in hits if hit.clip_id == str(clip)), hits[0])
-            sure = p_value(chosen.score, null.maxima)
-            return Feedback(query.text, chosen.clip_id, right, sure.p, model.fingerprint)
-
-        judgement = self._ask(query, judged)
+        checked_query(text)
+        video = video_of(str(clip), str(absolute(clip)), self._existing().files())
+        query = Query(text, Filters(folders=(video,)), 1, None, None)
+        judgement = self._ask(
+            query,
+            lambda searcher, model: self._answering(searcher).judge(model, query, str(clip), right),
+        )
         record(self.path, judgement)
         return learn(self.path, judgement.model)
-
-    def _path_of(self, clip: str | Path) -> str:
-        """The video of a clip id, or a video itself."""
-        files = self._existing().files()
-        path = str(absolute(clip))
-        if path in files:
-            return path
-        owner = str(clip).rpartition("-")[0]
-        for file in files.values():
-            if file.file_id == owner and not file.missing:
-                return file.path
-        raise ConfigError(
-            f"expected the clip_id of a hit (`finereel search --json` prints it) or a video of the "
-            f"library, got {str(clip)!r}"
-        )
 
     @typed_storage("read")
     def explain(
@@ -251,15 +205,14 @@ class AskedLibrary:
 
         query = Query(checked_query(text), top=video if isinstance(video, int) else 10)
 
-        def explained(asked: _Cached, model: SearchModel) -> "Evidence":
+        def explained(searcher: Searcher, model: SearchModel) -> "Evidence":
             if isinstance(video, int):
-                hits = asked.searcher.search(model, query)
+                hits = searcher.search(model, query)
                 if len(hits) < video:
                     raise QueryError(f"expected a rank from 1 to {len(hits)}, got {video}")
                 address = HitAddress(hits[video - 1].video, hits[video - 1].start)
             else:
                 address = HitAddress(str(absolute(video)), seconds)
-            searcher = asked.searcher
             found = explain_hit(searcher.snapshot, searcher.bank, model, query.text, address)
             return with_places(found, model, self._source)
 
@@ -284,7 +237,7 @@ class AskedLibrary:
         query = Query(checked_query(text))
         return self._ask(
             query,
-            lambda asked, model: words_of_hits(asked.searcher.snapshot, model, query.text, hits),
+            lambda searcher, model: words_of_hits(searcher.snapshot, model, query.text, hits),
         )
 
     @typed_storage("read")
@@ -353,7 +306,7 @@ class AskedLibrary:
         """
         look = self._look_at(absolute(file), at)
         return find_similar(
-            self._newest(self._existing()).searcher,
+            self._searcher(self._existing()),
             self._load_model(),
             look.features,
             top,
@@ -388,7 +341,7 @@ class AskedLibrary:
             raise not_found(self.path)
         return store
 
-    def _ask(self, query: Query, how: Callable[[_Cached, SearchModel], Asked]) -> Asked:
+    def _ask(self, query: Query, how: Callable[[Searcher, SearchModel], Asked]) -> Asked:
         """Ask one committed state of the library.
 
         Where a writer replaced the bank or the whole index between two reads, ask the new one.
@@ -402,17 +355,18 @@ class AskedLibrary:
             self._cached = None
             return self._ask_once(model, how)
 
-    def _ask_once(self, model: SearchModel, how: Callable[[_Cached, SearchModel], Asked]) -> Asked:
+    def _ask_once(self, model: SearchModel, how: Callable[[Searcher, SearchModel], Asked]) -> Asked:
         store = self._existing()
         with _meanwhile(lambda: require_same_model(store, model, self.path)):
-            return how(self._newest(store), model)
+            return how(self._searcher(store), model)
 
-    def _null_of(self, searcher: Searcher, model: SearchModel, on_progress: OnProgress) -> NullBank:
-        snapshot = searcher.snapshot
-        limit = reader_limit(snapshot.folder, on_progress)
-        return keep_up(snapshot, model, searcher.bank, limit)
+    def _answering(self, searcher: Searcher) -> Answering:
+        """What answers with confidence; the one kept where the searcher is."""
+        cached = self._cached
+        kept = cached is not None and cached.answering.searcher is searcher
+        return cached.answering if cached and kept else Answering(self.path, searcher)
 
-    def _newest(self, store: ClipStore) -> _Cached:
+    def _searcher(self, store: ClipStore) -> Searcher:
         bank_file = store.folder / BANK
         key = (
             store.manifest.folder,
@@ -420,8 +374,9 @@ class AskedLibrary:
             bank_file.stat().st_mtime_ns if bank_file.exists() else 0,
         )
         if self._cached is None or self._cached.key != key:
-            self._cached = _Cached(key, Searcher.of(store.snapshot(), Bank.load(store.folder)))
-        return self._cached
+            searcher = Searcher.of(store.snapshot(), Bank.load(store.folder))
+            self._cached = _Cached(key, Answering(self.path, searcher))
+        return self._cached.answering.searcher
 
 
 @contextmanager
