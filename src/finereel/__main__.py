@@ -23,11 +23,13 @@ def main() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Ctrl-C. Inside an import it ends the process: extension modules crash when an exception comes
-    up in them.
+    up in them. So it does inside the callback of a weak reference, where Python would print the
+    exception and go on.
     """
     del number
     while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
+        file = frame.f_code.co_filename
+        if file.startswith("<frozen importlib") or file.endswith(("weakref.py", "_weakrefset.py")):
             _stop()
         frame = frame.f_back
     raise KeyboardInterrupt

@@ -265,7 +265,7 @@ def box_of(values: Float[Tensor, " N"], side: int) -> Box:
 
     Example:
         >>> box_of(torch.tensor([0.0, 0.9, 0.0, 1.0]), 2)
-        Box(left=0.0, top=0.0, right=1.0, bottom=1.0)
+        Box(left=0.5, top=0.0, right=1.0, bottom=1.0)
         >>> box_of(torch.tensor([0.0, 0.1, 0.0, 1.0]), 2)
         Box(left=0.5, top=0.5, right=1.0, bottom=1.0)
     """
