@@ -18,7 +18,13 @@ import av
 import numpy as np
 from rich.progress import track
 
-from finereel.index.similar import DUPLICATE, FEWEST_DISTINCT, Looks, blank_frames, similarities
+from finereel.index.similar import (
+    FEWEST_DISTINCT,
+    Looks,
+    blank_frames,
+    similarities,
+    threshold_of,
+)
 from finereel.models.features import concatenate
 from finereel.models.saving import load
 from finereel.video.plan import ClipPlan
@@ -83,6 +89,7 @@ def main() -> None:
     parser.add_argument("--model", default="everyday")
     arguments = parser.parse_args()
     paths = sorted(arguments.videos.glob("*.mp4"))
+    threshold = threshold_of(load(arguments.model))
     originals = looks_of(paths, arguments.model)
     distinct = np.array(originals.distinct())
     among = similarities(originals, originals).numpy()
@@ -91,7 +98,7 @@ def main() -> None:
     print(
         f"different clips: 99.9 % below {np.quantile(others, 0.999):.3f}, largest {others.max():.3f}"
     )
-    for first, second in np.argwhere(np.triu(among, 1) >= DUPLICATE):
+    for first, second in np.argwhere(np.triu(among, 1) >= threshold):
         print(f"  {among[first, second]:.3f} {paths[first].name} {paths[second].name}")
     for name, copy in COPIES.items():
         folder = arguments.work / name.replace(" ", "-").replace(",", "")
@@ -106,7 +113,7 @@ def main() -> None:
         low = np.quantile(values, [0, 0.05, 0.5])
         first = (across.argmax(1) == np.arange(len(paths))).mean()
         print(
-            f"{name}: {(values >= DUPLICATE).mean():.1%} at least {DUPLICATE}; original first for "
+            f"{name}: {(values >= threshold).mean():.1%} at least {threshold}; original first for "
             f"{first:.1%}; smallest {low[0]:.3f}, 5 % below {low[1]:.3f}, median {low[2]:.3f}"
         )
 

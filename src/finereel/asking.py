@@ -303,15 +303,13 @@ class AskedLibrary:
             DataError: The picture cannot be read.
             NotAVideoError: No picture of the video can be decoded.
             LibraryNotFoundError: There is no library in the folder.
+            ModelMismatchError: The library was indexed with another model.
         """
         look = self._look_at(absolute(file), at)
-        return find_similar(
-            self._searcher(self._existing()),
-            self._load_model(),
-            look.features,
-            top,
-            per_video,
-            look.contents,
+        return self._of_one_state(
+            lambda searcher, model: find_similar(
+                searcher, model, look.features, top, per_video, look.contents
+            )
         )
 
     def _look_at(self, path: Path, at: float | None = None) -> Look:
@@ -342,12 +340,16 @@ class AskedLibrary:
         return store
 
     def _ask(self, query: Query, how: Callable[[Searcher, SearchModel], Asked]) -> Asked:
+        """Ask one committed state of the library, after the notes on how the text is read."""
+        for note in self.reading(query.text).notes():
+            _LOG.warning(note)
+        return self._of_one_state(how)
+
+    def _of_one_state(self, how: Callable[[Searcher, SearchModel], Asked]) -> Asked:
         """Ask one committed state of the library.
 
         Where a writer replaced the bank or the whole index between two reads, ask the new one.
         """
-        for note in self.reading(query.text).notes():
-            _LOG.warning(note)
         model = self._load_model()
         try:
             return self._ask_once(model, how)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn.functional import normalize
 
-from finereel.errors import ConfigError, DataError, NotAVideoError, QueryError
+from finereel.errors import ConfigError, DataError, ModelMismatchError, NotAVideoError, QueryError
 from finereel.index import similar
 from finereel.index.similar import Looks, blank_frames, similarities
 from finereel.library import Library
@@ -89,6 +89,19 @@ def test_a_still_is_no_duplicate(library: Library, monkeypatch: pytest.MonkeyPat
     first, last = library.similar(file, at=0.0)
     assert first.duplicate
     assert not last.duplicate
+
+
+def test_the_card_says_from_when_on_clips_are_duplicates() -> None:
+    assert similar.threshold_of(MODEL) == similar.DUPLICATE
+    measured = ToyModel()
+    measured.card = {"near_duplicate": 0.5}  # type: ignore[attr-defined]
+    assert similar.threshold_of(measured) == 0.5
+
+
+def test_another_model_is_refused(library: Library) -> None:
+    other = Library.open(library.path, ToyModel(seed=1), ToySource())
+    with pytest.raises(ModelMismatchError):
+        other.similar(library.path.parent / "videos" / "a.toy")
 
 
 def _clip(*frames: torch.Tensor) -> VideoFeatures:

@@ -119,7 +119,8 @@ class NullBank:
 
     clip_ids: of every clip that it knows, sorted. owners: places in it, per text those of the
     CANDIDATES best clips of the coarse search (-1 where there are fewer clips), and in the same
-    order coarse: their coarse scores, fine: their full scores. queries: of the coarse search.
+    order coarse: their coarse scores, fine: their full scores. queries: what the coarse search
+    is asked, per text.
     version: the commit.
     """
 

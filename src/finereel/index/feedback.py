@@ -193,7 +193,7 @@ def _loss(
 
 
 def _logits(p: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    """Of 1 - p, kept finite."""
+    """The log odds of 1 - p, kept finite."""
     kept = np.clip(p, 1e-4, 1 - 1e-4)
     found: Float64[np.ndarray, " n"] = np.log((1 - kept) / kept)
     return found

@@ -4,7 +4,7 @@ Two clips are compared frame by frame: every frame with the frame of the other c
 like it, in both directions. Blank frames (black, white) are left out, so a film that begins in
 black is not like every other film that does. A copy that was re-encoded, made smaller or begins
 later has nearly the same frames; whether a similarity means a copy depends on the model, so it is
-compared with `DUPLICATE` only.
+compared with the value that was measured for the model (`threshold_of`).
 
 Source: the measurements in docs/results/near-duplicates.md.
 """
@@ -27,9 +27,10 @@ from finereel.index.snapshot import Clips
 from finereel.models.features import VideoFeatures, concatenate
 from finereel.types import Frames
 
-DUPLICATE = 0.75
-"""Clips at least that similar are near-duplicates: measured with the bundled model `everyday`, whose
-different clips stay below 0.67. A model that tells clips apart less needs a larger value."""
+DUPLICATE = 0.97
+"""Clips at least that similar are near-duplicates, for a model whose card names no value of its own
+under `near_duplicate`. Many models find different clips rather similar, so it is high.
+"""
 BLANK = 0.98
 """A frame is blank if its cosine with a black or white one is at least that."""
 DISTINCT = 0.995
@@ -50,7 +51,7 @@ class SimilarHit:
         start: Start of the clip in seconds.
         end: End of the clip in seconds.
         similarity: Between -1 and 1; 1 for clips with the same frames.
-        duplicate: Whether it is a near-duplicate of the query: at least `DUPLICATE`, and both
+        duplicate: Whether it is a near-duplicate of the query: at least `threshold_of` the model, and both
             clips have enough distinct frames to tell.
         clip_id: Identifier of the clip in the library.
         thumbnail: JPEG bytes of a frame of the clip.
@@ -152,6 +153,12 @@ def _no_clip(path: str, at: float | None, end: float) -> QueryError:
     return QueryError(f"{path} has no clip at {at:g} s: expected a time from 0 to {end:g} s")
 
 
+def threshold_of(model: SearchModel) -> float:
+    """The similarity from which clips are near-duplicates to this model."""
+    measured = getattr(model, "card", {}).get("near_duplicate")
+    return float(measured) if isinstance(measured, int | float) else DUPLICATE
+
+
 def blank_frames(model: SearchModel) -> Float[Tensor, "2 D"]:
     """Unit vectors of a black and a white frame, as the model sees them."""
     vectors = [
@@ -239,14 +246,16 @@ def find_similar(
         found: list[Likeness] = []
         for start in range(0, len(row_ids), BLOCK):
             clips = searcher.snapshot.take(row_ids[start : start + BLOCK])
-            found += _compared(looks, clips, blank)
+            found += _compared(looks, clips, blank, threshold_of(model))
         chosen = _chosen(sorted(found, key=Likeness.rank), top, per_video, without)
         if len(chosen) >= top or wanted >= count:
             return _hits(searcher, chosen)
         wanted = min(count, wanted * 4)
 
 
-def _compared(query: Looks, clips: Clips, blank: Float[Tensor, "B D"]) -> list[Likeness]:
+def _compared(
+    query: Looks, clips: Clips, blank: Float[Tensor, "B D"], threshold: float
+) -> list[Likeness]:
     looks = Looks.of(clips.features, blank)
     best, nearest = similarities(query, looks).max(0)
     ours, theirs = query.distinct(), looks.distinct()
@@ -259,7 +268,7 @@ def _compared(query: Looks, clips: Clips, blank: Float[Tensor, "B D"]) -> list[L
             row["start"],
             row["end"],
             float(best[index]),
-            float(best[index]) >= DUPLICATE
+            float(best[index]) >= threshold
             and min(ours[int(nearest[index])], theirs[index]) >= FEWEST_DISTINCT,
         )
         for index, row in enumerate(rows)
