@@ -43,7 +43,7 @@ class MomentSettings:
         most: Maximum number of moments of a video.
     """
 
-    factor: float = 0.5
+    factor: float = 0.4
     most: int = MOST
 
     def __post_init__(self) -> None:
