@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from finereel.errors import VideoError as VideoError
     from finereel.evaluation.compare import compare as compare
     from finereel.evaluation.evaluate import evaluate as evaluate
+    from finereel.index.query import Answer as Answer
     from finereel.index.query import Filters as Filters
     from finereel.index.query import Query as Query
     from finereel.library import Library as Library
@@ -34,13 +35,16 @@ if TYPE_CHECKING:
     from finereel.models.saving import load as load_model
     from finereel.models.saving import save as save_model
     from finereel.types import CaptionHit as CaptionHit
+    from finereel.types import Confidence as Confidence
     from finereel.types import Frames as Frames
     from finereel.types import Hit as Hit
 
 __version__ = "0.2.0"
 
 _PLACES = {
+    "Answer": "finereel.index.query:Answer",
     "CaptionHit": "finereel.types:CaptionHit",
+    "Confidence": "finereel.types:Confidence",
     "ConfigError": "finereel.errors:ConfigError",
     "DataError": "finereel.errors:DataError",
     "Filters": "finereel.index.query:Filters",
@@ -64,7 +68,9 @@ _PLACES = {
 }
 
 __all__ = [
+    "Answer",
     "CaptionHit",
+    "Confidence",
     "ConfigError",
     "DataError",
     "Filters",

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from finereel.errors import ConfigError, LibraryError, ModelMismatchError, NotAVideoError
 from finereel.index.bank import NAME as BANK
@@ -37,7 +38,7 @@ from finereel.index.opening import (
 from finereel.index.plan import Planner
 from finereel.index.presence import not_found
 from finereel.index.protocols import IndexedModel, SearchModel, VideoSource
-from finereel.index.query import Filters, Query
+from finereel.index.query import Answer, Filters, Query
 from finereel.index.repair import RepairReport, find_damage, repair
 from finereel.index.search import (
     Searcher,
@@ -61,6 +62,7 @@ from finereel.video.plan import ClipPlan
 from finereel.video.reader import DiskSource
 
 _LOG = logging.getLogger(__name__)
+Asked = TypeVar("Asked")
 
 
 @dataclass
@@ -241,16 +243,33 @@ class Library:
             query = text
         else:
             query = Query(text, Filters(folders=folders), top, per_video, candidates)
-        for note in self.reading(query.text).notes():
-            _LOG.warning(note)
-        model = self._load_model()
-        try:
-            return self._search(model, query)
-        except LibraryError:
-            # A writer replaced the bank or the whole index between two of our reads: look at the
-            # new state once.
-            self._cached = None
-            return self._search(model, query)
+        return self._ask(query, lambda asked, model: asked.searcher.search(model, query))
+
+    @typed_storage("read")
+    def answer(self, text: str | Query) -> Answer:
+        """Search, and tell how clearly the best hit fits.
+
+        The hits are those of `search`.
+
+        Args:
+            text: The query, in English; or a `Query`, which holds everything else too.
+
+        Returns:
+            The hits, and the confidence in the best one.
+
+        Raises:
+            QueryError: The text is empty, far too long or not valid text, or no clip passes the
+                filters.
+            LibraryNotFoundError: There is no library in the folder.
+            ModelMismatchError: The library was indexed with another model.
+        """
+        query = text if isinstance(text, Query) else Query(text)
+
+        def answered(asked: _Cached, model: SearchModel) -> Answer:
+            hits = asked.searcher.search(model, query)
+            return Answer(query, None, hits)
+
+        return self._ask(query, answered)
 
     @typed_storage("read")
     def reading(self, text: str) -> Reading:
@@ -633,12 +652,26 @@ class Library:
             writer = Writer(store, journal, Bank.load(store.folder), settings, tags)
             return writer.run(plan, self._source, self._load_model(), on_event or _silent, stop)
 
-    def _search(self, model: SearchModel, query: Query) -> list[Hit]:
+    def _ask(self, query: Query, how: Callable[[_Cached, SearchModel], Asked]) -> Asked:
+        """Ask one committed state of the library.
+
+        Where a writer replaced the bank or the whole index between two reads, ask the new one.
+        """
+        for note in self.reading(query.text).notes():
+            _LOG.warning(note)
+        model = self._load_model()
+        try:
+            return self._ask_once(model, how)
+        except LibraryError:
+            self._cached = None
+            return self._ask_once(model, how)
+
+    def _ask_once(self, model: SearchModel, how: Callable[[_Cached, SearchModel], Asked]) -> Asked:
         store = self._existing()
         with _meanwhile(lambda: _require_same_model(store, model, self.path)):
-            return self._searcher(store).search(model, query)
+            return how(self._newest(store), model)
 
-    def _searcher(self, store: ClipStore) -> Searcher:
+    def _newest(self, store: ClipStore) -> _Cached:
         bank_file = store.folder / BANK
         key = (
             store.manifest.folder,
@@ -647,7 +680,7 @@ class Library:
         )
         if self._cached is None or self._cached.key != key:
             self._cached = _Cached(key, Searcher.of(store.snapshot(), Bank.load(store.folder)))
-        return self._cached.searcher
+        return self._cached
 
 
 @contextmanager

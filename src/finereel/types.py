@@ -117,6 +117,54 @@ class Hit:
     copies: tuple[str, ...] = ()
 
 
+STRONG, POSSIBLE = 0.05, 0.20
+"""The largest p-values of an answer that fits clearly, and of one that may."""
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """How clearly the best hit of a search fits, compared with unrelated texts.
+
+    It is no probability that the hit is right: it tells how often texts about something else find
+    as good a clip in the same library.
+
+    Attributes:
+        p: Share of the unrelated texts whose best clip scores at least as high as the best hit,
+            counted with the query itself: (1 + number of these) / (1 + number of texts).
+        texts: Number of unrelated texts.
+
+    Raises:
+        ValueError: Unless 0 < p <= 1 and there is a text.
+
+    Example:
+        >>> sure = Confidence(p=3 / 401, texts=400)
+        >>> sure.level, sure.stronger_than
+        ('strong', 99)
+    """
+
+    p: float
+    texts: int
+
+    def __post_init__(self) -> None:
+        if not (0 < self.p <= 1 and self.texts >= 1):
+            raise ValueError(
+                f"a confidence needs 0 < p <= 1 and a text, got p={self.p}, texts={self.texts}"
+            )
+
+    @property
+    def level(self) -> str:
+        """`strong` up to p = 0.05, `possible` up to 0.20, else `none`: nothing clearly fits."""
+        if self.p <= STRONG:
+            return "strong"
+        return "possible" if self.p <= POSSIBLE else "none"
+
+    @property
+    def stronger_than(self) -> int:
+        """Whole percent of the unrelated texts whose best clip scores lower, rounded down."""
+        lower = self.texts + 1 - round(self.p * (self.texts + 1))
+        return 100 * lower // self.texts
+
+
 @dataclass(frozen=True)
 class CaptionHit:
     """A caption ranked for a video.

@@ -26,9 +26,9 @@ from finereel.index.events import (
 )
 from finereel.index.folders import Away
 from finereel.index.migration import MigrationReport
-from finereel.index.query import Query
+from finereel.index.query import Answer, Query
 from finereel.index.repair import RepairReport
-from finereel.types import CaptionHit, Hit, OnProgress, Problem
+from finereel.types import CaptionHit, Confidence, Hit, OnProgress, Problem
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +58,7 @@ class ToyLibrary:
     exists: ClassVar[bool] = True
     interrupted: ClassVar[bool] = False
     hits: ClassVar[list[Hit]] = []
+    confidence: ClassVar[Confidence | None] = Confidence(3 / 401, 400)
     problems: ClassVar[list[Problem]] = []
     more: ClassVar[dict[str, Any]] = {}
     model_name: ClassVar[str] = "toy"
@@ -106,6 +107,9 @@ class ToyLibrary:
             seen[hit.video] += 1
             found += [hit] if query.per_video is None or seen[hit.video] <= query.per_video else []
         return found[: query.top]
+
+    def answer(self, query: Query) -> Answer:
+        return Answer(query, self.confidence, self.search(query))
 
     def describe(self, video: Path, captions: Sequence[str]) -> list[CaptionHit]:
         self.calls.append(("describe", (video, list(captions))))

@@ -32,7 +32,8 @@ from finereel.errors import ConfigError
 from finereel.imports import without_collection
 
 if TYPE_CHECKING:
-    from finereel.types import Hit
+    from finereel.index.query import Answer
+    from finereel.types import Confidence, Hit
 
 
 _PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -111,6 +112,17 @@ def search(
         ),
     ] = None,
     as_json: JsonOption = False,
+    json_version: Annotated[
+        int | None,
+        typer.Option(
+            "--json-version",
+            min=1,
+            max=2,
+            help="Form of the JSON: 1 is the list of hits, 2 also holds the query and how clearly "
+            "the best hit fits.",
+            show_default="1",
+        ),
+    ] = None,
 ) -> None:
     """Find the clips in which TEXT happens, best first.
 
@@ -120,7 +132,7 @@ def search(
     and add up to it: the whole clip compared with the sentence, its frames with the sentence, and
     its image patches with single words.
     """
-    from finereel.index.query import Query, filters_of
+    from finereel.index.query import Answer, Query, filters_of
     from finereel.text.query import checked_query
 
     try:
@@ -141,7 +153,9 @@ def search(
         )
     with _notes_on_stderr(), without_collection():
         opened = open_library(library)
-        hits = opened.search(query)
+        as_json, listed = as_json or json_version is not None, as_json and json_version != 2
+        answer = Answer(query, None, opened.search(query)) if listed else opened.answer(query)
+        hits = answer.hits
         more = not as_json and 0 < len(hits) < top and per_video < top
         if more:  # the videos shown may have no further moments
             found = opened.search(replace(query, top=len(hits) + 1, per_video=per_video + 1))
@@ -153,12 +167,13 @@ def search(
             [ContactSheetRow(query.text, hits)], picture, kind=_PICTURES[picture.suffix.lower()]
         )
     if as_json:
-        print_json(
-            [
-                {key: value for key, value in asdict(hit).items() if key != "thumbnail"}
-                for hit in hits
-            ]
-        )
+        if json_version is None:
+            typer.echo(
+                "note: this list of hits is version 1 of the JSON, and a later release prints "
+                "version 2; choose one with --json-version 1 or 2",
+                err=True,
+            )
+        print_json([_listed(hit) for hit in hits] if json_version != 2 else _answered(answer))
         return
     if not hits:
         typer.echo(
@@ -166,10 +181,60 @@ def search(
             err=True,
         )
         return
-    _print_hits(hits)
-    if more:
+    unclear = answer.confidence is not None and answer.confidence.level == "none"
+    shown_hits = hits[:CLOSEST] if unclear else hits
+    line = "" if answer.confidence is None else _in_words(answer.confidence, len(shown_hits))
+    if unclear:
+        typer.echo(line)
+    _print_hits(shown_hits)
+    if line and not unclear:
+        typer.echo(line)
+    if len(shown_hits) < len(hits):
+        typer.echo(
+            f"{len(hits) - len(shown_hits)} more that fit less are in --json-version 2", err=True
+        )
+    elif more:
         most = f"{per_video} moment{'' if per_video == 1 else 's'}"
         typer.echo(f"{most} of each video; more of them with: --per-video {top}", err=True)
+
+
+CLOSEST = 3
+"""Hits that are shown where nothing clearly fits."""
+
+_LEVELS = {
+    "strong": "a clear match",
+    "possible": "a possible match",
+    "none": "nothing clearly fits",
+}
+
+
+def _in_words(confidence: "Confidence", count: int) -> str:
+    """The line beside the hits, of which `count` are shown."""
+    line = (
+        f"{_LEVELS[confidence.level]}: the best one is stronger than {confidence.stronger_than} % "
+        "of unrelated descriptions here"
+    )
+    if confidence.level != "none":
+        return line
+    return f"{line}; the closest {count if count > 1 else 'one'}:"
+
+
+def _listed(hit: "Hit") -> dict[str, object]:
+    """A hit as version 1 of the JSON has it."""
+    return {key: value for key, value in asdict(hit).items() if key != "thumbnail"}
+
+
+def _answered(answer: "Answer") -> dict[str, object]:
+    """An answer as version 2 of the JSON has it."""
+    sure = answer.confidence
+    return {
+        "query": answer.query.text,
+        "confidence": None if sure is None else {"level": sure.level, "p": sure.p},
+        "hits": [
+            {**_listed(hit), "window": [hit.start, hit.end], "source": "seen"}
+            for hit in answer.hits
+        ],
+    }
 
 
 def _print_hits(hits: Sequence["Hit"]) -> None:

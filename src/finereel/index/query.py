@@ -1,5 +1,5 @@
-"""What is asked of a library: `Query`, a text and how its answer is chosen, and `Filters`, which
-clips may be found at all.
+"""What is asked of a library and what comes back: `Query`, a text and how its answer is chosen,
+`Filters`, which clips may be found at all, and `Answer`.
 
 Importing this module loads neither a table nor torch.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 
 from finereel.errors import ConfigError
+from finereel.types import Confidence, Hit
 
 CODECS = {
     "avc": "h264",
@@ -163,6 +164,21 @@ class Query:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, got {value}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a library answers to a query.
+
+    Attributes:
+        query: What was asked.
+        confidence: How clearly the best hit fits; None where that is not known.
+        hits: The clips, best first.
+    """
+
+    query: Query
+    confidence: Confidence | None
+    hits: list[Hit]
 
 
 def same_tag(tag: str) -> str:
