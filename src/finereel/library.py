@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from finereel.errors import ConfigError, LibraryError, ModelMismatchError, NotAVideoError
+from finereel.index.ask import ask
 from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank, remove_bank
 from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
@@ -243,7 +244,7 @@ class Library:
             query = text
         else:
             query = Query(text, Filters(folders=folders), top, per_video, candidates)
-        return self._ask(query, lambda asked, model: asked.searcher.search(model, query))
+        return self._ask(query, lambda asked, model: ask(asked.searcher, model, query))
 
     @typed_storage("read")
     def answer(self, text: str | Query) -> Answer:
@@ -266,7 +267,7 @@ class Library:
         query = text if isinstance(text, Query) else Query(text)
 
         def answered(asked: _Cached, model: SearchModel) -> Answer:
-            hits = asked.searcher.search(model, query)
+            hits = ask(asked.searcher, model, query)
             return Answer(query, None, hits)
 
         return self._ask(query, answered)
@@ -657,7 +658,8 @@ class Library:
 
         Where a writer replaced the bank or the whole index between two reads, ask the new one.
         """
-        for note in self.reading(query.text).notes():
+        notes = [note for text in query.texts for note in self.reading(text).notes()]
+        for note in dict.fromkeys(notes):
             _LOG.warning(note)
         model = self._load_model()
         try:

@@ -32,7 +32,7 @@ from finereel.errors import ConfigError
 from finereel.imports import without_collection
 
 if TYPE_CHECKING:
-    from finereel.index.query import Answer
+    from finereel.index.query import Answer, Query
     from finereel.types import Confidence, Hit
 
 
@@ -103,6 +103,44 @@ def search(
             "sound; given several times, with one of them.",
         ),
     ] = None,
+    none_of: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--not",
+            metavar="TEXT",
+            help="What must not happen in the clip; may be given several times.",
+        ),
+    ] = None,
+    either: Annotated[
+        list[str] | None,
+        typer.Option("--or", metavar="TEXT", help="What may happen in the clip instead of TEXT."),
+    ] = None,
+    all_of: Annotated[
+        list[str] | None,
+        typer.Option("--and", metavar="TEXT", help="What happens in the same clip as well."),
+    ] = None,
+    versus: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--versus",
+            metavar="TEXT",
+            help="Compare: list the clips that fit TEXT, then those that fit this one better.",
+        ),
+    ] = None,
+    then: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--then",
+            metavar="TEXT",
+            help="What happens next in the same video, within 30 s; may be given several times.",
+        ),
+    ] = None,
+    window: Annotated[
+        bool,
+        typer.Option(
+            "--window", help="Give the times of the indexed clips instead of those of the moments."
+        ),
+    ] = False,
     picture: Annotated[
         Path | None,
         typer.Option(
@@ -130,7 +168,9 @@ def search(
 
     The column `best` gives the time of the best frame. The columns after the score are its parts
     and add up to it: the whole clip compared with the sentence, its frames with the sentence, and
-    its image patches with single words.
+    its image patches with single words; with several texts, a part for each of them.
+
+    A "not" within TEXT is not understood: name what must not happen with --not.
     """
     from finereel.index.query import Answer, Query, filters_of
     from finereel.text.query import checked_query
@@ -143,9 +183,16 @@ def search(
             tags=tags or (),
             codecs=codecs or (),
         )
+        others = {"either": either, "all_of": all_of, "none_of": none_of}
+        others |= {"versus": versus, "then": then}
+        query = Query(
+            checked_query(" ".join(text)),
+            *(filters, top, per_video),
+            **{name: tuple(map(checked_query, texts or ())) for name, texts in others.items()},
+            moments=not window and not (as_json and json_version != 2),
+        )
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
-    query = Query(checked_query(" ".join(text)), filters, top, per_video)
     if picture is not None and picture.suffix.lower() not in _PICTURES:
         known = ", ".join(_PICTURES)
         raise typer.BadParameter(
@@ -156,7 +203,8 @@ def search(
         as_json, listed = as_json or json_version is not None, as_json and json_version != 2
         answer = Answer(query, None, opened.search(query)) if listed else opened.answer(query)
         hits = answer.hits
-        more = not as_json and 0 < len(hits) < top and per_video < top
+        alone = bool(query.versus or query.then)
+        more = not as_json and not alone and 0 < len(hits) < top and per_video < top
         if more:  # the videos shown may have no further moments
             found = opened.search(replace(query, top=len(hits) + 1, per_video=per_video + 1))
             more = len(found) > len(hits)
@@ -176,10 +224,7 @@ def search(
         print_json([_listed(hit) for hit in hits] if json_version != 2 else _answered(answer))
         return
     if not hits:
-        typer.echo(
-            "nothing found: the library has no clips yet; add some with: finereel index PATH",
-            err=True,
-        )
+        typer.echo(_nothing(query), err=True)
         return
     unclear = answer.confidence is not None and answer.confidence.level == "none"
     shown_hits = hits[:CLOSEST] if unclear else hits
@@ -196,6 +241,15 @@ def search(
     elif more:
         most = f"{per_video} moment{'' if per_video == 1 else 's'}"
         typer.echo(f"{most} of each video; more of them with: --per-video {top}", err=True)
+
+
+def _nothing(query: "Query") -> str:
+    """Why there is no hit."""
+    if query.versus:
+        return "nothing found: no clip fits one of the texts clearly; search for each by itself"
+    if query.then:
+        return "nothing found: no video has two frames within 30 s of each other"
+    return "nothing found: the library has no clips yet; add some with: finereel index PATH"
 
 
 CLOSEST = 3
@@ -219,9 +273,13 @@ def _in_words(confidence: "Confidence", count: int) -> str:
     return f"{line}; the closest {count if count > 1 else 'one'}:"
 
 
+_LATER = ("thumbnail", "window", "moments", "fits")
+"""What version 1 of the JSON does not have."""
+
+
 def _listed(hit: "Hit") -> dict[str, object]:
     """A hit as version 1 of the JSON has it."""
-    return {key: value for key, value in asdict(hit).items() if key != "thumbnail"}
+    return {key: value for key, value in asdict(hit).items() if key not in _LATER}
 
 
 def _answered(answer: "Answer") -> dict[str, object]:
@@ -231,7 +289,13 @@ def _answered(answer: "Answer") -> dict[str, object]:
         "query": answer.query.text,
         "confidence": None if sure is None else {"level": sure.level, "p": sure.p},
         "hits": [
-            {**_listed(hit), "window": [hit.start, hit.end], "source": "seen"}
+            {
+                **_listed(hit),
+                "window": hit.window or [hit.start, hit.end],
+                "moments": hit.moments,
+                "source": "seen",
+                **({"fits": hit.fits} if hit.fits else {}),
+            }
             for hit in answer.hits
         ],
     }
@@ -243,6 +307,7 @@ def _print_hits(hits: Sequence["Hit"]) -> None:
         Column("video", tuple(short_path(hit.video) for hit in hits), shrinks=True),
         Column("time", tuple(f"{moment(hit.start)}-{moment(hit.end)}" for hit in hits)),
         Column("best", tuple(moment(hit.best_frame) for hit in hits), extra=True),
+        *([Column("fits", tuple(hit.fits for hit in hits))] if hits[0].fits else []),
         Column("score", tuple(f"{hit.score:.3f}" for hit in hits), right=True),
         *part_columns([hit.parts for hit in hits]),
     ]
