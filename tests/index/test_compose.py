@@ -94,10 +94,10 @@ def test_a_text_that_scores_the_same_everywhere_is_no_evidence() -> None:
 @given(
     st.lists(st.tuples(st.integers(0, 12), *[st.integers(-4, 4)] * 3), min_size=0, max_size=7),
     st.sampled_from([2, 3]),
-    st.integers(1, 12),
+    st.integers(1, 12).map(float),
 )
 def test_the_best_path_is_the_best_of_all(
-    frames: list[tuple[int, ...]], texts: int, within: int
+    frames: list[tuple[int, ...]], texts: int, within: float
 ) -> None:
     frames = sorted(frames, key=lambda frame: frame[0])
     seconds = np.array([frame[0] for frame in frames], float)
@@ -131,7 +131,6 @@ def test_times_that_fall_are_refused() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"none_of": "grass"}, "none_of is a tuple of texts"),
         ({"versus": ("b",), "none_of": ("c",)}, "versus puts all texts"),
         ({"then": ("b",), "versus": ("c",)}, "ask for"),
         ({"versus": ("a",)}, "differ from each other"),
@@ -157,7 +156,7 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """60 videos of five clips of 2 s, with a bank; some of them tagged."""
     root = tmp_path_factory.mktemp("compose")
     for number in range(FILES):
-        words = [f"{letter}{number % 7} x{number}" for letter in "abcde"]
+        words = [f"{letter}{number}" for letter in "abcde"]
         write_video(root / "videos" / f"{number:03d}.toy", *words)
     threshold = 100 if request.param == "approximate" else 100_000
     library = Library.open(root / "library", MODEL, ToySource())
@@ -193,7 +192,7 @@ def standard(scores: Table) -> Table:
     return found
 
 
-A, B, C, D = "a1", "b2 x9", "c3", "x16 d2"
+A, B, C, D = "a1", "b2 a9", "c3", "d1 d2"
 
 
 def places(hits: list[Hit]) -> list[tuple[str, float]]:
@@ -225,12 +224,16 @@ def test_not_or_and_are_products_of_probabilities(
 
 
 def test_what_is_denied_goes_down_and_what_is_asked_for_stays(library: Library) -> None:
-    wanted = library.search(Query("x16", per_video=None, top=5))
-    assert {Path(hit.video).stem for hit in wanted[:3]} == {"016"}
-    hits = library.search(Query("x16", per_video=None, top=300, candidates=None, none_of=("a2",)))
-    denied = next(hit for hit in hits if hit.video.endswith("016.toy") and hit.start == 0)
-    assert denied.parts["not a2"] == min(hit.parts["not a2"] for hit in hits if "016" in hit.video)
-    assert Path(hits[0].video).stem == "016"
+    ways = {"per_video": None, "top": 5 * FILES, "candidates": None}
+    for text, denied in (("a16", "b16"), ("c40", "a3")):
+        kept = places(library.search(Query(text, none_of=(denied,), **ways)))  # type: ignore[arg-type]
+        assert kept[0] == places(library.search(Query(text, **ways)))[0]  # type: ignore[arg-type]
+        alone = places(library.search(Query(denied, **ways)))[0]  # type: ignore[arg-type]
+        assert kept.index(alone) >= FILES
+    mixed = places(library.search(Query("a16 b16", top=2, per_video=None)))
+    assert [start for _, start in sorted(mixed)] == [0.0, 2.0]
+    (first, *_) = library.search(Query("a16 b16", none_of=("b16",), per_video=None))
+    assert (Path(first.video).stem, first.start) == ("016", 0.0)
 
 
 def test_a_filter_changes_no_score_of_what_passes(library: Library) -> None:
@@ -238,9 +241,8 @@ def test_a_filter_changes_no_score_of_what_passes(library: Library) -> None:
     every = {(hit.video, hit.start): hit.score for hit in library.search(query)}
     some = library.search(Query(A, Filters(tags=("even",)), 300, None, None, none_of=(B,)))
     assert len(some) == 150
-    assert {place: every[place] for place in places(some)} == {
-        (hit.video, hit.start): hit.score for hit in some
-    }
+    expected = [every[place] for place in places(some)]
+    assert [hit.score for hit in some] == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("size", [1, 37])
@@ -263,42 +265,43 @@ def test_the_order_of_the_texts_of_a_kind_changes_no_score(library: Library) -> 
 
 
 def test_versus_lists_each_text_and_what_fits_either(library: Library) -> None:
-    z = standard(plain_scores(library, (A, B)))
-    hits = library.search(Query(A, top=20, per_video=None, candidates=None, versus=(B,)))
+    one, other = "a1", "b2"
+    z = standard(plain_scores(library, (one, other)))
+    hits = library.search(Query(one, top=20, per_video=None, candidates=None, versus=(other,)))
     order = [hit.fits for hit in hits]
-    assert order == sorted(order, key=[A, B, "either"].index)
-    assert {A, B} <= set(order)
+    assert order == sorted(order, key=[one, other, "either"].index)
+    assert {one, other} <= set(order)
     for hit in hits:
-        a, b = z[A][hit.video, hit.start], z[B][hit.video, hit.start]
+        a, b = z[one][hit.video, hit.start], z[other][hit.video, hit.start]
         assert max(a, b) >= 2 - 1e-3
         assert hit.score == pytest.approx(abs(a - b), abs=1e-3)
         assert hit.score == pytest.approx(sum(hit.parts.values()), abs=1e-9)
         if abs(abs(a - b) - 0.5) > 1e-3:
-            assert hit.fits == ("either" if abs(a - b) < 0.5 else A if a > b else B)
-    for name in (A, B):
+            assert hit.fits == ("either" if abs(a - b) < 0.5 else one if a > b else other)
+    for name in (one, other):
         column = [hit.score for hit in hits if hit.fits == name]
         assert column == sorted(column, reverse=True)
-    clear = [clip for clip in z[A] if z[A][clip] > 2 and z[A][clip] - z[B][clip] > 0.5]
-    assert set(places([hit for hit in hits if hit.fits == A])) == set(clear)
+    clear = [clip for clip in z[one] if z[one][clip] > 2 and z[one][clip] - z[other][clip] > 0.5]
+    assert set(places([hit for hit in hits if hit.fits == one])) == set(clear)
 
 
 @pytest.mark.parametrize("candidates", [None, 10])
 def test_then_is_the_best_pair_of_frames_in_order(library: Library, candidates: int | None) -> None:
     """The toy frames of a clip are equal, so a pair is one of clips, or two frames of one."""
-    query = Query("a3 x10", then=("c3 x10",), top=5, candidates=candidates)
+    query = Query("a10", then=("c10",), top=5, candidates=candidates)
     (hit, *_) = library.search(query)
     assert (Path(hit.video).stem, hit.window) == ("010", (0.0, 6.0))
     assert 0.0 <= hit.start < 3.0
     assert 4.0 <= hit.end < 7.0
     assert hit.score == pytest.approx(sum(hit.parts.values()))
-    assert list(hit.parts) == ["1. a3 x10", "2. c3 x10"]
-    back = library.search(Query("c3 x10", then=("a3 x10",), top=FILES, candidates=candidates))
+    assert list(hit.parts) == ["1. a10", "2. c10"]
+    back = library.search(Query("c10", then=("a10",), top=FILES, candidates=candidates))
     (same,) = [other for other in back if other.video == hit.video]
     assert same.score < hit.score
 
 
 def test_then_scores_as_by_hand(library: Library) -> None:
-    texts = ("a3 x10", "d1")
+    texts = ("a10", "d1")
     hits = library.search(Query(texts[0], then=texts[1:], top=FILES, candidates=None))
     assert len({hit.video for hit in hits}) == len(hits) == FILES
     snapshot = library._existing().snapshot()

@@ -63,12 +63,12 @@ def log_true(z: Float64[np.ndarray, "*N"]) -> Float64[np.ndarray, "*N"]:
     >>> float(np.exp(log_true(np.array(2.0))))
     0.5
     """
-    return -np.logaddexp(0.0, -STEEPNESS * (z - MIDDLE))
+    return np.asarray(-np.logaddexp(0.0, -STEEPNESS * (z - MIDDLE)))
 
 
 def log_false(z: Float64[np.ndarray, "*N"]) -> Float64[np.ndarray, "*N"]:
     """log (1 - p(z)): the text is not true."""
-    return -np.logaddexp(0.0, STEEPNESS * (z - MIDDLE))
+    return np.asarray(-np.logaddexp(0.0, STEEPNESS * (z - MIDDLE)))
 
 
 @dataclass(frozen=True)

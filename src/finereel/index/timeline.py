@@ -86,7 +86,9 @@ def whole_files(snapshot: Snapshot, file_ids: Sequence[str]) -> list[Timeline]:
     return timelines(snapshot, snapshot.windows_of(file_ids)["_rowid"].to_numpy().astype(np.int64))
 
 
-def near(snapshot: Snapshot, row_ids: RowIds, file_ids: Sequence[str], within: float) -> RowIds:
+def near(
+    snapshot: Snapshot, row_ids: RowIds, file_ids: Sequence[str], within: float
+) -> Int64[np.ndarray, " M"]:
     """Row ids of these clips of some files, and of the clips that begin or end within so many
     seconds of one of them in the same file.
     """
@@ -101,5 +103,5 @@ def near(snapshot: Snapshot, row_ids: RowIds, file_ids: Sequence[str], within: f
         first, last = starts[own & chosen], ends[own & chosen]
         close = (starts[own, None] <= last + within) & (ends[own, None] >= first - within)
         kept[np.flatnonzero(own)] |= close.any(1)
-    found: RowIds = ids[kept]
+    found: Int64[np.ndarray, " M"] = ids[kept]
     return found
