@@ -38,13 +38,14 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class Chain:
-    """A long video: unit vectors of its N frames and their times, its length, and for every query a
-    unit vector and the span that is right.
+    """A long video: unit vectors of its N frames and their times, its length, and for every query
+    the text, a unit vector and the span that is right.
     """
 
     frames: Float[Tensor, "N D"]
     seconds: Float64[np.ndarray, " N"]
     length: float
+    texts: tuple[str, ...]
     queries: Float[Tensor, "Q D"]
     spans: tuple[Span, ...]
 
@@ -75,9 +76,10 @@ def drawn(model: RetrievalModel, videos: int, split: str) -> Iterator[Chain]:
             for first in range(0, len(seconds), 12)
         ]
         frames = torch.cat([part.frames[part.frame_mask] for part in parts])
-        texts = model.encode_text([captions(scene)[0] for scene in scenes]).sentence
+        texts = tuple(captions(scene)[0] for scene in scenes)
         spans = tuple(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
-        yield Chain(unit(frames), seconds, float(edges[-1]), unit(texts), spans)
+        queries = unit(model.encode_text(texts).sentence)
+        yield Chain(unit(frames), seconds, float(edges[-1]), texts, queries, spans)
 
 
 def real(
@@ -105,9 +107,10 @@ def real(
                 for number, count in enumerate(mask.sum(1).tolist())
             ]
         )
-        texts = model.encode_text([caption.text for caption in chain]).sentence
+        texts = tuple(caption.text for caption in chain)
         spans = tuple(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
-        yield Chain(unit(frames), seconds, float(edges[-1]), unit(texts), spans)
+        queries = unit(model.encode_text(texts).sentence)
+        yield Chain(unit(frames), seconds, float(edges[-1]), texts, queries, spans)
 
 
 def unit(vectors: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
