@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     from finereel.models.saving import load as load_model
     from finereel.models.saving import save as save_model
     from finereel.types import CaptionHit as CaptionHit
-    from finereel.types import Confidence as Confidence
     from finereel.types import Frames as Frames
     from finereel.types import Hit as Hit
+    from finereel.types import MatchConfidence as MatchConfidence
 
 __version__ = "0.2.0"
 
 _PLACES = {
     "Answer": "finereel.index.query:Answer",
     "CaptionHit": "finereel.types:CaptionHit",
-    "Confidence": "finereel.types:Confidence",
+    "MatchConfidence": "finereel.types:MatchConfidence",
     "ConfigError": "finereel.errors:ConfigError",
     "DataError": "finereel.errors:DataError",
     "Filters": "finereel.index.query:Filters",
@@ -70,7 +70,6 @@ _PLACES = {
 __all__ = [
     "Answer",
     "CaptionHit",
-    "Confidence",
     "ConfigError",
     "DataError",
     "Filters",
@@ -79,6 +78,7 @@ __all__ = [
     "Hit",
     "Library",
     "LibraryError",
+    "MatchConfidence",
     "ModelError",
     "Query",
     "RetrievalModel",

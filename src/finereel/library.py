@@ -21,6 +21,13 @@ from finereel.errors import ConfigError, LibraryError, ModelMismatchError, NotAV
 from finereel.index.ask import ask
 from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank, remove_bank
+from finereel.index.confidence import (
+    NotInTimeError,
+    NullBank,
+    assess,
+    keep_up,
+    reader_limit,
+)
 from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
 from finereel.index.faults import storage_errors, typed_storage
 from finereel.index.folders import away, folders_away, is_below, vanished
@@ -68,10 +75,14 @@ Asked = TypeVar("Asked")
 
 @dataclass
 class _Cached:
-    """The searcher of the newest commit seen, and what it was made of."""
+    """The searcher of the newest commit seen, what it was made of, and its null bank.
+
+    null: None until somebody asked for it.
+    """
 
     key: tuple[str, int, int]
     searcher: Searcher
+    null: NullBank | None = None
 
 
 class Library:
@@ -247,16 +258,21 @@ class Library:
         return self._ask(query, lambda asked, model: ask(asked.searcher, model, query))
 
     @typed_storage("read")
-    def answer(self, text: str | Query) -> Answer:
+    def answer(self, text: str | Query, *, on_progress: OnProgress = no_progress) -> Answer:
         """Search, and tell how clearly the best hit fits.
 
-        The hits are those of `search`.
+        The hits are those of `search`. Confidence compares the query with a few hundred unrelated
+        texts, whose scores are kept in the library. `add` keeps them up to date; what it did not do,
+        such as in a library of a former version, the first answer does.
 
         Args:
             text: The query, in English; or a `Query`, which holds everything else too.
+            on_progress: Told how much of that is done.
 
         Returns:
-            The hits, and the confidence in the best one.
+            The hits, and the confidence in the best one: None where there is no hit, or where the
+            unrelated texts would have to be compared in a library that can only be read and that
+            takes more than a few seconds.
 
         Raises:
             QueryError: The text is empty, far too long or not valid text, or no clip passes the
@@ -267,8 +283,21 @@ class Library:
         query = text if isinstance(text, Query) else Query(text)
 
         def answered(asked: _Cached, model: SearchModel) -> Answer:
-            hits = ask(asked.searcher, model, query)
-            return Answer(query, None, hits)
+            if query.composed:
+                return Answer(query, None, ask(asked.searcher, model, query))
+            features = model.encode_text([query.text])
+            hits = ask(asked.searcher, model, query, features)
+            try:
+                null = asked.null or self._null_of(asked.searcher, model, on_progress)
+            except NotInTimeError:
+                _LOG.warning(
+                    "how clearly the hits fit is not known: the library cannot be written here, and "
+                    "comparing unrelated texts takes too long for one search"
+                )
+                return Answer(query, None, hits)
+            asked.null = null
+            coarse = model.coarse_query(features)[0]
+            return Answer(query, assess(hits, query, asked.searcher, coarse, null), hits)
 
         return self._ask(query, answered)
 
@@ -485,6 +514,7 @@ class Library:
         with self._writing(model) as store:
             bank = fit_bank(store.snapshot(), model, list(captions), temperature, strength)
             bank.save(store.folder)
+            keep_up(store.snapshot(), model, bank)
         return bank.name
 
     @typed_storage("written")
@@ -553,6 +583,7 @@ class Library:
                 if bank is not None:
                     bank.save(store.folder)
                 carry_tags(old, store)
+                keep_up(store.snapshot(), fresh, bank)
                 finish_rebuild(self.path, store)
         return report
 
@@ -672,6 +703,11 @@ class Library:
         store = self._existing()
         with _meanwhile(lambda: _require_same_model(store, model, self.path)):
             return how(self._newest(store), model)
+
+    def _null_of(self, searcher: Searcher, model: SearchModel, on_progress: OnProgress) -> NullBank:
+        snapshot = searcher.snapshot
+        limit = reader_limit(snapshot.folder, on_progress)
+        return keep_up(snapshot, model, searcher.bank, limit)
 
     def _newest(self, store: ClipStore) -> _Cached:
         bank_file = store.folder / BANK

@@ -130,7 +130,7 @@ STRONG, POSSIBLE = 0.05, 0.20
 
 
 @dataclass(frozen=True)
-class Confidence:
+class MatchConfidence:
     """How clearly the best hit of a search fits, compared with unrelated texts.
 
     It is no probability that the hit is right: it tells how often texts about something else find
@@ -145,7 +145,7 @@ class Confidence:
         ValueError: Unless 0 < p <= 1 and there is a text.
 
     Example:
-        >>> sure = Confidence(p=3 / 401, texts=400)
+        >>> sure = MatchConfidence(p=3 / 401, texts=400)
         >>> sure.level, sure.stronger_than
         ('strong', 99)
     """

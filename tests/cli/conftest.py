@@ -28,7 +28,7 @@ from finereel.index.folders import Away
 from finereel.index.migration import MigrationReport
 from finereel.index.query import Answer, Query
 from finereel.index.repair import RepairReport
-from finereel.types import CaptionHit, Confidence, Hit, OnProgress, Problem
+from finereel.types import CaptionHit, Hit, MatchConfidence, OnProgress, Problem
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ class ToyLibrary:
     exists: ClassVar[bool] = True
     interrupted: ClassVar[bool] = False
     hits: ClassVar[list[Hit]] = []
-    confidence: ClassVar[Confidence | None] = Confidence(3 / 401, 400)
+    confidence: ClassVar[MatchConfidence | None] = MatchConfidence(3 / 401, 400)
     problems: ClassVar[list[Problem]] = []
     more: ClassVar[dict[str, Any]] = {}
     model_name: ClassVar[str] = "toy"
@@ -108,7 +108,8 @@ class ToyLibrary:
             found += [hit] if query.per_video is None or seen[hit.video] <= query.per_video else []
         return found[: query.top]
 
-    def answer(self, query: Query) -> Answer:
+    def answer(self, query: Query, *, on_progress: OnProgress) -> Answer:
+        on_progress("comparing unrelated texts", 1, 1)
         return Answer(query, self.confidence, self.search(query))
 
     def describe(self, video: Path, captions: Sequence[str]) -> list[CaptionHit]:

@@ -3,7 +3,7 @@ libraries, with filters and on the approximate path.
 """
 
 import math
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -105,10 +105,7 @@ def test_the_best_path_is_the_best_of_all(
     possible = {
         path: sum(z[row, frame] for row, frame in enumerate(path))
         for path in product(range(len(frames)), repeat=texts)
-        if all(
-            0 < seconds[after] - seconds[before] <= within
-            for before, after in zip(path, path[1:], strict=False)
-        )
+        if all(0 < seconds[after] - seconds[before] <= within for before, after in pairwise(path))
     }
     found = best_path(z, seconds, within)
     if not possible:

@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import sys
+import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -32,8 +33,9 @@ from finereel.errors import ConfigError
 from finereel.imports import without_collection
 
 if TYPE_CHECKING:
+    from finereel.cli.progress import StageBars
     from finereel.index.query import Answer, Query
-    from finereel.types import Confidence, Hit
+    from finereel.types import Hit, MatchConfidence
 
 
 _PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -200,8 +202,11 @@ def search(
         )
     with _notes_on_stderr(), without_collection():
         opened = open_library(library)
-        as_json, listed = as_json or json_version is not None, as_json and json_version != 2
-        answer = Answer(query, None, opened.search(query)) if listed else opened.answer(query)
+        as_json = as_json or json_version is not None
+        if as_json and json_version != 2:
+            answer = Answer(query, None, opened.search(query))
+        else:
+            answer = opened.answer(query, on_progress=_LateBars())
         hits = answer.hits
         alone = bool(query.versus or query.then)
         more = not as_json and not alone and 0 < len(hits) < top and per_video < top
@@ -215,30 +220,12 @@ def search(
             [ContactSheetRow(query.text, hits)], picture, kind=_PICTURES[picture.suffix.lower()]
         )
     if as_json:
-        if json_version is None:
-            typer.echo(
-                "note: this list of hits is version 1 of the JSON, and a later release prints "
-                "version 2; choose one with --json-version 1 or 2",
-                err=True,
-            )
-        print_json([_listed(hit) for hit in hits] if json_version != 2 else _answered(answer))
+        _print_as_json(answer, json_version)
         return
     if not hits:
         typer.echo(_nothing(query), err=True)
         return
-    unclear = answer.confidence is not None and answer.confidence.level == "none"
-    shown_hits = hits[:CLOSEST] if unclear else hits
-    line = "" if answer.confidence is None else _in_words(answer.confidence, len(shown_hits))
-    if unclear:
-        typer.echo(line)
-    _print_hits(shown_hits)
-    if line and not unclear:
-        typer.echo(line)
-    if len(shown_hits) < len(hits):
-        typer.echo(
-            f"{len(hits) - len(shown_hits)} more that fit less are in --json-version 2", err=True
-        )
-    elif more:
+    if not _print_answer(answer) and more:
         most = f"{per_video} moment{'' if per_video == 1 else 's'}"
         typer.echo(f"{most} of each video; more of them with: --per-video {top}", err=True)
 
@@ -252,6 +239,39 @@ def _nothing(query: "Query") -> str:
     return "nothing found: the library has no clips yet; add some with: finereel index PATH"
 
 
+def _print_as_json(answer: "Answer", version: int | None) -> None:
+    """As a list of hits, or whole in version 2. version: None where nobody chose one."""
+    if version is None:
+        typer.echo(
+            "note: this list of hits is version 1 of the JSON, and a later release prints version "
+            "2; choose one with --json-version 1 or 2",
+            err=True,
+        )
+    whole = version == 2
+    print_json(_answered(answer) if whole else [_listed(hit) for hit in answer.hits])
+
+
+def _print_answer(answer: "Answer") -> bool:
+    """The hits and how clearly the best one fits; whether some are left out, as nothing does."""
+    sure, hits = answer.confidence, answer.hits
+    if sure is None:
+        _print_hits(hits)
+        return False
+    if sure.level != "none":
+        _print_hits(hits)
+        typer.echo(_in_words(sure, len(hits)))
+        return False
+    closest = hits[:CLOSEST]
+    typer.echo(_in_words(sure, len(closest)))
+    _print_hits(closest)
+    if left := len(hits) - len(closest):
+        typer.echo(f"{left} more that fit less: --json-version 2 lists them", err=True)
+    return left > 0
+
+
+LATE_SECONDS = 1.0
+"""What takes longer gets a bar."""
+
 CLOSEST = 3
 """Hits that are shown where nothing clearly fits."""
 
@@ -262,7 +282,7 @@ _LEVELS = {
 }
 
 
-def _in_words(confidence: "Confidence", count: int) -> str:
+def _in_words(confidence: "MatchConfidence", count: int) -> str:
     """The line beside the hits, of which `count` are shown."""
     line = (
         f"{_LEVELS[confidence.level]}: the best one is stronger than {confidence.stronger_than} % "
@@ -331,6 +351,28 @@ def _notes_on_stderr() -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
+
+
+class _LateBars:
+    """Draws the progress of what a search finds left to do, once that takes long."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._bars: StageBars | None = None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        self._began = now if self._began is None else self._began
+        if self._bars is None and now - self._began >= LATE_SECONDS and done < total:
+            from finereel.cli.progress import StageBars
+
+            self._bars = StageBars()
+            self._bars.__enter__()
+        if self._bars is not None:
+            self._bars(what, done, total)
+            if done == total:
+                self._bars.__exit__(None, None, None)
+                self._bars = None
 
 
 class _NoteHandler(logging.Handler):

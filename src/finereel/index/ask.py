@@ -41,7 +41,9 @@ side by side often show one moment.
 EITHER_NAME = "either"
 
 
-def ask(searcher: Searcher, model: SearchModel, query: Query) -> list[Hit]:
+def ask(
+    searcher: Searcher, model: SearchModel, query: Query, text: TextFeatures | None = None
+) -> list[Hit]:
     """The hits of a query, best first.
 
     Scores of a query of several texts are those of `finereel.index.compose`, standardised over the
@@ -52,6 +54,7 @@ def ask(searcher: Searcher, model: SearchModel, query: Query) -> list[Hit]:
         searcher: One state of a library.
         model: The model of the library.
         query: What is asked.
+        text: The features of a query of one text, where the caller has them.
 
     Returns:
         Hits; with `query.moments`, at the moments of their videos, each moment once.
@@ -64,7 +67,7 @@ def ask(searcher: Searcher, model: SearchModel, query: Query) -> list[Hit]:
         most = None if query.per_video is None else NEIGHBOURS * query.per_video
         wide = replace(query, top=NEIGHBOURS * query.top, per_video=most)
     if not query.composed:
-        hits = searcher.search(model, wide)
+        hits = searcher.search(model, wide, text)
     else:
         hits = searcher.hits(_Composed.of(searcher, model, wide).ranked())
     if query.moments and not query.then:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 
 from finereel.errors import ConfigError
-from finereel.types import Confidence, Hit
+from finereel.types import Hit, MatchConfidence
 
 CODECS = {
     "avc": "h264",
@@ -226,7 +226,7 @@ class Answer:
     """
 
     query: Query
-    confidence: Confidence | None
+    confidence: MatchConfidence | None
     hits: list[Hit]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -33,6 +33,8 @@ _LOG = logging.getLogger(__name__)
 # through Lance's IVF_SQ.
 ANN_OVERSAMPLING = 4
 ANN_PROBES = 50
+COARSE_BLOCK = 8192
+"""Clips compared with many queries at a time: 13 MB of scores for 400."""
 
 
 class ExactCoarse:
@@ -56,6 +58,26 @@ class ExactCoarse:
             scores = scores + self._bias
         best: RowIds = self._table.row_ids[top_k(scores, count)]
         return best
+
+    def best(
+        self, queries: Float[Tensor, "T D"], count: int
+    ) -> tuple[Int64[Tensor, "T K"], Float32[Tensor, "T K"]]:
+        """For many queries, the places in the table of the best clips and their scores, best
+        first. K = min(count, V).
+        """
+        places = torch.empty(len(queries), 0, dtype=torch.int64)
+        scores = torch.empty(len(queries), 0)
+        for start in range(0, len(self._table.row_ids), COARSE_BLOCK):
+            part = slice(start, start + COARSE_BLOCK)
+            found = queries @ self._table.vectors[part].float().T
+            if self._bias is not None:
+                found = found + self._bias[part]
+            top, at = found.topk(min(count, found.shape[1]))
+            scores, order = torch.cat([scores, top], dim=1).topk(
+                min(count, scores.shape[1] + top.shape[1])
+            )
+            places = torch.cat([places, at + start], dim=1).gather(1, order)
+        return places, scores
 
     def among(self, row_ids: RowIds) -> "ExactCoarse":
         """The same for these clips only."""
@@ -119,11 +141,16 @@ class Searcher:
         """
         if snapshot.has_whole_index():
             return cls(snapshot, bank, AnnCoarse(snapshot, bank is not None))
-        return cls(snapshot, bank, _exact(snapshot.vectors(), bank))
+        return cls(snapshot, bank, exact_coarse(snapshot.vectors(), bank))
 
-    def search(self, model: SearchModel, query: Query) -> list[Hit]:
-        """The best clips for one text. Raises QueryError where no clip passes the filters."""
-        text = model.encode_text([query.text])
+    def search(
+        self, model: SearchModel, query: Query, text: TextFeatures | None = None
+    ) -> list[Hit]:
+        """The best clips for one text. text: its features, where the caller has them.
+
+        Raises QueryError where no clip passes the filters.
+        """
+        text = model.encode_text([query.text]) if text is None else text
 
         def chosen(row_ids: RowIds) -> list[ScoredClip]:
             return best_per_video(self._score(model, text, row_ids), query)
@@ -135,6 +162,10 @@ class Searcher:
         part = self._part(query.filters) if query.filters else None
         coarse = self.coarse if part is None else self._among(part)
         return Pool(self.snapshot, query, coarse, part)
+
+    def among(self, filters: Filters) -> ExactCoarse:
+        """The exact first look at what passes some filters."""
+        return self._among(self.snapshot.passing(filters).row_ids)
 
     def _part(self, filters: Filters) -> RowIds:
         found = self.snapshot.passing(filters)
@@ -151,7 +182,7 @@ class Searcher:
         # Many scattered rows are read more slowly than all.
         few = 2 * len(part) < self.snapshot.count
         table = self.snapshot.vectors(part if few else None)
-        return _exact(table, self.bank) if few else _exact(table, self.bank).among(part)
+        return exact_coarse(table, self.bank) if few else exact_coarse(table, self.bank).among(part)
 
     def _score(
         self, model: SearchModel, query: TextFeatures, row_ids: RowIds
@@ -218,7 +249,8 @@ class Pool:
             wanted = min(self.count, wanted * 4)
 
 
-def _exact(table: VectorTable, bank: Bank | None) -> ExactCoarse:
+def exact_coarse(table: VectorTable, bank: Bank | None) -> ExactCoarse:
+    """The exact first look at some clips, with the bias that a bank gives them."""
     bias = None
     if bank is not None and "video_sentence" in bank.granularities:
         bias = bank.biases_of(table.rows)[:, bank.granularities.index("video_sentence")].copy()

@@ -16,6 +16,7 @@ import torch
 from finereel.errors import DataError, FinereelError
 from finereel.index import events
 from finereel.index.bank import Bank
+from finereel.index.confidence import keep_up
 from finereel.index.events import AddReport, AddSettings, OnEvent
 from finereel.index.facts import FileFacts
 from finereel.index.folders import Away, is_below, why_away
@@ -81,6 +82,7 @@ class Writer:
         self._pending = _Pending()
         self._open: _Open | None = None
         self._commits = 0
+        self._model: SearchModel | None = None
 
     def run(
         self,
@@ -97,7 +99,7 @@ class Writer:
         are not at fault.
         """
         began = time.monotonic()
-        self._on_event = on_event
+        self._on_event, self._model = on_event, model
         self._announce(plan)
         self._change(plan)
         for failure in plan.failed:
@@ -108,6 +110,7 @@ class Writer:
             self._copy(plan.copies)
         self._store.tidy()
         self._store.refresh_ann(self._settings.ann_threshold)
+        self._keep_up()
         return replace(self._report, seconds=time.monotonic() - began, interrupted=stop.is_set())
 
     def _announce(self, plan: AddPlan) -> None:
@@ -238,6 +241,11 @@ class Writer:
         if encoded.job.replaces in self._stored:
             self._pending.replaced.add(encoded.job.replaces)
 
+    def _keep_up(self) -> None:
+        """Let the null texts know the clips that came."""
+        assert self._model is not None
+        keep_up(self._store.snapshot(), self._model, self._bank)
+
     def _close_file(self) -> None:
         """Another file follows, or none; what is committed of one that did not come to its end is
         counted.
@@ -254,6 +262,7 @@ class Writer:
                 sorted(pending.replaced),
             )
             self._stored = (self._stored - pending.replaced) | set(pending.rows)
+            self._keep_up()
             self._count(clips=pending.clips, video_seconds=pending.seconds)
             self._commits += 1
             if self._commits % TIDY_AFTER == 0:
