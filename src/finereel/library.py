@@ -15,9 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from finereel.errors import ConfigError, LibraryError, ModelMismatchError, NotAVideoError
+from finereel.errors import (
+    ConfigError,
+    LibraryError,
+    ModelMismatchError,
+    NotAVideoError,
+    QueryError,
+)
 from finereel.index.ask import ask
 from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank, remove_bank
@@ -68,6 +74,10 @@ from finereel.types import CaptionHit, Hit, OnProgress, Problem, no_progress
 from finereel.video.find import Found, nothing_found
 from finereel.video.plan import ClipPlan
 from finereel.video.reader import DiskSource
+
+if TYPE_CHECKING:
+    from finereel.index.evidence import WordEvidence
+    from finereel.index.explain import Evidence
 
 _LOG = logging.getLogger(__name__)
 Asked = TypeVar("Asked")
@@ -300,6 +310,65 @@ class Library:
             return Answer(query, assess(hits, query, asked.searcher, coarse, null), hits)
 
         return self._ask(query, answered)
+
+    @typed_storage("read")
+    def explain(
+        self, text: str, video: str | Path | int, seconds: float | None = None
+    ) -> "Evidence":
+        """Tell why a clip fits a query: its score, every word, and where it shows them.
+
+        Args:
+            text: The query.
+            video: A file of the library, or the rank of a hit of `search`, from 1.
+            seconds: A time in the clip; None means the clip of the file that fits best.
+
+        Returns:
+            The evidence. What cannot be told stands in its `notes`.
+
+        Raises:
+            QueryError: The text is empty, far too long or not valid text, or there is no such hit.
+            ConfigError: The words cannot be tagged, because `finereel[negatives]` is missing.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        from finereel.index.explain import HitAddress, explain_hit, with_places
+
+        query = Query(checked_query(text), top=video if isinstance(video, int) else 10)
+
+        def explained(asked: _Cached, model: SearchModel) -> "Evidence":
+            if isinstance(video, int):
+                hits = asked.searcher.search(model, query)
+                if len(hits) < video:
+                    raise QueryError(f"expected a rank from 1 to {len(hits)}, got {video}")
+                address = HitAddress(hits[video - 1].video, hits[video - 1].start)
+            else:
+                address = HitAddress(str(absolute(video)), seconds)
+            searcher = asked.searcher
+            found = explain_hit(searcher.snapshot, searcher.bank, model, query.text, address)
+            return with_places(found, model, self._source)
+
+        return self._ask(query, explained)
+
+    @typed_storage("read")
+    def words(self, text: str, hits: Sequence[Hit]) -> list[tuple["WordEvidence", ...]]:
+        """Judge the words of a query for every hit; the query is encoded once.
+
+        Args:
+            text: The query.
+            hits: Hits of this library.
+
+        Returns:
+            The words of every hit; no words for a clip that has left the library since.
+
+        Raises:
+            ConfigError: The words cannot be tagged, because `finereel[negatives]` is missing.
+        """
+        from finereel.index.explain import words_of_hits
+
+        query = Query(checked_query(text))
+        return self._ask(
+            query,
+            lambda asked, model: words_of_hits(asked.searcher.snapshot, model, query.text, hits),
+        )
 
     @typed_storage("read")
     def reading(self, text: str) -> Reading:

@@ -197,7 +197,7 @@ def test_a_plain_clip_directory_loads(tmp_path: Path) -> None:
         text.sentence, getattr(theirs, "pooler_output", theirs), rtol=1e-5, atol=1e-5
     )
     video = model.encode_video([clip(2)])
-    pixels, _ = model._clip_input(clip(2))
+    pixels, _ = model.clip_input(clip(2))
     theirs = towers.get_image_features(pixel_values=pixels[0, :2])
     torch.testing.assert_close(
         video.frames[0, :2], getattr(theirs, "pooler_output", theirs), rtol=1e-5, atol=1e-5

@@ -34,11 +34,12 @@ from finereel.imports import without_collection
 
 if TYPE_CHECKING:
     from finereel.cli.progress import StageBars
+    from finereel.index.evidence import WordEvidence
     from finereel.index.query import Answer, Query
     from finereel.types import Hit, MatchConfidence
 
 
-_PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def search(
@@ -151,6 +152,12 @@ def search(
             help="Also draw the best five clips to FILE (.png, .jpg or .webp).",
         ),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Also tell, word by word, what each clip bears out; see `explain`."
+        ),
+    ] = False,
     as_json: JsonOption = False,
     json_version: Annotated[
         int | None,
@@ -195,8 +202,8 @@ def search(
         )
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
-    if picture is not None and picture.suffix.lower() not in _PICTURES:
-        known = ", ".join(_PICTURES)
+    if picture is not None and picture.suffix.lower() not in PICTURES:
+        known = ", ".join(PICTURES)
         raise typer.BadParameter(
             f"the file must end in one of {known}, got {str(picture)!r}", param_hint="--picture"
         )
@@ -213,19 +220,20 @@ def search(
         if more:  # the videos shown may have no further moments
             found = opened.search(replace(query, top=len(hits) + 1, per_video=per_video + 1))
             more = len(found) > len(hits)
+        words = opened.words(query.text, hits) if explain else []
     if picture is not None:
         from finereel.cli.contact_sheet import ContactSheetRow, draw_contact_sheet
 
         draw_contact_sheet(
-            [ContactSheetRow(query.text, hits)], picture, kind=_PICTURES[picture.suffix.lower()]
+            [ContactSheetRow(query.text, hits)], picture, kind=PICTURES[picture.suffix.lower()]
         )
     if as_json:
-        _print_as_json(answer, json_version)
+        _print_as_json(answer, json_version, words)
         return
     if not hits:
         typer.echo(_nothing(query), err=True)
         return
-    if not _print_answer(answer) and more:
+    if not _print_answer(answer, words) and more:
         most = f"{per_video} moment{'' if per_video == 1 else 's'}"
         typer.echo(f"{most} of each video; more of them with: --per-video {top}", err=True)
 
@@ -239,7 +247,9 @@ def _nothing(query: "Query") -> str:
     return "nothing found: the library has no clips yet; add some with: finereel index PATH"
 
 
-def _print_as_json(answer: "Answer", version: int | None) -> None:
+def _print_as_json(
+    answer: "Answer", version: int | None, words: Sequence[Sequence["WordEvidence"]]
+) -> None:
     """As a list of hits, or whole in version 2. version: None where nobody chose one."""
     if version is None:
         typer.echo(
@@ -247,23 +257,25 @@ def _print_as_json(answer: "Answer", version: int | None) -> None:
             "2; choose one with --json-version 1 or 2",
             err=True,
         )
-    whole = version == 2
-    print_json(_answered(answer) if whole else [_listed(hit) for hit in answer.hits])
+    if version == 2:
+        print_json(_answered(answer, words))
+        return
+    print_json([{**_listed(hit), **_judged(words, n)} for n, hit in enumerate(answer.hits)])
 
 
-def _print_answer(answer: "Answer") -> bool:
+def _print_answer(answer: "Answer", words: Sequence[Sequence["WordEvidence"]]) -> bool:
     """The hits and how clearly the best one fits; whether some are left out, as nothing does."""
     sure, hits = answer.confidence, answer.hits
     if sure is None:
-        _print_hits(hits)
+        _print_hits(hits, words)
         return False
     if sure.level != "none":
-        _print_hits(hits)
+        _print_hits(hits, words)
         typer.echo(_in_words(sure, len(hits)))
         return False
     closest = hits[:CLOSEST]
     typer.echo(_in_words(sure, len(closest)))
-    _print_hits(closest)
+    _print_hits(closest, words)
     if left := len(hits) - len(closest):
         typer.echo(f"{left} more that fit less: --json-version 2 lists them", err=True)
     return left > 0
@@ -302,7 +314,14 @@ def _listed(hit: "Hit") -> dict[str, object]:
     return {key: value for key, value in asdict(hit).items() if key not in _LATER}
 
 
-def _answered(answer: "Answer") -> dict[str, object]:
+def _judged(words: Sequence[Sequence["WordEvidence"]], number: int) -> dict[str, object]:
+    """The words of a hit as JSON has them; nothing where nobody asked for them."""
+    return {"words": [asdict(word) for word in words[number]]} if words else {}
+
+
+def _answered(
+    answer: "Answer", words: Sequence[Sequence["WordEvidence"]] = ()
+) -> dict[str, object]:
     """An answer as version 2 of the JSON has it."""
     sure = answer.confidence
     return {
@@ -315,13 +334,14 @@ def _answered(answer: "Answer") -> dict[str, object]:
                 "moments": hit.moments,
                 "source": "seen",
                 **({"fits": hit.fits} if hit.fits else {}),
+                **_judged(words, number),
             }
-            for hit in answer.hits
+            for number, hit in enumerate(answer.hits)
         ],
     }
 
 
-def _print_hits(hits: Sequence["Hit"]) -> None:
+def _print_hits(hits: Sequence["Hit"], words: Sequence[Sequence["WordEvidence"]] = ()) -> None:
     columns = [
         Column("#", tuple(str(rank) for rank in range(1, len(hits) + 1)), right=True),
         Column("video", tuple(short_path(hit.video) for hit in hits), shrinks=True),
@@ -331,7 +351,11 @@ def _print_hits(hits: Sequence["Hit"]) -> None:
         Column("score", tuple(f"{hit.score:.3f}" for hit in hits), right=True),
         *part_columns([hit.parts for hit in hits]),
     ]
-    print_results(columns, [_copies(hit) for hit in hits])
+    notes = [_copies(hit) for hit in hits]
+    for number, judged in enumerate(words[: len(hits)]):
+        said = "; ".join(f"{word.word} {word.said}" for word in judged)
+        notes[number] = "; ".join(note for note in (said, notes[number]) if note)
+    print_results(columns, notes)
 
 
 def _copies(hit: "Hit") -> str:

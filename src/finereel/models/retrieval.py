@@ -171,15 +171,39 @@ class RetrievalModel(nn.Module):
         else:
             tokens, prompted = self.encoder.encode_prompted(frames, frame_mask, self.prompts)
         cls = tokens[:, :, 0]
-        patches = cls[:, :0] if self.patches is None else self.patches(tokens, frame_mask, noise)
+        patches = self._chosen(tokens, frame_mask, noise)
         coarse = self._clips(cls, patches, frame_mask)
         if prompted is None:
             return coarse
-        chosen = patches.unflatten(1, (cls.shape[1], -1))
+        chosen = patches.unflatten(1, (cls.shape[1], -1))  # type: ignore[no-untyped-call]
         chosen = (
             torch.cat([prompted[:, :, None], chosen[:, :, 1:]], 2) if patches.shape[1] else chosen
         )
         return replace(coarse, fine=self._clips(prompted, chosen.flatten(1, 2), frame_mask))
+
+    @torch.no_grad()
+    def features_of_tokens(
+        self, tokens: Float[Tensor, "V F N D"], frame_mask: Bool[Tensor, "V F"]
+    ) -> VideoFeatures:
+        """Compute clip features of tokens that the encoder gave, without prompts.
+
+        Args:
+            tokens: (V, F, N, D), what `encoder.encode_frames` returns.
+            frame_mask: (V, F), True on real frames.
+
+        Returns:
+            Features of V clips.
+        """
+        return self._clips(tokens[:, :, 0], self._chosen(tokens, frame_mask, None), frame_mask)
+
+    def _chosen(
+        self, tokens: Tensor, frame_mask: Tensor, noise: Tensor | RowNoise | None
+    ) -> Tensor:
+        """The selected tokens of every frame, its own first; none without a selection."""
+        if self.patches is None:
+            return tokens[:, :0, 0]
+        chosen: Tensor = self.patches(tokens, frame_mask, noise)
+        return chosen
 
     def _clips(self, own: Tensor, patches: Tensor, frame_mask: Tensor) -> VideoFeatures:
         """Clip features of each frame's own vector and its chosen tokens, that vector first."""
@@ -350,7 +374,7 @@ class RetrievalModel(nn.Module):
         if not clips:
             raise ValueError("encode_video needs at least one clip, got an empty list")
         self.eval()
-        return self._joined([self.video_features(*self._clip_input(clip)) for clip in clips])
+        return self._joined([self.video_features(*self.clip_input(clip)) for clip in clips])
 
     @torch.no_grad()
     def encode_clips(
@@ -387,7 +411,18 @@ class RetrievalModel(nn.Module):
     def _joined(self, clips: list[VideoFeatures]) -> VideoFeatures:
         return require_finite_features(concatenate(clips), self.name)
 
-    def _clip_input(self, clip: Frames) -> tuple[Tensor, Tensor]:
+    def clip_input(self, clip: Frames) -> tuple[Float[Tensor, "1 F 3 H H"], Bool[Tensor, "1 F"]]:
+        """Bring a decoded clip into the form that `video_features` takes.
+
+        Args:
+            clip: Frames of any number and size.
+
+        Returns:
+            Normalised pixels of F frames and their mask.
+
+        Raises:
+            ModelError: If the model takes precomputed tokens.
+        """
         if not self.encoder.takes_pixels:
             raise ModelError(
                 f"model {self.name} takes precomputed tokens of "
