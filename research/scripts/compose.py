@@ -27,7 +27,7 @@ from torch import Tensor
 
 from finereel import data as datasets
 from finereel.data.features import FeatureStore
-from finereel.index.compose import Composition, Spread, best_path
+from finereel.index.compose import MIDDLE, Composition, Spread, best_path
 from finereel.io.tables import json_object, read_json
 from finereel.models.features import TextFeatures, VideoFeatures, concatenate
 from finereel.models.retrieval import RetrievalModel
@@ -179,6 +179,7 @@ def mean_precision(scores: Float64[np.ndarray, " V"], right: Bool[np.ndarray, " 
 def measure_not(model: RetrievalModel, gallery: Gallery) -> None:
     """Print mAP and the share of the forbidden for every way of asking."""
     rows = defaultdict(list)
+    recognised: dict[str, list[float]] = defaultdict(list)
     for denial in gallery.denials:
         text = model.encode_text([denial.text, denial.denied, denial.sentence])
         scores = model.score(text, gallery.videos).fused.double().numpy()
@@ -189,6 +190,7 @@ def measure_not(model: RetrievalModel, gallery: Gallery) -> None:
             "difference of the scores": z[0] - z[1],
             "NOT": Composition([0], (), [1]).parts(z).sum(0),
         }
+        recognised[denial.kind].append(float((z[1][denial.forbidden] >= MIDDLE).mean()))
         keep = denial.judged
         for name, values in ways.items():
             first = np.argsort(-values[keep], kind="stable")[:TOP]
@@ -210,6 +212,8 @@ def measure_not(model: RetrievalModel, gallery: Gallery) -> None:
             f"{precision.high:.3f}) | {table[:, 0].mean() / alone[:, 0].mean():.3f} | "
             f"{100 * table[:, 1].mean():.1f} ({share.low:.1f} to {share.high:.1f}) |"
         )
+    for kind, shares in recognised.items():
+        print(f"\n{kind}: {100 * np.mean(shares):.0f} % of the forbidden reach z = {MIDDLE:g}")
 
 
 def shortened(chains: Sequence[Chain], split: str) -> list[Chain]:

@@ -11,7 +11,6 @@ for hit in library.search("a dog jumps into the water"):
 import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING, TypeVar
 from finereel.errors import (
     ConfigError,
     LibraryError,
-    ModelMismatchError,
     NotAVideoError,
     QueryError,
 )
@@ -44,14 +42,17 @@ from finereel.index.opening import (
     absolute,
     begin_library,
     begin_rebuild,
+    described,
     drop_replaced,
     finish_rebuild,
+    meanwhile,
     open_store,
     prepare_writing,
+    require_same_model,
 )
 from finereel.index.plan import Planner
 from finereel.index.presence import not_found
-from finereel.index.protocols import IndexedModel, SearchModel, VideoSource
+from finereel.index.protocols import SearchModel, VideoSource
 from finereel.index.query import Answer, Filters, Query
 from finereel.index.repair import RepairReport, find_damage, repair
 from finereel.index.search import (
@@ -68,7 +69,7 @@ from finereel.index.tags import carry_tags, checked_tags, tag_files
 from finereel.index.tuning import estimate_rebuild, tune_threads
 from finereel.index.writer import Writer
 from finereel.io.signals import stop_on_interrupt
-from finereel.models.choice import BUNDLED, default_model, full_name, require_here
+from finereel.models.choice import default_model, full_name, require_here
 from finereel.text.query import Reading, checked_query
 from finereel.types import CaptionHit, Hit, OnProgress, Problem, no_progress
 from finereel.video.find import Found, nothing_found
@@ -636,7 +637,7 @@ class Library:
                 settings.clip_seconds, old.snapshot(), self.path
             )
             own.save(self.path)
-            store = begin_rebuild(self.path, old, _indexed(fresh))
+            store = begin_rebuild(self.path, old, described(fresh))
             store.prepare()
             known = [path for path, file in old.files().items() if not file.missing]
             if on_event is not None:
@@ -681,11 +682,11 @@ class Library:
             if store is None:
                 if model is None:
                     raise not_found(self.path)
-                store = begin_library(self.path, Manifest(_indexed(model)))
+                store = begin_library(self.path, Manifest(described(model)))
             drop_replaced(self.path, store)
             prepare_writing(self.path, store)
             if model is not None:
-                _require_same_model(store, model, self.path)
+                require_same_model(store, model, self.path)
             yield store
 
     def _known(self, store: ClipStore) -> list[str]:
@@ -770,7 +771,7 @@ class Library:
 
     def _ask_once(self, model: SearchModel, how: Callable[[_Cached, SearchModel], Asked]) -> Asked:
         store = self._existing()
-        with _meanwhile(lambda: _require_same_model(store, model, self.path)):
+        with meanwhile(lambda: require_same_model(store, model, self.path)):
             return how(self._newest(store), model)
 
     def _null_of(self, searcher: Searcher, model: SearchModel, on_progress: OnProgress) -> NullBank:
@@ -790,20 +791,6 @@ class Library:
         return self._cached
 
 
-@contextmanager
-def _meanwhile(check: Callable[[], None]) -> Iterator[None]:
-    """Run a check in another thread while the block runs; where it fails, its error is what counts.
-
-    The first fingerprint of a model takes as long as a search, and needs no lock of Python.
-    """
-    with ThreadPoolExecutor(1) as beside:
-        checked = beside.submit(check)
-        try:
-            yield
-        finally:
-            checked.result()
-
-
 def _silent(event: AddEvent) -> None:
     del event
 
@@ -814,26 +801,3 @@ def _load(wanted: str | Path | SearchModel | None) -> SearchModel:
     from finereel.models.saving import load
 
     return load(wanted)
-
-
-def _indexed(model: SearchModel) -> IndexedModel:
-    """Describe a model for the manifest; a directory gets its absolute path."""
-    indexed = IndexedModel.of(model)
-    return (
-        replace(indexed, name=str(absolute(indexed.name)))
-        if indexed.name not in BUNDLED and Path(indexed.name).is_dir()
-        else indexed
-    )
-
-
-def _require_same_model(store: ClipStore, model: SearchModel, library: Path) -> None:
-    ours = store.manifest.model
-    if model.fingerprint != ours.fingerprint:
-        raise ModelMismatchError(
-            f"{library} was indexed with {ours.name} ({ours.fingerprint}), got {model.name} "
-            f"({model.fingerprint}): "
-            "their features do not compare. Use the library's own model (leave --model out), index "
-            "into another "
-            f"library (`--library NEW --model {model.name}`), or change this one's model with "
-            f"`finereel rebuild --library {library} --model {model.name}`"
-        )

@@ -225,7 +225,7 @@ def test_texts_that_do_not_go_together_are_wrong_usage(
 def test_an_empty_further_text_is_named(run: Any, library: Any) -> None:
     result = run("search", "a dog", "--not", " ")
     assert result.exit_code == 1
-    assert "the query holds only spaces" in result.stderr
+    assert "the query is empty" in result.stderr
     assert library.calls == []
 
 

@@ -50,9 +50,9 @@ class Spread:
         array([[2.],
                [0.]])
         """
-        scale = np.maximum(np.abs(self.mean), 1.0)
-        flat = self.deviation <= 1e-9 * scale
-        z = (scores - self.mean[:, None]) / np.where(flat, 1.0, self.deviation)[:, None]
+        flat = self.deviation <= 1e-9 * np.maximum(np.abs(self.mean), 1.0)
+        scale = np.where(flat, 1.0, self.deviation)[:, None]
+        z: Float64[np.ndarray, "T N"] = (scores - self.mean[:, None]) / scale
         z[flat] = 0.0
         return z
 

@@ -294,8 +294,8 @@ class ScoredClip:
         """As the person who asked gets it; paths: every file with this content."""
         copies = tuple(path for path in paths if path != self.path)
         place = (self.path, self.start, self.end)
-        found = (self.score, self.parts, self.best_frame, self.clip_id)
-        return Hit(*place, *found, thumbnail, copies, self.window, (), self.fits)
+        hit = Hit(*place, self.score, self.parts, self.best_frame, self.clip_id, thumbnail, copies)
+        return replace(hit, window=self.window, fits=self.fits)
 
 
 def score_clips(
