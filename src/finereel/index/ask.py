@@ -1,5 +1,6 @@
 """Answer a query of any kind: one text or several, as clips or as the moments within them."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,7 @@ from finereel.index.compose import (
     best_path,
     contrasted,
 )
+from finereel.index.differing import cannot_tell
 from finereel.index.moments import MOST, find_moments
 from finereel.index.protocols import SearchModel
 from finereel.index.query import Query
@@ -31,6 +33,8 @@ from finereel.index.snapshot import Clips, RowIds
 from finereel.index.timeline import Timeline, near, timelines, whole_files
 from finereel.models.features import TextFeatures
 from finereel.types import Hit
+
+_LOG = logging.getLogger(__name__)
 
 SAMPLE = 1000
 """Clips over which scores become standard scores; smaller libraries give all of theirs."""
@@ -62,6 +66,8 @@ def ask(
     Raises:
         QueryError: If no clip passes the filters.
     """
+    for note in cannot_tell(model, query.text, (*query.versus, *query.none_of)):
+        _LOG.warning(note)
     wide = query
     if query.moments and not query.then and query.per_video != 1:
         most = None if query.per_video is None else NEIGHBOURS * query.per_video
