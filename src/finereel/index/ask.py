@@ -36,7 +36,7 @@ from finereel.types import Hit
 
 _LOG = logging.getLogger(__name__)
 
-SAMPLE = 1000
+SAMPLE = 500
 """Clips over which scores become standard scores; smaller libraries give all of theirs."""
 NEIGHBOURS = 4
 """Where several moments of a video are wanted, so many times as many clips are looked at: clips
