@@ -2,7 +2,7 @@
 tells such libraries from those that do.
 
     python -m research.scripts.confidence --model everyday --data msrvtt_frames --annotations DIR \
-        --videos PICTURES --categories MSRVTT_data.json --sizes 50 100 200 350 500 700
+        --videos PICTURES --features TOKENS --categories MSRVTT_data.json --sizes 50 100 200 350 500 700
     python -m research.scripts.confidence --model reelworld-tiny --data reelworld --splits test \
         --sizes 50 100 --others CAPTIONS
     python -m research.scripts.confidence --matrix SCORES.npy --ids JSFUSION_test.csv \
@@ -33,6 +33,7 @@ from finereel import data as datasets
 from finereel.data.sources import SourceOptions, open_source
 from finereel.evaluation.gallery import encode_texts, encode_videos
 from finereel.index.confidence import null_texts
+from finereel.models.features import concatenate
 from finereel.models.saving import load
 from finereel.ranking import fuse
 from finereel.types import POSSIBLE, STRONG
@@ -185,26 +186,33 @@ def categories_of(path: Path | None, videos: list[str]) -> Int64[np.ndarray, " V
 def with_model(given: argparse.Namespace) -> Scored:
     """Clips of some splits, one caption each, scored by a model."""
     model = load(given.model)
-    options = SourceOptions(
-        features=given.features,
-        videos=given.videos,
-        num_frames=model.num_frames,
-        image_size=model.encoder.image_size,
-        preprocessing=model.encoder.preprocessing,
-    )
-    source = open_source(given.data, options)
     dataset = datasets.load(given.data, given.annotations)
     first: dict[str, str] = {}
     for name in given.splits:
         for caption in dataset.split(name).captions:
             first.setdefault(caption.video_id, caption.text)
-    problems = source.problems(list(first))
-    videos = [video for video in first if video not in problems]
-    clips = encode_videos(model, videos, source)
-    others = given.others.read_text(encoding="utf-8").splitlines() if given.others else []
+    places = [place for place in ((given.features, None), (None, given.videos)) if any(place)]
+    videos: list[str] = []
+    parts = []
+    for features, files in places or [(None, None)]:
+        options = SourceOptions(
+            features=features,
+            videos=files,
+            num_frames=model.num_frames,
+            image_size=model.encoder.image_size,
+            preprocessing=model.encoder.preprocessing,
+        )
+        source = open_source(given.data, options)
+        left = [video for video in first if video not in videos]
+        problems = source.problems(left)
+        if here := [video for video in left if video not in problems]:
+            videos += here
+            parts.append(encode_videos(model, here, source))
+    clips = concatenate(parts)
+    others = _lines(given.others) if given.others else []
     texts = {
         "captions": [first[video] for video in videos],
-        "null": null_texts(None),
+        "null": null_texts(None) if given.null is None else _lines(given.null),
         "nonsense": nonsense(100),
         **({"others": others[:300]} if others else {}),
     }
@@ -216,6 +224,10 @@ def with_model(given: argparse.Namespace) -> Scored:
     elsewhere = {kind: score(kind) for kind in texts if kind in ("others", "nonsense")}
     categories = categories_of(given.categories, videos)
     return Scored(score("captions"), score("null"), categories, elsewhere)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
 
 
 def with_matrix(given: argparse.Namespace) -> Scored:
@@ -242,6 +254,7 @@ def main() -> None:
     parser.add_argument("--videos", type=Path)
     parser.add_argument("--categories", type=Path)
     parser.add_argument("--others", type=Path, help="captions of other videos, one per line")
+    parser.add_argument("--null", type=Path, help="other null texts, one per line")
     parser.add_argument("--matrix", type=Path)
     parser.add_argument("--ids", type=Path)
     parser.add_argument("--sizes", type=int, nargs="+", default=[50, 100, 200])

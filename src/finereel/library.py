@@ -30,10 +30,12 @@ from finereel.index.confidence import (
     NullBank,
     assess,
     keep_up,
+    p_value,
     reader_limit,
 )
 from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
 from finereel.index.faults import storage_errors, typed_storage
+from finereel.index.feedback import Calibration, Judgement, learn, load_scaling, record
 from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
 from finereel.index.manifest import Manifest
@@ -266,7 +268,7 @@ class Library:
             query = text
         else:
             query = Query(text, Filters(folders=folders), top, per_video, candidates)
-        return self._ask(query, lambda asked, model: ask(asked.searcher, model, query))
+        return self._ask(query, lambda searcher, model: ask(searcher, model, query))
 
     @typed_storage("read")
     def answer(self, text: str | Query, *, on_progress: OnProgress = no_progress) -> Answer:
@@ -293,24 +295,77 @@ class Library:
         """
         query = text if isinstance(text, Query) else Query(text)
 
-        def answered(asked: _Cached, model: SearchModel) -> Answer:
+        def answered(searcher: Searcher, model: SearchModel) -> Answer:
             if query.composed:
-                return Answer(query, None, ask(asked.searcher, model, query))
+                return Answer(query, None, ask(searcher, model, query))
             features = model.encode_text([query.text])
-            hits = ask(asked.searcher, model, query, features)
+            hits = ask(searcher, model, query, features)
             try:
-                null = asked.null or self._null_of(asked.searcher, model, on_progress)
+                null = self._null_of(searcher, model, on_progress)
             except NotInTimeError:
                 _LOG.warning(
                     "how clearly the hits fit is not known: the library cannot be written here, and "
                     "comparing unrelated texts takes too long for one search"
                 )
                 return Answer(query, None, hits)
-            asked.null = null
             coarse = model.coarse_query(features)[0]
-            return Answer(query, assess(hits, query, asked.searcher, coarse, null), hits)
+            sure = assess(hits, query, searcher, coarse, null)
+            learnt = load_scaling(self.path, model.fingerprint)
+            return Answer(
+                query, sure if learnt is None or sure is None else learnt.applied(sure), hits
+            )
 
         return self._ask(query, answered)
+
+    @typed_storage("written")
+    def feedback(self, text: str, clip: str | Path, right: bool) -> Calibration:
+        """Tell whether a clip is what a query asked for.
+
+        It is kept in the library's folder and goes nowhere else. From 50 judgements of 25 queries
+        on, with 10 of each kind, `answer` also tells how often such an answer is right, where that
+        predicts better than the p-value alone.
+
+        Args:
+            text: The query.
+            clip: The `clip_id` of a hit, or a video, of which the best clip is meant.
+            right: Whether the clip shows what was asked.
+
+        Returns:
+            What all judgements so far tell.
+
+        Raises:
+            ConfigError: The library holds no such clip.
+            QueryError: The text is empty, far too long or not valid text.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        query = Query(checked_query(text), Filters(folders=(self._path_of(clip),)), 1, None, None)
+
+        def judged(searcher: Searcher, model: SearchModel) -> Judgement:
+            null = self._null_of(searcher, model, no_progress)
+            every = replace(query, top=searcher.snapshot.count)
+            hits = searcher.search(model, every)
+            chosen = next((hit for hit in hits if hit.clip_id == str(clip)), hits[0])
+            sure = p_value(chosen.score, null.maxima)
+            return Judgement(query.text, chosen.clip_id, right, sure.p, model.fingerprint)
+
+        judgement = self._ask(query, judged)
+        record(self.path, judgement)
+        return learn(self.path, judgement.model)
+
+    def _path_of(self, clip: str | Path) -> str:
+        """The video of a clip id, or a video itself."""
+        files = self._existing().files()
+        path = str(absolute(clip))
+        if path in files:
+            return path
+        owner = str(clip).rpartition("-")[0]
+        for file in files.values():
+            if file.file_id == owner and not file.missing:
+                return file.path
+        raise ConfigError(
+            f"expected the clip_id of a hit (`finereel search --json` prints it) or a video of the "
+            f"library, got {str(clip)!r}"
+        )
 
     @typed_storage("read")
     def explain(
@@ -335,15 +390,14 @@ class Library:
 
         query = Query(checked_query(text), top=video if isinstance(video, int) else 10)
 
-        def explained(asked: _Cached, model: SearchModel) -> "Evidence":
+        def explained(searcher: Searcher, model: SearchModel) -> "Evidence":
             if isinstance(video, int):
-                hits = asked.searcher.search(model, query)
+                hits = searcher.search(model, query)
                 if len(hits) < video:
                     raise QueryError(f"expected a rank from 1 to {len(hits)}, got {video}")
                 address = HitAddress(hits[video - 1].video, hits[video - 1].start)
             else:
                 address = HitAddress(str(absolute(video)), seconds)
-            searcher = asked.searcher
             found = explain_hit(searcher.snapshot, searcher.bank, model, query.text, address)
             return with_places(found, model, self._source)
 
@@ -368,7 +422,7 @@ class Library:
         query = Query(checked_query(text))
         return self._ask(
             query,
-            lambda asked, model: words_of_hits(asked.searcher.snapshot, model, query.text, hits),
+            lambda searcher, model: words_of_hits(searcher.snapshot, model, query.text, hits),
         )
 
     @typed_storage("read")
@@ -754,7 +808,7 @@ class Library:
             writer = Writer(store, journal, Bank.load(store.folder), settings, tags)
             return writer.run(plan, self._source, self._load_model(), on_event or _silent, stop)
 
-    def _ask(self, query: Query, how: Callable[[_Cached, SearchModel], Asked]) -> Asked:
+    def _ask(self, query: Query, how: Callable[[Searcher, SearchModel], Asked]) -> Asked:
         """Ask one committed state of the library.
 
         Where a writer replaced the bank or the whole index between two reads, ask the new one.
@@ -769,17 +823,24 @@ class Library:
             self._cached = None
             return self._ask_once(model, how)
 
-    def _ask_once(self, model: SearchModel, how: Callable[[_Cached, SearchModel], Asked]) -> Asked:
+    def _ask_once(self, model: SearchModel, how: Callable[[Searcher, SearchModel], Asked]) -> Asked:
         store = self._existing()
         with meanwhile(lambda: require_same_model(store, model, self.path)):
-            return how(self._newest(store), model)
+            return how(self._searcher(store), model)
 
     def _null_of(self, searcher: Searcher, model: SearchModel, on_progress: OnProgress) -> NullBank:
+        """The null bank of a searcher's state; kept while that is the newest one seen."""
+        cached = self._cached
+        if cached is not None and cached.searcher is searcher and cached.null is not None:
+            return cached.null
         snapshot = searcher.snapshot
         limit = reader_limit(snapshot.folder, on_progress)
-        return keep_up(snapshot, model, searcher.bank, limit)
+        null = keep_up(snapshot, model, searcher.bank, limit)
+        if cached is not None and cached.searcher is searcher:
+            cached.null = null
+        return null
 
-    def _newest(self, store: ClipStore) -> _Cached:
+    def _searcher(self, store: ClipStore) -> Searcher:
         bank_file = store.folder / BANK
         key = (
             store.manifest.folder,
@@ -788,7 +849,7 @@ class Library:
         )
         if self._cached is None or self._cached.key != key:
             self._cached = _Cached(key, Searcher.of(store.snapshot(), Bank.load(store.folder)))
-        return self._cached
+        return self._cached.searcher
 
 
 def _silent(event: AddEvent) -> None:

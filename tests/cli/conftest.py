@@ -24,6 +24,7 @@ from finereel.index.events import (
     FileStarted,
     Planned,
 )
+from finereel.index.feedback import Calibration
 from finereel.index.folders import Away
 from finereel.index.migration import MigrationReport
 from finereel.index.query import Answer, Query
@@ -58,6 +59,7 @@ class ToyLibrary:
     exists: ClassVar[bool] = True
     interrupted: ClassVar[bool] = False
     hits: ClassVar[list[Hit]] = []
+    calibration: ClassVar[Calibration] = Calibration(None, 1)
     confidence: ClassVar[MatchConfidence | None] = MatchConfidence(3 / 401, 400)
     problems: ClassVar[list[Problem]] = []
     more: ClassVar[dict[str, Any]] = {}
@@ -111,6 +113,10 @@ class ToyLibrary:
     def answer(self, query: Query, *, on_progress: OnProgress) -> Answer:
         on_progress("comparing unrelated texts", 1, 1)
         return Answer(query, self.confidence, self.search(query))
+
+    def feedback(self, text: str, clip: str, right: bool) -> Calibration:
+        self.calls.append(("feedback", (text, clip, right)))
+        return self.calibration
 
     def describe(self, video: Path, captions: Sequence[str]) -> list[CaptionHit]:
         self.calls.append(("describe", (video, list(captions))))

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from finereel.index.feedback import Calibration, PlattScaling
 from finereel.index.query import Filters, Query
+from finereel.types import MatchConfidence
 
 
 def test_search_json_is_the_list_scripts_rely_on(run: Any, library: Any) -> None:
@@ -264,3 +266,87 @@ def test_the_list_of_version_1_keeps_clips_and_keys(run: Any, library: Any) -> N
     assert not any(call[1].moments for call in library.calls if call[0] == "search")
     (hit, *_) = json.loads(run("search", "a cat", "--json-version", "2", "--window").stdout)["hits"]
     assert hit["window"] == [hit["start"], hit["end"]]
+
+
+def test_json_version_2_tells_the_query_and_the_confidence(run: Any, library: Any) -> None:
+    result = run("search", "a", "cat", "--json", "--json-version", "2")
+    answer = json.loads(result.stdout)
+    assert result.stderr == ""
+    assert answer["query"] == "a cat"
+    assert answer["confidence"] == {"level": "strong", "p": 3 / 401}
+    first = answer["hits"][0]
+    assert first["video"] == "/v/clip [0].mp4"
+    assert first["window"] == [0.0, 10.0]
+    assert (first["start"], first["end"], first["source"]) == (0.0, 10.0, "seen")
+    assert set(first) >= {"score", "parts", "best_frame", "clip_id"}
+    assert "thumbnail" not in first
+    library.confidence = None
+    assert json.loads(run("search", "a cat", "--json-version", "2").stdout)["confidence"] is None
+    library.confidence = MatchConfidence(0.3, 400, 0.25)
+    told = json.loads(run("search", "a cat", "--json-version", "2").stdout)["confidence"]
+    assert told == {"level": "none", "p": 0.3, "right": 0.25}
+
+
+def test_the_list_of_before_is_the_default_and_says_so_once(run: Any, library: Any) -> None:
+    result = run("search", "a cat", "--json")
+    assert isinstance(json.loads(result.stdout), list)
+    assert result.stderr.count("version 1 of the JSON") == 1
+    chosen = run("search", "a cat", "--json-version", "1")
+    assert chosen.stderr == ""
+    assert chosen.stdout == result.stdout
+    assert run("search", "a cat", "--json-version", "3").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [
+        (
+            3 / 401,
+            "a clear match: the best one is stronger than 99 % of unrelated descriptions here",
+        ),
+        (60 / 401, "a possible match: the best one is stronger than 85 % of"),
+    ],
+)
+def test_the_level_is_one_plain_line(run: Any, library: Any, p: float, words: str) -> None:
+    library.confidence = MatchConfidence(p, 400)
+    lines = run("search", "a cat").stdout.splitlines()
+    assert len(lines) == 5
+    assert lines[-1].startswith(words)
+
+
+def test_where_nothing_fits_only_the_closest_three_are_shown(run: Any, library: Any) -> None:
+    library.confidence = MatchConfidence(0.5, 400)
+    library.hits = [*library.hits, replace(library.hits[0], video="/v/d.mp4")]
+    result = run("search", "a cat")
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("nothing clearly fits: the best one is stronger than 50 %")
+    assert lines[0].endswith("; the closest 3:")
+    assert len(lines) == 5
+    assert "1 more that fit less" in result.stderr
+
+
+def test_what_feedback_taught_is_told_in_tenths(run: Any, library: Any) -> None:
+    library.confidence = MatchConfidence(3 / 401, 400, 0.68)
+    last = run("search", "a cat").stdout.splitlines()[-1]
+    assert last.endswith("by your feedback such an answer is right in 7 of 10")
+
+
+def test_an_answer_without_confidence_is_a_table_alone(run: Any, library: Any) -> None:
+    library.confidence = None
+    assert len(run("search", "a cat").stdout.splitlines()) == 4
+
+
+def test_feedback_reaches_the_library(run: Any, library: Any) -> None:
+    result = run("feedback", "a cat", "v.mp4", "yes")
+    assert library.calls[-2:] == [("feedback", ("a cat", "v.mp4", True)), ("close", None)]
+    assert result.stdout.startswith("1 judgement so far; 50 of 25 queries")
+    told = json.loads(run("feedback", "a cat", "id1", "no", "--json").stdout)
+    assert told == {"scaling": None, "judged": 1, "before": None, "after": None}
+    library.calibration = Calibration(PlattScaling(0.5, 0.1, 60), 60, 0.7, 0.5)
+    told = run("feedback", "a cat", "id1", "no").stdout
+    assert told == (
+        "60 judgements so far; what they teach is used: log loss 0.700 without, 0.500 with it\n"
+    )
+    library.calibration = Calibration(None, 60, 0.5, 0.7)
+    assert "predicts no better" in run("feedback", "a cat", "id1", "no").stdout
+    assert run("feedback", "a cat", "id1", "perhaps").exit_code == 2

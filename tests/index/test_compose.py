@@ -161,7 +161,7 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     library.fit_normalization([f"a{number}" for number in range(7)], strength=0.5)
     library.tag(sorted((root / "videos").glob("*[02468].toy")), ["even"])
     kind = AnnCoarse if request.param == "approximate" else ExactCoarse
-    assert isinstance(library._newest(library._existing()).searcher.coarse, kind)
+    assert isinstance(library._searcher(library._existing()).coarse, kind)
     return library
 
 

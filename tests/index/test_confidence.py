@@ -18,9 +18,9 @@ from finereel.index import confidence
 from finereel.index.bank import Bank
 from finereel.index.confidence import (
     NAME,
-    TEXTS_NAME,
     NullBank,
     NullKey,
+    features_path,
     keep_up,
     null_texts,
     p_value,
@@ -29,12 +29,18 @@ from finereel.index.events import AddSettings
 from finereel.index.opening import open_store
 from finereel.index.query import Answer, Filters, Query
 from finereel.index.search import score_clips
+from finereel.io.user_cache import user_cache
 from finereel.library import Library
 from finereel.types import MatchConfidence
 from index.doubles import ToyModel, ToySource, write_video
 
 MODEL = ToyModel()
 EVERY = AddSettings(commit_clips=8)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -72,11 +78,16 @@ def kept(library: Library) -> NullBank:
     return found
 
 
+def forget(library: Library) -> None:
+    (index_folder(library) / NAME).unlink(missing_ok=True)
+    for path in (user_cache() / "null-texts").glob("*"):
+        path.unlink()
+
+
 def afresh(library: Library) -> NullBank:
     """The null bank, computed from nothing."""
     folder = index_folder(library)
-    for name in (NAME, TEXTS_NAME):
-        (folder / name).unlink(missing_ok=True)
+    forget(library)
     store = open_store(library.path)
     assert store is not None
     return keep_up(store.snapshot(), MODEL, Bank.load(folder))
@@ -228,11 +239,12 @@ def test_a_commit_that_changes_no_clip_needs_no_model(tmp_path: Path) -> None:
     before = kept(library)
     library.migrate()
     library.tag([tmp_path / "videos"], ["norway"])
-    (index_folder(library) / TEXTS_NAME).unlink()  # they would have to be encoded again
+    texts = features_path(before.key)
+    texts.unlink()  # they would have to be encoded again
     library.answer("a1")
     after = kept(library)
     assert after.version > before.version
-    assert not (index_folder(library) / TEXTS_NAME).exists()
+    assert not texts.exists()
     assert_same(replace(after, version=before.version), before)
 
 
@@ -386,8 +398,7 @@ def test_what_takes_too_long_there_is_left_out_and_said(
 
 def test_progress_is_told(tmp_path: Path) -> None:
     library = made(tmp_path, "a")
-    for name in (NAME, TEXTS_NAME):
-        (index_folder(library) / name).unlink()
+    forget(library)
     told: list[tuple[str, int, int]] = []
     library.answer("a1", on_progress=lambda *step: told.append(step))
     assert told[0] == ("encoding unrelated texts", 0, 400)

@@ -52,6 +52,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": manage.doctor,
     "remove": manage.remove,
     "tag": manage.tag,
+    "feedback": manage.feedback,
     "rebuild": index.rebuild,
     "migrate": manage.migrate,
     "normalize": manage.normalize,

@@ -1,4 +1,4 @@
-"""`status`, `doctor`, `remove`, `tag`, `migrate`, `normalize`: inspect and maintain a library."""
+"""`status`, `doctor`, `remove`, `tag`, `feedback`, `migrate`, `normalize`: inspect and maintain a library."""
 
 from contextlib import closing
 from dataclasses import asdict, fields
@@ -167,6 +167,46 @@ def tag(
     if not as_json:
         done = "now without" if remove else "now with"
         typer.echo(f"{videos} video{'' if videos == 1 else 's'} {done} the tag {shown(name)}")
+
+
+def feedback(
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What was searched for.")],
+    clip: Annotated[
+        str,
+        typer.Argument(
+            metavar="CLIP",
+            help="A video of the library, of which the best clip is meant; or the clip_id that "
+            "`search --json` prints.",
+        ),
+    ],
+    judgement: Annotated[
+        str, typer.Argument(metavar="yes|no", help="Whether the clip shows what was searched for.")
+    ],
+    library: LibraryOption = DEFAULT_LIBRARY,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell whether a clip is what you searched for; it stays in the library's folder.
+
+    From 50 judgements of 25 queries on, `search` also tells how often such an answer is right.
+
+    Example: finereel feedback "a dog jumps" ~/Videos/dog.mp4 yes
+    """
+    if judgement not in ("yes", "no"):
+        raise typer.BadParameter(f"expected yes or no, got {judgement!r}", param_hint="yes|no")
+    with closing(open_library(library)) as opened:
+        learnt = opened.feedback(query, clip, judgement == "yes")
+    if as_json:
+        print_json(asdict(learnt))
+        return
+    count = f"{learnt.judged} judgement{'' if learnt.judged == 1 else 's'} so far"
+    if learnt.before is None or learnt.after is None:
+        typer.echo(f"{count}; 50 of 25 queries, 10 of each kind, are needed to learn from them")
+        return
+    used = "is used" if learnt.scaling is not None else "is not used, as it predicts no better"
+    typer.echo(
+        f"{count}; what they teach {used}: log loss {learnt.before:.3f} without, "
+        f"{learnt.after:.3f} with it"
+    )
 
 
 def migrate(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False) -> None:

@@ -148,7 +148,7 @@ class IndexProgress(View):
 
     def _draw(self, share: float, note: str) -> None:
         """`share` of the file at hand is done; some before it may wait for their commit."""
-        done = max(self._done, self._number - 1 + share)
+        done = float(max(self._done, self._number - 1 + share))
         self._bar.update(self._task, completed=done, note=note)
         now = time.monotonic()
         if not self._bar.console.is_terminal and now - self._told >= LINE_SECONDS:

@@ -304,6 +304,9 @@ def _in_words(confidence: "MatchConfidence", count: int) -> str:
         f"{_LEVELS[confidence.level]}: the best one is stronger than {confidence.stronger_than} % "
         "of unrelated descriptions here"
     )
+    if confidence.right is not None:
+        tenths = round(10 * confidence.right)
+        line += f"; by your feedback such an answer is right in {tenths} of 10"
     if confidence.level != "none":
         return line
     return f"{line}; the closest {count if count > 1 else 'one'}:"
@@ -318,6 +321,11 @@ def _listed(hit: "Hit") -> dict[str, object]:
     return {key: value for key, value in asdict(hit).items() if key not in _LATER}
 
 
+def _sure(confidence: "MatchConfidence") -> dict[str, object]:
+    told: dict[str, object] = {"level": confidence.level, "p": confidence.p}
+    return told if confidence.right is None else {**told, "right": confidence.right}
+
+
 def _judged(words: Sequence[Sequence["WordEvidence"]], number: int) -> dict[str, object]:
     """The words of a hit as JSON has them; nothing where nobody asked for them."""
     return {"words": [asdict(word) for word in words[number]]} if words else {}
@@ -330,7 +338,7 @@ def _answered(
     sure = answer.confidence
     return {
         "query": answer.query.text,
-        "confidence": None if sure is None else {"level": sure.level, "p": sure.p},
+        "confidence": None if sure is None else _sure(sure),
         "hits": [
             {
                 **_listed(hit),

@@ -11,6 +11,7 @@ about another state of the library: `keep_up` compares it with the clips of a sn
 that came and forgets those that went. So readers, writers and a killed writer need no agreement.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -36,11 +37,11 @@ from finereel.index.search import Searcher, corrected, exact_coarse
 from finereel.index.snapshot import Clips, RowIds, Snapshot
 from finereel.io.atomic import write_file
 from finereel.io.foreign_files import parse_json_object, read_npz
+from finereel.io.user_cache import user_cache
 from finereel.models.features import TextFeatures
 from finereel.types import Hit, MatchConfidence, OnProgress, no_progress
 
 NAME = "null.npz"
-TEXTS_NAME = "null_texts.npz"
 OWN_TEXTS = "null_texts.txt"
 OWN_NAME = "own-1"
 """What the shipped texts are called in a file; another list needs another name."""
@@ -55,6 +56,8 @@ CANDIDATES = 50
 AT_ONCE = 1024
 """Clips read at a time while null texts are scored."""
 FEW_TEXTS, MANY_TEXTS = 4, 50
+MOST_MODELS = 8
+"""Models whose encoded null texts are kept; 400 texts of CLIP's ViT-B/32 take some 10 MB."""
 ENCODING, COMPARING = "encoding unrelated texts", "comparing unrelated texts"
 
 Owners = Int[np.ndarray, "T K"]
@@ -145,14 +148,14 @@ class NullBank:
             }
         )
         stream = io.BytesIO()
-        np.savez(
+        np.savez_compressed(
             stream,
             described=np.array(described),
             clip_ids=self.clip_ids,
             owners=self.owners.astype(np.int32),
             coarse=self.coarse,
             fine=self.fine,
-            queries=self.queries,
+            queries=self.queries.astype(np.float16),
         )
         write_file(folder / NAME, stream.getvalue())
 
@@ -167,6 +170,7 @@ class NullBank:
             version = int(described.pop("version"))
             if NullKey(**described) != key:
                 return None
+            arrays["queries"] = arrays["queries"].astype(np.float32)
             found = cls(key, version, **arrays)
         except (OSError, FinereelError, ValueError, TypeError, KeyError):
             return None
@@ -309,8 +313,8 @@ class _Upkeep:
         if kept is not None and came is not None and not len(came):
             return kept
         # Where a clip that was looked at is gone, others take its place: look at all again.
-        texts = null_features(self._snapshot.folder, key, self._model, self._bank, self._limit)
-        queries = self._model.coarse_query(texts).float().cpu()
+        texts = null_features(key, self._model, self._bank, self._limit)
+        queries = self._model.coarse_query(texts).half().float().cpu()  # as they are kept
         owners, coarse = self._candidates(queries, came)
         if kept is not None and came is not None:
             owners = np.concatenate([kept.owners, owners], axis=1)
@@ -429,13 +433,13 @@ def _ids(clip_ids: list[str]) -> np.ndarray:
 
 
 def null_features(
-    folder: Path, key: NullKey, model: SearchModel, bank: Bank | None, limit: TimeLimit
+    key: NullKey, model: SearchModel, bank: Bank | None, limit: TimeLimit
 ) -> TextFeatures:
-    """The null texts encoded: once, and kept beside the null bank in half precision.
+    """The null texts encoded: once per model, and kept in the user's cache in half precision.
 
     Raises NotInTimeError where that takes more time than there is.
     """
-    kept = _load_features(folder, key)
+    kept = _load_features(key)
     if kept is None:
         texts = null_texts(bank)
         parts = []
@@ -450,7 +454,7 @@ def null_features(
             torch.cat([_widened(part.word_mask[..., None], width)[..., 0] for part in parts]),
         )
         with suppress(OSError, FinereelError):
-            _save_features(folder, key, kept)
+            _save_features(key, kept)
     return kept.to(torch.float32)
 
 
@@ -459,7 +463,21 @@ def _widened(words: Tensor, width: int) -> Tensor:
     return pad(words.cpu(), (0, 0, 0, width - words.shape[1]))
 
 
-def _save_features(folder: Path, key: NullKey, texts: TextFeatures) -> None:
+def features_path(key: NullKey) -> Path:
+    """Where the encoded null texts of a model lie."""
+    name = hashlib.blake2b(f"{key.model} {key.texts}".encode(), digest_size=8).hexdigest()
+    return user_cache() / "null-texts" / f"{name}.npz"
+
+
+def _age(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def _save_features(key: NullKey, texts: TextFeatures) -> None:
+    path = features_path(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for old in sorted(path.parent.glob("*.npz"), key=_age)[: -MOST_MODELS + 1]:
+        old.unlink(missing_ok=True)
     stream = io.BytesIO()
     np.savez(
         stream,
@@ -468,12 +486,12 @@ def _save_features(folder: Path, key: NullKey, texts: TextFeatures) -> None:
         words=texts.words.numpy(),
         word_mask=texts.word_mask.numpy(),
     )
-    write_file(folder / TEXTS_NAME, stream.getvalue())
+    write_file(path, stream.getvalue())
 
 
-def _load_features(folder: Path, key: NullKey) -> TextFeatures | None:
+def _load_features(key: NullKey) -> TextFeatures | None:
     try:
-        arrays = read_npz(folder / TEXTS_NAME)
+        arrays = read_npz(features_path(key))
         described = parse_json_object(str(arrays.pop("described")))
         if described != {"model": key.model, "texts": key.texts}:
             return None

@@ -4,7 +4,8 @@
       settings.json         what a person decided, see `finereel.index.settings`
       library.json          this file, replaced as a whole (write beside, fsync, rename)
       lock                  the writer's operating-system lock
-      index-<fingerprint>/  one per model: clips.lance, head.json, failures.jsonl, bank.npz
+      index-<fingerprint>/  one per model: clips.lance, head.json, failures.jsonl, bank.npz,
+                                        null.npz
       quarantine/           damaged files, set aside
 
 The same facts stand in the table's own metadata, so a damaged `library.json` is rebuilt from there.
