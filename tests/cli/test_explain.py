@@ -14,7 +14,7 @@ from finereel.cli.explain import address_of, check_lines
 from finereel.errors import QueryError
 from finereel.index.evidence import WordEvidence
 from finereel.index.explain import Evidence
-from finereel.index.places import Box, Place
+from finereel.index.places import Box, WordPlace
 from finereel.types import Hit
 
 WORDS = (
@@ -23,7 +23,7 @@ WORDS = (
     WordEvidence("slowly", 15, 21, "adverb", "not checked", None, None, None),
 )
 HIT = Hit("/v/a.mp4", 0.0, 10.0, 0.7, {"video_sentence": 0.5, "patch_word": 0.2}, 4.0, "id")
-PLACE = Place("car", 2, 4.0, Box(0.25, 0.25, 0.5, 0.5), 0.4, 0.1)
+PLACE = WordPlace("car", 2, 4.0, Box(0.25, 0.25, 0.5, 0.5), 0.4, 0.1)
 FOUND = Evidence(
     "a red car runs slowly",
     HIT,

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from finereel.errors import QueryError, VideoError
 from finereel.index.bank import Bank
 from finereel.index.evidence import WordEvidence, words_of
-from finereel.index.places import Place, find_places
+from finereel.index.places import WordPlace, find_places
 from finereel.index.protocols import SearchModel, VideoSource
 from finereel.index.search import ScoredClip, score_clips
 from finereel.index.snapshot import Snapshot
@@ -53,7 +53,7 @@ class Evidence:
     query: str
     hit: Hit
     words: tuple[WordEvidence, ...]
-    places: tuple[Place, ...] = ()
+    places: tuple[WordPlace, ...] = ()
     notes: tuple[str, ...] = ()
     picture: UInt8[np.ndarray, "H W 3"] | None = field(default=None, repr=False)
     picture_seconds: float = 0.0

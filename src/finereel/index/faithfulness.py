@@ -34,7 +34,7 @@ FEWEST = 10
 
 
 @dataclass(frozen=True)
-class Slot:
+class WordSlot:
     """One place of a caption with a true word and words that are certainly false there.
 
     Attributes:
@@ -48,7 +48,7 @@ class Slot:
     words: tuple[str, ...]
 
 
-def slots_of(scene: Scene) -> list[Slot]:
+def slots_of(scene: Scene) -> list[WordSlot]:
     """The slots of the first caption of a scene.
 
     Args:
@@ -68,7 +68,7 @@ def slots_of(scene: Scene) -> list[Slot]:
         old, new = (" ".join(pair) for pair in zip(*other.changed, strict=True))
         groups.setdefault((other.pos, old), []).append((new, other.caption))
     return [
-        Slot(pos, (truth, *(text for _, text in found)), (old, *(word for word, _ in found)))
+        WordSlot(pos, (truth, *(text for _, text in found)), (old, *(word for word, _ in found)))
         for (pos, old), found in groups.items()
     ]
 

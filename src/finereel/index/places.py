@@ -46,7 +46,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Place:
+class WordPlace:
     """Where a clip shows a word.
 
     Attributes:
@@ -179,7 +179,7 @@ class ClipView:
 @torch.no_grad()
 def find_places(
     model: object, query: str, clip: Frames, words: Sequence[WordEvidence]
-) -> tuple[tuple[Place, ...], str]:
+) -> tuple[tuple[WordPlace, ...], str]:
     """Find the places of the words of a query in a clip.
 
     Args:
@@ -209,7 +209,7 @@ def find_places(
 
 def place_of(
     view: ClipView, text: TextFeatures, frame: int, values: Float[Tensor, " N"], word: str
-) -> Place | None:
+) -> WordPlace | None:
     """Test the map of a word in one frame.
 
     Args:
@@ -244,7 +244,7 @@ def place_of(
             return None
     height, width = view.shown.pixels.shape[1:3]
     box = in_picture(view.model, box_of(values, view.side), height, width)
-    return Place(word, frame, float(view.shown.seconds[frame]), box, own, most)
+    return WordPlace(word, frame, float(view.shown.seconds[frame]), box, own, most)
 
 
 def box_of(values: Float[Tensor, " N"], side: int) -> Box:
