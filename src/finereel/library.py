@@ -38,6 +38,7 @@ from finereel.index.faults import storage_errors, typed_storage
 from finereel.index.feedback import Calibration, Judgement, learn, load_scaling, record
 from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
+from finereel.index.known import find_videos, forget, known_away, known_paths, path_of
 from finereel.index.manifest import Manifest
 from finereel.index.migration import MigrationReport, MigrationSettings, migrate, offer
 from finereel.index.opening import (
@@ -74,7 +75,6 @@ from finereel.io.signals import stop_on_interrupt
 from finereel.models.choice import default_model, full_name, require_here
 from finereel.text.query import Reading, checked_query
 from finereel.types import CaptionHit, Hit, OnProgress, Problem, no_progress
-from finereel.video.find import Found, nothing_found
 from finereel.video.plan import ClipPlan
 from finereel.video.reader import DiskSource
 
@@ -209,10 +209,10 @@ class Library:
         with self._writing(model) as store:
             settings, known = settings or AddSettings(), LibrarySettings.load(self.path)
             own = known.cut(settings.clip_seconds, store.snapshot(), self.path).name(roots)
-            groups = self._away(roots, store)
-            found = self._find([root for root in roots if root not in groups], store).without(
-                own.excludes
-            )
+            groups = known_away(store, roots)
+            found = find_videos(
+                self._source, store, [root for root in roots if root not in groups]
+            ).without(own.excludes)
             left_out = LeftOut.of(found)
             LeftOut.load(self.path).after(
                 [root for root in roots if root not in groups], left_out
@@ -220,7 +220,7 @@ class Library:
             own = own.remember(roots)
             if own != known:
                 own.save(self.path)
-            self._forget(store, [path for path in self._known(store) if own.excludes(path)])
+            forget(store, [path for path in known_paths(store) if own.excludes(path)])
             settings = replace(settings, clip_seconds=own.clip_seconds)
             report = self._run(store, found.videos, roots, settings, on_event)
             report = replace(report, migration=offer(self.path, store.snapshot()))
@@ -338,7 +338,9 @@ class Library:
             QueryError: The text is empty, far too long or not valid text.
             LibraryNotFoundError: There is no library in the folder.
         """
-        query = Query(checked_query(text), Filters(folders=(self._path_of(clip),)), 1, None, None)
+        query = Query(
+            checked_query(text), Filters(folders=(path_of(self._existing(), clip),)), 1, None, None
+        )
 
         def judged(searcher: Searcher, model: SearchModel) -> Judgement:
             null = self._null_of(searcher, model, no_progress)
@@ -351,21 +353,6 @@ class Library:
         judgement = self._ask(query, judged)
         record(self.path, judgement)
         return learn(self.path, judgement.model)
-
-    def _path_of(self, clip: str | Path) -> str:
-        """The video of a clip id, or a video itself."""
-        files = self._existing().files()
-        path = str(absolute(clip))
-        if path in files:
-            return path
-        owner = str(clip).rpartition("-")[0]
-        for file in files.values():
-            if file.file_id == owner and not file.missing:
-                return file.path
-        raise ConfigError(
-            f"expected the clip_id of a hit (`finereel search --json` prints it) or a video of the "
-            f"library, got {str(clip)!r}"
-        )
 
     @typed_storage("read")
     def explain(
@@ -544,7 +531,7 @@ class Library:
         roots = [str(absolute(path)) for path in paths]
         self._existing()
         with self._writing(None) as store:
-            known = self._known(store)
+            known = known_paths(store)
             chosen = [path for path in known if any(is_below(path, root) for root in roots)]
             if exclude:
                 real = [
@@ -555,7 +542,7 @@ class Library:
                 own = LibrarySettings.load(self.path)
                 if real and own.exclude(real) != own:
                     own.exclude(real).save(self.path)
-            removed = self._forget(store, chosen)
+            removed = forget(store, chosen)
             store.tidy()
         return removed
 
@@ -742,45 +729,6 @@ class Library:
             if model is not None:
                 require_same_model(store, model, self.path)
             yield store
-
-    def _known(self, store: ClipStore) -> list[str]:
-        """Every path the library knows something about."""
-        return sorted({*store.files(), *Journal(store.folder).paths()})
-
-    def _forget(self, store: ClipStore, paths: list[str]) -> int:
-        """Drop the rows and the failures of files; returns how many files had rows."""
-        files = store.files()
-        chosen = [files[path].file_id for path in paths if path in files]
-        if chosen:
-            store.commit([], chosen)
-        Journal(store.folder).forget(paths)
-        return len(chosen)
-
-    def _away(self, roots: list[str], store: ClipStore) -> dict[str, list[str]]:
-        """The known files in those of `roots` that are not here now, by root."""
-        known = self._known(store)
-        files = store.files()
-        return folders_away(
-            [root for root in roots if root not in files], [(path, False) for path in known]
-        )
-
-    def _find(self, roots: list[str], store: ClipStore) -> Found:
-        """Find the video files at `roots`.
-
-        A root that is gone counts as vanished if the library knows files there.
-        """
-        known = self._known(store)
-        forgotten = {root for root in roots if any(is_below(path, root) for path in known)}
-        wanted = [Path(root) for root in roots if os.path.lexists(root) or root not in forgotten]
-        try:
-            found = self._source.find(wanted) if wanted else Found()
-        except NotAVideoError:
-            if not forgotten:
-                raise
-            return Found()
-        if not found.videos and wanted and not forgotten:
-            raise nothing_found(wanted, found)
-        return found
 
     def _run(
         self,
