@@ -30,10 +30,10 @@ from finereel.models.saving import load
 from finereel.reelworld import SECONDS, captions, sample_scene
 from finereel.reelworld.batches import render_small
 from finereel.statistics.intervals import mean_interval
+from finereel.statistics.spans import Span, overlap
 from finereel.types import Frames
 
 CHAIN, WINDOW, RATE = 10, 10.0, 1.2  # clips a video, seconds of a fixed window, frames a second
-Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -149,16 +149,6 @@ WAYS: dict[str, Callable[..., Span]] = {
     "fixed windows of 10 s": best_window,
     **{f"moments, factor {factor:g}": best_moment(factor) for factor in (0.3, 0.4, 0.5, 0.6, 0.7)},
 }
-
-
-def overlap(one: Span, other: Span) -> float:
-    """Intersection over union of two spans.
-
-    >>> overlap((0.0, 2.0), (1.0, 3.0))
-    0.3333333333333333
-    """
-    common = min(one[1], other[1]) - max(one[0], other[0])
-    return max(0.0, common) / (max(one[1], other[1]) - min(one[0], other[0]))
 
 
 def measured(chains: Sequence[Chain], way: Callable[..., Span]) -> list[str]:
