@@ -21,6 +21,7 @@ ODD = [
 @pytest.fixture
 def odd_hits(library: Any) -> Any:
     library.hits = [replace(library.hits[0], video=name, start=62.04, end=72.04) for name in ODD]
+    library.confidence = None
     return library
 
 

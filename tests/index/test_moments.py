@@ -22,7 +22,7 @@ def reference(scores: np.ndarray, seconds: np.ndarray, span: tuple[float, float]
     edges = [span[0], *((a + b) / 2 for a, b in pairwise(seconds)), span[1]]
     lengths = np.array([b - a for a, b in pairwise(edges)])
     mean = (scores * lengths).sum() / lengths.sum()
-    above = (scores - mean - 0.5 * (scores.max() - mean)) * lengths
+    above = (scores - mean - 0.4 * (scores.max() - mean)) * lengths
     return max(
         above[first : last + 1].sum()
         for first in range(len(scores))
