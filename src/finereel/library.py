@@ -22,23 +22,17 @@ from finereel.errors import (
     NotAVideoError,
     QueryError,
 )
+from finereel.index.answering import Answering, video_of
 from finereel.index.ask import ask
 from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank, remove_bank
-from finereel.index.confidence import (
-    NotInTimeError,
-    NullBank,
-    assess,
-    keep_up,
-    p_value,
-    reader_limit,
-)
+from finereel.index.confidence import keep_up
 from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
 from finereel.index.faults import storage_errors, typed_storage
-from finereel.index.feedback import Calibration, Judgement, learn, load_scaling, record
+from finereel.index.feedback import Calibration, learn, record
 from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
-from finereel.index.known import find_videos, forget, known_away, known_paths, path_of
+from finereel.index.known import find_videos, forget, known_away, known_paths
 from finereel.index.manifest import Manifest
 from finereel.index.migration import MigrationReport, MigrationSettings, migrate, offer
 from finereel.index.opening import (
@@ -88,14 +82,10 @@ Asked = TypeVar("Asked")
 
 @dataclass
 class _Cached:
-    """The searcher of the newest commit seen, what it was made of, and its null bank.
-
-    null: None until somebody asked for it.
-    """
+    """What answers about the newest commit seen, and what it was made of."""
 
     key: tuple[str, int, int]
-    searcher: Searcher
-    null: NullBank | None = None
+    answering: Answering
 
 
 class Library:
@@ -295,27 +285,10 @@ class Library:
         """
         query = text if isinstance(text, Query) else Query(text)
 
-        def answered(searcher: Searcher, model: SearchModel) -> Answer:
-            if query.composed:
-                return Answer(query, None, ask(searcher, model, query))
-            features = model.encode_text([query.text])
-            hits = ask(searcher, model, query, features)
-            try:
-                null = self._null_of(searcher, model, on_progress)
-            except NotInTimeError:
-                _LOG.warning(
-                    "how clearly the hits fit is not known: the library cannot be written here, and "
-                    "comparing unrelated texts takes too long for one search"
-                )
-                return Answer(query, None, hits)
-            coarse = model.coarse_query(features)[0]
-            sure = assess(hits, query, searcher, coarse, null)
-            learnt = load_scaling(self.path, model.fingerprint)
-            return Answer(
-                query, sure if learnt is None or sure is None else learnt.applied(sure), hits
-            )
-
-        return self._ask(query, answered)
+        return self._ask(
+            query,
+            lambda searcher, model: self._answering(searcher).answer(model, query, on_progress),
+        )
 
     @typed_storage("written")
     def feedback(self, text: str, clip: str | Path, right: bool) -> Calibration:
@@ -338,19 +311,13 @@ class Library:
             QueryError: The text is empty, far too long or not valid text.
             LibraryNotFoundError: There is no library in the folder.
         """
-        query = Query(
-            checked_query(text), Filters(folders=(path_of(self._existing(), clip),)), 1, None, None
+        checked_query(text)
+        video = video_of(str(clip), str(absolute(clip)), self._existing().files())
+        query = Query(text, Filters(folders=(video,)), 1, None, None)
+        judgement = self._ask(
+            query,
+            lambda searcher, model: self._answering(searcher).judge(model, query, str(clip), right),
         )
-
-        def judged(searcher: Searcher, model: SearchModel) -> Judgement:
-            null = self._null_of(searcher, model, no_progress)
-            every = replace(query, top=searcher.snapshot.count)
-            hits = searcher.search(model, every)
-            chosen = next((hit for hit in hits if hit.clip_id == str(clip)), hits[0])
-            sure = p_value(chosen.score, null.maxima)
-            return Judgement(query.text, chosen.clip_id, right, sure.p, model.fingerprint)
-
-        judgement = self._ask(query, judged)
         record(self.path, judgement)
         return learn(self.path, judgement.model)
 
@@ -776,17 +743,11 @@ class Library:
         with meanwhile(lambda: require_same_model(store, model, self.path)):
             return how(self._searcher(store), model)
 
-    def _null_of(self, searcher: Searcher, model: SearchModel, on_progress: OnProgress) -> NullBank:
-        """The null bank of a searcher's state; kept while that is the newest one seen."""
+    def _answering(self, searcher: Searcher) -> Answering:
+        """What answers with confidence; the one kept where the searcher is."""
         cached = self._cached
-        if cached is not None and cached.searcher is searcher and cached.null is not None:
-            return cached.null
-        snapshot = searcher.snapshot
-        limit = reader_limit(snapshot.folder, on_progress)
-        null = keep_up(snapshot, model, searcher.bank, limit)
-        if cached is not None and cached.searcher is searcher:
-            cached.null = null
-        return null
+        kept = cached is not None and cached.answering.searcher is searcher
+        return cached.answering if cached and kept else Answering(self.path, searcher)
 
     def _searcher(self, store: ClipStore) -> Searcher:
         bank_file = store.folder / BANK
@@ -796,8 +757,9 @@ class Library:
             bank_file.stat().st_mtime_ns if bank_file.exists() else 0,
         )
         if self._cached is None or self._cached.key != key:
-            self._cached = _Cached(key, Searcher.of(store.snapshot(), Bank.load(store.folder)))
-        return self._cached.searcher
+            searcher = Searcher.of(store.snapshot(), Bank.load(store.folder))
+            self._cached = _Cached(key, Answering(self.path, searcher))
+        return self._cached.answering.searcher
 
 
 def _silent(event: AddEvent) -> None:

@@ -70,6 +70,7 @@ def test_copies_are_one_line(run: Any, library: Any) -> None:
 
 
 def test_a_screen_too_small_for_anything_still_gets_a_line_per_hit(run: Any, library: Any) -> None:
+    library.confidence = None
     assert len(run("search", "a cat", env={"COLUMNS": "5"}).stdout.splitlines()) == 4
 
 

@@ -8,7 +8,7 @@ import pytest
 from finereel.errors import ConfigError, QueryError
 from finereel.index.feedback import (
     NAME,
-    Judgement,
+    HitJudgement,
     PlattScaling,
     calibrate,
     judgements,
@@ -30,12 +30,12 @@ def made(root: Path) -> Library:
     return library
 
 
-def said(count: int, slope: float, offset: float, seed: int = 0) -> list[Judgement]:
+def said(count: int, slope: float, offset: float, seed: int = 0) -> list[HitJudgement]:
     """Judgements, two of a query, whose truth follows a scaling."""
     random = np.random.default_rng(seed)
     truth = PlattScaling(slope, offset)
     return [
-        Judgement(
+        HitJudgement(
             f"query {number // 2}", f"clip {number}", bool(random.random() < truth.right(p)), p, "m"
         )
         for number, p in enumerate(random.uniform(0.002, 1.0, count).tolist())
@@ -62,12 +62,12 @@ def test_judgements_that_follow_the_p_values_keep_no_scaling() -> None:
     "few",
     [
         said(48, 0.2, 0.0),
-        [Judgement("one query", f"{n}", n % 2 == 0, 0.5, "m") for n in range(60)],
-        [Judgement(f"query {n}", "c", n >= 9, 0.5, "m") for n in range(60)],
+        [HitJudgement("one query", f"{n}", n % 2 == 0, 0.5, "m") for n in range(60)],
+        [HitJudgement(f"query {n}", "c", n >= 9, 0.5, "m") for n in range(60)],
     ],
     ids=["judgements", "queries", "of one kind"],
 )
-def test_too_few_judgements_teach_nothing(few: list[Judgement]) -> None:
+def test_too_few_judgements_teach_nothing(few: list[HitJudgement]) -> None:
     learnt = calibrate(few)
     assert (learnt.scaling, learnt.before, learnt.judged) == (None, None, len(few))
 
@@ -79,17 +79,17 @@ def test_p_values_of_one_are_finite() -> None:
 
 def test_the_last_judgement_of_a_query_and_clip_holds(tmp_path: Path) -> None:
     for right, model in ((True, "m"), (True, "other"), (False, "m")):
-        record(tmp_path, Judgement("q", "c", right, 0.5, model))
+        record(tmp_path, HitJudgement("q", "c", right, 0.5, model))
     with (tmp_path / NAME).open("ab") as stream:
         stream.write(b'{"query": "torn')
-    record(tmp_path, Judgement("q", "d", True, 0.5, "m"))
+    record(tmp_path, HitJudgement("q", "d", True, 0.5, "m"))
     assert [judgement.right for judgement in judgements(tmp_path, "m")] == [False, True]
     assert judgements(tmp_path / "nowhere", "m") == []
 
 
 def test_a_judgement_checks_its_p_value() -> None:
     with pytest.raises(ConfigError, match="0 < p <= 1"):
-        Judgement("q", "c", True, 0.0, "m")
+        HitJudgement("q", "c", True, 0.0, "m")
 
 
 def test_feedback_names_a_clip_by_its_id_or_its_video(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_an_answer_tells_what_feedback_taught(tmp_path: Path) -> None:
     for judgement in said(400, 0.5, -1.0):
         record(
             library.path,
-            Judgement(
+            HitJudgement(
                 judgement.query, judgement.clip_id, judgement.right, judgement.p, MODEL.fingerprint
             ),
         )

@@ -148,7 +148,7 @@ class NullBank:
             }
         )
         stream = io.BytesIO()
-        np.savez_compressed(
+        np.savez(
             stream,
             described=np.array(described),
             clip_ids=self.clip_ids,

@@ -29,7 +29,7 @@ _STEPS = 50
 
 
 @dataclass(frozen=True)
-class Judgement:
+class HitJudgement:
     """What a person said about a clip as an answer.
 
     Attributes:
@@ -54,7 +54,7 @@ class Judgement:
             raise ConfigError(f"a judgement needs 0 < p <= 1, got {self.p}")
 
 
-def record(folder: Path, judgement: Judgement) -> None:
+def record(folder: Path, judgement: HitJudgement) -> None:
     """Append a judgement, so that it survives this process."""
     with storage_errors(folder, "written"), (folder / NAME).open("ab") as stream:
         # A line torn by a crash must not swallow this one.
@@ -63,13 +63,13 @@ def record(folder: Path, judgement: Judgement) -> None:
         os.fsync(stream.fileno())
 
 
-def judgements(folder: Path, model: str) -> list[Judgement]:
+def judgements(folder: Path, model: str) -> list[HitJudgement]:
     """The judgements on a model's answers; the last one about a query and a clip holds."""
     path = folder / NAME
-    found: dict[tuple[str, str], Judgement] = {}
+    found: dict[tuple[str, str], HitJudgement] = {}
     for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
-            read = Judgement(**json.loads(line))
+            read = HitJudgement(**json.loads(line))
         except (ValueError, TypeError, ConfigError):  # blank, or torn by a crash
             continue
         if read.model == model:
@@ -144,7 +144,7 @@ def load_scaling(folder: Path, model: str) -> PlattScaling | None:
         return None
 
 
-def calibrate(said: Sequence[Judgement]) -> Calibration:
+def calibrate(said: Sequence[HitJudgement]) -> Calibration:
     """Fit Platt scaling where there are enough judgements, and keep it where it predicts better.
 
     Args:

@@ -3,10 +3,9 @@
 import os
 from pathlib import Path
 
-from finereel.errors import ConfigError, NotAVideoError
+from finereel.errors import NotAVideoError
 from finereel.index.folders import folders_away, is_below
 from finereel.index.journal import Journal
-from finereel.index.opening import absolute
 from finereel.index.protocols import VideoSource
 from finereel.index.store import ClipStore
 from finereel.video.find import Found, nothing_found
@@ -53,19 +52,3 @@ def find_videos(source: VideoSource, store: ClipStore, roots: list[str]) -> Foun
     if not found.videos and wanted and not forgotten:
         raise nothing_found(wanted, found)
     return found
-
-
-def path_of(store: ClipStore, clip: str | Path) -> str:
-    """The video of a clip id, or a video itself."""
-    files = store.files()
-    path = str(absolute(clip))
-    if path in files:
-        return path
-    owner = str(clip).rpartition("-")[0]
-    for file in files.values():
-        if file.file_id == owner and not file.missing:
-            return file.path
-    raise ConfigError(
-        f"expected the clip_id of a hit (`finereel search --json` prints it) or a video of the "
-        f"library, got {str(clip)!r}"
-    )

@@ -6,14 +6,14 @@ copies. What goes into the journal and when is said in `finereel.index.journal`.
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 import torch
 
-from finereel.errors import DataError, FinereelError
+from finereel.errors import DataError, FinereelError, LibraryError
 from finereel.index import events
 from finereel.index.bank import Bank
 from finereel.index.confidence import keep_up
@@ -83,6 +83,7 @@ class Writer:
         self._open: _Open | None = None
         self._commits = 0
         self._model: SearchModel | None = None
+        self._stop: StopFlag | None = None
 
     def run(
         self,
@@ -99,7 +100,7 @@ class Writer:
         are not at fault.
         """
         began = time.monotonic()
-        self._on_event, self._model = on_event, model
+        self._on_event, self._model, self._stop = on_event, model, stop
         self._announce(plan)
         self._change(plan)
         for failure in plan.failed:
@@ -242,9 +243,10 @@ class Writer:
             self._pending.replaced.add(encoded.job.replaces)
 
     def _keep_up(self) -> None:
-        """Let the null texts know the clips that came."""
-        assert self._model is not None
-        keep_up(self._store.snapshot(), self._model, self._bank)
+        """Let the null texts know the clips that came; a search does it where this run cannot."""
+        if self._model is not None and not (self._stop and self._stop.is_set()):
+            with suppress(LibraryError):  # damage among clips that this run does not touch
+                keep_up(self._store.snapshot(), self._model, self._bank)
 
     def _close_file(self) -> None:
         """Another file follows, or none; what is committed of one that did not come to its end is
