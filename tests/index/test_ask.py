@@ -126,3 +126,16 @@ def test_what_is_near_are_the_clips_within_reach(library: Library) -> None:
     ):
         ids = near(snapshot, np.array([first]), [file], within)
         assert sorted(starts[row] for row in ids.tolist()) == sorted(expected)
+
+
+def test_an_answer_has_the_hits_of_the_search_and_no_confidence_for_several_texts(
+    library: Library,
+) -> None:
+    for query in (
+        Query("dog", none_of=("x2",), moments=True),
+        Query("y3", then=("y4",)),
+        Query("dog", moments=True),
+    ):
+        answer = library.answer(query)
+        assert answer.hits == library.search(query)
+        assert (answer.confidence is None) == query.composed
