@@ -58,7 +58,7 @@ def ask(
         searcher: One state of a library.
         model: The model of the library.
         query: What is asked.
-        text: The features of a query of one text, where the caller has them.
+        text: The features of the texts of the query, where the caller has them.
 
     Returns:
         Hits; with `query.moments`, at the moments of their videos, each moment once.
@@ -72,12 +72,13 @@ def ask(
     if query.moments and not query.then and query.per_video != 1:
         most = None if query.per_video is None else NEIGHBOURS * query.per_video
         wide = replace(query, top=NEIGHBOURS * query.top, per_video=most)
+    text = model.encode_text(query.texts) if text is None else text
     if not query.composed:
         hits = searcher.search(model, wide, text)
     else:
-        hits = searcher.hits(_Composed.of(searcher, model, wide).ranked())
+        hits = searcher.hits(_Composed(searcher, model, wide, text).ranked())
     if query.moments and not query.then:
-        return _at_moments(searcher, model, query, hits)
+        return _at_moments(searcher, text, query, hits)
     return hits
 
 
@@ -89,10 +90,6 @@ class _Composed:
     model: SearchModel
     query: Query
     texts: TextFeatures
-
-    @classmethod
-    def of(cls, searcher: Searcher, model: SearchModel, query: Query) -> "_Composed":
-        return cls(searcher, model, query, model.encode_text(query.texts))
 
     def ranked(self) -> list[ScoredClip]:
         """The clips of the answer, best first."""
@@ -230,7 +227,7 @@ class _Sequences:
 
 # Moments.
 def _at_moments(
-    searcher: Searcher, model: SearchModel, query: Query, hits: Sequence[Hit]
+    searcher: Searcher, texts: TextFeatures, query: Query, hits: Sequence[Hit]
 ) -> list[Hit]:
     """The hits at the moments of their videos. Clips that show the same moment are one hit, the
     best of them.
@@ -238,7 +235,7 @@ def _at_moments(
     files = {hit.clip_id: hit.clip_id.rsplit("-", 1)[0] for hit in hits}
     names = list(dict.fromkeys(files.values()))
     whole = {file.file_id: file for file in whole_files(searcher.snapshot, names)} if names else {}
-    texts = model.encode_text([query.text, *query.either, *query.versus])
+    texts = texts.rows(slice(0, 1 + len(query.either) + len(query.versus)))  # what is to be seen
     most = MOST if query.per_video is None else min(MOST, query.per_video)
     found: list[Hit] = []
     taken: dict[tuple[str, str], set[tuple[float, float]]] = {}
