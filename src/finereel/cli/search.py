@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from finereel.cli.progress import StageBars
     from finereel.index.evidence import WordEvidence
     from finereel.index.query import Answer, Query
+    from finereel.library import Library
     from finereel.types import Hit, MatchConfidence
 
     Words = Sequence[Sequence[WordEvidence]]
@@ -226,11 +227,7 @@ def search(
         else:
             answer = opened.answer(query, on_progress=_LateBars())
         hits = answer.hits
-        alone = bool(query.versus or query.then)
-        more = not as_json and not alone and 0 < len(hits) < query.top and per_video < query.top
-        if more:  # the videos shown may have no further moments
-            found = opened.search(replace(query, top=len(hits) + 1, per_video=per_video + 1))
-            more = len(found) > len(hits)
+        more = not as_json and _more_per_video(opened, answer)
         words = opened.words(query.text, hits) if explain else []
     if picture is not None:
         from finereel.cli.contact_sheet import ContactSheetRow, draw_contact_sheet
@@ -249,6 +246,15 @@ def search(
     if more and not folded:
         most = f"{per_video} moment{'' if per_video == 1 else 's'}"
         typer.echo(f"{most} of each video; more of them with: --per-video {query.top}", err=True)
+
+
+def _more_per_video(library: "Library", answer: "Answer") -> bool:
+    """Whether the videos of an answer that is not full have further moments."""
+    query, count = answer.query, len(answer.hits)
+    each = query.per_video or query.top
+    if query.versus or query.then or not 0 < count < query.top or each >= query.top:
+        return False
+    return len(library.search(replace(query, top=count + 1, per_video=each + 1))) > count
 
 
 def _checked(texts: list[str] | None) -> tuple[str, ...]:
