@@ -32,10 +32,13 @@ from jaxtyping import Bool, Float32, Int64
 from finereel import data as datasets
 from finereel.data.sources import SourceOptions, open_source
 from finereel.evaluation.gallery import encode_texts, encode_videos
+from finereel.index.calibration import load_calibration, measure_calibration
 from finereel.index.confidence import null_texts
 from finereel.models.features import concatenate
+from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import load
 from finereel.ranking import fuse
+from finereel.statistics.binary import auroc
 from finereel.types import POSSIBLE, STRONG
 
 REPEATS = 20
@@ -115,17 +118,6 @@ def rate(
     return 100 * float(said.mean()), 100 * float(low), 100 * float(high)
 
 
-def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
-    """How often a positive is larger than a negative; ties count half.
-
-    >>> auroc(np.array([1.0, 3.0]), np.array([0.0, 1.0]))
-    0.875
-    """
-    order = np.sort(negative)
-    below = np.searchsorted(order, positive, "left") + np.searchsorted(order, positive, "right")
-    return float(below.mean() / (2 * len(order)))
-
-
 def lines(scored: Scored, sizes: list[int]) -> Iterator[str]:
     """Two tables."""
     every = {size: measured(scored, size) for size in sizes}
@@ -160,6 +152,23 @@ def lines(scored: Scored, sizes: list[int]) -> Iterator[str]:
             best = [np.concatenate([part[1] for part in parts]) for parts in (right, found[name])]
             cells.append(f"{auroc(*best):.3f}")
         yield f"| {size} | {' | '.join(cells)} |"
+
+
+def calibration_lines(model: RetrievalModel, scored: Scored) -> Iterator[str]:
+    """How good the model's own calibration is here; nothing where it has none."""
+    known = load_calibration(model.card, model.fingerprint)
+    if known is None:
+        return
+    count = len(scored.captions)
+    here = measure_calibration(known, scored.captions, np.arange(count), "here")
+    yield ""
+    yield f"Calibration of {known.data}, there (queries left out) and on these clips."
+    yield ""
+    yield "| clips | AUROC of a right best hit | FPR95 | calibration error |"
+    yield "|---|---|---|---|"
+    for name, found in ((known.data, known), ("these", here)):
+        numbers = f"{found.auroc:.3f} | {found.fpr95:.3f} | {found.ece:.3f}"
+        yield f"| {name}, {found.videos} | {numbers} |"
 
 
 def nonsense(count: int) -> list[str]:
@@ -261,6 +270,8 @@ def main() -> None:
     given = parser.parse_args()
     scored = with_matrix(given) if given.matrix else with_model(given)
     print("\n".join(lines(scored, given.sizes)))
+    if given.model:
+        print("\n".join(calibration_lines(load(given.model), scored)))
 
 
 if __name__ == "__main__":

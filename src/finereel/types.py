@@ -140,8 +140,9 @@ class MatchConfidence:
         p: Share of the unrelated texts whose best clip scores at least as high as the best hit,
             counted with the query itself: (1 + number of these) / (1 + number of texts).
         texts: Number of unrelated texts.
-        right: Probability that the best hit is right, by what people said about hits of this
-            library; None where that is not known.
+        right: Probability that the best hit is right; None where that is not known.
+        by: What tells `right`: `feedback`, what people said about hits of this library, or the name
+            of the data set on which `finereel evaluate --calibrate` counted.
 
     Raises:
         ValueError: Unless 0 < p <= 1 and there is a text.
@@ -155,6 +156,7 @@ class MatchConfidence:
     p: float
     texts: int
     right: float | None = None
+    by: str = ""
 
     def __post_init__(self) -> None:
         if not (0 < self.p <= 1 and self.texts >= 1):

@@ -11,8 +11,9 @@ from finereel.data import reelworld as worlds
 from finereel.data.moment_files import FoundMoments, MomentQuery
 from finereel.evaluation.record_files import load_record
 from finereel.index import moment_benchmark
+from finereel.index.calibration import load_calibration
 from finereel.index.moment_benchmark import MomentResult
-from finereel.models.saving import save
+from finereel.models.saving import load, save
 from tiny_models import FRAMES, IMAGE, tiny_model
 
 SIZES = {"train": 8, "val": 4, "test": 5}
@@ -40,6 +41,27 @@ def test_the_table_has_both_directions_intervals_protocol_and_coverage(
     assert all(" to " in row and "none" in row for row in fused)
     assert "coverage 5/5" in result.stdout
     assert "NOT THE BENCHMARK" not in result.stdout
+
+
+def test_calibration_is_kept_in_the_models_card_and_told(
+    run: Any, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("evaluate", "--model", model, "--data", "reelworld", "--calibrate")
+    refused = run(*asked)
+    assert refused.exit_code != 0
+    assert "calibration needs 50 videos or more, got 5" in refused.stderr
+    before = load(model).fingerprint
+    monkeypatch.setitem(VIRTUAL, "reelworld", lambda: worlds.virtual({**SIZES, "val": 55}))
+    result = run(*asked, "--split", "val", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert "calibration error" in result.stderr
+    assert "calibration" not in json.loads(result.stdout)["model"]["card"]
+    after = load(model)
+    assert after.fingerprint == before
+    known = load_calibration(after.card, after.fingerprint)
+    assert known is not None
+    assert (known.data, known.videos) == ("reelworld/val", 55)
+    assert run(*asked, "--normalization", "dsl").exit_code == 2
 
 
 def test_json_is_the_record_that_is_kept(run: Any, model: Path, tmp_path: Path) -> None:

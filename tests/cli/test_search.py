@@ -282,9 +282,9 @@ def test_json_version_2_tells_the_query_and_the_confidence(run: Any, library: An
     assert "thumbnail" not in first
     library.confidence = None
     assert json.loads(run("search", "a cat", "--json-version", "2").stdout)["confidence"] is None
-    library.confidence = MatchConfidence(0.3, 400, 0.25)
+    library.confidence = MatchConfidence(0.3, 400, 0.25, "feedback")
     told = json.loads(run("search", "a cat", "--json-version", "2").stdout)["confidence"]
-    assert told == {"level": "none", "p": 0.3, "right": 0.25}
+    assert told == {"level": "none", "p": 0.3, "right": 0.25, "right_by": "feedback"}
 
 
 def test_the_list_of_before_is_the_default_and_says_so_once(run: Any, library: Any) -> None:
@@ -329,9 +329,12 @@ def test_where_nothing_fits_only_the_closest_three_are_shown(run: Any, library: 
 
 
 def test_what_feedback_taught_is_told_in_tenths(run: Any, library: Any) -> None:
-    library.confidence = MatchConfidence(3 / 401, 400, 0.68)
+    library.confidence = MatchConfidence(3 / 401, 400, 0.68, "feedback")
     last = run("search", "a cat").stdout.splitlines()[-1]
     assert last.endswith("by your feedback such an answer is right in 7 of 10")
+    library.confidence = MatchConfidence(3 / 401, 400, 0.02, "clips/val")
+    last = run("search", "a cat").stdout.splitlines()[-1]
+    assert last.endswith("on clips/val such an answer is right in less than 1 of 10")
 
 
 def test_an_answer_without_confidence_is_a_table_alone(run: Any, library: Any) -> None:

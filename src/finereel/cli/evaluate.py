@@ -70,6 +70,14 @@ def evaluate(
             "again.",
         ),
     ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Also learn how often the best hit of a search is right, from its scores, and keep "
+            "it with the model: `search` then tells it. Take a split that is not tested on.",
+        ),
+    ] = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -94,6 +102,8 @@ def evaluate(
         split=split, normalization=normalization, name=name, cache=cache, reload_verified=True
     )
     where = SourceOptions(annotations=annotations, videos=videos, features=features)
+    if calibrate and (normalization != "none" or data in MOMENT_SETS):
+        raise typer.BadParameter("--calibrate needs the plain scores of retrieval")
     if data in MOMENT_SETS:
         if normalization != "none":
             raise typer.BadParameter("moments are measured without a normalization")
@@ -107,6 +117,26 @@ def evaluate(
         print_json(described_record(record))
     else:
         print_record(record)
+    if calibrate:
+        _calibrate(model, record)
+
+
+def _calibrate(model_name: str, record: "RunRecord") -> None:
+    """Fit how often the best hit is right, keep that with the model, and say how good it is."""
+    from finereel.index.calibration import fit_calibration, keep_calibration
+    from finereel.models.choice import BUNDLED, full_name
+
+    assert record.scores is not None
+    scores, name = record.scores["text_to_video"], full_name(model_name)
+    data = f"{record.dataset.name}/{record.dataset.split}"
+    fitted = fit_calibration(scores.matrix, scores.right, data)
+    file = keep_calibration(fitted, BUNDLED.get(name, Path(name)), record.model.fingerprint)
+    typer.echo(
+        f"a right answer is told from a wrong one in {fitted.auroc:.1%} of pairs; "
+        f"{fitted.fpr95:.0%} of the wrong ones pass a limit that keeps 95 % of the right ones; "
+        f"calibration error {fitted.ece:.3f}; kept in {file}",
+        err=True,
+    )
 
 
 def _measure_moments(

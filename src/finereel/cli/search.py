@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 TOP = 10
 """Number of results that nobody chose."""
 
+FEEDBACK = "feedback"
+"""What tells how often an answer is right: people here."""
+
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
@@ -318,8 +321,9 @@ def _in_words(confidence: "MatchConfidence", count: int) -> str:
         "of unrelated descriptions here"
     )
     if confidence.right is not None:
-        tenths = round(10 * confidence.right)
-        line += f"; by your feedback such an answer is right in {tenths} of 10"
+        tenths = round(10 * confidence.right) or "less than 1"
+        by = "by your feedback" if confidence.by == FEEDBACK else f"on {confidence.by}"
+        line += f"; {by} such an answer is right in {tenths} of 10"
     if confidence.level != "none":
         return line
     return f"{line}; the closest {count if count > 1 else 'one'}:"
@@ -336,7 +340,9 @@ def _listed(hit: "Hit") -> dict[str, object]:
 
 def _sure(confidence: "MatchConfidence") -> dict[str, object]:
     told: dict[str, object] = {"level": confidence.level, "p": confidence.p}
-    return told if confidence.right is None else {**told, "right": confidence.right}
+    if confidence.right is None:
+        return told
+    return {**told, "right": confidence.right, "right_by": confidence.by}
 
 
 def _judged(words: "Words", number: int) -> dict[str, object]:

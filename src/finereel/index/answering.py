@@ -9,6 +9,7 @@ from pathlib import Path
 
 from finereel.errors import ConfigError
 from finereel.index.ask import ask
+from finereel.index.calibration import BEST, AnswerCalibration, load_calibration
 from finereel.index.confidence import (
     NotInTimeError,
     NullBank,
@@ -43,7 +44,10 @@ class Answering:
         if query.composed:
             return Answer(query, None, ask(self.searcher, model, query))
         features = model.encode_text([query.text])
-        hits = ask(self.searcher, model, query, features)
+        known = self._calibration(model)
+        enough = known is None or _looks_at_fewer(query)
+        hits = ask(self.searcher, model, query if enough else replace(query, top=BEST), features)
+        hits, best = hits[: query.top], [hit.score for hit in hits[:BEST]]
         try:
             null = self._null_bank(model, on_progress)
         except NotInTimeError:
@@ -57,7 +61,19 @@ class Answering:
         learnt = load_scaling(self.library, model.fingerprint)
         if sure is not None and learnt is not None:
             sure = learnt.applied(sure)
+        elif sure is not None and known is not None and len(best) == BEST:
+            sure = replace(sure, right=known.right(best, self._count(query)), by=known.data)
         return Answer(query, sure, hits)
+
+    def _calibration(self, model: SearchModel) -> AnswerCalibration | None:
+        """What a data set told about the scores of this model; nothing under a normalization."""
+        if self.searcher.bank is not None:
+            return None
+        return load_calibration(getattr(model, "card", {}), model.fingerprint)
+
+    def _count(self, query: Query) -> int:
+        snapshot = self.searcher.snapshot
+        return len(snapshot.passing(query.filters).row_ids) if query.filters else snapshot.count
 
     def judge(self, model: SearchModel, query: Query, clip: str, right: bool) -> HitJudgement:
         """What is said of a clip, with the p-value that it has. query: over the clip's video."""
@@ -73,6 +89,12 @@ class Answering:
             limit = reader_limit(snapshot.folder, on_progress)
             self._null = keep_up(snapshot, model, self.searcher.bank, limit)
         return self._null
+
+
+def _looks_at_fewer(query: Query) -> bool:
+    """Whether a search for the ten best clips would not begin with the same hits, or is needless."""
+    few = query.candidates is not None and query.candidates < BEST
+    return query.top >= BEST or few or (query.moments and query.per_video != 1)
 
 
 def video_of(clip: str, path: str, files: Mapping[str, FileRecord]) -> str:

@@ -10,7 +10,7 @@ better than the p-values themselves.
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +19,15 @@ from jaxtyping import Bool, Float64
 from finereel.errors import ConfigError
 from finereel.index.faults import storage_errors
 from finereel.io.atomic import write_file
+from finereel.statistics.binary import fit_logistic, sigmoid
 from finereel.types import MatchConfidence
 
 NAME = "feedback.jsonl"
 LEARNT = "feedback-learnt.json"
 FEWEST, FEWEST_QUERIES, FEWEST_OF_EACH = 50, 25, 10
+BY = "feedback"
+"""What tells the probability, see `MatchConfidence.by`."""
 PENALTY = 1.0
-_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,11 @@ class PlattScaling:
 
     def right(self, p: float) -> float:
         """The probability for a p-value."""
-        return float(_sigmoid(self.slope * _logits(np.array([p])) + self.offset)[0])
+        return float(sigmoid(self.slope * _logits(np.array([p])) + self.offset)[0])
 
     def applied(self, confidence: MatchConfidence) -> MatchConfidence:
         """A confidence that also tells the probability."""
-        right = self.right(confidence.p)
-        return MatchConfidence(confidence.p, confidence.texts, right)
+        return replace(confidence, right=self.right(confidence.p), by=BY)
 
 
 @dataclass(frozen=True)
@@ -170,18 +171,10 @@ def calibrate(said: Sequence[HitJudgement]) -> Calibration:
 
 
 def _fit(x: Float64[np.ndarray, " n"], right: Bool[np.ndarray, " n"]) -> tuple[float, float]:
-    """Slope and offset by Newton's method, with an L2 penalty on what differs from 1 and 0."""
-    start = np.array([1.0, 0.0])
-    inputs, weights = np.stack([x, np.ones_like(x)], axis=1), start.copy()
-    for _ in range(_STEPS):
-        predicted = _sigmoid(inputs @ weights)
-        gradient = inputs.T @ (predicted - right) + PENALTY * (weights - start)
-        spread = predicted * (1 - predicted)
-        step = np.linalg.solve((inputs.T * spread) @ inputs + PENALTY * np.eye(2), gradient)
-        weights = weights - step
-        if np.abs(step).max() < 1e-10:
-            break
-    return float(weights[0]), float(weights[1])
+    """Slope and offset, with an L2 penalty on what differs from 1 and 0."""
+    inputs = np.stack([x, np.ones_like(x)], axis=1)
+    slope, offset = fit_logistic(inputs, right, PENALTY, np.array([1.0, 0.0])).tolist()
+    return slope, offset
 
 
 def _loss(
@@ -196,9 +189,4 @@ def _logits(p: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     """The log odds of 1 - p, kept finite."""
     kept = np.clip(p, 1e-4, 1 - 1e-4)
     found: Float64[np.ndarray, " n"] = np.log((1 - kept) / kept)
-    return found
-
-
-def _sigmoid(x: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    found: Float64[np.ndarray, " n"] = np.exp(-np.logaddexp(0.0, -x))
     return found
