@@ -18,6 +18,7 @@ from finereel.index.answering import Answering, video_of
 from finereel.index.ask import ask
 from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank
+from finereel.index.duplicates import DuplicateVideo, find_duplicates
 from finereel.index.faults import typed_storage
 from finereel.index.feedback import Calibration, learn, record
 from finereel.index.opening import absolute, meanwhile, open_store, require_same_model
@@ -305,6 +306,26 @@ class AskedLibrary:
             lambda searcher, model: find_similar(
                 searcher, model, look.features, top, per_video, look.contents
             )
+        )
+
+    @typed_storage("read")
+    def duplicates(
+        self, *, on_progress: OnProgress = no_progress
+    ) -> list[tuple[DuplicateVideo, ...]]:
+        """Find the videos that show the same shots: copies, also re-encoded or cut ones.
+
+        Args:
+            on_progress: Told how many clips are compared.
+
+        Returns:
+            Groups of videos, those with the most similar clips first.
+
+        Raises:
+            LibraryNotFoundError: There is no library in the folder.
+            ModelMismatchError: The library was indexed with another model.
+        """
+        return self._of_one_state(
+            lambda searcher, model: find_duplicates(searcher, model, on_progress)
         )
 
     def _look_at(self, path: Path, at: float | None = None) -> Look:

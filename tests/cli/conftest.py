@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from finereel.cli import app
 from finereel.errors import LibraryNotFoundError
+from finereel.index.duplicates import DuplicateVideo
 from finereel.index.events import (
     AddEvent,
     AddReport,
@@ -135,6 +136,12 @@ class ToyLibrary:
             SimilarHit("/v/copy.mp4", 0.0, 10.0, 0.98, True, "c0", b"jpeg", ("/w/copy.mp4",)),
             SimilarHit("/v/like.mp4", 60.0, 70.0, 0.41, False, "c1", b"jpeg"),
         ][:top]
+
+    def duplicates(self, *, on_progress: OnProgress) -> list[tuple[DuplicateVideo, ...]]:
+        on_progress("comparing clips", 2, 2)
+        first = DuplicateVideo("/v/copy.mp4", 0.0, 0.0, 1.0, ("/w/copy.mp4",))
+        later = DuplicateVideo("/v/late.mp4", 10.0, 20.0, 0.8)
+        return [(first, later)] if self.hits else []
 
     def status(self) -> ToyStatus:
         return ToyStatus(2, 5, 1, 2_500_000, "toy", 4.0, (Away("/media/x", 14, "it is empty"),), ())

@@ -23,11 +23,13 @@ from finereel.errors import ConfigError
 
 def similar(
     file: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            metavar="FILE", help="A video, in the library or not, or a picture (jpg, png, webp)."
+            metavar="FILE",
+            help="A video, in the library or not, or a picture (jpg, png, webp). With --duplicates "
+            "it may be left out.",
         ),
-    ],
+    ] = None,
     at: Annotated[
         str | None,
         typer.Option(
@@ -42,7 +44,12 @@ def similar(
         int, typer.Option("--per-video", min=1, help="Maximum number of results from one video.")
     ] = 1,
     duplicates: Annotated[
-        bool, typer.Option("--duplicates", help="Only near-duplicates: the same shots, re-encoded.")
+        bool,
+        typer.Option(
+            "--duplicates",
+            help="Only near-duplicates: the same shots, re-encoded. Without FILE: all videos of the "
+            "library that show the same shots.",
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -51,10 +58,16 @@ def similar(
     Example: finereel similar holiday.mp4 --at 1:20
 
     `similarity` compares the frames of two clips; 1 means the same frames. What is nearly sure to
-    be a copy is marked as a duplicate.
+    be a copy is marked as a duplicate. Without FILE, --duplicates lists the videos of the library
+    that show the same shots, group by group; no file is changed.
     """
     from finereel.index.query import seconds_of
 
+    if file is None:
+        if not duplicates or at is not None:
+            raise typer.BadParameter("give a FILE, or only --duplicates for the whole library")
+        _list_duplicates(library, as_json)
+        return
     try:
         seconds = None if at is None else seconds_of(at)
     except ConfigError as error:
@@ -83,3 +96,32 @@ def similar(
         Column("", tuple("duplicate" if hit.duplicate else "" for hit in hits)),
     ]
     print_results(columns, [copies_of(hit.copies) for hit in hits])
+
+
+def _list_duplicates(library: Path, as_json: bool) -> None:
+    """The groups of videos that show the same shots."""
+    from finereel.cli.progress import StageBars
+
+    with closing(open_library(library)) as opened, StageBars() as progress:
+        groups = opened.duplicates(on_progress=progress)
+    if as_json:
+        print_json([[asdict(video) for video in group] for group in groups])
+        return
+    if not groups:
+        typer.echo("no two videos of the library show the same shots", err=True)
+        return
+    videos = [video for group in groups for video in group]
+    numbers = [str(number) for number, group in enumerate(groups, 1) for _ in group]
+    times = [
+        f"{moment(video.start)}-{moment(video.end)}" if video.end else "whole" for video in videos
+    ]
+    columns = [
+        Column("group", tuple(numbers), right=True),
+        Column("video", tuple(short_path(video.video) for video in videos), shrinks=True),
+        Column("time", tuple(times)),
+        Column("similarity", tuple(f"{video.similarity:.3f}" for video in videos), right=True),
+    ]
+    print_results(columns, [copies_of(video.copies) for video in videos])
+    count = sum(1 + len(video.copies) for video in videos)
+    several = f"{len(groups)} group{'' if len(groups) == 1 else 's'}"
+    typer.echo(f"{count} files in {several} show the same shots", err=True)
