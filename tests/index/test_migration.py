@@ -175,7 +175,7 @@ def test_a_library_of_a_version_to_come_is_refused(tmp_path: Path) -> None:
 
 def _migrate(folder: Path, fatal: int, out: Any) -> None:
     points = Points(fatal)
-    for name in ("migrate", "describe", "tidy", "refresh_ann"):
+    for name in ("migrate", "say", "tidy", "refresh_ann"):
         points.around(ClipStore, name)
     points.around(migration, "write_manifest")
     points.around(store_module, "seal")

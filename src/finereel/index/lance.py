@@ -12,7 +12,7 @@ postpone_classes(f"{_CLIENT}.models")
 
 with without_override_checks():
     import lancedb
-    from lancedb.index import IvfSq
+    from lancedb.index import FTS, IvfSq
     from lancedb.table import LanceTable
 
-__all__ = ["IvfSq", "LanceTable", "lancedb"]
+__all__ = ["FTS", "IvfSq", "LanceTable", "lancedb"]

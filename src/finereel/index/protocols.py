@@ -17,6 +17,7 @@ from finereel.types import Frames
 from finereel.video.files import FileState
 from finereel.video.find import Found
 from finereel.video.plan import Clip, ClipPlan, VideoInfo
+from finereel.video.subtitles import FileCues
 
 
 @runtime_checkable
@@ -106,6 +107,17 @@ class VideoSource(Protocol):
 
     def close(self) -> None:
         """Let go of the decoding child, if there is one."""
+        ...
+
+
+@runtime_checkable
+class CueSource(Protocol):
+    """A `VideoSource` that also gives the texts of a video; `finereel.video.reader.DiskSource` is
+    one.
+    """
+
+    def cues(self, path: Path) -> FileCues:
+        """The texts beside a file and within it."""
         ...
 
 

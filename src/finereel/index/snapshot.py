@@ -120,7 +120,7 @@ class Snapshot:
         checksums here, with all others.
         """
         with reading(self.folder):
-            name = vector_index(self.table)
+            name = index_of(self.table, "vector")
             if name is None:
                 return False
             unindexed = self.table.index_stats(name).num_unindexed_rows
@@ -168,6 +168,14 @@ class Snapshot:
             return set(self.files())
         rows = self.rows(["path", "container"])
         unknown = rows.filter(pc.is_null(rows["container"]))
+        return {decode_path(path) for path in pc.unique(unknown["path"]).to_pylist()}
+
+    def paths_without_words(self) -> set[str]:
+        """The paths of the files of which nobody looked yet what is said in them."""
+        if "said" not in self.names:
+            return set(self.files())
+        rows = self.rows(["path", "said"])
+        unknown = rows.filter(pc.is_null(rows["said"]))
         return {decode_path(path) for path in pc.unique(unknown["path"]).to_pylist()}
 
     def tags(self) -> dict[str, tuple[str, ...]]:
@@ -272,6 +280,12 @@ class Snapshot:
         """Content and path of every clip that is not missing."""
         return _present(self.rows(["video_id", "path", "missing"])).select(["video_id", "path"])
 
+    def clips_of(self, file_ids: Sequence[str], columns: list[str]) -> pa.Table:
+        """Some columns of the clips of some files, also of missing ones."""
+        rows = self.rows(["file_id"])
+        chosen = pc.is_in(rows["file_id"], pa.array(list(file_ids), pa.string()))
+        return self.take_rows(_row_ids(rows.filter(chosen)), columns)
+
     def _of_file(self, file_id: str) -> RowIds:
         rows = self.rows(["file_id"])
         return _row_ids(rows.filter(pc.equal(rows["file_id"], file_id)))
@@ -300,11 +314,11 @@ class Snapshot:
         return Clips(rows.select(ROW_COLUMNS), paths, to_features(rows, self.sizes))
 
 
-def vector_index(table: LanceTable) -> str | None:
-    """The name of the approximate index of the vectors, whatever other columns have an index; None
-    where there is none.
+def index_of(table: LanceTable, column: str) -> str | None:
+    """The name of the index of a column, whatever other columns have one; None where there is
+    none.
     """
-    names = (index.name for index in table.list_indices() if index.columns == ["vector"])
+    names = (index.name for index in table.list_indices() if index.columns == [column])
     return next(names, None)
 
 
