@@ -25,7 +25,7 @@ from finereel.index.facts import FileFacts, to_facts
 from finereel.index.faults import damaged_library, reading
 from finereel.index.filtering import columns_of, needs_facts, passing, unknown, why_nothing
 from finereel.index.head import changed_files
-from finereel.index.lance import LanceTable
+from finereel.index.lance import LanceTable, text_query
 from finereel.index.protocols import IndexedModel
 from finereel.index.query import Filters
 from finereel.index.schema import (
@@ -40,6 +40,9 @@ from finereel.models.features import VideoFeatures
 
 ROW_COLUMNS = ["clip_id", "video_id", "path", "start", "end", "seconds", "bias", "bank"]
 RowIds = Int64[np.ndarray, " N"]
+
+SPEAKS = "said is not null and said != ''"
+"""What holds of a clip in which something is said."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,23 @@ class Snapshot:
             rows = query.to_arrow()
         self._check(rows)
         return rows
+
+    @cached_property
+    def speaks(self) -> bool:
+        """Whether something is said in any clip."""
+        with reading(self.folder):
+            return "said" in self.names and self.table.count_rows(SPEAKS) > 0
+
+    def saying(self, phrases: Sequence[str], words: Sequence[str], limit: int) -> pa.Table:
+        """The clips in which all of some phrases are said, or else all of some words, also of
+        missing files: up to `limit`, the best of them, with `said`, `_score` (BM25) and `_rowid`.
+        """
+        columns = ["clip_id", "video_id", "path", "start", "end", "missing", "said"]
+        query = self.table.search(
+            text_query("said", phrases, words), query_type="fts", fts_columns="said"
+        ).select([*columns, "_score", *self._checksums(columns)])
+        rows = self.read(query.with_row_id(True).limit(limit))
+        return rows.select([*columns, "_score", "_rowid"])
 
     def row_ids(self, with_missing: bool = False) -> RowIds:
         """Row ids of all clips that can be found, or of all clips."""

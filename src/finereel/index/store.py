@@ -28,7 +28,7 @@ from finereel.index.lance import FTS, IvfSq, LanceTable, lancedb
 from finereel.index.manifest import FORMAT, METADATA_KEY, Manifest
 from finereel.index.schema import FileRecord, clip_schema, completed, file_changes, version_of
 from finereel.index.settle import roll_back, settle
-from finereel.index.snapshot import Snapshot, index_of
+from finereel.index.snapshot import SPEAKS, Snapshot, index_of
 from finereel.io.atomic import CAUSES
 from finereel.io.locks import has_hard_links, locked, sole_use
 
@@ -41,14 +41,13 @@ WASTE = 1.5
 """A table that takes up this many times what its clips need is made smaller at the end of a run."""
 SLACK_BYTES = 8192
 
-SPEAKS = "said is not null and said != ''"
-"""What holds of a clip in which something is said."""
 WORDS = {
     "with_position": True,
     "base_tokenizer": "icu",
     "stem": False,
     "remove_stop_words": False,
     "ascii_folding": True,
+    "max_token_length": None,
 }
 """How the text of clips becomes words: in any language, also in those that are written without
 spaces, and as they are written, for a phrase is exact.

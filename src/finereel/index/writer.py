@@ -274,6 +274,8 @@ class Writer:
             self._commits += 1
             if self._commits % TIDY_AFTER == 0:
                 self._store.tidy()
+            if self._commits % TIDY_AFTER == 1:
+                self._store.refresh_words()
         self._journal.forget(done.job.path for done in pending.done)
         for done in pending.done:
             assert done.ending is not None
@@ -288,7 +290,12 @@ class Writer:
             clips = done.first + len(done.clips)
             self._on_event(
                 events.FileIndexed(
-                    done.job.path, clips, *times, done.ending.partial, done.ending.note
+                    done.job.path,
+                    clips,
+                    *times,
+                    done.ending.partial,
+                    done.ending.note,
+                    done.ending.words,
                 )
             )
 

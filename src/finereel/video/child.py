@@ -23,7 +23,7 @@ from finereel.video import messages
 from finereel.video.clips import ClipReader, Pace
 from finereel.video.decode import Source, quiet
 from finereel.video.files import shown
-from finereel.video.plan import Clip, ClipPlan, Limits
+from finereel.video.plan import MOST_SAMPLES, SAMPLE_RATE, Clip, ClipPlan, Limits
 from finereel.video.subtitles import Cue, sidecar_cues
 
 LOG_BYTES = 2**20
@@ -89,6 +89,8 @@ def _serve(request: messages.Header, limits: Limits, answers: BinaryIO) -> None:
             if request["kind"] == "probe":
                 answers.write(messages.encode({"kind": "info", **asdict(source.info())}))
                 _send_end(answers)
+            elif request["kind"] == "sound":
+                _send_sound(source, answers)
             elif request["kind"] == "cues":
                 _send_cues(Path(path), source, limits, answers)
             else:
@@ -154,6 +156,16 @@ def _send_cues(path: Path, source: Source, limits: Limits, answers: BinaryIO) ->
     _send_end(answers)
 
 
+def _send_sound(source: Source, answers: BinaryIO) -> None:
+    for second, samples in source.sound():
+        for start in range(0, len(samples), MOST_SAMPLES):
+            part = samples[start : start + MOST_SAMPLES]
+            begins = second + start / SAMPLE_RATE
+            answers.write(messages.encode({"kind": "sound", "begins": begins, "count": len(part)}))
+            _send_bytes(part.data.cast("B"), answers)
+    _send_end(answers)
+
+
 def _send_error(kind: str, reason: str, answers: BinaryIO) -> None:
     answers.write(messages.encode({"kind": "error", "error": kind, "reason": reason[:4096]}))
 
@@ -201,7 +213,10 @@ def _send_clip(clip: Clip, answers: BinaryIO) -> None:
         "shape": pixels.shape,
     }
     answers.write(messages.encode({**header, "seconds": clip.frames.seconds.tolist()}))
-    view = pixels.data.cast("B")
+    _send_bytes(pixels.data.cast("B"), answers)
+
+
+def _send_bytes(view: memoryview, answers: BinaryIO) -> None:
     while view:
         view = view[answers.write(view) :]
 

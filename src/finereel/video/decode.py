@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
 from finereel.errors import BrokenVideoError, VideoLimitError
 from finereel.video.clips import Picture, Rgb
@@ -22,6 +22,7 @@ from finereel.video.files import open_regular, shown
 from finereel.video.metadata import recorded_at, sound_codec
 from finereel.video.picture import display_size, rotation, upright_rgb
 from finereel.video.plan import Limits, VideoInfo
+from finereel.video.sound import sound_of
 from finereel.video.streams import READ_ERRORS, blame, missing_bytes, open_film, reason
 from finereel.video.subtitles import Cue
 from finereel.video.tracks import embedded_cues
@@ -152,6 +153,10 @@ class Source:
         called while they are read. Raises DataError when they break off.
         """
         return embedded_cues(self._path, self._container, self._origin(), on_wait)
+
+    def sound(self) -> Iterator[tuple[float, Float32[np.ndarray, " N"]]]:
+        """Its sound, before any picture is asked for, see `finereel.video.sound.sound_of`."""
+        return sound_of(self._path, self._container, self._origin())
 
     def pictures(self, start: float = 0.0) -> Iterator[Picture]:
         """Every picture in display order, from the keyframe at or before `start` seconds on."""

@@ -8,6 +8,7 @@ Importing this module loads neither the decoder nor torch.
 """
 
 import atexit
+import math
 import os
 import re
 import threading
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 
 from finereel import errors
 from finereel.errors import (
@@ -32,7 +34,7 @@ from finereel.types import Frames, Window
 from finereel.video import messages
 from finereel.video.files import FileState, content_hash, file_state, open_regular, shown
 from finereel.video.find import Found, search_folders
-from finereel.video.plan import Clip, ClipPlan, Limits, VideoInfo
+from finereel.video.plan import MOST_SAMPLES, Clip, ClipPlan, Limits, VideoInfo
 from finereel.video.subtitles import MAX_CUES, Cue, FileCues
 from finereel.video.worker import Worker
 
@@ -82,6 +84,7 @@ class ClipStream(Iterator[Clip]):
         self.decode_seconds = 0.0
         self.cues: list[Cue] = []
         self.problems: list[str] = []
+        self._heard: list[tuple[float, Float32[np.ndarray, " N"]]] = []
         self._worker = worker
         self._path = path
         self._plan = plan
@@ -95,6 +98,15 @@ class ClipStream(Iterator[Clip]):
                 self._clips += 1
                 return clip
         raise StopIteration
+
+    def sound(self) -> Iterator[tuple[float, Float32[np.ndarray, " N"]]]:
+        """The pieces of its sound, of a file that is read for it, each with the second at which it
+        begins.
+        """
+        while not self._done:
+            self._receive()
+            yield from self._heard
+            self._heard.clear()
 
     def close(self) -> None:
         """Stop reading. The child is in the middle of an answer, so it is ended; the reader starts
@@ -134,6 +146,8 @@ class ClipStream(Iterator[Clip]):
             self._worker.restart_clock()
         elif kind == "cues":
             self._take_cues(header["cues"])
+        elif kind == "sound":
+            self._take_sound(float(header["begins"]), int(header["count"]))
         elif kind == "problem":
             self.problems.append(str(header["problem"]))
         elif kind == "end":
@@ -155,6 +169,13 @@ class ClipStream(Iterator[Clip]):
             self.cues.append(Cue(float(start), float(end), str(text), str(language)))
         if len(self.cues) > _MOST_CUES:
             raise ValueError(f"more than {_MOST_CUES} cues")
+
+    def _take_sound(self, begins: float, count: int) -> None:
+        if not 0 < count <= MOST_SAMPLES or not 0 <= begins < math.inf:
+            raise ValueError(f"{count} samples at {begins}")
+        samples = self._worker.receive_bytes(4 * count).view(np.float32)
+        self._worker.restart_clock()
+        self._heard.append((begins, np.nan_to_num(samples)))
 
     def _clip(self, header: messages.Header) -> Clip:
         shape = tuple(int(side) for side in header["shape"])
@@ -240,6 +261,12 @@ class VideoReader:
         except (BrokenVideoError, VideoLimitError) as error:
             return FileCues(tuple(stream.cues), (*stream.problems, str(error)))
         return FileCues(tuple(stream.cues), tuple(stream.problems))
+
+    def sound(self, path: str | Path) -> Iterator[tuple[float, Float32[np.ndarray, " N"]]]:
+        """The sound of a video as mono samples at `finereel.video.plan.SAMPLE_RATE`, piece by piece,
+        each with the second at which it begins.
+        """
+        return self._start({"kind": "sound"}, path, ClipPlan()).sound()
 
     def close(self) -> None:
         """End the child. The reader can be used again and then starts another."""
@@ -354,6 +381,10 @@ class DiskSource:
     def cues(self, path: Path) -> FileCues:
         """See `VideoReader.cues`."""
         return self._reader.cues(path)
+
+    def sound(self, path: Path) -> Iterator[tuple[float, Float32[np.ndarray, " N"]]]:
+        """See `VideoReader.sound`."""
+        return self._reader.sound(path)
 
     def close(self) -> None:
         """End the decoding child; the next file starts another."""
