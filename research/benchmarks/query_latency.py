@@ -6,9 +6,9 @@
 The features are synthetic, the store is real; 100,000 clips need about 7 GB while it runs. Reported
 per size: clips per second written to the table, bytes per clip, and milliseconds (median and 95th
 percentile over `--queries` searches) for the coarse candidates, for reading their features, for the
-model's score, and for the whole search; then the ratio of the whole to the smallest size of the
-same run. The score is UCoFiA's head with its usual sizes: 512 dimensions, 12 frames, 48 patches,
-32 words.
+model's score, for the whole search, and for searches with moments, with NOT and with THEN; then the
+ratio of the whole to the smallest size of the same run. The score is UCoFiA's head with its usual
+sizes: 512 dimensions, 12 frames, 48 patches, 32 words.
 """
 
 import argparse
@@ -26,6 +26,7 @@ import torch
 from torch.nn.functional import normalize
 
 from finereel.config import ModelConfig
+from finereel.index.ask import ask
 from finereel.index.events import AddSettings
 from finereel.index.manifest import Manifest
 from finereel.index.protocols import IndexedModel
@@ -115,7 +116,14 @@ def measure(store: ClipStore, queries: int) -> dict[str, list[float]]:
     """Milliseconds of every step for every query; the first two queries warm up."""
     model, query = SyntheticModel(), Query("query", per_video=None)
     searcher = Searcher.of(store.snapshot(), None)
-    steps: dict[str, list[float]] = {"coarse": [], "read": [], "score": [], "search": []}
+    ways = {
+        "moments": replace(query, per_video=1, moments=True),
+        "not": replace(query, none_of=("something else",)),
+        "then": replace(query, then=("something else",)),
+    }
+    steps: dict[str, list[float]] = {
+        step: [] for step in ("coarse", "read", "score", "search", *ways)
+    }
     for number in range(queries + 2):
         text = model.encode_text([f"query {number}"])
         clock = Stopwatch()
@@ -127,6 +135,9 @@ def measure(store: ClipStore, queries: int) -> dict[str, list[float]]:
         score = clock.lap()
         searcher.search(model, replace(query, text=f"again {number}"))
         laps = {"coarse": coarse, "read": read, "score": score, "search": clock.lap()}
+        for step, way in ways.items():
+            ask(searcher, model, replace(way, text=f"again {number}"))
+            laps[step] = clock.lap()
         if number >= 2:
             for step, lap in laps.items():
                 steps[step].append(lap)

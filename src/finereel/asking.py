@@ -4,9 +4,7 @@
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,18 +12,15 @@ from typing import TYPE_CHECKING, TypeVar
 from finereel.errors import (
     ConfigError,
     LibraryError,
-    ModelMismatchError,
     QueryError,
 )
 from finereel.index.answering import Answering, video_of
+from finereel.index.ask import ask
 from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank
 from finereel.index.faults import typed_storage
 from finereel.index.feedback import Calibration, learn, record
-from finereel.index.opening import (
-    absolute,
-    open_store,
-)
+from finereel.index.opening import absolute, meanwhile, open_store, require_same_model
 from finereel.index.presence import not_found
 from finereel.index.protocols import SearchModel, VideoSource
 from finereel.index.query import Answer, Filters, Query
@@ -119,7 +114,7 @@ class AskedLibrary:
             query = text
         else:
             query = Query(text, Filters(folders=folders), top, per_video, candidates)
-        return self._ask(query, lambda searcher, model: searcher.search(model, query))
+        return self._ask(query, lambda searcher, model: ask(searcher, model, query))
 
     @typed_storage("read")
     def answer(self, text: str | Query, *, on_progress: OnProgress = no_progress) -> Answer:
@@ -340,8 +335,9 @@ class AskedLibrary:
         return store
 
     def _ask(self, query: Query, how: Callable[[Searcher, SearchModel], Asked]) -> Asked:
-        """Ask one committed state of the library, after the notes on how the text is read."""
-        for note in self.reading(query.text).notes():
+        """Ask one committed state of the library, after the notes on how the texts are read."""
+        notes = [note for text in query.texts for note in self.reading(text).notes()]
+        for note in dict.fromkeys(notes):
             _LOG.warning(note)
         return self._of_one_state(how)
 
@@ -359,7 +355,7 @@ class AskedLibrary:
 
     def _ask_once(self, model: SearchModel, how: Callable[[Searcher, SearchModel], Asked]) -> Asked:
         store = self._existing()
-        with _meanwhile(lambda: require_same_model(store, model, self.path)):
+        with meanwhile(lambda: require_same_model(store, model, self.path)):
             return how(self._searcher(store), model)
 
     def _answering(self, searcher: Searcher) -> Answering:
@@ -381,36 +377,9 @@ class AskedLibrary:
         return self._cached.answering.searcher
 
 
-@contextmanager
-def _meanwhile(check: Callable[[], None]) -> Iterator[None]:
-    """Run a check in another thread while the block runs; where it fails, its error is what counts.
-
-    The first fingerprint of a model takes as long as a search, and needs no lock of Python.
-    """
-    with ThreadPoolExecutor(1) as beside:
-        checked = beside.submit(check)
-        try:
-            yield
-        finally:
-            checked.result()
-
-
 def _load(wanted: str | Path | SearchModel | None) -> SearchModel:
     if wanted is not None and not isinstance(wanted, str | Path):
         return wanted
     from finereel.models.saving import load
 
     return load(wanted)
-
-
-def require_same_model(store: ClipStore, model: SearchModel, library: Path) -> None:
-    ours = store.manifest.model
-    if model.fingerprint != ours.fingerprint:
-        raise ModelMismatchError(
-            f"{library} was indexed with {ours.name} ({ours.fingerprint}), got {model.name} "
-            f"({model.fingerprint}): "
-            "their features do not compare. Use the library's own model (leave --model out), index "
-            "into another "
-            f"library (`--library NEW --model {model.name}`), or change this one's model with "
-            f"`finereel rebuild --library {library} --model {model.name}`"
-        )

@@ -14,38 +14,33 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from finereel.asking import AskedLibrary, require_same_model
-from finereel.errors import (
-    LibraryError,
-    NotAVideoError,
-)
+from finereel.asking import AskedLibrary
+from finereel.errors import LibraryError
 from finereel.index.bank import Bank, remove_bank
-from finereel.index.confidence import (
-    keep_up,
-)
+from finereel.index.confidence import keep_up
 from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
 from finereel.index.faults import storage_errors, typed_storage
 from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
+from finereel.index.known import find_videos, forget, known_away, known_paths
 from finereel.index.manifest import Manifest
 from finereel.index.migration import MigrationReport, MigrationSettings, migrate, offer
 from finereel.index.opening import (
     absolute,
     begin_library,
     begin_rebuild,
+    described,
     drop_replaced,
     finish_rebuild,
     open_store,
     prepare_writing,
+    require_same_model,
 )
 from finereel.index.plan import Planner
 from finereel.index.presence import not_found
-from finereel.index.protocols import IndexedModel, SearchModel, VideoSource
+from finereel.index.protocols import SearchModel, VideoSource
 from finereel.index.repair import RepairReport, find_damage, repair
-from finereel.index.search import (
-    fit_bank,
-    refit,
-)
+from finereel.index.search import fit_bank, refit
 from finereel.index.settings import LibrarySettings
 from finereel.index.status import LeftOut, LibraryStatus, find_problems, library_status
 from finereel.index.store import ClipStore, writer_lock
@@ -53,9 +48,8 @@ from finereel.index.tags import carry_tags, checked_tags, tag_files
 from finereel.index.tuning import estimate_rebuild, tune_threads
 from finereel.index.writer import Writer
 from finereel.io.signals import stop_on_interrupt
-from finereel.models.choice import BUNDLED, default_model, full_name
+from finereel.models.choice import default_model, full_name
 from finereel.types import OnProgress, Problem, no_progress
-from finereel.video.find import Found, nothing_found
 from finereel.video.reader import DiskSource
 
 
@@ -161,10 +155,10 @@ class Library(AskedLibrary):
         with self._writing(model) as store:
             settings, known = settings or AddSettings(), LibrarySettings.load(self.path)
             own = known.cut(settings.clip_seconds, store.snapshot(), self.path).name(roots)
-            groups = self._away(roots, store)
-            found = self._find([root for root in roots if root not in groups], store).without(
-                own.excludes
-            )
+            groups = known_away(store, roots)
+            found = find_videos(
+                self._source, store, [root for root in roots if root not in groups]
+            ).without(own.excludes)
             left_out = LeftOut.of(found)
             LeftOut.load(self.path).after(
                 [root for root in roots if root not in groups], left_out
@@ -172,7 +166,7 @@ class Library(AskedLibrary):
             own = own.remember(roots)
             if own != known:
                 own.save(self.path)
-            self._forget(store, [path for path in self._known(store) if own.excludes(path)])
+            forget(store, [path for path in known_paths(store) if own.excludes(path)])
             settings = replace(settings, clip_seconds=own.clip_seconds)
             report = self._run(store, found.videos, roots, settings, on_event)
             report = replace(report, migration=offer(self.path, store.snapshot()))
@@ -251,7 +245,7 @@ class Library(AskedLibrary):
         roots = [str(absolute(path)) for path in paths]
         self._existing()
         with self._writing(None) as store:
-            known = self._known(store)
+            known = known_paths(store)
             chosen = [path for path in known if any(is_below(path, root) for root in roots)]
             if exclude:
                 real = [
@@ -262,7 +256,7 @@ class Library(AskedLibrary):
                 own = LibrarySettings.load(self.path)
                 if real and own.exclude(real) != own:
                     own.exclude(real).save(self.path)
-            removed = self._forget(store, chosen)
+            removed = forget(store, chosen)
             store.tidy()
         return removed
 
@@ -398,7 +392,7 @@ class Library(AskedLibrary):
                 settings.clip_seconds, old.snapshot(), self.path
             )
             own.save(self.path)
-            store = begin_rebuild(self.path, old, _indexed(fresh))
+            store = begin_rebuild(self.path, old, described(fresh))
             store.prepare()
             known = [path for path, file in old.files().items() if not file.missing]
             if on_event is not None:
@@ -428,51 +422,12 @@ class Library(AskedLibrary):
             if store is None:
                 if model is None:
                     raise not_found(self.path)
-                store = begin_library(self.path, Manifest(_indexed(model)))
+                store = begin_library(self.path, Manifest(described(model)))
             drop_replaced(self.path, store)
             prepare_writing(self.path, store)
             if model is not None:
                 require_same_model(store, model, self.path)
             yield store
-
-    def _known(self, store: ClipStore) -> list[str]:
-        """Every path the library knows something about."""
-        return sorted({*store.files(), *Journal(store.folder).paths()})
-
-    def _forget(self, store: ClipStore, paths: list[str]) -> int:
-        """Drop the rows and the failures of files; returns how many files had rows."""
-        files = store.files()
-        chosen = [files[path].file_id for path in paths if path in files]
-        if chosen:
-            store.commit([], chosen)
-        Journal(store.folder).forget(paths)
-        return len(chosen)
-
-    def _away(self, roots: list[str], store: ClipStore) -> dict[str, list[str]]:
-        """The known files in those of `roots` that are not here now, by root."""
-        known = self._known(store)
-        files = store.files()
-        return folders_away(
-            [root for root in roots if root not in files], [(path, False) for path in known]
-        )
-
-    def _find(self, roots: list[str], store: ClipStore) -> Found:
-        """Find the video files at `roots`.
-
-        A root that is gone counts as vanished if the library knows files there.
-        """
-        known = self._known(store)
-        forgotten = {root for root in roots if any(is_below(path, root) for path in known)}
-        wanted = [Path(root) for root in roots if os.path.lexists(root) or root not in forgotten]
-        try:
-            found = self._source.find(wanted) if wanted else Found()
-        except NotAVideoError:
-            if not forgotten:
-                raise
-            return Found()
-        if not found.videos and wanted and not forgotten:
-            raise nothing_found(wanted, found)
-        return found
 
     def _run(
         self,
@@ -503,13 +458,3 @@ class Library(AskedLibrary):
 
 def _silent(event: AddEvent) -> None:
     del event
-
-
-def _indexed(model: SearchModel) -> IndexedModel:
-    """Describe a model for the manifest; a directory gets its absolute path."""
-    indexed = IndexedModel.of(model)
-    return (
-        replace(indexed, name=str(absolute(indexed.name)))
-        if indexed.name not in BUNDLED and Path(indexed.name).is_dir()
-        else indexed
-    )

@@ -92,18 +92,23 @@ class Frames:
 
 @dataclass(frozen=True)
 class Hit:
-    """A clip that matches a query.
+    """A clip that matches a query, or the moment at which it does.
 
     Attributes:
         video: Path of the video file.
-        start: Start of the clip in seconds.
-        end: End of the clip in seconds.
+        start: Start in seconds: of the clip, or of the moment where `window` is given.
+        end: End in seconds.
         score: Fused score, the sum of `parts`. Scores order clips; they are not probabilities.
         parts: Score of each granularity, with weights and normalization applied.
         best_frame: Time of the best frame in seconds.
         clip_id: Identifier of the clip in the library.
         thumbnail: JPEG bytes of a frame of the clip.
         copies: Paths of other files of the library with the same content.
+        window: Start and end of the clip (of a sequence: of its clips) where `start` and `end` are
+            those of a moment; else None.
+        moments: Start and end of up to three moments of the video, the strongest first, where
+            moments were asked for.
+        fits: Of texts that were compared, the one that the clip fits, or `either`; else empty.
     """
 
     video: str
@@ -115,6 +120,9 @@ class Hit:
     clip_id: str
     thumbnail: bytes = field(default=b"", repr=False)
     copies: tuple[str, ...] = ()
+    window: tuple[float, float] | None = None
+    moments: tuple[tuple[float, float], ...] = ()
+    fits: str = ""
 
 
 STRONG, POSSIBLE = 0.05, 0.20

@@ -8,7 +8,10 @@ import pytest
 
 from finereel.data import VIRTUAL
 from finereel.data import reelworld as worlds
+from finereel.data.moment_files import FoundMoments, MomentQuery
 from finereel.evaluation.record_files import load_record
+from finereel.index import moment_benchmark
+from finereel.index.moment_benchmark import MomentResult
 from finereel.models.saving import save
 from tiny_models import FRAMES, IMAGE, tiny_model
 
@@ -105,3 +108,33 @@ def test_partial_coverage_is_shouted(capsys: pytest.CaptureFixture[str]) -> None
         "NOT THE BENCHMARK: 2 videos could not be read, first v8: no file"
         in capsys.readouterr().out
     )
+
+
+def test_moments_are_measured_from_the_sets_own_files(
+    run: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def measured(model: object, queries: list[MomentQuery], folder: Path, *more: object) -> Any:
+        asked.append((queries, folder))
+        found = FoundMoments(queries[0], ((24.0, 30.0),), (1.5,))
+        metrics = {"R1@0.5": 50.0, "R1@0.7": 25.0, "mAP": 40.0}
+        intervals = dict.fromkeys(metrics, (10.0, 90.0))
+        return MomentResult((found,), {"B": "no file"}, metrics, intervals)
+
+    monkeypatch.setattr(moment_benchmark, "measure_moments", measured)
+    (tmp_path / "charades_sta_test.txt").write_text("A 24.3 30.4##it lights.\nB 0 1##it waits.\n")
+    command = ("evaluate", "--model", model, "--data", "charades", "--annotations", tmp_path)
+    result = run(*command, "--videos", tmp_path / "v", "--out", tmp_path / "out", "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    assert "R1@0.7   25.0 (10.0 to 90.0)" in result.stdout
+    assert "1 of 2 queries of charades, test" in result.stdout
+    assert "1 videos could not be read" in result.stderr
+    (line,) = (tmp_path / "out" / "moments.jsonl").read_text().splitlines()
+    assert json.loads(line)["pred_relevant_windows"] == [[24.0, 30.0, 1.5]]
+    assert [query.video_id for query in asked[0][0]] == ["A", "B"]
+    told = json.loads(run(*command, "--videos", tmp_path, "--json", "--device", "cpu").stdout)
+    assert told["metrics"]["mAP"] == 40.0
+    assert told["missing"] == {"B": "no file"}
+    assert run(*command).exit_code == 2
+    assert run(*command, "--videos", tmp_path, "--normalization", "bank").exit_code == 2

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from finereel.cli.search import Column, fitted, shorten
+from finereel.cli.table import Column, fitted, shorten
 
 ODD = [
     "/v/" + "deep/" * 30 + "clip.mp4",

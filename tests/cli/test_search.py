@@ -26,7 +26,7 @@ def test_search_json_is_the_list_scripts_rely_on(run: Any, library: Any) -> None
 def test_a_search_can_be_kept_to_some_folders(run: Any, library: Any) -> None:
     assert run("search", "a cat", "--in", "trip", "--in", "b.mp4").exit_code == 0
     folders = (str(Path("trip").absolute()), str(Path("b.mp4").absolute()))
-    assert ("search", Query("a cat", Filters(folders=folders))) in library.calls
+    assert ("search", Query("a cat", Filters(folders=folders), moments=True)) in library.calls
     assert run("search", "a cat", "--folder", "trip", "--folder", "b.mp4").exit_code == 0
     searches = [call for call in library.calls if call[0] == "search"]
     assert searches[: len(searches) // 2] == searches[len(searches) // 2 :]
@@ -47,7 +47,7 @@ def test_filters_reach_the_library_typed(run: Any, library: Any) -> None:
         tags=("norway", "summer"),
         codecs=("h265",),
     )
-    assert ("search", Query("a cat", filters)) in library.calls
+    assert ("search", Query("a cat", filters, moments=True)) in library.calls
 
 
 @pytest.mark.parametrize(
@@ -174,13 +174,13 @@ def test_a_picture_of_unknown_kind_is_refused_before_the_search(
 
 def test_words_without_quotes_are_one_query(run: Any, library: Any) -> None:
     run("search", "a", "dog", "runs", "--top", "3")
-    assert ("search", Query("a dog runs", top=3)) in library.calls
+    assert ("search", Query("a dog runs", top=3, moments=True)) in library.calls
 
 
 def test_a_query_that_begins_with_a_dash(run: Any, library: Any) -> None:
     assert "search -- " in run("search", "-a dog").stderr
     run("search", "--", "-a dog")
-    assert ("search", Query("-a dog")) in library.calls
+    assert ("search", Query("-a dog", moments=True)) in library.calls
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\x07", "\u200b", "a" * 20_000, "x\udcff"])
@@ -188,6 +188,84 @@ def test_a_query_that_asks_nothing_is_refused(run: Any, library: Any, text: str)
     result = run("search", text, "--json")
     assert (result.exit_code, result.stdout, library.calls) == (1, "", [])
     assert json.loads(result.stderr)["error"]["type"] == "QueryError"
+
+
+def test_further_texts_reach_the_library_typed(run: Any, library: Any) -> None:
+    options = ("--not", "on grass", "--not", "a leash", "--or", "a wolf", "--and", "water")
+    assert run("search", "a", "dog", *options).exit_code == 0
+    query = Query(
+        "a dog",
+        either=("a wolf",),
+        all_of=("water",),
+        none_of=("on grass", "a leash"),
+        moments=True,
+    )
+    assert ("search", query) in library.calls
+    assert run("search", "a dog", "--then", "it jumps", "--then", "it swims").exit_code == 0
+    assert library.calls[-1] == (
+        "search",
+        Query("a dog", then=("it jumps", "it swims"), moments=True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--versus", "a wolf", "--not", "grass"), "versus puts all texts of a query together"),
+        (("--not", "a dog"), "the texts of a query differ"),
+    ],
+)
+def test_texts_that_do_not_go_together_are_wrong_usage(
+    run: Any, library: Any, options: tuple[str, ...], words: str
+) -> None:
+    result = run("search", "a dog", *options, env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert library.calls == []
+
+
+def test_an_empty_further_text_is_named(run: Any, library: Any) -> None:
+    result = run("search", "a dog", "--not", " ")
+    assert result.exit_code == 1
+    assert "the query is empty" in result.stderr
+    assert library.calls == []
+
+
+def test_a_comparison_says_which_text_each_clip_fits(run: Any, library: Any) -> None:
+    library.hits = [replace(library.hits[0], fits="a dog"), replace(library.hits[1], fits="either")]
+    lines = run("search", "a dog", "--versus", "a wolf").stdout.splitlines()
+    assert "fits" in lines[0]
+    assert " a dog " in lines[1]
+    assert " either " in lines[2]
+    found = json.loads(run("search", "a dog", "--versus", "a wolf", "--json-version", "2").stdout)
+    assert [hit["fits"] for hit in found["hits"]] == ["a dog", "either"]
+    library.hits = []
+    assert "no clip fits one of the texts" in run("search", "a dog", "--versus", "a wolf").stderr
+
+
+def test_moments_are_for_people_and_for_version_2(run: Any, library: Any) -> None:
+    library.hits = [
+        replace(library.hits[1], start=12.0, end=14.5, window=(10.0, 20.0), moments=((12.0, 14.5),))
+    ]
+    assert " 0:12.0-0:14.5 " in run("search", "a cat").stdout
+    (hit,) = json.loads(run("search", "a cat", "--json-version", "2").stdout)["hits"]
+    assert (hit["start"], hit["end"], hit["window"]) == (12.0, 14.5, [10.0, 20.0])
+    assert hit["moments"] == [[12.0, 14.5]]
+    assert "fits" not in hit
+    queries = [call[1] for call in library.calls if call[0] == "search"]
+    assert all(query.moments for query in queries)
+
+
+def test_the_list_of_version_1_keeps_clips_and_keys(run: Any, library: Any) -> None:
+    (first, *_) = json.loads(run("search", "a cat", "--json").stdout)
+    assert set(first) == {
+        *("video", "start", "end", "score", "parts", "best_frame", "clip_id", "copies"),
+    }
+    assert not library.calls[-1][1].moments
+    run("search", "a cat", "--window")
+    assert not any(call[1].moments for call in library.calls if call[0] == "search")
+    (hit, *_) = json.loads(run("search", "a cat", "--json-version", "2", "--window").stdout)["hits"]
+    assert hit["window"] == [hit["start"], hit["end"]]
 
 
 def test_json_version_2_tells_the_query_and_the_confidence(run: Any, library: Any) -> None:
@@ -244,7 +322,10 @@ def test_where_nothing_fits_only_the_closest_three_are_shown(run: Any, library: 
     assert lines[0].startswith("nothing clearly fits: the best one is stronger than 50 %")
     assert lines[0].endswith("; the closest 3:")
     assert len(lines) == 5
-    assert "1 more that fit less" in result.stderr
+    assert "1 more that fit less, with: --top 10" in result.stderr
+    asked_for = run("search", "a cat", "--top", "10")
+    assert len(asked_for.stdout.splitlines()) == 6
+    assert "more that fit less" not in asked_for.stderr
 
 
 def test_what_feedback_taught_is_told_in_tenths(run: Any, library: Any) -> None:

@@ -31,6 +31,8 @@ ANSWERS: dict[str, dict[str, list[dict[str, Any]]]] = json.loads(
     (GOLDEN / "library_version_1.json").read_text()
 )
 ONE_BY_ONE = MigrationSettings(commit_videos=1)
+NEW = ("thumbnail", "window", "moments", "fits")
+"""What hits had not when the answers were stored."""
 KNOWN = {Path(path).name for path in VIDEOS | LATER} - {"broken.toy"}
 
 
@@ -62,7 +64,7 @@ def answers(library: Library) -> dict[str, list[dict[str, Any]]]:
     """As the last release stored them."""
     return {
         name: [
-            {key: value for key, value in asdict(hit).items() if key != "thumbnail"}
+            {key: value for key, value in asdict(hit).items() if key not in NEW}
             | {"copies": list(hit.copies)}
             for hit in hits
         ]

@@ -6,7 +6,13 @@ import pytest
 
 from finereel.errors import QueryError
 from finereel.text import train_tokenizer
-from finereel.text.query import LONGEST_QUERY, checked_query, foreign_language, read_query
+from finereel.text.query import (
+    LONGEST_QUERY,
+    checked_query,
+    foreign_language,
+    negation,
+    read_query,
+)
 
 TOKENIZER = train_tokenizer(["a red car jumps over the big tree"] * 3, vocab_size=600)
 
@@ -151,3 +157,25 @@ def test_no_false_alarm(text: str) -> None:
 @pytest.mark.parametrize(("text", "said"), FOREIGN)
 def test_another_language_or_script_is_noticed(text: str, said: str) -> None:
     assert foreign_language(text) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("a red car, NOT on a street", "not"),
+        ("a dog without a leash", "without"),
+        ("no people", "no"),
+        ("a man who isn\u2019t tall", "isn\u2019t"),
+        ("a knot, a notebook and a nose", ""),
+    ],
+)
+def test_a_word_that_denies_gets_a_hint(text: str, word: str) -> None:
+    assert negation(text) == word
+    notes = read_query(text, TOKENIZER, 32).notes()
+    assert any("--not" in note and word in note for note in notes) == bool(word)
+
+
+def test_no_hint_in_another_language() -> None:
+    reading = read_query("un perro que no corre por la calle", TOKENIZER, 32)
+    assert reading.language
+    assert not any("--not" in note for note in reading.notes())

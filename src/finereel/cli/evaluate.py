@@ -80,7 +80,12 @@ def evaluate(
     Every row has a 95 % interval, the normalization's protocol (which data it has seen) and the
     coverage. Videos that cannot be read are left out with their captions; such a result cannot be
     compared with published results of the benchmark.
+
+    With --data qvhighlights or charades it measures how well moments are found: R1@0.5, R1@0.7 and
+    mAP. --annotations is the folder of the set's own files, and --out gets the moments in the form
+    of a QVHighlights submission.
     """
+    from finereel.data.moment_files import MOMENT_SETS
     from finereel.data.sources import SourceOptions
     from finereel.evaluation.evaluate import BenchmarkSettings
     from finereel.evaluation.record_files import described_record, save_record
@@ -89,6 +94,11 @@ def evaluate(
         split=split, normalization=normalization, name=name, cache=cache, reload_verified=True
     )
     where = SourceOptions(annotations=annotations, videos=videos, features=features)
+    if data in MOMENT_SETS:
+        if normalization != "none":
+            raise typer.BadParameter("moments are measured without a normalization")
+        _measure_moments(model, data, where, (split, device, out, as_json))
+        return
     record = _measure(model, data, where, settings, device)
     if out is not None:
         save_record(record, out)
@@ -97,6 +107,46 @@ def evaluate(
         print_json(described_record(record))
     else:
         print_record(record)
+
+
+def _measure_moments(
+    model_name: str,
+    data: str,
+    where: "SourceOptions",
+    how: tuple[str, str, Path | None, bool],
+) -> None:
+    """Measure moments and print the metrics. how: split, device, folder for the moments, as JSON."""
+    from contextlib import closing
+
+    from finereel.cli.progress import StageBars
+    from finereel.data.moment_files import read_moments, write_predictions
+    from finereel.index.moment_benchmark import measure_moments
+    from finereel.models.saving import load as load_model
+    from finereel.video.reader import DiskSource
+
+    split, device, out, as_json = how
+    if where.annotations is None or where.videos is None:
+        raise typer.BadParameter(f"{data} needs --annotations DIR and --videos DIR")
+    queries = read_moments(data, where.annotations, split)
+    model = load_model(model_name).to(torch_device(device))
+    with StageBars() as progress, closing(DiskSource()) as source:
+        result = measure_moments(model, queries, where.videos, source, progress)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_predictions(out / "moments.jsonl", result.found)
+        typer.echo(f"moments in {out / 'moments.jsonl'}", err=True)
+    facts = {"data": data, "split": split, "model": model.fingerprint}
+    counts = {"queries": len(result.found), "queries_of_split": len(queries)}
+    if as_json:
+        told = {"metrics": result.metrics, "intervals": result.intervals}
+        print_json({**facts, **counts, **told, "missing": result.missing})
+        return
+    for name, value in result.metrics.items():
+        low, high = result.intervals[name]
+        typer.echo(f"{name:7} {value:5.1f} ({low:.1f} to {high:.1f})")
+    typer.echo(f"{len(result.found)} of {len(queries)} queries of {data}, {split}")
+    if result.missing:
+        typer.echo(f"{len(result.missing)} videos could not be read", err=True)
 
 
 def _measure(

@@ -17,7 +17,8 @@ from finereel.cli.output import (
     short_path,
     shown,
 )
-from finereel.cli.search import PICTURES, Column, print_results
+from finereel.cli.search import PICTURES
+from finereel.cli.table import Column, print_results
 from finereel.errors import QueryError
 
 if TYPE_CHECKING:

@@ -2,18 +2,14 @@
 
 import logging
 import os
-import shutil
-import sys
 import time
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.cells import cell_len
 
 from finereel.cli.captions import read_captions
 from finereel.cli.guard import printable
@@ -22,24 +18,26 @@ from finereel.cli.output import (
     DEFAULT_LIBRARY,
     JsonOption,
     LibraryOption,
-    bar,
-    fits_a_screen,
     moment,
     print_json,
     short_path,
-    shown,
 )
+from finereel.cli.table import Column, part_columns, print_results
 from finereel.errors import ConfigError
 from finereel.imports import without_collection
 
 if TYPE_CHECKING:
     from finereel.cli.progress import StageBars
     from finereel.index.evidence import WordEvidence
-    from finereel.index.query import Answer
+    from finereel.index.query import Answer, Query
+    from finereel.library import Library
     from finereel.types import Hit, MatchConfidence
 
     Words = Sequence[Sequence[WordEvidence]]
 
+
+TOP = 10
+"""Number of results that nobody chose."""
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
@@ -52,7 +50,15 @@ def search(
         ),
     ],
     library: LibraryOption = DEFAULT_LIBRARY,
-    top: Annotated[int, typer.Option("--top", min=1, help="Number of results.")] = 10,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            min=1,
+            show_default=str(TOP),
+            help="Number of results; where nothing clearly fits, 3 unless it is given.",
+        ),
+    ] = None,
     per_video: Annotated[
         int, typer.Option("--per-video", min=1, help="Maximum number of results from one video.")
     ] = 1,
@@ -108,6 +114,44 @@ def search(
             "sound; given several times, with one of them.",
         ),
     ] = None,
+    none_of: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--not",
+            metavar="TEXT",
+            help="What must not happen in the clip; may be given several times.",
+        ),
+    ] = None,
+    either: Annotated[
+        list[str] | None,
+        typer.Option("--or", metavar="TEXT", help="What may happen in the clip instead of TEXT."),
+    ] = None,
+    all_of: Annotated[
+        list[str] | None,
+        typer.Option("--and", metavar="TEXT", help="What happens in the same clip as well."),
+    ] = None,
+    versus: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--versus",
+            metavar="TEXT",
+            help="Compare: list the clips that fit TEXT, then those that fit this one better.",
+        ),
+    ] = None,
+    then: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--then",
+            metavar="TEXT",
+            help="What happens next in the same video, within 30 s; may be given several times.",
+        ),
+    ] = None,
+    window: Annotated[
+        bool,
+        typer.Option(
+            "--window", help="Give the times of the indexed clips instead of those of the moments."
+        ),
+    ] = False,
     picture: Annotated[
         Path | None,
         typer.Option(
@@ -141,7 +185,9 @@ def search(
 
     The column `best` gives the time of the best frame. The columns after the score are its parts
     and add up to it: the whole clip compared with the sentence, its frames with the sentence, and
-    its image patches with single words.
+    its image patches with single words; with several texts, a part for each of them.
+
+    A "not" within TEXT is not understood: name what must not happen with --not.
     """
     from finereel.index.query import Answer, Query, filters_of
     from finereel.text.query import checked_query
@@ -154,9 +200,20 @@ def search(
             tags=tags or (),
             codecs=codecs or (),
         )
+        query = Query(
+            checked_query(" ".join(text)),
+            filters,
+            top or TOP,
+            per_video,
+            either=_checked(either),
+            all_of=_checked(all_of),
+            none_of=_checked(none_of),
+            versus=_checked(versus),
+            then=_checked(then),
+            moments=not window and not (as_json and json_version != 2),
+        )
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
-    query = Query(checked_query(" ".join(text)), filters, top, per_video)
     if picture is not None and picture.suffix.lower() not in PICTURES:
         known = ", ".join(PICTURES)
         raise typer.BadParameter(
@@ -170,10 +227,7 @@ def search(
         else:
             answer = opened.answer(query, on_progress=_LateBars())
         hits = answer.hits
-        more = not as_json and 0 < len(hits) < top and per_video < top
-        if more:  # the videos shown may have no further moments
-            found = opened.search(replace(query, top=len(hits) + 1, per_video=per_video + 1))
-            more = len(found) > len(hits)
+        more = not as_json and _more_per_video(opened, answer)
         words = opened.words(query.text, hits) if explain else []
     if picture is not None:
         from finereel.cli.contact_sheet import ContactSheetRow, draw_contact_sheet
@@ -185,14 +239,37 @@ def search(
         _print_as_json(answer, json_version, words)
         return
     if not hits:
-        typer.echo(
-            "nothing found: the library has no clips yet; add some with: finereel index PATH",
-            err=True,
-        )
+        typer.echo(_nothing(query), err=True)
         return
-    if not _print_answer(answer, words) and more:
+    folded = top is None and answer.confidence is not None and answer.confidence.level == "none"
+    _print_answer(answer, words, hits[:CLOSEST] if folded else hits)
+    if more and not folded:
         most = f"{per_video} moment{'' if per_video == 1 else 's'}"
-        typer.echo(f"{most} of each video; more of them with: --per-video {top}", err=True)
+        typer.echo(f"{most} of each video; more of them with: --per-video {query.top}", err=True)
+
+
+def _more_per_video(library: "Library", answer: "Answer") -> bool:
+    """Whether the videos of an answer that is not full have further moments."""
+    query, count = answer.query, len(answer.hits)
+    each = query.per_video or query.top
+    if query.versus or query.then or not 0 < count < query.top or each >= query.top:
+        return False
+    return len(library.search(replace(query, top=count + 1, per_video=each + 1))) > count
+
+
+def _checked(texts: list[str] | None) -> tuple[str, ...]:
+    from finereel.text.query import checked_query
+
+    return tuple(map(checked_query, texts or ()))
+
+
+def _nothing(query: "Query") -> str:
+    """Why there is no hit."""
+    if query.versus:
+        return "nothing found: no clip fits one of the texts clearly; search for each by itself"
+    if query.then:
+        return "nothing found: no video has two frames within 30 s of each other"
+    return "nothing found: the library has no clips yet; add some with: finereel index PATH"
 
 
 def _print_as_json(answer: "Answer", version: int | None, words: "Words") -> None:
@@ -205,34 +282,27 @@ def _print_as_json(answer: "Answer", version: int | None, words: "Words") -> Non
         )
     if version == 2:
         print_json(_answered(answer, words))
-    else:
-        hits = enumerate(answer.hits)
-        print_json([{**_listed(hit), **_judged(words, number)} for number, hit in hits])
+        return
+    print_json([{**_listed(hit), **_judged(words, n)} for n, hit in enumerate(answer.hits)])
 
 
-def _print_answer(answer: "Answer", words: "Words") -> bool:
-    """The hits and how clearly the best one fits; whether some are left out, as nothing does."""
-    sure, hits = answer.confidence, answer.hits
-    if sure is None:
-        _print_hits(hits, words)
-        return False
-    if sure.level != "none":
-        _print_hits(hits, words)
-        typer.echo(_in_words(sure, len(hits)))
-        return False
-    closest = hits[:CLOSEST]
-    typer.echo(_in_words(sure, len(closest)))
-    _print_hits(closest, words)
-    if left := len(hits) - len(closest):
-        typer.echo(f"{left} more that fit less: --json-version 2 lists them", err=True)
-    return left > 0
+def _print_answer(answer: "Answer", words: "Words", shown: Sequence["Hit"]) -> None:
+    """Those hits that are to be shown, and how clearly the best one fits: first of all, if not."""
+    sure = answer.confidence
+    if sure is not None and sure.level == "none":
+        typer.echo(_in_words(sure, len(shown)))
+    _print_hits(shown, words)
+    if sure is not None and sure.level != "none":
+        typer.echo(_in_words(sure, len(shown)))
+    if left := len(answer.hits) - len(shown):
+        typer.echo(f"{left} more that fit less, with: --top {answer.query.top}", err=True)
 
 
 LATE_SECONDS = 1.0
 """What takes longer gets a bar."""
 
 CLOSEST = 3
-"""Hits that are shown where nothing clearly fits."""
+"""Hits that are shown where nothing clearly fits and nobody chose a number."""
 
 _LEVELS = {
     "strong": "a clear match",
@@ -255,14 +325,13 @@ def _in_words(confidence: "MatchConfidence", count: int) -> str:
     return f"{line}; the closest {count if count > 1 else 'one'}:"
 
 
+_LATER = ("thumbnail", "window", "moments", "fits")
+"""What version 1 of the JSON does not have."""
+
+
 def _listed(hit: "Hit") -> dict[str, object]:
     """A hit as version 1 of the JSON has it."""
-    return {key: value for key, value in asdict(hit).items() if key != "thumbnail"}
-
-
-def _judged(words: "Words", number: int) -> dict[str, object]:
-    """The words of a hit as JSON has them; nothing where nobody asked for them."""
-    return {"words": [asdict(word) for word in words[number]]} if words else {}
+    return {key: value for key, value in asdict(hit).items() if key not in _LATER}
 
 
 def _sure(confidence: "MatchConfidence") -> dict[str, object]:
@@ -270,7 +339,12 @@ def _sure(confidence: "MatchConfidence") -> dict[str, object]:
     return told if confidence.right is None else {**told, "right": confidence.right}
 
 
-def _answered(answer: "Answer", words: "Words") -> dict[str, object]:
+def _judged(words: "Words", number: int) -> dict[str, object]:
+    """The words of a hit as JSON has them; nothing where nobody asked for them."""
+    return {"words": [asdict(word) for word in words[number]]} if words else {}
+
+
+def _answered(answer: "Answer", words: "Words" = ()) -> dict[str, object]:
     """An answer as version 2 of the JSON has it."""
     sure = answer.confidence
     return {
@@ -279,8 +353,10 @@ def _answered(answer: "Answer", words: "Words") -> dict[str, object]:
         "hits": [
             {
                 **_listed(hit),
-                "window": [hit.start, hit.end],
+                "window": hit.window or [hit.start, hit.end],
+                "moments": hit.moments,
                 "source": "seen",
+                **({"fits": hit.fits} if hit.fits else {}),
                 **_judged(words, number),
             }
             for number, hit in enumerate(answer.hits)
@@ -294,6 +370,7 @@ def _print_hits(hits: Sequence["Hit"], words: "Words") -> None:
         Column("video", tuple(short_path(hit.video) for hit in hits), shrinks=True),
         Column("time", tuple(f"{moment(hit.start)}-{moment(hit.end)}" for hit in hits)),
         Column("best", tuple(moment(hit.best_frame) for hit in hits), extra=True),
+        *([Column("fits", tuple(hit.fits for hit in hits))] if hits[0].fits else []),
         Column("score", tuple(f"{hit.score:.3f}" for hit in hits), right=True),
         *part_columns([hit.parts for hit in hits]),
     ]
@@ -390,162 +467,3 @@ def describe(
         *part_columns([hit.parts for hit in hits]),
     ]
     print_results(columns)
-
-
-# Ranked results as lines: what does not fit the screen vanishes or shrinks, rank, name, time and
-# score never do.
-_WIDE = 110
-_LEAST = 24
-"""Cells that a name keeps for as long as there is something left to give up."""
-_SMALLEST = 6
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column. `part`: shows a part of the score, dropped first; `extra`: dropped next; `shrinks`:
-    takes the rest.
-    """
-
-    name: str
-    cells: tuple[str, ...]
-    right: bool = False
-    part: bool = False
-    extra: bool = False
-    shrinks: bool = False
-
-    @property
-    def width(self) -> int:
-        """In cells of the screen."""
-        return max(map(cell_len, (self.name, *self.cells)))
-
-
-def print_results(columns: Sequence[Column], notes: Sequence[str] = ()) -> None:
-    """The table on stdout; notes: a line under each row, empty for none. Piped, nothing is
-    shortened.
-    """
-    width = shutil.get_terminal_size().columns if fits_a_screen() else None
-    columns = [_safe(column, width is not None) for column in columns]
-    if width is not None:
-        columns = fitted(columns, width)
-    gap = "  " if width is None or width >= _WIDE else " "
-    rows = zip(*(column.cells for column in columns), strict=True)
-    header = _line([column.name for column in columns], columns, gap)
-    typer.echo(typer.style(header, bold=True) if sys.stdout.isatty() else header)
-    for number, row in enumerate(rows):
-        typer.echo(_line(row, columns, gap))
-        if number < len(notes) and notes[number]:
-            line = f"   {shown(notes[number])}"
-            typer.echo(line if width is None else shorten(line, width, keep_end=False))
-
-
-def part_columns(parts: Sequence[dict[str, float]], screen: int | None = None) -> list[Column]:
-    """A column per granularity, on wide screens with bars on one common scale.
-
-    Bars compare within one table only: a score has no absolute meaning across queries.
-    """
-    largest = max((value for row in parts for value in row.values()), default=0.0)
-    width = screen or (shutil.get_terminal_size().columns if fits_a_screen() else 2 * _WIDE)
-
-    def drawn(value: float) -> str:
-        return (f"{bar(value, largest)} " if width >= _WIDE else "") + f"{value:6.3f}"
-
-    names = list(parts[0]) if parts else []
-    return [
-        Column(name.replace("_", "-"), tuple(drawn(row[name]) for row in parts), part=True)
-        for name in names
-    ]
-
-
-def fitted(columns: Sequence[Column], width: int) -> list[Column]:
-    """The columns of a screen `width` cells wide: short names of the parts, no parts, no extras,
-    then shorter names.
-    """
-    chosen = list(columns)
-    for attempt in (
-        chosen,
-        short := [
-            replace(column, name=_short(column.name)) if column.part else column
-            for column in chosen
-        ],
-        bare := [column for column in short if not column.part],
-        [column for column in bare if not column.extra],
-    ):
-        chosen = attempt
-        if all(
-            _room(chosen, column, width) >= min(column.width, _LEAST)
-            for column in chosen
-            if column.shrinks
-        ):
-            break
-    return [
-        _shrunk(column, _room(chosen, column, width)) if column.shrinks else column
-        for column in chosen
-    ]
-
-
-def shorten(text: str, width: int, keep_end: bool = True) -> str:
-    """A text in at most `width` cells: its middle becomes "…" (its end, without `keep_end`).
-
-    >>> shorten("holiday/in/norway/fjord.mp4", 16), shorten("dog.mp4", 16)
-    ('holiday…jord.mp4', 'dog.mp4')
-    """
-    if cell_len(text) <= width:
-        return text
-    tail_cells = (width - 1 + 1) // 2 if keep_end else 0
-    tail = _cut(text[::-1], tail_cells)[::-1]
-    return _cut(text, max(0, width - 1 - cell_len(tail))) + "…" + tail
-
-
-def _cut(text: str, cells: int) -> str:
-    """The longest beginning of a text that fits."""
-    used = 0
-    for place, character in enumerate(text):
-        used += cell_len(character)
-        if used > cells:
-            return text[:place]
-    return text
-
-
-def _room(columns: Sequence[Column], column: Column, width: int) -> int:
-    gaps = (len(columns) - 1) * (2 if width >= _WIDE else 1)
-    return max(
-        _SMALLEST, width - gaps - sum(other.width for other in columns if other is not column)
-    )
-
-
-def _shrunk(column: Column, room: int) -> Column:
-    return replace(column, cells=tuple(shorten(cell, room) for cell in column.cells))
-
-
-def _short(name: str) -> str:
-    """The name of a part in six letters, as wide as its numbers.
-
-    >>> _short("video-sentence"), _short("patch-word")
-    ('v-sent', 'p-word')
-    """
-    first, _, second = name.partition("-")
-    return f"{first[:1]}-{second[:4]}" if second else name[:6]
-
-
-def _safe(column: Column, on_screen: bool) -> Column:
-    cells = [shown(cell) for cell in column.cells]
-    return replace(column, cells=tuple(map(_kept_apart, cells) if on_screen else cells))
-
-
-def _kept_apart(cell: str) -> str:
-    """A cell with letters that run from right to left ends in a mark, so that the cells after it
-    stay in place.
-    """
-    return (
-        cell + "\u200e"
-        if any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in cell)
-        else cell
-    )
-
-
-def _line(cells: Sequence[str], columns: Sequence[Column], gap: str) -> str:
-    padded = []
-    for cell, column in zip(cells, columns, strict=True):
-        space = " " * (column.width - cell_len(cell))
-        padded.append(space + cell if column.right else cell + space)
-    return gap.join(padded).rstrip()

@@ -16,7 +16,8 @@ from finereel.cli.output import (
     print_json,
     short_path,
 )
-from finereel.cli.search import Column, copies_of, print_results
+from finereel.cli.search import copies_of
+from finereel.cli.table import Column, print_results
 from finereel.errors import ConfigError
 
 

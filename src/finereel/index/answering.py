@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finereel.errors import ConfigError
+from finereel.index.ask import ask
 from finereel.index.confidence import (
     NotInTimeError,
     NullBank,
@@ -38,9 +39,11 @@ class Answering:
     _null: NullBank | None = None
 
     def answer(self, model: SearchModel, query: Query, on_progress: OnProgress) -> Answer:
-        """The hits and the confidence in the best one."""
+        """The hits and the confidence in the best one; none for a query of several texts."""
+        if query.composed:
+            return Answer(query, None, ask(self.searcher, model, query))
         features = model.encode_text([query.text])
-        hits = self.searcher.search(model, query, features)
+        hits = ask(self.searcher, model, query, features)
         try:
             null = self._null_bank(model, on_progress)
         except NotInTimeError:

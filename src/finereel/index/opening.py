@@ -2,18 +2,22 @@
 
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
-from finereel.errors import LibraryError
+from finereel.errors import LibraryError, ModelMismatchError
 from finereel.index.bank import remove_bank
 from finereel.index.journal import NAME as JOURNAL
 from finereel.index.manifest import Manifest, index_folders, read_manifest, write_manifest
 from finereel.index.presence import NAME
-from finereel.index.protocols import IndexedModel
+from finereel.index.protocols import IndexedModel, SearchModel
 from finereel.index.settle import settle
 from finereel.index.store import ClipStore
 from finereel.io.atomic import sync_folder
+from finereel.models.choice import BUNDLED
 
 BUILDING = "building"
 """A file that marks an index folder which is not complete enough to answer (a rebuild under way).
@@ -152,3 +156,41 @@ def _drop(folder: Path) -> None:
     doomed = folder.with_name(REPLACED + folder.name)
     folder.rename(doomed)
     shutil.rmtree(doomed)
+
+
+def described(model: SearchModel) -> IndexedModel:
+    """Describe a model for the manifest; a directory gets its absolute path."""
+    indexed = IndexedModel.of(model)
+    return (
+        replace(indexed, name=str(absolute(indexed.name)))
+        if indexed.name not in BUNDLED and Path(indexed.name).is_dir()
+        else indexed
+    )
+
+
+def require_same_model(store: ClipStore, model: SearchModel, library: Path) -> None:
+    """Raise ModelMismatchError where a library was made with another model."""
+    ours = store.manifest.model
+    if model.fingerprint != ours.fingerprint:
+        raise ModelMismatchError(
+            f"{library} was indexed with {ours.name} ({ours.fingerprint}), got {model.name} "
+            f"({model.fingerprint}): "
+            "their features do not compare. Use the library's own model (leave --model out), index "
+            "into another "
+            f"library (`--library NEW --model {model.name}`), or change this one's model with "
+            f"`finereel rebuild --library {library} --model {model.name}`"
+        )
+
+
+@contextmanager
+def meanwhile(check: Callable[[], None]) -> Iterator[None]:
+    """Run a check in another thread while the block runs; where it fails, its error is what counts.
+
+    The first fingerprint of a model takes as long as a search, and needs no lock of Python.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        checked = beside.submit(check)
+        try:
+            yield
+        finally:
+            checked.result()

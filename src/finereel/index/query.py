@@ -133,9 +133,17 @@ class Filters:
         return found
 
 
+_TOGETHER = ("either", "all_of", "none_of")
+_ALONE = ("versus", "then")
+"""The kinds of further texts of a query: those that go together, and those that stand alone."""
+
+
 @dataclass(frozen=True)
 class Query:
     """A question to a library.
+
+    Texts are put together by what is said of them here and never by words within them: a model
+    reads "a dog, not on grass" as a dog on grass.
 
     Attributes:
         text: What happens in the clip.
@@ -144,9 +152,18 @@ class Query:
         per_video: Maximum number of hits per video; None means no limit.
         candidates: Number of clips that get the full score after a coarse search over all clips
             that pass the filters; None scores all of these.
+        either: Other texts; it is enough that one of them or `text` happens.
+        all_of: Texts that happen in the same clip as well.
+        none_of: Texts that must not happen in the clip.
+        versus: Texts to compare with `text`; every hit says which one of them it fits.
+        then: Texts that happen afterwards in the same video, in this order, each within 30 s of
+            the one before it.
+        moments: Whether a hit's start and end are those of the moment at which it happens, instead
+            of those of the clip.
 
     Raises:
-        ConfigError: If a number is below 1.
+        ConfigError: If a number is below 1, two texts are equal (but for `then`), or `versus` or
+            `then` is given beside other texts.
 
     Example:
         >>> Query("a dog jumps", Filters(tags=("norway",)), top=3).per_video
@@ -158,12 +175,44 @@ class Query:
     top: int = 10
     per_video: int | None = 1
     candidates: int | None = 200
+    either: tuple[str, ...] = field(default=(), kw_only=True)
+    all_of: tuple[str, ...] = field(default=(), kw_only=True)
+    none_of: tuple[str, ...] = field(default=(), kw_only=True)
+    versus: tuple[str, ...] = field(default=(), kw_only=True)
+    then: tuple[str, ...] = field(default=(), kw_only=True)
+    moments: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         for name in ("top", "candidates", "per_video"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, got {value}")
+        for name in _TOGETHER + _ALONE:
+            given = getattr(self, name)
+            if isinstance(given, str):
+                raise ConfigError(f"{name} is a tuple of texts, got the text {given!r}")
+            object.__setattr__(self, name, tuple(given))
+        if not self.then and len(set(self.texts)) < len(self.texts):
+            raise ConfigError(f"the texts of a query differ from each other, got {self.texts}")
+        given = [name for name in _TOGETHER + _ALONE if getattr(self, name)]
+        alone = [name for name in given if name in _ALONE]
+        if alone and len(given) > 1:
+            others = " and ".join(name for name in given if name != alone[0])
+            raise ConfigError(
+                f"{alone[0]} puts all texts of a query together, so ask for {others} in a query of "
+                "its own"
+            )
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All texts, `text` first, then those of each kind in the order of the attributes."""
+        others = (getattr(self, name) for name in _TOGETHER + _ALONE)
+        return (self.text, *(text for kind in others for text in kind))
+
+    @property
+    def composed(self) -> bool:
+        """Whether there is more than one text."""
+        return len(self.texts) > 1
 
 
 @dataclass(frozen=True)

@@ -301,11 +301,11 @@ def to_files(rows: pa.Table) -> dict[str, FileRecord]:
 
 def to_features(rows: pa.Table, sizes: IndexedModel) -> VideoFeatures:
     """The features of rows with `feature_columns`, as float32, in row order."""
-    frame_mask = _unpack_mask(rows["frame_mask"], sizes.frames)
+    frames, frame_mask = to_frames(rows, sizes)
     return VideoFeatures(
         # Rounded to half precision a unit vector is 1.0002 long; scores above 100 % would follow.
         video=normalize(to_vectors(rows["vector"], sizes.dim).float(), dim=-1),
-        frames=_tokens(rows, "frames", sizes.frames, sizes.dim),
+        frames=frames,
         patches=_tokens(rows, "patches", sizes.patches, sizes.dim),
         frame_mask=frame_mask,
         patch_mask=_unpack_mask(rows["patch_mask"], sizes.patches)
@@ -313,6 +313,14 @@ def to_features(rows: pa.Table, sizes: IndexedModel) -> VideoFeatures:
         else frame_mask[:, :0],
         contextual=_tokens(rows, "contextual", sizes.contextual, sizes.dim),
     )
+
+
+def to_frames(
+    rows: pa.Table, sizes: IndexedModel
+) -> tuple[Float[Tensor, "V F D"], Bool[Tensor, "V F"]]:
+    """The frames alone and their mask, as in `to_features`."""
+    mask = _unpack_mask(rows["frame_mask"], sizes.frames)
+    return _tokens(rows, "frames", sizes.frames, sizes.dim), mask
 
 
 def _tokens(rows: pa.Table, column: str, count: int, dim: int) -> Float[Tensor, "V N D"]:

@@ -6,7 +6,7 @@ With `candidates=None` every clip is scored, and the order is that of evaluating
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -154,25 +154,22 @@ class Searcher:
     def search(
         self, model: SearchModel, query: Query, text: TextFeatures | None = None
     ) -> list[Hit]:
-        """The best clips for a text. text: its features, where the caller has them.
+        """The best clips for one text. text: its features, where the caller has them.
 
         Raises QueryError where no clip passes the filters.
         """
         text = model.encode_text([query.text]) if text is None else text
+
+        def chosen(row_ids: RowIds) -> list[ScoredClip]:
+            return best_per_video(self._score(model, text, row_ids), query)
+
+        return self.hits(self.pool(query).widened(model.coarse_query(text), chosen))
+
+    def pool(self, query: Query) -> "Pool":
+        """The clips that pass the filters. Raises QueryError where there is none."""
         part = self._part(query.filters) if query.filters else None
         coarse = self.coarse if part is None else self._among(part)
-        count = self.snapshot.count if part is None else len(part)
-        wanted = count if query.candidates is None else min(count, max(query.candidates, query.top))
-        while True:
-            if wanted < count:
-                row_ids = coarse.candidates(model.coarse_query(text)[0], wanted)
-            else:
-                row_ids = self.snapshot.row_ids() if part is None else part
-            chosen = best_per_video(self._score(model, text, row_ids), query)
-            # Many clips of few videos: look further until the list is full.
-            if len(chosen) >= query.top or wanted >= count:
-                return self._hits(chosen)
-            wanted = min(count, wanted * 4)
+        return Pool(self.snapshot, query, coarse, part)
 
     def nearest(self, vectors: Float[Tensor, "Q D"], count: int) -> RowIds:
         """Row ids of the `count` clips whose vectors are nearest to each of these unit vectors, in
@@ -213,13 +210,58 @@ class Searcher:
             )
         return sorted(scored, key=ScoredClip.rank)
 
-    def _hits(self, chosen: list["ScoredClip"]) -> list[Hit]:
+    def hits(self, chosen: Sequence["ScoredClip"]) -> list[Hit]:
+        """These clips as the person who asked gets them, in their order."""
         thumbnails = self.snapshot.thumbnails([clip.clip_id for clip in chosen])
         paths = self.snapshot.paths_of([clip.video_id for clip in chosen])
         return [
             clip.hit(thumbnails.get(clip.clip_id, b""), paths.get(clip.video_id, []))
             for clip in chosen
         ]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The clips that a query may find, and how candidates are chosen among them.
+
+    part: the row ids of those that pass its filters; None for all.
+    """
+
+    snapshot: Snapshot
+    query: Query
+    coarse: Coarse
+    part: RowIds | None
+
+    @property
+    def count(self) -> int:
+        """Number of clips."""
+        return self.snapshot.count if self.part is None else len(self.part)
+
+    @property
+    def wanted(self) -> int:
+        """Number of candidates that a query asks for."""
+        asked = self.query.candidates
+        return self.count if asked is None else min(self.count, max(asked, self.query.top))
+
+    def candidates(self, texts: Float[Tensor, "T D"], wanted: int) -> RowIds:
+        """The `wanted` best clips for each of T texts, every clip once."""
+        if wanted >= self.count:
+            return self.snapshot.row_ids() if self.part is None else self.part
+        found = [self.coarse.candidates(text, wanted) for text in texts]
+        return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+
+    def widened(
+        self, texts: Float[Tensor, "T D"], choose: Callable[[RowIds], list["ScoredClip"]]
+    ) -> list["ScoredClip"]:
+        """What `choose` finds among the candidates; where many clips of few videos leave the list
+        too short, among more and more of them.
+        """
+        wanted = self.wanted
+        while True:
+            chosen = choose(self.candidates(texts, wanted))
+            if len(chosen) >= self.query.top or wanted >= self.count:
+                return chosen
+            wanted = min(self.count, wanted * 4)
 
 
 def exact_coarse(table: VectorTable, bank: Bank | None) -> ExactCoarse:
@@ -242,7 +284,9 @@ def reading_of(model: SearchModel, text: str) -> Reading:
 
 @dataclass(frozen=True)
 class ScoredClip:
-    """A clip and its score for one text; parts are contributions (weight and bias applied)."""
+    """A clip and its score for a query; parts are contributions (for one text, weight and bias
+    applied). window, fits: as of a `Hit`.
+    """
 
     clip_id: str
     video_id: str
@@ -252,6 +296,8 @@ class ScoredClip:
     score: float
     parts: dict[str, float]
     best_frame: float
+    window: tuple[float, float] | None = None
+    fits: str = ""
 
     def rank(self) -> tuple[float, str, float]:
         """Best score first; equal scores by path and time, so that the order survives any rewrite
@@ -263,7 +309,8 @@ class ScoredClip:
         """As the person who asked gets it; paths: every file with this content."""
         copies = tuple(path for path in paths if path != self.path)
         place = (self.path, self.start, self.end)
-        return Hit(*place, self.score, self.parts, self.best_frame, self.clip_id, thumbnail, copies)
+        hit = Hit(*place, self.score, self.parts, self.best_frame, self.clip_id, thumbnail, copies)
+        return replace(hit, window=self.window, fits=self.fits)
 
 
 def score_clips(
@@ -273,9 +320,14 @@ def score_clips(
     if not len(clips):
         return []
     scores = corrected(model.score(query, clips.features), clips, bank)
-    fused = scores.fused[0].tolist()
     parts = {name: (part[0] * scores.weights[name]).tolist() for name, part in scores.parts.items()}
-    best = best_frames(query, clips.features)
+    return scored_clips(clips, scores.fused[0].tolist(), parts, best_frames(query, clips.features))
+
+
+def scored_clips(
+    clips: Clips, scores: Sequence[float], parts: dict[str, list[float]], best: Sequence[int]
+) -> list[ScoredClip]:
+    """Clips with their scores, what these add up from, and the number of the best frame."""
     rows: list[dict[str, Any]] = clips.rows.select(
         ["clip_id", "video_id", "start", "end", "seconds"]
     ).to_pylist()
@@ -286,7 +338,7 @@ def score_clips(
             clips.paths[index],
             row["start"],
             row["end"],
-            fused[index],
+            scores[index],
             {name: values[index] for name, values in parts.items()},
             row["seconds"][best[index]],
         )

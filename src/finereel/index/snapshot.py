@@ -1,5 +1,6 @@
 """Read from one committed version of the clip table."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Float16, Int64
+from jaxtyping import Bool, Float, Float16, Int64
 from torch import Tensor
 
 from finereel.errors import QueryError
@@ -34,11 +35,14 @@ from finereel.index.schema import (
     feature_columns,
     to_features,
     to_files,
+    to_frames,
     to_vectors,
 )
 from finereel.models.features import VideoFeatures
 
 ROW_COLUMNS = ["clip_id", "video_id", "path", "start", "end", "seconds", "bias", "bank"]
+MOST_NAMED = 500
+"""Files that a query of the table names; where there are more, all rows are looked through."""
 RowIds = Int64[np.ndarray, " N"]
 
 SPEAKS = "said is not null and said != ''"
@@ -59,6 +63,20 @@ class Clips:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+@dataclass(frozen=True)
+class FrameTable:
+    """The frames of some clips in canonical order.
+
+    rows: file, clip, window and times of the frames; paths: decoded; frames, mask: float32, as of
+    `VideoFeatures`.
+    """
+
+    rows: pa.Table
+    paths: list[str]
+    frames: Float[Tensor, "V F D"]
+    mask: Bool[Tensor, "V F"]
 
 
 @dataclass(frozen=True)
@@ -254,6 +272,35 @@ class Snapshot:
         ordered = np.sort(row_ids).tolist()
         query = self.table.take_row_ids(ordered).select([*columns, *self._checksums(columns)])
         return self.read(query.with_row_id() if with_row_id else query)
+
+    def sample(self, count: int) -> RowIds:
+        """Row ids of `count` clips that can be found, or of all where there are no more: always the
+        same clips, whatever their order in the table.
+        """
+        rows = _present(self.rows(["clip_id", "missing"]))
+        if len(rows) > count:
+            drawn = [zlib.crc32(clip_id.encode()) for clip_id in rows["clip_id"].to_pylist()]
+            rows = rows.take(pa.array(np.argsort(drawn, kind="stable")[:count]))
+        return _row_ids(rows)
+
+    def windows_of(self, file_ids: Sequence[str]) -> pa.Table:
+        """File, start and end of the clips of some files, with `_rowid`."""
+        columns = ["file_id", "start", "end"]
+        if len(file_ids) > MOST_NAMED:
+            rows = self.rows(columns)
+            return rows.filter(pc.is_in(rows["file_id"], pa.array(file_ids, pa.string())))
+        chosen = ", ".join(f"'{file_id}'" for file_id in file_ids)
+        query = self.table.search().select([*columns, *self._checksums(columns)])
+        found = query.where(f"file_id IN ({chosen})").with_row_id(True).limit(None)
+        return self.read(found).select([*columns, "_rowid"])
+
+    def frames_of(self, row_ids: RowIds) -> FrameTable:
+        """The frames of these clips, without their other features."""
+        rows = self.take_rows(row_ids, [*ROW_COLUMNS[:-2], "file_id", "frames", "frame_mask"])
+        rows = rows.sort_by([("path", "ascending"), ("start", "ascending")])
+        frames, mask = to_frames(rows, self.sizes)
+        paths = [decode_path(path) for path in rows["path"].to_pylist()]
+        return FrameTable(rows.drop_columns(["frames", "frame_mask"]), paths, frames, mask)
 
     def of_file(self, file_id: str) -> Clips:
         """All clips of one file in time order; none when the library does not hold it."""

@@ -24,7 +24,8 @@ _EXAMPLE = 'say what happens in the video, for instance "a dog runs"'
 class Reading:
     """What a model does not take in of a query.
 
-    cut: words past the model's window, which do not count. unknown: words that a model with a small
+    cut: words past the model's window, which do not count. negated: the word that denies something,
+    which models hardly read, else empty. unknown: words that a model with a small
     vocabulary never saw, where they are half of the query or more. language: a foreign script or
     `another language`, else empty.
     """
@@ -32,6 +33,7 @@ class Reading:
     cut: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     language: str = ""
+    negated: str = ""
 
     def notes(self) -> list[str]:
         """A sentence for each, for a person.
@@ -48,6 +50,11 @@ class Reading:
             notes.append(
                 "the model has never seen these words, so they say little to it: "
                 f"{_named(self.unknown)}"
+            )
+        if self.negated and not self.language:
+            notes.append(
+                f'the model hardly understands "{self.negated}" and may find just what it denies; '
+                "name that by itself with --not (in Python, none_of)"
             )
         if self.cut:
             notes.append(
@@ -95,7 +102,20 @@ def read_query(text: str, tokenizer: BaseTokenizer, max_words: int) -> Reading:
         spelled = [word for word in words if word.text.isalpha()]
         pieces = tuple(word.text for word in spelled if len(word.tokens) > 1)
         unknown = pieces if 2 * len(pieces) >= len(spelled) else ()
-    return Reading(cut, unknown, foreign_language(text))
+    return Reading(cut, unknown, foreign_language(text), negation(text))
+
+
+_NEGATION = re.compile(r"\b(?:not|no|without|never|nobody|nothing|\w+n['\u2019]t)\b", re.IGNORECASE)
+
+
+def negation(text: str) -> str:
+    """The first word of an English text that denies something, else empty.
+
+    >>> negation("A dog without a leash"), negation("a man who isn't tall"), negation("a notebook")
+    ('without', "isn't", '')
+    """
+    found = _NEGATION.search(text)
+    return found.group().lower() if found else ""
 
 
 def _named(words: tuple[str, ...]) -> str:
