@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finereel.errors import ConfigError
-from finereel.index.ask import ask
+from finereel.index.ask import ask, find_hits
 from finereel.index.confidence import (
     NotInTimeError,
     NullBank,
@@ -39,11 +39,13 @@ class Answering:
     _null: NullBank | None = None
 
     def answer(self, model: SearchModel, query: Query, on_progress: OnProgress) -> Answer:
-        """The hits and the confidence in the best one; none for a query of several texts."""
+        """The hits and the confidence in the best one by the picture; none for a query of several
+        texts.
+        """
         if query.composed:
             return Answer(query, None, ask(self.searcher, model, query))
         features = model.encode_text([query.text])
-        hits = ask(self.searcher, model, query, features)
+        found = find_hits(self.searcher, model, query, features)
         try:
             null = self._null_bank(model, on_progress)
         except NotInTimeError:
@@ -51,13 +53,13 @@ class Answering:
                 "how clearly the hits fit is not known: the library cannot be written here, and "
                 "comparing unrelated texts takes too long for one search"
             )
-            return Answer(query, None, hits)
+            return Answer(query, None, found.hits)
         coarse = model.coarse_query(features)[0]
-        sure = assess(hits, query, self.searcher, coarse, null)
+        sure = assess(found.best, query, self.searcher, coarse, null)
         learnt = load_scaling(self.library, model.fingerprint)
         if sure is not None and learnt is not None:
             sure = learnt.applied(sure)
-        return Answer(query, sure, hits)
+        return Answer(query, sure, found.hits)
 
     def judge(self, model: SearchModel, query: Query, clip: str, right: bool) -> HitJudgement:
         """What is said of a clip, with the p-value that it has. query: over the clip's video."""

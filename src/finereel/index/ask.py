@@ -20,6 +20,7 @@ from finereel.index.differing import cannot_tell
 from finereel.index.moments import MOST, find_moments
 from finereel.index.protocols import SearchModel
 from finereel.index.query import Query
+from finereel.index.said import with_words
 from finereel.index.search import (
     BLOCK,
     ScoredClip,
@@ -45,10 +46,28 @@ side by side often show one moment.
 EITHER_NAME = "either"
 
 
+@dataclass(frozen=True)
+class FoundHits:
+    """The hits of a query, best first. best: the highest score by the picture, of one text; None
+    where there is none.
+    """
+
+    hits: list[Hit]
+    best: float | None = None
+
+
 def ask(
     searcher: Searcher, model: SearchModel, query: Query, text: TextFeatures | None = None
 ) -> list[Hit]:
-    """The hits of a query, best first.
+    """The hits of `find_hits`."""
+    return find_hits(searcher, model, query, text).hits
+
+
+def find_hits(
+    searcher: Searcher, model: SearchModel, query: Query, text: TextFeatures | None = None
+) -> FoundHits:
+    """The hits of a query, best first; those of one text also by what is said, see
+    `finereel.index.said`.
 
     Scores of a query of several texts are those of `finereel.index.compose`, standardised over the
     whole library, also where filters leave only some of it. Those of `versus` are listed text by
@@ -73,13 +92,18 @@ def ask(
         most = None if query.per_video is None else NEIGHBOURS * query.per_video
         wide = replace(query, top=NEIGHBOURS * query.top, per_video=most)
     text = model.encode_text(query.texts) if text is None else text
-    if not query.composed:
-        hits = searcher.search(model, wide, text)
+    best = None
+    if query.composed:
+        clips = _Composed(searcher, model, wide, text).ranked()
     else:
-        hits = searcher.hits(_Composed(searcher, model, wide, text).ranked())
+        pool = searcher.pool(wide)
+        seen = searcher.ranked(model, text, pool)
+        best = seen[0].score if seen else None
+        clips = with_words(searcher, model, text, pool, seen)
+    hits = searcher.hits(clips)
     if query.moments and not query.then:
-        return _at_moments(searcher, text, query, hits)
-    return hits
+        hits = _at_moments(searcher, text, query, hits)
+    return FoundHits(hits, best)
 
 
 @dataclass(frozen=True)
@@ -245,7 +269,8 @@ def _at_moments(
         chosen = _row_of(query, hit)
         wanted = scores.max(0) if chosen is None else scores[chosen]
         spans = tuple((m.start, m.end) for m in find_moments(wanted, file.seconds, file.span))
-        span = _moment_of(hit, spans)
+        # The picture does not tell when something is said.
+        span = (hit.start, hit.end) if hit.source == "said" else _moment_of(hit, spans)
         before = taken.setdefault((hit.video, hit.fits), set())
         if span not in before and len(before) < most:
             before.add(span)

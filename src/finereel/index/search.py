@@ -159,11 +159,15 @@ class Searcher:
         Raises QueryError where no clip passes the filters.
         """
         text = model.encode_text([query.text]) if text is None else text
+        return self.hits(self.ranked(model, text, self.pool(query)))
+
+    def ranked(self, model: SearchModel, text: TextFeatures, pool: "Pool") -> list["ScoredClip"]:
+        """The same as clips, among those of a pool."""
 
         def chosen(row_ids: RowIds) -> list[ScoredClip]:
-            return best_per_video(self._score(model, text, row_ids), query)
+            return best_per_video(self.score(model, text, row_ids), pool.query)
 
-        return self.hits(self.pool(query).widened(model.coarse_query(text), chosen))
+        return pool.widened(model.coarse_query(text), chosen)
 
     def pool(self, query: Query) -> "Pool":
         """The clips that pass the filters. Raises QueryError where there is none."""
@@ -199,7 +203,7 @@ class Searcher:
         table = self.snapshot.vectors(part if few else None)
         return exact_coarse(table, self.bank) if few else exact_coarse(table, self.bank).among(part)
 
-    def _score(
+    def score(
         self, model: SearchModel, query: TextFeatures, row_ids: RowIds
     ) -> list["ScoredClip"]:
         """These clips scored in full, best first."""
@@ -285,7 +289,7 @@ def reading_of(model: SearchModel, text: str) -> Reading:
 @dataclass(frozen=True)
 class ScoredClip:
     """A clip and its score for a query; parts are contributions (for one text, weight and bias
-    applied). window, fits: as of a `Hit`.
+    applied). window, fits, source, said: as of a `Hit`.
     """
 
     clip_id: str
@@ -298,6 +302,8 @@ class ScoredClip:
     best_frame: float
     window: tuple[float, float] | None = None
     fits: str = ""
+    source: str = "seen"
+    said: str = ""
 
     def rank(self) -> tuple[float, str, float]:
         """Best score first; equal scores by path and time, so that the order survives any rewrite
@@ -310,7 +316,9 @@ class ScoredClip:
         copies = tuple(path for path in paths if path != self.path)
         place = (self.path, self.start, self.end)
         hit = Hit(*place, self.score, self.parts, self.best_frame, self.clip_id, thumbnail, copies)
-        return replace(hit, window=self.window, fits=self.fits)
+        return replace(
+            hit, window=self.window, fits=self.fits, source=self.source, said=self.said
+        )
 
 
 def score_clips(

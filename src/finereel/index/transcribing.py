@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,13 +50,13 @@ Pieces = Iterator[tuple[float, Float32[np.ndarray, " N"]]]
 
 @dataclass(frozen=True)
 class ListenReport:
-    """transcribed: videos in which speech was found. silent: those without. late: those left as they
-    are, because it took too long or they could not be read.
+    """transcribed: videos in which speech was found. silent: those without. unheard: those left as
+    they are, because it took too long or they could not be read.
     """
 
     transcribed: int = 0
     silent: int = 0
-    late: int = 0
+    unheard: int = 0
 
 
 def listen(
@@ -66,7 +67,8 @@ def listen(
     stop: StopFlag,
     on_file: Callable[[str], None] = lambda path: None,
 ) -> ListenReport:
-    """Transcribe the videos at or below `roots` that have sound and no words, one commit each.
+    """Transcribe the videos at or below `roots` (all of them without any) that have sound and no
+    words, one commit each.
 
     The caller holds the lock.
     """
@@ -86,7 +88,7 @@ def listen(
         except (VideoError, OSError):
             cues = None
         if cues is None:
-            report = replace(report, late=report.late + 1)
+            report = replace(report, unheard=report.unheard + 1)
             continue
         said = said_in_rows(clips, FileCues(tuple(cues)))
         if any(said):
@@ -126,7 +128,8 @@ def transcript(pieces: Pieces, transcriber: Transcriber, duration: float) -> lis
 def believed(segments: Sequence[SpeechSegment]) -> list[SpeechSegment]:
     """The segments that a transcriber is sure of, without what it repeats.
 
-    >>> said, noise = SpeechSegment(0, 1, "Hello."), SpeechSegment(1, 2, "Thank you.", no_speech=0.6)
+    >>> said = SpeechSegment(0.0, 1.0, "Hello.")
+    >>> noise = SpeechSegment(1.0, 2.0, "Thank you.", no_speech=0.6)
     >>> [part.text for part in believed([said, noise])]
     ['Hello.']
     """
@@ -166,7 +169,31 @@ class Listened:
         write_file(folder / NAME, json.dumps(self.contents))
 
 
+def carry_words(old: ClipStore, new: ClipStore) -> None:
+    """Keep in an index what a transcriber heard for another one, clip by clip, where the subtitles
+    say nothing.
+    """
+    before, now = old.snapshot(), new.snapshot()
+    if "said" not in before.names or not before.speaks:
+        return
+    known = {_place(row): row["said"] for row in before.rows([*_PLACE, "said"]).to_pylist()}
+    rows = now.rows([*_PLACE, "said"])
+    found = [(row["_rowid"], known.get(_place(row))) for row in rows.to_pylist() if not row["said"]]
+    told = {row_id: said for row_id, said in found if said}
+    if told:
+        ids = np.array(sorted(told), dtype=np.int64)
+        clips = now.take_rows(ids, ["clip_id", "file_id", "strip"], with_row_id=True)
+        new.say(said_changes(clips, [told[row_id] for row_id in clips["_rowid"].to_pylist()]))
+        new.refresh_words()
+    Listened.load(old.folder).save(new.folder)
+
+
 _SPAN = ("start", "end")
+_PLACE = ("video_id", *_SPAN)
+
+
+def _place(row: dict[str, Any]) -> tuple[str, float, float]:
+    return (row["video_id"], row["start"], row["end"])
 
 
 def _to_hear(snapshot: Snapshot, roots: Sequence[str]) -> list[FileRecord]:
@@ -184,7 +211,7 @@ def _to_hear(snapshot: Snapshot, roots: Sequence[str]) -> list[FileRecord]:
         and file.finished
         and not file.missing
         and facts[file.file_id].audio_codec not in (None, SILENT)
-        and any(is_below(path, root) for root in roots)
+        and (not roots or any(is_below(path, root) for root in roots))
     ]
 
 

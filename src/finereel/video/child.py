@@ -140,20 +140,23 @@ def _send_cues(path: Path, source: Source, limits: Limits, answers: BinaryIO) ->
             last = time.monotonic()
             _send_progress(answers)
 
-    def embedded() -> list[Cue] | str:
-        try:
-            return source.cues(wait)
-        except DataError as error:
-            return str(error)
-
-    for found in (*sidecar_cues(path), embedded()):
-        if isinstance(found, str):
-            answers.write(messages.encode({"kind": "problem", "problem": found[:4096]}))
-            continue
-        for start in range(0, len(found), _CUES_AT_ONCE):
-            rows = [astuple(cue) for cue in found[start : start + _CUES_AT_ONCE]]
-            answers.write(messages.encode({"kind": "cues", "cues": rows}))
+    for found in sidecar_cues(path):
+        _send_track(found, answers)
+    try:
+        _send_track(source.cues(wait), answers)
+    except DataError as error:
+        _send_track(str(error), answers)
     _send_end(answers)
+
+
+def _send_track(found: list[Cue] | str, answers: BinaryIO) -> None:
+    """Cues, or why there are none."""
+    if isinstance(found, str):
+        answers.write(messages.encode({"kind": "problem", "problem": found[:4096]}))
+        return
+    for start in range(0, len(found), _CUES_AT_ONCE):
+        rows = [astuple(cue) for cue in found[start : start + _CUES_AT_ONCE]]
+        answers.write(messages.encode({"kind": "cues", "cues": rows}))
 
 
 def _send_sound(source: Source, answers: BinaryIO) -> None:

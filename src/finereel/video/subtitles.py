@@ -195,7 +195,7 @@ def said_within(cues: Iterable[Cue], start: float, end: float) -> str:
     automatic subtitles roll, every line of them comes two or three times. Every cue can still be
     read without a gap.
 
-    >>> said_within([Cue(0, 1, "one two"), Cue(1, 2, "one two three"), Cue(9, 10, "end")], 0, 5)
+    >>> said_within([Cue(0.0, 1.0, "one two"), Cue(1.0, 2.0, "one two three")], 0.0, 5.0)
     'one two\\nthree'
     """
     lines: list[str] = []
