@@ -11,11 +11,18 @@ from index.doubles import ToyModel
 from support.subtitled import TRACKS, Spoken, as_ass, as_srt, as_vtt, make_subtitled
 
 FILES = 20
-WORDS = (
+COMMON = (
     "apple river window yellow garden silver morning letter winter corner button candle ladder "
     "the of a to and is it was not in"
-).split()
-OTHER = ("東京に住んでいます", "今天天气很好我们去公园", "안녕하세요 여러분", "Größe & Maß, 3.14 km", "Привет, мир!")
+)
+WORDS = COMMON.split()
+OTHER = (
+    "東京に住んでいます",
+    "今天天气很好我们去公园",
+    "안녕하세요 여러분",
+    "Größe & Maß, 3.14 km",
+    "Привет, мир!",
+)
 SIDECARS = (("", ".srt", as_srt), (".en", ".vtt", as_vtt), (".pt-BR", ".ass", as_ass))
 
 
@@ -42,7 +49,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
         make_subtitled(path, cues if embedded else (), seconds=8, grey=10 * number)
         if not embedded:
             language, ending, form = SIDECARS[number % len(SIDECARS)]
-            escaped = [(a, b, t.replace("&", "&amp;") if ending == ".vtt" else t) for a, b, t in cues]
+            escaped = [
+                (a, b, t.replace("&", "&amp;") if ending == ".vtt" else t) for a, b, t in cues
+            ]
             path.with_name(f"film{number}{language}{ending}").write_text(form(escaped))
     opened = Library.open(folder / "library", ToyPictures())
     report = opened.add([folder / "videos"])

@@ -133,7 +133,9 @@ def test_what_a_transcriber_doubts_or_repeats_is_left_out() -> None:
 
 def test_times_count_from_the_beginning_of_the_video() -> None:
     long = int(PIECE_SECONDS)
-    pieces = [(float(second), np.zeros(SAMPLE_RATE, dtype=np.float32)) for second in range(long + 9)]
+    pieces = [
+        (float(second), np.zeros(SAMPLE_RATE, dtype=np.float32)) for second in range(long + 9)
+    ]
     fake = FakeTranscriber(SpeechSegment(1.0, 2.0, "word"))
     cues = transcript(iter(pieces), fake, long + 9.0)
     assert cues is not None

@@ -8,8 +8,10 @@ import pytest
 
 from finereel.errors import BrokenVideoError, StalledVideoError
 from finereel.index.query import Filters, Query
+from finereel.index.said import rank_said
 from finereel.index.store import ClipStore
 from finereel.library import Library
+from finereel.text.spoken import spoken_words
 from finereel.types import Hit
 from finereel.video.plan import ClipPlan
 from finereel.video.subtitles import Cue, FileCues
@@ -100,9 +102,7 @@ def test_clips_keep_what_is_said_within_them(library: Library) -> None:
 
 
 @pytest.mark.parametrize("cue", [cue for cues in TALKS.values() for cue in cues])
-def test_every_line_is_found_word_for_word(
-    library: Library, cue: tuple[float, float, str]
-) -> None:
+def test_every_line_is_found_word_for_word(library: Library, cue: tuple[float, float, str]) -> None:
     first = library.search(Query(f'"{cue[2]}"', top=1))[0]
     assert first.source in ("said", "both")
     assert cue[2] in first.said
@@ -138,7 +138,8 @@ def test_phrases_are_exact_and_other_words_all_said(
 
 
 @pytest.mark.parametrize(
-    "text", ["' ; drop table clips", "foo OR (", '"' + "a " * 3000 + '"', "said:*", '"\\"', "~1 ^2 +"]
+    "text",
+    ["' ; drop table clips", "foo OR (", '"' + "a " * 3000 + '"', "said:*", '"\\"', "~1 ^2 +"],
 )
 def test_odd_texts_are_words_like_others(library: Library, text: str) -> None:
     assert len(library.search(text)) == len(PICTURES)
@@ -153,18 +154,20 @@ def test_a_clip_that_is_seen_and_said_is_both_and_rises(library: Library) -> Non
 
 
 def test_ranks_are_merged_by_their_reciprocals(library: Library) -> None:
-    seen = library.search(Query("house", per_video=None))
-    assert {hit.source for hit in seen} == {"seen"}
-    # "quick fox" is said in one clip each of two videos, at ranks 1 and 2.
-    query = Query("fox", per_video=None, top=9)
-    hits = library.search(query)
-    silent = {hit.clip_id: rank for rank, hit in enumerate(_seen_alone(library, query), 1)}
-    said = [hit.clip_id for hit in hits if hit.source != "seen"]
-    assert len(said) == 3
-    order = {hit.clip_id: rank for rank, hit in enumerate(hits)}
-    one, *others = [clip for clip in silent if clip not in said]
-    both = min(said, key=lambda clip: order[clip])
-    assert order[both] < order[one]
+    query = Query("quick fox", per_video=None, top=9)
+    seen = {hit.clip_id: rank for rank, hit in enumerate(_seen_alone(library, query), 1)}
+    searcher = library._searcher(library._existing())
+    found = rank_said(searcher.pool(query), spoken_words(query.text)).values()
+    said = {one.clip.clip_id: one.rank for one in found}
+    assert len(seen) == 9
+    assert sorted(said.values()) == [1, 2]
+
+    def together(clip: str) -> float:
+        return 1 / (60 + seen[clip]) + (1 / (60 + said[clip]) if clip in said else 0.0)
+
+    expected = sorted(seen, key=lambda clip: (-together(clip), seen[clip]))
+    assert [hit.clip_id for hit in library.search(query)] == expected
+    assert expected != list(seen)
 
 
 def _seen_alone(library: Library, query: Query) -> list[Hit]:
@@ -275,7 +278,9 @@ def test_what_could_not_be_read_this_time_is_read_by_a_migration(tmp_path: Path)
 def test_a_copy_says_what_its_own_subtitles_say_or_else_what_the_first_does(tmp_path: Path) -> None:
     library = made(tmp_path)
     for name in ("b2.toy", "a2.toy"):
-        (tmp_path / "videos" / name).write_bytes((tmp_path / "videos" / f"{name[0]}.toy").read_bytes())
+        (tmp_path / "videos" / name).write_bytes(
+            (tmp_path / "videos" / f"{name[0]}.toy").read_bytes()
+        )
     source = library._source
     assert isinstance(source, TalkingSource)
     source.said = {**TALKS, "b2.toy": [(0.0, 1.0, "entirely different")]}

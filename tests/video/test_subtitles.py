@@ -55,7 +55,10 @@ def test_a_file_that_comes_later_is_found(tmp_path: Path) -> None:
     [
         (".srt", as_srt(CUES)),
         (".vtt", as_vtt(CUES)),
-        (".ass", as_ass([(a, b, c.replace("\n", "\\N").replace("<i>", "{\\i1}")) for a, b, c in CUES])),
+        (
+            ".ass",
+            as_ass([(a, b, c.replace("\n", "\\N").replace("<i>", "{\\i1}")) for a, b, c in CUES]),
+        ),
     ],
 )
 def test_every_form_gives_plain_texts_and_times(tmp_path: Path, suffix: str, content: str) -> None:
@@ -130,7 +133,12 @@ def test_marks_and_entities_are_gone() -> None:
 
 
 def test_a_clip_says_what_is_on_screen_within_it() -> None:
-    cues = [Cue(0.0, 2.0, "one"), Cue(2.0, 4.0, "two"), Cue(3.9, 6.0, "three"), Cue(6.0, 6.0, "six")]
+    cues = [
+        Cue(0.0, 2.0, "one"),
+        Cue(2.0, 4.0, "two"),
+        Cue(3.9, 6.0, "three"),
+        Cue(6.0, 6.0, "six"),
+    ]
     assert said_within(cues, 0.0, 2.0) == "one"
     assert said_within(cues, 2.0, 6.0) == "two\nthree"
     assert said_within(cues, 6.0, 7.0) == "six"

@@ -386,7 +386,11 @@ def _print_hits(hits: Sequence["Hit"], words: "Words") -> None:
         Column("time", tuple(f"{moment(hit.start)}-{moment(hit.end)}" for hit in hits)),
         Column("best", tuple(moment(hit.best_frame) for hit in hits), extra=True),
         *([Column("fits", tuple(hit.fits for hit in hits))] if hits[0].fits else []),
-        *([Column("found by", tuple(map(_found_by, hits)))] if any(hit.said for hit in hits) else []),
+        *(
+            [Column("found by", tuple(map(_found_by, hits)))]
+            if any(hit.said for hit in hits)
+            else []
+        ),
         Column("score", tuple(f"{hit.score:.3f}" for hit in hits), right=True),
         *part_columns([hit.parts for hit in hits]),
     ]

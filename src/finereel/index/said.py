@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from finereel.index.protocols import SearchModel
-from finereel.index.query import Query
 from finereel.index.schema import decode_path
 from finereel.index.search import Pool, ScoredClip, Searcher, best_per_video
 from finereel.models.features import TextFeatures

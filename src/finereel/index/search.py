@@ -203,9 +203,7 @@ class Searcher:
         table = self.snapshot.vectors(part if few else None)
         return exact_coarse(table, self.bank) if few else exact_coarse(table, self.bank).among(part)
 
-    def score(
-        self, model: SearchModel, query: TextFeatures, row_ids: RowIds
-    ) -> list["ScoredClip"]:
+    def score(self, model: SearchModel, query: TextFeatures, row_ids: RowIds) -> list["ScoredClip"]:
         """These clips scored in full, best first."""
         scored: list[ScoredClip] = []
         for start in range(0, len(row_ids), BLOCK):
@@ -316,9 +314,7 @@ class ScoredClip:
         copies = tuple(path for path in paths if path != self.path)
         place = (self.path, self.start, self.end)
         hit = Hit(*place, self.score, self.parts, self.best_frame, self.clip_id, thumbnail, copies)
-        return replace(
-            hit, window=self.window, fits=self.fits, source=self.source, said=self.said
-        )
+        return replace(hit, window=self.window, fits=self.fits, source=self.source, said=self.said)
 
 
 def score_clips(

@@ -61,7 +61,9 @@ def said_changes(
     """
     content = pa.table({"said": pa.array(said, pa.string()), "strip": clips["strip"]})
     sums = as_lists(checksums_of(content.select(CONTENT_COLUMNS)))
-    changes = pa.table({"clip_id": clips["clip_id"], "said": content["said"], CONTENT_CHECKSUMS: sums})
+    changes = pa.table(
+        {"clip_id": clips["clip_id"], "said": content["said"], CONTENT_CHECKSUMS: sums}
+    )
     if facts is None:
         return changes
     rows = fact_changes(facts)

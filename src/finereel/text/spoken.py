@@ -4,20 +4,19 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-_QUOTED = re.compile(
-    r'"([^"]+)"|“([^“”]+)”|„([^„“”]+)[“”]|«([^«»]+)»|「([^「」]+)」'  # noqa: RUF001
-)
+_QUOTED = re.compile(r'"([^"]+)"|“([^“”]+)”|„([^„“”]+)[“”]|«([^«»]+)»|「([^「」]+)」')
 _EDGES = re.compile(r"^\W+|\W+$")
 _GAPS = re.compile(r"[\W_]+")
 
-COMMON = frozenset(
+_COMMON = (
     "a about above after again all also am an and any are as at be been before being below but by "
     "can could did do does doing down during each few for from further had has have having he her "
     "here hers him his how i if in into is it its itself just me more most my no nor not now of "
     "off on once only or other our out over own same she should so some such than that the their "
     "them then there these they this those through to too under until up very was we were what "
-    "when where which while who whom why will with would you your".split()
+    "when where which while who whom why will with would you your"
 )
+COMMON = frozenset(_COMMON.split())
 """English words that any text has, and that alone ask for nothing."""
 
 LONGEST_EXCERPT = 240

@@ -255,7 +255,9 @@ class VideoReader:
         stream = self._start({"kind": "cues"}, path, ClipPlan())
         try:
             for _ in stream:
-                raise BrokenVideoError(f"{shown(path)}: the decoder gave a clip without being asked")
+                raise BrokenVideoError(
+                    f"{shown(path)}: the decoder gave a clip without being asked"
+                )
         except StalledVideoError:
             raise
         except (BrokenVideoError, VideoLimitError) as error:

@@ -18,7 +18,7 @@ from finereel.video.streams import READ_ERRORS, blame
 
 
 def sound_of(
-    path: Path, container: InputContainer, origin: float
+    path: str | Path, container: InputContainer, origin: float
 ) -> Iterator[tuple[float, Float32[np.ndarray, " N"]]]:
     """The first track of sound as mono samples at SAMPLE_RATE, in short pieces, each with the second
     at which it begins. Damaged parts are left out; nothing comes of a video without sound.
@@ -44,7 +44,9 @@ def sound_of(
             done += len(piece)
 
 
-def _decoded(path: Path, container: InputContainer, track: AudioStream) -> Iterator[AudioFrame]:
+def _decoded(
+    path: str | Path, container: InputContainer, track: AudioStream
+) -> Iterator[AudioFrame]:
     try:
         for packet in container.demux(track):
             try:

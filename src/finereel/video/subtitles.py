@@ -155,7 +155,9 @@ def read_sidecar(path: Path, language: str = "") -> list[Cue]:
     )
     cues = [cue for cue in (cue_of(*span, language) for span in spans) if cue is not None]
     if not cues:
-        raise DataError(f"{shown(path)}: expected subtitles in {kind}, the file has no line of them")
+        raise DataError(
+            f"{shown(path)}: expected subtitles in {kind}, the file has no line of them"
+        )
     return sorted(cues, key=lambda cue: (cue.start, cue.end))[:MAX_CUES]
 
 
@@ -232,10 +234,10 @@ def _decoded(path: Path, content: bytes, language: str) -> str:
         if content.startswith(mark):
             return content.decode(name, errors="replace")
     if b"\0" in content:
-        name = _utf16(content)
-        if name is None:
+        guessed = _utf16(content)
+        if guessed is None:
             raise DataError(f"{shown(path)}: expected subtitles, the file is no text")
-        return content.decode(name, errors="replace")
+        return content.decode(guessed, errors="replace")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:

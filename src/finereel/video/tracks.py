@@ -7,8 +7,8 @@ import av.error
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
-from av.subtitles.subtitle import AssSubtitle
 from av.subtitles.stream import SubtitleStream
+from av.subtitles.subtitle import AssSubtitle
 
 from finereel.errors import DataError
 from finereel.video.files import shown
@@ -23,7 +23,7 @@ _SHOWN_FOR = 5.0
 
 
 def embedded_cues(
-    path: Path, container: InputContainer, origin: float, on_wait: Callable[[], None]
+    path: str | Path, container: InputContainer, origin: float, on_wait: Callable[[], None]
 ) -> list[Cue]:
     """The cues of all tracks of subtitles that are text, one track after the other.
 
@@ -74,7 +74,7 @@ def _language(stream: Stream) -> str:
     return "" if said.lower() in UNKNOWN else said[:_LONGEST_NAME]
 
 
-def _lines(packet: Packet) -> Iterator[str]:
+def _lines(packet: "Packet[SubtitleStream]") -> Iterator[str]:
     """The texts of a packet; none where it is damaged."""
     try:
         parts = packet.decode()
