@@ -47,6 +47,7 @@ from finereel.index.store import ClipStore, writer_lock
 from finereel.index.tags import carry_tags, checked_tags, tag_files
 from finereel.index.transcribing import carry_words, listen
 from finereel.index.tuning import estimate_rebuild, tune_threads
+from finereel.index.words import read_again
 from finereel.index.writer import Writer
 from finereel.io.signals import stop_on_interrupt
 from finereel.models.choice import default_model, full_name
@@ -457,6 +458,8 @@ class Library(AskedLibrary):
             writer = Writer(store, journal, Bank.load(store.folder), settings, tags)
             on_event = on_event or _silent
             report = writer.run(plan, self._source, self._load_model(), on_event, stop)
+            if not report.interrupted and not report.away and roots:
+                read_again(store, self._source, sorted({*store.files()} & {*paths}), stop)
             if settings.transcriber is None or report.interrupted or report.away:
                 return report
             told = _announced(on_event)

@@ -1,5 +1,6 @@
 """What is said is stored with the clips, found by its words, and merged with what the picture finds."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from finereel.library import Library
 from finereel.text.spoken import spoken_words
 from finereel.types import Hit
 from finereel.video.plan import ClipPlan
-from finereel.video.subtitles import Cue, FileCues
+from finereel.video.subtitles import Cue, FileCues, sidecar_cues
 from index.doubles import ToyModel, ToySource, ToyStream, write_video
+from support.subtitled import as_srt
 
 TALKS: dict[str, list[tuple[float, float, str]]] = {
     "a.toy": [(0.2, 1.0, "The quick brown fox"), (2.5, 3.0, "jumps over the lazy dog")],
@@ -307,3 +309,62 @@ def test_a_missing_video_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "videos" / "a.toy").unlink()
     library.add([tmp_path / "videos"])
     assert said_places(library, '"lazy dog"') == []
+
+
+def test_a_damaged_index_of_words_is_told_and_repaired(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    library = made(tmp_path)
+    before = [asdict(hit) for hit in library.search("sea")]
+    file = next(library.path.glob("index-*/clips.lance/_indices/*/*invert*"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    again = Library.open(library.path, ToyModel(), TalkingSource())
+    assert said_places(again, '"lazy dog"') == []
+    assert "its index is damaged" in caplog.text
+    assert [asdict(hit) for hit in again.search("sea")] == before
+    again.repair()
+    assert said_places(again, '"lazy dog"') == [("a.toy", 2.0)]
+    again.add([tmp_path / "videos"])
+    assert said_places(again, '"東京"') == [("c.toy", 2.0)]
+    assert not again.doctor(verify=True)[1:]
+
+
+class BesideSource(TalkingSource):
+    """Says what real files beside the toy videos say, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.asked: list[str] = []
+
+    def cues(self, path: Path) -> FileCues:
+        self.asked.append(path.name)
+        tracks = [track for track in sidecar_cues(path) if not isinstance(track, str)]
+        return FileCues(tuple(cue for track in tracks for cue in track))
+
+
+def test_subtitles_that_come_later_are_read_without_the_video(tmp_path: Path) -> None:
+    source = BesideSource()
+    library = made(tmp_path, source)
+    model = library._load_model()
+    assert isinstance(model, ToyModel)
+    encoded = model.encoded
+    beside = tmp_path / "videos" / "a.srt"
+    for text in ("late words", "other words"):
+        source.asked.clear()
+        beside.write_text(as_srt([(2.5, 3.0, text)]))
+        os.utime(beside.parent, ns=(len(text), len(text)))
+        library.add([tmp_path / "videos"])
+        assert source.asked == ["a.toy"]
+        assert said_places(library, f'"{text}"') == [("a.toy", 2.0)]
+        library.add([tmp_path / "videos"])
+        assert source.asked == ["a.toy"]
+    assert said_places(library, '"late words"') == []
+    beside.unlink()
+    library.add([tmp_path / "videos"])
+    assert set(said_by_clip(library).values()) == {""}
+    library.add([tmp_path / "videos"])
+    assert source.asked == ["a.toy", "a.toy"]
+    assert model.encoded == encoded
+    assert not library.doctor(verify=True)

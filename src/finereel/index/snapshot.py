@@ -1,5 +1,6 @@
 """Read from one committed version of the clip table."""
 
+import logging
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ from finereel.index.schema import (
     to_vectors,
 )
 from finereel.models.features import VideoFeatures
+
+_LOG = logging.getLogger(__name__)
 
 ROW_COLUMNS = ["clip_id", "video_id", "path", "start", "end", "seconds", "bias", "bank"]
 MOST_NAMED = 500
@@ -221,9 +224,20 @@ class Snapshot:
 
     @cached_property
     def speaks(self) -> bool:
-        """Whether something is said in any clip."""
+        """Whether something is said in any clip and can be searched: an index of it that is not
+        what was written would hide clips.
+        """
         with reading(self.folder):
-            return "said" in self.names and self.table.count_rows(SPEAKS) > 0
+            if "said" not in self.names or not self.table.count_rows(SPEAKS):
+                return False
+            indexed = index_of(self.table, "said") is not None
+        if indexed and changed_files(self.folder, "_indices"):
+            _LOG.warning(
+                "what is said in the videos is not searched, because its index is damaged; run "
+                f"`finereel doctor --repair --library {self.folder.parent}`"
+            )
+            return False
+        return True
 
     def saying(self, phrases: Sequence[str], words: Sequence[str], limit: int) -> pa.Table:
         """The clips in which all of some phrases are said, or else all of some words, also of

@@ -225,7 +225,7 @@ class ClipStore:
             self._schema = None
 
     def drop_indices(self) -> None:
-        """Search exactly until `refresh_ann` makes the approximate index again."""
+        """Search everything until `refresh_ann` and `refresh_words` make the indices again."""
         with self._committing("written"):
             for index in self._table.list_indices():
                 self._table.drop_index(index.name)

@@ -3,7 +3,9 @@
 null means that nobody looked yet, an empty text that nothing is said as far as is known.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +20,11 @@ from finereel.errors import (
 from finereel.index.checksums import CONTENT_CHECKSUMS, CONTENT_COLUMNS, as_lists, checksums_of
 from finereel.index.facts import FileFacts, fact_changes
 from finereel.index.protocols import CueSource, VideoSource
-from finereel.video.subtitles import FileCues, said_within
+from finereel.index.store import ClipStore
+from finereel.io.atomic import read_stored_json, write_file
+from finereel.io.signals import StopFlag
+from finereel.video.files import file_state
+from finereel.video.subtitles import FileCues, said_within, sidecars
 
 
 def cues_of(source: VideoSource, path: Path) -> FileCues | None:
@@ -35,6 +41,51 @@ def cues_of(source: VideoSource, path: Path) -> FileCues | None:
         return FileCues(problems=(str(error),))
     except (VideoError, OSError):
         return None
+
+
+NAME = "sidecars.json"
+"""The file in the index folder that says, by path, which files of subtitles were read."""
+
+
+def read_again(store: ClipStore, source: VideoSource, paths: Sequence[str], stop: StopFlag) -> int:
+    """Read the subtitles of those videos beside which they changed or came since they were read, in
+    one commit; returns the number of these videos. The caller holds the lock.
+
+    The videos themselves did not change, so nothing is decoded.
+    """
+    if not isinstance(source, CueSource) or "said" not in store.schema.names:
+        return 0
+    known = read_stored_json(store.folder / NAME) or {}
+    now = {path: _beside(path) for path in paths}
+    changed = [path for path in paths if now[path] != known.get(path, "")]
+    files, read = store.files() if changed else {}, dict[str, FileCues]()
+    for path in changed:
+        cues = cues_of(source, Path(path)) if path in files and not stop.is_set() else None
+        if cues is None:
+            del now[path]
+        else:
+            read[files[path].file_id] = cues
+    if read:
+        columns = ["clip_id", "file_id", "start", "end", "strip", "said"]
+        clips = store.snapshot().clips_of(list(read), columns)
+        said = said_in_files(clips, read)
+        if said != clips["said"].to_pylist():
+            store.say(said_changes(clips, said))
+            store.refresh_words()
+    if now.items() - known.items():
+        kept = {path: state for path, state in (known | now).items() if state}
+        write_file(store.folder / NAME, json.dumps(kept))
+    return len(read)
+
+
+def _beside(path: str) -> str:
+    """Equal as long as the files of subtitles beside a video are the same; empty without any."""
+    states = []
+    for sidecar in sidecars(Path(path)):
+        with suppress(OSError):
+            state = file_state(sidecar)
+            states.append(f"{sidecar.name} {state.size} {state.mtime_ns}")
+    return "\n".join(states)
 
 
 def said_in_rows(rows: pa.Table, cues: FileCues) -> list[str]:

@@ -74,7 +74,7 @@ def _language(stream: Stream) -> str:
     return "" if said.lower() in UNKNOWN else said[:_LONGEST_NAME]
 
 
-def _lines(packet: "Packet[SubtitleStream]") -> Iterator[str]:
+def _lines(packet: "Packet[Stream]") -> Iterator[str]:
     """The texts of a packet; none where it is damaged."""
     try:
         parts = packet.decode()
