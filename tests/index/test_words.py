@@ -183,6 +183,16 @@ def test_quoted_words_come_first(library: Library) -> None:
     assert {hit.source for hit in hits[1:]} == {"seen"}
 
 
+def test_a_phrase_that_nobody_says_is_told(
+    library: Library, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert {hit.source for hit in library.search('"brown quick"')} == {"seen"}
+    assert 'no subtitles here say "brown quick"' in caplog.text
+    caplog.clear()
+    library.search("brown zebra")
+    assert caplog.text == ""
+
+
 def test_filters_and_limits_hold_for_words_too(library: Library, tmp_path: Path) -> None:
     folder = next(iter(store_of(library).files())).rsplit("/", 1)[0]
     inside = Query('"fox"', Filters(folders=(f"{folder}/b.toy",)), per_video=None)

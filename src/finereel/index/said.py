@@ -4,6 +4,7 @@ The two rankings are merged by reciprocal rank (Cormack, Clarke and Büttcher, S
 scores do not compare, their ranks do.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,8 @@ from finereel.index.schema import decode_path
 from finereel.index.search import Pool, ScoredClip, Searcher, best_per_video
 from finereel.models.features import TextFeatures
 from finereel.text.spoken import SpokenWords, excerpt, spoken_words
+
+_LOG = logging.getLogger(__name__)
 
 RANKS = 60
 """Added to every rank, so that the first ones do not decide alone; the constant of the paper."""
@@ -58,6 +61,11 @@ def with_words(
     query, asked = pool.query, spoken_words(pool.query.text)
     said = rank_said(pool, asked) if asked and pool.snapshot.speaks else {}
     if not said:
+        if asked.phrases:
+            quoted = " and ".join(f'"{phrase}"' for phrase in asked.phrases)
+            _LOG.warning(
+                f"no subtitles here say {quoted}; these clips are found by their picture alone"
+            )
         return list(seen)
     chosen = best_per_video([found.clip for found in said.values()], query)
     known = {_key(clip): clip for clip in seen}
