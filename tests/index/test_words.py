@@ -239,9 +239,12 @@ def library_hits(library: Library, query: Query, alone: bool = False) -> list[di
     return [asdict(hit) for hit in ask._at_moments(searcher, features, query, plain)]
 
 
-def test_a_clip_that_only_words_find_keeps_its_own_time(library: Library) -> None:
+def test_a_clip_that_words_find_keeps_its_own_time(library: Library) -> None:
     hits = library.search(Query('"lazy dog"', moments=True))
     assert (hits[0].start, hits[0].end, hits[0].window) == (2.0, 4.0, (2.0, 4.0))
+    quoted, *_ = library.search(Query('"dog"', moments=True, per_video=None))
+    assert quoted.source == "both"
+    assert (quoted.start, quoted.end) == quoted.window
 
 
 def test_confidence_speaks_of_the_picture_and_what_is_said_is_said(library: Library) -> None:

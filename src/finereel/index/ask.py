@@ -33,6 +33,7 @@ from finereel.index.search import (
 from finereel.index.snapshot import Clips, RowIds
 from finereel.index.timeline import Timeline, near, timelines, whole_files
 from finereel.models.features import TextFeatures
+from finereel.text.spoken import spoken_words
 from finereel.types import Hit
 
 _LOG = logging.getLogger(__name__)
@@ -260,6 +261,7 @@ def _at_moments(
     names = list(dict.fromkeys(files.values()))
     whole = {file.file_id: file for file in whole_files(searcher.snapshot, names)} if names else {}
     texts = texts.rows(slice(0, 1 + len(query.either) + len(query.versus)))  # what is to be seen
+    quoted = bool(spoken_words(query.text).phrases)
     most = MOST if query.per_video is None else min(MOST, query.per_video)
     found: list[Hit] = []
     taken: dict[tuple[str, str], set[tuple[float, float]]] = {}
@@ -270,7 +272,8 @@ def _at_moments(
         wanted = scores.max(0) if chosen is None else scores[chosen]
         spans = tuple((m.start, m.end) for m in find_moments(wanted, file.seconds, file.span))
         # The picture does not tell when something is said.
-        span = (hit.start, hit.end) if hit.source == "said" else _moment_of(hit, spans)
+        alone = hit.source == "said" or (hit.source == "both" and quoted)
+        span = (hit.start, hit.end) if alone else _moment_of(hit, spans)
         before = taken.setdefault((hit.video, hit.fits), set())
         if span not in before and len(before) < most:
             before.add(span)
