@@ -181,6 +181,14 @@ def test_quoted_words_come_first(library: Library) -> None:
     hits = library.search(Query('the sea and "lazy dog"', per_video=None))
     assert places(hits)[0][:2] == ("a.toy", 2.0)
     assert {hit.source for hit in hits[1:]} == {"seen"}
+    # The picture finds one clip and the words another, each at rank 1.
+    for text, first in (
+        ('sea "lazy dog"', ("a.toy", 2.0, "said")),
+        ("sea lazy", ("c.toy", 0.0, "seen")),
+    ):
+        query = Query(text, top=1, per_video=None)
+        assert places(_seen_alone(library, query)) == [("c.toy", 0.0, "seen")]
+        assert places(library.search(query)) == [first]
 
 
 def test_a_phrase_that_nobody_says_is_told(
