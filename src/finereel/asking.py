@@ -99,7 +99,8 @@ class AskedLibrary:
             within: Only these files and what lies in these folders; empty for the whole library.
 
         Returns:
-            Hits in the order of their scores.
+            Hits, best first: in the order of their scores, or where words of the query are said in
+            clips, merged with these by rank.
 
         Raises:
             QueryError: The text is empty, far too long or not valid text, or no clip passes the
@@ -203,7 +204,7 @@ class AskedLibrary:
 
         def explained(searcher: Searcher, model: SearchModel) -> "Evidence":
             if isinstance(video, int):
-                hits = searcher.search(model, query)
+                hits = ask(searcher, model, query)
                 if len(hits) < video:
                     raise QueryError(f"expected a rank from 1 to {len(hits)}, got {video}")
                 address = HitAddress(hits[video - 1].video, hits[video - 1].start)

@@ -9,7 +9,7 @@ for hit in library.search("a dog jumps into the water"):
 """
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from finereel.asking import AskedLibrary
 from finereel.errors import LibraryError
 from finereel.index.bank import Bank, remove_bank
 from finereel.index.confidence import keep_up
-from finereel.index.events import AddEvent, AddReport, AddSettings, OnEvent
+from finereel.index.events import AddEvent, AddReport, AddSettings, FileHeard, OnEvent
 from finereel.index.faults import storage_errors, typed_storage
 from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
@@ -45,7 +45,9 @@ from finereel.index.settings import LibrarySettings
 from finereel.index.status import LeftOut, LibraryStatus, find_problems, library_status
 from finereel.index.store import ClipStore, writer_lock
 from finereel.index.tags import carry_tags, checked_tags, tag_files
+from finereel.index.transcribing import carry_words, listen
 from finereel.index.tuning import estimate_rebuild, tune_threads
+from finereel.index.words import read_again
 from finereel.index.writer import Writer
 from finereel.io.signals import stop_on_interrupt
 from finereel.models.choice import default_model, full_name
@@ -408,6 +410,7 @@ class Library(AskedLibrary):
                 if bank is not None:
                     bank.save(store.folder)
                 carry_tags(old, store)
+                carry_words(old, store)
                 keep_up(store.snapshot(), fresh, bank)
                 finish_rebuild(self.path, store)
         return report
@@ -453,8 +456,25 @@ class Library(AskedLibrary):
             if gone:  # since they were looked through: nothing is known about their files
                 return AddReport(left=len(found), away=away(gone))
             writer = Writer(store, journal, Bank.load(store.folder), settings, tags)
-            return writer.run(plan, self._source, self._load_model(), on_event or _silent, stop)
+            on_event = on_event or _silent
+            report = writer.run(plan, self._source, self._load_model(), on_event, stop)
+            if not report.interrupted and not report.away and roots:
+                read_again(store, self._source, sorted({*store.files()} & {*paths}), stop)
+            if settings.transcriber is None or report.interrupted or report.away:
+                return report
+            told = _announced(on_event)
+            heard = listen(store, self._source, settings.transcriber, roots, stop, told)
+            return replace(
+                report,
+                transcribed=heard.transcribed,
+                unheard=heard.unheard,
+                interrupted=stop.is_set(),
+            )
 
 
 def _silent(event: AddEvent) -> None:
     del event
+
+
+def _announced(on_event: OnEvent) -> Callable[[str], None]:
+    return lambda path: on_event(FileHeard(path))

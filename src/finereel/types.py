@@ -109,6 +109,10 @@ class Hit:
         moments: Start and end of up to three moments of the video, the strongest first, where
             moments were asked for.
         fits: Of texts that were compared, the one that the clip fits, or `either`; else empty.
+        source: `seen` where the picture found the clip, `said` where only its words did, `both`
+            where both did.
+        said: Lines of what is said in the clip, with the words of the query; empty where these did
+            not find it.
     """
 
     video: str
@@ -123,6 +127,8 @@ class Hit:
     window: tuple[float, float] | None = None
     moments: tuple[tuple[float, float], ...] = ()
     fits: str = ""
+    source: str = "seen"
+    said: str = ""
 
 
 STRONG, POSSIBLE = 0.05, 0.20

@@ -356,3 +356,37 @@ def test_feedback_reaches_the_library(run: Any, library: Any) -> None:
     library.calibration = Calibration(None, 60, 0.5, 0.7)
     assert "predicts no better" in run("feedback", "a cat", "id1", "no").stdout
     assert run("feedback", "a cat", "id1", "perhaps").exit_code == 2
+
+
+def test_what_is_said_is_shown_with_its_words(run: Any, library: Any) -> None:
+    first, second, third = library.hits
+    said = "The lazy dog. / A quick fox."
+    library.hits = [
+        replace(first, source="both", said=said),
+        replace(second, source="said", said="dog"),
+        third,
+    ]
+    library.confidence = MatchConfidence(0.5, 400)
+    result = run("search", '"dog"')
+    lines = result.stdout.splitlines()
+    assert "found by" in lines[0]
+    assert [line.split()[-1] for line in lines if "clip [" in line]
+    assert [kind in result.stdout for kind in ("both", "words", "picture")] == [True] * 3
+    assert lines[2].strip() == f"“{said}”"
+    assert lines[-1] == (
+        "in 2 of these clips the words are said; by the picture, nothing clearly fits: the best "
+        "one is stronger than 50 % of unrelated descriptions here"
+    )
+    answer = json.loads(run("search", '"dog"', "--json-version", "2").stdout)
+    assert [hit["source"] for hit in answer["hits"]] == ["both", "said", "seen"]
+    assert [hit.get("said") for hit in answer["hits"]] == [said, "dog", None]
+    assert (answer["said"], answer["confidence"]["level"]) == (2, "none")
+    for hit in json.loads(run("search", '"dog"', "--json-version", "1").stdout):
+        assert not {"source", "said"} & set(hit)
+
+
+def test_words_are_shown_where_the_confidence_is_not_known(run: Any, library: Any) -> None:
+    library.hits = [replace(hit, source="said", said="dog") for hit in library.hits]
+    library.confidence = None
+    lines = run("search", '"dog"').stdout.splitlines()
+    assert lines[-1] == "in 3 of these clips the words are said"

@@ -31,7 +31,7 @@ ANSWERS: dict[str, dict[str, list[dict[str, Any]]]] = json.loads(
     (GOLDEN / "library_version_1.json").read_text()
 )
 ONE_BY_ONE = MigrationSettings(commit_videos=1)
-NEW = ("thumbnail", "window", "moments", "fits")
+NEW = ("thumbnail", "window", "moments", "fits", "source", "said")
 """What hits had not when the answers were stored."""
 KNOWN = {Path(path).name for path in VIDEOS | LATER} - {"broken.toy"}
 
@@ -177,7 +177,7 @@ def test_a_library_of_a_version_to_come_is_refused(tmp_path: Path) -> None:
 
 def _migrate(folder: Path, fatal: int, out: Any) -> None:
     points = Points(fatal)
-    for name in ("migrate", "describe", "tidy", "refresh_ann"):
+    for name in ("migrate", "say", "tidy", "refresh_ann"):
         points.around(ClipStore, name)
     points.around(migration, "write_manifest")
     points.around(store_module, "seal")

@@ -248,7 +248,7 @@ def test_a_damaged_index_of_vectors_is_not_used_and_a_repair_drops_it(tmp_path: 
         flip(path)
     assert library(tmp_path).search("dog3", 5, candidates=20) == expected
     assert any("_indices" in problem.path for problem in library(tmp_path).doctor())
-    assert "approximate index" in " ".join(library(tmp_path).repair().mended)
+    assert "indices of vectors" in " ".join(library(tmp_path).repair().mended)
     assert library(tmp_path).search("dog3", 5, candidates=20) == expected
 
 

@@ -58,6 +58,15 @@ def index(
     retry: Annotated[
         bool, typer.Option("--retry", help="Try again the files that failed before.")
     ] = False,
+    transcribe: Annotated[
+        str | None,
+        typer.Option(
+            "--transcribe",
+            metavar="NAME",
+            help="Also write down the speech of videos that have no subtitles, with a transcriber "
+            "such as whisper-tiny-en (English; needs finereel[transcribe]).",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make the videos at PATH searchable.
@@ -77,8 +86,14 @@ def index(
     from finereel.index.tuning import remember_speed
     from finereel.library import Library
     from finereel.models.choice import which_model
+    from finereel.models.transcribers import open_transcriber
 
-    settings = AddSettings(clip_seconds=clip_seconds, mode=mode.value, retry_failed=retry)
+    settings = AddSettings(
+        clip_seconds=clip_seconds,
+        mode=mode.value,
+        retry_failed=retry,
+        transcriber=open_transcriber(transcribe) if transcribe else None,
+    )
     with closing(Library.open(library, model=model)) as opened:
         opened.tune()
         name = opened.model_name
@@ -199,6 +214,10 @@ def summary(report: "AddReport") -> str:
             f"{report.coarse} read by keyframes, because decoding every frame took too long: see "
             "finereel doctor"
         )
+    if report.transcribed:
+        lines.append(f"the speech of {counted(report.transcribed)} was written down")
+    if report.unheard:
+        lines.append(f"{counted(report.unheard)} could not be listened to in time")
     if report.unknown:
         files = "1 file" if len(report.unknown) == 1 else f"{len(report.unknown)} files"
         lines.append(

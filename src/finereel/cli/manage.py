@@ -213,8 +213,8 @@ def migrate(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = Fals
     """Bring a library of a former version up to date, without encoding anything again.
 
     It reads the date, length, size and codecs of every video, which the filters of `finereel
-    search` need. Searching works meanwhile. You can interrupt it at any time; the same command
-    continues.
+    search` need, and its subtitles. Searching works meanwhile. You can interrupt it at any time;
+    the same command continues.
     """
     opening = open_library(library)
     from finereel.cli.progress import StageBars

@@ -26,6 +26,7 @@ from finereel.index.events import (
     AddEvent,
     FileAdvanced,
     FileFailed,
+    FileHeard,
     FileIndexed,
     FileRenamed,
     FileStarted,
@@ -118,6 +119,10 @@ class IndexProgress(View):
                 self._say("partly read", event.path, event.partial)
             elif event.note:
                 self._say("coarse", event.path, event.note)
+            if event.words:
+                self._say("subtitles left out", event.path, event.words)
+        elif isinstance(event, FileHeard):
+            self._bar.update(self._task, note=f"listening to {shown(Path(event.path).name)}")
         elif isinstance(event, FileRenamed):
             self._say("moved", event.path, f"was {event.old_path}")
         elif isinstance(event, FileFailed):

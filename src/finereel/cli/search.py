@@ -190,6 +190,9 @@ def search(
     and add up to it: the whole clip compared with the sentence, its frames with the sentence, and
     its image patches with single words; with several texts, a part for each of them.
 
+    Words that are said, by the subtitles of a video, are found too. Quotation marks within TEXT ask
+    for exactly these words: finereel search '"good morning"'
+
     A "not" within TEXT is not understood: name what must not happen with --not.
     """
     from finereel.index.query import Answer, Query, filters_of
@@ -244,7 +247,7 @@ def search(
     if not hits:
         typer.echo(_nothing(query), err=True)
         return
-    folded = top is None and answer.confidence is not None and answer.confidence.level == "none"
+    folded = top is None and answer.nothing_fits
     _print_answer(answer, words, hits[:CLOSEST] if folded else hits)
     if more and not folded:
         most = f"{per_video} moment{'' if per_video == 1 else 's'}"
@@ -292,11 +295,14 @@ def _print_as_json(answer: "Answer", version: int | None, words: "Words") -> Non
 def _print_answer(answer: "Answer", words: "Words", shown: Sequence["Hit"]) -> None:
     """Those hits that are to be shown, and how clearly the best one fits: first of all, if not."""
     sure = answer.confidence
-    if sure is not None and sure.level == "none":
-        typer.echo(_in_words(sure, len(shown)))
+    if sure is not None and answer.nothing_fits:
+        typer.echo(f"{_in_words(sure)}; the closest {len(shown) if len(shown) > 1 else 'one'}:")
     _print_hits(shown, words)
-    if sure is not None and sure.level != "none":
-        typer.echo(_in_words(sure, len(shown)))
+    told = [_says(answer.said)] if answer.said else []
+    if sure is not None and not answer.nothing_fits:
+        told.append(f"{'by the picture, ' if told else ''}{_in_words(sure)}")
+    if told:
+        typer.echo("; ".join(told))
     if left := len(answer.hits) - len(shown):
         typer.echo(f"{left} more that fit less, with: --top {answer.query.top}", err=True)
 
@@ -314,8 +320,17 @@ _LEVELS = {
 }
 
 
-def _in_words(confidence: "MatchConfidence", count: int) -> str:
-    """The line beside the hits, of which `count` are shown."""
+def _says(count: int) -> str:
+    """How many hits were found by their words.
+
+    >>> _says(1), _says(2)
+    ('in 1 of these clips the words are said', 'in 2 of these clips the words are said')
+    """
+    return f"in {count} of these clips the words are said"
+
+
+def _in_words(confidence: "MatchConfidence") -> str:
+    """How clearly the best picture fits."""
     line = (
         f"{_LEVELS[confidence.level]}: the best one is stronger than {confidence.stronger_than} % "
         "of unrelated descriptions here"
@@ -324,12 +339,10 @@ def _in_words(confidence: "MatchConfidence", count: int) -> str:
         tenths = round(10 * confidence.right) or "less than 1"
         by = "by your feedback" if confidence.by == FEEDBACK else f"on {confidence.by}"
         line += f"; {by} such an answer is right in {tenths} of 10"
-    if confidence.level != "none":
-        return line
-    return f"{line}; the closest {count if count > 1 else 'one'}:"
+    return line
 
 
-_LATER = ("thumbnail", "window", "moments", "fits")
+_LATER = ("thumbnail", "window", "moments", "fits", "source", "said")
 """What version 1 of the JSON does not have."""
 
 
@@ -356,12 +369,14 @@ def _answered(answer: "Answer", words: "Words" = ()) -> dict[str, object]:
     return {
         "query": answer.query.text,
         "confidence": None if sure is None else _sure(sure),
+        "said": answer.said,
         "hits": [
             {
                 **_listed(hit),
                 "window": hit.window or [hit.start, hit.end],
                 "moments": hit.moments,
-                "source": "seen",
+                "source": hit.source,
+                **({"said": hit.said} if hit.said else {}),
                 **({"fits": hit.fits} if hit.fits else {}),
                 **_judged(words, number),
             }
@@ -377,14 +392,27 @@ def _print_hits(hits: Sequence["Hit"], words: "Words") -> None:
         Column("time", tuple(f"{moment(hit.start)}-{moment(hit.end)}" for hit in hits)),
         Column("best", tuple(moment(hit.best_frame) for hit in hits), extra=True),
         *([Column("fits", tuple(hit.fits for hit in hits))] if hits[0].fits else []),
+        *(
+            [Column("found by", tuple(map(_found_by, hits)))]
+            if any(hit.said for hit in hits)
+            else []
+        ),
         Column("score", tuple(f"{hit.score:.3f}" for hit in hits), right=True),
         *part_columns([hit.parts for hit in hits]),
     ]
-    notes = [copies_of(hit.copies) for hit in hits]
+    quoted = [f"“{hit.said}”" if hit.said else "" for hit in hits]
+    notes = [
+        "; ".join(filter(None, (line, copies_of(hit.copies))))
+        for line, hit in zip(quoted, hits, strict=True)
+    ]
     for number, judged in enumerate(words[: len(hits)]):
         said = "; ".join(f"{word.word} {word.said}" for word in judged)
         notes[number] = "; ".join(note for note in (said, notes[number]) if note)
     print_results(columns, notes)
+
+
+def _found_by(hit: "Hit") -> str:
+    return {"seen": "picture", "said": "words"}.get(hit.source, "both")
 
 
 def copies_of(paths: Sequence[str]) -> str:

@@ -3,13 +3,13 @@ of such hits.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finereel.errors import ConfigError
-from finereel.index.ask import ask
-from finereel.index.calibration import BEST, AnswerCalibration, load_calibration
+from finereel.index.ask import ask, find_hits
+from finereel.index.calibration import load_calibration
 from finereel.index.confidence import (
     NotInTimeError,
     NullBank,
@@ -22,8 +22,8 @@ from finereel.index.feedback import HitJudgement, load_scaling
 from finereel.index.protocols import SearchModel
 from finereel.index.query import Answer, Query
 from finereel.index.schema import FileRecord
-from finereel.index.search import Searcher
-from finereel.types import OnProgress, no_progress
+from finereel.index.search import BEST, Searcher
+from finereel.types import MatchConfidence, OnProgress, no_progress
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,14 +40,13 @@ class Answering:
     _null: NullBank | None = None
 
     def answer(self, model: SearchModel, query: Query, on_progress: OnProgress) -> Answer:
-        """The hits and the confidence in the best one; none for a query of several texts."""
+        """The hits and the confidence in the best one by the picture; none for a query of several
+        texts.
+        """
         if query.composed:
             return Answer(query, None, ask(self.searcher, model, query))
         features = model.encode_text([query.text])
-        known = self._calibration(model)
-        enough = known is None or _looks_at_fewer(query)
-        hits = ask(self.searcher, model, query if enough else replace(query, top=BEST), features)
-        hits, best = hits[: query.top], [hit.score for hit in hits[:BEST]]
+        found = find_hits(self.searcher, model, query, features)
         try:
             null = self._null_bank(model, on_progress)
         except NotInTimeError:
@@ -55,25 +54,29 @@ class Answering:
                 "how clearly the hits fit is not known: the library cannot be written here, and "
                 "comparing unrelated texts takes too long for one search"
             )
-            return Answer(query, None, hits)
+            return Answer(query, None, found.hits)
         coarse = model.coarse_query(features)[0]
-        sure = assess(hits, query, self.searcher, coarse, null)
+        highest = found.best[0] if found.best else None
+        sure = assess(highest, query, self.searcher, coarse, null)
         learnt = load_scaling(self.library, model.fingerprint)
         if sure is not None and learnt is not None:
             sure = learnt.applied(sure)
-        elif sure is not None and known is not None and len(best) == BEST:
-            sure = replace(sure, right=known.right(best, self._count(query)), by=known.data)
-        return Answer(query, sure, hits)
+        elif sure is not None:
+            sure = self._calibrated(model, query, sure, found.best)
+        return Answer(query, sure, found.hits)
 
-    def _calibration(self, model: SearchModel) -> AnswerCalibration | None:
-        """What a data set told about the scores of this model; nothing under a normalization."""
-        if self.searcher.bank is not None:
-            return None
-        return load_calibration(getattr(model, "card", {}), model.fingerprint)
-
-    def _count(self, query: Query) -> int:
-        snapshot = self.searcher.snapshot
-        return len(snapshot.passing(query.filters).row_ids) if query.filters else snapshot.count
+    def _calibrated(
+        self, model: SearchModel, query: Query, sure: MatchConfidence, best: Sequence[float]
+    ) -> MatchConfidence:
+        """With the probability, where a data set told something about such scores: not those that a
+        normalization changed.
+        """
+        known = load_calibration(getattr(model, "card", {}), model.fingerprint)
+        if known is None or self.searcher.bank is not None or len(best) < BEST:
+            return sure
+        snapshot, filters = self.searcher.snapshot, query.filters
+        count = len(snapshot.passing(filters).row_ids) if filters else snapshot.count
+        return replace(sure, right=known.right(best, count), by=known.data)
 
     def judge(self, model: SearchModel, query: Query, clip: str, right: bool) -> HitJudgement:
         """What is said of a clip, with the p-value that it has. query: over the clip's video."""
@@ -89,12 +92,6 @@ class Answering:
             limit = reader_limit(snapshot.folder, on_progress)
             self._null = keep_up(snapshot, model, self.searcher.bank, limit)
         return self._null
-
-
-def _looks_at_fewer(query: Query) -> bool:
-    """Whether a search for the ten best clips would not begin with the same hits, or is needless."""
-    few = query.candidates is not None and query.candidates < BEST
-    return query.top >= BEST or few or (query.moments and query.per_video != 1)
 
 
 def video_of(clip: str, path: str, files: Mapping[str, FileRecord]) -> str:

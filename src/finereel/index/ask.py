@@ -20,6 +20,7 @@ from finereel.index.differing import cannot_tell
 from finereel.index.moments import MOST, find_moments
 from finereel.index.protocols import SearchModel
 from finereel.index.query import Query
+from finereel.index.said import with_words
 from finereel.index.search import (
     BLOCK,
     ScoredClip,
@@ -32,6 +33,7 @@ from finereel.index.search import (
 from finereel.index.snapshot import Clips, RowIds
 from finereel.index.timeline import Timeline, near, timelines, whole_files
 from finereel.models.features import TextFeatures
+from finereel.text.spoken import spoken_words
 from finereel.types import Hit
 
 _LOG = logging.getLogger(__name__)
@@ -45,10 +47,28 @@ side by side often show one moment.
 EITHER_NAME = "either"
 
 
+@dataclass(frozen=True)
+class FoundHits:
+    """The hits of a query, best first. best: of one text, the scores by the picture of up to ten
+    videos, best first.
+    """
+
+    hits: list[Hit]
+    best: tuple[float, ...] = ()
+
+
 def ask(
     searcher: Searcher, model: SearchModel, query: Query, text: TextFeatures | None = None
 ) -> list[Hit]:
-    """The hits of a query, best first.
+    """The hits of `find_hits`."""
+    return find_hits(searcher, model, query, text).hits
+
+
+def find_hits(
+    searcher: Searcher, model: SearchModel, query: Query, text: TextFeatures | None = None
+) -> FoundHits:
+    """The hits of a query, best first; those of one text also by what is said, see
+    `finereel.index.said`.
 
     Scores of a query of several texts are those of `finereel.index.compose`, standardised over the
     whole library, also where filters leave only some of it. Those of `versus` are listed text by
@@ -73,13 +93,18 @@ def ask(
         most = None if query.per_video is None else NEIGHBOURS * query.per_video
         wide = replace(query, top=NEIGHBOURS * query.top, per_video=most)
     text = model.encode_text(query.texts) if text is None else text
-    if not query.composed:
-        hits = searcher.search(model, wide, text)
+    best: tuple[float, ...] = ()
+    if query.composed:
+        clips = _Composed(searcher, model, wide, text).ranked()
     else:
-        hits = searcher.hits(_Composed(searcher, model, wide, text).ranked())
+        pool = searcher.pool(wide)
+        seen = searcher.ranked(model, text, pool)
+        best = seen.best
+        clips = with_words(searcher, model, text, pool, seen.clips)
+    hits = searcher.hits(clips)
     if query.moments and not query.then:
-        return _at_moments(searcher, text, query, hits)
-    return hits
+        hits = _at_moments(searcher, text, query, hits)
+    return FoundHits(hits, best)
 
 
 @dataclass(frozen=True)
@@ -236,6 +261,7 @@ def _at_moments(
     names = list(dict.fromkeys(files.values()))
     whole = {file.file_id: file for file in whole_files(searcher.snapshot, names)} if names else {}
     texts = texts.rows(slice(0, 1 + len(query.either) + len(query.versus)))  # what is to be seen
+    quoted = bool(spoken_words(query.text).phrases)
     most = MOST if query.per_video is None else min(MOST, query.per_video)
     found: list[Hit] = []
     taken: dict[tuple[str, str], set[tuple[float, float]]] = {}
@@ -245,7 +271,9 @@ def _at_moments(
         chosen = _row_of(query, hit)
         wanted = scores.max(0) if chosen is None else scores[chosen]
         spans = tuple((m.start, m.end) for m in find_moments(wanted, file.seconds, file.span))
-        span = _moment_of(hit, spans)
+        # The picture does not tell when something is said.
+        alone = hit.source == "said" or (hit.source == "both" and quoted)
+        span = (hit.start, hit.end) if alone else _moment_of(hit, spans)
         before = taken.setdefault((hit.video, hit.fits), set())
         if span not in before and len(before) < most:
             before.add(span)

@@ -2,7 +2,7 @@
 
     P(the best hit is right) = sigmoid(a s_1 + b mean(s_1 .. s_10) + c log V + d)
 
-s_1 to s_10 are the scores of the ten best clips and V is the number of clips. `finereel evaluate
+s_1 to s_10 are the scores of the ten best videos and V is the number of clips. `finereel evaluate
 --calibrate` fits a to d for one model and keeps them in its card, or, where it has none of its own,
 in the user's cache. They hold for this model alone and without a normalisation.
 """
@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
 from finereel.errors import ConfigError
+from finereel.index.search import BEST
 from finereel.io.atomic import write_file
 from finereel.io.foreign_files import ForeignFileError, read_json_object
 from finereel.io.user_cache import user_cache
@@ -31,8 +32,6 @@ from finereel.statistics.binary import (
     sigmoid,
 )
 
-BEST = 10
-"""Scores of an answer that are looked at."""
 KEY = "calibration"
 """What a model's card calls it."""
 
@@ -67,7 +66,7 @@ class AnswerCalibration:
         """The probability that the best hit is right.
 
         Args:
-            scores: Scores of the hits, best first; at least ten where there are as many clips.
+            scores: Of the ten best videos, best first.
             clips: Number of clips that were searched.
         """
         return float(sigmoid(_inputs(np.array([scores]), clips) @ np.array(self.weights))[0])

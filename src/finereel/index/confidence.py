@@ -16,7 +16,6 @@ import io
 import json
 import os
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -39,7 +38,7 @@ from finereel.io.atomic import write_file
 from finereel.io.foreign_files import parse_json_object, read_npz
 from finereel.io.user_cache import user_cache
 from finereel.models.features import TextFeatures
-from finereel.types import Hit, MatchConfidence, OnProgress, no_progress
+from finereel.types import MatchConfidence, OnProgress, no_progress
 
 NAME = "null.npz"
 OWN_TEXTS = "null_texts.txt"
@@ -201,7 +200,7 @@ def p_value(best: float, maxima: Float32[np.ndarray, " T"]) -> MatchConfidence:
 
 
 def assess(
-    hits: Sequence[Hit],
+    best: float | None,
     query: Query,
     searcher: Searcher,
     asked: Float[Tensor, " D"],
@@ -213,16 +212,16 @@ def assess(
     that pass.
 
     Args:
-        hits: The answer, best first.
+        best: The highest score by the picture; None where there is no hit.
         query: What was asked.
         searcher: What answered.
         asked: The query of the coarse search.
         null: The null bank of the searcher's snapshot.
     """
-    if not hits:
+    if best is None:
         return None
     if not query.filters:
-        return p_value(hits[0].score, null.maxima)
+        return p_value(best, null.maxima)
     queries = torch.cat([asked[None].float().cpu(), torch.from_numpy(null.queries)])
     scores = searcher.among(query.filters).best(queries, 1)[1][:, 0].numpy()
     return p_value(float(scores[0]), scores[1:])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from finereel.errors import ConfigError, unknown_name
 from finereel.index.folders import Away
+from finereel.models.transcribers import Transcriber
 from finereel.video.plan import MODES
 
 CLIP_SECONDS = 10.0
@@ -25,6 +26,7 @@ class AddSettings:
         queue_clips: Number of decoded clips that may wait for the encoder.
         ann_threshold: Number of clips from which coarse search uses an approximate index.
         retry_failed: Whether to try again the files that failed before and have not changed.
+        transcriber: What listens to videos without subtitles; None means nothing does.
     """
 
     clip_seconds: float | None = None
@@ -35,6 +37,7 @@ class AddSettings:
     queue_clips: int = 16
     ann_threshold: int = 100_000
     retry_failed: bool = False
+    transcriber: Transcriber | None = None
 
     def __post_init__(self) -> None:
         if self.clip_seconds is not None and not 0 < self.clip_seconds < float("inf"):
@@ -94,7 +97,8 @@ class FileAdvanced:
 @dataclass(frozen=True)
 class FileIndexed:
     """All clips of a file are committed and can be found. partial: why a damaged file gave only
-    some clips, else empty. note: how a sound file was read other than planned, else empty.
+    some clips, note: how a sound file was read other than planned, words: why some of its subtitles
+    are left out, else empty.
     """
 
     path: str
@@ -103,6 +107,14 @@ class FileIndexed:
     encode_seconds: float
     partial: str = ""
     note: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class FileHeard:
+    """A transcriber begins to listen to a file."""
+
+    path: str
 
 
 @dataclass(frozen=True)
@@ -150,6 +162,7 @@ AddEvent = (
     | FileSkipped
     | FileRenamed
     | FileMissing
+    | FileHeard
     | FileFailed
 )
 OnEvent = Callable[[AddEvent], None]
@@ -182,6 +195,8 @@ class AddReport:
         frames: Frames encoded in videos that were finished.
         video_seconds: Length of the clips encoded, in seconds.
         migration: What `finereel migrate` would bring and cost; empty where it has nothing to do.
+        transcribed: Videos of which a transcriber wrote down the speech.
+        unheard: Videos of which it took too long, or whose sound could not be read.
     """
 
     indexed: int = 0
@@ -206,6 +221,8 @@ class AddReport:
     frames: int = 0
     video_seconds: float = 0.0
     migration: str = ""
+    transcribed: int = 0
+    unheard: int = 0
 
     @property
     def real_time_factor(self) -> float:

@@ -1,7 +1,7 @@
-"""Bring a library of a former version to the newest schema of its table: read what its files are,
-without decoding their clips or encoding anything.
+"""Bring a library of a former version to the newest schema of its table: read what its files are and
+what is said in them, without decoding their clips or encoding anything.
 
-The columns come in one commit, the facts of the files in further ones, so that a run that is killed
+The columns come in one commit, the facts and words in further ones, so that a run that is killed
 leaves a library that answers, and the same command goes on where it stopped.
 """
 
@@ -17,8 +17,10 @@ from finereel.index.protocols import VideoSource
 from finereel.index.schema import FileRecord
 from finereel.index.snapshot import Snapshot
 from finereel.index.store import ClipStore
+from finereel.index.words import cues_of, said_changes, said_in_files
 from finereel.io.signals import StopFlag
 from finereel.types import OnProgress
+from finereel.video.subtitles import FileCues
 
 PROBE_SECONDS = 0.04
 """What it takes to read what a file is; measured on 14 real videos on one core of a busy machine:
@@ -82,37 +84,40 @@ def migrate(
         write_manifest(library, replace(store.manifest, format=FORMAT))
         store.migrate()
     snapshot = store.snapshot()
-    tags, files = snapshot.tags(), files_without_facts(snapshot)
+    tags, known, files = snapshot.tags(), snapshot.facts(), files_to_read(snapshot)
     commits = _Commits(store, settings)
     done = skipped = 0
     for file in files:
         if stop.is_set():
             break
-        facts = _read(file, source, tags.get(file.path, ()))
-        if facts is None:
+        facts = _read(file, source, tags.get(file.path, ()), known.get(file.file_id))
+        cues = None if facts is None else cues_of(source, Path(file.path))
+        if facts is None or cues is None:
             skipped += 1
         else:
             done += 1
-            commits.add(file.file_id, facts)
+            commits.add(file.file_id, facts, cues)
         on_progress("reading videos", done + skipped, len(files))
     commits.commit()
     store.tidy()
     store.refresh_ann(settings.ann_threshold)
+    store.refresh_words()
     return MigrationReport(done, skipped, time.monotonic() - began, done + skipped < len(files))
 
 
 class _Commits:
-    """Facts that wait for the next commit."""
+    """Facts and words that wait for the next commit."""
 
     def __init__(self, store: ClipStore, settings: MigrationSettings) -> None:
         self._store = store
         self._settings = settings
         self._waiting: dict[str, FileFacts] = {}
+        self._cues: dict[str, FileCues] = {}
         self._since = time.monotonic()
         self._last = 0.0
 
-    def add(self, file_id: str, facts: FileFacts) -> None:
-        self._waiting[file_id] = facts
+    def add(self, file_id: str, facts: FileFacts, cues: FileCues) -> None:
+        self._waiting[file_id], self._cues[file_id] = facts, cues
         most, waited = self._settings.commit_videos, time.monotonic() - self._since
         if (
             waited >= max(COMMIT_SECONDS, COMMIT_SHARE * self._last)
@@ -125,39 +130,51 @@ class _Commits:
     def commit(self) -> None:
         began = time.monotonic()
         if self._waiting:
-            self._store.describe(self._waiting)
-        self._waiting, self._since = {}, time.monotonic()
+            columns = ["clip_id", "file_id", "start", "end", "strip"]
+            clips = self._store.snapshot().clips_of(list(self._waiting), columns)
+            self._store.say(said_changes(clips, said_in_files(clips, self._cues), self._waiting))
+        self._waiting, self._cues, self._since = {}, {}, time.monotonic()
         self._last = self._since - began
 
 
-def files_without_facts(snapshot: Snapshot) -> list[FileRecord]:
-    """The files that are not missing and of which it is not known what they are."""
-    unknown = snapshot.paths_without_facts()
+def files_to_read(snapshot: Snapshot) -> list[FileRecord]:
+    """The files that are not missing and of which it is not known what they are or what is said in
+    them.
+    """
+    unknown = snapshot.paths_without_facts() | snapshot.paths_without_words()
     return [file for path, file in snapshot.files().items() if path in unknown and not file.missing]
 
 
 def offer(library: Path, snapshot: Snapshot) -> str:
     """What a migration would bring and cost, in one line; empty where there is nothing to do."""
-    count = len(files_without_facts(snapshot))
+    count = len(files_to_read(snapshot))
     if not count:
         return ""
     videos = f"{count} video{'' if count == 1 else 's'}"
     rewriting = snapshot.count * REWRITE_SECONDS + count * PROBE_SECONDS / COMMIT_SHARE
     seconds = max(1, round(count * PROBE_SECONDS + rewriting))
     cost = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
-    return (
+    unknown = (
         f"the date, length and codec of {videos} are not known, so that no filter finds them: "
-        f"`finereel migrate --library {library}` reads them in about {cost} and encodes nothing "
+        if snapshot.paths_without_facts()
+        else f"the subtitles of {videos} were not read, so that no search finds their words: "
+    )
+    return (
+        f"{unknown}`finereel migrate --library {library}` reads them in about {cost} and encodes nothing "
         "again"
     )
 
 
-def _read(file: FileRecord, source: VideoSource, tags: Sequence[str]) -> FileFacts | None:
+def _read(
+    file: FileRecord, source: VideoSource, tags: Sequence[str], known: FileFacts | None
+) -> FileFacts | None:
     """The facts of a file; None where it cannot be read or is no longer what was indexed."""
     path = Path(file.path)
     try:
         if source.state(path) != file.state:
             return None
+        if known is not None and known.known:
+            return known
         return FileFacts.of(source.probe(path), file.state, tags)
     except (VideoError, OSError):
         return None

@@ -18,11 +18,13 @@ from finereel.index.events import CLIP_SECONDS, AddSettings
 from finereel.index.plan import CONTENT, EncodeJob, describe, is_passing
 from finereel.index.protocols import DecodedClips, SearchModel, VideoSource
 from finereel.index.schema import PARTLY, ClipRecord
+from finereel.index.words import cues_of
 from finereel.io.signals import StopFlag
 from finereel.models.features import VideoFeatures
 from finereel.types import Frames
 from finereel.video.files import shown
 from finereel.video.plan import Clip, ClipPlan, VideoInfo
+from finereel.video.subtitles import FileCues, said_within
 
 THUMBNAIL_SIDE = 240
 STRIP_FRAMES = 6
@@ -40,19 +42,22 @@ class Began:
 @dataclass(frozen=True)
 class Ending:
     """The end of a file. partial: why a damaged file gave only some clips, note: how a sound one
-    was read other than planned, else empty. frames: how many this run encoded.
+    was read other than planned, words: why some of its subtitles are left out, else empty. frames:
+    how many this run encoded.
     """
 
     decode_seconds: float
     encode_seconds: float
     partial: str
     note: str
+    words: str
     frames: int
 
     @property
     def warning(self) -> str | None:
         """What `doctor` says about the file."""
-        return f"{PARTLY}{self.partial}" if self.partial else self.note or None
+        picture = f"{PARTLY}{self.partial}" if self.partial else self.note
+        return "; ".join(part for part in (picture, self.words) if part) or None
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ class _Finished:
     decode_seconds: float
     partial: str
     note: str
+    words: str
 
 
 @dataclass(frozen=True)
@@ -202,7 +208,9 @@ class _FileEncoder:
         ending = (
             None
             if end is None
-            else Ending(end.decode_seconds, self._seconds, end.partial, end.note, self._frames)
+            else Ending(
+                end.decode_seconds, self._seconds, end.partial, end.note, end.words, self._frames
+            )
         )
         clips = [decoded.record for decoded in self._waiting]
         part = Encoded(self._job, video_id, self._first, clips, features, self._info, ending)
@@ -262,17 +270,21 @@ class _Decoder:
         path, video_id = Path(job.path), job.video_id
         try:
             video_id = video_id or self._source.content_hash(path)
+            cues = cues_of(self._source, path)
             stream = self._source.clips(path, self._plan)
-            partial = self._read(job, video_id, stream)
+            partial = self._read(job, video_id, stream, cues)
         except CONTENT as error:
             return Failed(job, self._trouble(job, video_id) or error)
         except (VideoError, OSError) as error:
             return Failed(job, error)
         if partial and (trouble := self._trouble(job, video_id)):
             return Failed(job, trouble)
-        return _Finished(job, video_id, stream.decode_seconds, partial, stream.note)
+        words = "; ".join(cues.problems) if cues else ""
+        return _Finished(job, video_id, stream.decode_seconds, partial, stream.note, words)
 
-    def _read(self, job: EncodeJob, video_id: str, stream: DecodedClips) -> str:
+    def _read(
+        self, job: EncodeJob, video_id: str, stream: DecodedClips, cues: FileCues | None
+    ) -> str:
         """Put a file's clips; returns why only a part was read, if so.
 
         A film keeps the clips that came before a limit was reached.
@@ -281,7 +293,7 @@ class _Decoder:
         try:
             for clip in stream:
                 begun = True
-                if not self._put(_Decoded(clip, _record(clip), video_id, stream.info)):
+                if not self._put(_Decoded(clip, _record(clip, cues), video_id, stream.info)):
                     stream.close()
                     break
         except CONTENT as error:
@@ -308,9 +320,11 @@ class _Decoder:
             return error
 
 
-def _record(clip: Clip) -> ClipRecord:
+def _record(clip: Clip, cues: FileCues | None) -> ClipRecord:
     middle = clip.frames.pixels[len(clip.frames) // 2]
-    return ClipRecord(clip.window, clip.frames.seconds, thumbnail(middle), strip(clip.frames))
+    window, pictures = clip.window, (thumbnail(middle), strip(clip.frames))
+    said = None if cues is None else said_within(cues.cues, window.start, window.end)
+    return ClipRecord(window, clip.frames.seconds, *pictures, said)
 
 
 def thumbnail(pixels: UInt8[np.ndarray, "H W 3"]) -> bytes:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float
+import numpy as np
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from finereel.config import ModelConfig
@@ -17,6 +18,7 @@ from finereel.types import Frames
 from finereel.video.files import FileState
 from finereel.video.find import Found
 from finereel.video.plan import Clip, ClipPlan, VideoInfo
+from finereel.video.subtitles import FileCues
 
 
 @runtime_checkable
@@ -106,6 +108,30 @@ class VideoSource(Protocol):
 
     def close(self) -> None:
         """Let go of the decoding child, if there is one."""
+        ...
+
+
+@runtime_checkable
+class CueSource(Protocol):
+    """A `VideoSource` that also gives the texts of a video; `finereel.video.reader.DiskSource` is
+    one.
+    """
+
+    def cues(self, path: Path) -> FileCues:
+        """The texts beside a file and within it."""
+        ...
+
+
+@runtime_checkable
+class SoundSource(Protocol):
+    """A `VideoSource` that also gives the sound of a video; `finereel.video.reader.DiskSource` is
+    one.
+    """
+
+    def sound(self, path: Path) -> Iterator[tuple[float, Float32[np.ndarray, " N"]]]:
+        """Mono samples at `finereel.video.plan.SAMPLE_RATE`, piece by piece, each with the second at
+        which it begins.
+        """
         ...
 
 

@@ -221,13 +221,26 @@ class Answer:
 
     Attributes:
         query: What was asked.
-        confidence: How clearly the best hit fits; None where that is not known.
+        confidence: How clearly the picture of the best hit by the picture fits; None where that is
+            not known.
         hits: The clips, best first.
     """
 
     query: Query
     confidence: MatchConfidence | None
     hits: list[Hit]
+
+    @property
+    def said(self) -> int:
+        """Number of hits that say the words of the query."""
+        return sum(hit.source != "seen" for hit in self.hits)
+
+    @property
+    def nothing_fits(self) -> bool:
+        """Whether no picture clearly fits and nobody says the words; what is said is said, whatever
+        the picture shows.
+        """
+        return self.confidence is not None and self.confidence.level == "none" and not self.said
 
 
 def same_tag(tag: str) -> str:

@@ -228,8 +228,8 @@ def repair(library: Path) -> RepairReport:
         store.drop_indices()
         _set_aside_below(store.folder / TABLE_FOLDER, names, report)
         report.mended.append(
-            "the approximate index was dropped; search is exact until `finereel index` makes it "
-            "again"
+            "the indices of vectors and words were dropped; search reads everything until "
+            "`finereel index` makes them again"
         )
     return report
 

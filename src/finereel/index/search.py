@@ -127,6 +127,8 @@ class AnnCoarse:
 Coarse = ExactCoarse | AnnCoarse
 
 
+BEST = 10
+"""Videos whose scores tell how often such an answer is right."""
 BLOCK = 1024
 """Clips read at a time when every clip is scored: 60 MB on disk, 240 MB as float32."""
 
@@ -159,11 +161,19 @@ class Searcher:
         Raises QueryError where no clip passes the filters.
         """
         text = model.encode_text([query.text]) if text is None else text
+        return self.hits(self.ranked(model, text, self.pool(query)).clips)
+
+    def ranked(self, model: SearchModel, text: TextFeatures, pool: "Pool") -> "RankedClips":
+        """The same as clips, among those of a pool."""
+        ten, best = replace(pool.query, top=BEST, per_video=1), list[float]()
 
         def chosen(row_ids: RowIds) -> list[ScoredClip]:
-            return best_per_video(self._score(model, text, row_ids), query)
+            scored = self.score(model, text, row_ids)
+            best[:] = [clip.score for clip in best_per_video(scored, ten)]
+            return best_per_video(scored, pool.query)
 
-        return self.hits(self.pool(query).widened(model.coarse_query(text), chosen))
+        clips = pool.widened(model.coarse_query(text), chosen)
+        return RankedClips(clips, tuple(best))
 
     def pool(self, query: Query) -> "Pool":
         """The clips that pass the filters. Raises QueryError where there is none."""
@@ -199,9 +209,7 @@ class Searcher:
         table = self.snapshot.vectors(part if few else None)
         return exact_coarse(table, self.bank) if few else exact_coarse(table, self.bank).among(part)
 
-    def _score(
-        self, model: SearchModel, query: TextFeatures, row_ids: RowIds
-    ) -> list["ScoredClip"]:
+    def score(self, model: SearchModel, query: TextFeatures, row_ids: RowIds) -> list["ScoredClip"]:
         """These clips scored in full, best first."""
         scored: list[ScoredClip] = []
         for start in range(0, len(row_ids), BLOCK):
@@ -285,7 +293,7 @@ def reading_of(model: SearchModel, text: str) -> Reading:
 @dataclass(frozen=True)
 class ScoredClip:
     """A clip and its score for a query; parts are contributions (for one text, weight and bias
-    applied). window, fits: as of a `Hit`.
+    applied). window, fits, source, said: as of a `Hit`.
     """
 
     clip_id: str
@@ -298,6 +306,8 @@ class ScoredClip:
     best_frame: float
     window: tuple[float, float] | None = None
     fits: str = ""
+    source: str = "seen"
+    said: str = ""
 
     def rank(self) -> tuple[float, str, float]:
         """Best score first; equal scores by path and time, so that the order survives any rewrite
@@ -310,7 +320,17 @@ class ScoredClip:
         copies = tuple(path for path in paths if path != self.path)
         place = (self.path, self.start, self.end)
         hit = Hit(*place, self.score, self.parts, self.best_frame, self.clip_id, thumbnail, copies)
-        return replace(hit, window=self.window, fits=self.fits)
+        return replace(hit, window=self.window, fits=self.fits, source=self.source, said=self.said)
+
+
+@dataclass(frozen=True)
+class RankedClips:
+    """The clips of an answer, best first. best: the scores of up to ten videos, however many clips
+    were asked for.
+    """
+
+    clips: list[ScoredClip]
+    best: tuple[float, ...]
 
 
 def score_clips(

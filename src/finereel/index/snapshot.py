@@ -1,5 +1,6 @@
 """Read from one committed version of the clip table."""
 
+import logging
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from finereel.index.facts import FileFacts, to_facts
 from finereel.index.faults import damaged_library, reading
 from finereel.index.filtering import columns_of, needs_facts, passing, unknown, why_nothing
 from finereel.index.head import changed_files
-from finereel.index.lance import LanceTable
+from finereel.index.lance import LanceTable, text_query
 from finereel.index.protocols import IndexedModel
 from finereel.index.query import Filters
 from finereel.index.schema import (
@@ -40,10 +41,15 @@ from finereel.index.schema import (
 )
 from finereel.models.features import VideoFeatures
 
+_LOG = logging.getLogger(__name__)
+
 ROW_COLUMNS = ["clip_id", "video_id", "path", "start", "end", "seconds", "bias", "bank"]
 MOST_NAMED = 500
 """Files that a query of the table names; where there are more, all rows are looked through."""
 RowIds = Int64[np.ndarray, " N"]
+
+SPEAKS = "said is not null and said != ''"
+"""What holds of a clip in which something is said."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,7 @@ class Snapshot:
         checksums here, with all others.
         """
         with reading(self.folder):
-            name = vector_index(self.table)
+            name = index_of(self.table, "vector")
             if name is None:
                 return False
             unindexed = self.table.index_stats(name).num_unindexed_rows
@@ -188,6 +194,14 @@ class Snapshot:
         unknown = rows.filter(pc.is_null(rows["container"]))
         return {decode_path(path) for path in pc.unique(unknown["path"]).to_pylist()}
 
+    def paths_without_words(self) -> set[str]:
+        """The paths of the files of which nobody looked yet what is said in them."""
+        if "said" not in self.names:
+            return set(self.files())
+        rows = self.rows(["path", "said"])
+        unknown = rows.filter(pc.is_null(rows["said"]))
+        return {decode_path(path) for path in pc.unique(unknown["path"]).to_pylist()}
+
     def tags(self) -> dict[str, tuple[str, ...]]:
         """The tags of every file that has some, by path."""
         if not self.has_facts:
@@ -207,6 +221,34 @@ class Snapshot:
             rows = query.to_arrow()
         self._check(rows)
         return rows
+
+    @cached_property
+    def speaks(self) -> bool:
+        """Whether something is said in any clip and can be searched: an index of it that is not
+        what was written would hide clips.
+        """
+        with reading(self.folder):
+            if "said" not in self.names or not self.table.count_rows(SPEAKS):
+                return False
+            indexed = index_of(self.table, "said") is not None
+        if indexed and changed_files(self.folder, "_indices"):
+            _LOG.warning(
+                "what is said in the videos is not searched, because its index is damaged; run "
+                f"`finereel doctor --repair --library {self.folder.parent}`"
+            )
+            return False
+        return True
+
+    def saying(self, phrases: Sequence[str], words: Sequence[str], limit: int) -> pa.Table:
+        """The clips in which all of some phrases are said, or else all of some words, also of
+        missing files: up to `limit`, the best of them, with `said`, `_score` (BM25) and `_rowid`.
+        """
+        columns = ["clip_id", "video_id", "path", "start", "end", "missing", "said"]
+        query = self.table.search(
+            text_query("said", phrases, words), query_type="fts", fts_columns="said"
+        ).select([*columns, "_score", *self._checksums(columns)])
+        rows = self.read(query.with_row_id(True).limit(limit))
+        return rows.select([*columns, "_score", "_rowid"])
 
     def row_ids(self, with_missing: bool = False) -> RowIds:
         """Row ids of all clips that can be found, or of all clips."""
@@ -319,6 +361,12 @@ class Snapshot:
         """Content and path of every clip that is not missing."""
         return _present(self.rows(["video_id", "path", "missing"])).select(["video_id", "path"])
 
+    def clips_of(self, file_ids: Sequence[str], columns: list[str]) -> pa.Table:
+        """Some columns of the clips of some files, also of missing ones."""
+        rows = self.rows(["file_id"])
+        chosen = pc.is_in(rows["file_id"], pa.array(list(file_ids), pa.string()))
+        return self.take_rows(_row_ids(rows.filter(chosen)), columns)
+
     def _of_file(self, file_id: str) -> RowIds:
         rows = self.rows(["file_id"])
         return _row_ids(rows.filter(pc.equal(rows["file_id"], file_id)))
@@ -347,11 +395,11 @@ class Snapshot:
         return Clips(rows.select(ROW_COLUMNS), paths, to_features(rows, self.sizes))
 
 
-def vector_index(table: LanceTable) -> str | None:
-    """The name of the approximate index of the vectors, whatever other columns have an index; None
-    where there is none.
+def index_of(table: LanceTable, column: str) -> str | None:
+    """The name of the index of a column, whatever other columns have one; None where there is
+    none.
     """
-    names = (index.name for index in table.list_indices() if index.columns == ["vector"])
+    names = (index.name for index in table.list_indices() if index.columns == [column])
     return next(names, None)
 
 

@@ -24,11 +24,11 @@ from finereel.errors import LibraryBusyError, LibraryError
 from finereel.index.facts import FileFacts, fact_changes
 from finereel.index.faults import damaged_library, reading, storage_errors
 from finereel.index.head import changed_files, seal
-from finereel.index.lance import IvfSq, LanceTable, lancedb
+from finereel.index.lance import FTS, IvfSq, LanceTable, lancedb
 from finereel.index.manifest import FORMAT, METADATA_KEY, Manifest
 from finereel.index.schema import FileRecord, clip_schema, completed, file_changes, version_of
 from finereel.index.settle import roll_back, settle
-from finereel.index.snapshot import Snapshot, vector_index
+from finereel.index.snapshot import SPEAKS, Snapshot, index_of
 from finereel.io.atomic import CAUSES
 from finereel.io.locks import has_hard_links, locked, sole_use
 
@@ -40,6 +40,18 @@ ROWS_PER_FRAGMENT = 2_000
 WASTE = 1.5
 """A table that takes up this many times what its clips need is made smaller at the end of a run."""
 SLACK_BYTES = 8192
+
+WORDS = {
+    "with_position": True,
+    "base_tokenizer": "icu",
+    "stem": False,
+    "remove_stop_words": False,
+    "ascii_folding": True,
+    "max_token_length": None,
+}
+"""How the text of clips becomes words: in any language, also in those that are written without
+spaces, and as they are written, for a phrase is exact.
+"""
 
 
 class ClipStore:
@@ -198,6 +210,13 @@ class ClipStore:
                 fact_changes(facts)
             )
 
+    def say(self, changes: pa.Table) -> None:
+        """What is said in clips, by clip id, in one commit, see `finereel.index.words`; costs what
+        `change` does.
+        """
+        with self._committing("written"):
+            self._table.merge_insert("clip_id").when_matched_update_all().execute(changes)
+
     def overwrite(self, schema: pa.Schema, rows: Iterator[pa.RecordBatch]) -> None:
         """Put these rows in the place of all rows, in one commit; former versions keep theirs."""
         with self._committing("written"):
@@ -206,7 +225,7 @@ class ClipStore:
             self._schema = None
 
     def drop_indices(self) -> None:
-        """Search exactly until `refresh_ann` makes the approximate index again."""
+        """Search everything until `refresh_ann` and `refresh_words` make the indices again."""
         with self._committing("written"):
             for index in self._table.list_indices():
                 self._table.drop_index(index.name)
@@ -248,10 +267,29 @@ class ClipStore:
         if count < threshold:
             return
         with self._committing("indexed"):
-            name = vector_index(self._table)
+            name = index_of(self._table, "vector")
             if name is None:
                 self._table.create_index("vector", config=IvfSq(distance_type="dot"))
-        if name is not None and self._table.index_stats(name).num_unindexed_rows > count // 20:
+        self._take_in(name)
+
+    def refresh_words(self) -> None:
+        """Make the index of what is said once there is something, and take in new rows when they
+        are many. Until then Lance itself reads the rows that the index does not hold.
+        """
+        if "said" not in self.schema.names:
+            return
+        with self._committing("indexed"):
+            name = index_of(self._table, "said")
+            if name is None and self._table.count_rows(SPEAKS):
+                self._table.create_index("said", config=FTS(**WORDS))
+        self._take_in(name)
+
+    def _take_in(self, name: str | None) -> None:
+        """Let an index hold the rows that it does not, when they are many."""
+        if name is None:
+            return
+        unindexed = self._table.index_stats(name).num_unindexed_rows
+        if unindexed > self._table.count_rows() // 20:
             self._optimize("indexed")
 
     @contextmanager

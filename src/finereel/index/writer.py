@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ from finereel.index.plan import AddPlan, CopyJob, EncodeJob, failure_of, is_pass
 from finereel.index.protocols import SearchModel, VideoSource
 from finereel.index.schema import ClipBias, FileRecord, clip_ids, copy_rows, to_rows
 from finereel.index.store import ClipStore
+from finereel.index.words import cues_of, said_in_rows
 from finereel.io.signals import StopFlag
 
 TIDY_AFTER = 32
@@ -83,6 +85,7 @@ class Writer:
         self._open: _Open | None = None
         self._commits = 0
         self._model: SearchModel | None = None
+        self._source: VideoSource | None = None
         self._stop: StopFlag | None = None
 
     def run(
@@ -101,6 +104,7 @@ class Writer:
         """
         began = time.monotonic()
         self._on_event, self._model, self._stop = on_event, model, stop
+        self._source = source
         self._announce(plan)
         self._change(plan)
         for failure in plan.failed:
@@ -111,6 +115,7 @@ class Writer:
             self._copy(plan.copies)
         self._store.tidy()
         self._store.refresh_ann(self._settings.ann_threshold)
+        self._store.refresh_words()
         self._keep_up()
         return replace(self._report, seconds=time.monotonic() - began, interrupted=stop.is_set())
 
@@ -269,6 +274,8 @@ class Writer:
             self._commits += 1
             if self._commits % TIDY_AFTER == 0:
                 self._store.tidy()
+            if self._commits % TIDY_AFTER == 1:
+                self._store.refresh_words()
         self._journal.forget(done.job.path for done in pending.done)
         for done in pending.done:
             assert done.ending is not None
@@ -283,7 +290,12 @@ class Writer:
             clips = done.first + len(done.clips)
             self._on_event(
                 events.FileIndexed(
-                    done.job.path, clips, *times, done.ending.partial, done.ending.note
+                    done.job.path,
+                    clips,
+                    *times,
+                    done.ending.partial,
+                    done.ending.note,
+                    done.ending.words,
                 )
             )
 
@@ -343,8 +355,10 @@ class Writer:
                 if self._bank is None
                 else ClipBias(self._bank.name, self._bank.biases_of(rows))
             )
+            cues = None if self._source is None else cues_of(self._source, Path(job.path))
+            said = [] if cues is None else said_in_rows(rows, cues)
             self._store.commit(
-                [copy_rows(rows, record, bias)], [job.replaces] if job.replaces else []
+                [copy_rows(rows, record, bias, said)], [job.replaces] if job.replaces else []
             )
             self._count(copied=1)
             self._on_event(events.FileSkipped(job.path, "copy"))

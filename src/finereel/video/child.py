@@ -13,19 +13,23 @@ import select
 import signal
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
+from pathlib import Path
 from typing import BinaryIO
 
-from finereel.errors import BrokenVideoError, VideoError, VideoLimitError
+from finereel.errors import BrokenVideoError, DataError, VideoError, VideoLimitError
 from finereel.types import Window
 from finereel.video import messages
 from finereel.video.clips import ClipReader, Pace
 from finereel.video.decode import Source, quiet
 from finereel.video.files import shown
-from finereel.video.plan import Clip, ClipPlan, Limits
+from finereel.video.plan import MOST_SAMPLES, SAMPLE_RATE, Clip, ClipPlan, Limits
+from finereel.video.subtitles import Cue, sidecar_cues
 
 LOG_BYTES = 2**20
 OPEN_FILES = 64
+_CUES_AT_ONCE = 4
+"""Cues in a message: of the longest, in letters that take 12 bytes each, so many fit."""
 
 
 def main(lifeline: int) -> None:
@@ -84,9 +88,11 @@ def _serve(request: messages.Header, limits: Limits, answers: BinaryIO) -> None:
         try:
             if request["kind"] == "probe":
                 answers.write(messages.encode({"kind": "info", **asdict(source.info())}))
-                answers.write(
-                    messages.encode({"kind": "end", "warning": "", "note": "", "seconds": 0.0})
-                )
+                _send_end(answers)
+            elif request["kind"] == "sound":
+                _send_sound(source, answers)
+            elif request["kind"] == "cues":
+                _send_cues(Path(path), source, limits, answers)
             else:
                 pace = Pace(limits.deadline_s / 3, lambda: _send_progress(answers))
                 _send_clips(source, ClipReader(source, _plan(request["plan"]), pace), path, answers)
@@ -118,6 +124,49 @@ def _serve(request: messages.Header, limits: Limits, answers: BinaryIO) -> None:
     ) as error:  # whatever a hostile file provokes is that file's failure, and the next one's turn
         reason = f"{shown(path)}: decoding failed ({type(error).__name__}: {error})"
         _send_error(BrokenVideoError.__name__, reason, answers)
+
+
+def _send_end(answers: BinaryIO) -> None:
+    answers.write(messages.encode({"kind": "end", "warning": "", "note": "", "seconds": 0.0}))
+
+
+def _send_cues(path: Path, source: Source, limits: Limits, answers: BinaryIO) -> None:
+    """The texts beside the file, then those within it, each track as soon as it is read."""
+    last = time.monotonic()
+
+    def wait() -> None:
+        nonlocal last
+        if time.monotonic() - last > limits.deadline_s / 3:
+            last = time.monotonic()
+            _send_progress(answers)
+
+    for found in sidecar_cues(path):
+        _send_track(found, answers)
+    try:
+        _send_track(source.cues(wait), answers)
+    except DataError as error:
+        _send_track(str(error), answers)
+    _send_end(answers)
+
+
+def _send_track(found: list[Cue] | str, answers: BinaryIO) -> None:
+    """Cues, or why there are none."""
+    if isinstance(found, str):
+        answers.write(messages.encode({"kind": "problem", "problem": found[:4096]}))
+        return
+    for start in range(0, len(found), _CUES_AT_ONCE):
+        rows = [astuple(cue) for cue in found[start : start + _CUES_AT_ONCE]]
+        answers.write(messages.encode({"kind": "cues", "cues": rows}))
+
+
+def _send_sound(source: Source, answers: BinaryIO) -> None:
+    for second, samples in source.sound():
+        for start in range(0, len(samples), MOST_SAMPLES):
+            part = samples[start : start + MOST_SAMPLES]
+            begins = second + start / SAMPLE_RATE
+            answers.write(messages.encode({"kind": "sound", "begins": begins, "count": len(part)}))
+            _send_bytes(part.data.cast("B"), answers)
+    _send_end(answers)
 
 
 def _send_error(kind: str, reason: str, answers: BinaryIO) -> None:
@@ -167,7 +216,10 @@ def _send_clip(clip: Clip, answers: BinaryIO) -> None:
         "shape": pixels.shape,
     }
     answers.write(messages.encode({**header, "seconds": clip.frames.seconds.tolist()}))
-    view = pixels.data.cast("B")
+    _send_bytes(pixels.data.cast("B"), answers)
+
+
+def _send_bytes(view: memoryview, answers: BinaryIO) -> None:
     while view:
         view = view[answers.write(view) :]
 

@@ -3,7 +3,7 @@
 import functools
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
 from finereel.errors import BrokenVideoError, VideoLimitError
 from finereel.video.clips import Picture, Rgb
@@ -22,7 +22,10 @@ from finereel.video.files import open_regular, shown
 from finereel.video.metadata import recorded_at, sound_codec
 from finereel.video.picture import display_size, rotation, upright_rgb
 from finereel.video.plan import Limits, VideoInfo
+from finereel.video.sound import sound_of
 from finereel.video.streams import READ_ERRORS, blame, missing_bytes, open_film, reason
+from finereel.video.subtitles import Cue
+from finereel.video.tracks import embedded_cues
 
 KEYFRAME_HOLD = 10.0
 """Seconds that the last keyframe may stand for what follows it, if no two before it lay farther
@@ -144,6 +147,16 @@ class Source:
             audio_codec=sound_codec(self._container),
             taken_at=recorded_at(self._container.metadata),
         )
+
+    def cues(self, on_wait: Callable[[], None]) -> list[Cue]:
+        """The texts of its tracks of subtitles, before any picture is asked for; `on_wait` is
+        called while they are read. Raises DataError when they break off.
+        """
+        return embedded_cues(self._path, self._container, self._origin(), on_wait)
+
+    def sound(self) -> Iterator[tuple[float, Float32[np.ndarray, " N"]]]:
+        """Its sound, before any picture is asked for, see `finereel.video.sound.sound_of`."""
+        return sound_of(self._path, self._container, self._origin())
 
     def pictures(self, start: float = 0.0) -> Iterator[Picture]:
         """Every picture in display order, from the keyframe at or before `start` seconds on."""

@@ -129,6 +129,12 @@ class Limits:
             )
 
 
+SAMPLE_RATE = 16_000
+"""Samples of sound per second, as transcribers take them."""
+MOST_SAMPLES = 30 * SAMPLE_RATE
+"""Samples of sound that are handed over at a time."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """One window of a video and its frames. The last clip of a damaged file ends where its frames

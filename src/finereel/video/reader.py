@@ -8,6 +8,7 @@ Importing this module loads neither the decoder nor torch.
 """
 
 import atexit
+import math
 import os
 import re
 import threading
@@ -15,14 +16,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 
 from finereel import errors
 from finereel.errors import (
     BrokenVideoError,
     FinereelError,
     NotAVideoError,
+    StalledVideoError,
     VideoError,
     VideoLimitError,
 )
@@ -30,7 +34,8 @@ from finereel.types import Frames, Window
 from finereel.video import messages
 from finereel.video.files import FileState, content_hash, file_state, open_regular, shown
 from finereel.video.find import Found, search_folders
-from finereel.video.plan import Clip, ClipPlan, Limits, VideoInfo
+from finereel.video.plan import MOST_SAMPLES, Clip, ClipPlan, Limits, VideoInfo
+from finereel.video.subtitles import MAX_CUES, Cue, FileCues
 from finereel.video.worker import Worker
 
 _ERRORS: dict[str, type[VideoError]] = {
@@ -43,6 +48,10 @@ _ERRORS: dict[str, type[VideoError]] = {
         "StalledVideoError",
     )
 }
+
+
+_MOST_CUES = 10 * MAX_CUES
+"""Cues of a file that are believed; it may have several tracks."""
 
 
 _LIMITS = {
@@ -63,8 +72,9 @@ class ClipStream(Iterator[Clip]):
     info: known from the first clip on. warning: empty, or after the last clip what was wrong with a
     file of which part could be read. note: empty, or after the last clip how a sound file was read
     other than planned (by keyframes).
-    decode_seconds: time the child spent on the file, known after the last clip. Raises a VideoError
-    that names the file when no clip can be had.
+    decode_seconds: time the child spent on the file, known after the last clip. cues, problems: of
+    a file that is read for its texts. Raises a VideoError that names the file when no clip can be
+    had.
     """
 
     def __init__(self, worker: Worker, path: str, plan: ClipPlan) -> None:
@@ -72,6 +82,9 @@ class ClipStream(Iterator[Clip]):
         self.warning = ""
         self.note = ""
         self.decode_seconds = 0.0
+        self.cues: list[Cue] = []
+        self.problems: list[str] = []
+        self._heard: list[tuple[float, Float32[np.ndarray, " N"]]] = []
         self._worker = worker
         self._path = path
         self._plan = plan
@@ -85,6 +98,15 @@ class ClipStream(Iterator[Clip]):
                 self._clips += 1
                 return clip
         raise StopIteration
+
+    def sound(self) -> Iterator[tuple[float, Float32[np.ndarray, " N"]]]:
+        """The pieces of its sound, of a file that is read for it, each with the second at which it
+        begins.
+        """
+        while not self._done:
+            self._receive()
+            yield from self._heard
+            self._heard.clear()
 
     def close(self) -> None:
         """Stop reading. The child is in the middle of an answer, so it is ended; the reader starts
@@ -122,6 +144,12 @@ class ClipStream(Iterator[Clip]):
             )
         elif kind == "progress":
             self._worker.restart_clock()
+        elif kind == "cues":
+            self._take_cues(header["cues"])
+        elif kind == "sound":
+            self._take_sound(float(header["begins"]), int(header["count"]))
+        elif kind == "problem":
+            self.problems.append(str(header["problem"]))
         elif kind == "end":
             self._done = True
             self.decode_seconds = float(header["seconds"])
@@ -134,6 +162,20 @@ class ClipStream(Iterator[Clip]):
         else:
             raise ValueError(f"unknown message {kind!r}")
         return None
+
+    def _take_cues(self, rows: list[list[Any]]) -> None:
+        self._worker.restart_clock()
+        for start, end, text, language in rows:
+            self.cues.append(Cue(float(start), float(end), str(text), str(language)))
+        if len(self.cues) > _MOST_CUES:
+            raise ValueError(f"more than {_MOST_CUES} cues")
+
+    def _take_sound(self, begins: float, count: int) -> None:
+        if not 0 < count <= MOST_SAMPLES or not 0 <= begins < math.inf:
+            raise ValueError(f"{count} samples at {begins}")
+        samples = self._worker.receive_bytes(4 * count).view(np.float32)
+        self._worker.restart_clock()
+        self._heard.append((begins, np.nan_to_num(samples)))
 
     def _clip(self, header: messages.Header) -> Clip:
         shape = tuple(int(side) for side in header["shape"])
@@ -204,6 +246,29 @@ class VideoReader:
         if next(stream, None) is not None or stream.info is None:
             raise BrokenVideoError(f"{shown(path)}: the decoder gave no facts ({stream.warning})")
         return stream.info
+
+    def cues(self, path: str | Path) -> FileCues:
+        """The texts beside a video and within it. What is wrong with them is told as a problem.
+
+        Raises VideoError where the video cannot be read this time, or not at all.
+        """
+        stream = self._start({"kind": "cues"}, path, ClipPlan())
+        try:
+            for _ in stream:
+                raise BrokenVideoError(
+                    f"{shown(path)}: the decoder gave a clip without being asked"
+                )
+        except StalledVideoError:
+            raise
+        except (BrokenVideoError, VideoLimitError) as error:
+            return FileCues(tuple(stream.cues), (*stream.problems, str(error)))
+        return FileCues(tuple(stream.cues), tuple(stream.problems))
+
+    def sound(self, path: str | Path) -> Iterator[tuple[float, Float32[np.ndarray, " N"]]]:
+        """The sound of a video as mono samples at `finereel.video.plan.SAMPLE_RATE`, piece by piece,
+        each with the second at which it begins.
+        """
+        return self._start({"kind": "sound"}, path, ClipPlan()).sound()
 
     def close(self) -> None:
         """End the child. The reader can be used again and then starts another."""
@@ -314,6 +379,14 @@ class DiskSource:
     def probe(self, path: Path) -> VideoInfo:
         """See `VideoReader.probe`."""
         return self._reader.probe(path)
+
+    def cues(self, path: Path) -> FileCues:
+        """See `VideoReader.cues`."""
+        return self._reader.cues(path)
+
+    def sound(self, path: Path) -> Iterator[tuple[float, Float32[np.ndarray, " N"]]]:
+        """See `VideoReader.sound`."""
+        return self._reader.sound(path)
 
     def close(self) -> None:
         """End the decoding child; the next file starts another."""
