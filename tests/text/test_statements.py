@@ -157,10 +157,10 @@ def test_an_empty_answer_is_refused(option: str) -> None:
         statements("who runs?", [option])
 
 
-WORDS = (
+WORDS = tokens(
     "is are does do has can what which who where how why many colour the a his left to of or and "
-    "man dogs it there you see running runs run red slowly on in , : ? ___ yes no not's isn't what's"
-).split()
+    "man dogs it there you see running runs run red slowly on in , : ___ yes no not's isn't what's"
+)
 QUESTIONS = st.one_of(
     st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), st.text(max_size=40)
 )

@@ -6,17 +6,27 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-DETERMINERS = frozenset(
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text, which is how lists of words are read best.
+
+    >>> sorted(word_set("is are"))
+    ['are', 'is']
+    """
+    return frozenset(text.split())
+
+
+DETERMINERS = word_set(
     "a an the this that these those his her its their my your our some any no each every another "
-    "both all one two three four five six seven eight nine ten".split()
+    "both all one two three four five six seven eight nine ten"
 )
-PREPOSITIONS = frozenset(
+PREPOSITIONS = word_set(
     "in on at by with without under over above below behind beside between near next inside outside "
     "into onto from to toward towards through across along around past off up down against among "
-    "beneath beyond during for of upon within".split()
+    "beneath beyond during for of upon within"
 )
-AUXILIARIES = frozenset(
-    "is are was were am do does did has have had can could will would should must may".split()
+AUXILIARIES = word_set(
+    "is are was were am do does did has have had can could will would should must may"
 )
 _TOKEN = re.compile(r"[,;:]|[^\s,;:]+")
 _MARKS = ",;:"
@@ -57,9 +67,9 @@ def is_ing(word: str) -> bool:
     return len(word) > 4 and word.lower().endswith("ing") and word.lower() not in _ING_NOUNS
 
 
-_ING_NOUNS = frozenset(
+_ING_NOUNS = word_set(
     "thing something nothing anything everything king ring string wing spring morning evening "
-    "ceiling building wedding clothing painting".split()
+    "ceiling building wedding clothing painting"
 )
 
 
@@ -131,7 +141,7 @@ def _guessed(words: Sequence[str]) -> Alternatives | None:
         starts.append(begin)
         ends.append(end)
     stop = _end(lower, last + 1, kind, ends[0] - starts[0])
-    parts = [*zip(starts, ends, strict=True)][::-1] + [(last + 1, stop)]
+    parts = [*reversed([*zip(starts, ends, strict=True)]), (last + 1, stop)]
     options = tuple(joined(words[first:end]) for first, end in parts)
     if not all(options) or len(set(options)) < len(options):
         return None

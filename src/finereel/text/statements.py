@@ -21,24 +21,25 @@ from finereel.text.alternatives import (
     joined,
     named_alternatives,
     tokens,
+    word_set,
 )
 
 Form = Literal["rewritten", "given", "joined"]
 
-_BE = frozenset("is are was were am".split())
-_DO = frozenset("do does did".split())
-_WH = frozenset("what which who whom whose where when why how".split())
-_PRONOUNS = frozenset(
+_BE = word_set("is are was were am")
+_DO = word_set("do does did")
+_WH = word_set("what which who whom whose where when why how")
+_PRONOUNS = word_set(
     "he she it they we you i this that these those someone somebody something anyone anybody "
-    "anything everyone everybody nobody nothing".split()
+    "anything everyone everybody nobody nothing"
 )
-_PLURAL = frozenset("they we you i these those people men women children".split())
-_FUNCTION = DETERMINERS | PREPOSITIONS | _PRONOUNS | AUXILIARIES | frozenset("and or but".split())
-_PLACE_ADVERBS = frozenset(
+_PLURAL = word_set("they we you i these those people men women children")
+_FUNCTION = DETERMINERS | PREPOSITIONS | _PRONOUNS | AUXILIARIES | word_set("and or but")
+_PLACE_ADVERBS = word_set(
     "outside inside indoors outdoors upstairs downstairs here there home abroad away underwater "
-    "underground everywhere".split()
+    "underground everywhere"
 )
-_VERBS = frozenset(
+_VERBS = word_set(
     "bark bend blink blow bounce break bring build buy call carry catch chase clap clean climb close "
     "cook crawl cross cry cut dance dig dive drag draw drink drive drop eat enter explain fade fall "
     "feed fight film fish fix fly fold follow get give go grab grow hang have hit hold hop hug hurt "
@@ -46,7 +47,7 @@ _VERBS = frozenset(
     "make meet move open paint pass pet pick play point pour pull push put reach read ride roll row "
     "run say sell shake shoot show shrink shut sing sit skate ski sleep slide smell smile speak spin "
     "stand start stay stir stop surf sweep swim swing take talk teach tell throw tie touch travel "
-    "turn type use wait walk wash watch wave wear wipe work write zigzag".split()
+    "turn type use wait walk wash watch wave wear wipe work write zigzag"
 )
 _ANYTHING = re.compile(
     r"what( is|'s|s)? (happen(s|ing|ed)|going on|shown|seen|visible)\b.*"
