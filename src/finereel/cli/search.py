@@ -219,7 +219,7 @@ def search(
         raise typer.BadParameter(
             f"the file must end in one of {known}, got {str(picture)!r}", param_hint="--picture"
         )
-    with _notes_on_stderr(), without_collection():
+    with notes_on_stderr(), without_collection():
         opened = open_library(library)
         as_json = as_json or json_version is not None
         if as_json and json_version != 2:
@@ -390,7 +390,7 @@ def copies_of(paths: Sequence[str]) -> str:
 
 
 @contextmanager
-def _notes_on_stderr() -> Iterator[None]:
+def notes_on_stderr() -> Iterator[None]:
     """What the library remarks about a query, one line each."""
     logger, handler = logging.getLogger("finereel"), _NoteHandler()
     logger.addHandler(handler)
