@@ -26,7 +26,8 @@ from jaxtyping import Bool, Float64
 from finereel import data as datasets
 from finereel.data.features import FeatureStore
 from finereel.evaluation.gallery import encode_texts, score_pairs
-from finereel.index.compose import Spread, best_path
+from finereel.index import compose
+from finereel.index.compose import Spread, best_gathering, best_path
 from finereel.io.tables import json_object, read_json
 from finereel.models.features import VideoFeatures, concatenate
 from finereel.models.retrieval import RetrievalModel
@@ -37,6 +38,7 @@ from finereel.reelworld.batches import render_small
 from finereel.statistics.intervals import mean_interval
 from finereel.text.statements import options_of, statements
 from finereel.types import POSSIBLE, STRONG, Frames
+from research.scripts.compose import shortened
 from research.scripts.moments import Chain, drawn, real, unit
 
 OTHERS = 3
@@ -249,13 +251,57 @@ def measure_questions(model: RetrievalModel, asked: AskedVideos) -> None:
         own = [one for one in every if low < one.p <= high]
         cell = _share([o.right for o in own], [o.question.video for o in own]) if own else "-"
         print(f"| {name} | {100 * len(own) / len(every):.1f} | {cell} |")
-    cuts = np.quantile([one.standard for one in every], np.linspace(0, 1, 9))
-    print("\n| margin in standard deviations | right, % |\n|---|---|")
-    for low, high in zip(cuts, cuts[1:], strict=False):
-        own = [one for one in every if low <= one.standard <= high]
-        print(
-            f"| {low:.2f} to {high:.2f} | {_share([o.right for o in own], [o.question.video for o in own])} |"
-        )
+
+
+# Paragraphs.
+def paragraphs(chains: Sequence[Chain], length: int) -> list[tuple[int, tuple[str, ...]]]:
+    """The number of a long video and `length` captions of clips that follow one another in it."""
+    return [
+        (number, chain.texts[first : first + length])
+        for number, chain in enumerate(chains)
+        for first in range(len(chain.texts) - length + 1)
+    ]
+
+
+def _paths(
+    find: Callable[..., compose.Path | None],
+    z: Sequence[Float64[np.ndarray, "T N"]],
+    chains: Sequence[Chain],
+) -> list[float]:
+    found = [find(own, chain.seconds) for own, chain in zip(z, chains, strict=True)]
+    return [-np.inf if path is None else path.score for path in found]
+
+
+def measure_paragraphs(model: RetrievalModel, chains: Sequence[Chain], length: int) -> None:
+    """Print how often the right video comes first, and in the first three, for every way."""
+    every = np.concatenate([chain.frames.double().numpy() for chain in chains])
+    places: dict[str, list[int]] = defaultdict(list)
+    asked = paragraphs(chains, length)
+    for number, texts in asked:
+        encoded = unit(model.encode_text([*texts, " ".join(f"{t}." for t in texts)]).sentence)
+        vectors = encoded.double().numpy()
+        spread = Spread.of(vectors @ every.T)
+        z = [spread.standard(vectors @ chain.frames.double().numpy().T) for chain in chains]
+        mean = vectors[:-1].mean(0)
+        ways = {
+            "one long text": [own[-1].max() for own in z],
+            "mean of the sentences' vectors": [
+                (chain.frames.double().numpy() @ mean).max() for chain in chains
+            ],
+            "best frame for each sentence": [own[:-1].max(1).sum() for own in z],
+            "any order, close together": _paths(best_gathering, [o[:-1] for o in z], chains),
+            "one after the other": _paths(best_path, [o[:-1] for o in z], chains),
+        }
+        for name, scores in ways.items():
+            places[name].append(int((np.array(scores) >= scores[number]).sum()))
+    clusters = [number for number, _ in asked]
+    print(
+        f"\n| {len(asked)} paragraphs of {length} in {len(chains)} videos | first, % | first three, % |"
+    )
+    print("|---|---|---|")
+    for name, ranks in places.items():
+        cells = [_share([rank <= most for rank in ranks], clusters) for most in (1, 3)]
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 def main() -> None:
@@ -271,6 +317,15 @@ def main() -> None:
     given = parser.parse_args()
     model = load(given.model)
     print(f"model {model.fingerprint}, split {given.split}")
+    if given.chains:
+        if given.annotations is None:
+            chains = shortened(list(drawn(model, given.chains, given.split)), given.split)
+        else:
+            store = FeatureStore(given.features)
+            chains = list(real(model, given.annotations, store, given.split))[: given.chains]
+        for length in (2, 3, 5):
+            measure_paragraphs(model, chains, length)
+        return
     if given.reelworld:
         measure_questions(model, drawn_videos(model, given.reelworld, given.split))
         return
