@@ -156,7 +156,7 @@ class PossibleAnswers:
                 "happens instead as an answer"
             )
         for text in self.texts:
-            notes += replace(reading_of(model, text), negated="").notes()
+            notes += replace(reading_of(model, text), negated="", sentences=1).notes()
         notes += cannot_tell(model, self.texts[0], self.texts[1:])
         return list(dict.fromkeys(notes))
 
