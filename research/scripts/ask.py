@@ -16,6 +16,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,9 @@ from research.scripts.moments import Chain, drawn, real, unit
 OTHERS = 3
 """Wrong answers to a question about a drawn scene, where there are so many."""
 CATEGORY_OTHERS, DRAWS = 4, 5
+SHARES = (0.0, 0.5, 0.7, 0.9, 1.0)
+LENGTHS = (2, 3, 5)
+"""Sentences of a paragraph."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,14 @@ class Judged:
     p: float
 
 
+MEASURES: dict[str, Callable[[Judged], float]] = {
+    "share of the first answer": lambda one: one.share,
+    "lead in score": lambda one: one.margin,
+    "lead in standard deviations of that on other clips": lambda one: one.standard,
+    "other clips with a smaller lead (confidence)": lambda one: -one.p,
+}
+
+
 def judged(model: RetrievalModel, asked: AskedVideos, at_once: int = 400) -> list[Judged]:
     """Every question answered."""
     texts: dict[str, int] = {}
@@ -242,8 +254,8 @@ def measure_questions(model: RetrievalModel, asked: AskedVideos) -> None:
         print(f"| {kind}, {len(found)} | {chance:.1f} | {' | '.join(columns)} |")
     right = np.array([one.right for one in every])
     print("\n| measure | right above wrong, % |\n|---|---|")
-    for name, sign in (("share", 1), ("margin", 1), ("standard", 1), ("p", -1)):
-        values = np.array([sign * getattr(one, name) for one in every])
+    for name, measure in MEASURES.items():
+        values = np.array([measure(one) for one in every])
         print(f"| {name} | {100 * area(values, right):.1f} |")
     print("\n| level | questions, % | right, % |\n|---|---|---|")
     edges = {"strong": (0.0, STRONG), "possible": (STRONG, POSSIBLE), "none": (POSSIBLE, 1.0)}
@@ -251,6 +263,12 @@ def measure_questions(model: RetrievalModel, asked: AskedVideos) -> None:
         own = [one for one in every if low < one.p <= high]
         cell = _share([o.right for o in own], [o.question.video for o in own]) if own else "-"
         print(f"| {name} | {100 * len(own) / len(every):.1f} | {cell} |")
+    print("\n| share of the first answer, % | questions, % | right, % |\n|---|---|---|")
+    for low, high in pairwise(SHARES):
+        own = [one for one in every if low < one.share <= high]
+        cell = _share([o.right for o in own], [o.question.video for o in own]) if own else "-"
+        part = 100 * len(own) / len(every)
+        print(f"| {100 * low:.0f} to {100 * high:.0f} | {part:.1f} | {cell} |")
 
 
 # Paragraphs.
@@ -323,7 +341,7 @@ def main() -> None:
         else:
             store = FeatureStore(given.features)
             chains = list(real(model, given.annotations, store, given.split))[: given.chains]
-        for length in (2, 3, 5):
+        for length in LENGTHS:
             measure_paragraphs(model, chains, length)
         return
     if given.reelworld:

@@ -16,9 +16,10 @@ from index.doubles import ToyModel, ToySource, write_video
 OTHERS = FEWEST_CLIPS + 1
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     """A video of a dog and one of a cat, and others of something else."""
+    tmp_path = tmp_path_factory.mktemp("question")
     write_video(tmp_path / "videos" / "dog.toy", "x", "dog")
     write_video(tmp_path / "videos" / "cat.toy", "cat")
     for number in range(OTHERS):
