@@ -4,11 +4,12 @@ r"""Measure questions about a video, and paragraphs as queries.
     python -m research.scripts.ask --model everyday --annotations DIR --features TOKENS
     python -m research.scripts.ask --model reelworld-tiny --chains 40
     python -m research.scripts.ask --model everyday --annotations DIR --features TOKENS --chains 47
+    python -m research.scripts.ask --model everyday --annotations DIR --features TOKENS --same-clip 3
 
 Questions about drawn scenes have certain answers. With `--annotations` the question is what happens,
 and the answers are the caption of an MSR-VTT test video and those of four others of its category.
 `--chains` measures paragraphs of neighbouring captions in the long videos of
-`research.scripts.moments`.
+`research.scripts.moments`, and `--same-clip` paragraphs of captions that all describe one short clip.
 """
 
 import argparse
@@ -281,6 +282,28 @@ def paragraphs(chains: Sequence[Chain], length: int) -> list[tuple[int, tuple[st
     ]
 
 
+def short_clips(
+    model: RetrievalModel, annotations: Path, store: FeatureStore, split: str, captions: int
+) -> Iterator[Chain]:
+    """MSR-VTT test videos by themselves, each with so many of its captions."""
+    loaded = datasets.load("msrvtt_frames", annotations).split(split)
+    path = annotations / "MSRVTT_data.json"
+    listed: Any = json_object(path, read_json(path))["sentences"]
+    every = defaultdict(list)
+    for row in listed:
+        every[row["video_id"]].append(row["caption"])
+    for video in dict.fromkeys(caption.video_id for caption in loaded.captions):
+        clips = store.read([video])
+        mask = torch.from_numpy(clips.frame_mask)
+        with torch.no_grad():
+            tokens = model.encoder.to_input(torch.from_numpy(clips.frames))
+            frames = unit(model.video_features(tokens, mask).frames[mask])
+        texts = tuple(dict.fromkeys(every[video]))[:captions]
+        queries = unit(model.encode_text(texts).sentence)
+        seconds = np.arange(len(frames), dtype=np.float64)
+        yield Chain(frames, seconds, float(len(frames)), texts, queries, ())
+
+
 def _paths(
     find: Callable[..., compose.Path | None],
     z: Sequence[Float64[np.ndarray, "T N"]],
@@ -329,6 +352,7 @@ def main() -> None:
     parser.add_argument("--model", default="reelworld-tiny")
     parser.add_argument("--reelworld", type=int, metavar="N", help="number of drawn scenes")
     parser.add_argument("--chains", type=int, help="long videos, for paragraphs")
+    parser.add_argument("--same-clip", type=int, metavar="N", help="captions of a paragraph")
     parser.add_argument("--annotations", type=Path)
     parser.add_argument("--features", type=Path)
     parser.add_argument("--split", default="test", choices=("val", "test"))
@@ -343,6 +367,11 @@ def main() -> None:
             chains = list(real(model, given.annotations, store, given.split))[: given.chains]
         for length in LENGTHS:
             measure_paragraphs(model, chains, length)
+        return
+    if given.same_clip:
+        store = FeatureStore(given.features)
+        clips = short_clips(model, given.annotations, store, given.split, given.same_clip)
+        measure_paragraphs(model, list(clips), given.same_clip)
         return
     if given.reelworld:
         measure_questions(model, drawn_videos(model, given.reelworld, given.split))

@@ -15,7 +15,19 @@ NAMED = {
         "the man opens the door",
         "the man opens the window",
     ],
-    "Is the car red or blue?": ["the car is red", "the car is blue"],
+    "Is the car red or blue?": ["the red car", "the blue car"],
+    "is the man with the hat old or young?": [
+        "the old man with the hat",
+        "the young man with the hat",
+    ],
+    "is the small car in the street red or blue?": [
+        "the small red car in the street",
+        "the small blue car in the street",
+    ],
+    "is the man wearing red or blue?": ["the man is wearing red", "the man is wearing blue"],
+    "is the red or blue car big?": ["the red car is big", "the blue car is big"],
+    "is it red or blue?": ["it is red", "it is blue"],
+    "is the door open or closed?": ["the door is open", "the door is closed"],
     "is there a dog or a big cat on the table?": [
         "there is a dog on the table",
         "there is a big cat on the table",
@@ -51,16 +63,18 @@ NAMED = {
     "does the man run?": ["the man runs", "the man does not run"],
     "isn't he tired?": ["he is tired", "he is not tired"],
     "what colour is the car: red, blue, or green?": [
-        "the car is red",
-        "the car is blue",
-        "the car is green",
+        "the red car",
+        "the blue car",
+        "the green car",
     ],
     "which is bigger, the cat or the dog?": ["the cat is bigger", "the dog is bigger"],
     "red or blue car?": ["red car", "blue car"],
 }
 
 ANSWERED = [
-    ("what colour is the car?", "red", "the car is red"),
+    ("what colour is the car?", "red", "the red car"),
+    ("what colour is the small car in the street?", "red", "the small red car in the street"),
+    ("what color is it?", "red", "it is red"),
     ("What color hat is the man wearing?", "red", "the man is wearing a red hat"),
     ("what is the man doing?", "running", "the man is running"),
     ("what is the man doing?", "runs", "the man runs"),

@@ -39,6 +39,12 @@ _PLACE_ADVERBS = word_set(
     "outside inside indoors outdoors upstairs downstairs here there home abroad away underwater "
     "underground everywhere"
 )
+_ADJECTIVES = word_set(
+    "red yellow green blue purple violet pink brown white black grey gray orange golden silver beige "
+    "dark light small big large little tiny huge tall short long old young new striped spotted "
+    "checkered plain wooden round square"
+)
+"""Adjectives that stand before their noun in the statement: captions say "a red car"."""
 _VERBS = word_set(
     "bark bend blink blow bounce break bring build buy call carry catch chase clap clean climb close "
     "cook crawl cross cry cut dance dig dive drag draw drink drive drop eat enter explain fade fall "
@@ -124,7 +130,7 @@ def statements(question: str, options: Sequence[str]) -> tuple[Statement, ...]:
         >>> [s.text for s in statements("is the man running or walking?", ["running", "walking"])]
         ['the man is running', 'the man is walking']
         >>> statements("what colour is the car?", ["red"])[0].text
-        'the car is red'
+        'the red car'
         >>> statements("why?", ["it rains"])[0]
         Statement(option='it rains', text='why: it rains', form='joined', denied=False)
     """
@@ -254,8 +260,37 @@ def _yes_no(words: list[str], answer: str, options: Sequence[str]) -> str | None
         return _other_activity(auxiliary, rest, answer)
     if [word.lower() for word in rest[:2]] == ["you", "see"]:
         return joined(["there is", answer, *rest[found.stop :]])
-    inside = [*rest[: found.start], _SLOT, *rest[found.stop :]]
+    before, after = rest[: found.start], rest[found.stop :]
+    adjectives = all(option.lower() in _ADJECTIVES for option in found.options)
+    if auxiliary.lower() in _BE and adjectives and _is_predicate(before, after):
+        described = _described([*before, *after], answer)
+        if described is not None:
+            return described
+    inside = [*before, _SLOT, *after]
     return _declared(auxiliary, inside, answer, [], found)
+
+
+def _is_predicate(before: Sequence[str], after: Sequence[str]) -> bool:
+    """Whether adjectives between these words are said of the subject alone, as in "is the car red",
+    and belong to no verb or preposition: "dressed in red", "wearing red".
+    """
+    if len(before) < 2 or before[-1].lower() in _FUNCTION or any(map(is_ing, before)):
+        return False
+    return not after or after[0].lower() in PREPOSITIONS
+
+
+def _described(rest: Sequence[str], answer: str) -> str | None:
+    """An adjective before the noun that it describes, as captions have it: "the red car" instead of
+    "the car is red". None where the words do not begin with an article and its noun.
+    """
+    lower = [word.lower() for word in rest]
+    if not lower or lower[0] not in DETERMINERS:
+        return None
+    ends = (n for n, word in enumerate(lower) if n and (word in _FUNCTION or is_ing(word)))
+    end = next(ends, len(rest))
+    if end < 2 or (end < len(rest) and lower[end] not in PREPOSITIONS and not is_ing(lower[end])):
+        return None
+    return joined([*rest[: end - 1], answer, *rest[end - 1 :]])
 
 
 def _other_activity(auxiliary: str, rest: list[str], answer: str) -> str | None:
@@ -373,6 +408,10 @@ def _wh(words: list[str], answer: str) -> str | None:
     if not rest:
         return None
     first = rest[0].lower()
+    if lower[1:at] in (["colour"], ["color"]) and auxiliary.lower() in _BE:
+        described = _described(rest, phrase)
+        if described is not None:
+            return described
     if lower[0] == "how" and lower[1:2] == ["many"] and first in ("you", "we"):
         return f"there are {phrase}"
     if first == "there":
