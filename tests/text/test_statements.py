@@ -46,6 +46,10 @@ NAMED = {
         "the ball is to the left of the tree",
         "the ball is to the right of the tree",
     ],
+    "is the ball to the left or to the right of the tree?": [
+        "the ball is to the left of the tree",
+        "the ball is to the right of the tree",
+    ],
     "is the man or the woman running?": ["the man is running", "the woman is running"],
     "is the red or blue car moving?": ["the red car is moving", "the blue car is moving"],
     "is he eating an apple or drinking water?": ["he is eating an apple", "he is drinking water"],

@@ -188,6 +188,8 @@ def _end(words: Sequence[str], start: int, kind: str, length: int) -> int:
             return place
         if kind == "preposition" and length == 1 and word in DETERMINERS:
             return place
+        if kind == "preposition" and place == start + length and word == "of":
+            return place
         if kind == "article" and is_ing(word):
             return place
     return len(words)
