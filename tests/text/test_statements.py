@@ -164,7 +164,9 @@ def test_no_is_marked_as_a_denial() -> None:
     assert (no.text, no.denied) == ("it is not raining", True)
 
 
-@pytest.mark.parametrize("question", ["where is the dog?", "is he singing or is she?", "", "dogs"])
+@pytest.mark.parametrize(
+    "question", ["where is the dog?", "is he singing or is she?", "", "dogs", "what, or is"]
+)
 def test_questions_that_name_no_answer(question: str) -> None:
     assert options_of(question) == ()
 

@@ -176,7 +176,8 @@ def _parted(plain: str, options: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     whole = found is not None and (found.start, found.stop) == (0, len(listed))
     if found is None or not whole:
         parts = [part.strip() for part in re.split(r"[,;:]|\bor\b", match[2], flags=re.IGNORECASE)]
-        return match[1], tuple(dict.fromkeys(part for part in parts if part))
+        named = tuple(dict.fromkeys(part for part in parts if part))
+        return (match[1], named) if len(named) > 1 else (plain, ())
     return match[1], found.options
 
 
