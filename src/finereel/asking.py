@@ -1,4 +1,5 @@
-"""What a library answers: search, explain, similar, describe and feedback, on one committed state.
+"""What a library answers: search, explain, ask, describe, similar and feedback, on one committed
+state.
 
 `finereel.library.Library` adds what changes a library.
 """
@@ -25,6 +26,7 @@ from finereel.index.opening import absolute, meanwhile, open_store, require_same
 from finereel.index.presence import not_found
 from finereel.index.protocols import SearchModel, VideoSource
 from finereel.index.query import Answer, Filters, Query
+from finereel.index.question import PossibleAnswers, QuestionAnswer, answer_question
 from finereel.index.search import (
     Searcher,
     rank_captions,
@@ -273,6 +275,39 @@ class AskedLibrary:
         """
         captions = [checked_query(caption) for caption in captions]
         return rank_captions(self._load_model(), self._look_at(absolute(video)).features, captions)
+
+    @typed_storage("read")
+    def ask(self, video: str | Path, question: str, options: Sequence[str] = ()) -> QuestionAnswer:
+        """Answer a question about a video with one of several possible answers.
+
+        Each answer is turned into a statement ("is the man running or walking?" into "the man is
+        running"), and the statements are ranked as `describe` ranks captions. What should be known
+        of the statements, such as that one is longer than the model reads, is logged as a warning.
+
+        Args:
+            video: A file of the library, or any other video, which is encoded but not stored.
+            question: The question, in English.
+            options: The possible answers: words that fit into the question, or whole statements.
+                Where there are none, those that the question names ("A or B"), or yes and no.
+
+        Returns:
+            The answers, best first, and how clearly the first one leads.
+
+        Raises:
+            QueryError: There are fewer than two answers, two of them are the same, or a text is
+                empty, far too long or not valid text.
+            NotAVideoError: No picture of the video can be decoded.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        asked, path = PossibleAnswers.of(question, options), absolute(video)
+        look = self._look_at(path)
+        for note in asked.notes(self._load_model()):
+            _LOG.warning(note)
+        return self._of_one_state(
+            lambda searcher, model: answer_question(
+                searcher.snapshot, model, look, str(path), asked
+            )
+        )
 
     @typed_storage("read")
     def similar(

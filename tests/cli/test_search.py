@@ -206,6 +206,11 @@ def test_further_texts_reach_the_library_typed(run: Any, library: Any) -> None:
         "search",
         Query("a dog", then=("it jumps", "it swims"), moments=True),
     )
+    assert run("search", "A dog.", "It", "jumps.", "--paragraph", "--any-order").exit_code == 0
+    assert library.calls[-1] == (
+        "search",
+        Query("A dog. It jumps.", paragraph=True, any_order=True, moments=True),
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,6 +218,8 @@ def test_further_texts_reach_the_library_typed(run: Any, library: Any) -> None:
     [
         (("--versus", "a wolf", "--not", "grass"), "versus puts all texts of a query together"),
         (("--not", "a dog"), "the texts of a query differ"),
+        (("--paragraph", "--then", "it jumps"), "a paragraph holds all texts"),
+        (("--any-order",), "any order needs several texts"),
     ],
 )
 def test_texts_that_do_not_go_together_are_wrong_usage(

@@ -3,6 +3,8 @@ libraries, with filters and on the approximate path.
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from finereel.index import ask as asking
 from finereel.index.compose import (
     Composition,
     Spread,
+    best_gathering,
     best_path,
     contrasted,
     log_false,
@@ -119,9 +122,36 @@ def test_the_best_path_is_the_best_of_all(
     )
 
 
-def test_times_that_fall_are_refused() -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 12), *[st.integers(-4, 4)] * 3), min_size=0, max_size=7),
+    st.sampled_from([2, 3]),
+    st.integers(1, 12).map(float),
+)
+def test_in_any_order_the_best_frames_close_together_are_found(
+    frames: list[tuple[int, ...]], texts: int, within: float
+) -> None:
+    frames = sorted(frames, key=lambda frame: frame[0])
+    seconds = np.array([frame[0] for frame in frames], float)
+    z = np.array([frame[1 : 1 + texts] for frame in frames], float).T.reshape(texts, len(frames))
+    possible = {
+        some: sum(z[row, frame] for row, frame in enumerate(some))
+        for some in product(range(len(frames)), repeat=texts)
+        if seconds[max(some)] - seconds[min(some)] <= within * (texts - 1)
+    }
+    found = best_gathering(z, seconds, within)
+    if not frames:
+        assert found is None
+        return
+    assert found is not None
+    assert found.score == possible[found.frames] == max(possible.values())
+    path = best_path(z, seconds, within)
+    assert path is None or path.score <= found.score
+
+
+@pytest.mark.parametrize("find", [best_path, best_gathering])
+def test_times_that_fall_are_refused(find: Callable[..., object]) -> None:
     with pytest.raises(DataError, match="do not decrease"):
-        best_path(np.zeros((2, 2)), np.array([1.0, 0.0]))
+        find(np.zeros((2, 2)), np.array([1.0, 0.0]))
 
 
 # Queries.
@@ -132,6 +162,10 @@ def test_times_that_fall_are_refused() -> None:
         ({"then": ("b",), "versus": ("c",)}, "ask for"),
         ({"versus": ("a",)}, "differ from each other"),
         ({"none_of": ("b", "b")}, "differ from each other"),
+        ({"paragraph": True, "then": ("b",)}, "a paragraph holds all texts"),
+        ({"paragraph": True, "none_of": ("b",)}, "a paragraph holds all texts"),
+        ({"any_order": True}, "needs several texts"),
+        ({"any_order": True, "none_of": ("b",)}, "needs several texts"),
     ],
 )
 def test_texts_that_do_not_go_together_are_refused(fields: dict[str, object], words: str) -> None:
@@ -145,6 +179,22 @@ def test_a_query_lists_all_its_texts() -> None:
     assert query.composed
     assert not Query("a").composed
     assert Query("a", then=("b", "a")).texts == ("a", "b", "a")
+    assert Query("A dog runs. It jumps. It runs.", paragraph=True).texts == (
+        "A dog runs.",
+        "It jumps.",
+        "It runs.",
+    )
+
+
+def test_a_sequence_is_then_or_the_sentences_of_a_paragraph() -> None:
+    text = "A dog runs. It jumps."
+    assert Query(text).sequence == ()
+    assert Query(text).texts == (text,)
+    assert Query(text, paragraph=True).sequence == ("A dog runs.", "It jumps.")
+    assert Query("a", then=("b",)).sequence == ("a", "b")
+    assert Query("a", none_of=("b",)).sequence == ()
+    one = Query("A dog runs.", paragraph=True)
+    assert (one.sequence, one.texts, one.composed) == ((), ("A dog runs.",), False)
 
 
 # Libraries.
@@ -320,6 +370,34 @@ def test_then_scores_as_by_hand(library: Library) -> None:
         z = {at: (np.array(pair) - mean) / deviation for at, pair in frames[hit.video].items()}
         best = max(z[one][0] + z[other][1] for one in z for other in z if one < other <= one + 30)
         assert hit.score == pytest.approx(best, abs=1e-4)
+
+
+@pytest.mark.parametrize("any_order", [False, True])
+def test_a_paragraph_is_a_sequence_of_its_sentences(library: Library, any_order: bool) -> None:
+    def asked(query: Query) -> list[tuple[str, float, float, float]]:
+        found = library.search(replace(query, top=FILES, any_order=any_order))
+        return [(hit.video, hit.start, hit.end, hit.score) for hit in found]
+
+    # The toy model reads words between spaces, so the full stop is one of them.
+    assert asked(Query("a10 . c10", paragraph=True)) == asked(Query("a10 .", then=("c10",)))
+    one = Query("a10", paragraph=True)
+    if not any_order:
+        assert asked(one) == asked(replace(one, paragraph=False))
+
+
+def test_in_any_order_the_order_of_the_texts_does_not_count(library: Library) -> None:
+    query = Query("a10", then=("c10",), any_order=True, top=FILES)
+    found = library.search(query)
+    back = library.search(replace(query, text="c10", then=("a10",)))
+    assert [(h.video, h.start, h.end) for h in back] == [(h.video, h.start, h.end) for h in found]
+    assert [h.score for h in back] == pytest.approx([h.score for h in found])
+    assert Path(found[0].video).stem == "010"
+    assert list(found[0].parts) == ["1. a10", "2. c10"]
+    assert list(back[0].parts) == ["1. c10", "2. a10"]
+    ordered = library.search(replace(query, text="c10", then=("a10",), any_order=False))
+    scores = {hit.video: hit.score for hit in found}
+    assert all(hit.score <= scores[hit.video] + 1e-9 for hit in ordered)
+    assert any(hit.score < scores[hit.video] - 0.1 for hit in ordered)
 
 
 def test_empty_texts_are_refused_wherever_they_stand(library: Library) -> None:

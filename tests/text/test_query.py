@@ -179,3 +179,12 @@ def test_no_hint_in_another_language() -> None:
     reading = read_query("un perro que no corre por la calle", TOKENIZER, 32)
     assert reading.language
     assert not any("--not" in note for note in reading.notes())
+
+
+def test_several_sentences_get_a_note() -> None:
+    (note,) = read_query("a red car jumps. the tree jumps.", TOKENIZER, 64).notes()
+    assert note.startswith("the 2 sentences are read as one text; --paragraph")
+    assert read_query("a red car jumps over the tree.", TOKENIZER, 64).notes() == []
+    cut, note = read_query("a red car jumps. the tree jumps.", TOKENIZER, 6).notes()
+    assert "longer than the model reads" in cut
+    assert "--paragraph" in note

@@ -14,6 +14,7 @@ import typer
 
 from finereel import __version__
 from finereel.cli import (
+    ask,
     compare,
     data,
     demo,
@@ -49,6 +50,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "search": search.search,
     "explain": explain.explain,
     "describe": search.describe,
+    "ask": ask.ask,
     "similar": similar.similar,
     "status": manage.status,
     "doctor": manage.doctor,

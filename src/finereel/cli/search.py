@@ -149,6 +149,19 @@ def search(
             help="What happens next in the same video, within 30 s; may be given several times.",
         ),
     ] = None,
+    paragraph: Annotated[
+        bool,
+        typer.Option(
+            "--paragraph",
+            help="TEXT is several sentences, which happen one after the other, as with --then.",
+        ),
+    ] = False,
+    any_order: Annotated[
+        bool,
+        typer.Option(
+            "--any-order", help="With --then or --paragraph: in any order, close to one another."
+        ),
+    ] = False,
     window: Annotated[
         bool,
         typer.Option(
@@ -216,6 +229,8 @@ def search(
             none_of=_checked(none_of),
             versus=_checked(versus),
             then=_checked(then),
+            paragraph=paragraph,
+            any_order=any_order,
             moments=not window and not (as_json and json_version != 2),
         )
     except ConfigError as error:
@@ -225,7 +240,7 @@ def search(
         raise typer.BadParameter(
             f"the file must end in one of {known}, got {str(picture)!r}", param_hint="--picture"
         )
-    with _notes_on_stderr(), without_collection():
+    with notes_on_stderr(), without_collection():
         opened = open_library(library)
         as_json = as_json or json_version is not None
         if as_json and json_version != 2:
@@ -258,7 +273,7 @@ def _more_per_video(library: "Library", answer: "Answer") -> bool:
     """Whether the videos of an answer that is not full have further moments."""
     query, count = answer.query, len(answer.hits)
     each = query.per_video or query.top
-    if query.versus or query.then or not 0 < count < query.top or each >= query.top:
+    if query.versus or query.sequence or not 0 < count < query.top or each >= query.top:
         return False
     return len(library.search(replace(query, top=count + 1, per_video=each + 1))) > count
 
@@ -273,7 +288,7 @@ def _nothing(query: "Query") -> str:
     """Why there is no hit."""
     if query.versus:
         return "nothing found: no clip fits one of the texts clearly; search for each by itself"
-    if query.then:
+    if query.sequence:
         return "nothing found: no video has two frames within 30 s of each other"
     return "nothing found: the library has no clips yet; add some with: finereel index PATH"
 
@@ -424,7 +439,7 @@ def copies_of(paths: Sequence[str]) -> str:
 
 
 @contextmanager
-def _notes_on_stderr() -> Iterator[None]:
+def notes_on_stderr() -> Iterator[None]:
     """What the library remarks about a query, one line each."""
     logger, handler = logging.getLogger("finereel"), _NoteHandler()
     logger.addHandler(handler)

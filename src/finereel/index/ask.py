@@ -13,6 +13,7 @@ from finereel.index.compose import (
     Composition,
     Path,
     Spread,
+    best_gathering,
     best_path,
     contrasted,
 )
@@ -89,7 +90,7 @@ def find_hits(
     for note in cannot_tell(model, query.text, (*query.versus, *query.none_of)):
         _LOG.warning(note)
     wide = query
-    if query.moments and not query.then and query.per_video != 1:
+    if query.moments and not query.sequence and query.per_video != 1:
         most = None if query.per_video is None else NEIGHBOURS * query.per_video
         wide = replace(query, top=NEIGHBOURS * query.top, per_video=most)
     text = model.encode_text(query.texts) if text is None else text
@@ -102,7 +103,7 @@ def find_hits(
         best = seen.best
         clips = with_words(searcher, model, text, pool, seen.clips)
     hits = searcher.hits(clips)
-    if query.moments and not query.then:
+    if query.moments and not query.sequence:
         hits = _at_moments(searcher, text, query, hits)
     return FoundHits(hits, best)
 
@@ -120,7 +121,7 @@ class _Composed:
         """The clips of the answer, best first."""
         query, coarse = self.query, self.model.coarse_query(self.texts)
         pool = self.searcher.pool(query)
-        if query.then:
+        if query.sequence:
             return pool.widened(coarse, _Sequences(self, self._frame_spread()))
         spread = self._clip_spread()
         if query.versus:
@@ -214,7 +215,9 @@ class _Composed:
 # THEN.
 @dataclass(frozen=True)
 class _Sequences:
-    """Finds, in the candidates and what lies around them, videos in which texts come true in turn."""
+    """Finds, in the candidates and what lies around them, videos in which texts come true in turn,
+    or in any order.
+    """
 
     asked: _Composed
     spread: Spread
@@ -224,17 +227,18 @@ class _Sequences:
         files = snapshot.take_rows(row_ids, ["file_id"])["file_id"].unique().to_pylist()
         # What follows a good moment, or comes before it, need not be a candidate itself.
         every = near(snapshot, row_ids, files, WITHIN)
+        find = best_gathering if query.any_order else best_path
         found = []
         for timeline in timelines(snapshot, every):
             z = self.spread.standard(timeline.scores(self.asked.texts))
-            path = best_path(z, timeline.seconds)
+            path = find(z, timeline.seconds)
             if path is not None:
                 found.append(self._clip(timeline, path, z))
         return best_per_video(sorted(found, key=ScoredClip.rank), replace(query, per_video=1))
 
     def _clip(self, timeline: Timeline, path: Path, z: Float64[np.ndarray, "T N"]) -> ScoredClip:
         names = [f"{place + 1}. {text}" for place, text in enumerate(self.asked.query.texts)]
-        first, last = path.frames[0], path.frames[-1]
+        first, last = min(path.frames), max(path.frames)
         clips = [timeline.clips[timeline.clip_of[frame]] for frame in (first, last)]
         start, end = float(timeline.seconds[first]), float(timeline.seconds[last])
         return ScoredClip(

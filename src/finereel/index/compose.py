@@ -1,4 +1,4 @@
-"""Scores of composed queries: NOT, OR, AND, VERSUS and THEN, from the scores of single texts.
+"""Scores of composed queries: NOT, OR, AND, VERSUS, THEN and paragraphs, from the scores of single texts.
 
 A contrastive model hardly reads a "not" in a sentence, and a difference of two scores forgets what
 was asked for. So every text is scored by itself, its scores become standard scores z over the
@@ -143,7 +143,7 @@ class Path:
 
     Attributes:
         score: Sum of the standard scores at the moments.
-        frames: Number of the frame of each text, in time order.
+        frames: Number of the frame of each text, in the order of the texts.
     """
 
     score: float
@@ -189,6 +189,46 @@ def best_path(
     for origin in reversed(origins):
         frames.append(int(origin[frames[-1]]))
     return Path(float(score.max()), tuple(reversed(frames)))
+
+
+def best_gathering(
+    z: Float64[np.ndarray, "T N"], seconds: Float64[np.ndarray, " N"], within: float = WITHIN
+) -> Path | None:
+    """The frames of one video at which T texts come true in any order, close to one another.
+
+    All frames lie in a stretch of (T - 1) · `within` seconds, as long as a path can be; two texts
+    may share a frame. Of equal stretches it is the first, and in it the first of equal frames.
+
+    Args:
+        z: (T, N), standard scores of the frames.
+        seconds: (N,), times of the frames, none before the one before it.
+        within: Seconds for each text but the first.
+
+    Returns:
+        The best frames, or None where the video has none.
+
+    Raises:
+        DataError: If the times decrease.
+
+    Example:
+        >>> z = np.array([[0.0, 5.0, 0.0], [2.0, 0.0, 9.0]])
+        >>> best_gathering(z, np.array([0.0, 10.0, 50.0]))
+        Path(score=9.0, frames=(2, 2))
+        >>> best_gathering(z, np.array([0.0, 10.0, 40.0]))
+        Path(score=14.0, frames=(1, 2))
+    """
+    if (np.diff(seconds) < 0).any():
+        raise DataError("expected times of frames that do not decrease")
+    if not len(seconds):
+        return None
+    stops = np.searchsorted(seconds, seconds + within * (len(z) - 1), side="right")
+    # Pairs of a first frame and the one after the last; a column more keeps every stop in range.
+    edges = np.stack([np.arange(len(seconds)), stops], axis=1).ravel()
+    padded = np.concatenate([z, np.full((len(z), 1), -np.inf)], axis=1)
+    sums = np.maximum.reduceat(padded, edges, axis=1)[:, ::2].sum(0)
+    first = int(sums.argmax())
+    frames = first + z[:, first : stops[first]].argmax(1)
+    return Path(float(sums[first]), tuple(frames.tolist()))
 
 
 def _best_before(

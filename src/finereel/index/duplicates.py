@@ -52,7 +52,7 @@ class DuplicateVideo:
 
 
 @dataclass(frozen=True)
-class _Match:
+class _SharedShot:
     """The clip of a video that is most like one of another video."""
 
     similarity: float
@@ -75,7 +75,7 @@ def find_duplicates(
         by similarity, then by path.
     """
     snapshot = searcher.snapshot
-    groups, matches = _Groups(), dict[str, _Match]()
+    groups, matches = _Groups(), dict[str, _SharedShot]()
     for one, other, match in _pairs(snapshot, model, on_progress):
         groups.join(one, other)
         if one not in matches or match.similarity > matches[one].similarity:
@@ -90,8 +90,8 @@ def find_duplicates(
     return sorted(found, key=lambda group: (-group[0].similarity, group[0].video))
 
 
-def _video(paths: list[str], match: _Match | None) -> DuplicateVideo:
-    match = match or _Match(1.0, 0.0, 0.0)
+def _video(paths: list[str], match: _SharedShot | None) -> DuplicateVideo:
+    match = match or _SharedShot(1.0, 0.0, 0.0)
     similarity = 1.0 if len(paths) > 1 else match.similarity
     return DuplicateVideo(paths[0], match.start, match.end, similarity, tuple(paths[1:]))
 
@@ -121,7 +121,7 @@ class _Groups:
 
 def _pairs(
     snapshot: Snapshot, model: SearchModel, on_progress: OnProgress
-) -> Iterator[tuple[str, str, _Match]]:
+) -> Iterator[tuple[str, str, _SharedShot]]:
     """Pairs of contents with near-duplicate clips, and the clip of the first one."""
     blank, threshold = blank_frames(model), threshold_of(model)
     nearest = _Nearest.of(snapshot)
@@ -137,7 +137,7 @@ def _pairs(
 
 def _duplicates(
     clips: Clips, others: Clips, blank: Float[Tensor, "B D"], threshold: float
-) -> Iterator[tuple[str, str, _Match]]:
+) -> Iterator[tuple[str, str, _SharedShot]]:
     ours, theirs = Looks.of(clips.features, blank), Looks.of(others.features, blank)
     alike = similarities(ours, theirs)
     tell = [torch.tensor(looks.distinct()) >= FEWEST_DISTINCT for looks in (ours, theirs)]
@@ -147,7 +147,7 @@ def _duplicates(
     for place, other in sure.nonzero().tolist():
         row, content = rows[place], other_rows[other]["video_id"]
         if row["video_id"] != content:
-            match = _Match(float(alike[place, other]), row["start"], row["end"])
+            match = _SharedShot(float(alike[place, other]), row["start"], row["end"])
             yield row["video_id"], content, match
 
 

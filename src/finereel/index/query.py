@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 
 from finereel.errors import ConfigError
+from finereel.text.sentences import sentences
 from finereel.types import Hit, MatchConfidence
 
 CODECS = {
@@ -158,16 +159,23 @@ class Query:
         versus: Texts to compare with `text`; every hit says which one of them it fits.
         then: Texts that happen afterwards in the same video, in this order, each within 30 s of
             the one before it.
+        paragraph: Whether `text` is a paragraph: its sentences happen one after the other, as texts
+            of `then` do.
+        any_order: Whether the texts of `then` or the sentences may happen in any order, all within
+            30 s for each but the first.
         moments: Whether a hit's start and end are those of the moment at which it happens, instead
             of those of the clip.
 
     Raises:
-        ConfigError: If a number is below 1, two texts are equal (but for `then`), or `versus` or
-            `then` is given beside other texts.
+        ConfigError: If a number is below 1, two texts are equal (but for `then`), `versus` or `then`
+            is given beside other texts, `paragraph` is given beside any, or `any_order` without a
+            sequence.
 
     Example:
         >>> Query("a dog jumps", Filters(tags=("norway",)), top=3).per_video
         1
+        >>> Query("A dog runs. It jumps.", paragraph=True).sequence
+        ('A dog runs.', 'It jumps.')
     """
 
     text: str
@@ -180,6 +188,8 @@ class Query:
     none_of: tuple[str, ...] = field(default=(), kw_only=True)
     versus: tuple[str, ...] = field(default=(), kw_only=True)
     then: tuple[str, ...] = field(default=(), kw_only=True)
+    paragraph: bool = field(default=False, kw_only=True)
+    any_order: bool = field(default=False, kw_only=True)
     moments: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -192,7 +202,7 @@ class Query:
             if isinstance(given, str):
                 raise ConfigError(f"{name} is a tuple of texts, got the text {given!r}")
             object.__setattr__(self, name, tuple(given))
-        if not self.then and len(set(self.texts)) < len(self.texts):
+        if not self.sequence and len(set(self.texts)) < len(self.texts):
             raise ConfigError(f"the texts of a query differ from each other, got {self.texts}")
         given = [name for name in _TOGETHER + _ALONE if getattr(self, name)]
         alone = [name for name in given if name in _ALONE]
@@ -202,10 +212,29 @@ class Query:
                 f"{alone[0]} puts all texts of a query together, so ask for {others} in a query of "
                 "its own"
             )
+        if self.paragraph and given:
+            raise ConfigError(
+                f"a paragraph holds all texts of a query, so ask for {' and '.join(given)} in a "
+                "query of its own"
+            )
+        if self.any_order and not (self.then or self.paragraph):
+            raise ConfigError("any order needs several texts: give then, or a paragraph")
+
+    @property
+    def sequence(self) -> tuple[str, ...]:
+        """The texts that happen one after the other: `text` and those of `then`, or the sentences
+        of a paragraph that has several; empty for any other query.
+        """
+        found = (self.text, *self.then) if not self.paragraph else sentences(self.text)
+        return found if len(found) > 1 else ()
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """All texts, `text` first, then those of each kind in the order of the attributes."""
+        """All texts, `text` first, then those of each kind in the order of the attributes; of a
+        paragraph its sentences.
+        """
+        if self.paragraph:
+            return self.sequence or (self.text,)
         others = (getattr(self, name) for name in _TOGETHER + _ALONE)
         return (self.text, *(text for kind in others for text in kind))
 

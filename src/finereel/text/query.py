@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from finereel.errors import QueryError
 from finereel.text.base import BaseTokenizer
+from finereel.text.sentences import sentences
 
 LONGEST_QUERY = 10_000
 """Characters; a model reads some dozens of words."""
@@ -27,13 +28,14 @@ class Reading:
     cut: words past the model's window, which do not count. negated: the word that denies something,
     which models hardly read, else empty. unknown: words that a model with a small
     vocabulary never saw, where they are half of the query or more. language: a foreign script or
-    `another language`, else empty.
+    `another language`, else empty. sentences: their number, which a model reads as one text.
     """
 
     cut: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     language: str = ""
     negated: str = ""
+    sentences: int = 1
 
     def notes(self) -> list[str]:
         """A sentence for each, for a person.
@@ -60,6 +62,11 @@ class Reading:
             notes.append(
                 "the query is longer than the model reads; these words do not count: "
                 f"{_named(self.cut)}"
+            )
+        if self.sentences > 1:
+            notes.append(
+                f"the {self.sentences} sentences are read as one text; --paragraph (in Python, "
+                "paragraph=True) finds videos in which they happen one after the other"
             )
         return notes
 
@@ -102,7 +109,9 @@ def read_query(text: str, tokenizer: BaseTokenizer, max_words: int) -> Reading:
         spelled = [word for word in words if word.text.isalpha()]
         pieces = tuple(word.text for word in spelled if len(word.tokens) > 1)
         unknown = pieces if 2 * len(pieces) >= len(spelled) else ()
-    return Reading(cut, unknown, foreign_language(text), negation(text))
+    return Reading(
+        cut, unknown, foreign_language(text), negation(text), max(1, len(sentences(text)))
+    )
 
 
 _NEGATION = re.compile(r"\b(?:not|no|without|never|nobody|nothing|\w+n['\u2019]t)\b", re.IGNORECASE)
