@@ -36,9 +36,7 @@ def test_same_seed_same_scene(seed: int, split: str) -> None:
 
 
 def test_scenes_of_other_seeds_and_splits_differ() -> None:
-    everything = [
-        replace(scene, seed=0, split="") for split in SPLITS for scene in some(split)
-    ]
+    everything = [replace(scene, seed=0, split="") for split in SPLITS for scene in some(split)]
     assert len(set(everything)) == len(everything)
 
 
