@@ -2,6 +2,7 @@
 check is skipped.
 """
 
+import gc
 import os
 import signal
 import tempfile
@@ -23,6 +24,10 @@ settings.register_profile("finereel", deadline=None)
 settings.load_profile("finereel")
 
 shape_checks.install()  # before a test imports the package
+
+# What is imported while tests are collected stays to the end: to look through it for garbage, then
+# and after, is in vain.
+gc.disable()
 
 # Programs that make the small golden arrays from the full ones.
 collect_ignore_glob = ["golden/derive_*.py"]
@@ -65,6 +70,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.skip(reason="slow: set CI=1 to run it"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """What was imported is left out of the search for garbage, which goes on for what tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

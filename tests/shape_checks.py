@@ -6,6 +6,7 @@ same check of its arguments and its result.
 """
 
 import dataclasses
+import functools
 import inspect
 import typing
 from collections.abc import Callable
@@ -29,13 +30,27 @@ def _checked(fn: Any = None, *, typechecker: Any = None) -> Any:
     scoped = _with_scope(typechecker=typechecker)
     if inspect.isclass(fn):
         made = vars(fn).get("__init__")
-        if dataclasses.is_dataclass(fn) and inspect.isfunction(made) and not _has_shapes(made):
-            fn.__init__ = _by_type(made, scoped)
-            return fn
-        return scoped(fn)
-    if not inspect.isfunction(fn) or _has_shapes(fn):
-        return scoped(fn)
-    return _by_type(fn, scoped)
+        if not dataclasses.is_dataclass(fn) or not inspect.isfunction(made):
+            return scoped(fn)
+        fn.__init__ = _from_first_call(made, scoped)
+        return fn
+    return _from_first_call(fn, scoped) if inspect.isfunction(fn) else scoped(fn)
+
+
+def _from_first_call(fn: Callable[..., Any], scoped: Callable[..., Any]) -> Any:
+    """`fn` with its checks, which are made when it is first called: a test calls few of the
+    functions that it imports.
+    """
+    checks: Callable[..., Any] | None = None
+
+    @functools.wraps(fn)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal checks
+        if checks is None:
+            checks = scoped(fn) if _has_shapes(fn) else _by_type(fn, scoped)
+        return checks(*args, **kwargs)
+
+    return call
 
 
 def _by_type(fn: Callable[..., Any], scoped: Callable[..., Any]) -> Any:

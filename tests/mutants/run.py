@@ -5,6 +5,7 @@ python tests/mutants/run.py shift sinkhorn  # those whose file or description co
 python tests/mutants/run.py --write         # all, and write docs/dev/mutants.md
 """
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -17,7 +18,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "dev" / "mutants.md"
-LIBRARIES = ("torch", "transformers.models.clip.modeling_clip", "PIL.Image", "safetensors.torch")
+LIBRARIES = (
+    "torch",
+    "transformers.models.clip.modeling_clip",
+    "PIL.Image",
+    "safetensors.torch",
+    "beartype",
+    "jaxtyping",
+    "hypothesis.strategies",
+    "anyio.pytest_plugin",
+    "xdist.plugin",
+    "_pytest.doctest",
+)
 # transformers has loaded a library that is also a plugin of pytest's, which would like to have been
 # first.
 OPTIONS = (
@@ -62,8 +74,9 @@ def load_mutants() -> list[Mutant]:
 
 
 def copy_project(target: Path) -> None:
+    """The copy keeps the times of the files, so what is compiled already is not compiled again."""
     for name in ("src", "research", "tests"):
-        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, target / name)
     shutil.copy(ROOT / "pyproject.toml", target)
 
 
@@ -89,8 +102,8 @@ def run_tests(project: Path, tests: list[str], log: Path, keep_bytecode: bool = 
     loaded here.
 
     Nothing of finereel may be loaded before: the fork has to import the copy. `keep_bytecode` lets
-    later forks import what this one compiled. It is for the untouched copy only: a mutant's file is
-    newer than its bytecode, so it is compiled again.
+    later forks import what this one compiled. It is for the untouched copy only: a mutant's file
+    has another time than its bytecode, so it is compiled again.
     """
     child = multiprocessing.get_context("fork").Process(
         target=_pytest_here, args=(project, tests, log, keep_bytecode)
@@ -104,6 +117,7 @@ def run_tests(project: Path, tests: list[str], log: Path, keep_bytecode: bool = 
 def _pytest_here(project: Path, tests: list[str], log: Path, keep_bytecode: bool) -> None:
     import pytest
 
+    gc.freeze()  # what was loaded before the fork stays: no collection looks through it
     os.chdir(project)
     sys.path.insert(0, str(project / "src"))  # before an installed finereel
     sys.dont_write_bytecode = not keep_bytecode
@@ -115,17 +129,25 @@ def _pytest_here(project: Path, tests: list[str], log: Path, keep_bytecode: bool
         os._exit(int(status))
 
 
+def write_at(file: Path, text: str, second: int) -> None:
+    """Bytecode belongs to a time in seconds: that of the clean file is used again, a mutant's file
+    has another one.
+    """
+    file.write_text(text, encoding="utf-8")
+    os.utime(file, (second, second))
+
+
 def survives(mutant: Mutant, project: Path) -> str:
     """Empty when the mutant's test fails on it, else what was seen instead; the copy is clean again
     afterwards.
     """
     file, log = place_of(mutant, project), project / "log"
-    clean = file.read_text(encoding="utf-8")
-    file.write_text(mutated(clean, mutant), encoding="utf-8")
+    clean, second = file.read_text(encoding="utf-8"), int(file.stat().st_mtime)
+    write_at(file, mutated(clean, mutant), second + 1)
     try:
         status = run_tests(project, [mutant.test], log)
     finally:
-        file.write_text(clean, encoding="utf-8")
+        write_at(file, clean, second)
     return (
         ""
         if status == FAILED

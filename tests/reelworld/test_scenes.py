@@ -1,5 +1,6 @@
 """Scenes: reproducible, within their split, with everything in its place."""
 
+import functools
 from collections import Counter
 from dataclasses import replace
 
@@ -17,7 +18,11 @@ from finereel.reelworld.scenes import DISTRACTOR_SIZE, SWEEP
 few = settings(max_examples=40)
 seeds = st.integers(0, 10**9)
 splits = st.sampled_from(SPLITS)
-SAMPLE = {split: [sample_scene(seed, split) for seed in range(300)] for split in SPLITS}
+
+
+@functools.cache
+def some(split: str) -> list[Scene]:
+    return [sample_scene(seed, split) for seed in range(300)]
 
 
 def pairs(scene: Scene) -> tuple[bool, bool]:
@@ -31,9 +36,7 @@ def test_same_seed_same_scene(seed: int, split: str) -> None:
 
 
 def test_scenes_of_other_seeds_and_splits_differ() -> None:
-    everything = [
-        replace(scene, seed=0, split="") for scenes in SAMPLE.values() for scene in scenes
-    ]
+    everything = [replace(scene, seed=0, split="") for split in SPLITS for scene in some(split)]
     assert len(set(everything)) == len(everything)
 
 
@@ -87,7 +90,7 @@ def test_about_a_seventh_of_the_pairs_is_held_out() -> None:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_word_occurs(split: str) -> None:
-    scenes = SAMPLE[split]
+    scenes = some(split)
     assert (
         {scene.noun for scene in scenes}
         == set(words.NOUNS)
@@ -154,13 +157,14 @@ def test_distractors_are_other_things_and_stay_clear(seed: int, split: str) -> N
 
 
 def test_most_scenes_have_a_twin_for_every_part_of_speech() -> None:
-    for split, scenes in SAMPLE.items():
+    for split in SPLITS:
+        scenes = some(split)
         complete = sum(len(twins(scene)) == 5 for scene in scenes) / len(scenes)
         assert complete >= 0.9, split
 
 
 def test_main_objects_keep_to_their_sizes() -> None:
-    sizes = Counter(main_size(scene) for scene in SAMPLE["train"])
+    sizes = Counter(main_size(scene) for scene in some("train"))
     assert set(sizes) == {0.21, 0.31, 0.42}
 
 

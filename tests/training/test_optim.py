@@ -2,6 +2,9 @@
 corners.
 """
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -11,6 +14,7 @@ from finereel.models import published as official
 from finereel.models.encoders.features import FeatureEncoder, FeatureGeometry
 from finereel.models.retrieval import RetrievalModel
 from finereel.training.optim import (
+    AdamW,
     BertAdam,
     BertAdamSettings,
     OptimSettings,
@@ -232,3 +236,34 @@ def test_adamw_moves_against_the_gradient() -> None:
     weight.grad = torch.tensor([[1.0, -1.0], [1.0, -1.0]])
     optimizer.step()
     assert torch.equal(weight.detach() < 1, torch.tensor([[True, False], [True, False]]))
+
+
+def test_adamw_is_that_of_torch() -> None:
+    ours, theirs = (nn.Parameter(torch.arange(6.0).reshape(2, 3)) for _ in range(2))
+    settings = {"lr": 0.1, "weight_decay": 0.3}
+    pairs = [(ours, AdamW([ours], **settings)), (theirs, torch.optim.AdamW([theirs], **settings))]
+    for scale in (1.0, -2.0, 0.5):
+        for weight, optimizer in pairs:
+            (weight.sin() * scale).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            optimizer.load_state_dict(optimizer.state_dict())
+    assert torch.equal(ours, theirs)
+    assert ours.grad is None
+    assert ours.requires_grad
+
+
+def test_training_starts_without_the_compiler_of_torch() -> None:
+    code = """
+import sys, torch
+from finereel.training.optim import AdamW, BertAdam
+for kind in (AdamW, BertAdam):
+    weight = torch.nn.Parameter(torch.ones(2))
+    optimizer = kind([weight], lr=0.1)
+    weight.sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    optimizer.load_state_dict(optimizer.state_dict())
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,6 +5,7 @@ the name of a module or parameter (everything below it is meant), or holds wildc
 `encoder.clip.*_model.embeddings`.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -37,7 +38,26 @@ class BertAdamSettings:
     half_moments: bool = False
 
 
-class BertAdam(torch.optim.Optimizer):
+class EagerOptimizer(torch.optim.Optimizer):
+    """An optimizer that starts without torch's compiler.
+
+    torch marks these methods as not to be compiled, and the first call of a marked one imports the
+    whole compiler: half of the seconds of computing before a first step. Nothing here is compiled.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+
+
+class AdamW(EagerOptimizer, torch.optim.AdamW):
+    """torch's AdamW."""
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
+class BertAdam(EagerOptimizer):
     """Adam without bias correction; decay is added to the update before the rate: w -= lr · (m /
     (√v + eps) + wd · w).
 
@@ -251,7 +271,7 @@ def _published(name: str, parameter: nn.Parameter) -> bool:
 
 
 def _adamw(groups: list[dict[str, Any]], settings: OptimSettings) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
+    return AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
 
 
 def _bert_adam(groups: list[dict[str, Any]], settings: OptimSettings) -> torch.optim.Optimizer:
