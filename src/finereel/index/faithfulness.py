@@ -21,13 +21,20 @@ from finereel.index.evidence import (
     as_read,
     records_of,
 )
-from finereel.index.map_faithfulness import asked_of_scene, frames_of, measure_maps, summary
+from finereel.index.map_faithfulness import (
+    asked_of_scene,
+    frames_of,
+    intervals,
+    measure_maps,
+    summary,
+)
 from finereel.index.places import refusal
 from finereel.models.features import VideoFeatures
 from finereel.models.retrieval import RetrievalModel
 from finereel.reelworld import Scene, captions, sample_scene
 from finereel.reelworld import vocabulary as words
 from finereel.reelworld.contrasts import contrasts
+from finereel.statistics.intervals import SHARE, mean_interval
 from finereel.types import OnProgress, no_progress
 
 PRECISION = 0.90
@@ -263,7 +270,7 @@ def true_words(
     clips: Sequence[KnownClip],
     records: Records,
     on_progress: OnProgress = no_progress,
-) -> Iterator[WordEvidence]:
+) -> Iterator[tuple[WordEvidence, ...]]:
     """Judge the words of the captions, which are all true, as a search does.
 
     Args:
@@ -273,12 +280,12 @@ def true_words(
         on_progress: Told how many clips are done.
 
     Yields:
-        The words of all captions.
+        The words of all captions of each clip.
     """
     finder = WordFinder(records)
     for number, clip in enumerate(clips):
-        for caption in clip.captions:
-            yield from QueryWords.of(model, caption, finder, records).judge(model, clip.video)[0]
+        asked = (QueryWords.of(model, caption, finder, records) for caption in clip.captions)
+        yield tuple(word for words in asked for word in words.judge(model, clip.video)[0])
         on_progress("judging true words", number + 1, len(clips))
 
 
@@ -299,6 +306,28 @@ def verdict_counts(words: Iterable[WordEvidence]) -> dict[str, dict[Verdict, int
     return dict(sorted(counts.items()))
 
 
+def contradicted(clips: Sequence[Sequence[WordEvidence]]) -> tuple[float, float, float]:
+    """The share of words that is contradicted, and its 95 % interval over clips.
+
+    Args:
+        clips: The words of each clip, at least one in all.
+
+    Returns:
+        The share and the ends of its interval.
+
+    Example:
+        >>> word = WordEvidence("runs", 4, 8, "verb", "contradicted", "walks", -1.0, 0.2)
+        >>> contradicted([[word], []])[0]
+        1.0
+    """
+    said = [
+        (word.verdict == "contradicted", clip) for clip, row in enumerate(clips) for word in row
+    ]
+    values, numbers = (np.array(column) for column in zip(*said, strict=True))
+    interval = mean_interval(values.astype(np.float64), numbers, SHARE)
+    return float(values.mean()), interval.low, interval.high
+
+
 def check(
     model: RetrievalModel, count: int, on_progress: OnProgress = no_progress
 ) -> dict[str, Any]:
@@ -310,12 +339,13 @@ def check(
         on_progress: Told what is done.
 
     Returns:
-        JSON values: `scenes`, `words` by part of speech, `true_words` by verdict, and `places`,
-        or `no_places` with the reason.
+        JSON values: `scenes`, `words` by part of speech, `true_words` by verdict, the share
+        `contradicted` with its interval, and `places` with the intervals `places_95`, or
+        `no_places` with the reason.
     """
     scenes = [sample_scene(seed, "test") for seed in range(count)]
     clips = clips_of_scenes(model, scenes, on_progress)
-    records = records_of(model.card)
+    judged = list(true_words(model, clips, records_of(model.card), on_progress))
     found: dict[str, Any] = {
         "model": model.name,
         "scenes": count,
@@ -329,9 +359,11 @@ def check(
             }
             for pos, found in swaps_of(model, clips, on_progress).items()
         },
-        "true_words": verdict_counts(true_words(model, clips, records, on_progress)),
+        "true_words": verdict_counts(word for row in judged for word in row),
+        "contradicted": contradicted(judged),
     }
     if why := refusal(model):
         return {**found, "no_places": why}
     asked = [asked_of_scene(model, scene) for scene in scenes]
-    return {**found, "places": summary(measure_maps(model, asked, on_progress))}
+    maps = measure_maps(model, asked, on_progress)
+    return {**found, "places": summary(maps), "places_95": intervals(maps)}

@@ -24,6 +24,8 @@ from finereel.types import Frames, OnProgress, no_progress
 STEPS = 8
 """Shares of every frame's patches that are hidden, from none to all, in so many steps."""
 
+RESAMPLES = 500
+
 OnObject = Callable[[float, int], Bool[Tensor, " N"]]
 """Which patches of side x side have their middle on the main object at a time in seconds."""
 
@@ -239,3 +241,18 @@ def summary(maps: MapMeasure) -> dict[str, float]:
     found["boxes_shown"] = float(np.mean(maps.shown))
     found["random_maps_refused"] = float(np.mean(maps.noise_refused))
     return found
+
+
+def intervals(maps: MapMeasure) -> dict[str, tuple[float, float]]:
+    """The 95 % intervals of `summary`, over clips drawn with replacement.
+
+    Args:
+        maps: The measure.
+
+    Returns:
+        The ends of each interval by name.
+    """
+    count, chance = len(maps.shown), np.random.default_rng(0)
+    drawn = [summary(maps.rows(row)) for row in chance.integers(0, count, (RESAMPLES, count))]
+    ends = {name: np.quantile([row[name] for row in drawn], (0.025, 0.975)) for name in drawn[0]}
+    return {name: (float(low), float(high)) for name, (low, high) in ends.items()}

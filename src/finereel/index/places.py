@@ -158,9 +158,7 @@ class ClipView:
         return self.scores(text, hidden[None])[0]
 
     @torch.no_grad()
-    def scores(
-        self, text: TextFeatures, hidden: Bool[Tensor, "M F N"]
-    ) -> Float[Tensor, "M T"]:
+    def scores(self, text: TextFeatures, hidden: Bool[Tensor, "M F N"]) -> Float[Tensor, "M T"]:
         """Score texts against the clip under several masks, encoded together.
 
         Only frames that change are encoded again, unless frames see one another in the encoder.
