@@ -24,7 +24,7 @@ from finereel.types import Frames, OnProgress, no_progress
 STEPS = 8
 """Shares of every frame's patches that are hidden, from none to all, in so many steps."""
 
-RESAMPLES = 500
+RESAMPLES, ENDS = 500, (0.025, 0.975)
 
 OnObject = Callable[[float, int], Bool[Tensor, " N"]]
 """Which patches of side x side have their middle on the main object at a time in seconds."""
@@ -231,7 +231,7 @@ def summary(maps: MapMeasure) -> dict[str, float]:
         pointing is left out where no object's place is known.
     """
     names = ("deletion", "deletion_random", "insertion", "insertion_random")
-    found = {name: float(np.nanmean(getattr(maps, name))) for name in names}
+    found = {name: _mean(getattr(maps, name)) for name in names}
     found["better_than_random"] = maps.better
     known = [at for at, pointed in enumerate(maps.pointed) if pointed is not None]
     if known:
@@ -241,6 +241,12 @@ def summary(maps: MapMeasure) -> dict[str, float]:
     found["boxes_shown"] = float(np.mean(maps.shown))
     found["random_maps_refused"] = float(np.mean(maps.noise_refused))
     return found
+
+
+def _mean(values: Sequence[float]) -> float:
+    """The mean of the values that are numbers; NaN where none is."""
+    known = [value for value in values if value == value]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def intervals(maps: MapMeasure) -> dict[str, tuple[float, float]]:
@@ -253,6 +259,9 @@ def intervals(maps: MapMeasure) -> dict[str, tuple[float, float]]:
         The ends of each interval by name.
     """
     count, chance = len(maps.shown), np.random.default_rng(0)
-    drawn = [summary(maps.rows(row)) for row in chance.integers(0, count, (RESAMPLES, count))]
-    ends = {name: np.quantile([row[name] for row in drawn], (0.025, 0.975)) for name in drawn[0]}
+    drawn = [
+        summary(maps.rows(row)) for row in chance.integers(0, count, (RESAMPLES, count)).tolist()
+    ]
+    columns = {name: [row[name] for row in drawn if row[name] == row[name]] for name in drawn[0]}
+    ends = {name: np.quantile(column or [np.nan], ENDS) for name, column in columns.items()}
     return {name: (float(low), float(high)) for name, (low, high) in ends.items()}
