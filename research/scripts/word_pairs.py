@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from finereel.index.evidence import MOST_SIBLINGS
-from finereel.index.faithfulness import Swaps, frames_of, slots_of
+from finereel.index.faithfulness import Swaps, slots_of
+from finereel.index.map_faithfulness import frames_of
 from finereel.models.saving import load
 from finereel.reelworld import sample_scene
 
