@@ -114,6 +114,27 @@ def test_every_command_on_a_library_in_a_process_of_its_own(here: Path) -> None:
     assert finereel(here, "status", *library)["videos"] == 2
 
 
+@pytest.mark.parametrize("model", ["clip", "reelworld-tiny"])
+def test_explain_in_a_process_of_its_own(here: Path, model: str) -> None:
+    library = ("--library", f"explained-{model}")
+    finereel(here, "index", "videos", "--model", model, *library)
+    found = anew(here, "explain", "a red car jumps", "1", "--picture", f"{model}.png", *library)
+    assert sum(found["hit"]["parts"].values()) == pytest.approx(found["hit"]["score"], abs=1e-4)
+    words = {word["word"]: word for word in found["words"]}
+    assert words.keys() == {"red", "car", "jumps"}
+    judged = {word["verdict"] for word in found["words"]} - {"undecided", "not checked"}
+    assert model == "reelworld-tiny" or not judged  # a plain CLIP has no record of words
+    assert (here / f"{model}.png").stat().st_size > 1000
+
+
+def test_the_check_of_a_bundled_model_in_a_process_of_its_own(here: Path) -> None:
+    found = anew(here, "explain", "--check", "--model", "reelworld-tiny", "--scenes", "2")
+    assert found["scenes"] == 2
+    assert set(found["places"]) == set(found["places_95"]) >= {"deletion", "pointing"}
+    plain = anew(here, "explain", "--check", "--model", "clip", "--scenes", "2")
+    assert "patches" in plain["no_places"]
+
+
 def test_evaluations_in_processes_of_their_own_share_a_cache(here: Path) -> None:
     data = (
         "--data",

@@ -179,10 +179,10 @@ def test_a_place_is_given_only_where_hiding_it_costs_most(
     text = tiny.encode_text(["a car"])
     needed = torch.tensor([6, 7, 8])
 
-    def score(self: ClipView, text: object, hidden: torch.Tensor | None = None) -> torch.Tensor:
-        return torch.tensor([3.0 - (0 if hidden is None else float(hidden[0, needed].sum()))])
+    def scores(self: ClipView, text: object, hidden: torch.Tensor) -> torch.Tensor:
+        return 3.0 - hidden[:, 0, needed].sum(1, keepdim=True).float()
 
-    monkeypatch.setattr(ClipView, "score", score)
+    monkeypatch.setattr(ClipView, "scores", scores)
     right, wrong = torch.zeros(25), torch.zeros(25)
     right[needed], wrong[[1, 2, 3]] = 1.0, 1.0
     place = place_of(view, text, 0, right, "car")

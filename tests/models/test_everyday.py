@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from finereel.index.evidence import records_of
 from finereel.index.search import reading_of
 from finereel.io import ASSETS
 from finereel.models.choice import BUNDLED, EVERYDAY
@@ -42,6 +43,17 @@ def test_the_card_names_the_weights_that_ship() -> None:
     assert card["sha256"] == hashlib.sha256(weights).hexdigest()
     assert card["languages"] == ["English"]
     assert "for research" in card["rights"]
+
+
+def test_its_record_of_words_is_no_part_of_its_fingerprint(
+    everyday: RetrievalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records, before = records_of(everyday.card), everyday.fingerprint
+    assert records["noun"].judges
+    assert not records["preposition"].judges  # it orders fewer than 60 % of pairs rightly
+    monkeypatch.setattr(everyday, "card", {})
+    monkeypatch.setattr(everyday, "_hashed", None)
+    assert everyday.fingerprint == before
 
 
 def test_it_is_small_and_holds_no_pickle() -> None:

@@ -38,6 +38,8 @@ Verdict = Literal["supported", "undecided", "contradicted", "not checked"]
 MOST_SIBLINGS = 6
 LEAST_ACCURACY = 60.0
 """Percent of pairs; a part of speech that the model orders worse is never judged."""
+PICTURED: tuple[PartOfSpeech, ...] = ("noun", "adjective", "verb")
+"""Parts of speech that a place in a picture can show."""
 _UNINFLECTED = ("adverb", "preposition")
 # They say that something is, not what, and no swap of them shows anything.
 _EMPTY_VERBS = frozenset({"be", "have", "do", "will", "can", "may", "must", "shall"})
@@ -277,7 +279,7 @@ class QueryWords:
         Returns:
             The words, ready to be judged.
         """
-        words = tuple(_within(model, query, word) for word in finder.words(query))
+        words = tuple(as_read(model, query, word) for word in finder.words(query))
         variants = [text for word in words for text in _variants(word)]
         return cls(query, words, records, model.encode_text([query, *variants]))
 
@@ -344,9 +346,17 @@ def _variants(word: QueryWord) -> tuple[str, ...]:
     return (*word.swapped, word.dropped) if word.dropped else word.swapped
 
 
-def _within(model: SearchModel, query: str, word: QueryWord) -> QueryWord:
+def as_read(model: SearchModel, query: str, word: QueryWord) -> QueryWord:
     """The word, without siblings where the model cuts the query off before it: no swap would
     differ.
+
+    Args:
+        model: The model.
+        query: The query.
+        word: A word of it.
+
+    Returns:
+        The word.
     """
     if not isinstance(model, TextReader) or model.tokenizer is None:
         return word

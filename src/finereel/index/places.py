@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from finereel.errors import ModelError
-from finereel.index.evidence import WordEvidence
+from finereel.index.evidence import PICTURED, WordEvidence
 from finereel.models.features import TextFeatures, VideoFeatures
 from finereel.models.retrieval import RetrievalModel
 from finereel.types import Frames
@@ -28,7 +28,9 @@ RANDOM_MASKS = 9
 """Random masks that a map has to beat. With five a map of noise passes once in six times."""
 WITHIN = 0.6
 """Patches from this share of a map's range on belong to the place of its maximum."""
-_PARTS = ("noun", "adjective", "verb")
+_MASKS_AT_ONCE = 8
+_MASKS_FIRST = 4
+"""Masks of a place that are scored before the others: most maps of noise fail among them."""
 NO_PATCHES = (
     "this model compares no words with image patches, so no place in the picture can be named"
 )
@@ -138,41 +140,67 @@ class ClipView:
         prepared = self.model.head.prepare_video(video).patches[0]
         return prepared.view(self.count, -1, prepared.shape[-1])
 
-    @torch.no_grad()
     def score(
         self, text: TextFeatures, hidden: Bool[Tensor, "F N"] | None = None
     ) -> Float[Tensor, " T"]:
         """Score texts against the clip with some patches hidden.
 
-        Only frames that change are encoded again, unless frames see one another in the encoder.
-
         Args:
             text: Features of T texts.
-            hidden: (F, N), True on patches to be replaced by the mean colour of their frame.
+            hidden: (F, N), True on patches to be replaced by the mean colour of their frame; None
+                hides none.
 
         Returns:
             The fused score of each text.
         """
-        tokens = self._tokens
-        if hidden is not None and bool(hidden.any()):
-            tokens = self._encoded(hidden)
-        return self.model.score(text, self.model.features_of_tokens(tokens, self._mask)).fused[:, 0]
+        if hidden is None:
+            hidden = torch.zeros(self.count, self.side**2, dtype=torch.bool)
+        return self.scores(text, hidden[None])[0]
 
-    def _encoded(self, hidden: Tensor) -> Tensor:
-        pixels, encoder = self._pixels.clone(), self.model.encoder
+    @torch.no_grad()
+    def scores(self, text: TextFeatures, hidden: Bool[Tensor, "M F N"]) -> Float[Tensor, "M T"]:
+        """Score texts against the clip under several masks, encoded together.
+
+        Only frames that change are encoded again, unless frames see one another in the encoder.
+
+        Args:
+            text: Features of T texts.
+            hidden: (M, F, N), for each mask True on patches to be replaced by the mean colour of
+                their frame.
+
+        Returns:
+            The fused score of each text under each mask.
+        """
+        rows = []
+        for start in range(0, len(hidden), _MASKS_AT_ONCE):
+            masks = hidden[start : start + _MASKS_AT_ONCE]
+            real = self._mask.expand(len(masks), -1)
+            video = self.model.features_of_tokens(self._encoded(masks, real), real)
+            rows.append(self.model.score(text, video).fused.T)
+        return torch.cat(rows)
+
+    def _encoded(self, hidden: Tensor, real: Tensor) -> Tensor:
+        """(M, F, N + 1, D) tokens under M masks."""
+        encoder, pixels = self.model.encoder, self._pixels
+        tokens = self._tokens.repeat(len(hidden), 1, 1, 1)
+        mask, frame = hidden.any(2).to(pixels.device).nonzero(as_tuple=True)
+        if not len(mask):
+            return tokens
         size = pixels.shape[-1]
-        edges = [round(place * size / self.side) for place in range(self.side + 1)]
-        for frame, patch in hidden.nonzero().tolist():
-            row, column = divmod(patch, self.side)
-            mean = self._pixels[0, frame].mean(dim=(1, 2))[:, None, None]
-            rows = slice(edges[row], edges[row + 1])
-            pixels[0, frame, :, rows, edges[column] : edges[column + 1]] = mean
+        edges = [round(place * size / self.side) for place in range(1, self.side)]
+        cell = torch.bucketize(torch.arange(size), torch.tensor(edges), right=True)
+        grid = hidden.view(*hidden.shape[:2], self.side, self.side)[:, :, cell][..., cell]
+        covered = grid.to(pixels.device)[mask, frame, None]
+        shown = pixels[0, frame]
+        pictures = torch.where(covered, shown.mean(dim=(2, 3), keepdim=True), shown)
         if encoder.shifts_tokens:
-            return encoder.encode_frames(pixels, self._mask)
-        changed = hidden.any(1).nonzero()[:, 0]
-        tokens = self._tokens.clone()
-        alone = torch.ones(len(changed), 1, dtype=torch.bool, device=pixels.device)
-        tokens[0, changed] = encoder.encode_frames(pixels[0, changed][:, None], alone)[:, 0]
+            clips = pixels.repeat(len(hidden), 1, 1, 1, 1)
+            clips[mask, frame] = pictures
+            changed = hidden.flatten(1).any(1).to(pixels.device)
+            tokens[changed] = encoder.encode_frames(clips[changed], real[changed])
+        else:
+            alone = torch.ones(len(mask), 1, dtype=torch.bool, device=pixels.device)
+            tokens[mask, frame] = encoder.encode_frames(pictures[:, None], alone)[:, 0]
         return tokens
 
 
@@ -195,7 +223,7 @@ def find_places(
     if why := refusal(model):
         return (), why
     assert isinstance(model, RetrievalModel)
-    asked = [word for word in words if word.pos in _PARTS and _bears(word)]
+    asked = [word for word in words if word.pos in PICTURED and _bears(word)]
     if not asked:
         return (), NO_PLACE
     view, text = ClipView(model, clip), model.encode_text([query])
@@ -231,23 +259,18 @@ def place_of(
     if not bool(torch.isfinite(values).all()) or float(values.amax() - values.amin()) <= 0:
         return None
     count = max(1, round(HIDDEN_SHARE * len(values)))
-    whole = float(view.score(text))
-
-    def cost(patches: Tensor) -> float:
-        hidden = torch.zeros(view.count, len(values), dtype=torch.bool)
-        hidden[frame, patches] = True
-        return whole - float(view.score(text, hidden))
-
-    own = cost(values.topk(count).indices)
-    if own <= 0:
-        return None
     seed = hashlib.blake2b(f"{word} {frame}".encode(errors="replace"), digest_size=7).digest()
     chance = np.random.default_rng(int.from_bytes(seed, "big"))
-    most = -float("inf")
-    for _ in range(RANDOM_MASKS):
-        most = max(most, cost(torch.from_numpy(chance.permutation(len(values))[:count])))
-        if own <= most:
+    drawn = [chance.permutation(len(values))[:count] for _ in range(RANDOM_MASKS)]
+    hidden = torch.zeros(1 + RANDOM_MASKS, view.count, len(values), dtype=torch.bool)
+    for row, patches in enumerate((values.topk(count).indices, *map(torch.from_numpy, drawn))):
+        hidden[row, frame, patches] = True
+    whole, costs = float(view.score(text)), list[float]()
+    for masks in (hidden[:_MASKS_FIRST], hidden[_MASKS_FIRST:]):
+        costs += (whole - view.scores(text, masks)[:, 0]).tolist()
+        if costs[0] <= max(0.0, *costs[1:]):
             return None
+    own, most = costs[0], max(costs[1:])
     height, width = view.shown.pixels.shape[1:3]
     box = in_picture(view.model, box_of(values, view.side), height, width)
     return WordPlace(word, frame, float(view.shown.seconds[frame]), box, own, most)
