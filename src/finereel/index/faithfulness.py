@@ -35,6 +35,7 @@ from finereel.reelworld import Scene, captions, sample_scene
 from finereel.reelworld import vocabulary as words
 from finereel.reelworld.contrasts import contrasts
 from finereel.statistics.intervals import SHARE, mean_interval
+from finereel.statistics.binary import auroc
 from finereel.types import OnProgress, no_progress
 
 PRECISION = 0.90
@@ -172,9 +173,7 @@ class Swaps:
     @property
     def auroc(self) -> float:
         """How often a true word has the larger margin than a false one; a tie counts half."""
-        below = np.sort(self.false)
-        places = (np.searchsorted(below, self.true, side) for side in ("left", "right"))
-        return float(sum(place.mean() for place in places) / 2 / max(1, len(below)))
+        return auroc(np.array(self.true), np.array(self.false))
 
     @property
     def pair_accuracy(self) -> float:
