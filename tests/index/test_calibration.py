@@ -19,7 +19,6 @@ from finereel.index.calibration import (
 )
 from finereel.index.query import Filters, Query
 from finereel.library import Library
-from finereel.models.choice import BUNDLED
 from index.doubles import ToyModel, ToySource, write_video
 
 KNOWN = AnswerCalibration((2.0, -1.0, -0.5, 1.0), "clips/val", 60, 0.8, 0.4, 0.02)
@@ -50,6 +49,13 @@ def test_a_clear_answer_gets_a_high_probability_and_half_of_the_queries_have_non
     assert fitted.right([2.1, *rest], 80) < 0.3
     assert fitted.auroc > 0.9
     assert fitted.ece < 0.06
+
+
+def test_more_clips_than_were_measured_count_as_those() -> None:
+    scores = [3.0] * 10
+    assert KNOWN.right(scores, 55) != KNOWN.right(scores, 60)
+    assert KNOWN.right(scores, 60) == KNOWN.right(scores, 100_000)
+    assert KNOWN.right(scores, 10) == KNOWN.right(scores, 50)
 
 
 def test_the_probabilities_hold_on_data_that_were_not_fitted() -> None:
@@ -92,7 +98,7 @@ def test_a_models_folder_gets_it_in_its_card_and_keeps_the_rest(
     folder.mkdir()
     config = {"format": "finereel-model", "version": 1, "card": {"trained": True}}
     (folder / "config.json").write_text(json.dumps(config))
-    assert keep_calibration(KNOWN, folder, "f1") == folder / "config.json"
+    assert keep_calibration(KNOWN, str(folder), "f1") == folder / "config.json"
     written = json.loads((folder / "config.json").read_text())
     assert load_calibration(written["card"], "f1") == KNOWN
     del written["card"][KEY]
@@ -104,11 +110,11 @@ def test_a_models_folder_gets_it_in_its_card_and_keeps_the_rest(
 def test_other_models_have_it_in_the_users_cache_for_their_fingerprint(
     tmp_path: Path, cache: Path, kind: str
 ) -> None:
-    folder = BUNDLED["everyday"] if kind == "bundled" else tmp_path / "clip"
+    folder = Path("everyday") if kind == "bundled" else tmp_path / "clip"
     if kind == "plain":
         folder.mkdir()
         (folder / "config.json").write_text(json.dumps({"model_type": "clip"}))
-    assert keep_calibration(KNOWN, folder, "f1") == cache / "f1.json"
+    assert keep_calibration(KNOWN, str(folder), "f1") == cache / "f1.json"
     assert load_calibration({}, "f1") == KNOWN
     assert load_calibration({}, "f2") is None
 
@@ -142,7 +148,7 @@ def library(tmp_path: Path, cache: Path) -> Library:
         write_video(tmp_path / "videos" / f"v{number}.toy", f"scene{number}", f"dog{number}")
     library = Library.open(tmp_path / "library", ToyModel(), ToySource())
     library.add([tmp_path / "videos"])
-    keep_calibration(KNOWN, tmp_path / "none", ToyModel().fingerprint)
+    keep_calibration(KNOWN, "toy", ToyModel().fingerprint)
     return library
 
 

@@ -124,13 +124,12 @@ def evaluate(
 def _calibrate(model_name: str, record: "RunRecord") -> None:
     """Fit how often the best hit is right, keep that with the model, and say how good it is."""
     from finereel.index.calibration import fit_calibration, keep_calibration
-    from finereel.models.choice import BUNDLED, full_name
 
     assert record.scores is not None
-    scores, name = record.scores["text_to_video"], full_name(model_name)
+    scores = record.scores["text_to_video"]
     data = f"{record.dataset.name}/{record.dataset.split}"
     fitted = fit_calibration(scores.matrix, scores.right, data)
-    file = keep_calibration(fitted, BUNDLED.get(name, Path(name)), record.model.fingerprint)
+    file = keep_calibration(fitted, model_name, record.model.fingerprint)
     typer.echo(
         f"a right answer is told from a wrong one in {fitted.auroc:.1%} of pairs; "
         f"{fitted.fpr95:.0%} of the wrong ones pass a limit that keeps 95 % of the right ones; "

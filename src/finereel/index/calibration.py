@@ -22,7 +22,6 @@ from finereel.index.search import BEST
 from finereel.io.atomic import write_file
 from finereel.io.foreign_files import ForeignFileError, read_json_object
 from finereel.io.user_cache import user_cache
-from finereel.models.choice import BUNDLED
 from finereel.models.weights import FORMAT, refusals
 from finereel.statistics.binary import (
     auroc,
@@ -67,9 +66,11 @@ class AnswerCalibration:
 
         Args:
             scores: Of the ten best videos, best first.
-            clips: Number of clips that were searched.
+            clips: Number of clips that were searched. More than `videos`, of which nothing was
+                measured, count as `videos`.
         """
-        return float(sigmoid(_inputs(np.array([scores]), clips) @ np.array(self.weights))[0])
+        inputs = _inputs(np.array([scores]), max(FEWEST, min(clips, self.videos)))
+        return float(sigmoid(inputs @ np.array(self.weights))[0])
 
     @classmethod
     def read(cls, described: object) -> "AnswerCalibration | None":
@@ -206,15 +207,15 @@ def _inputs(scores: Float64[np.ndarray, "n V"], clips: int) -> Float64[np.ndarra
 
 
 # Where it is kept.
-def keep_calibration(fitted: AnswerCalibration, folder: Path, fingerprint: str) -> Path:
-    """Write a calibration into the card of a model, or, where `folder` is no folder of a model of
-    this program or belongs to the program itself, into the user's cache. Returns the file.
+def keep_calibration(fitted: AnswerCalibration, model: str, fingerprint: str) -> Path:
+    """Write a calibration into the card of a model, or, where `model` is no folder of a model of
+    this program, such as a bundled name, into the user's cache. Returns the file.
     """
     told = {**asdict(fitted), "weights": list(fitted.weights)}
-    config = folder / "config.json"
+    config = Path(model) / "config.json"
     with refusals(config):
         described = read_json_object(config) if config.is_file() else {}
-    if described.get("format") == FORMAT and folder not in BUNDLED.values():
+    if described.get("format") == FORMAT:
         card = {**(described.get("card") or {}), KEY: told}
         write_file(config, json.dumps({**described, "card": card}, indent=2) + "\n")
         return config

@@ -34,8 +34,8 @@ from finereel.models.retrieval import RetrievalModel
 from finereel.reelworld import Scene, captions, sample_scene
 from finereel.reelworld import vocabulary as words
 from finereel.reelworld.contrasts import contrasts
-from finereel.statistics.intervals import SHARE, mean_interval
 from finereel.statistics.binary import auroc
+from finereel.statistics.intervals import SHARE, mean_interval
 from finereel.types import OnProgress, no_progress
 
 PRECISION = 0.90
