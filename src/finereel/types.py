@@ -147,8 +147,8 @@ class MatchConfidence:
             counted with the query itself: (1 + number of these) / (1 + number of texts).
         texts: Number of unrelated texts.
         right: Probability that the best hit is right; None where that is not known.
-        by: What tells `right`: `feedback`, what people said about hits of this library, or the name
-            of the data set on which `finereel evaluate --calibrate` counted.
+        by: What tells `right`: `feedback`, what people said about hits of this library, or the
+            videos on which `finereel evaluate --calibrate` counted.
 
     Raises:
         ValueError: Unless 0 < p <= 1 and there is a text.

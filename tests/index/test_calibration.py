@@ -155,7 +155,7 @@ def library(tmp_path: Path, cache: Path) -> Library:
 def test_an_answer_has_the_probability_of_its_ten_best_clips(library: Library) -> None:
     answer = library.answer(Query("scene3", top=10))
     assert answer.confidence is not None
-    assert answer.confidence.by == "clips/val"
+    assert answer.confidence.by == "60 videos of clips/val"
     expected = KNOWN.right([hit.score for hit in answer.hits], 28)
     assert answer.confidence.right == pytest.approx(expected)
 

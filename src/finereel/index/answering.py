@@ -76,7 +76,8 @@ class Answering:
             return sure
         snapshot, filters = self.searcher.snapshot, query.filters
         count = len(snapshot.passing(filters).row_ids) if filters else snapshot.count
-        return replace(sure, right=known.right(best, count), by=known.data)
+        by = f"{known.videos} videos of {known.data}"
+        return replace(sure, right=known.right(best, count), by=by)
 
     def judge(self, model: SearchModel, query: Query, clip: str, right: bool) -> HitJudgement:
         """What is said of a clip, with the p-value that it has. query: over the clip's video."""
