@@ -23,8 +23,8 @@ lint: $(READY)  ## style and format
 types: $(READY)  ## mypy --strict
 	$(BIN)/mypy
 
-unit: $(READY)  ## tests and doctests, three at a time
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal --reruns 1 --only-rerun 'worker .* crashed' -r fER
+unit: $(READY)  ## tests and doctests, two at a time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal --reruns 1 --only-rerun 'worker .* crashed' -r fER
 
 bench: $(READY)  ## every benchmark at its small size
 	set -e; for script in research/benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
