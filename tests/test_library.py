@@ -474,6 +474,20 @@ def test_a_reader_sees_new_commits_and_never_less_than_before(world: World) -> N
     assert seen == [5, 5, 7, 7, 9, 9]
 
 
+def test_a_search_ends_while_another_thread_forgets_the_state_that_it_asks(world: World) -> None:
+    """Another thread may do so at any moment: here it always does."""
+
+    class ForgetfulLibrary(Library):
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, None if name == "_cached" else value)
+
+    write_video(world.videos / "a.toy", "dog")
+    world.library.add([world.videos])
+    library = ForgetfulLibrary.open(world.library.path, ToyModel(), ToySource())
+    assert library.search("dog") == world.library.search("dog")
+    assert library.answer("dog").hits == library.search("dog")
+
+
 def test_a_library_where_a_file_is_in_the_way(world: World) -> None:
     world.path.write_text("not a folder")
     with pytest.raises(LibraryError, match="could not be made"):

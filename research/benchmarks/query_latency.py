@@ -26,8 +26,8 @@ import torch
 from torch.nn.functional import normalize
 
 from finereel.config import ModelConfig
-from finereel.index.ask import ask
 from finereel.index.events import AddSettings
+from finereel.index.hits import find_hits
 from finereel.index.manifest import Manifest
 from finereel.index.protocols import IndexedModel
 from finereel.index.query import Query
@@ -136,7 +136,7 @@ def measure(store: ClipStore, queries: int) -> dict[str, list[float]]:
         searcher.search(model, replace(query, text=f"again {number}"))
         laps = {"coarse": coarse, "read": read, "score": score, "search": clock.lap()}
         for step, way in ways.items():
-            ask(searcher, model, replace(way, text=f"again {number}"))
+            find_hits(searcher, model, replace(way, text=f"again {number}"))
             laps[step] = clock.lap()
         if number >= 2:
             for step, lap in laps.items():

@@ -35,12 +35,11 @@ from finereel.models.features import VideoFeatures, concatenate
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import load
 from finereel.ranking import fuse
-from finereel.reelworld import Scene, frame_times, sample_scene, vocabulary
-from finereel.reelworld.batches import render_small
+from finereel.reelworld import Scene, sample_scene, vocabulary
 from finereel.statistics.intervals import mean_interval
 from finereel.text.statements import options_of, statements
-from finereel.types import POSSIBLE, STRONG, Frames
-from research.scripts.compose import shortened
+from finereel.types import POSSIBLE, STRONG
+from research.scripts.compose import encode_scenes, shortened
 from research.scripts.moments import Chain, drawn, real, unit
 
 OTHERS = 3
@@ -115,14 +114,9 @@ class AskedVideos:
 def drawn_videos(model: RetrievalModel, scenes: int, split: str) -> AskedVideos:
     """Drawn scenes and questions about them."""
     every = [sample_scene(number, split) for number in range(scenes)]
-    times = frame_times(12)
-    videos = [
-        model.encode_video([Frames(pixels, np.array(times))])
-        for pixels in (render_small(s, times, model.encoder.image_size) for s in every)
-    ]
     rng = random.Random(0)
     questions = [q for n, scene in enumerate(every) for q in scene_questions(scene, n, rng)]
-    return AskedVideos(concatenate(videos), questions)
+    return AskedVideos(encode_scenes(model, every), questions)
 
 
 def captioned_videos(

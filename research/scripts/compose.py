@@ -32,7 +32,7 @@ from finereel.io.tables import json_object, read_json
 from finereel.models.features import TextFeatures, VideoFeatures, concatenate
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import load
-from finereel.reelworld import frame_times, sample_scene, short_captions, vocabulary
+from finereel.reelworld import Scene, frame_times, sample_scene, short_captions, vocabulary
 from finereel.reelworld.batches import render_small
 from finereel.statistics.intervals import mean_interval
 from finereel.types import Frames
@@ -74,16 +74,17 @@ class Gallery:
     denials: Sequence[Denial]
 
 
+def encode_scenes(model: RetrievalModel, every: Sequence[Scene]) -> VideoFeatures:
+    """Features of drawn scenes, of twelve frames each."""
+    times = frame_times(12)
+    drawn = (render_small(scene, times, model.encoder.image_size) for scene in every)
+    return concatenate([model.encode_video([Frames(p, np.array(times))]) for p in drawn])
+
+
 def drawn_gallery(model: RetrievalModel, scenes: int, split: str) -> Gallery:
     """Drawn scenes; nouns without a colour or a verb."""
     every = [sample_scene(number, split) for number in range(scenes)]
-    times = frame_times(12)
-    videos = concatenate(
-        [
-            model.encode_video([Frames(pixels, np.array(times))])
-            for pixels in (render_small(s, times, model.encoder.image_size) for s in every)
-        ]
-    )
+    videos = encode_scenes(model, every)
     noun = np.array([scene.noun for scene in every])
     factors = {
         "colour": (np.array([scene.colour for scene in every]), vocabulary.COLOURS),

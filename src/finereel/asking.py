@@ -16,12 +16,12 @@ from finereel.errors import (
     QueryError,
 )
 from finereel.index.answering import Answering, video_of
-from finereel.index.ask import ask
 from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank
 from finereel.index.duplicates import DuplicateVideo, find_duplicates
 from finereel.index.faults import typed_storage
 from finereel.index.feedback import Calibration, learn, record
+from finereel.index.hits import find_hits
 from finereel.index.opening import absolute, meanwhile, open_store, require_same_model
 from finereel.index.presence import not_found
 from finereel.index.protocols import SearchModel, VideoSource
@@ -118,7 +118,7 @@ class AskedLibrary:
             query = text
         else:
             query = Query(text, Filters(folders=folders), top, per_video, candidates)
-        return self._ask(query, lambda searcher, model: ask(searcher, model, query))
+        return self._ask(query, lambda searcher, model: find_hits(searcher, model, query).hits)
 
     @typed_storage("read")
     def answer(self, text: str | Query, *, on_progress: OnProgress = no_progress) -> Answer:
@@ -206,7 +206,7 @@ class AskedLibrary:
 
         def explained(searcher: Searcher, model: SearchModel) -> "Evidence":
             if isinstance(video, int):
-                hits = ask(searcher, model, query)
+                hits = find_hits(searcher, model, query).hits
                 if len(hits) < video:
                     raise QueryError(f"expected a rank from 1 to {len(hits)}, got {video}")
                 address = HitAddress(hits[video - 1].video, hits[video - 1].start)
@@ -428,10 +428,11 @@ class AskedLibrary:
             store.version(),
             bank_file.stat().st_mtime_ns if bank_file.exists() else 0,
         )
-        if self._cached is None or self._cached.key != key:
+        cached = self._cached  # another thread may replace it meanwhile
+        if cached is None or cached.key != key:
             searcher = Searcher.of(store.snapshot(), Bank.load(store.folder))
-            self._cached = _Cached(key, Answering(self.path, searcher))
-        return self._cached.answering.searcher
+            self._cached = cached = _Cached(key, Answering(self.path, searcher))
+        return cached.answering.searcher
 
 
 def _load(wanted: str | Path | SearchModel | None) -> SearchModel:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finereel.errors import ConfigError, DataError, QueryError
-from finereel.index import ask as asking
+from finereel.index import hits as finding
 from finereel.index.compose import (
     Composition,
     Spread,
@@ -94,17 +94,28 @@ def test_a_text_that_scores_the_same_everywhere_is_no_evidence() -> None:
         Spread.of(scores[:, :0])
 
 
-@given(
+TIMED = given(
     st.lists(st.tuples(st.integers(0, 12), *[st.integers(-4, 4)] * 3), min_size=0, max_size=7),
     st.sampled_from([2, 3]),
     st.integers(1, 12).map(float),
 )
+"""Frames with their second and a score for each of three texts; how many texts; seconds between."""
+
+
+def laid_out(frames: list[tuple[int, ...]], texts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds in order, and the scores of the first texts."""
+    frames = sorted(frames, key=lambda frame: frame[0])
+    seconds = np.array([frame[0] for frame in frames], float)
+    return seconds, np.array([frame[1 : 1 + texts] for frame in frames], float).T.reshape(
+        texts, len(frames)
+    )
+
+
+@TIMED
 def test_the_best_path_is_the_best_of_all(
     frames: list[tuple[int, ...]], texts: int, within: float
 ) -> None:
-    frames = sorted(frames, key=lambda frame: frame[0])
-    seconds = np.array([frame[0] for frame in frames], float)
-    z = np.array([frame[1 : 1 + texts] for frame in frames], float).T.reshape(texts, len(frames))
+    seconds, z = laid_out(frames, texts)
     possible = {
         path: sum(z[row, frame] for row, frame in enumerate(path))
         for path in product(range(len(frames)), repeat=texts)
@@ -122,17 +133,11 @@ def test_the_best_path_is_the_best_of_all(
     )
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 12), *[st.integers(-4, 4)] * 3), min_size=0, max_size=7),
-    st.sampled_from([2, 3]),
-    st.integers(1, 12).map(float),
-)
+@TIMED
 def test_in_any_order_the_best_frames_close_together_are_found(
     frames: list[tuple[int, ...]], texts: int, within: float
 ) -> None:
-    frames = sorted(frames, key=lambda frame: frame[0])
-    seconds = np.array([frame[0] for frame in frames], float)
-    z = np.array([frame[1 : 1 + texts] for frame in frames], float).T.reshape(texts, len(frames))
+    seconds, z = laid_out(frames, texts)
     possible = {
         some: sum(z[row, frame] for row, frame in enumerate(some))
         for some in product(range(len(frames)), repeat=texts)
@@ -298,7 +303,7 @@ def test_blocks_change_nothing_composed(
 ) -> None:
     query = Query(A, top=50, per_video=None, candidates=None, none_of=(B,), either=(C,))
     whole = library.search(query)
-    monkeypatch.setattr(asking, "BLOCK", size)
+    monkeypatch.setattr(finding, "BLOCK", size)
     blocks = library.search(query)
     assert places(blocks) == places(whole)
     assert [hit.score for hit in blocks] == pytest.approx([hit.score for hit in whole], abs=1e-4)

@@ -8,7 +8,7 @@ from finereel.data.moment_files import MomentQuery
 from finereel.errors import DataError
 from finereel.index.moment_benchmark import measure_moments
 from index.doubles import ToyModel, write_video
-from index.test_ask import SecondSource
+from index.test_hits import SecondSource
 
 
 def test_events_are_found_where_they_are(tmp_path: Path) -> None:

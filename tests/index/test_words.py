@@ -240,11 +240,11 @@ def library_hits(library: Library, query: Query, alone: bool = False) -> list[di
     searcher, model = library._searcher(library._existing()), library._load_model()
     if not query.moments:
         return [asdict(hit) for hit in searcher.search(model, query)]
-    from finereel.index import ask
+    from finereel.index import hits
 
     features = model.encode_text([query.text])
     plain = searcher.search(model, replace(query, moments=False), features)
-    return [asdict(hit) for hit in ask._at_moments(searcher, features, query, plain)]
+    return [asdict(hit) for hit in hits._at_moments(searcher, features, query, plain)]
 
 
 def test_a_clip_that_words_find_keeps_its_own_time(library: Library) -> None:

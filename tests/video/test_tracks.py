@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -69,18 +70,18 @@ def test_a_bad_file_is_a_problem_and_the_good_ones_count(
 def test_a_text_that_takes_for_ever_is_given_up_and_the_video_is_read(tmp_path: Path) -> None:
     video = make_subtitled(tmp_path / "film.mp4", CUES)
     (tmp_path / "film.aa.srt").write_text(as_srt([(1.0, 2.0, "fine")]))
-    lines = "\n".join(["{" * 900] * 400)
+    lines = "\n".join(["{" * 900] * 1600)
     (tmp_path / "film.en.srt").write_text(f"1\n00:00:01,000 --> 00:00:02,000\n{lines}\n")
-    began = time.monotonic()
-    with VideoReader(Limits(deadline_s=3.0)) as reader:
-        try:
+    for deadline in (3.0, 9.0, 27.0):  # a child that a busy machine starts too late tells nothing
+        began = time.monotonic()
+        with VideoReader(Limits(deadline_s=deadline)) as reader, suppress(StalledVideoError):
             found = reader.cues(video)
-        except StalledVideoError:
-            pytest.skip("the machine is busy")
-        assert [cue.text for cue in found.cues] == ["fine"]
-        assert "no clip within 3 s" in found.problems[0]
-        assert time.monotonic() - began < 30
-        assert len(list(reader.read(video))) == 1
+            assert [cue.text for cue in found.cues] == ["fine"]
+            assert f"no clip within {deadline:g} s" in found.problems[0]
+            assert time.monotonic() - began < 10 * deadline
+            assert len(list(reader.read(video))) == 1
+            return
+    pytest.fail("the child was never ready in time")
 
 
 def test_a_child_that_talks_nonsense_is_a_problem(

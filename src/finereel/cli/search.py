@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 TOP = 10
 """Number of results that nobody chose."""
 
-FEEDBACK = "feedback"
-"""What tells how often an answer is right: people here."""
-
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
@@ -351,8 +348,10 @@ def _in_words(confidence: "MatchConfidence") -> str:
         "of unrelated descriptions here"
     )
     if confidence.right is not None:
+        from finereel.index.feedback import BY
+
         tenths = round(10 * confidence.right) or "less than 1"
-        by = "by your feedback" if confidence.by == FEEDBACK else f"on {confidence.by}"
+        by = "by your feedback" if confidence.by == BY else f"on {confidence.by}"
         line += f"; {by} such an answer is right in {tenths} of 10"
     return line
 

@@ -3,12 +3,11 @@ of such hits.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finereel.errors import ConfigError
-from finereel.index.ask import ask, find_hits
 from finereel.index.calibration import load_calibration
 from finereel.index.confidence import (
     NotInTimeError,
@@ -19,6 +18,7 @@ from finereel.index.confidence import (
     reader_limit,
 )
 from finereel.index.feedback import HitJudgement, load_scaling
+from finereel.index.hits import FoundHits, find_hits
 from finereel.index.protocols import SearchModel
 from finereel.index.query import Answer, Query
 from finereel.index.schema import FileRecord
@@ -44,7 +44,7 @@ class Answering:
         texts.
         """
         if query.composed:
-            return Answer(query, None, ask(self.searcher, model, query))
+            return Answer(query, None, find_hits(self.searcher, model, query).hits)
         features = model.encode_text([query.text])
         found = find_hits(self.searcher, model, query, features)
         try:
@@ -62,22 +62,20 @@ class Answering:
         if sure is not None and learnt is not None:
             sure = learnt.applied(sure)
         elif sure is not None:
-            sure = self._calibrated(model, query, sure, found.best)
+            sure = self._calibrated(model, sure, found)
         return Answer(query, sure, found.hits)
 
     def _calibrated(
-        self, model: SearchModel, query: Query, sure: MatchConfidence, best: Sequence[float]
+        self, model: SearchModel, sure: MatchConfidence, found: FoundHits
     ) -> MatchConfidence:
         """With the probability, where a data set told something about such scores: not those that a
         normalization changed.
         """
         known = load_calibration(getattr(model, "card", {}), model.fingerprint)
-        if known is None or self.searcher.bank is not None or len(best) < BEST:
+        if known is None or self.searcher.bank is not None or len(found.best) < BEST:
             return sure
-        snapshot, filters = self.searcher.snapshot, query.filters
-        count = len(snapshot.passing(filters).row_ids) if filters else snapshot.count
         by = f"{known.videos} videos of {known.data}"
-        return replace(sure, right=known.right(best, count), by=by)
+        return replace(sure, right=known.right(found.best, found.searched), by=by)
 
     def judge(self, model: SearchModel, query: Query, clip: str, right: bool) -> HitJudgement:
         """What is said of a clip, with the p-value that it has. query: over the clip's video."""

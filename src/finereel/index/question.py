@@ -138,7 +138,7 @@ class PossibleAnswers:
 
     @property
     def texts(self) -> list[str]:
-        """The statements."""
+        """What is compared with the video, in the order of the answers."""
         return [statement.text for statement in self.statements]
 
     def notes(self, model: SearchModel) -> list[str]:

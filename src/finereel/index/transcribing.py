@@ -161,7 +161,7 @@ class Listened:
         )
 
     def with_content(self, name: str, video_id: str) -> "Listened":
-        """The same with one more."""
+        """With one more content that a transcriber listened to."""
         return Listened({**self.contents, name: (*self.contents.get(name, ()), video_id)})
 
     def save(self, folder: Path) -> None:

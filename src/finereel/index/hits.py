@@ -50,19 +50,13 @@ EITHER_NAME = "either"
 
 @dataclass(frozen=True)
 class FoundHits:
-    """The hits of a query, best first. best: of one text, the scores by the picture of up to ten
-    videos, best first.
+    """The hits of a query, best first. Of one text also best: the scores by the picture of up to ten
+    videos, best first, and searched: the number of clips that pass the filters.
     """
 
     hits: list[Hit]
     best: tuple[float, ...] = ()
-
-
-def ask(
-    searcher: Searcher, model: SearchModel, query: Query, text: TextFeatures | None = None
-) -> list[Hit]:
-    """The hits of `find_hits`."""
-    return find_hits(searcher, model, query, text).hits
+    searched: int = 0
 
 
 def find_hits(
@@ -94,18 +88,18 @@ def find_hits(
         most = None if query.per_video is None else NEIGHBOURS * query.per_video
         wide = replace(query, top=NEIGHBOURS * query.top, per_video=most)
     text = model.encode_text(query.texts) if text is None else text
-    best: tuple[float, ...] = ()
+    best, searched = tuple[float, ...](), 0
     if query.composed:
         clips = _Composed(searcher, model, wide, text).ranked()
     else:
         pool = searcher.pool(wide)
         seen = searcher.ranked(model, text, pool)
-        best = seen.best
+        best, searched = seen.best, pool.count
         clips = with_words(searcher, model, text, pool, seen.clips)
     hits = searcher.hits(clips)
     if query.moments and not query.sequence:
         hits = _at_moments(searcher, text, query, hits)
-    return FoundHits(hits, best)
+    return FoundHits(hits, best, searched)
 
 
 @dataclass(frozen=True)
