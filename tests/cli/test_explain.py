@@ -1,6 +1,7 @@
 """`finereel explain` and `search --explain`."""
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,18 @@ def test_a_check_without_places_says_why() -> None:
     )
     assert "noun, 4 true words: 75% supported" in lines[1]
     assert lines[-1] == "places: no patches"
+
+
+def test_what_the_library_remarks_stands_on_stderr_as_notes(
+    run: Any, asked: list[Any], library: type[ToyLibrary], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del asked
+    explained = library.explain  # type: ignore[attr-defined]
+
+    def remarking(self: Any, *told: Any) -> Any:
+        logging.getLogger("finereel.asking").warning("the model has never seen: dog")
+        return explained(self, *told)
+
+    monkeypatch.setattr(library, "explain", remarking, raising=False)
+    result = run("explain", "a dog", "1")
+    assert "note: the model has never seen: dog" in result.stderr.splitlines()

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from finereel.cli.opening import open_library
-from finereel.cli.output import DEFAULT_LIBRARY, JsonOption, LibraryOption, bar, print_json
+from finereel.cli.output import (
+    DEFAULT_LIBRARY,
+    JsonOption,
+    LibraryOption,
+    bar,
+    print_json,
+    share_of,
+)
 from finereel.cli.search import notes_on_stderr
 from finereel.cli.table import Column, print_results
 
@@ -81,7 +88,7 @@ def _in_words(confidence: "LeadConfidence | None") -> str:
         return "how clearly the first answer leads is not known: the library has too few clips"
     return (
         f"{_LEVELS[confidence.level]}: the first one leads the second by more than on "
-        f"{confidence.more_than} % of other clips here"
+        f"{share_of(confidence.more_than)} other clips here"
     )
 
 

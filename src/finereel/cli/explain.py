@@ -17,7 +17,7 @@ from finereel.cli.output import (
     short_path,
     shown,
 )
-from finereel.cli.search import PICTURES
+from finereel.cli.search import PICTURES, notes_on_stderr
 from finereel.cli.table import Column, print_results
 from finereel.errors import QueryError
 
@@ -80,7 +80,7 @@ def explain(
             param_hint="--picture",
         )
     video, seconds = address_of(hit)
-    with closing(open_library(library)) as opened:
+    with closing(open_library(library)) as opened, notes_on_stderr():
         evidence = opened.explain(query, video, seconds)
     if picture is not None:
         if evidence.picture is None:

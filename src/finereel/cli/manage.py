@@ -20,6 +20,7 @@ from finereel.cli.output import (
     print_json,
     shown,
 )
+from finereel.cli.search import notes_on_stderr
 
 _ENOUGH_CAPTIONS = 100
 
@@ -193,7 +194,7 @@ def feedback(
     """
     if judgement not in ("yes", "no"):
         raise typer.BadParameter(f"expected yes or no, got {judgement!r}", param_hint="yes|no")
-    with closing(open_library(library)) as opened:
+    with closing(open_library(library)) as opened, notes_on_stderr():
         learnt = opened.feedback(query, clip, judgement == "yes")
     if as_json:
         print_json(asdict(learnt))

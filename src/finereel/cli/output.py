@@ -71,6 +71,15 @@ def shown(name: str) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in name)
 
 
+def share_of(percent: int) -> str:
+    """A whole percentage before what it is of.
+
+    >>> share_of(99), share_of(100)
+    ('99 % of', 'all')
+    """
+    return "all" if percent == 100 else f"{percent} % of"
+
+
 def short_path(path: str, here: Path | None = None) -> str:
     """A path as the user would type it: relative where it lies below the current folder.
 

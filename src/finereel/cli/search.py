@@ -20,6 +20,7 @@ from finereel.cli.output import (
     LibraryOption,
     moment,
     print_json,
+    share_of,
     short_path,
 )
 from finereel.cli.table import Column, part_columns, print_results
@@ -344,8 +345,8 @@ def _says(count: int) -> str:
 def _in_words(confidence: "MatchConfidence") -> str:
     """How clearly the best picture fits."""
     line = (
-        f"{_LEVELS[confidence.level]}: the best one is stronger than {confidence.stronger_than} % "
-        "of unrelated descriptions here"
+        f"{_LEVELS[confidence.level]}: the best one is stronger than "
+        f"{share_of(confidence.stronger_than)} unrelated descriptions here"
     )
     if confidence.right is not None:
         from finereel.index.feedback import BY
