@@ -227,15 +227,23 @@ def test_a_child_killed_before_the_first_clip_is_an_error(
     assert len(list(reader.read(video))) == 1
 
 
+def words_of(stream: ClipStream) -> str:
+    """What a stream says of its end: by its warning after some clips, by its error before any."""
+    try:
+        list(stream)
+    except VideoLimitError as error:
+        return str(error)
+    return stream.warning
+
+
 def test_memory_has_an_end(tmp_path: Path, video: Path) -> None:
+    # Whether the first picture of 8192 x 8192 still fits depends on what the libraries take.
     big = make_video(
         tmp_path / "big.mp4",
         Recipe(frames=2, width=8192, height=8192, options={"preset": "ultrafast"}),
     )
     with VideoReader(Limits(memory_mib=512)) as reader:
-        stream = reader.read(big)
-        list(stream)
-        assert "the decoder ran out of memory; raise memory_mib" in stream.warning
+        assert "raise memory_mib" in words_of(reader.read(big))
         assert len(list(reader.read(video))) == 1
 
 
