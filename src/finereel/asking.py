@@ -19,9 +19,11 @@ from finereel.index.answering import Answering, video_of
 from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank
 from finereel.index.duplicates import DuplicateVideo, find_duplicates
+from finereel.index.facts import FileFacts
 from finereel.index.faults import typed_storage
 from finereel.index.feedback import Calibration, learn, record
 from finereel.index.hits import find_hits
+from finereel.index.looking_up import clips_by_id, facts_by_path
 from finereel.index.opening import absolute, meanwhile, open_store, require_same_model
 from finereel.index.presence import not_found
 from finereel.index.protocols import SearchModel, VideoSource
@@ -363,6 +365,37 @@ class AskedLibrary:
         return self._of_one_state(
             lambda searcher, model: find_duplicates(searcher, model, on_progress)
         )
+
+    @typed_storage("read")
+    def clips(self, clip_ids: Sequence[str]) -> list[Hit]:
+        """Look up clips by their ids.
+
+        Args:
+            clip_ids: The `clip_id` of hits.
+
+        Returns:
+            The clips in this order, each with a score of 0.
+
+        Raises:
+            QueryError: The library has no such clip.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        return clips_by_id(self._existing().snapshot(), clip_ids)
+
+    @typed_storage("read")
+    def facts(self, paths: Sequence[str]) -> dict[str, FileFacts]:
+        """Tell what video files are: length, frame rate, size, codecs.
+
+        Args:
+            paths: Absolute paths, of the library or not.
+
+        Returns:
+            The facts by path; nothing is known of a file that is neither indexed nor readable.
+
+        Raises:
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        return facts_by_path(self._existing().snapshot(), paths, self._source)
 
     def _look_at(self, path: Path, at: float | None = None) -> Look:
         """The features of a file of the library, or of any other video or picture."""

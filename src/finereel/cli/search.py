@@ -1,7 +1,6 @@
 """`search`: find clips by text. `describe`: rank captions for a video."""
 
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -23,8 +22,8 @@ from finereel.cli.output import (
     share_of,
     short_path,
 )
+from finereel.cli.query_options import AS_USUAL, CLOSEST, QueryOptions, with_query_options
 from finereel.cli.table import Column, part_columns, print_results
-from finereel.errors import ConfigError
 from finereel.imports import without_collection
 
 if TYPE_CHECKING:
@@ -37,12 +36,10 @@ if TYPE_CHECKING:
     Words = Sequence[Sequence[WordEvidence]]
 
 
-TOP = 10
-"""Number of results that nobody chose."""
-
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
+@with_query_options
 def search(
     text: Annotated[
         list[str],
@@ -51,121 +48,7 @@ def search(
         ),
     ],
     library: LibraryOption = DEFAULT_LIBRARY,
-    top: Annotated[
-        int | None,
-        typer.Option(
-            "--top",
-            min=1,
-            show_default=str(TOP),
-            help="Number of results; where nothing clearly fits, 3 unless it is given.",
-        ),
-    ] = None,
-    per_video: Annotated[
-        int, typer.Option("--per-video", min=1, help="Maximum number of results from one video.")
-    ] = 1,
-    within: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--in",
-            "--folder",
-            metavar="PATH",
-            help="Only in this folder or file; may be given several times.",
-        ),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since",
-            metavar="DATE",
-            help="Only videos recorded since then: 2026, 2026-05, 2026-05-17 or 2026-05-17T18:30.",
-        ),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option(
-            "--until", metavar="DATE", help="Only videos recorded until then, that day included."
-        ),
-    ] = None,
-    min_length: Annotated[
-        str | None,
-        typer.Option(
-            "--min-length",
-            metavar="LENGTH",
-            help="Only videos at least that long: seconds, M:SS or H:MM:SS.",
-        ),
-    ] = None,
-    max_length: Annotated[
-        str | None,
-        typer.Option("--max-length", metavar="LENGTH", help="Only videos at most that long."),
-    ] = None,
-    tags: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--tag",
-            metavar="NAME",
-            help="Only videos with this tag, see `finereel tag`; given several times, with all.",
-        ),
-    ] = None,
-    codecs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--codec",
-            metavar="NAME",
-            help="Only videos with this picture or sound codec, such as hevc, or none for no "
-            "sound; given several times, with one of them.",
-        ),
-    ] = None,
-    none_of: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--not",
-            metavar="TEXT",
-            help="What must not happen in the clip; may be given several times.",
-        ),
-    ] = None,
-    either: Annotated[
-        list[str] | None,
-        typer.Option("--or", metavar="TEXT", help="What may happen in the clip instead of TEXT."),
-    ] = None,
-    all_of: Annotated[
-        list[str] | None,
-        typer.Option("--and", metavar="TEXT", help="What happens in the same clip as well."),
-    ] = None,
-    versus: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--versus",
-            metavar="TEXT",
-            help="Compare: list the clips that fit TEXT, then those that fit this one better.",
-        ),
-    ] = None,
-    then: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--then",
-            metavar="TEXT",
-            help="What happens next in the same video, within 30 s; may be given several times.",
-        ),
-    ] = None,
-    paragraph: Annotated[
-        bool,
-        typer.Option(
-            "--paragraph",
-            help="TEXT is several sentences, which happen one after the other, as with --then.",
-        ),
-    ] = False,
-    any_order: Annotated[
-        bool,
-        typer.Option(
-            "--any-order", help="With --then or --paragraph: in any order, close to one another."
-        ),
-    ] = False,
-    window: Annotated[
-        bool,
-        typer.Option(
-            "--window", help="Give the times of the indexed clips instead of those of the moments."
-        ),
-    ] = False,
+    asked: QueryOptions = AS_USUAL,
     picture: Annotated[
         Path | None,
         typer.Option(
@@ -206,33 +89,9 @@ def search(
 
     A "not" within TEXT is not understood: name what must not happen with --not.
     """
-    from finereel.index.query import Answer, Query, filters_of
-    from finereel.text.query import checked_query
+    from finereel.index.query import Answer
 
-    try:
-        filters = filters_of(
-            recorded=(since, until),
-            length=(min_length, max_length),
-            folders=[os.path.abspath(path.expanduser()) for path in within or ()],  # noqa: PTH100
-            tags=tags or (),
-            codecs=codecs or (),
-        )
-        query = Query(
-            checked_query(" ".join(text)),
-            filters,
-            top or TOP,
-            per_video,
-            either=_checked(either),
-            all_of=_checked(all_of),
-            none_of=_checked(none_of),
-            versus=_checked(versus),
-            then=_checked(then),
-            paragraph=paragraph,
-            any_order=any_order,
-            moments=not window and not (as_json and json_version != 2),
-        )
-    except ConfigError as error:
-        raise typer.BadParameter(str(error)) from error
+    query = asked.query(" ".join(text), moments=not as_json or json_version == 2)
     if picture is not None and picture.suffix.lower() not in PICTURES:
         known = ", ".join(PICTURES)
         raise typer.BadParameter(
@@ -244,7 +103,7 @@ def search(
         if as_json and json_version != 2:
             answer = Answer(query, None, opened.search(query))
         else:
-            answer = opened.answer(query, on_progress=_LateBars())
+            answer = opened.answer(query, on_progress=LateBars())
         hits = answer.hits
         more = not as_json and _more_per_video(opened, answer)
         words = opened.words(query.text, hits) if explain else []
@@ -258,12 +117,13 @@ def search(
         _print_as_json(answer, json_version, words)
         return
     if not hits:
-        typer.echo(_nothing(query), err=True)
+        typer.echo(why_nothing(query), err=True)
         return
-    folded = top is None and answer.nothing_fits
+    folded = asked.top is None and answer.nothing_fits
     _print_answer(answer, words, hits[:CLOSEST] if folded else hits)
     if more and not folded:
-        most = f"{per_video} moment{'' if per_video == 1 else 's'}"
+        each = asked.per_video
+        most = f"{each} moment{'' if each == 1 else 's'}"
         typer.echo(f"{most} of each video; more of them with: --per-video {query.top}", err=True)
 
 
@@ -276,13 +136,7 @@ def _more_per_video(library: "Library", answer: "Answer") -> bool:
     return len(library.search(replace(query, top=count + 1, per_video=each + 1))) > count
 
 
-def _checked(texts: list[str] | None) -> tuple[str, ...]:
-    from finereel.text.query import checked_query
-
-    return tuple(map(checked_query, texts or ()))
-
-
-def _nothing(query: "Query") -> str:
+def why_nothing(query: "Query") -> str:
     """Why there is no hit."""
     if query.versus:
         return "nothing found: no clip fits one of the texts clearly; search for each by itself"
@@ -293,6 +147,8 @@ def _nothing(query: "Query") -> str:
 
 def _print_as_json(answer: "Answer", version: int | None, words: "Words") -> None:
     """As a list of hits, or whole in version 2. version: None where nobody chose one."""
+    from finereel.index.as_json import answer_as_json, hits_as_json
+
     if version is None:
         typer.echo(
             "note: this list of hits is version 1 of the JSON, and a later release prints version "
@@ -300,20 +156,20 @@ def _print_as_json(answer: "Answer", version: int | None, words: "Words") -> Non
             err=True,
         )
     if version == 2:
-        print_json(_answered(answer, words))
+        print_json(answer_as_json(answer, words))
         return
-    print_json([{**_listed(hit), **_judged(words, n)} for n, hit in enumerate(answer.hits)])
+    print_json(hits_as_json(answer.hits, words))
 
 
 def _print_answer(answer: "Answer", words: "Words", shown: Sequence["Hit"]) -> None:
     """Those hits that are to be shown, and how clearly the best one fits: first of all, if not."""
     sure = answer.confidence
     if sure is not None and answer.nothing_fits:
-        typer.echo(f"{_in_words(sure)}; the closest {len(shown) if len(shown) > 1 else 'one'}:")
+        typer.echo(f"{in_words(sure)}; the closest {len(shown) if len(shown) > 1 else 'one'}:")
     _print_hits(shown, words)
     told = [_says(answer.said)] if answer.said else []
     if sure is not None and not answer.nothing_fits:
-        told.append(f"{'by the picture, ' if told else ''}{_in_words(sure)}")
+        told.append(f"{'by the picture, ' if told else ''}{in_words(sure)}")
     if told:
         typer.echo("; ".join(told))
     if left := len(answer.hits) - len(shown):
@@ -322,9 +178,6 @@ def _print_answer(answer: "Answer", words: "Words", shown: Sequence["Hit"]) -> N
 
 LATE_SECONDS = 1.0
 """What takes longer gets a bar."""
-
-CLOSEST = 3
-"""Hits that are shown where nothing clearly fits and nobody chose a number."""
 
 _LEVELS = {
     "strong": "a clear match",
@@ -342,7 +195,7 @@ def _says(count: int) -> str:
     return f"in {count} of these clips the words are said"
 
 
-def _in_words(confidence: "MatchConfidence") -> str:
+def in_words(confidence: "MatchConfidence") -> str:
     """How clearly the best picture fits."""
     line = (
         f"{_LEVELS[confidence.level]}: the best one is stronger than "
@@ -355,49 +208,6 @@ def _in_words(confidence: "MatchConfidence") -> str:
         by = "by your feedback" if confidence.by == BY else f"on {confidence.by}"
         line += f"; {by} such an answer is right in {tenths} of 10"
     return line
-
-
-_LATER = ("thumbnail", "window", "moments", "fits", "source", "said")
-"""What version 1 of the JSON does not have."""
-
-
-def _listed(hit: "Hit") -> dict[str, object]:
-    """A hit as version 1 of the JSON has it."""
-    return {key: value for key, value in asdict(hit).items() if key not in _LATER}
-
-
-def _sure(confidence: "MatchConfidence") -> dict[str, object]:
-    told: dict[str, object] = {"level": confidence.level, "p": confidence.p}
-    if confidence.right is None:
-        return told
-    return {**told, "right": confidence.right, "right_by": confidence.by}
-
-
-def _judged(words: "Words", number: int) -> dict[str, object]:
-    """The words of a hit as JSON has them; nothing where nobody asked for them."""
-    return {"words": [asdict(word) for word in words[number]]} if words else {}
-
-
-def _answered(answer: "Answer", words: "Words" = ()) -> dict[str, object]:
-    """An answer as version 2 of the JSON has it."""
-    sure = answer.confidence
-    return {
-        "query": answer.query.text,
-        "confidence": None if sure is None else _sure(sure),
-        "said": answer.said,
-        "hits": [
-            {
-                **_listed(hit),
-                "window": hit.window or [hit.start, hit.end],
-                "moments": hit.moments,
-                "source": hit.source,
-                **({"said": hit.said} if hit.said else {}),
-                **({"fits": hit.fits} if hit.fits else {}),
-                **_judged(words, number),
-            }
-            for number, hit in enumerate(answer.hits)
-        ],
-    }
 
 
 def _print_hits(hits: Sequence["Hit"], words: "Words") -> None:
@@ -449,7 +259,7 @@ def notes_on_stderr() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-class _LateBars:
+class LateBars:
     """Draws the progress of what a search finds left to do, once that takes long."""
 
     def __init__(self) -> None:

@@ -21,9 +21,18 @@ from finereel.errors import BrokenVideoError, DataError, VideoError, VideoLimitE
 from finereel.types import Window
 from finereel.video import messages
 from finereel.video.clips import ClipReader, Pace
+from finereel.video.cutting import PieceWriter
 from finereel.video.decode import Source, quiet
 from finereel.video.files import shown
-from finereel.video.plan import MOST_SAMPLES, SAMPLE_RATE, Clip, ClipPlan, Limits
+from finereel.video.plan import (
+    MOST_SAMPLES,
+    PIECE_BYTES,
+    SAMPLE_RATE,
+    Clip,
+    ClipPlan,
+    CutOrder,
+    Limits,
+)
 from finereel.video.subtitles import Cue, sidecar_cues
 
 LOG_BYTES = 2**20
@@ -93,6 +102,8 @@ def _serve(request: messages.Header, limits: Limits, answers: BinaryIO) -> None:
                 _send_sound(source, answers)
             elif request["kind"] == "cues":
                 _send_cues(Path(path), source, limits, answers)
+            elif request["kind"] == "cut":
+                _send_cut(source, CutOrder(**request["order"]), limits, answers)
             else:
                 pace = Pace(limits.deadline_s / 3, lambda: _send_progress(answers))
                 _send_clips(source, ClipReader(source, _plan(request["plan"]), pace), path, answers)
@@ -146,6 +157,30 @@ def _send_cues(path: Path, source: Source, limits: Limits, answers: BinaryIO) ->
         _send_track(source.cues(wait), answers)
     except DataError as error:
         _send_track(str(error), answers)
+    _send_end(answers)
+
+
+def _send_cut(source: Source, order: CutOrder, limits: Limits, answers: BinaryIO) -> None:
+    """A new file, piece by piece, then the part of the video that it holds."""
+    last = time.monotonic()
+
+    def send(at: int, data: bytes) -> None:
+        nonlocal last
+        for start in range(0, len(data), PIECE_BYTES):
+            part = data[start : start + PIECE_BYTES]
+            header = {"kind": "piece", "at": at + start, "count": len(part)}
+            answers.write(messages.encode(header))
+            _send_bytes(memoryview(part), answers)
+        last = time.monotonic()
+
+    def tell(seconds: float) -> None:
+        nonlocal last
+        if time.monotonic() - last > min(1.0, limits.deadline_s / 3):
+            last = time.monotonic()
+            answers.write(messages.encode({"kind": "progress", "seconds": seconds}))
+
+    begins, ends = source.cut(order, PieceWriter(send), tell)
+    answers.write(messages.encode({"kind": "cut", "start": begins, "end": ends}))
     _send_end(answers)
 
 

@@ -18,10 +18,11 @@ from jaxtyping import Float32, Float64
 
 from finereel.errors import BrokenVideoError, VideoLimitError
 from finereel.video.clips import Picture, Rgb
+from finereel.video.cutting import Opened, PieceWriter, cut_out
 from finereel.video.files import open_regular, shown
 from finereel.video.metadata import recorded_at, sound_codec
 from finereel.video.picture import display_size, rotation, upright_rgb
-from finereel.video.plan import Limits, VideoInfo
+from finereel.video.plan import CutOrder, Limits, VideoInfo
 from finereel.video.sound import sound_of
 from finereel.video.streams import READ_ERRORS, blame, missing_bytes, open_film, reason
 from finereel.video.subtitles import Cue
@@ -157,6 +158,17 @@ class Source:
     def sound(self) -> Iterator[tuple[float, Float32[np.ndarray, " N"]]]:
         """Its sound, before any picture is asked for, see `finereel.video.sound.sound_of`."""
         return sound_of(self._path, self._container, self._origin())
+
+    def cut(
+        self, order: CutOrder, target: PieceWriter, on_progress: Callable[[float], None]
+    ) -> tuple[float, float]:
+        """Write a part of it to a new file, before any picture is asked for, see
+        `finereel.video.cutting.cut_out`.
+        """
+        opened = Opened(
+            self._path, self._container, self._stream, self._origin(), self._pixel_aspect
+        )
+        return cut_out(opened, order, target, on_progress)
 
     def pictures(self, start: float = 0.0) -> Iterator[Picture]:
         """Every picture in display order, from the keyframe at or before `start` seconds on."""

@@ -129,6 +129,27 @@ class Limits:
             )
 
 
+@dataclass(frozen=True)
+class CutOrder:
+    """What to cut out of a video into a new file. start, end: seconds. exact: encode it again, H.264
+    and AAC, instead of copying it from the keyframe at or before the start on. form: FFmpeg's name
+    of the new file's format.
+    """
+
+    start: float
+    end: float
+    exact: bool
+    form: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end < float("inf"):
+            raise ConfigError(
+                f"a part needs 0 <= start < end in seconds, got {self.start} and {self.end}"
+            )
+
+
+PIECE_BYTES = 2**20
+"""Bytes of a new file that are handed over at a time, at most."""
 SAMPLE_RATE = 16_000
 """Samples of sound per second, as transcribers take them."""
 MOST_SAMPLES = 30 * SAMPLE_RATE

@@ -34,7 +34,15 @@ from finereel.types import Frames, Window
 from finereel.video import messages
 from finereel.video.files import FileState, content_hash, file_state, open_regular, shown
 from finereel.video.find import Found, search_folders
-from finereel.video.plan import MOST_SAMPLES, Clip, ClipPlan, Limits, VideoInfo
+from finereel.video.plan import (
+    MOST_SAMPLES,
+    PIECE_BYTES,
+    Clip,
+    ClipPlan,
+    CutOrder,
+    Limits,
+    VideoInfo,
+)
 from finereel.video.subtitles import MAX_CUES, Cue, FileCues
 from finereel.video.worker import Worker
 
@@ -49,6 +57,9 @@ _ERRORS: dict[str, type[VideoError]] = {
     )
 }
 
+
+_LARGEST_CUT = 2**40
+"""Bytes of a new file that are believed."""
 
 _MOST_CUES = 10 * MAX_CUES
 """Cues of a file that are believed; it may have several tracks."""
@@ -73,8 +84,9 @@ class ClipStream(Iterator[Clip]):
     file of which part could be read. note: empty, or after the last clip how a sound file was read
     other than planned (by keyframes).
     decode_seconds: time the child spent on the file, known after the last clip. cues, problems: of
-    a file that is read for its texts. Raises a VideoError that names the file when no clip can be
-    had.
+    a file that is read for its texts. reached, part: of a file of which a part is cut out, the
+    second at which the work stands, and at the end where the part begins and ends. Raises a
+    VideoError that names the file when no clip can be had.
     """
 
     def __init__(self, worker: Worker, path: str, plan: ClipPlan) -> None:
@@ -84,7 +96,10 @@ class ClipStream(Iterator[Clip]):
         self.decode_seconds = 0.0
         self.cues: list[Cue] = []
         self.problems: list[str] = []
+        self.reached = 0.0
+        self.part: tuple[float, float] | None = None
         self._heard: list[tuple[float, Float32[np.ndarray, " N"]]] = []
+        self._pieces: list[tuple[int, memoryview]] = []
         self._worker = worker
         self._path = path
         self._plan = plan
@@ -107,6 +122,15 @@ class ClipStream(Iterator[Clip]):
             self._receive()
             yield from self._heard
             self._heard.clear()
+
+    def pieces(self) -> Iterator[tuple[int, memoryview]]:
+        """The new file, of a video of which a part is cut out: bytes, each with the place where they
+        belong; an empty piece tells that the work goes on.
+        """
+        while not self._done:
+            self._receive()
+            yield from self._pieces or [(0, memoryview(b""))]
+            self._pieces.clear()
 
     def close(self) -> None:
         """Stop reading. The child is in the middle of an answer, so it is ended; the reader starts
@@ -144,6 +168,11 @@ class ClipStream(Iterator[Clip]):
             )
         elif kind == "progress":
             self._worker.restart_clock()
+            self.reached = float(header.get("seconds", 0.0))
+        elif kind == "piece":
+            self._take_piece(int(header["at"]), int(header["count"]))
+        elif kind == "cut":
+            self.part = float(header["start"]), float(header["end"])
         elif kind == "cues":
             self._take_cues(header["cues"])
         elif kind == "sound":
@@ -176,6 +205,13 @@ class ClipStream(Iterator[Clip]):
         samples = self._worker.receive_bytes(4 * count).view(np.float32)
         self._worker.restart_clock()
         self._heard.append((begins, np.nan_to_num(samples)))
+
+    def _take_piece(self, at: int, count: int) -> None:
+        if not 0 < count <= PIECE_BYTES or not 0 <= at < _LARGEST_CUT:
+            raise ValueError(f"{count} bytes at {at}")
+        data = self._worker.receive_bytes(count).data
+        self._worker.restart_clock()
+        self._pieces.append((at, data))
 
     def _clip(self, header: messages.Header) -> Clip:
         shape = tuple(int(side) for side in header["shape"])
@@ -269,6 +305,10 @@ class VideoReader:
         each with the second at which it begins.
         """
         return self._start({"kind": "sound"}, path, ClipPlan()).sound()
+
+    def cut(self, path: str | Path, order: CutOrder) -> ClipStream:
+        """A part of a video as a new file: take its `pieces`, then look at its `part`."""
+        return self._start({"kind": "cut", "order": asdict(order)}, path, ClipPlan())
 
     def close(self) -> None:
         """End the child. The reader can be used again and then starts another."""

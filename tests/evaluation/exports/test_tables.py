@@ -9,7 +9,8 @@ import pytest
 from records import make_record, random_scores, renamed
 
 from finereel.errors import ConfigError
-from finereel.evaluation.exports import COLUMNS, FORMATS, defused, escaped, export, in_latex, table
+from finereel.evaluation.exports import COLUMNS, FORMATS, escaped, export, in_latex, table
+from finereel.io.spreadsheets import defused
 
 RECORDS = [
     make_record(random_scores(20, 20, 0), "one"),

@@ -3,8 +3,6 @@
 A format is one function here and one line in `FORMATS`.
 """
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from finereel.evaluation.compare import distinct_names
 from finereel.evaluation.record import GalleryScores, RunRecord
 from finereel.evaluation.record_files import described_record
 from finereel.io.atomic import write_file, writes
+from finereel.io.spreadsheets import csv_text
 from finereel.normalization import DIRECTIONS
 from finereel.statistics.intervals import Interval
 
@@ -91,27 +90,9 @@ def escaped(text: str) -> str:
 
 
 # Records as CSV that no spreadsheet takes for formulas.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-
-
 def to_csv(records: Sequence[RunRecord]) -> str:
     """One line per run and direction, numbers in full precision, RFC 4180."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for row in table(records):
-        writer.writerow([defused(cell) if isinstance(cell, str) else cell for cell in row.cells()])
-    return stream.getvalue()
-
-
-def defused(text: str) -> str:
-    """Text that a spreadsheet shows and does not run: an apostrophe before what would begin a
-    formula.
-
-    >>> defused("=1+1"), defused("none")
-    ("'=1+1", 'none')
-    """
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else text
+    return csv_text(COLUMNS, (row.cells() for row in table(records)))
 
 
 # Records as JSON: all facts and metrics, without ranks and scores.

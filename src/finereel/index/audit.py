@@ -1,0 +1,37 @@
+"""What was taken out of a library or said about it: a line per action in `audit.jsonl`."""
+
+import json
+import logging
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+NAME = "audit.jsonl"
+_LOG = logging.getLogger(__name__)
+
+
+def note(folder: Path, action: str, **facts: Any) -> bool:
+    """Append one line: when, what, and facts that JSON can hold.
+
+    It is for the owner of the library and stays on this machine. Where the folder cannot be written,
+    the action goes on, and a warning is logged.
+
+    Returns:
+        Whether the line was written.
+    """
+    line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "action": action, **facts}
+    # One write of a whole line to a file opened to append: several processes may note at once.
+    content = json.dumps(line).encode() + b"\n"
+    try:
+        descriptor = os.open(
+            folder / NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        try:
+            os.write(descriptor, content)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        _LOG.warning("%s cannot be noted in %s (%s)", action, NAME, error.strerror)
+        return False
+    return True
