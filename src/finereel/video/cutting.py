@@ -28,12 +28,15 @@ from av.video.stream import VideoStream
 from finereel.errors import BrokenVideoError, VideoError
 from finereel.video.files import shown
 from finereel.video.picture import upright_rgb
-from finereel.video.plan import CutOrder
+from finereel.video.plan import DRAFT_RATE, DRAFT_SIDE, CutOrder
 from finereel.video.streams import READ_ERRORS, blame
 
 AnyPacket: TypeAlias = "Packet[Any]"
 QUALITY = {"preset": "veryfast", "crf": "18"}
 """Of libx264: hardly to be told from the original."""
+
+DRAFT_QUALITY = {"preset": "ultrafast", "crf": "28"}
+"""Of libx264: to look at once, soon."""
 
 LARGEST = 8192
 """Pixels of a picture's shorter side that are encoded."""
@@ -97,6 +100,13 @@ class Opened:
         tracks = [track for track in self.container.streams.audio if track.codec_context]
         return next((track for track in tracks if track.disposition & 1), next(iter(tracks), None))
 
+    def seconds(self, part: Any) -> float | None:
+        """When a packet or frame is shown or heard; None where the file does not say."""
+        ticks = part.dts if part.pts is None else part.pts
+        if ticks is None or not part.time_base:
+            return None
+        return float(ticks * part.time_base) - self.origin
+
     def packets(self, start: float) -> Iterator[AnyPacket]:
         """The packets of film and sound from a keyframe at or before `start` seconds on."""
         streams = [self.film, *filter(None, [self.sound])]
@@ -147,9 +157,10 @@ class _Copied:
     def __init__(self, opened: Opened, order: CutOrder, output: OutputContainer) -> None:
         self._opened, self._order, self._output = opened, order, output
         self._film = output.add_stream_from_template(opened.film)
-        self._sound = (
-            None if opened.sound is None else output.add_stream_from_template(opened.sound)
-        )
+        self._encoder = _Sound.of(opened, output) if order.new_sound else None
+        self._sound: AudioStream | None = None
+        if opened.sound is not None and not order.new_sound:
+            self._sound = output.add_stream_from_template(opened.sound)
         self._end = 0.0
         self._ticks: dict[bool, int] = {}
 
@@ -176,6 +187,8 @@ class _Copied:
                 waiting.append(packet)
         if begins is None:
             begins = self._begin(waiting)
+        if self._encoder is not None:
+            self._output.mux(self._encoder.rest())
         return begins, self._end
 
     def _begin(self, waiting: list[AnyPacket]) -> float:
@@ -190,6 +203,10 @@ class _Copied:
         """Write a packet, its times counted from `begins`; what is shown before is left out."""
         film, at = _is_film(packet), self._seconds(packet)
         base = packet.time_base or Fraction(1, 1_000_000)
+        if not film and self._encoder is not None:
+            for frame in _decoded(packet):
+                self._output.mux(self._encoder.take(frame, begins, self._order.end))
+            return
         if at < begins - 1e-6 or (not film and at >= self._order.end):
             return
         shift = round((begins + self._opened.origin) / base)
@@ -220,8 +237,7 @@ class _Copied:
         return float(((packet.pts or 0) + (packet.duration or 0)) * base) - shift
 
     def _seconds(self, packet: AnyPacket) -> float:
-        ticks = packet.dts if packet.pts is None else packet.pts
-        return float((ticks or 0) * (packet.time_base or 0)) - self._opened.origin
+        return self._opened.seconds(packet) or 0.0
 
     def _decoded_at(self, packet: AnyPacket) -> float:
         ticks = packet.pts if packet.dts is None else packet.dts
@@ -234,9 +250,7 @@ class _Encoded:
     def __init__(self, opened: Opened, order: CutOrder, output: OutputContainer) -> None:
         self._opened, self._order, self._output = opened, order, output
         self._film: VideoStream | None = None
-        self._sound: AudioStream | None = None
-        self._resampler: AudioResampler | None = None
-        self._heard = 0
+        self._sound = _Sound.of(opened, output)
         self._held: list[AnyPacket] = []
         self._shown: int | None = None
         self._reformatter = VideoReformatter()
@@ -244,10 +258,7 @@ class _Encoded:
         self._first = self._end = 0.0
 
     def run(self, on_progress: Callable[[float], None]) -> tuple[float, float]:
-        order, sound = self._order, self._opened.sound
-        over = False
-        if sound is not None:
-            self._sound = self._sound_stream(sound)
+        order, over = self._order, False
         for packet in self._opened.packets(order.start):
             if packet.stream.index == self._opened.film.index:
                 for frame in _decoded(packet):
@@ -255,10 +266,10 @@ class _Encoded:
                     on_progress(self._seconds(frame))
                     if over:
                         break
-            else:
+            elif self._sound is not None:
                 for frame in _decoded(packet):
-                    self._take_sound(frame)
-            if over and (sound is None or self._sound_is_whole(packet)):
+                    self._mux_sound(self._sound.take(frame, order.start, order.end))
+            if over and (self._sound is None or self._sound_is_whole(packet)):
                 break
         if not over:
             for frame in _flushed(self._opened.film):
@@ -268,15 +279,12 @@ class _Encoded:
         if self._film is None:
             raise _no_picture(self._opened.path, order)
         self._output.mux(self._film.encode(None))
-        if self._sound is not None and self._heard:
-            self._held += self._sound.encode(None)
-        self._mux_sound()
+        self._mux_sound([] if self._sound is None else self._sound.rest())
         return self._first, min(order.end, self._end)
 
     def _sound_is_whole(self, packet: AnyPacket) -> bool:
         """Whether a packet lies so far behind the end that no sound before it follows."""
-        ticks = packet.pts if packet.pts is not None else packet.dts
-        at = float((ticks or 0) * (packet.time_base or 0)) - self._opened.origin
+        at = self._opened.seconds(packet) or 0.0
         return at >= self._order.end + (0.0 if packet.stream.type == "audio" else 1.0)
 
     def _take_picture(self, frame: VideoFrame) -> bool:
@@ -296,10 +304,11 @@ class _Encoded:
         at, frame = self._last
         self._last = None
         tick = max(0, round((at - self._order.start) * TICKS))
-        if self._shown is not None and tick <= self._shown:
+        if self._shown is not None and tick < self._shown + self._least_ticks():
             return
         self._shown = tick
-        pixels = upright_rgb(frame, self._opened.aspect, LARGEST)
+        largest = DRAFT_SIDE if self._order.draft else LARGEST
+        pixels = upright_rgb(frame, self._opened.aspect, largest)
         height, width = (side - side % 2 for side in pixels.shape[:2])
         if self._film is None:
             self._first = max(at, self._order.start)
@@ -312,9 +321,14 @@ class _Encoded:
         picture.time_base, picture.pts = Fraction(1, TICKS), tick
         self._output.mux(self._film.encode(picture))
 
+    def _least_ticks(self) -> int:
+        """Ticks from one picture to the next, at least; of a draft a tenth less than its rate has."""
+        return TICKS * 9 // (DRAFT_RATE * 10) if self._order.draft else 1
+
     def _film_stream(self, width: int, height: int) -> VideoStream:
         rate = Fraction(self._rate()).limit_denominator(1001)
-        stream = self._output.add_stream("libx264", rate=rate, options=dict(QUALITY))
+        quality = DRAFT_QUALITY if self._order.draft else QUALITY
+        stream = self._output.add_stream("libx264", rate=rate, options=dict(quality))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         context = stream.codec_context
         context.time_base = Fraction(1, TICKS)
@@ -322,24 +336,49 @@ class _Encoded:
         context.thread_count = 2
         return stream
 
-    def _sound_stream(self, sound: AudioStream) -> AudioStream:
-        rate = next((rate for rate in RATES if rate <= sound.rate), RATES[-1])
-        layout = "mono" if sound.channels == 1 else "stereo"
-        self._resampler = AudioResampler(format="fltp", layout=layout, rate=rate)
-        stream = self._output.add_stream("aac", rate=rate, layout=layout)
-        stream.codec_context.time_base = Fraction(1, rate)
-        return stream
+    def _mux_sound(self, packets: list[AnyPacket]) -> None:
+        """Write sound, once the film's stream is there, too: the file begins with what both are."""
+        self._held += packets
+        if self._film is not None:
+            self._output.mux(self._held)
+            self._held = []
 
-    def _take_sound(self, frame: AudioFrame) -> None:
-        """Encode what of some sound lies between start and end."""
-        assert self._resampler is not None
-        assert self._sound is not None
-        rate = self._resampler.rate
-        length = math.ceil((self._order.end - self._order.start) * rate)
+    def _seconds(self, frame: VideoFrame) -> float:
+        at = self._opened.seconds(frame)
+        if at is not None:
+            return at
+        return self._last[0] + 1 / self._rate() if self._last else 0.0
+
+    def _rate(self) -> float:
+        rate = self._opened.film.average_rate or self._opened.film.guessed_rate
+        return float(rate) if rate and 1 <= rate <= 1000 else 25.0
+
+
+class _Sound:
+    """Sound encoded again as AAC, without what lies outside the part."""
+
+    def __init__(self, opened: Opened, sound: AudioStream, output: OutputContainer) -> None:
+        self._opened = opened
+        self._rate = next((rate for rate in RATES if rate <= sound.rate), RATES[-1])
+        layout = "mono" if sound.channels == 1 else "stereo"
+        self._resampler = AudioResampler(format="fltp", layout=layout, rate=self._rate)
+        self._stream = output.add_stream("aac", rate=self._rate, layout=layout)
+        self._stream.codec_context.time_base = Fraction(1, self._rate)
+        self._heard = 0
+
+    @classmethod
+    def of(cls, opened: Opened, output: OutputContainer) -> "_Sound | None":
+        """None where the file has no sound."""
+        return None if opened.sound is None else cls(opened, opened.sound, output)
+
+    def take(self, frame: AudioFrame, start: float, end: float) -> list[AnyPacket]:
+        """What of some sound lies between start and end."""
+        packets: list[AnyPacket] = []
+        length = math.ceil((end - start) * self._rate)
         for piece in self._resampler.resample(frame):
             samples = np.asarray(piece.to_ndarray(), dtype=np.float32)
-            begins = round((self._seconds(piece) - self._order.start) * rate)
-            if self._heard and abs(begins - self._heard) < SOUND_GAP * rate:
+            begins = round(((self._opened.seconds(piece) or 0.0) - start) * self._rate)
+            if self._heard and abs(begins - self._heard) < SOUND_GAP * self._rate:
                 begins = self._heard
             kept = samples[:, max(0, -begins) : max(0, length - begins)]
             if not kept.shape[1] or (self._heard and begins < self._heard):
@@ -347,27 +386,15 @@ class _Encoded:
             out = AudioFrame.from_ndarray(
                 np.ascontiguousarray(kept), format="fltp", layout=self._resampler.layout.name
             )
-            out.sample_rate, out.time_base = rate, Fraction(1, rate)
+            out.sample_rate, out.time_base = self._rate, Fraction(1, self._rate)
             out.pts = max(0, begins)
             self._heard = out.pts + kept.shape[1]
-            self._held += self._sound.encode(out)
-            self._mux_sound()
+            packets += self._stream.encode(out)
+        return packets
 
-    def _mux_sound(self) -> None:
-        """Write sound, once the film's stream is there, too: the file begins with what both are."""
-        if self._film is not None:
-            self._output.mux(self._held)
-            self._held = []
-
-    def _seconds(self, frame: Any) -> float:
-        ticks = frame.dts if frame.pts is None else frame.pts
-        if ticks is None or frame.time_base is None:
-            return self._last[0] + 1 / self._rate() if self._last else 0.0
-        return float(ticks * frame.time_base) - self._opened.origin
-
-    def _rate(self) -> float:
-        rate = self._opened.film.average_rate or self._opened.film.guessed_rate
-        return float(rate) if rate and 1 <= rate <= 1000 else 25.0
+    def rest(self) -> list[AnyPacket]:
+        """What the encoder still holds."""
+        return list(self._stream.encode(None)) if self._heard else []
 
 
 def _decoded(packet: AnyPacket) -> list[Any]:

@@ -133,13 +133,17 @@ class Limits:
 class CutOrder:
     """What to cut out of a video into a new file. start, end: seconds. exact: encode it again, H.264
     and AAC, instead of copying it from the keyframe at or before the start on. form: FFmpeg's name
-    of the new file's format.
+    of the new file's format. new_sound: encode the sound again although the pictures are copied.
+    draft: encode fast and small, with at most DRAFT_SIDE pixels on the shorter side and DRAFT_RATE
+    pictures a second.
     """
 
     start: float
     end: float
     exact: bool
     form: str
+    new_sound: bool = False
+    draft: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end < float("inf"):
@@ -148,6 +152,7 @@ class CutOrder:
             )
 
 
+DRAFT_SIDE, DRAFT_RATE = 360, 30
 PIECE_BYTES = 2**20
 """Bytes of a new file that are handed over at a time, at most."""
 SAMPLE_RATE = 16_000
