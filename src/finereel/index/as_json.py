@@ -9,6 +9,8 @@ from finereel.types import Hit, MatchConfidence
 
 if TYPE_CHECKING:
     from finereel.index.evidence import WordEvidence
+    from finereel.index.explain import Evidence
+    from finereel.index.similar import SimilarHit
 
 Words = Sequence[Sequence["WordEvidence"]]
 """The judged words of every hit."""
@@ -66,4 +68,20 @@ def answer_as_json(answer: Answer, words: Words = ()) -> dict[str, Any]:
             }
             for number, hit in enumerate(answer.hits)
         ],
+    }
+
+
+def without_picture(hit: "Hit | SimilarHit") -> dict[str, Any]:
+    """Everything of a hit but its thumbnail, which is no text."""
+    return {key: value for key, value in asdict(hit).items() if key != "thumbnail"}
+
+
+def evidence_as_json(evidence: "Evidence") -> dict[str, Any]:
+    """Why a clip fits a query."""
+    return {
+        "query": evidence.query,
+        "hit": without_picture(evidence.hit),
+        "words": [asdict(word) for word in evidence.words],
+        "places": [asdict(place) for place in evidence.places],
+        "notes": list(evidence.notes),
     }

@@ -9,12 +9,35 @@ from starlette.responses import JSONResponse
 
 from finereel import __version__
 from finereel.errors import ConfigError, FinereelError
-from finereel.serve import health, pages, searching
+from finereel.serve import (
+    changes,
+    clips,
+    events,
+    health,
+    media,
+    metrics,
+    overview,
+    pages,
+    searching,
+)
 from finereel.serve.state import Serving
 from finereel.web.errors import RefusedError, error_as_json, status_of
 from finereel.web.guard import Guard
 
-ROUTERS = (searching.router, health.router, pages.router)
+ROUTERS = tuple(
+    part.router
+    for part in (
+        searching,
+        clips,
+        media,
+        overview,
+        events,
+        changes,
+        health,
+        metrics,
+        pages,
+    )
+)
 
 
 def make_app(serving: Serving, port: int) -> Guard:
@@ -33,7 +56,10 @@ def make_app(serving: Serving, port: int) -> Guard:
     app.add_exception_handler(FinereelError, _told)
     app.add_exception_handler(RequestValidationError, _wrong_parameters)
     app.add_exception_handler(HTTPException, _no_route)
-    return Guard(app, serving.settings.guard(port))
+    inner: Any = app
+    if serving.settings.metrics:
+        inner = serving.metrics = metrics.Metrics(app)
+    return Guard(inner, serving.settings.guard(port))
 
 
 async def _told(request: Request, error: Exception) -> JSONResponse:

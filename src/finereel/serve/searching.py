@@ -84,6 +84,8 @@ async def search(served: Served, given: Annotated[SearchParameters, Query()]) ->
             return served.library.answer(query), notes
 
     answer, notes = await served.searches.run(work)
+    for found in answer.hits:
+        served.thumbnails.put(found.clip_id, found.thumbnail)
     told = answer_as_json(answer)
     for hit in told["hits"]:
         hit["file_id"] = hit["clip_id"].rpartition("-")[0]

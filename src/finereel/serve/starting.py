@@ -1,5 +1,6 @@
 """Start a server for a library, tell its address, and end it in order."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 
 from finereel.errors import FinereelError
 from finereel.serve.app import make_app
+from finereel.serve.events import watch_commits
 from finereel.serve.settings import ServeSettings
 from finereel.serve.state import Serving
 from finereel.web.running import Address, Running, listen, run_until_interrupt
@@ -31,10 +33,12 @@ def serve(settings: ServeSettings, address: Address, on_start: Callable[[Started
         app = make_app(serving, bound.port)
 
         def started() -> None:
+            watch.append(asyncio.get_running_loop().create_task(watch_commits(serving)))
             threading.Thread(target=_warm, args=(serving,), daemon=True).start()
             on_start(Started(url, bound))
 
-        run_until_interrupt(Running(app, started), listening)
+        watch: list[asyncio.Task[None]] = []  # a task that nobody holds may vanish
+        run_until_interrupt(Running(app, started, serving.hub.close), listening)
 
 
 def _warm(serving: Serving) -> None:

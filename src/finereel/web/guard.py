@@ -99,7 +99,7 @@ class Guard:
         if not given or not self._is_token(given[0]):
             return None
         rest = urlencode([(name, value) for name, value in pairs if name != "token"])
-        path = "/" + scope["raw_path"].decode("ascii").lstrip("/")
+        path: str = "/" + scope["raw_path"].decode("ascii").lstrip("/")
         return path + (f"?{rest}" if rest else "")
 
     def _check_token(self, scope: Any, headers: Mapping[str, str]) -> None:

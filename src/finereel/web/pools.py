@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from finereel.web.errors import RefusedError
 
@@ -56,7 +56,7 @@ class BoundedPool:
         """Begin nothing more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _finished(self, future: "asyncio.Future[object]") -> None:
+    def _finished(self, future: "asyncio.Future[Any]") -> None:
         self.pending -= 1
         if not future.cancelled():
             future.exception()  # somebody may have gone without asking for it
