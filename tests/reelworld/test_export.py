@@ -165,7 +165,7 @@ def test_one_process_writes_the_same_whatever_it_did_before(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_one_process_writes_the_same_for_long(tmp_path: Path) -> None:
-    exported_again(tmp_path / "a.mp4", [sample_scene(number, "test") for number in range(40)], 300)
+    exported_again(tmp_path / "a.mp4", [sample_scene(number, "test") for number in range(40)], 100)
 
 
 def test_another_seed_writes_other_scenes(tmp_path: Path) -> None:
