@@ -59,13 +59,17 @@ def test_commits_of_another_process_are_told_and_searched(own: Path, tmp_path: P
 def test_a_library_that_goes_away_and_comes_back(own: Path, tmp_path: Path) -> None:
     with server_process(own) as server, Client(server.url) as client:
         client.search("a ball")
+        events = client.events()
+        until(events, "commit")
         own.rename(tmp_path / "elsewhere")
+        assert until(events, "problem").data["type"] == "LibraryNotFoundError"
         with pytest.raises(LibraryNotFoundError, match="there is no library"):
             client.search("a ball")
         headers = {"Authorization": f"Bearer {server.token}"}
         gone = httpx.get(f"{server.base}/api/search?q=a", headers=headers)
         assert gone.status_code == 503
         (tmp_path / "elsewhere").rename(own)
+        until(events, "commit")
         assert len(client.search("a ball").hits) == 3
         assert server.process.poll() is None
 
