@@ -51,11 +51,12 @@ def facts_by_path(
     found = {}
     for path in dict.fromkeys(paths):
         known = facts.get(files[path].file_id) if path in files else None
-        found[path] = known if known is not None and known.known else _probed(path, source)
+        found[path] = known if known is not None and known.known else probed(path, source)
     return found
 
 
-def _probed(path: str, source: VideoSource) -> FileFacts:
+def probed(path: str, source: VideoSource) -> FileFacts:
+    """What a video file says that it is; nothing is known of one that cannot be read."""
     try:
         return FileFacts.of(source.probe(Path(path)), source.state(Path(path)))
     except (VideoError, OSError):

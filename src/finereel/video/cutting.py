@@ -282,6 +282,8 @@ class _Encoded:
     def _take_picture(self, frame: VideoFrame) -> bool:
         """Keep a frame until it is known how long it is shown; whether the end is reached."""
         at = self._seconds(frame)
+        if self._last is not None and at <= self._last[0]:  # as old AVI files count
+            at = self._last[0] + 1 / self._rate()
         if at >= self._order.end:
             return True
         self._show_last(at)
@@ -294,7 +296,6 @@ class _Encoded:
         if self._last is None or until <= self._order.start + 1e-6:
             return
         at, frame = self._last
-        self._last = None
         tick = max(0, round((at - self._order.start) * TICKS))
         if self._shown is not None and tick <= self._shown:
             return
