@@ -1,5 +1,6 @@
 """Parts of videos as new files: which pictures and sound they hold, told by the pictures themselves."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -22,8 +23,9 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reader() -> VideoReader:
-    return VideoReader()
+def reader() -> Iterator[VideoReader]:
+    with VideoReader() as opened:
+        yield opened
 
 
 def cut(reader: VideoReader, source: Path, order: CutOrder, target: Path) -> tuple[float, float]:

@@ -156,7 +156,7 @@ def cut_out(
         with av.open(
             target, "w", format=order.form, options=FORM_OPTIONS.get(order.form, {})
         ) as output:
-            how = _Encoded if order.exact else _Copied
+            how = _EncodedPart if order.exact else _CopiedPart
             return how(opened, order, output).run(on_progress)
     except (av.error.FFmpegError, ValueError) as error:
         if isinstance(error, MemoryError | VideoError):
@@ -168,7 +168,7 @@ def cut_out(
         ) from error
 
 
-class _Copied:
+class _CopiedPart:
     """Packets as they are, from the keyframe at or before the start on."""
 
     def __init__(self, opened: Opened, order: CutOrder, output: OutputContainer) -> None:
@@ -261,7 +261,7 @@ class _Copied:
         return float((ticks or 0) * (packet.time_base or 0)) - self._opened.origin
 
 
-class _Encoded:
+class _EncodedPart:
     """Exactly the frames and the sound from start to end, encoded again."""
 
     def __init__(self, opened: Opened, order: CutOrder, output: OutputContainer) -> None:
