@@ -31,7 +31,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"data"}),
     frozenset({"finegrain"}),
     frozenset({"training", "evaluation", "index", "models.published"}),
-    frozenset({"finegrain.evaluate"}),
+    frozenset({"finegrain.evaluate", "export"}),
     frozenset({"asking"}),
     frozenset({"library", "recipes"}),
     frozenset({"serve", "client"}),
@@ -51,7 +51,7 @@ TORCH_FREE = (
         "normalization",
         "ranking",
     ),
-    *("finegrain", "statistics", "imports", "models.preprocessing"),
+    *("finegrain", "statistics", "imports", "models.preprocessing", "export"),
 )
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 500, 60, 6
 

@@ -556,3 +556,28 @@ def test_a_library_of_any_head_searches(tmp_path: Path, head: str) -> None:
     wanted = sorted(model.score(model.encode_text(["a small blue fish"]), clips).fused[0].tolist())
     assert found == pytest.approx(wanted, abs=0.05)
     assert {tuple(hit.parts) for hit in hits} == {tuple(model.head.weights)}
+
+
+def test_clips_are_looked_up_by_their_ids(world: World) -> None:
+    world.add()
+    hits = world.library.search("x", 6, per_video=None)
+    ids = [hit.clip_id for hit in hits]
+    found = world.library.clips([ids[2], ids[0], ids[2]])
+    assert [hit.clip_id for hit in found] == [ids[2], ids[0]]
+    assert [(hit.video, hit.start, hit.end) for hit in found] == [
+        (hits[place].video, hits[place].start, hits[place].end) for place in (2, 0)
+    ]
+    with pytest.raises(QueryError, match="the library has no clip 'nowhere'"):
+        world.library.clips([ids[0], "nowhere"])
+
+
+def test_facts_of_files_come_from_the_library_or_the_file(world: World) -> None:
+    world.add()
+    (hit,) = world.library.search("cat", 1)
+    beside = write_video(world.videos.parent / "beside.toy", "owl")
+    facts = world.library.facts([hit.video, str(beside), str(beside.with_name("gone.toy"))])
+    known, probed, gone = facts.values()
+    assert known.known
+    assert known.duration == 6.0
+    assert probed.known
+    assert not gone.known

@@ -25,6 +25,7 @@ from finereel.index.events import (
     FileStarted,
     Planned,
 )
+from finereel.index.facts import FileFacts
 from finereel.index.feedback import Calibration
 from finereel.index.folders import Away
 from finereel.index.migration import MigrationReport
@@ -142,6 +143,14 @@ class ToyLibrary:
         first = DuplicateVideo("/v/copy.mp4", 0.0, 0.0, 1.0, ("/w/copy.mp4",))
         later = DuplicateVideo("/v/late.mp4", 10.0, 20.0, 0.8)
         return [(first, later)] if self.hits else []
+
+    def clips(self, clip_ids: Sequence[str]) -> list[Hit]:
+        self.calls.append(("clips", list(clip_ids)))
+        return [hit for hit in self.hits if hit.clip_id in clip_ids]
+
+    def facts(self, paths: Sequence[str]) -> dict[str, FileFacts]:
+        known = FileFacts(None, 60.0, 640, 360, 25.0, "mov,mp4", "h264", "aac")
+        return dict.fromkeys(paths, known)
 
     def status(self) -> ToyStatus:
         return ToyStatus(2, 5, 1, 2_500_000, "toy", 4.0, (Away("/media/x", 14, "it is empty"),), ())

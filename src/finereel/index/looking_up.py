@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,7 +24,7 @@ def clips_by_id(snapshot: Snapshot, clip_ids: Sequence[str]) -> list[Hit]:
     ids = snapshot.rows(["clip_id"])
     chosen = ids.filter(pc.is_in(ids["clip_id"], pa.array(wanted, pa.string())))
     rows = snapshot.take_rows(
-        chosen["_rowid"].to_numpy(), ["clip_id", "path", "start", "end"]
+        chosen["_rowid"].to_numpy().astype(np.int64), ["clip_id", "path", "start", "end"]
     ).to_pylist()
     found = {
         row["clip_id"]: Hit(
@@ -51,11 +52,12 @@ def facts_by_path(
     found = {}
     for path in dict.fromkeys(paths):
         known = facts.get(files[path].file_id) if path in files else None
-        found[path] = known if known is not None and known.known else _probed(path, source)
+        found[path] = known if known is not None and known.known else probed(path, source)
     return found
 
 
-def _probed(path: str, source: VideoSource) -> FileFacts:
+def probed(path: str, source: VideoSource) -> FileFacts:
+    """What a video file says that it is; nothing is known of one that cannot be read."""
     try:
         return FileFacts.of(source.probe(Path(path)), source.state(Path(path)))
     except (VideoError, OSError):

@@ -29,7 +29,7 @@ from finereel.errors import BrokenVideoError, VideoError
 from finereel.video.files import shown
 from finereel.video.picture import upright_rgb
 from finereel.video.plan import DRAFT_RATE, DRAFT_SIDE, CutOrder
-from finereel.video.streams import READ_ERRORS, blame
+from finereel.video.streams import READ_ERRORS, blame, reason
 
 AnyPacket: TypeAlias = "Packet[Any]"
 QUALITY = {"preset": "veryfast", "crf": "18"}
@@ -41,9 +41,9 @@ DRAFT_QUALITY = {"preset": "ultrafast", "crf": "28"}
 LARGEST = 8192
 """Pixels of a picture's shorter side that are encoded."""
 
-LEAD = 0.5
-"""Seconds before the first time wanted at which reading begins at the latest: formats that seek by
-decoding times may otherwise land at a keyframe that is shown too late.
+LEADS = (0.5, 12.0)
+"""Seconds before the first time wanted to which is sought, one after the other: formats that seek by
+decoding times, or by guessing, land at a keyframe that is shown too late.
 """
 
 REORDER = 0.2
@@ -84,15 +84,18 @@ class PieceWriter:
         return self._at
 
 
-@dataclass(frozen=True)
+@dataclass
 class Opened:
-    """An open file and its film. origin: second zero of its own time; aspect: of its pixels."""
+    """A file that was just opened, and its film. origin: second zero of its own time; aspect: of its
+    pixels; reopen: stands at the beginning again.
+    """
 
     path: str | Path
     container: InputContainer
     film: VideoStream
     origin: float
     aspect: Fraction
+    reopen: Callable[[], tuple[InputContainer, VideoStream]]
 
     @property
     def sound(self) -> AudioStream | None:
@@ -109,22 +112,46 @@ class Opened:
 
     def packets(self, start: float) -> Iterator[AnyPacket]:
         """The packets of film and sound from a keyframe at or before `start` seconds on."""
+        if start > LEADS[0]:
+            self._go_before(start)
         streams = [self.film, *filter(None, [self.sound])]
         for stream in self.container.streams:
             stream.discard = Discard.default if stream in streams else Discard.all
-        place = max(0.0, start - LEAD) + self.origin
-        try:
-            self.container.seek(
-                int(place / _base(self.film)), stream=self.film, backward=True, any_frame=False
-            )
-        except READ_ERRORS as error:  # a format that cannot seek is read from its beginning
-            blame(self.path, error)
         try:
             for packet in self.container.demux(streams):
                 if packet.size:
                     yield packet
         except READ_ERRORS as error:
             blame(self.path, error)
+
+    def _go_before(self, start: float) -> None:
+        """Stand at or before a keyframe that is shown at or before `start` seconds. Where a format
+        does not land where it was asked to, go farther back.
+        """
+        for lead in LEADS:
+            self._seek(max(0.0, start - lead))
+            if self._next_key() <= start:
+                self._seek(max(0.0, start - lead))
+                return
+        self.container, self.film = self.reopen()
+
+    def _seek(self, seconds: float) -> None:
+        place = int((seconds + self.origin) / _base(self.film))
+        try:
+            self.container.seek(place, stream=self.film, backward=True)
+        except READ_ERRORS as error:  # a format that cannot seek is read from where it stands
+            blame(self.path, error)
+
+    def _next_key(self) -> float:
+        """Seconds of the next keyframe; infinite where none comes."""
+        try:
+            for packet in self.container.demux(self.film):
+                ticks = packet.dts if packet.pts is None else packet.pts
+                if packet.is_keyframe and packet.size and ticks is not None:
+                    return float(ticks * _base(self.film)) - self.origin
+        except READ_ERRORS as error:
+            blame(self.path, error)
+        return math.inf
 
 
 def cut_out(
@@ -139,19 +166,19 @@ def cut_out(
         with av.open(
             target, "w", format=order.form, options=FORM_OPTIONS.get(order.form, {})
         ) as output:
-            how = _Encoded if order.exact else _Copied
+            how = _EncodedPart if order.exact else _CopiedPart
             return how(opened, order, output).run(on_progress)
-    except av.error.FFmpegError as error:
-        if isinstance(error, MemoryError):
+    except (av.error.FFmpegError, ValueError) as error:
+        if isinstance(error, MemoryError | VideoError):
             raise
         hint = "" if order.exact else "; encode it again with --exact"
         raise BrokenVideoError(
             f"{shown(opened.path)}: the part cannot be written as {order.form} "
-            f"({error.strerror}){hint}"
+            f"({reason(error)}){hint}"
         ) from error
 
 
-class _Copied:
+class _CopiedPart:
     """Packets as they are, from the keyframe at or before the start on."""
 
     def __init__(self, opened: Opened, order: CutOrder, output: OutputContainer) -> None:
@@ -179,7 +206,11 @@ class _Copied:
             if film and begun and self._decoded_at(packet) > self._order.start:
                 begins = self._begin(waiting)  # no keyframe that follows is early enough
                 self._mux(packet, begins)
-            elif film and packet.is_keyframe:
+            elif (
+                film
+                and packet.is_keyframe
+                and (not begun or self._seconds(packet) <= self._order.start)
+            ):
                 at = self._seconds(packet)
                 waiting = [one for one in waiting if not _is_film(one) and self._ends(one) > at]
                 waiting.append(packet)
@@ -189,6 +220,8 @@ class _Copied:
             begins = self._begin(waiting)
         if self._encoder is not None:
             self._output.mux(self._encoder.rest())
+        if self._end <= self._order.start:
+            raise _no_picture(self._opened.path, self._order)
         return begins, self._end
 
     def _begin(self, waiting: list[AnyPacket]) -> float:
@@ -244,7 +277,7 @@ class _Copied:
         return float((ticks or 0) * (packet.time_base or 0)) - self._opened.origin
 
 
-class _Encoded:
+class _EncodedPart:
     """Exactly the frames and the sound from start to end, encoded again."""
 
     def __init__(self, opened: Opened, order: CutOrder, output: OutputContainer) -> None:
@@ -271,11 +304,9 @@ class _Encoded:
                     self._mux_sound(self._sound.take(frame, order.start, order.end))
             if over and (self._sound is None or self._sound_is_whole(packet)):
                 break
-        if not over:
-            for frame in _flushed(self._opened.film):
-                if self._take_picture(frame):
-                    break
-        self._show_last(order.end)
+        for frame in [] if over else _flushed(self._opened.film):
+            over = over or self._take_picture(frame)
+        self._show_last(order.end if over else min(order.end, self._end))
         if self._film is None:
             raise _no_picture(self._opened.path, order)
         self._output.mux(self._film.encode(None))
@@ -290,6 +321,8 @@ class _Encoded:
     def _take_picture(self, frame: VideoFrame) -> bool:
         """Keep a frame until it is known how long it is shown; whether the end is reached."""
         at = self._seconds(frame)
+        if self._last is not None and at <= self._last[0]:  # as old AVI files count
+            at = self._last[0] + 1 / self._rate()
         if at >= self._order.end:
             return True
         self._show_last(at)
@@ -302,7 +335,6 @@ class _Encoded:
         if self._last is None or until <= self._order.start + 1e-6:
             return
         at, frame = self._last
-        self._last = None
         tick = max(0, round((at - self._order.start) * TICKS))
         if self._shown is not None and tick < self._shown + self._least_ticks():
             return

@@ -10,6 +10,7 @@ from pathlib import Path
 import av.error
 import av.logging
 import numpy as np
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard
 from av.video.frame import VideoFrame
@@ -165,10 +166,13 @@ class Source:
         """Write a part of it to a new file, before any picture is asked for, see
         `finereel.video.cutting.cut_out`.
         """
-        opened = Opened(
-            self._path, self._container, self._stream, self._origin(), self._pixel_aspect
-        )
+        film, aspect = self._stream, self._pixel_aspect
+        opened = Opened(self._path, self._container, film, self._origin(), aspect, self._anew)
         return cut_out(opened, order, target, on_progress)
+
+    def _anew(self) -> tuple[InputContainer, VideoStream]:
+        self._reopen()
+        return self._container, self._stream
 
     def pictures(self, start: float = 0.0) -> Iterator[Picture]:
         """Every picture in display order, from the keyframe at or before `start` seconds on."""
