@@ -18,6 +18,7 @@ from finereel.serve import (
     metrics,
     overview,
     pages,
+    playing,
     searching,
 )
 from finereel.serve.state import Serving
@@ -30,6 +31,7 @@ ROUTERS = tuple(
         searching,
         clips,
         media,
+        playing,
         overview,
         events,
         changes,

@@ -19,6 +19,7 @@ from finereel.index.lookup import StoredFile, open_stored, stored_file
 from finereel.serve.following import FollowedLibrary
 from finereel.serve.hub import EventHub
 from finereel.serve.indexing import Indexing
+from finereel.serve.playback import PlaybackFolder
 from finereel.serve.settings import ServeSettings
 from finereel.video.reader import DiskSource
 from finereel.web.errors import RefusedError
@@ -78,8 +79,9 @@ class Serving:
     """A library that is served.
 
     searches: one at a time per core. pictures: reads of stored pictures and of what is known of
-    files. decoding: one at a time, for it takes long. hub: what happens meanwhile. metrics: what is
-    counted, where that was asked for. ready: whether the model is loaded.
+    files. decoding: one at a time, for it takes long. hub: what happens meanwhile. playback: what
+    was made playable. metrics: what is counted, where that was asked for. ready: whether the model
+    is loaded.
     """
 
     settings: ServeSettings
@@ -89,6 +91,7 @@ class Serving:
     decoding: BoundedPool
     hub: EventHub
     indexing: Indexing
+    playback: PlaybackFolder = field(default_factory=PlaybackFolder)
     metrics: Any = None
     ready: bool = False
     thumbnails: Recent[bytes] = field(default_factory=lambda: Recent[bytes](THUMBNAILS))
