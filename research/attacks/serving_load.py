@@ -9,6 +9,7 @@ python -m research.attacks.serving_load LIBRARY COUNT SECONDS commits COUNT time
 """
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -57,7 +58,8 @@ class _Seen:
 @dataclass(frozen=True)
 class LoadReport:
     """What was measured, beside whether answers were right. quiet: milliseconds of answers while
-    nobody committed, busy: meanwhile; both (median, 95th percentile).
+    nobody committed, busy: meanwhile; both (median, 95th percentile). others: share of all cores that
+    processes other than those of this check used.
     """
 
     clips: int
@@ -65,6 +67,7 @@ class LoadReport:
     every: float
     quiet: tuple[float, float]
     busy: tuple[float, float]
+    others: float
     results: tuple[Result, ...]
 
 
@@ -168,6 +171,7 @@ def serving_load(scratch: Path, clips: int, commits: int, pause: float, every: f
     """
     library = scratch / "library"
     build(library, clips)
+    before = _processor_seconds()
     with served(library) as server:
         _wait(server.url)
         quiet = _Seen()
@@ -188,6 +192,9 @@ def serving_load(scratch: Path, clips: int, commits: int, pause: float, every: f
         _read(server.url, busy, pause, lambda began: writer.poll() is not None)
         following.join()
         writer.stdout.close()
+    ours, every_core, whole = (
+        now - then for now, then in zip(_processor_seconds(), before, strict=True)
+    )
     wrong = [
         f"commit {commit} is generation {log.get(commit)}, the answer has {', '.join(found)}"
         for commit, found in busy.answers
@@ -201,7 +208,26 @@ def serving_load(scratch: Path, clips: int, commits: int, pause: float, every: f
         NEVER,
         tuple(bad[:5]),
     )
-    return LoadReport(clips, len(log) - 1, every, _spread(quiet), _spread(busy), (result,))
+    return LoadReport(
+        clips,
+        len(log) - 1,
+        every,
+        _spread(quiet),
+        _spread(busy),
+        max(0.0, (every_core - ours) / whole),
+        (result,),
+    )
+
+
+def _processor_seconds() -> tuple[float, float, float]:
+    """Processor time of this process and its children that ended, of all processes, and of all
+    cores, idle or not.
+    """
+    own = os.times()
+    with Path("/proc/stat").open() as file:
+        ticks = [int(part) / os.sysconf("SC_CLK_TCK") for part in file.readline().split()[1:9]]
+    whole, idle = sum(ticks), ticks[3] + ticks[4]
+    return sum(own[:4]), whole - idle, whole
 
 
 def _wait(url: str) -> None:

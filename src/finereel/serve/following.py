@@ -4,6 +4,7 @@ searches and not by them.
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from finereel.library import Library
 Asked = TypeVar("Asked")
 
 LOOK_SECONDS = 0.25
+REST = 3.0
+"""After a state was opened, none is opened for so many times as long: searches need the cores."""
 NICE = 10
 
 
@@ -92,12 +95,13 @@ class FollowedLibrary(Library):
         told: object = None
         pause = 0.0
         while not self._leaving.wait(pause):
-            pause = LOOK_SECONDS
+            began = time.monotonic()
             try:
                 self.catch_up()
                 self._failed = None
             except FinereelError as error:
                 self._failed = error
+            pause = max(LOOK_SECONDS, REST * (time.monotonic() - began))
             now = str(self._failed) if self._failed else self._ready[0].state.key
             if now != told:
                 told = now

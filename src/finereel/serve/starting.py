@@ -1,5 +1,6 @@
 """Start a server for a library, tell its address, and end it in order."""
 
+import logging
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ def serve(settings: ServeSettings, address: Address, on_start: Callable[[Started
 
     Raises ConfigError where the address cannot be had.
     """
+    # What the library remarks goes to the client whose query it is about, and not to stderr.
+    logging.getLogger("finereel").addHandler(logging.NullHandler())
     with closing(listen(address)) as listening, closing(Serving.of(settings)) as serving:
         bound = Address(address.host, listening.getsockname()[1])
         url = f"http://{bound.in_url}/?token={settings.token}"
