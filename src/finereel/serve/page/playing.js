@@ -1,0 +1,234 @@
+/** What a person can do in the player. */
+
+import { api, ServerGone } from "./api.js";
+import { copy } from "./dom.js";
+import { moment } from "./format.js";
+import { Ladder } from "./ladder.js";
+import { film, JUMP, moveHead, playedAt, seek } from "./player.js";
+import { marksOf, shownHits } from "./state.js";
+import { writeUrl } from "./url.js";
+
+/** Length of a frame where nobody knows it. */
+const FRAME = 1 / 25;
+
+/** @param {object} page @param {object} act the other actions @param {() => object} current */
+export function playing(page, act, current) {
+  const { get, set, setOpen } = page;
+  const isOpen = (open) => get().open === open;
+
+  /** Ask for something that belongs to the clip; it is dropped if another one is open by then. */
+  async function load(name, lacking, request) {
+    const { open } = get();
+    if (!open || open.asked[name] || get().lacks.has(lacking)) return;
+    open.asked[name] = open.loading[name] = true;
+    try {
+      const found = await request(open);
+      if (isOpen(open)) setOpen(found);
+    } catch (error) {
+      const gone = error instanceof ServerGone || error.notOffered;
+      if (gone || isOpen(open)) act.failed(lacking)(error);
+    } finally {
+      open.loading[name] = false;
+      if (isOpen(open)) set({});
+    }
+  }
+
+  const loadFile = () => load("file", "file", async ({ hit }) => ({ file: await api.file(hit.file_id) }));
+  const loadLine = () => {
+    const { q } = get().query;
+    if (q) load("timeline", "timeline", async ({ hit }) => ({ timeline: asLine(await api.timeline(hit.file_id, q)) }));
+  };
+  const loadTab = () => {
+    const { open, query } = get();
+    if (open?.tab === "similar") load("similar", "similar", async ({ hit }) => ({ similar: asHits(await api.similar(hit.clip_id)) }));
+    if (open?.tab === "evidence" && query.q)
+      load("evidence", "evidence", async ({ hit }) => ({ evidence: await api.evidence(hit.clip_id, query.q, false) }));
+  };
+
+  const by = (step) => {
+    const { open } = get();
+    const hits = shownHits(get());
+    const at = open ? hits.findIndex((hit) => hit.clip_id === open.hit.clip_id) : -1;
+    const hit = at < 0 ? null : hits[at + step];
+    if (hit) act.open(hit, null, { play: true, keepTab: true });
+    else act.tell(step > 0 ? "This is the last hit" : "This is the first hit");
+  };
+
+  const move = (seconds) => {
+    const { open } = get();
+    seek(open, playedAt(open) + seconds);
+    act.timed();
+  };
+
+  const frame = (step) => {
+    const { open } = get();
+    film()?.pause();
+    move(step / (open.file?.fps || 1 / FRAME));
+  };
+
+  const mark = (side) => {
+    const { open, marks } = get();
+    const [from, to] = marksOf(get(), open.hit);
+    const t = playedAt(open);
+    const pair = side === "in" ? [t, Math.max(to, t)] : [Math.min(from, t), t];
+    set({ marks: new Map(marks).set(open.hit.clip_id, pair) });
+    act.tell(`${side === "in" ? "In" : "Out"} at ${moment(t)}`);
+  };
+
+  const openTab = (tab) => {
+    const hit = current();
+    if (!hit) return false;
+    if (get().open) act.tab(tab, true);
+    else act.open(hit, page.grid.scrubbed(), { tab });
+    return true;
+  };
+
+  return {
+    /** Open a hit at a second of its file; null is where its moment begins. */
+    open(hit, t = null, { play = false, tab = null, keepTab = false, replace = false } = {}) {
+      const before = get().open;
+      const known = before && before.hit.file_id === hit.file_id;
+      const open = {
+        hit,
+        t: t ?? hit.start,
+        ladder: new Ladder(hit.playback?.rung ?? hit.rung),
+        play,
+        tab: tab ?? (keepTab && before ? before.tab : "evidence"),
+        file: known ? before.file : null,
+        gone: Boolean(hit.missing),
+        asked: { file: known },
+        loading: {},
+        place: null,
+        picture: null,
+      };
+      set({ open });
+      const url = writeUrl(get().query, hit.clip_id, open.t);
+      history[before || replace ? "replaceState" : "pushState"](null, "", url);
+      page.drawNow();
+      loadFile();
+      loadLine();
+      loadTab();
+    },
+    close: () => document.getElementById("player")?.close(),
+    cancelled(event) {
+      if (event.target.id !== "player") return;
+      const menus = [...event.target.querySelectorAll("details.menu[open]")];
+      for (const menu of menus) menu.open = false;
+      if (menus.length) event.preventDefault();
+    },
+    closed() {
+      const { open } = get();
+      if (!open) return;
+      const at = shownHits(get()).findIndex((hit) => hit.clip_id === open.hit.clip_id);
+      set({ open: null });
+      history.replaceState(null, "", writeUrl(get().query));
+      page.drawNow();
+      if (at >= 0) page.grid.go(at);
+    },
+    async rungFailed(rung) {
+      const { open } = get();
+      if (!open || !open.ladder.fail(rung)) return;
+      set({});
+      if (rung === "direct") {
+        const present = await api.present(open.hit.file_id);
+        if (present === false && isOpen(open)) setOpen({ gone: true });
+      }
+    },
+    loaded(element) {
+      const { open } = get();
+      setOpen({ picture: pictureIn(element) });
+      if (open.play) element.play().catch(() => {});
+      open.play = false;
+    },
+    timed() {
+      const { open } = get();
+      if (!open) return;
+      open.t = playedAt(open);
+      moveHead(get());
+      if (film()?.paused) history.replaceState(null, "", writeUrl(get().query, open.hit.clip_id, open.t));
+    },
+    seekTo(seconds) {
+      seek(get().open, seconds);
+      act.timed();
+    },
+    toggle() {
+      const element = film();
+      if (!element) return;
+      if (element.paused) element.play().catch(() => {});
+      else element.pause();
+    },
+    back: () => move(-JUMP),
+    on: () => move(JUMP),
+    frameBack: () => frame(-1),
+    frameOn: () => frame(1),
+    next: () => by(1),
+    previous: () => by(-1),
+    toMoment: () => act.seekTo(get().open.hit.start),
+    markIn: () => mark("in"),
+    markOut: () => mark("out"),
+    toEvidence: () => openTab("evidence"),
+    toSimilar: () => openTab("similar"),
+    tab(tab, focus = false) {
+      setOpen({ tab, place: null });
+      page.drawNow();
+      if (focus) document.getElementById(`tab-${tab}`)?.focus();
+      loadTab();
+    },
+    async copyLink() {
+      const { open, query } = get();
+      const url = location.origin + writeUrl(query, open.hit.clip_id, playedAt(open));
+      act.tell((await copy(url)) ? "The link is copied" : url);
+    },
+    findPlaces: () =>
+      load("places", "places", async ({ hit }) => ({ evidence: await api.evidence(hit.clip_id, get().query.q, true) })),
+    showPlace(place) {
+      film()?.pause();
+      if (place) seek(get().open, place.seconds);
+      const element = film();
+      setOpen({ place, picture: element ? pictureIn(element) : null });
+    },
+    async judge(right) {
+      const { open, judged, query } = get();
+      try {
+        await api.feedback({ q: query.q, clip_id: open.hit.clip_id, right });
+        set({ judged: new Map(judged).set(open.hit.clip_id, right) });
+        act.tell(right ? "Noted: this is what you searched for" : "Noted: this is something else");
+      } catch (error) {
+        act.failed("feedback")(error);
+      }
+    },
+  };
+}
+
+/** Where the picture lies within the element of the film, in pixels. */
+function pictureIn(element) {
+  const { clientWidth: w, clientHeight: h, videoWidth, videoHeight } = element;
+  const scale = Math.min(w / (videoWidth || w), h / (videoHeight || h));
+  const [width, height] = [(videoWidth || w) * scale, (videoHeight || h) * scale];
+  return { x: element.offsetLeft + (w - width) / 2, y: element.offsetTop + (h - height) / 2, w: width, h: height };
+}
+
+/** A timeline in one form: seconds, scores and the length of the file. */
+export function asLine(found) {
+  const frames = found.frames ?? found.points;
+  if (Array.isArray(frames) && frames.length) {
+    const pair = (one) => (Array.isArray(one) ? one : [one.seconds ?? one.t, one.score]);
+    return { seconds: frames.map((one) => pair(one)[0]), scores: frames.map((one) => pair(one)[1]), duration: found.duration };
+  }
+  return { seconds: found.seconds ?? [], scores: found.scores ?? [], duration: found.duration };
+}
+
+/** Similar clips in the form of hits. */
+export function asHits(found) {
+  return (found.hits ?? found.similar ?? found ?? []).map((hit) => ({
+    moments: [],
+    copies: [],
+    source: "seen",
+    parts: {},
+    best_frame: hit.start,
+    file_id: hit.clip_id?.slice(0, hit.clip_id.lastIndexOf("-")),
+    window: [hit.start, hit.end],
+    ...hit,
+    ...(hit.window ? {} : { window: [hit.start, hit.end] }),
+  }));
+}
