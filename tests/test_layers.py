@@ -22,7 +22,7 @@ SOURCE = ROOT / "src" / "finereel"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "imports", "moved"}),
     frozenset({"io", "statistics"}),
-    frozenset({"config"}),
+    frozenset({"config", "web"}),
     frozenset({"models", "models.features", "models.preprocessing", "models.weights"})
     | {"video", "text", "normalization", "ranking", "data.base"},
     frozenset({"models.encoders", "models.heads", "reelworld"}),
@@ -34,6 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"finegrain.evaluate"}),
     frozenset({"asking"}),
     frozenset({"library", "recipes"}),
+    frozenset({"serve"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )

@@ -22,9 +22,15 @@ from finereel.index.duplicates import DuplicateVideo, find_duplicates
 from finereel.index.faults import typed_storage
 from finereel.index.feedback import Calibration, learn, record
 from finereel.index.hits import find_hits
-from finereel.index.opening import absolute, meanwhile, open_store, require_same_model
+from finereel.index.opening import (
+    absolute,
+    meanwhile,
+    newest_commit,
+    open_store,
+    require_same_model,
+)
 from finereel.index.presence import not_found
-from finereel.index.protocols import SearchModel, VideoSource
+from finereel.index.protocols import CueSource, SearchModel, VideoSource
 from finereel.index.query import Answer, Filters, Query
 from finereel.index.question import PossibleAnswers, QuestionAnswer, answer_question
 from finereel.index.search import (
@@ -47,6 +53,7 @@ from finereel.models.choice import require_here
 from finereel.text.query import Reading, checked_query
 from finereel.types import CaptionHit, Hit, OnProgress, no_progress
 from finereel.video.plan import ClipPlan
+from finereel.video.subtitles import FileCues
 
 if TYPE_CHECKING:
     from finereel.index.evidence import WordEvidence
@@ -218,6 +225,38 @@ class AskedLibrary:
         return self._ask(query, explained)
 
     @typed_storage("read")
+    def explain_clip(self, text: str, clip_id: str, *, places: bool = True) -> "Evidence":
+        """Tell why a clip fits a query, as `explain` does.
+
+        Args:
+            text: The query.
+            clip_id: The `clip_id` of a hit.
+            places: Whether to decode the clip again and find where it shows the words.
+
+        Returns:
+            The evidence. What cannot be told stands in its `notes`.
+
+        Raises:
+            QueryError: The text is empty, far too long or not valid text, or there is no such clip.
+            ConfigError: The words cannot be tagged, because `finereel[negatives]` is missing.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        from finereel.index.explain import HitAddress, explain_hit, with_places
+        from finereel.index.lookup import stored_clip
+
+        query = Query(checked_query(text))
+
+        def explained(searcher: Searcher, model: SearchModel) -> "Evidence":
+            clip = stored_clip(searcher.snapshot, clip_id)
+            if clip is None:
+                raise QueryError(f"expected the clip_id of a hit, got {clip_id!r}")
+            address = HitAddress(clip.path, clip_id=clip_id)
+            found = explain_hit(searcher.snapshot, searcher.bank, model, query.text, address)
+            return with_places(found, model, self._source) if places else found
+
+        return self._ask(query, explained)
+
+    @typed_storage("read")
     def words(self, text: str, hits: Sequence[Hit]) -> list[tuple["WordEvidence", ...]]:
         """Judge the words of a query for every hit; the query is encoded once.
 
@@ -343,6 +382,83 @@ class AskedLibrary:
                 searcher, model, look.features, top, per_video, look.contents
             )
         )
+
+    @typed_storage("read")
+    def similar_to_clip(
+        self, clip_id: str, top: int = 10, *, per_video: int | None = 1
+    ) -> list[SimilarHit]:
+        """Find the clips that look most like a clip of the library, as `similar` does.
+
+        Args:
+            clip_id: The `clip_id` of a hit.
+            top: Maximum number of hits.
+            per_video: Maximum number of hits per video; None means no limit.
+
+        Returns:
+            Hits, the most similar first; the video of the clip is not found itself.
+
+        Raises:
+            QueryError: There is no such clip.
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        from finereel.index.lookup import stored_clip
+
+        def alike(searcher: Searcher, model: SearchModel) -> list[SimilarHit]:
+            clip = stored_clip(searcher.snapshot, clip_id)
+            if clip is None:
+                raise QueryError(f"expected the clip_id of a hit, got {clip_id!r}")
+            look = look_at_stored(searcher.snapshot.of_file(clip.file_id), clip.start)
+            return find_similar(searcher, model, look.features, top, per_video, look.contents)
+
+        return self._of_one_state(alike)
+
+    @typed_storage("read")
+    def commit(self) -> int:
+        """Tell the number of the newest commit, by any process.
+
+        Returns:
+            The same as `LibraryStatus.version`, without counting anything.
+
+        Raises:
+            LibraryNotFoundError: There is no library in the folder.
+        """
+        found = newest_commit(self.path)
+        if found is None:
+            raise not_found(self.path)
+        return found[1]
+
+    @typed_storage("read")
+    def subtitles(self, video: str | Path) -> FileCues:
+        """Read the subtitles beside a video and within it.
+
+        Args:
+            video: Any video.
+
+        Returns:
+            The cues, and what could not be read.
+
+        Raises:
+            VideoError: The video cannot be read this time, or not at all.
+        """
+        source = self._source
+        return source.cues(absolute(video)) if isinstance(source, CueSource) else FileCues()
+
+    @typed_storage("read")
+    def read(self, how: Callable[[Searcher, SearchModel], Asked]) -> Asked:
+        """Read one committed state of the library, for what no other method tells.
+
+        Args:
+            how: Given what searches that state, and the model. It may be called twice, where a
+                writer replaced the index meanwhile.
+
+        Returns:
+            What `how` returns.
+
+        Raises:
+            LibraryNotFoundError: There is no library in the folder.
+            ModelMismatchError: The library was indexed with another model.
+        """
+        return self._of_one_state(how)
 
     @typed_storage("read")
     def duplicates(

@@ -29,6 +29,7 @@ from finereel.cli import (
     reelworld,
     report,
     search,
+    serve,
     similar,
     train,
 )
@@ -52,6 +53,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "describe": search.describe,
     "ask": ask.ask,
     "similar": similar.similar,
+    "serve": serve.serve,
     "status": manage.status,
     "doctor": manage.doctor,
     "remove": manage.remove,

@@ -1,7 +1,6 @@
 """`explain`: why a clip was found, word by word, and where it shows them."""
 
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,7 +88,9 @@ def explain(
 
         draw_evidence(evidence, picture, PICTURES[picture.suffix.lower()])
     if as_json:
-        print_json(as_values(evidence))
+        from finereel.index.as_json import evidence_as_json
+
+        print_json(evidence_as_json(evidence))
     else:
         _print(evidence)
 
@@ -110,18 +111,6 @@ def address_of(hit: str) -> tuple[int | Path, float | None]:
     except ValueError:
         seconds = None
     return (Path(hit), None) if seconds is None else (Path(name), seconds)
-
-
-def as_values(evidence: "Evidence") -> dict[str, Any]:
-    """Evidence as JSON values."""
-    hit = {key: value for key, value in asdict(evidence.hit).items() if key != "thumbnail"}
-    return {
-        "query": evidence.query,
-        "hit": hit,
-        "words": [asdict(word) for word in evidence.words],
-        "places": [asdict(place) for place in evidence.places],
-        "notes": list(evidence.notes),
-    }
 
 
 def _print(evidence: "Evidence") -> None:

@@ -299,10 +299,9 @@ def _print_as_json(answer: "Answer", version: int | None, words: "Words") -> Non
             "2; choose one with --json-version 1 or 2",
             err=True,
         )
-    if version == 2:
-        print_json(_answered(answer, words))
-        return
-    print_json([{**_listed(hit), **_judged(words, n)} for n, hit in enumerate(answer.hits)])
+    from finereel.index.as_json import answer_as_json, hits_as_json
+
+    print_json(answer_as_json(answer, words) if version == 2 else hits_as_json(answer, words))
 
 
 def _print_answer(answer: "Answer", words: "Words", shown: Sequence["Hit"]) -> None:
@@ -355,49 +354,6 @@ def _in_words(confidence: "MatchConfidence") -> str:
         by = "by your feedback" if confidence.by == BY else f"on {confidence.by}"
         line += f"; {by} such an answer is right in {tenths} of 10"
     return line
-
-
-_LATER = ("thumbnail", "window", "moments", "fits", "source", "said")
-"""What version 1 of the JSON does not have."""
-
-
-def _listed(hit: "Hit") -> dict[str, object]:
-    """A hit as version 1 of the JSON has it."""
-    return {key: value for key, value in asdict(hit).items() if key not in _LATER}
-
-
-def _sure(confidence: "MatchConfidence") -> dict[str, object]:
-    told: dict[str, object] = {"level": confidence.level, "p": confidence.p}
-    if confidence.right is None:
-        return told
-    return {**told, "right": confidence.right, "right_by": confidence.by}
-
-
-def _judged(words: "Words", number: int) -> dict[str, object]:
-    """The words of a hit as JSON has them; nothing where nobody asked for them."""
-    return {"words": [asdict(word) for word in words[number]]} if words else {}
-
-
-def _answered(answer: "Answer", words: "Words" = ()) -> dict[str, object]:
-    """An answer as version 2 of the JSON has it."""
-    sure = answer.confidence
-    return {
-        "query": answer.query.text,
-        "confidence": None if sure is None else _sure(sure),
-        "said": answer.said,
-        "hits": [
-            {
-                **_listed(hit),
-                "window": hit.window or [hit.start, hit.end],
-                "moments": hit.moments,
-                "source": hit.source,
-                **({"said": hit.said} if hit.said else {}),
-                **({"fits": hit.fits} if hit.fits else {}),
-                **_judged(words, number),
-            }
-            for number, hit in enumerate(answer.hits)
-        ],
-    }
 
 
 def _print_hits(hits: Sequence["Hit"], words: "Words") -> None:

@@ -77,12 +77,9 @@ def similar(
     if duplicates:
         hits = [hit for hit in hits if hit.duplicate]
     if as_json:
-        print_json(
-            [
-                {key: value for key, value in asdict(hit).items() if key != "thumbnail"}
-                for hit in hits
-            ]
-        )
+        from finereel.index.as_json import without_picture
+
+        print_json([without_picture(hit) for hit in hits])
         return
     if not hits:
         what = "no near-duplicate" if duplicates else "no other video"

@@ -43,8 +43,9 @@ class Answering:
         """The hits and the confidence in the best one by the picture; none for a query of several
         texts.
         """
+        commit = self.searcher.snapshot.version
         if query.composed:
-            return Answer(query, None, find_hits(self.searcher, model, query).hits)
+            return Answer(query, None, find_hits(self.searcher, model, query).hits, commit)
         features = model.encode_text([query.text])
         found = find_hits(self.searcher, model, query, features)
         try:
@@ -54,7 +55,7 @@ class Answering:
                 "how clearly the hits fit is not known: the library cannot be written here, and "
                 "comparing unrelated texts takes too long for one search"
             )
-            return Answer(query, None, found.hits)
+            return Answer(query, None, found.hits, commit)
         coarse = model.coarse_query(features)[0]
         highest = found.best[0] if found.best else None
         sure = assess(highest, query, self.searcher, coarse, null)
@@ -63,7 +64,7 @@ class Answering:
             sure = learnt.applied(sure)
         elif sure is not None:
             sure = self._calibrated(model, sure, found)
-        return Answer(query, sure, found.hits)
+        return Answer(query, sure, found.hits, commit)
 
     def _calibrated(
         self, model: SearchModel, sure: MatchConfidence, found: FoundHits

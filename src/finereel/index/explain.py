@@ -30,10 +30,12 @@ class HitAddress:
     Attributes:
         video: Absolute path of a file of the library.
         seconds: A time in the clip; None means the clip that fits best.
+        clip_id: The clip, where it is known better than by a time.
     """
 
     video: str
     seconds: float | None = None
+    clip_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,9 @@ def words_of_hits(
 
 def _chosen(scored: list[ScoredClip], address: HitAddress) -> int:
     """The number of the clip that is meant."""
+    for number, clip in enumerate(scored):
+        if clip.clip_id == address.clip_id:
+            return number
     at = address.seconds
     fitting = [
         number

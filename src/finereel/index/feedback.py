@@ -8,7 +8,6 @@ better than the p-values themselves.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from jaxtyping import Bool, Float64
 from finereel.errors import ConfigError
 from finereel.index.faults import storage_errors
 from finereel.io.atomic import write_file
+from finereel.io.lines import append_line
 from finereel.statistics.binary import fit_logistic, sigmoid
 from finereel.types import MatchConfidence
 
@@ -58,11 +58,8 @@ class HitJudgement:
 
 def record(folder: Path, judgement: HitJudgement) -> None:
     """Append a judgement, so that it survives this process."""
-    with storage_errors(folder, "written"), (folder / NAME).open("ab") as stream:
-        # A line torn by a crash must not swallow this one.
-        stream.write(b"\n" + json.dumps(asdict(judgement)).encode() + b"\n")
-        stream.flush()
-        os.fsync(stream.fileno())
+    with storage_errors(folder, "written"):
+        append_line(folder / NAME, asdict(judgement))
 
 
 def judgements(folder: Path, model: str) -> list[HitJudgement]:

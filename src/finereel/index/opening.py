@@ -55,6 +55,18 @@ def open_store(library: Path) -> ClipStore | None:
     return None
 
 
+def newest_commit(library: Path) -> tuple[str, int] | None:
+    """The index folder in use and the number of its newest commit, without opening its table; None
+    where no library was ever begun.
+    """
+    manifest = read_manifest(library)
+    version = None if manifest is None else settle(library / manifest.folder)
+    if manifest is not None and version is not None:
+        return manifest.folder, version
+    store = open_store(library)
+    return None if store is None else (store.folder.name, store.version())
+
+
 def any_data(folder: Path) -> bool:
     """Whether an index folder holds a clip, or a part of one."""
     return any((folder / "clips.lance" / "data").glob("*"))

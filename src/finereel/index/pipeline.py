@@ -336,6 +336,16 @@ def thumbnail(pixels: UInt8[np.ndarray, "H W 3"]) -> bytes:
     return stream.getvalue()
 
 
+def strip_places(count: int) -> list[int]:
+    """Which of the `count` frames of a clip its strip shows.
+
+    >>> strip_places(12), strip_places(1)
+    ([0, 2, 4, 7, 9, 11], [0, 0, 0, 0, 0, 0])
+    """
+    places: list[int] = np.linspace(0, count - 1, STRIP_FRAMES).round().astype(int).tolist()
+    return places
+
+
 def strip(frames: Frames) -> bytes:
     """STRIP_FRAMES frames of a clip, evenly spread and side by side, as a WebP; all are equally
     wide.
@@ -343,8 +353,7 @@ def strip(frames: Frames) -> bytes:
     Measured on clips of 12 frames of 14 real videos: 9 KB and 6 ms of one core.
     """
     pictures = []
-    places = np.linspace(0, len(frames) - 1, STRIP_FRAMES).round().astype(int)
-    for place in places:
+    for place in strip_places(len(frames)):
         picture = Image.fromarray(frames.pixels[place])
         picture.thumbnail(STRIP_SIZE, Image.Resampling.BILINEAR)
         pictures.append(picture)

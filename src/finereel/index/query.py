@@ -253,11 +253,14 @@ class Answer:
         confidence: How clearly the picture of the best hit by the picture fits; None where that is
             not known.
         hits: The clips, best first.
+        commit: Number of the committed state of the library that answered, see
+            `LibraryStatus.version`.
     """
 
     query: Query
     confidence: MatchConfidence | None
     hits: list[Hit]
+    commit: int = 0
 
     @property
     def said(self) -> int:

@@ -215,6 +215,13 @@ class Snapshot:
         query = self.table.search().select([*columns, *self._checksums(columns)])
         return self.read(query.with_row_id(True).limit(None)).select([*columns, "_rowid"])
 
+    def where(self, condition: str, columns: list[str]) -> pa.Table:
+        """Some columns of the rows for which a condition holds, written as Lance's SQL; what stands
+        in it was checked by the caller.
+        """
+        query = self.table.search().select([*columns, *self._checksums(columns)])
+        return self.read(query.where(condition).limit(None)).select(columns)
+
     def read(self, query: Any) -> pa.Table:
         """Run a Lance query, and compare what it gives with the checksums among it."""
         with reading(self.folder):

@@ -107,6 +107,12 @@ def file_state(path: str | Path) -> FileState:
     return FileState(status.st_size, status.st_mtime_ns)
 
 
+def state_of(file: BufferedReader) -> FileState:
+    """The same of an open file, whatever lies under its name by now."""
+    status = os.fstat(file.fileno())
+    return FileState(status.st_size, status.st_mtime_ns)
+
+
 def content_hash(path: str | Path) -> str:
     """32 hex digits that name the content of a file, whatever it is called and wherever it lies.
 
@@ -118,10 +124,15 @@ def content_hash(path: str | Path) -> str:
     Raises NotAVideoError or VideoError as `open_regular` does.
     """
     with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        digest = hashlib.blake2b(size.to_bytes(8, "little"), digest_size=16)
-        for offset, length in _pieces(size):
-            _feed(digest, file, offset, length)
+        return content_hash_of(file)
+
+
+def content_hash_of(file: BufferedReader) -> str:
+    """The same of an open file; its position moves."""
+    size = os.fstat(file.fileno()).st_size
+    digest = hashlib.blake2b(size.to_bytes(8, "little"), digest_size=16)
+    for offset, length in _pieces(size):
+        _feed(digest, file, offset, length)
     return digest.hexdigest()
 
 

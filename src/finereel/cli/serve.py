@@ -1,0 +1,88 @@
+"""`serve`: a page and an API for a library, on this machine or in a network."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from finereel.cli.opening import open_library
+from finereel.cli.output import DEFAULT_LIBRARY, JsonOption, LibraryOption
+from finereel.errors import ConfigError
+
+if TYPE_CHECKING:
+    from finereel.serve.starting import Started
+
+PORT = 8764
+
+
+def serve(
+    library: LibraryOption = DEFAULT_LIBRARY,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", help="Port of the page; 0 takes a free one.")
+    ] = PORT,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host",
+            metavar="ADDRESS",
+            help="Address to listen at; 0.0.0.0 is reached from other machines too.",
+        ),
+    ] = "127.0.0.1",
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Let nobody change anything, only search and look.")
+    ] = False,
+    roots: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--root",
+            metavar="DIR",
+            help="A folder of which the page may index videos; may be given several times.",
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            metavar="NAME",
+            help="A further name of this machine, under which browsers may open the page.",
+        ),
+    ] = None,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Also answer /metrics, for Prometheus.")
+    ] = False,
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="Do not open the page in a browser.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Open a page on which to search, look and listen, and an API for programs.
+
+    Example: finereel serve --library holiday.library
+
+    The address that is printed holds a token, without which nobody gets an answer; it is a new one
+    at every start, or that of the variable FINEREEL_TOKEN. Ctrl-C ends the server.
+    """
+    open_library(library)
+    try:
+        from finereel.serve.settings import ServeSettings, new_token
+        from finereel.serve.starting import serve as serve_library
+        from finereel.web.running import Address
+    except ImportError as error:
+        raise ConfigError(
+            f"`finereel serve` needs packages that are not installed ({error}); run "
+            "`pip install 'finereel[serve]'`"
+        ) from error
+    folders = tuple(Path(os.path.abspath(root.expanduser())) for root in roots or ())  # noqa: PTH100
+    token = os.environ.get("FINEREEL_TOKEN") or new_token()
+    names = (host, *(allow_host or ()))
+    settings = ServeSettings(
+        library.expanduser().absolute(), names, read_only, folders, metrics, token
+    )
+
+    def started(server: "Started") -> None:
+        typer.echo(server.url)
+        if not no_open:
+            typer.launch(server.url)
+
+    serve_library(settings, Address(host, port), started)

@@ -1,0 +1,22 @@
+"""The routes by which a machine looks after a server: `/healthz`, `/readyz`."""
+
+from fastapi import APIRouter
+
+from finereel.serve.state import Served
+from finereel.web.errors import RefusedError
+
+router = APIRouter()
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The server runs. Needs no token, and tells nothing else."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def readyz(served: Served) -> dict[str, str]:
+    """The model is loaded, so that a search is answered at once."""
+    if not served.ready:
+        raise RefusedError(503, "the model is being loaded", {"Retry-After": "1"})
+    return {"status": "ready"}
