@@ -69,11 +69,15 @@ STATUS = {
     "bytes": 3_014_467,
     "model": "everyday",
     "folders": ["/home/ada/Videos"],
+    "commit": 5,
+    "read_only": False,
+    "may_index": True,
+    "indexing": False,
 }
 EVIDENCE = {
     "words": [
         {"word": "dog", "start": 2, "end": 5, "pos": "noun", "verdict": "supported"},
-        {"word": "eats", "start": 6, "end": 10, "pos": "verb", "verdict": "contradicted"},
+        {"word": "eats", "start": 6, "end": 10, "pos": "verb", "verdict": "contradicted", "rather": "sleeps"},
         {"word": "grass", "start": 11, "end": 16, "pos": "noun", "verdict": "undecided"},
     ],
     "places": [],
@@ -96,6 +100,9 @@ FACTS = {
     "video_codec": "h264",
     "audio_codec": "aac",
     "tags": ["holiday"],
+    "bytes": 877_609,
+    "here": True,
+    "subtitles": False,
     "taken_at": "2026-03-14T10:12:00+00:00",
 }
 
@@ -186,12 +193,11 @@ class _Handler(BaseHTTPRequestHandler):
             case ["problems"]:
                 self._json({"problems": []})
             case ["tags"]:
-                self._json({"tags": ["holiday", "work"]})
+                self._json({"tags": [{"tag": "holiday", "videos": 3}, {"tag": "work", "videos": 1}]})
             case ["events"]:
                 self._events()
             case ["clips", clip]:
-                found = [hit for hit in said.hits if hit["clip_id"] == clip]
-                self._json(found[0] if found else {}, 200 if found else 404)
+                self._clip([hit for hit in said.hits if hit["clip_id"] == clip])
             case ["clips", _, "evidence"]:
                 places = [PLACE] if "places" in given else []
                 self._json({"query": given["q"][0], **EVIDENCE, "places": places})
@@ -200,10 +206,21 @@ class _Handler(BaseHTTPRequestHandler):
             case ["files", _]:
                 self._json(said.facts)
             case ["files", _, "timeline"]:
-                scores = [[n / 4, (n % 7) / 20] for n in range(24)]
-                self._json({"frames": scores, "duration": 6.0})
+                seconds = [n / 4 for n in range(24)]
+                scores = [1 / (1 + (second - 2.5) ** 2) for second in seconds]
+                self._json({"seconds": seconds, "scores": scores, "moments": [[1.0, 4.0]]})
             case _:
                 self._json({}, 404)
+
+    def _clip(self, found: list[dict[str, Any]]) -> None:
+        if not found:
+            self._json({"error": {"message": "the library has no such clip; search again"}}, 404)
+            return
+        [hit] = found
+        told = {name: hit[name] for name in ("clip_id", "file_id", "video")}
+        times = [hit["window"][0] + 0.5 + second for second in range(6)]
+        start, end = hit["window"]
+        self._json({**told, "start": start, "end": end, "strip_seconds": times, "said": ""})
 
     def _search(self, given: dict[str, list[str]]) -> None:
         said = self.server.said

@@ -3,7 +3,10 @@
 /** The server does not answer. */
 export class ServerGone extends Error {}
 
-/** The server answers with an error; `status` 404 or 501 means that it does not offer this. */
+/** What the server says of an address that it does not have, unlike of a clip that is gone. */
+const NO_ADDRESS = /nothing under this address/;
+
+/** The server answers with an error. */
 export class Refused extends Error {
   /** @param {number} status @param {string} message @param {object} body */
   constructor(status, message, body) {
@@ -12,7 +15,7 @@ export class Refused extends Error {
     this.body = body;
   }
   get notOffered() {
-    return this.status === 404 || this.status === 405 || this.status === 501;
+    return this.status === 405 || this.status === 501 || (this.status === 404 && NO_ADDRESS.test(this.message));
   }
 }
 
@@ -58,6 +61,7 @@ export const api = {
   status: () => json("/api/status"),
   problems: () => json("/api/problems"),
   tags: () => json("/api/tags"),
+  tag: async (body) => (await post("/api/tags", body)).json(),
   feedback: async (body) => (await post("/api/feedback", body)).json().catch(() => ({})),
   index: async (body) => (await post("/api/index", body)).json().catch(() => ({})),
   /** A file to take along. @returns {Promise<{name: string, blob: Blob}>} */
@@ -82,13 +86,14 @@ export const address = {
   thumb: (clip) => `/thumb/${id(clip)}`,
   strip: (clip) => `/strip/${id(clip)}`,
   media: (file) => `/media/${id(file)}`,
+  subtitles: (file) => `/subtitles/${id(file)}.vtt`,
   play: (clip, rung) => `/play/${id(clip)}?rung=${rung}`,
 };
 
 /** Events of the server; `heard.lost` is called when they stop. @returns {EventSource} */
 export function listen(heard) {
   const source = new EventSource("/api/events");
-  for (const name of ["progress", "commit", "problem"]) {
+  for (const name of ["progress", "commit", "indexed", "problem"]) {
     source.addEventListener(name, (event) => {
       try {
         heard[name]?.(JSON.parse(event.data));

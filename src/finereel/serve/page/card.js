@@ -1,6 +1,6 @@
 /** One hit as a card: its picture, the strip under the pointer, its time, name and confidence. */
 
-import { address } from "./api.js";
+import { address, api } from "./api.js";
 import { html, icon, nothing } from "./dom.js";
 import { LEVELS, clock, foundBy, moment, nameOf, range, spokenRange } from "./format.js";
 import { stripShare } from "./layout.js";
@@ -93,8 +93,23 @@ export function placeAt(picture, x) {
   return Math.max(0, Math.min(STRIP_FRAMES - 1, Math.floor(((x - left) / width) * STRIP_FRAMES)));
 }
 
+/** Times of the frames of strips, by clip, as far as the server told them. @type {Map<string, number[]>} */
+const stripSeconds = new Map();
+
+/** Ask once when the frames of a strip are; until it is told, they are taken to be evenly spread. */
+function learnTimes(hit) {
+  if (stripSeconds.has(hit.clip_id)) return;
+  stripSeconds.set(hit.clip_id, []);
+  api.clip(hit.clip_id).then(
+    ({ strip_seconds: seconds }) => seconds?.length && stripSeconds.set(hit.clip_id, seconds),
+    () => {},
+  );
+}
+
 /** When the frame at a place of the strip is. @param {import("./state.js").Hit} hit */
 export function timeAt(hit, place) {
+  const told = stripSeconds.get(hit.clip_id)?.[place];
+  if (told != null) return told;
   const [start, end] = hit.window;
   return start + (end - start) * stripShare(place, STRIP_FRAMES);
 }
@@ -118,6 +133,7 @@ export function scrub(element, hit, place) {
   at.style.left = `${(100 * (place + 0.5)) / STRIP_FRAMES}%`;
   const image = strip.firstElementChild;
   if (!image.getAttribute("src")) {
+    learnTimes(hit);
     image.addEventListener("load", () => fit(strip, image), { once: true });
     image.src = address.strip(hit.clip_id);
   }

@@ -74,12 +74,13 @@ export function evidencePanel(state, act) {
       : open.loading.evidence
         ? html`<p class="quietly">Checking the words…</p>`
         : nothing}
+    ${[open.errors.evidence, open.errors.places].filter(Boolean).map((words) => html`<p class="quietly">${words}</p>`)}
     ${(evidence?.notes ?? []).map((note) => html`<p class="quietly">${note}</p>`)}
     ${words.length && !open.asked.places
       ? html`<button type="button" @click=${act.findPlaces}>Find the words in the picture</button>`
       : open.loading.places
         ? html`<p class="quietly">Looking for the words in the frames…</p>`
-        : open.asked.places && evidence && !places.length
+        : open.asked.places && evidence && !places.length && !open.errors.places
           ? html`<p class="quietly">No place found that the score depends on.</p>`
           : nothing}
     ${hit.said ? html`<h3>Said</h3><p class="spoken">“${hit.said}”</p>` : nothing}

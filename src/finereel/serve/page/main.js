@@ -129,16 +129,19 @@ async function lookAtLibrary() {
 function hear() {
   listen({
     progress(told) {
-      const over = told.state === "done" || told.finished || (told.total > 0 && told.done >= told.total);
-      page.set({ progress: over ? null : told });
-      if (over) lookAtLibrary();
+      page.set({ progress: told });
     },
-    commit() {
-      page.set({ fresh: Boolean(state.answer) });
+    commit(told) {
+      page.set({ fresh: Boolean(state.answer) && told.commit !== state.answer.commit });
+      if (told.commit !== state.status?.commit) lookAtLibrary();
+    },
+    indexed() {
+      page.set({ progress: null });
       lookAtLibrary();
     },
     problem(told) {
-      page.set({ problems: [...state.problems, told] });
+      if (told.path) page.set({ problems: [...state.problems, told] });
+      else act.tell(told.message ?? "The library cannot be read now");
     },
     found() {
       if (!state.online) act.retry();

@@ -1,7 +1,7 @@
 /** What stands in place of hits, or above them: the states of the page in plain words. */
 
 import { html, icon, nothing } from "./dom.js";
-import { bytes, counted, remaining, rightIn, shareOf, LEVELS } from "./format.js";
+import { bytes, counted, nameOf, remaining, rightIn, shareOf, LEVELS } from "./format.js";
 import { filterWords } from "./filters.js";
 import { CLOSEST, isUnsure, pageState, shownHits } from "./state.js";
 import { activeFilters, MOST } from "./url.js";
@@ -21,12 +21,11 @@ export function indexing(state) {
   const { progress } = state;
   if (!progress) return nothing;
   const { done = 0, total = 0 } = progress;
-  const left = progress.eta_s ?? progress.eta;
-  const what = progress.what ?? progress.stage ?? "videos";
+  const left = progress.seconds_left;
   return html`<div class="indexing">
-    <span>Indexing ${what === "videos" || !total ? "videos" : what}</span>
+    <span class="doing">Indexing ${progress.path ? nameOf(progress.path).name : "videos"}</span>
     <progress aria-label="Indexing" max=${total || 1} .value=${done}></progress>
-    <span class="numbers">${total ? `${done.toLocaleString("en")} of ${total.toLocaleString("en")}` : "counting"}${left != null ? `, ${remaining(left)} left` : ""}</span>
+    <span class="numbers">${total ? `${done.toLocaleString("en")} of ${counted(total, "video")}` : "counting"}${left != null ? `, ${remaining(left)} left` : ""}</span>
     <span class="quietly">What is indexed can be searched already.</span>
   </div>`;
 }
@@ -168,12 +167,12 @@ export function libraryMenu(state, act) {
       ${problems.length
         ? html`<h3>Not indexed</h3>
             <ul class="problems">
-              ${problems.slice(0, 20).map((one) => html`<li><b>${one.path ?? one.video ?? ""}</b> ${one.reason ?? one.message ?? one.text ?? ""}</li>`)}
+              ${problems.slice(0, 20).map((one) => html`<li><b>${nameOf(one.path).name}</b> ${one.error ?? one.message}</li>`)}
             </ul>`
         : nothing}
-      ${state.lacks.has("index") || status.read_only
-        ? nothing
-        : html`<button type="button" @click=${act.update}>${icon("plus")} Look for new videos</button>`}
+      ${status.may_index && !status.indexing && !state.progress
+        ? html`<button type="button" @click=${act.update}>${icon("plus")} Look for new videos</button>`
+        : nothing}
     </div>
   </details>`;
 }

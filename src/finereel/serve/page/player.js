@@ -51,9 +51,7 @@ function video(open, act) {
     @timeupdate=${act.timed}
     @seeked=${act.timed}
   >
-    ${(open.file?.subtitles ?? []).map(
-      (one) => html`<track kind="subtitles" src=${one.src ?? one.url} srclang=${one.lang ?? one.language ?? "und"} label=${one.label ?? one.language ?? "Subtitles"} />`,
-    )}
+    ${open.file?.subtitles ? html`<track kind="subtitles" src=${address.subtitles(open.hit.file_id)} label="Subtitles" />` : nothing}
   </video>`;
 }
 
@@ -115,7 +113,7 @@ function timeline(state, act) {
   const { open } = state;
   const { hit } = open;
   const given = open.timeline;
-  const end = open.file?.duration ?? given?.duration ?? Math.max(hit.window[1], ...(given?.seconds ?? []));
+  const end = open.file?.duration ?? Math.max(hit.window[1], ...(given?.seconds ?? []));
   const span = [0, end];
   const share = (seconds) => Math.max(0, Math.min(100, (100 * seconds) / (end || 1)));
   const [from, to] = marksOf(state, hit);
@@ -147,7 +145,7 @@ export function moveHead(state) {
   const { open } = state;
   const head = document.querySelector("#player .head");
   if (!open || !head) return;
-  const end = open.file?.duration ?? open.timeline?.duration ?? open.hit.window[1];
+  const end = open.file?.duration ?? Math.max(open.hit.window[1], ...(open.timeline?.seconds ?? []));
   head.style.left = `${Math.max(0, Math.min(100, (100 * open.t) / (end || 1)))}%`;
   const now = document.querySelector("#player .now");
   if (now) now.textContent = moment(open.t);
@@ -182,21 +180,52 @@ function controls(state, act) {
 function similarPanel(open, act) {
   if (open.loading.similar) return html`<p class="quietly">Looking for similar clips…</p>`;
   const hits = open.similar ?? [];
-  if (!hits.length) return html`<p class="quietly">No similar clips.</p>`;
+  if (!hits.length) return html`<p class="quietly">${open.errors.similar ?? "No similar clips."}</p>`;
   return html`<ul class="similar">
     ${hits.map(
       (hit) => html`<li>
         <button type="button" @click=${() => act.open(hit, null, { play: true, keepTab: true })}>
           <img src=${address.thumb(hit.clip_id)} alt="" loading="lazy" />
           <span class="name">${nameOf(hit.video).name}</span>
-          <span class="quietly">${range(hit.start, hit.end)}${hit.duplicate || hit.same ? ", nearly the same" : ""}</span>
+          <span class="quietly">${range(hit.start, hit.end)}${hit.duplicate ? ", nearly the same" : ""}</span>
         </button>
       </li>`,
     )}
   </ul>`;
 }
 
-function filePanel(open, act) {
+/** The tags of the file: each leads to the other videos with it. */
+function tagsOf(state, act) {
+  const { open } = state;
+  const tags = open.file?.tags ?? [];
+  const fixed = state.status?.read_only || state.lacks.has("tags");
+  if (!tags.length && fixed) return nothing;
+  return html`<h3 id="tags-title">Tags</h3>
+    <ul class="tags" aria-labelledby="tags-title">
+      ${tags.map(
+        (tag) => html`<li class="tag">
+          <button type="button" class="quiet" title="Only videos with this tag" @click=${() => act.filterBy("tag", tag)}>${tag}</button>
+          ${fixed ? nothing : html`<button type="button" class="plain" aria-label="Remove the tag ${tag}" @click=${() => act.tag(tag, true)}>${icon("close")}</button>`}
+        </li>`,
+      )}
+    </ul>
+    ${fixed
+      ? nothing
+      : html`<form
+          class="new-tag"
+          @submit=${(event) => {
+            event.preventDefault();
+            const field = event.target.elements[0];
+            if (field.value.trim()) act.tag(field.value.trim(), false);
+            field.value = "";
+          }}
+        >
+          <input aria-label="New tag" placeholder="new tag" autocomplete="off" maxlength="60" /><button>Add</button>
+        </form>`}`;
+}
+
+function filePanel(state, act) {
+  const { open } = state;
   const file = open.file ?? {};
   const lines = [
     ["Path", open.hit.video],
@@ -205,12 +234,12 @@ function filePanel(open, act) {
     ["Picture", file.width ? `${file.width} × ${file.height}${file.fps ? `, ${Math.round(file.fps * 100) / 100} frames a second` : ""}` : null],
     ["Codecs", [file.video_codec, file.audio_codec].filter((one) => one && one !== "none").join(", ") || null],
     ["Container", file.container],
-    ["Size", file.size ? bytes(file.size) : null],
+    ["Size", file.bytes ? bytes(file.bytes) : null],
     ["Clip", open.hit.window ? range(...open.hit.window) : null],
     ["Copies", open.hit.copies?.join("\n") || null],
   ].filter(([, value]) => value);
   return html`<dl class="facts-list">${lines.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
-    ${file.tags?.length ? html`<h3>Tags</h3><p class="tags">${file.tags.map((tag) => html`<button type="button" class="chip" @click=${() => act.filterBy("tag", tag)}>${tag}</button>`)}</p>` : nothing}
+    ${tagsOf(state, act)}
     <button type="button" class="quiet" @click=${() => act.copyText(open.hit.video, "path")}>Copy the path</button>`;
 }
 
@@ -237,7 +266,7 @@ function side(state, act) {
       )}
     </div>
     <div id="panel" role="tabpanel" aria-labelledby="tab-${open.tab}" tabindex="0">
-      ${open.tab === "similar" ? similarPanel(open, act) : open.tab === "file" ? filePanel(open, act) : evidencePanel(state, act)}
+      ${open.tab === "similar" ? similarPanel(open, act) : open.tab === "file" ? filePanel(state, act) : evidencePanel(state, act)}
     </div>
   </div>`;
 }

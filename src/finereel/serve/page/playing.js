@@ -25,18 +25,22 @@ export function playing(page, act, current) {
       const found = await request(open);
       if (isOpen(open)) setOpen(found);
     } catch (error) {
-      const gone = error instanceof ServerGone || error.notOffered;
-      if (gone || isOpen(open)) act.failed(lacking)(error);
+      if (error instanceof ServerGone || error.notOffered) act.failed(lacking)(error);
+      else open.errors[name] = error.message;
     } finally {
       open.loading[name] = false;
       if (isOpen(open)) set({});
     }
   }
 
-  const loadFile = () => load("file", "file", async ({ hit }) => ({ file: await api.file(hit.file_id) }));
+  const loadFile = () =>
+    load("file", "file", async ({ hit }) => {
+      const file = await api.file(hit.file_id);
+      return file.here === false ? { file, gone: true } : { file };
+    });
   const loadLine = () => {
     const { q } = get().query;
-    if (q) load("timeline", "timeline", async ({ hit }) => ({ timeline: asLine(await api.timeline(hit.file_id, q)) }));
+    if (q) load("timeline", "timeline", async ({ hit }) => ({ timeline: await api.timeline(hit.file_id, q) }));
   };
   const loadTab = () => {
     const { open, query } = get();
@@ -95,9 +99,10 @@ export function playing(page, act, current) {
         play,
         tab: tab ?? (keepTab && before ? before.tab : "evidence"),
         file: known ? before.file : null,
-        gone: Boolean(hit.missing),
+        gone: Boolean(hit.missing) || (known && before.gone),
         asked: { file: known },
         loading: {},
+        errors: {},
         place: null,
         picture: null,
       };
@@ -187,6 +192,19 @@ export function playing(page, act, current) {
       const element = film();
       setOpen({ place, picture: element ? pictureIn(element) : null });
     },
+    async tag(name, remove) {
+      const { open } = get();
+      try {
+        await api.tag({ file_ids: [open.hit.file_id], tags: [name], remove });
+        const tags = (open.file?.tags ?? []).filter((tag) => tag !== name);
+        setOpen({ file: { ...open.file, tags: remove ? tags : [...tags, name].sort() } });
+        const known = new Set(get().tags);
+        if (!remove) set({ tags: [...known.add(name)].sort() });
+        act.tell(remove ? `No longer tagged ${name}` : `Tagged ${name}`);
+      } catch (error) {
+        act.failed("tags")(error);
+      }
+    },
     async judge(right) {
       const { open, judged, query } = get();
       try {
@@ -208,27 +226,15 @@ function pictureIn(element) {
   return { x: element.offsetLeft + (w - width) / 2, y: element.offsetTop + (h - height) / 2, w: width, h: height };
 }
 
-/** A timeline in one form: seconds, scores and the length of the file. */
-export function asLine(found) {
-  const frames = found.frames ?? found.points;
-  if (Array.isArray(frames) && frames.length) {
-    const pair = (one) => (Array.isArray(one) ? one : [one.seconds ?? one.t, one.score]);
-    return { seconds: frames.map((one) => pair(one)[0]), scores: frames.map((one) => pair(one)[1]), duration: found.duration };
-  }
-  return { seconds: found.seconds ?? [], scores: found.scores ?? [], duration: found.duration };
-}
-
 /** Similar clips in the form of hits. */
 export function asHits(found) {
-  return (found.hits ?? found.similar ?? found ?? []).map((hit) => ({
+  return found.hits.map((hit) => ({
     moments: [],
     copies: [],
     source: "seen",
     parts: {},
     best_frame: hit.start,
-    file_id: hit.clip_id?.slice(0, hit.clip_id.lastIndexOf("-")),
     window: [hit.start, hit.end],
     ...hit,
-    ...(hit.window ? {} : { window: [hit.start, hit.end] }),
   }));
 }
