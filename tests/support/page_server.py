@@ -77,7 +77,14 @@ STATUS = {
 EVIDENCE = {
     "words": [
         {"word": "dog", "start": 2, "end": 5, "pos": "noun", "verdict": "supported"},
-        {"word": "eats", "start": 6, "end": 10, "pos": "verb", "verdict": "contradicted", "rather": "sleeps"},
+        {
+            "word": "eats",
+            "start": 6,
+            "end": 10,
+            "pos": "verb",
+            "verdict": "contradicted",
+            "rather": "sleeps",
+        },
         {"word": "grass", "start": 11, "end": 16, "pos": "noun", "verdict": "undecided"},
     ],
     "places": [],
@@ -193,7 +200,9 @@ class _Handler(BaseHTTPRequestHandler):
             case ["problems"]:
                 self._json({"problems": []})
             case ["tags"]:
-                self._json({"tags": [{"tag": "holiday", "videos": 3}, {"tag": "work", "videos": 1}]})
+                self._json(
+                    {"tags": [{"tag": "holiday", "videos": 3}, {"tag": "work", "videos": 1}]}
+                )
             case ["events"]:
                 self._events()
             case ["clips", clip]:
@@ -256,7 +265,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _bytes(self, head: str, rest: list[str], given: dict[str, list[str]]) -> None:
         said = self.server.said
         if head in ("thumb", "strip"):
-            real = said.pictures and said.pictures / f"{rest[0]}.{'jpg' if head == 'thumb' else 'webp'}"
+            real = (
+                said.pictures
+                and said.pictures / f"{rest[0]}.{'jpg' if head == 'thumb' else 'webp'}"
+            )
             drawn = real.read_bytes() if real else picture(rest[0], 1 if head == "thumb" else 6)
             self._send(drawn, "image/jpeg" if head == "thumb" else "image/webp")
             return

@@ -79,6 +79,7 @@ export class Grid {
     if (hits[focused] && !cards.some(({ index }) => index === focused)) {
       const row = this.layout.rows.find(({ first, count }) => focused >= first && focused < first + count);
       cards.push({ index: focused, row, place: focused - row.first }); // so that Tab finds it
+      cards.sort((one, other) => one.index - other.index); // in order, so that it is not moved, which ends a focus
     }
     const { card: size, height } = this.layout;
     const where = (row, place) =>

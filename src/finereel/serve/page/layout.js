@@ -1,7 +1,7 @@
 /** Where the cards stand, and which of them are worth drawing. Pure. */
 
-/** Cards in the page at once, at most. */
-export const MOST_CARDS = 120;
+/** Cards in the page at once, at most; one more may have the focus. */
+export const MOST_CARDS = 119;
 
 /**
  * A row of cards, or the heading of a group.

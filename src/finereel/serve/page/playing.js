@@ -14,6 +14,7 @@ const FRAME = 1 / 25;
 /** @param {object} page @param {object} act the other actions @param {() => object} current */
 export function playing(page, act, current) {
   const { get, set, setOpen } = page;
+  let addressing = 0;
   const isOpen = (open) => get().open === open;
 
   /** Ask for something that belongs to the clip; it is dropped if another one is open by then. */
@@ -141,6 +142,7 @@ export function playing(page, act, current) {
     },
     loaded(element) {
       const { open } = get();
+      if (!open) return;
       setOpen({ picture: pictureIn(element) });
       if (open.play) element.play().catch(() => {});
       open.play = false;
@@ -150,7 +152,10 @@ export function playing(page, act, current) {
       if (!open) return;
       open.t = playedAt(open);
       moveHead(get());
-      if (film()?.paused) history.replaceState(null, "", writeUrl(get().query, open.hit.clip_id, open.t));
+      clearTimeout(addressing); // browsers refuse addresses that change too often
+      addressing = setTimeout(() => {
+        if (isOpen(open)) history.replaceState(null, "", writeUrl(get().query, open.hit.clip_id, open.t));
+      }, 500);
     },
     seekTo(seconds) {
       seek(get().open, seconds);
