@@ -8,8 +8,11 @@ import { shownHits } from "./state.js";
 
 const REM = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
 
-/** Sizes in rem: narrowest card, between cards, below a picture, a heading. */
-const [LEAST, GAP, CAPTION, HEADING] = [14.5, 1, 3.1, 2.4];
+/** Sizes in rem: narrowest card, also in wide windows, between cards, below a picture, a heading. */
+const [LEAST, LEAST_WIDE, GAP, CAPTION, HEADING] = [14.5, 17.5, 1, 3.1, 2.4];
+
+/** A window is wide from so many rem. */
+const WIDE = 96;
 
 /** Hits that follow each other and fit the same sentence. */
 function groupsOf(hits) {
@@ -22,7 +25,7 @@ function groupsOf(hits) {
       names.push(name);
     }
   }
-  const heading = (name) => (name === "either" ? "either of them" : name ? `rather “${name}”` : "");
+  const heading = (name) => (name === "either" ? "Either of them" : name ? `Rather “${name}”` : "");
   return [sizes, names.map(heading)];
 }
 
@@ -65,7 +68,7 @@ export class Grid {
     this.width = width;
     this.layout = layOut(...groupsOf(hits), {
       width,
-      least: Math.min(LEAST * rem, width),
+      least: Math.min((width < WIDE * rem ? LEAST : LEAST_WIDE) * rem, width),
       gap: GAP * rem,
       caption: CAPTION * rem,
       heading: HEADING * rem,

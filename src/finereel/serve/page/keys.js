@@ -3,36 +3,36 @@
 import { html } from "./dom.js";
 
 /**
- * keys: as `KeyboardEvent.key` in lower case; where: on the list, in the player, or both;
- * single: a character key, which can be switched off (WCAG 2.1.4).
- * @typedef {{keys: string[], shown: string, does: string, where: "any" | "list" | "player", act: string, single: boolean}} Key
+ * keys: as `KeyboardEvent.key` in lower case; shown: as on the sheet; where: on the list, in the
+ * player, or both; act: the action, "" for what is done elsewhere.
+ * @typedef {{keys: string[], shown: string[], does: string, where: "any" | "list" | "player", act: string}} Key
  */
 
-const key = (keys, shown, does, where, act, single = true) => ({ keys, shown, does, where, act, single });
+const key = (keys, shown, does, where, act) => ({ keys, shown, does, where, act });
 
 /** @type {Key[]} */
 export const KEYS = [
-  key(["/"], "/", "Go to the search field", "any", "toSearch"),
-  key(["?"], "?", "Show or hide this sheet", "any", "toggleSheet"),
-  key([], "Arrows, Home, End", "Move between hits", "list", "", false),
-  key(["shift+arrowright", "."], "Shift + Right, .", "Next picture of the strip", "list", "scrubOn"),
-  key(["shift+arrowleft", ","], "Shift + Left, ,", "Picture before", "list", "scrubBack"),
-  key(["enter"], "Enter", "Play the moment, or from the picture scrubbed to", "list", "openFocused", false),
-  key(["x"], "X", "Select", "any", "selectCurrent"),
-  key(["e"], "E", "Evidence", "any", "toEvidence"),
-  key(["s"], "S", "Similar clips", "any", "toSimilar"),
-  key([" ", "k"], "Space, K", "Play or pause", "player", "toggle"),
-  key(["j"], "J", "5 s back", "player", "back"),
-  key(["l"], "L", "5 s on", "player", "on"),
-  key([","], ",", "One frame back", "player", "frameBack"),
-  key(["."], ".", "One frame on", "player", "frameOn"),
-  key(["m"], "M", "To the moment", "player", "toMoment"),
-  key(["n"], "N", "Next hit", "player", "next"),
-  key(["p"], "P", "Hit before", "player", "previous"),
-  key(["i"], "I", "In: the moment begins here", "player", "markIn"),
-  key(["o"], "O", "Out: the moment ends here", "player", "markOut"),
-  key(["c"], "C", "Copy the link", "player", "copyLink"),
-  key([], "Esc", "Close, or hide the strip", "any", "", false),
+  key(["/"], ["/"], "Go to the search field", "any", "toSearch"),
+  key(["?"], ["?"], "Show or hide this sheet", "any", "toggleSheet"),
+  key(["x"], ["X"], "Select", "any", "selectCurrent"),
+  key(["e"], ["E"], "Evidence", "any", "toEvidence"),
+  key(["s"], ["S"], "Similar clips", "any", "toSimilar"),
+  key([], ["Esc"], "Close, or hide the strip", "any", ""),
+  key([], ["Arrows", "Home", "End"], "Move between hits", "list", ""),
+  key(["shift+arrowright", "."], ["Shift →", "."], "Next picture of the strip", "list", "scrubOn"),
+  key(["shift+arrowleft", ","], ["Shift ←", ","], "The picture before", "list", "scrubBack"),
+  key(["enter"], ["Enter"], "Play the moment, or from the picture reached", "list", "openFocused"),
+  key([" ", "k"], ["Space", "K"], "Play or pause", "player", "toggle"),
+  key(["j"], ["J"], "5 s back", "player", "back"),
+  key(["l"], ["L"], "5 s on", "player", "on"),
+  key([","], [","], "One frame back", "player", "frameBack"),
+  key(["."], ["."], "One frame on", "player", "frameOn"),
+  key(["m"], ["M"], "To the moment", "player", "toMoment"),
+  key(["n"], ["N"], "Next hit", "player", "next"),
+  key(["p"], ["P"], "The hit before", "player", "previous"),
+  key(["i"], ["I"], "In: the moment begins here", "player", "markIn"),
+  key(["o"], ["O"], "Out: the moment ends here", "player", "markOut"),
+  key(["c"], ["C"], "Copy the link", "player", "copyLink"),
 ];
 
 /** What a key press means; null for nothing. @param {KeyboardEvent} event @param {"list" | "player"} where */
@@ -68,7 +68,7 @@ export const singleKeys = {
 const group = (title, where) => html`<section>
   <h3>${title}</h3>
   <dl>
-    ${KEYS.filter((one) => one.where === where).map((one) => html`<div><dt><kbd>${one.shown}</kbd></dt><dd>${one.does}</dd></div>`)}
+    ${KEYS.filter((one) => one.where === where).map((one) => html`<div><dt>${one.shown.map((name) => html`<kbd>${name}</kbd> `)}</dt><dd>${one.does}</dd></div>`)}
   </dl>
 </section>`;
 

@@ -34,11 +34,14 @@ function start(state, act) {
   const { status } = state;
   const examples = ["a dog", "someone cooks", "a person plays guitar"];
   return html`<section class="start">
-    <p class="lead">Describe a moment in plain English.</p>
-    <p>
-      ${status ? `${counted(status.videos, "video")}, ${counted(status.clips, "clip")}. ` : ""}For example
-      ${examples.map((words, n) => html`${n ? ", " : ""}<button type="button" class="inline" @click=${() => act.ask(words)}>${words}</button>`)}.
-    </p>
+    <h2 class="lead">Describe a moment in plain English</h2>
+    <p>${status ? `${counted(status.videos, "video")}, ${counted(status.clips, "clip")}` : ""}</p>
+    <p class="examples">${examples.map((words) => html`<button type="button" class="chip" @click=${() => act.ask(words)}>${words}</button>`)}</p>
+    <ul class="hints">
+      <li><b>"good morning"</b> in quotes finds who says exactly that</li>
+      <li><b>Not, Or, And, Versus, Then</b> take a sentence each</li>
+      <li><kbd>?</kbd> shows all keys; everything works without a mouse</li>
+    </ul>
   </section>`;
 }
 
@@ -74,7 +77,7 @@ function unsure(state, act) {
         ? html`<button type="button" class="quiet" @click=${() => act.unfold("all")}>Show all ${hits.length}</button>`
         : nothing}
     </div>
-    ${open ? html`<p class="quietly">${why(state.answer.confidence)}.</p>` : nothing}
+    ${open ? html`<p class="quietly">The closest: ${why(state.answer.confidence)}.</p>` : nothing}
   </section>`;
 }
 
@@ -123,7 +126,7 @@ export function summary(state) {
 /** How clearly the best hit fits, in words. */
 function why(sure) {
   const right = rightIn(sure);
-  return `the best one is stronger than ${shareOf(sure.p)} unrelated descriptions here${right ? `; ${right}` : ""}`;
+  return `stronger than ${shareOf(sure.p)} unrelated descriptions here${right ? `; ${right}` : ""}`;
 }
 
 /** The line above the hits. @param {object} state */
@@ -137,7 +140,7 @@ export function verdict(state) {
     ${answer.said ? html`<span>in ${answer.said} of these clips the words are said</span>` : nothing}
     ${sure
       ? html`<span class="level ${sure.level}"><i class="dot"></i>${LEVELS[sure.level]}</span>
-          <span class="why">${why(sure)}</span>`
+          <span class="why">the best one is ${why(sure)}</span>`
       : nothing}
   </div>`;
 }

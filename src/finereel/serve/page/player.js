@@ -66,6 +66,16 @@ const stills = (open) => html`<div class="stills">
   )}
 </div>`;
 
+/** A still with a box around what a word is about, or else the stored pictures. */
+function pictures(open) {
+  const { place, still } = open;
+  if (!place || !still || Math.abs(place.seconds - still.seconds) > 0.05) return stills(open);
+  const { left, top, right, bottom } = place.box;
+  const style = `left:${100 * left}%;top:${100 * top}%;width:${100 * (right - left)}%;height:${100 * (bottom - top)}%`;
+  return html`<div class="framed"><img src=${still.url} alt="The frame at ${moment(still.seconds)}" />
+    <div class="box" .style=${style}><span>${place.word}</span></div></div>`;
+}
+
 /** A box around what a word is about, over the picture. */
 function box({ place, picture }) {
   if (!place || !picture) return nothing;
@@ -88,7 +98,7 @@ function stage(open, act) {
   }
   if (rung === "stills") {
     const codec = [open.file?.video_codec, open.file?.audio_codec].filter((one) => one && one !== "none").join(" and ");
-    return html`<div class="stage still-stage">${stills(open)}</div>
+    return html`<div class="stage still-stage">${pictures(open)}</div>
       <section class="notice inside" role="alert">
         <h3>This browser cannot play the file</h3>
         <p>${codec ? `It holds ${codec}. ` : ""}These are pictures of the clip; another program may play the file:</p>

@@ -106,6 +106,7 @@ export function playing(page, act, current) {
         errors: {},
         place: null,
         picture: null,
+        still: null,
       };
       set({ open });
       const url = writeUrl(get().query, hit.clip_id, open.t);
@@ -190,7 +191,10 @@ export function playing(page, act, current) {
       act.tell((await copy(url)) ? "The link is copied" : url);
     },
     findPlaces: () =>
-      load("places", "places", async ({ hit }) => ({ evidence: await api.evidence(hit.clip_id, get().query.q, true) })),
+      load("places", "places", async ({ hit }) => {
+        const evidence = await api.evidence(hit.clip_id, get().query.q, true);
+        return { evidence, still: stillOf(evidence.picture) };
+      }),
     showPlace(place) {
       film()?.pause();
       if (place) seek(get().open, place.seconds);
@@ -221,6 +225,13 @@ export function playing(page, act, current) {
       }
     },
   };
+}
+
+/** The frame that was looked at, where no film can show it. */
+function stillOf(picture) {
+  if (!picture?.jpeg) return null;
+  const bytes = Uint8Array.from(atob(picture.jpeg), (letter) => letter.charCodeAt(0));
+  return { seconds: picture.seconds, url: URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" })) };
 }
 
 /** Where the picture lies within the element of the film, in pixels. */
