@@ -119,7 +119,8 @@ class Said:
     """What the server says.
 
     refused: status and message of `/api/search`. lacks: first path segments answered with 404.
-    film: the file behind `/media`, None where it is gone. played: the same behind `/play`.
+    film: the file behind `/media`, None where it is gone. played: by rung, the files behind `/play`,
+    which begin at the second `start` of the original.
     events: lines of `/api/events`, as (name, data). asked: every request, for the test to look at.
     """
 
@@ -130,6 +131,7 @@ class Said:
     lacks: tuple[str, ...] = ()
     film: Path | None = None
     played: dict[str, Path] = field(default_factory=dict)
+    start: float | None = None
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     pictures: Path | None = None
     facts: dict[str, Any] = field(default_factory=lambda: dict(FACTS))
@@ -163,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         path = urlsplit(self.path).path
         self.server.said.asked.append(("POST", path, body))
-        if self.headers.get("X-Finereel") != "1":
+        if self.headers["X-Finereel"] != "1":
             self._json({"error": {"message": "only the page may ask this"}}, 403)
         elif path == "/api/export":
             name = f'attachment; filename="hits.{body["format"]}"'
@@ -285,6 +287,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         first, last = int(asked[1]), min(int(asked[2] or len(whole) - 1), len(whole) - 1)
         told = {"Accept-Ranges": "bytes", "Content-Range": f"bytes {first}-{last}/{len(whole)}"}
+        if self.server.said.start is not None:
+            told["X-Finereel-Start"] = str(self.server.said.start)
         self._send(whole[first : last + 1], "video/mp4", told, HTTPStatus.PARTIAL_CONTENT)
 
     def _json(self, value: Any, status: int = 200) -> None:

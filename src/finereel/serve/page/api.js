@@ -81,6 +81,30 @@ export const api = {
   },
 };
 
+/** Header with the second of the file at which the film of a rung begins. */
+const START = "X-Finereel-Start";
+
+/** Seconds between two tries while the server makes other films, and how often it is tried. */
+const [BUSY_SECONDS, TRIES] = [2, 10];
+
+/**
+ * Have the film of a rung made.
+ * @returns {Promise<number | null>} the second of the file at which it begins; null where it is not told
+ * @throws {Refused} where it cannot be made
+ */
+export async function made(clip, rung, tries = TRIES) {
+  try {
+    const answer = await ask(address.play(clip, rung), { headers: { Range: "bytes=0-0" } });
+    await answer.body?.cancel();
+    const start = answer.headers.get(START);
+    return start == null ? null : Number(start);
+  } catch (error) {
+    if (!(error instanceof Refused) || error.status !== 429 || tries <= 1) throw error;
+    await new Promise((done) => setTimeout(done, 1000 * BUSY_SECONDS));
+    return made(clip, rung, tries - 1);
+  }
+}
+
 /** Where pictures and films are. */
 export const address = {
   thumb: (clip) => `/thumb/${id(clip)}`,

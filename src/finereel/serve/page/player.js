@@ -15,13 +15,13 @@ export const JUMP = 5;
 /** The film in the player; null where pictures stand in its place. @returns {HTMLVideoElement | null} */
 export const film = () => document.querySelector("#player video");
 
-/** Where the film of a rung begins in the file, in seconds. */
-export const offsetOf = (open) => (open.ladder.rung === "preview" ? (open.offset ?? 0) : 0);
+/** Seconds of the file before the film begins. */
+const offsetOf = (open) => (open.ladder.rung === "direct" ? 0 : open.offset);
 
-/** The second of the file that is shown. */
+/** The second of the file that is shown; a film without a picture is not believed. */
 export function playedAt(open) {
   const element = film();
-  return element && element.readyState > 0 ? element.currentTime + offsetOf(open) : open.t;
+  return element?.videoWidth ? element.currentTime + offsetOf(open) : open.t;
 }
 
 /** Go to a second of the file. */
@@ -104,6 +104,9 @@ function stage(open, act) {
         <p>${codec ? `It holds ${codec}. ` : ""}These are pictures of the clip; another program may play the file:</p>
         ${path}
       </section>`;
+  }
+  if (rung !== "direct" && open.made !== rung) {
+    return html`<div class="stage"><p class="making">This browser cannot play the file as it is; preparing ${rung === "remux" ? "it" : "a preview"}…</p></div>`;
   }
   return html`<div class="stage">
       ${repeat([`${open.hit.clip_id} ${rung}`], (key) => key, () => video(open, act))} ${box(open)}

@@ -1,6 +1,6 @@
 /** What a person can do in the player. */
 
-import { api, ServerGone } from "./api.js";
+import { api, made, ServerGone } from "./api.js";
 import { copy } from "./dom.js";
 import { moment } from "./format.js";
 import { Ladder } from "./ladder.js";
@@ -10,6 +10,9 @@ import { writeUrl } from "./url.js";
 
 /** Length of a frame where nobody knows it. */
 const FRAME = 1 / 25;
+
+/** Seconds of a preview before its clip, where the server does not tell. */
+const MARGIN = 2;
 
 /** @param {object} page @param {object} act the other actions @param {() => object} current */
 export function playing(page, act, current) {
@@ -49,6 +52,20 @@ export function playing(page, act, current) {
     if (open?.tab === "evidence" && query.q)
       load("evidence", "evidence", async ({ hit }) => ({ evidence: await api.evidence(hit.clip_id, query.q, false) }));
   };
+
+  /** Have the film of the rung made, or go on to the next. */
+  async function make(open) {
+    const { rung } = open.ladder;
+    if (rung === "direct" || rung === "stills") return;
+    try {
+      const start = await made(open.hit.clip_id, rung);
+      open.offset = start ?? (rung === "preview" ? Math.max(0, open.hit.window[0] - MARGIN) : 0);
+      if (isOpen(open)) setOpen({ made: rung });
+    } catch (error) {
+      if (error instanceof ServerGone) act.failed("play")(error);
+      else if (isOpen(open)) act.rungFailed(rung);
+    }
+  }
 
   const by = (step) => {
     const { open } = get();
@@ -104,6 +121,8 @@ export function playing(page, act, current) {
         asked: { file: known },
         loading: {},
         errors: {},
+        made: "",
+        offset: 0,
         place: null,
         picture: null,
         still: null,
@@ -112,6 +131,7 @@ export function playing(page, act, current) {
       const url = writeUrl(get().query, hit.clip_id, open.t);
       history[before || replace ? "replaceState" : "pushState"](null, "", url);
       page.drawNow();
+      make(open);
       loadFile();
       loadLine();
       loadTab();
@@ -136,10 +156,8 @@ export function playing(page, act, current) {
       const { open } = get();
       if (!open || !open.ladder.fail(rung)) return;
       set({});
-      if (rung === "direct") {
-        const present = await api.present(open.hit.file_id);
-        if (present === false && isOpen(open)) setOpen({ gone: true });
-      }
+      if (rung === "direct" && (await api.present(open.hit.file_id)) === false && isOpen(open)) setOpen({ gone: true });
+      if (isOpen(open) && !open.gone) make(open);
     },
     loaded(element) {
       const { open } = get();
