@@ -34,7 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"finegrain.evaluate"}),
     frozenset({"asking"}),
     frozenset({"library", "recipes"}),
-    frozenset({"serve"}),
+    frozenset({"serve", "client"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )

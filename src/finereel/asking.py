@@ -63,12 +63,36 @@ _LOG = logging.getLogger(__name__)
 Asked = TypeVar("Asked")
 
 
-@dataclass
-class _Cached:
-    """What answers about the newest commit seen, and what it was made of."""
+@dataclass(frozen=True)
+class StateKey:
+    """What makes a committed state another one: the index folder, the number of its commit, and when
+    its normalization was made (0 for none).
+    """
 
-    key: tuple[str, int, int]
+    folder: str
+    commit: int
+    normalized_ns: int
+
+    @classmethod
+    def of(cls, folder: Path, commit: int) -> "StateKey":
+        """The key of a commit of an index folder."""
+        bank = folder / BANK
+        return cls(folder.name, commit, bank.stat().st_mtime_ns if bank.exists() else 0)
+
+
+@dataclass(frozen=True)
+class OpenedState:
+    """What answers about a committed state, and which one that is."""
+
+    key: StateKey
     answering: Answering
+
+    @classmethod
+    def of(cls, store: ClipStore, library: Path) -> "OpenedState":
+        """The newest state of a store."""
+        key = StateKey.of(store.folder, store.version())
+        searcher = Searcher.of(store.snapshot(), Bank.load(store.folder))
+        return cls(key, Answering(library, searcher))
 
 
 class AskedLibrary:
@@ -81,7 +105,7 @@ class AskedLibrary:
         self._wanted = model
         self._model: SearchModel | None = None
         self._source = source
-        self._cached: _Cached | None = None
+        self._cached: OpenedState | None = None
 
     @typed_storage("read")
     def search(
@@ -507,9 +531,17 @@ class AskedLibrary:
             raise not_found(self.path)
         return store
 
+    def _require(self) -> None:
+        """Raise where there is no library that could be asked."""
+        self._existing()
+
     def _ask(self, query: Query, how: Callable[[Searcher, SearchModel], Asked]) -> Asked:
         """Ask one committed state of the library, after the notes on how the texts are read."""
-        notes = [note for text in query.texts for note in self.reading(text).notes()]
+        self._require()
+        model = self._load_model()
+        notes = [
+            note for text in query.texts for note in reading_of(model, checked_query(text)).notes()
+        ]
         for note in dict.fromkeys(notes):
             _LOG.warning(note)
         return self._of_one_state(how)
@@ -538,16 +570,9 @@ class AskedLibrary:
         return cached.answering if cached and kept else Answering(self.path, searcher)
 
     def _searcher(self, store: ClipStore) -> Searcher:
-        bank_file = store.folder / BANK
-        key = (
-            store.manifest.folder,
-            store.version(),
-            bank_file.stat().st_mtime_ns if bank_file.exists() else 0,
-        )
         cached = self._cached  # another thread may replace it meanwhile
-        if cached is None or cached.key != key:
-            searcher = Searcher.of(store.snapshot(), Bank.load(store.folder))
-            self._cached = cached = _Cached(key, Answering(self.path, searcher))
+        if cached is None or cached.key != StateKey.of(store.folder, store.version()):
+            self._cached = cached = OpenedState.of(store, self.path)
         return cached.answering.searcher
 
 

@@ -9,22 +9,24 @@ from finereel.library import Library
 from support.media import BLUE, GREEN, RED, Recipe, make_video
 from support.serving import ServerProcess, server_process
 
-
-def make_library(folder: Path, model: str = "reelworld-tiny") -> Path:
-    """Three videos of one colour each, and their library."""
-    videos = folder / "videos"
-    videos.mkdir(parents=True)
-    for name, colour in (("red", RED), ("green", GREEN), ("blue", BLUE)):
-        make_video(videos / f"{name}.mp4", Recipe(colour=colour, width=96, height=64))
-    library = Library.open(folder / "library", model=model)
-    library.add([videos])
-    library.close()
-    return library.path
+HOSTILE = "<img src=x onerror=alert(1)>&'.mp4"
+"""The name of one of the videos."""
+SUBTITLES = "1\n00:00:00,000 --> 00:00:01,000\n<script>alert(2)</script>fish & chips\n"
 
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_library(tmp_path_factory.mktemp("served"))
+    """Three videos of one colour each, one of them with subtitles, and their library."""
+    folder = tmp_path_factory.mktemp("served")
+    videos = folder / "videos"
+    videos.mkdir()
+    for name, colour in (("red.mp4", RED), ("green.mp4", GREEN), (HOSTILE, BLUE)):
+        make_video(videos / name, Recipe(colour=colour, width=96, height=64))
+    (videos / "red.srt").write_text(SUBTITLES)
+    made = Library.open(folder / "library", model="reelworld-tiny")
+    made.add([videos])
+    made.close()
+    return made.path
 
 
 @pytest.fixture(scope="session")

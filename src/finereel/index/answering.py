@@ -66,6 +66,13 @@ class Answering:
             sure = self._calibrated(model, sure, found)
         return Answer(query, sure, found.hits, commit)
 
+    def prepare(self, model: SearchModel) -> None:
+        """Compare unrelated texts now, so that no answer has to wait for it.
+
+        Raises NotInTimeError where that takes too long for a library that cannot be written.
+        """
+        self._null_bank(model, no_progress)
+
     def _calibrated(
         self, model: SearchModel, sure: MatchConfidence, found: FoundHits
     ) -> MatchConfidence:

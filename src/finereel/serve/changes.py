@@ -87,7 +87,7 @@ async def change_tags(served: Served, request: Request, body: TagsBody) -> dict[
     def work() -> int:
         paths = [file.record.path for file in files]
         count = served.library.tag(paths, body.tags, remove=body.remove)
-        served.files.clear()
+        served.library.catch_up()
         note_change(
             served.library.path,
             "tags",

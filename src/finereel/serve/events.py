@@ -1,9 +1,5 @@
 """The route of server-sent events, `/api/events`, and the watch for new commits."""
 
-import asyncio
-from contextlib import suppress
-from functools import partial
-
 from fastapi import APIRouter, Request
 from starlette.responses import StreamingResponse
 
@@ -14,7 +10,6 @@ from finereel.web.errors import RefusedError, error_as_json
 router = APIRouter()
 
 MOST_LISTENERS = 64
-POLL_SECONDS = 1.0
 
 
 @router.get("/api/events", response_class=StreamingResponse)
@@ -31,27 +26,15 @@ async def events(served: Served, request: Request) -> StreamingResponse:
     return StreamingResponse(hub.listen(last), media_type="text/event-stream")
 
 
-async def watch_commits(serving: Serving) -> None:
-    """Publish every new commit, by whatever process, as long as somebody listens."""
-    seen: tuple[int, str] | None = None
-    while True:
-        if serving.hub.listeners:
-            with suppress(RefusedError):  # too much else to do: a second later
-                seen = await serving.pictures.run(partial(_look, serving, seen))
-        await asyncio.sleep(POLL_SECONDS)
-
-
-def _look(serving: Serving, seen: tuple[int, str] | None) -> tuple[int, str]:
-    """What was seen this time: the commit, and what was wrong."""
-    try:
-        commit = serving.library.commit()
-        if seen == (commit, ""):
-            return seen
-        status, problems = serving.library.status(), serving.library.doctor()
-    except FinereelError as error:
-        if seen != (0, str(error)):
-            serving.hub.publish("problem", error_as_json(error)["error"])
-        return 0, str(error)
+def tell_state(serving: Serving, error: FinereelError | None) -> None:
+    """Publish what the library holds now, or why it cannot be read."""
+    if error is None:
+        try:
+            status, problems = serving.library.status(), serving.library.doctor()
+        except FinereelError as found:
+            error = found
+    if error is not None:
+        serving.hub.publish("problem", error_as_json(error)["error"])
+        return
     told = {name: getattr(status, name) for name in ("videos", "clips", "unfinished")}
-    serving.hub.publish("commit", {"commit": commit, **told, "problems": len(problems)})
-    return commit, ""
+    serving.hub.publish("commit", {"commit": status.version, **told, "problems": len(problems)})

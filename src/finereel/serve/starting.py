@@ -1,14 +1,14 @@
 """Start a server for a library, tell its address, and end it in order."""
 
-import asyncio
-import threading
+import logging
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from finereel.errors import FinereelError
 from finereel.serve.app import make_app
-from finereel.serve.events import watch_commits
+from finereel.serve.events import tell_state
 from finereel.serve.settings import ServeSettings
 from finereel.serve.state import Serving
 from finereel.web.running import Address, Running, listen, run_until_interrupt
@@ -27,25 +27,27 @@ def serve(settings: ServeSettings, address: Address, on_start: Callable[[Started
 
     Raises ConfigError where the address cannot be had.
     """
+    # What the library remarks goes to the client whose query it is about, and not to stderr.
+    logging.getLogger("finereel").addHandler(logging.NullHandler())
     with closing(listen(address)) as listening, closing(Serving.of(settings)) as serving:
         bound = Address(address.host, listening.getsockname()[1])
         url = f"http://{bound.in_url}/?token={settings.token}"
         app = make_app(serving, bound.port)
 
         def started() -> None:
-            watch.append(asyncio.get_running_loop().create_task(watch_commits(serving)))
-            threading.Thread(target=_warm, args=(serving,), daemon=True).start()
+            serving.library.follow(partial(_on_state, serving))
             on_start(Started(url, bound))
 
-        watch: list[asyncio.Task[None]] = []  # a task that nobody holds may vanish
         run_until_interrupt(Running(app, started, serving.hub.close), listening)
 
 
-def _warm(serving: Serving) -> None:
-    """Load the model and the vectors, so that the first search is as fast as the others."""
-    try:
-        serving.library.answer("a person")
-    except FinereelError:
-        return  # a library that is still empty, or away: the first search tells
-    finally:
+def _on_state(serving: Serving, error: FinereelError | None) -> None:
+    """A new state is ready, or there is none any more."""
+    tell_state(serving, error)
+    if not serving.ready and error is None:
+        with suppress(FinereelError):  # of a library that is still empty
+            hits = serving.library.search("a person", 1)
+            serving.ready = True
+            # What tags words takes seconds to load.
+            serving.library.words("a person", hits)
         serving.ready = True

@@ -16,10 +16,11 @@ from fastapi import Depends, Request
 
 from finereel.errors import VideoError
 from finereel.index.lookup import StoredFile, open_stored, stored_file
-from finereel.library import Library
+from finereel.serve.following import FollowedLibrary
 from finereel.serve.hub import EventHub
 from finereel.serve.indexing import Indexing
 from finereel.serve.settings import ServeSettings
+from finereel.video.reader import DiskSource
 from finereel.web.errors import RefusedError
 from finereel.web.pools import BoundedPool
 
@@ -82,7 +83,7 @@ class Serving:
     """
 
     settings: ServeSettings
-    library: Library
+    library: FollowedLibrary
     searches: BoundedPool
     pictures: BoundedPool
     decoding: BoundedPool
@@ -96,7 +97,8 @@ class Serving:
     @classmethod
     def of(cls, settings: ServeSettings) -> "Serving":
         """The pools and the library, nothing read yet."""
-        library, hub = Library.open(settings.library), EventHub()
+        library = FollowedLibrary(settings.library, None, DiskSource())
+        hub = EventHub()
         return cls(
             settings,
             library,
@@ -127,6 +129,7 @@ class Serving:
     def close(self) -> None:
         """Begin nothing more, and let what is being indexed finish its commit."""
         self.hub.close()
+        self.library.leave()
         self.indexing.close()
         for pool in (self.searches, self.pictures, self.decoding):
             pool.close()
