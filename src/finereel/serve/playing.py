@@ -1,7 +1,5 @@
 """The routes that make a clip playable where a browser does not play its file: `/play`."""
 
-from typing import Any
-
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -15,26 +13,19 @@ from finereel.web.files import FileAnswer
 router = APIRouter()
 
 
-@router.get("/api/clips/{clip_id}/playable")
-async def playable(served: Served, clip_id: str, rung: Rung = "remux") -> dict[str, Any]:
-    """Make a clip playable: its `url`, the `start` and `end` of what it holds in seconds of the
-    video, and the `rung`, which is `preview` where repacking would not help.
-    """
-    made = await _made(served, clip_id, rung)
-    return {
-        "url": f"/play/{clip_id}?rung={made.rung}",
-        "rung": made.rung,
-        "start": made.start,
-        "end": made.end,
-    }
-
-
 @router.api_route("/play/{clip_id}", methods=["GET", "HEAD"], response_class=Response)
 async def play(served: Served, clip_id: str, rung: Rung = "remux") -> FileAnswer:
-    """The clip and two seconds before and after it as MP4, or a range of its bytes."""
+    """The clip and two seconds before and after it as MP4, or a range of its bytes. It is made when it
+    is first asked for, which takes up to half a minute.
+
+    Headers tell what it holds: `X-Finereel-Start` and `X-Finereel-End` in seconds of the video, and
+    `X-Finereel-Rung`, which is `preview` where repacking would not help.
+    """
     made = await _made(served, clip_id, rung)
     handle = await served.pictures.run(lambda: open_regular(made.path))
-    return FileAnswer(handle, "video/mp4", {"ETag": f'"{made.path.stem}"'})
+    told = {"Rung": made.rung, "Start": f"{made.start:.3f}", "End": f"{made.end:.3f}"}
+    headers = {f"X-Finereel-{name}": value for name, value in told.items()}
+    return FileAnswer(handle, "video/mp4", {"ETag": f'"{made.path.stem}"', **headers})
 
 
 async def _made(served: Serving, clip_id: str, rung: Rung) -> Playable:
