@@ -34,6 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"finegrain.evaluate"}),
     frozenset({"asking"}),
     frozenset({"library", "recipes"}),
+    frozenset({"bridges"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )

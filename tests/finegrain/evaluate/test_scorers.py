@@ -296,8 +296,11 @@ def test_unknown_kinds_are_listed() -> None:
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(ModelError, match="pip install sentence-transformers"):
+    with pytest.raises(ConfigError, match=r"pip install 'finereel\[sentence-transformers\]'"):
         open_scorer("sentence-transformers", "here", Opening(lambda needs: world_source()))
+    monkeypatch.setitem(sys.modules, "mteb", None)
+    with pytest.raises(ConfigError, match=r"pip install 'finereel\[mteb\]'"):
+        open_scorer("mteb", "here", Opening(lambda needs: world_source()))
 
 
 def test_coarse_scores_are_the_same_cosines(tmp_path: Path) -> None:
