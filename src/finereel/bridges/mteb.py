@@ -36,7 +36,7 @@ _ENGLISH = "eng-Latn"
 
 
 @dataclass(frozen=True)
-class _Encoded:
+class _EncodedRows:
     """Rows of an MTEB table: their ids, and features of texts or of videos."""
 
     ids: tuple[str, ...]
@@ -62,7 +62,7 @@ class FinereelSearch:
 
     def __init__(self, model: RetrievalModel | str | Path) -> None:
         self.model = model if isinstance(model, RetrievalModel) else load(model)
-        self._indexed: _Encoded | None = None
+        self._indexed: _EncodedRows | None = None
         self._meta: Any = None
 
     @property
@@ -72,18 +72,9 @@ class FinereelSearch:
             self._meta = _model_meta(self.model)
         return self._meta
 
-    def index(
-        self,
-        corpus: Any,
-        *,
-        task_metadata: Any,
-        hf_split: str,
-        hf_subset: str,
-        encode_kwargs: Mapping[str, Any],
-        num_proc: int | None = None,
-        **_: Any,
-    ) -> None:
-        """Encode the documents: texts (`title` and `text`), or videos.
+    def index(self, corpus: Any, *, task_metadata: Any, **_: Any) -> None:
+        """Encode the documents: texts (`title` and `text`), or videos. Names of splits, settings of
+        encoders and numbers of processes, which MTEB gives besides, change nothing.
 
         Raises:
             VideoError: A video that cannot be read; its id is named.
@@ -95,12 +86,8 @@ class FinereelSearch:
         queries: Any,
         *,
         task_metadata: Any,
-        hf_split: str,
-        hf_subset: str,
         top_k: int,
-        encode_kwargs: Mapping[str, Any],
         top_ranked: Mapping[str, Sequence[str]] | None = None,
-        num_proc: int | None = None,
         **_: Any,
     ) -> dict[str, dict[str, float]]:
         """The best `top_k` documents of every query with their fused scores, best first.
@@ -163,12 +150,12 @@ def _shown(task_metadata: Any, role: str) -> frozenset[str]:
     return frozenset(task_metadata.get_modalities(PromptType(role)))
 
 
-def _encoded(model: RetrievalModel, table: Any, modalities: frozenset[str]) -> _Encoded:
+def _encoded(model: RetrievalModel, table: Any, modalities: frozenset[str]) -> _EncodedRows:
     ids = tuple(map(str, table["id"]))
     if "video" in modalities:
-        return _Encoded(ids, _videos(model, table, ids))
+        return _EncodedRows(ids, _videos(model, table, ids))
     if "text" in modalities:
-        return _Encoded(ids, encode_texts(model, _texts(table)))
+        return _EncodedRows(ids, encode_texts(model, _texts(table)))
     raise ConfigError(
         f"Finereel searches texts and videos, this task has {', '.join(sorted(modalities))}"
     )

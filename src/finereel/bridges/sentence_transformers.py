@@ -60,6 +60,11 @@ def export(model: RetrievalModel, directory: Path) -> str:
         )
     if not model.encoder.takes_pixels:
         raise ModelError(f"model {model.name} takes precomputed tokens, not videos")
+    if not replaceable(directory / "README.md"):
+        raise ModelError(
+            f"{directory / 'README.md'} was written by somebody: move it away, or choose another "
+            "folder"
+        )
     model.save(directory)
     missing = lost(model)
     modules = [{"idx": 0, "name": "0", "path": "", "type": MODULE}]
@@ -76,6 +81,34 @@ def export(model: RetrievalModel, directory: Path) -> str:
     return missing
 
 
+MADE = "<!-- written by finereel, and written again by the next export or publish -->"
+"""What marks a README.md that may be replaced."""
+
+
+def replaceable(readme: Path) -> bool:
+    """Whether a README.md may be written: there is none, or it is one of ours."""
+    return not readme.exists() or MADE in readme.read_text(encoding="utf-8", errors="replace")
+
+
+def how_to_load(place: str, missing: str) -> str:
+    """A section of a card: how sentence-transformers loads the model, and what is lost there."""
+    return f"""## In sentence-transformers
+
+    pip install 'finereel[sentence-transformers]'
+
+```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("{place}", trust_remote_code=True)  # it imports finereel
+texts = model.encode(["a dog runs"])
+videos = model.encode([{{"video": "clip.mp4"}}])
+model.similarity(texts, videos)  # {PART} of finereel, divided by its scale
+```
+
+Lost there, and kept with `finereel`, which loads the same directory: {missing}.
+"""
+
+
 def _card(model: RetrievalModel, missing: str) -> str:
     return f"""---
 library_name: sentence-transformers
@@ -83,18 +116,8 @@ tags: [video-retrieval, finereel]
 pipeline_tag: feature-extraction
 ---
 
-# {Path(model.name).name} for sentence-transformers
+{MADE}
 
-    pip install 'finereel[sentence-transformers]'
+# {Path(model.name).name}
 
-```python
-from sentence_transformers import SentenceTransformer
-
-model = SentenceTransformer("DIR", trust_remote_code=True)  # it imports finereel
-texts = model.encode(["a dog runs"])
-videos = model.encode([{{"video": "clip.mp4"}}])
-model.similarity(texts, videos)  # {PART} of finereel, divided by its scale
-```
-
-Lost here, and there with `finereel` (which loads this directory too): {missing}.
-"""
+{how_to_load("DIR", missing)}"""

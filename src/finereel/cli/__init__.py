@@ -27,6 +27,7 @@ from finereel.cli import (
     mcp,
     models,
     negatives,
+    publish,
     reelworld,
     report,
     search,
@@ -69,6 +70,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate.evaluate,
     "compare": compare.compare,
     "report": report.report,
+    "publish": publish.publish,
 }
 # Commands of two words, `finereel data check`.
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {

@@ -4,9 +4,9 @@
     labels.json    {"classes": [...], "labels": {"UUID": [{"label": 0, "timestamps": [start, end]}, ...]}}
 
 Only `labels.json` is read: as everywhere here, the id of a video (the UUID) is found among the
-files of a folder by its name. With `classes` a label is a number of it, without it the label is the text itself. Seconds count
-from the beginning of the file; FiftyOne's other form, `support` in frames, is refused, because
-frames alone do not say when. The package fiftyone is not needed.
+files of a folder by its name. With `classes` a label is a number of it, without it the label is the
+text itself. Seconds count from the beginning of the file; FiftyOne's other form, `support` in
+frames, is refused, because frames alone do not say when. The package fiftyone is not needed.
 """
 
 from collections.abc import Iterator, Mapping
