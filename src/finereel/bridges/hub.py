@@ -105,7 +105,7 @@ def publish(
         StorageError: The hub refuses or does not answer.
     """
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
     try:
         validate_repo_id(repository)
@@ -265,7 +265,7 @@ def _used(repository: str) -> str:
 
 
 def _made_of(model: RetrievalModel, card: dict[str, Any]) -> str:
-    facts = {
+    facts: dict[str, object] = {
         "fingerprint": model.fingerprint,
         "head": model.config.head,
         "frames of a clip": model.num_frames,

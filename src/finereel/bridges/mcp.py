@@ -287,11 +287,11 @@ def make_server(library: "Library") -> Any:
     count = Annotated[int, Field(ge=1, le=_MOST_HITS, description="Number of clips")]
     known = Annotated[str, Field(min_length=1, max_length=200, description="`clip` of a hit")]
 
-    def search(query: said, top: count = 10) -> ToolAnswer:  # type: ignore[valid-type]
+    def search(query: said, top: count = 10) -> ToolAnswer:
         with _tool_errors(library):
             return tools.search(query, top)
 
-    def evidence(query: said, clip: known) -> ToolEvidence:  # type: ignore[valid-type]
+    def evidence(query: said, clip: known) -> ToolEvidence:
         with _tool_errors(library):
             return tools.evidence(query, clip)
 

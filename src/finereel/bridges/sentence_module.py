@@ -77,9 +77,10 @@ class VideoSentence(InputModule):  # type: ignore[misc]
         settings = FrameSettings(
             self.model.num_frames, encoder.image_size, preprocessing=encoder.preprocessing
         )
-        value = given.get("video", given.get("array")) if isinstance(given, dict) else given
-        if isinstance(value, dict):
-            value = value["array"]
+        value: Any = given
+        for key in ("video", "array"):
+            if isinstance(value, dict) and key in value:
+                value = value[key]
         if isinstance(value, str | Path):
             return read_squares(reader, Path(value), settings)
         pixels = np.stack([_pixels(picture) for picture in value])

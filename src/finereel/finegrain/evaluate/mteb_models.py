@@ -48,7 +48,7 @@ class MtebEncoder:
         texts = isinstance(inputs[0], str)
         table = Dataset.from_dict({"text" if texts else "image": inputs})
         return self._model.encode(
-            DataLoader(table, batch_size=_BATCH, collate_fn=_columns),  # type: ignore[arg-type]
+            DataLoader(table, batch_size=_BATCH, collate_fn=_columns),
             task_metadata=_task_metadata(),
             hf_split="test",
             hf_subset="default",
