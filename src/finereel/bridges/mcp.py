@@ -122,7 +122,7 @@ def cleaned(text: str, most: int) -> str:
     """A text without characters that control anything, in at most `most` bytes of ASCII JSON.
 
     >>> cleaned("a\\x1b[31m\\u202eb\\n", 100), cleaned("x" * 50, 10)
-    ('a [31m b', 'xxxxxxx\u2026')
+    ('a [31m b', 'xxxx\u2026')
     """
     plain = "".join(
         " " if unicodedata.category(character)[0] in "CZ" else character for character in text

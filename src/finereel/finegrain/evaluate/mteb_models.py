@@ -86,9 +86,10 @@ def open_mteb(model: str, opening: Opening) -> CosineScorer:
         raise missing_extra("the scorer mteb", "mteb") from error
     try:
         encoder = MtebEncoder(mteb.get_model(model, device=opening.device))
-    except (KeyError, OSError, NotImplementedError) as error:
+    except (KeyError, OSError, NotImplementedError, ImportError) as error:
+        reason = " ".join(str(error).split())[:300]
         raise ModelError(
-            f"MTEB cannot load {model!r} ({error}); the models it knows: mteb.get_model_metas()"
+            f"MTEB cannot load {model!r} ({reason}); mteb.get_model_metas() lists the models it knows"
         ) from error
     needs = ClipNeeds(num_frames=12)
     return CosineScorer(
