@@ -11,14 +11,20 @@ import numpy as np
 import pytest
 
 from finereel.bridges.mteb import FinereelSearch, retrieval_task
-from finereel.bridges.mteb_results import read_result, write_result
+from finereel.bridges.mteb_results import (
+    MtebRun,
+    load_mteb_record,
+    read_result,
+    write_result,
+)
 from finereel.data import load as load_dataset
 from finereel.data.base import Split
 from finereel.data.videos import find_videos
 from finereel.errors import BrokenVideoError, ConfigError, DataError, ModelError
 from finereel.evaluation.record import RunRecord
-from finereel.evaluation.record_files import load_record
+from finereel.evaluation.record_files import load_record, save_record
 from finereel.finegrain.evaluate.mteb_models import MtebEncoder
+from finereel.normalization import DIRECTIONS
 from finereel.reelworld.export import VideoFormat, write
 from support.processes import finereel
 
@@ -69,20 +75,35 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
 
-def run(engine: Any, task: Any) -> Any:
+def run(engine: Any, task: Any, predictions: Path | None = None) -> Any:
     """MTEB's result of a task."""
     import mteb
 
     settings = {"cache": None, "show_progress_bar": False, "co2_tracker": False}
-    (result,) = mteb.evaluate(engine, task, **settings).task_results
+    (result,) = mteb.evaluate(engine, task, prediction_folder=predictions, **settings).task_results
     return result
 
 
-@pytest.mark.parametrize("direction", ["text_to_video", "video_to_text"])
+@pytest.fixture(scope="module")
+def ran(measured: Measured, engine: FinereelSearch) -> dict[str, Any]:
+    """MTEB's results in both directions, with their files in the folder `mteb`."""
+    folder, results = measured.folder / "mteb", {}
+    for way in DIRECTIONS:
+        task = retrieval_task(measured.split, measured.files, way, "Drawn")
+        results[way] = run(engine, task, folder)
+        results[way].to_disk(folder / f"{task.metadata.name}.json")
+    return results
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
 def test_recalls_are_those_of_finereel_evaluate(
-    measured: Measured, engine: FinereelSearch, direction: str, tmp_path: Path
+    measured: Measured,
+    engine: FinereelSearch,
+    ran: dict[str, Any],
+    direction: str,
+    tmp_path: Path,
 ) -> None:
-    result = run(engine, retrieval_task(measured.split, measured.files, direction, "Drawn"))
+    result = ran[direction]
     (scores,) = result.scores["test"]
     own = measured.record.row(direction)
     assert own["tie_share"] == 0
@@ -106,6 +127,46 @@ def test_recalls_are_those_of_finereel_evaluate(
         if abs(value - theirs.scores[name]) > 1.1e-5
     }
     assert not differing
+
+
+def test_results_with_predictions_are_a_record(
+    measured: Measured, ran: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = measured.folder / "mteb"
+    runs = {
+        way: MtebRun(folder / f"{name}.json", folder / f"{name}_predictions.json")
+        for way, name in (("text_to_video", "DrawnT2V"), ("video_to_text", "DrawnV2T"))
+    }
+    dataset = load_dataset("folder", measured.folder / "captions.csv")
+    found = load_mteb_record(dataset, "all", runs)
+    save_record(found, tmp_path / "run")
+    found = load_record(tmp_path / "run")
+    for way in DIRECTIONS:
+        assert found.row(way) == measured.record.row(way)
+        assert found.source[way] == f"{ran[way].task_name}@{measured.split.hash}"
+    assert found.source["mteb_version"] == ran["text_to_video"].mteb_version
+    assert found.model.fingerprint == measured.record.model.fingerprint
+    ours, theirs = (one.queries["text_to_video"] for one in (measured.record, found))
+    assert theirs.ids == ours.ids
+    assert (theirs.ranks["fused"].expected == ours.ranks["fused"].expected).all()
+
+    swapped = {way: MtebRun(runs[way].result, run.predictions) for way, run in runs.items()}
+    described = json.loads(runs["text_to_video"].predictions.read_text("utf-8"))
+    few = described["default"]["test"]
+    few[measured.split.captions[0].id].popitem()
+    (tmp_path / "few.json").write_text(json.dumps(described), "utf-8")
+    swapped["text_to_video"] = MtebRun(runs["text_to_video"].result, tmp_path / "few.json")
+    with pytest.raises(DataError, match="every document must be scored"):
+        load_mteb_record(dataset, "all", swapped)
+    described = json.loads(runs["text_to_video"].predictions.read_text("utf-8"))
+    for scores in described["default"]["test"].values():
+        scores |= {name: -score for name, score in scores.items()}
+    (tmp_path / "few.json").write_text(json.dumps(described), "utf-8")
+    with pytest.raises(DataError, match="give files of one run"):
+        load_mteb_record(dataset, "all", swapped)
+    swapped["text_to_video"] = MtebRun(*[runs["text_to_video"].result] * 2)
+    with pytest.raises(DataError, match="expected the predictions of MTEB"):
+        load_mteb_record(dataset, "all", swapped)
 
 
 def test_mteb_reads_what_is_written(measured: Measured, tmp_path: Path) -> None:
