@@ -34,7 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"finegrain.evaluate", "export"}),
     frozenset({"asking"}),
     frozenset({"library", "recipes"}),
-    frozenset({"serve", "client"}),
+    frozenset({"serve", "client", "bridges"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )

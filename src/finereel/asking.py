@@ -51,7 +51,7 @@ from finereel.index.similar import (
     look_at_stored,
 )
 from finereel.index.store import ClipStore
-from finereel.models.choice import require_here
+from finereel.models.choice import ENCODED, require_here
 from finereel.text.query import Reading, checked_query
 from finereel.types import CaptionHit, Hit, OnProgress, no_progress
 from finereel.video.plan import ClipPlan
@@ -612,6 +612,10 @@ class AskedLibrary:
 def _load(wanted: str | Path | SearchModel | None) -> SearchModel:
     if wanted is not None and not isinstance(wanted, str | Path):
         return wanted
+    if str(wanted).startswith(ENCODED):
+        from finereel.models.encoders.sentence_transformers import open_named
+
+        return open_named(str(wanted))
     from finereel.models.saving import load
 
     return load(wanted)

@@ -138,3 +138,22 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
         "unknown head 'ucofa': expected one of ucofia"
     """
     return ConfigError(f"unknown {kind} {name!r}: expected one of {', '.join(sorted(known))}")
+
+
+def missing_extra(what: str, extra: str) -> ConfigError:
+    """Make the error for packages that are not installed.
+
+    Args:
+        what: What needs them, such as `the scorer mteb`.
+        extra: The extra of finereel that brings them.
+
+    Returns:
+        The error, to be raised by the caller.
+
+    Example:
+        >>> str(missing_extra("the bridge to MTEB", "mteb"))
+        "the bridge to MTEB needs packages that are not installed; run `pip install 'finereel[mteb]'`"
+    """
+    return ConfigError(
+        f"{what} needs packages that are not installed; run `pip install 'finereel[{extra}]'`"
+    )

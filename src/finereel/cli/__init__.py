@@ -25,8 +25,10 @@ from finereel.cli import (
     import_,
     index,
     manage,
+    mcp,
     models,
     negatives,
+    publish,
     reelworld,
     report,
     search,
@@ -64,6 +66,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "rebuild": index.rebuild,
     "migrate": manage.migrate,
     "normalize": manage.normalize,
+    "mcp": mcp.mcp,
     "models": models.models,
     "import": import_.import_,
     "reelworld": reelworld.reelworld,
@@ -71,6 +74,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate.evaluate,
     "compare": compare.compare,
     "report": report.report,
+    "publish": publish.publish,
 }
 # Commands of two words, `finereel data check`.
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {

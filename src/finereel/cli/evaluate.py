@@ -89,9 +89,9 @@ def evaluate(
     coverage. Videos that cannot be read are left out with their captions; such a result cannot be
     compared with published results of the benchmark.
 
-    With --data qvhighlights or charades it measures how well moments are found: R1@0.5, R1@0.7 and
-    mAP. --annotations is the folder of the set's own files, and --out gets the moments in the form
-    of a QVHighlights submission.
+    With --data qvhighlights, charades or fiftyone (temporal detections) it measures how well moments
+    are found: R1@0.5, R1@0.7 and mAP. --annotations is the folder of the set's own files, and --out
+    gets the moments in the form of a QVHighlights submission.
     """
     from finereel.data.moment_files import MOMENT_SETS
     from finereel.data.sources import SourceOptions

@@ -1,8 +1,11 @@
-"""`models`: what `--model` can name on this machine; `models get` downloads one."""
+"""`models`: what `--model` can name on this machine; `models get` downloads one, `models export`
+writes one for sentence-transformers.
+"""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,15 +17,16 @@ from finereel.cli.output import JsonOption, console, print_json, shown
 if TYPE_CHECKING:
     from finereel.models.choice import ModelEntry
 
-_GET = "get"
+_GET, _EXPORT = "get", "export"
 
 
 def models(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[get NAME]",
-            help="Download a model: clip for OpenAI's CLIP ViT-B/32 (600 MB), or a hub id.",
+            metavar="[get NAME | export NAME DIR]",
+            help="Download a model: clip for OpenAI's CLIP ViT-B/32 (600 MB), or a hub id. Or write "
+            "a model to a folder that sentence-transformers loads.",
         ),
     ] = None,
     measure: Annotated[
@@ -34,16 +38,20 @@ def models(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the models on this machine and the default model, or download one.
+    """List the models on this machine and the default model, download one, or export one.
 
     Example: finereel models get clip
 
     A new library takes a CLIP model that is on this machine already, else the bundled everyday.
     `--model` also takes any directory with a CLIP model (config.json, model.safetensors,
-    tokenizer.json).
+    tokenizer.json). A folder that was exported holds the whole model, but sentence-transformers
+    gets one vector for each text and each video: what that loses is printed.
     """
     from finereel.models.choice import models_here
 
+    if words and words[0] == _EXPORT and len(words) == 3:
+        _export(words[1], Path(words[2]), as_json)
+        return
     if words:
         _get(_requested(words), as_json)
         return
@@ -59,8 +67,8 @@ def models(
 def _requested(words: Sequence[str]) -> str:
     if words[0] != _GET or len(words) != 2:
         raise typer.BadParameter(
-            f"expected nothing, or `get` and one name, got {' '.join(words)!r}; for example: "
-            "finereel models get clip"
+            "expected nothing, `get` and one name, or `export`, a name and a folder, got "
+            f"{' '.join(words)!r}; for example: finereel models get clip"
         )
     return words[1]
 
@@ -82,6 +90,23 @@ def _get(name: str, as_json: bool) -> None:
         size = f"{entry.megabytes:.1f} MB in {shown(entry.path)}"
         typer.echo(f"{shown(name)} is here: {size}{taken}")
     typer.echo(f"for a library that exists: finereel rebuild --model {name}", err=True)
+
+
+def _export(name: str, folder: Path, as_json: bool) -> None:
+    """Write a model for sentence-transformers, and say what that loses."""
+    from finereel.bridges.sentence_transformers import export
+    from finereel.cli.opening import check_model
+    from finereel.models.saving import load
+
+    check_model(name)
+    missing = export(load(name), folder)
+    if as_json:
+        print_json({"model": name, "folder": str(folder), "lost": missing})
+        return
+    typer.echo(
+        f"{shown(str(folder))}: SentenceTransformer({shown(str(folder))!r}, trust_remote_code=True)"
+    )
+    typer.echo(f"lost there: {missing}", err=True)
 
 
 def _measure(names: Sequence[str]) -> None:

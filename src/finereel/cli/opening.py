@@ -37,9 +37,10 @@ def check_model(model: str | None) -> None:
     """Raises ModelNotFoundError for a model named by a path where there is no folder; a hub id is
     left to the hub.
     """
-    if model is None or not _is_path(model) or _absolute(Path(model)).is_dir():
+    given = _folder_of(model)
+    if given is None or not _is_path(given) or _absolute(Path(given)).is_dir():
         return
-    folder = _absolute(Path(model))
+    folder = _absolute(Path(given))
     kind = "is a file, not a model directory" if folder.exists() else "does not exist"
     beside = (
         [child.name for child in sorted(folder.parent.iterdir()) if child.is_dir()]
@@ -58,7 +59,7 @@ def check_model(model: str | None) -> None:
 
 def announce_download(model: str | None) -> None:
     """Say on stderr that a model which was named will be downloaded; its size is on the bar."""
-    if model is None or _is_path(model):
+    if model is None or _is_path(_folder_of(model) or ""):
         return
     from finereel.models.choice import full_name, require_here
 
@@ -81,6 +82,13 @@ def check_sources(paths: Iterable[Path], library: Path) -> None:
 
 def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
+
+
+def _folder_of(model: str | None) -> str | None:
+    """What a name of a model says without `st:`, which stands before those of
+    sentence-transformers.
+    """
+    return None if model is None else model.removeprefix("st:")
 
 
 def _is_path(model: str) -> bool:

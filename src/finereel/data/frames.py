@@ -41,7 +41,8 @@ from finereel.video import ClipPlan, Limits, VideoReader, file_state
 _LAYOUT = 1
 _DIGEST = 16  # bytes
 _PROBLEM = ".problem"
-_LIMITS = Limits(deadline_s=120.0)  # a whole video is one clip here
+WHOLE_VIDEO = Limits(deadline_s=120.0)
+"""A whole video is one clip here."""
 _LASTING = (NotAVideoError, BrokenVideoError)
 """What is wrong with the file itself; a deadline or a permission may be better next time."""
 
@@ -250,7 +251,7 @@ class _Readers:
     def mine(self) -> VideoReader:
         """The decoder of this thread."""
         if not hasattr(self._local, "reader"):
-            self._local.reader = VideoReader(_LIMITS)
+            self._local.reader = VideoReader(WHOLE_VIDEO)
             self._all.append(self._local.reader)
         reader: VideoReader = self._local.reader
         return reader
@@ -271,6 +272,18 @@ class _Readers:
             reader.close()
 
 
+def read_squares(
+    reader: VideoReader, path: Path, settings: FrameSettings
+) -> UInt8[np.ndarray, "F size size 3"]:
+    """The frames of one video, decoded now; at most `num_frames`. VideoError where it cannot be
+    read.
+    """
+    clip = next(iter(reader.read(path, settings.plan())), None)
+    if clip is None:
+        raise BrokenVideoError(f"{path.name}: no frame in it decodes")
+    return settings.squares(clip.frames.pixels)
+
+
 def _fill(readers: _Readers, path: Path, entry: Path, settings: FrameSettings) -> str:
     """Decode one video into its entry; empty, or why it cannot be read (kept where the file itself
     is the reason).
@@ -278,15 +291,13 @@ def _fill(readers: _Readers, path: Path, entry: Path, settings: FrameSettings) -
     if readers.closed:
         return "stopped"
     try:
-        clip = next(iter(readers.mine().read(path, settings.plan())), None)
-        if clip is None:
-            raise BrokenVideoError(f"{path.name}: no frame in it decodes")
+        squares = read_squares(readers.mine(), path, settings)
     except VideoError as error:
         if isinstance(error, _LASTING) and not readers.closed:
             _write(entry.with_suffix(_PROBLEM), str(error).encode("utf-8", "replace"))
         return str(error)
     stream = BytesIO()
-    np.save(stream, settings.squares(clip.frames.pixels), allow_pickle=False)
+    np.save(stream, squares, allow_pickle=False)
     _write(entry, stream.getvalue() + _digest(stream.getvalue()))
     return ""
 

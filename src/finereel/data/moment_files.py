@@ -1,4 +1,5 @@
-"""Files of data sets in which a query names moments of a video: QVHighlights and Charades-STA.
+"""Files of data sets in which a query names moments of a video: QVHighlights, Charades-STA, and
+FiftyOne's temporal detections.
 
 QVHighlights: `highlight_SPLIT_release.jsonl`, a line a query with `qid`, `query`, `vid` and
 `relevant_windows`. Charades-STA: `charades_sta_SPLIT.txt`, lines `VIDEO START END##SENTENCE`.
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from finereel.data.fiftyone import read_spans
 from finereel.errors import DataError, unknown_name
 from finereel.io.atomic import write_file
 from finereel.io.tables import Json, Row, need_file, read_jsonl, read_lines
@@ -86,6 +88,16 @@ def _charades(folder: Path, split: str) -> Iterator[MomentQuery]:
         yield MomentQuery(number, text.strip(), video, (_span(row, [float(start), float(end)]),))
 
 
+def _fiftyone(folder: Path, split: str) -> Iterator[MomentQuery]:
+    """Every label of a video with all its spans; such a folder is one split, whatever its name."""
+    del split
+    spans: dict[tuple[str, str], list[Span]] = {}
+    for label in read_spans(folder):
+        spans.setdefault((label.video_id, label.text), []).append(label.span)
+    for number, ((video, text), found) in enumerate(spans.items()):
+        yield MomentQuery(number, text, video, tuple(found))
+
+
 def _span(row: Row, window: Json) -> Span:
     if (
         not isinstance(window, list)
@@ -100,6 +112,7 @@ def _span(row: Row, window: Json) -> Span:
 MOMENT_SETS: Mapping[str, Callable[[Path, str], Iterator[MomentQuery]]] = {
     "qvhighlights": _qvhighlights,
     "charades": _charades,
+    "fiftyone": _fiftyone,
 }
 """The data sets by their names."""
 

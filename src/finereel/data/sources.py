@@ -2,6 +2,7 @@
 captions.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from finereel import data as datasets
 from finereel.data.base import Caption, ClipSource, Dataset, FewerFrames
 from finereel.data.features import FeatureStore
+from finereel.data.fiftyone import read_spans
 from finereel.data.reelworld import WorldSource
 from finereel.errors import ConfigError, DataError, unknown_name
 from finereel.io.tables import Row, read_csv, read_jsonl, unique
@@ -17,7 +19,9 @@ from finereel.types import OnProgress, no_progress
 
 CAPTION_FILE = "captions"
 """The form of a CSV or JSONL file of id, video_id and caption."""
-CAPTION_FORMS = (CAPTION_FILE, *datasets.DATASETS)
+DETECTIONS = "fiftyone"
+"""The form of FiftyOne's temporal detections, whose labels are captions."""
+CAPTION_FORMS = (CAPTION_FILE, DETECTIONS, *datasets.DATASETS)
 SAID_TWICE = {"msrvtt": {"test": "test_20"}}
 """Splits whose captions another split has under other ids: the thousand sentences of 1k-A are among
 all of test_20.
@@ -100,7 +104,7 @@ def captions_of(
     files. Raises ConfigError for an unknown form or split, DataError for files that do not parse.
 
     >>> CAPTION_FORMS[:3]
-    ('captions', 'msrvtt', 'msvd')
+    ('captions', 'fiftyone', 'msrvtt')
     """
     if form == CAPTION_FILE:
         if source is None or split is not None:
@@ -108,6 +112,11 @@ def captions_of(
                 f"a file of captions has a path and no splits, got {source} and split {split}"
             )
         yield from read_captions(source)
+        return
+    if form == DETECTIONS:
+        if source is None or split is not None:
+            raise ConfigError(f"expected the folder with labels.json and no split, got {split}")
+        yield from _labels(source)
         return
     if form not in datasets.DATASETS:
         raise unknown_name("format of captions", form, CAPTION_FORMS)
@@ -118,6 +127,15 @@ def captions_of(
             if caption.id not in seen:
                 seen.add(caption.id)
                 yield Caption(caption.id, caption.video_id, caption.text)
+
+
+def _labels(folder: Path) -> Iterator[Caption]:
+    """The labels of every video, each once."""
+    texts = dict.fromkeys((label.video_id, label.text) for label in read_spans(folder))
+    numbers: Counter[str] = Counter()
+    for video, text in texts:
+        yield Caption(f"{video}#{numbers[video]}", video, text)
+        numbers[video] += 1
 
 
 def _every_caption(dataset: Dataset) -> list[str]:

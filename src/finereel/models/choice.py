@@ -13,7 +13,7 @@ from typing import Any
 from finereel.io import ASSETS
 from finereel.io.foreign_files import is_folder
 from finereel.models.hub import CLIP as CLIP
-from finereel.models.hub import cached_models, find_cached, not_here
+from finereel.models.hub import cached_models, find_cached, in_cache, not_here
 from finereel.models.speed import recorded_speed
 
 LARGER_CLIP = "openai/clip-vit-large-patch14"
@@ -21,6 +21,9 @@ EVERYDAY, DRAWN = "everyday", "reelworld-tiny"
 BUNDLED = {EVERYDAY: ASSETS / EVERYDAY, DRAWN: ASSETS / DRAWN}
 SHORT_NAMES = {"clip": CLIP}
 """What a command takes in place of a hub id."""
+
+ENCODED = "st:"
+"""What stands before the name or the folder of a model that sentence-transformers loads."""
 
 _SETTINGS = ("format", "version", "model", "card")
 
@@ -98,6 +101,11 @@ def require_here(name: str) -> str:
         ModelNotFoundError: If it is not on this machine.
     """
     name = full_name(name)
+    if name.startswith(ENCODED):
+        given = name.removeprefix(ENCODED)
+        if not is_folder(Path(given)) and not in_cache(given):
+            raise not_here(given, bundled_here())
+        return name
     if not is_folder(BUNDLED.get(name, Path(name))) and find_cached(name) is None:
         raise not_here(name, bundled_here())
     return name

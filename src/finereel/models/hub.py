@@ -46,6 +46,17 @@ def find_cached(name: str) -> Path | None:
     return cached_models().get(name)
 
 
+def in_cache(name: str) -> bool:
+    """Whether the hub's cache has anything of a model that sentence-transformers loads; a name
+    without an owner is one of its own.
+    """
+    from huggingface_hub import constants
+
+    full = name if "/" in name else f"sentence-transformers/{name}"
+    snapshots = Path(constants.HF_HUB_CACHE) / f"models--{full.replace('/', '--')}" / "snapshots"
+    return snapshots.is_dir() and any(snapshots.iterdir())
+
+
 def _snapshot(repository: Path) -> Path | None:
     """The snapshot that `main` names, or the newest one, if it has settings and weights."""
     try:

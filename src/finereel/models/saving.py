@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 import torch
 
 from finereel.config import ModelConfig, from_dict
-from finereel.errors import CheckpointError, ConfigError
+from finereel.errors import CheckpointError, ConfigError, ModelNotFoundError
 from finereel.io.foreign_files import brief, is_folder, read_json_object
 from finereel.models.choice import (
     BUNDLED,
+    ENCODED,
     bundled_here,
     default_model,
     full_name,
@@ -84,6 +85,12 @@ def load(path_or_id: str | Path | None = None) -> RetrievalModel:
     """
     name = require_here(default_model()) if path_or_id is None else full_name(str(path_or_id))
     folder = BUNDLED.get(name, Path(name))
+    if name.startswith(ENCODED):
+        raise ModelNotFoundError(
+            f"{name} searches libraries (`finereel index --model {name}`); to evaluate it: "
+            "`finereel finegrain evaluate --scorer sentence-transformers --model "
+            f"{name.removeprefix(ENCODED)}`"
+        )
     if not is_folder(folder):
         folder = from_hub(name, bundled_here())
     with refusals(f"{folder}/config.json"):

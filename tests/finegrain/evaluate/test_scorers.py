@@ -5,7 +5,7 @@ clear refusals.
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -258,12 +258,34 @@ def test_missing_texts_are_named_and_missing_videos_left_out(tmp_path: Path) -> 
     assert set(stored.problems(["val/0", "gone"])) == {"gone"}
 
 
+class LoadedEncoder(Encoder):
+    """The same as MTEB asks it: batches of a loader instead of a list."""
+
+    mteb_model_meta = SimpleNamespace(name="a/b", revision=None, modalities=["text", "image"])
+
+    def encode(self, inputs: Any, **_: Any) -> Any:
+        batches = [batch.get("text") or batch["image"] for batch in inputs]
+        return super().encode([one for batch in batches for one in batch])
+
+
+def fake_mteb() -> dict[str, ModuleType]:
+    """What the scorer imports of MTEB, which takes seconds to import."""
+    names = ("mteb", "mteb.types", "mteb.abstasks", "mteb.abstasks.task_metadata")
+    modules = {name: ModuleType(name) for name in names}
+    vars(modules["mteb"])["get_model"] = lambda name, device: LoadedEncoder()
+    vars(modules["mteb.types"])["PromptType"] = SimpleNamespace(query="query", document="document")
+    vars(modules["mteb.abstasks.task_metadata"])["TaskMetadata"] = SimpleNamespace
+    return modules
+
+
 def opened(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scorer:
     """A scorer of every kind on ReelWorld's clips."""
     save(tiny_peer("ucofia"), tmp_path / "model")
     library = ModuleType("sentence_transformers")
     library.SentenceTransformer = lambda name, device: Encoder()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "sentence_transformers", library)
+    for name, module in fake_mteb().items():
+        monkeypatch.setitem(sys.modules, name, module)
     model = write_vectors(tmp_path / "vectors.npz") if kind == "embeddings" else tmp_path / "model"
 
     def clips(needs: ClipNeeds) -> WorldSource:
@@ -296,8 +318,11 @@ def test_unknown_kinds_are_listed() -> None:
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(ModelError, match="pip install sentence-transformers"):
+    with pytest.raises(ConfigError, match=r"pip install 'finereel\[sentence-transformers\]'"):
         open_scorer("sentence-transformers", "here", Opening(lambda needs: world_source()))
+    monkeypatch.setitem(sys.modules, "mteb", None)
+    with pytest.raises(ConfigError, match=r"pip install 'finereel\[mteb\]'"):
+        open_scorer("mteb", "here", Opening(lambda needs: world_source()))
 
 
 def test_coarse_scores_are_the_same_cosines(tmp_path: Path) -> None:

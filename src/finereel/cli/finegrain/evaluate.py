@@ -53,7 +53,9 @@ def evaluate(
     ] = None,
     scorer: Annotated[
         str,
-        typer.Option(help="How --model is used: finereel, sentence-transformers or embeddings."),
+        typer.Option(
+            help="How --model is used: finereel, sentence-transformers, mteb or embeddings."
+        ),
     ] = "finereel",
     form: Annotated[
         str | None,

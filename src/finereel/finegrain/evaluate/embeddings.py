@@ -15,7 +15,7 @@ from jaxtyping import Float32
 
 from finereel.config import fingerprint
 from finereel.data.base import ClipSource, Split
-from finereel.errors import DataError, ModelError
+from finereel.errors import DataError, ModelError, missing_extra
 from finereel.evaluation.gallery import ScoredSplit, covered
 from finereel.evaluation.record import ModelFacts
 from finereel.finegrain.evaluate.groups import Candidates
@@ -281,9 +281,7 @@ def open_sentence_transformers(model: str, opening: Opening) -> CosineScorer:
     try:
         library = importlib.import_module("sentence_transformers")
     except ImportError as error:
-        raise ModelError(
-            "this scorer needs a library: pip install sentence-transformers"
-        ) from error
+        raise missing_extra("the scorer sentence-transformers", "sentence-transformers") from error
     needs = ClipNeeds(num_frames=12)
     encoder: Encode = library.SentenceTransformer(model, device=opening.device)
     return CosineScorer(EncodedVectors(encoder, opening.clips(needs), model, needs.num_frames))

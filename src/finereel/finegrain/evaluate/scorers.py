@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 from finereel.errors import unknown_name
 from finereel.finegrain.evaluate.embeddings import open_embeddings, open_sentence_transformers
+from finereel.finegrain.evaluate.mteb_models import open_mteb
 from finereel.finegrain.evaluate.scorer import Opening, Scorer
 from finereel.finegrain.evaluate.towers import open_towers
 
 SCORERS: dict[str, Callable[[str, Opening], Scorer]] = {
     "finereel": open_towers,
     "sentence-transformers": open_sentence_transformers,
+    "mteb": open_mteb,
     "embeddings": open_embeddings,
 }
 """`finereel` takes model directories, bundled names and CLIP directories; `embeddings` an npz of

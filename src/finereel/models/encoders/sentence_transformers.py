@@ -3,6 +3,7 @@ sentence-transformers do. The package itself is not needed.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,9 +13,12 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from finereel.config import fingerprint
-from finereel.errors import ModelError
+from finereel.errors import ModelError, missing_extra
+from finereel.io.atomic import first_line
+from finereel.models.choice import ENCODED
 from finereel.models.encoders.temporal import pool_frames
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
+from finereel.models.hub import in_cache
 from finereel.models.preprocessing import DECODED_SIDE
 from finereel.models.weights import require_finite_features
 from finereel.types import Frames
@@ -160,6 +164,47 @@ class SentenceTransformerModel:
     def coarse_query(self, text: TextFeatures) -> Float[Tensor, "T D"]:
         """Unit sentence vectors times the scale."""
         return self.scale * normalize(text.sentence, dim=-1)
+
+
+def open_named(name: str, device: str = "cpu") -> SentenceTransformerModel:
+    """Open a model that sentence-transformers loads, for a library.
+
+    Args:
+        name: `st:` and a hub id or a folder. An id that is not in the hub's cache is downloaded.
+        device: A torch device.
+
+    Returns:
+        The model, called `st:` and the id, or the folder's absolute path.
+
+    Raises:
+        ConfigError: If sentence-transformers is not installed.
+        ModelError: If the model cannot be loaded, or encodes no pictures. Code from its directory is
+            never run, and pickled weights are not loaded.
+    """
+    given = name.removeprefix(ENCODED)
+    folder = Path(given).expanduser().absolute()
+    given = str(folder) if folder.is_dir() else given
+    try:
+        import sentence_transformers as library
+    except ImportError as error:
+        raise missing_extra(f"the model {name}", "sentence-transformers") from error
+    try:
+        encoder = library.SentenceTransformer(
+            given,
+            device=device,
+            local_files_only=folder.is_dir() or in_cache(given),
+            model_kwargs={"use_safetensors": True},
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
+        raise ModelError(
+            f"sentence-transformers cannot load {given!r}: {first_line(error)}"
+        ) from error
+    if "image" not in encoder.modalities:
+        raise ModelError(
+            f"{given} encodes {', '.join(map(str, encoder.modalities))}: expected a model of texts "
+            "and pictures, such as clip-ViT-B-32"
+        )
+    return SentenceTransformerModel(encoder, f"{ENCODED}{given}")
 
 
 def _vectors(
