@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finereel.cli.opening import open_library
+from finereel.cli.opening import needing, open_library
 from finereel.cli.output import DEFAULT_LIBRARY, JsonOption, LibraryOption
-from finereel.errors import ConfigError
 
 if TYPE_CHECKING:
     from finereel.serve.starting import Started
@@ -64,15 +63,11 @@ def serve(
     at every start, or that of the variable FINEREEL_TOKEN. Ctrl-C ends the server.
     """
     open_library(library)
-    try:
+    with needing("serve", "`finereel serve`"):
         from finereel.serve.settings import ServeSettings, new_token
         from finereel.serve.starting import serve as serve_library
         from finereel.web.running import Address
-    except ImportError as error:
-        raise ConfigError(
-            f"`finereel serve` needs packages that are not installed ({error}); run "
-            "`pip install 'finereel[serve]'`"
-        ) from error
+
     folders = tuple(Path(os.path.abspath(root.expanduser())) for root in roots or ())  # noqa: PTH100
     token = os.environ.get("FINEREEL_TOKEN") or new_token()
     names = (host, *(allow_host or ()))
