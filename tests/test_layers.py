@@ -51,7 +51,8 @@ TORCH_FREE = (
         "normalization",
         "ranking",
     ),
-    *("finegrain", "statistics", "imports", "models.preprocessing", "export"),
+    *("finegrain", "statistics", "imports", "models.preprocessing"),
+    *("export", "web", "serve", "client"),
 )
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 500, 60, 6
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from finereel.errors import ConfigError
-from finereel.serve.audit import note_change
+from finereel.index.audit import note
 from finereel.serve.clips import known_clip, known_file
 from finereel.serve.state import Served
 from finereel.text.query import checked_query
@@ -52,10 +52,10 @@ async def feedback(served: Served, request: Request, body: FeedbackBody) -> dict
 
     def work() -> dict[str, Any]:
         learnt = served.library.feedback(query, clip.clip_id, body.right)
-        note_change(
+        note(
             served.library.path,
             "feedback",
-            _client(request),
+            client=_client(request),
             clip_id=clip.clip_id,
             right=body.right,
         )
@@ -88,10 +88,10 @@ async def change_tags(served: Served, request: Request, body: TagsBody) -> dict[
         paths = [file.record.path for file in files]
         count = served.library.tag(paths, body.tags, remove=body.remove)
         served.library.catch_up()
-        note_change(
+        note(
             served.library.path,
             "tags",
-            _client(request),
+            client=_client(request),
             file_ids=body.file_ids,
             tags=body.tags,
             remove=body.remove,
@@ -129,7 +129,7 @@ async def index(served: Served, request: Request, body: IndexBody) -> dict[str, 
     chosen = [known[name] for name in body.roots] or list(roots)
     served.indexing.start(chosen)
     paths = [str(root) for root in chosen]
-    note_change(served.library.path, "index", _client(request), folders=paths)
+    note(served.library.path, "index", client=_client(request), folders=paths)
     return {"started": paths}
 
 
