@@ -197,6 +197,7 @@ export function actions(page) {
     async update() {
       try {
         await api.index({});
+        set({ progress: { done: 0, total: 0 } });
         tell("Looking for new videos");
       } catch (error) {
         failed("index")(error);

@@ -132,7 +132,9 @@ function hear() {
       page.set({ progress: told });
     },
     commit(told) {
-      page.set({ fresh: Boolean(state.answer) && told.commit !== state.answer.commit });
+      const fresh = Boolean(state.answer) && told.commit !== state.answer.commit;
+      if (fresh && !state.answer.hits.length) act.again(); // nothing is being read that could move
+      else page.set({ fresh });
       if (told.commit !== state.status?.commit) lookAtLibrary();
     },
     indexed() {

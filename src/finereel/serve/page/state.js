@@ -62,12 +62,13 @@ export function isUnsure(state) {
 export function pageState(state) {
   if (!state.online) return "gone";
   if (state.refused) return state.refused.filtered ? "filtered" : "refused";
-  if (state.answer) {
+  const empty = state.status && !state.status.clips;
+  if (state.answer && !(empty && !state.answer.hits.length)) {
     if (isUnsure(state)) return "unsure";
     return state.answer.hits.length ? "results" : "nothing";
   }
   if (state.searching) return "searching";
-  if (state.status && !state.status.clips) return state.progress ? "indexing" : "empty";
+  if (empty) return state.progress ? "indexing" : "empty";
   return "start";
 }
 
