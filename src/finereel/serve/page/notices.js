@@ -114,6 +114,8 @@ export function notices(state, act) {
       );
     case "indexing":
       return notice("The first videos are being indexed", html`<p>Search as soon as the first clips are there.</p>`);
+    case "searching":
+      return html`<p class="quietly">Searching…</p>`;
     case "start":
       return start(state, act);
     default:

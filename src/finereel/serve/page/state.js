@@ -72,6 +72,9 @@ export function pageState(state) {
   return "start";
 }
 
+/** Whether the hits answer another question than the one that was asked last and failed. */
+export const isStale = (state) => !state.online && state.answer?.query !== state.query.q;
+
 /** The level of a hit: its own where the server says so, else that of the answer for the best. */
 export function levelOf(state, hit, index) {
   const own = hit.confidence?.level ?? hit.level;
