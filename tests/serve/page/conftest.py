@@ -44,14 +44,14 @@ def said(film: Path) -> Said:
 
 
 @pytest.fixture
-def server(said: Said) -> Iterator[FakeServer]:
+def fake(said: Said) -> Iterator[FakeServer]:
     running = FakeServer(said)
     yield running
     running.close()
 
 
 @pytest.fixture
-def open_page(browser: Any, server: FakeServer) -> Iterator[Open]:
+def open_page(browser: Any, fake: FakeServer) -> Iterator[Open]:
     """At the end nothing may have failed, been blocked by the policy or left the machine."""
     contexts, problems, asked = [], [], []
 
@@ -66,14 +66,14 @@ def open_page(browser: Any, server: FakeServer) -> Iterator[Open]:
         )
         page.on("request", lambda request: asked.append(request.url))
         page.set_default_timeout(15_000)
-        page.goto(server.url + path)
+        page.goto(fake.url + path)
         return page
 
     yield opened
     for context in contexts:
         context.close()
     assert problems == []
-    assert [url for url in asked if not url.startswith((server.url, "data:", "blob:"))] == []
+    assert [url for url in asked if not url.startswith((fake.url, "data:", "blob:"))] == []
 
 
 def until(page: Any, expression: str, seconds: float = 10.0) -> None:

@@ -77,11 +77,11 @@ STATES: dict[Callable[[Said], str], str] = {
 }
 
 
-def reach(page: Any, server: FakeServer, state: Callable[[Said], str]) -> None:
+def reach(page: Any, fake: FakeServer, state: Callable[[Said], str]) -> None:
     """Wait for the state; that of a server that is gone begins with its end."""
     if state is server_gone:
         page.wait_for_selector(".card")
-        server.close()
+        fake.close()
         page.keyboard.press("/")
         page.keyboard.press("Enter")
     page.get_by_text(STATES[state]).first.wait_for()
@@ -106,9 +106,9 @@ def overflow(page: Any) -> int:
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
-def test_state(open_page: Open, said: Said, server: FakeServer, state: Callable[..., str]) -> None:
+def test_state(open_page: Open, said: Said, fake: FakeServer, state: Callable[..., str]) -> None:
     page = open_page(state(said), viewport=dict(zip(("width", "height"), WIDE, strict=True)))
-    reach(page, server, state)
+    reach(page, fake, state)
     page.evaluate(AXE.read_text(encoding="utf-8"))
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
@@ -153,12 +153,10 @@ def test_a_filter_is_dropped_by_name(open_page: Open, said: Said) -> None:
     assert page.url.endswith("/?q=a+dog&min_s=20")
 
 
-def test_it_goes_on_when_the_server_is_back(
-    open_page: Open, said: Said, server: FakeServer
-) -> None:
+def test_it_goes_on_when_the_server_is_back(open_page: Open, said: Said, fake: FakeServer) -> None:
     page = open_page("/?q=a+dog")
-    reach(page, server, server_gone)
-    again = FakeServer(said, server.port)
+    reach(page, fake, server_gone)
+    again = FakeServer(said, fake.port)
     try:
         page.wait_for_timeout(100)
         if page.get_by_role("button", name="Try again").is_visible():

@@ -265,7 +265,7 @@ def test_new_clips_do_not_move_what_is_read(open_page: Open, said: Said) -> None
     page.wait_for_selector("[aria-setsize='12']")
 
 
-def test_the_page_weighs_little(open_page: Open, server: FakeServer) -> None:
+def test_the_page_weighs_little(open_page: Open, fake: FakeServer) -> None:
     sizes = {
         path.name: len(gzip.compress(path.read_bytes()))
         for path in PAGE.rglob("*")

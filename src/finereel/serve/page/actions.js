@@ -48,7 +48,7 @@ export function actions(page) {
     asked.set("top", String(query.top));
     try {
       const answer = await api.search(asked, asking.signal);
-      set({ answer, refused: null, searching: false, online: true, unsure: "folded" });
+      set({ answer, refused: null, searching: false, online: true });
     } catch (error) {
       if (error.name === "AbortError") return;
       if (error instanceof ServerGone) {
@@ -64,7 +64,7 @@ export function actions(page) {
   /** Ask what the fields say. */
   function ask(draft, { keep = false } = {}) {
     const query = readUrl(`?${parameters({ ...draft, top: keep ? draft.top : TOP })}`).query;
-    set({ query, draft: structuredClone(query), focus: 0 });
+    set({ query, draft: structuredClone(query), ...(keep ? {} : { focus: 0, unsure: "folded" }) });
     history.pushState(null, "", writeUrl(query));
     scrollTo(0, 0);
     return search();
@@ -129,7 +129,7 @@ export function actions(page) {
     /** Show what an address says: at the start, and where the browser goes back. */
     async restore({ query, clip, t }) {
       const same = get().answer && parameters(query).toString() === parameters(get().query).toString();
-      set({ query, draft: structuredClone(query) });
+      set({ query, draft: structuredClone(query), ...(same ? {} : { focus: 0, unsure: "folded" }) });
       if (!same) await search();
       if (!clip) {
         if (get().open) set({ open: null });
@@ -197,6 +197,7 @@ export function actions(page) {
     async update() {
       try {
         await api.index({});
+        set({ progress: { done: 0, total: 0 } });
         tell("Looking for new videos");
       } catch (error) {
         failed("index")(error);

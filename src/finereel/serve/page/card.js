@@ -2,7 +2,7 @@
 
 import { address, api } from "./api.js";
 import { html, icon, nothing } from "./dom.js";
-import { LEVELS, clock, foundBy, moment, nameOf, range, spokenRange } from "./format.js";
+import { LEVELS, clock, counted, foundBy, moment, nameOf, range, spokenRange } from "./format.js";
 import { stripShare } from "./layout.js";
 import { levelOf } from "./state.js";
 
@@ -81,7 +81,7 @@ export function card(state, hit, index, total) {
         ${hit.source === "said" || hit.source === "both" ? html`<span class="found">${foundBy(hit.source)}</span>` : nothing}
         ${hit.said ? html`<span class="said">“${hit.said}”</span>` : nothing}
         ${!level && !hit.said ? html`<span class="score">best at ${moment(hit.best_frame)}</span>` : nothing}
-        ${hit.copies?.length ? html`<span>+${hit.copies.length}</span>` : nothing}
+        ${hit.copies?.length ? html`<span>${counted(hit.copies.length, "copy", "copies")}</span>` : nothing}
       </div>
     </div>
   </div>`;

@@ -126,7 +126,6 @@ export class Grid {
   };
 
   pointed = (event) => {
-    if (event.pointerType === "touch") return;
     const on = this.of(event.target);
     const picture = event.target.closest(".picture");
     if (on && picture) scrub(on.element, on.hit, placeAt(picture, event.clientX));

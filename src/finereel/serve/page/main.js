@@ -9,7 +9,7 @@ import { keySheet, meant, singleKeys } from "./keys.js";
 import { ending, indexing, libraryMenu, notices, summary, verdict } from "./notices.js";
 import { player } from "./player.js";
 import { selectionBar } from "./selection.js";
-import { initialState, pageState } from "./state.js";
+import { initialState, isStale, pageState } from "./state.js";
 import { readUrl } from "./url.js";
 
 const root = document.getElementById("page");
@@ -40,6 +40,7 @@ function draw() {
   waiting = false;
   const now = pageState(state);
   document.body.dataset.state = now;
+  document.title = state.query.q ? `${state.query.q} - Finereel` : "Finereel";
   document.body.classList.toggle("selecting", state.selected.size > 0);
   render(view(), root);
   for (const [name, wanted] of [["player", state.open], ["keys", state.sheet]]) {
@@ -66,7 +67,7 @@ const view = () => html`
     ${state.fresh && state.answer ? html`<p class="fresh"><button type="button" class="quiet" @click=${act.again}>New clips were indexed: search again</button></p>` : nothing}
     ${verdict(state)} ${notices(state, act)}
     ${(state.answer?.notes ?? []).map((note) => html`<p class="advice">${note}</p>`)}
-    ${pageState(state) === "gone" ? nothing : grid.view(state)} ${ending(state, act)}
+    ${isStale(state) ? nothing : grid.view(state)} ${ending(state, act)}
   </main>
   ${selectionBar(state, act)} ${player(state, act)} ${state.sheet ? keySheet(state, act) : nothing}
   <p class="unseen" role="status">${state.searching ? "Searching" : [summary(state), state.told].filter(Boolean).join(". ")}</p>
@@ -78,7 +79,7 @@ function pressed(event) {
   const { target } = event;
   const typing = takesText(target);
   if (event.key === "Escape") {
-    if (closeMenus() || grid.calm()) event.preventDefault();
+    if (closeMenus() || (!state.open && grid.calm())) event.preventDefault();
     else if (typing && !state.open) target.blur();
     return;
   }
@@ -132,7 +133,9 @@ function hear() {
       page.set({ progress: told });
     },
     commit(told) {
-      page.set({ fresh: Boolean(state.answer) && told.commit !== state.answer.commit });
+      const fresh = Boolean(state.answer) && told.commit !== state.answer.commit;
+      if (fresh && !state.answer.hits.length) act.again(); // nothing is being read that could move
+      else page.set({ fresh });
       if (told.commit !== state.status?.commit) lookAtLibrary();
     },
     indexed() {

@@ -30,6 +30,10 @@ export function indexing(state) {
   </div>`;
 }
 
+/** What to type to index a folder into this library. */
+const indexCommand = ({ path }) =>
+  !path || path.endsWith("/.finereel") ? "finereel index ~/Videos" : `finereel index ~/Videos --library ${/^[\w/.:-]+$/.test(path) ? path : `"${path}"`}`;
+
 function start(state, act) {
   const { status } = state;
   const examples = ["a dog", "someone cooks", "a person plays guitar"];
@@ -102,11 +106,16 @@ export function notices(state, act) {
       return notice(
         "The library is empty",
         html`<p>Make a folder of videos searchable; nothing leaves this machine:</p>
-          ${command("finereel index ~/Videos", act)}
+          <p>${command(indexCommand(state.status), act)}</p>
+          ${state.status.may_index && !state.status.indexing
+            ? html`<p><button type="button" class="primary" @click=${act.update}>Index the folders of this server</button></p>`
+            : nothing}
           <p class="quietly">This page shows the first clips as soon as they are indexed.</p>`,
       );
     case "indexing":
       return notice("The first videos are being indexed", html`<p>Search as soon as the first clips are there.</p>`);
+    case "searching":
+      return html`<p class="quietly">Searching…</p>`;
     case "start":
       return start(state, act);
     default:

@@ -127,6 +127,8 @@ export function playing(page, act, current) {
         picture: null,
         still: null,
       };
+      if (before) forget(before);
+      page.grid.calm();
       set({ open });
       const url = writeUrl(get().query, hit.clip_id, open.t);
       history[before || replace ? "replaceState" : "pushState"](null, "", url);
@@ -147,10 +149,12 @@ export function playing(page, act, current) {
       const { open } = get();
       if (!open) return;
       const at = shownHits(get()).findIndex((hit) => hit.clip_id === open.hit.clip_id);
+      forget(open);
       set({ open: null });
       history.replaceState(null, "", writeUrl(get().query));
       page.drawNow();
       if (at >= 0) page.grid.go(at);
+      else document.getElementById("main").focus();
     },
     async rungFailed(rung) {
       const { open } = get();
@@ -251,6 +255,9 @@ function stillOf(picture) {
   const bytes = Uint8Array.from(atob(picture.jpeg), (letter) => letter.charCodeAt(0));
   return { seconds: picture.seconds, url: URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" })) };
 }
+
+/** Give the memory of a still back. */
+const forget = ({ still }) => still && URL.revokeObjectURL(still.url);
 
 /** Where the picture lies within the element of the film, in pixels. */
 function pictureIn(element) {

@@ -62,14 +62,18 @@ export function isUnsure(state) {
 export function pageState(state) {
   if (!state.online) return "gone";
   if (state.refused) return state.refused.filtered ? "filtered" : "refused";
-  if (state.answer) {
+  const empty = state.status && !state.status.clips;
+  if (state.answer && !(empty && !state.answer.hits.length)) {
     if (isUnsure(state)) return "unsure";
     return state.answer.hits.length ? "results" : "nothing";
   }
   if (state.searching) return "searching";
-  if (state.status && !state.status.clips) return state.progress ? "indexing" : "empty";
+  if (empty) return state.progress ? "indexing" : "empty";
   return "start";
 }
+
+/** Whether the hits answer another question than the one that was asked last and failed. */
+export const isStale = (state) => !state.online && state.answer?.query !== state.query.q;
 
 /** The level of a hit: its own where the server says so, else that of the answer for the best. */
 export function levelOf(state, hit, index) {
