@@ -34,6 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"finegrain.evaluate", "export"}),
     frozenset({"asking"}),
     frozenset({"library", "recipes"}),
+    frozenset({"watching"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )
@@ -50,7 +51,7 @@ TORCH_FREE = (
         "normalization",
         "ranking",
     ),
-    *("finegrain", "statistics", "imports", "models.preprocessing", "export"),
+    *("finegrain", "statistics", "imports", "models.preprocessing", "export", "watching"),
 )
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 500, 60, 6
 

@@ -32,6 +32,7 @@ from finereel.cli import (
     search,
     similar,
     train,
+    watch,
 )
 from finereel.cli.guard import Command, Program
 
@@ -48,6 +49,7 @@ app = typer.Typer(
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.demo,
     "index": index.index,
+    "watch": watch.watch,
     "search": search.search,
     "explain": explain.explain,
     "describe": search.describe,
