@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from finereel.errors import (
     DamagedLibraryError,
@@ -24,7 +24,7 @@ from finereel.errors import (
     NotAVideoError,
     StorageError,
 )
-from finereel.index.events import AddEvent, AddReport, OnEvent
+from finereel.index.events import AddEvent, AddReport, FileIndexed, OnEvent
 from finereel.index.folders import is_below, why_away
 from finereel.video.find import EXTENSIONS
 from finereel.watching.listening import Listener, matter
@@ -70,6 +70,7 @@ class WatchEvent:
 OnWatch = Callable[[WatchEvent], None]
 
 
+@runtime_checkable
 class AddingLibrary(Protocol):
     """What is needed of a library."""
 
@@ -114,6 +115,7 @@ class Watch:
         began = time.monotonic()
         with self._ends.noted():
             while True:
+                self._look_at_roots()
                 before, listener = self._places(), self._listen()
                 try:
                     while before == self._places():
@@ -157,7 +159,9 @@ class Watch:
             if not self._settling.moving:
                 return "once"
             if time.monotonic() - began > GIVEN_UP_SECONDS + self._settling.seconds:
-                self._trouble(f"still being written: {', '.join(self._settling.moving)}")
+                self._trouble(
+                    f"still being written and left for the next time: {_named(self._settling.moving)}"
+                )
                 return "once"
         return self._ends.reason()
 
@@ -183,11 +187,19 @@ class Watch:
 
     def _ready(self) -> bool:
         now = time.monotonic()
-        return now >= self._next_scan or bool(self._due and now >= self._due)
+        due = now >= self._next_scan or bool(self._due and now >= self._due)
+        return due and not self._ends.battery()
 
     def _add(self, on_event: OnEvent | None) -> None:
+        names: list[str] = []
+
+        def take(event: AddEvent) -> None:
+            names.extend([event.path] if isinstance(event, FileIndexed) else [])
+            if on_event is not None:
+                on_event(event)
+
         try:
-            report = self._added(self._ends.asking(on_event))
+            report = self._added(self._ends.asking(take))
         except NotAVideoError:
             self._finished()
             if not self._settling.moving:
@@ -206,7 +218,7 @@ class Watch:
         finally:
             self._library.close()
         self._ends.took(report.interrupted)
-        self._look_at_report(report)
+        self._look_at_report(report, names)
         if report.interrupted:
             self._due = time.monotonic()
         else:
@@ -230,17 +242,19 @@ class Watch:
         self._due = time.monotonic() + seconds
         self._next_scan = max(self._next_scan, self._due)
 
-    def _look_at_report(self, report: AddReport) -> None:
+    def _look_at_report(self, report: AddReport, names: Sequence[str]) -> None:
         self._said = ""
-        kinds = ("indexed", "renamed", "copied", "missing", "failed", "unread", "unfinished")
-        counts = {kind: getattr(report, kind) for kind in kinds if getattr(report, kind)}
+        counts = {kind: getattr(report, kind) for kind in _WORDS if getattr(report, kind)}
         if counts:
-            words = ", ".join(f"{count} {_WORDS[kind]}" for kind, count in counts.items())
+            words = [f"{count} {_WORDS[kind]}" for kind, count in counts.items()]
+            if report.indexed:
+                work = f"{report.clips} clip{'' if report.clips == 1 else 's'}"
+                words[0] = f"indexed {_named(names)} ({work} in {report.seconds:.1f} s)"
             advice = "; see `finereel doctor`" if {"failed", "unread"} & {*counts} else ""
             self._tell(
                 WatchEvent(
                     "added",
-                    f"{words} ({report.clips} clips in {report.seconds:.1f} s){advice}",
+                    f"{', '.join(words)}{advice}",
                     {**counts, "clips": report.clips, "seconds": round(report.seconds, 2)},
                 )
             )
@@ -286,12 +300,11 @@ class Watch:
 
     def _wait_for_files(self) -> None:
         names = self._settling.moving
-        shown = ", ".join(Path(name).name for name in names[:3])
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        whole = "is whole" if len(names) == 1 else "are whole"
         self._say(
             WatchEvent(
                 "waiting",
-                f"waiting until {shown}{more} is written completely (unchanged for "
+                f"waiting until {_named(names)} {whole} (unchanged for "
                 f"{self._settling.seconds:g} s)",
                 {"files": names},
             )
@@ -349,15 +362,14 @@ class _EndReasons:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def asking(self, on_event: OnEvent | None) -> OnEvent:
+    def asking(self, on_event: OnEvent) -> OnEvent:
         """Takes the events of `add`, and asks it to stop when the time is over or mains is gone."""
 
         def take(event: AddEvent) -> None:
             if not self._sent and (self.reason() == "until" or self.battery()):
                 self._sent = True
                 signal.raise_signal(signal.SIGINT)
-            if on_event is not None:
-                on_event(event)
+            on_event(event)
 
         return take
 
@@ -410,6 +422,16 @@ def _watching(told: Sequence[str], polled: Sequence[str]) -> str:
     parts = [f"watching {', '.join(told)}"] if told else []
     parts += [f"looking now and then at {', '.join(polled)}"] if polled else []
     return "; ".join(parts) or "waiting for the folders to come back"
+
+
+def _named(paths: Sequence[str]) -> str:
+    """The names of some files, shortly.
+
+    >>> _named(["/v/a.mp4"]), _named(["/v/1", "/v/2", "/v/3", "/v/4"])
+    ('a.mp4', '1, 2, 3 and 1 more')
+    """
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return ", ".join(Path(path).name for path in paths[:3]) + more
 
 
 def _place(root: str) -> tuple[int, int] | None:
