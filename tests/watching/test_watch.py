@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from finereel.errors import (
 )
 from finereel.index.events import AddReport, FileStarted, OnEvent
 from finereel.io.signals import stop_on_interrupt
+from finereel.watching import listening
 from finereel.watching import watch as watching
 from finereel.watching.listening import matters
 from finereel.watching.settling import Settling
@@ -181,6 +184,46 @@ def test_ctrl_c_ends_it_after_the_commit(tmp_path: Path, folder: Path, busy: boo
     assert reason == "interrupt"
     assert told[-1].message == "stopped; everything committed is kept"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("handled", [True, False])
+def test_ctrl_c_ends_work_that_does_not_heed_it(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, handled: bool
+) -> None:
+    library, done = NotingLibrary(tmp_path / "lib"), []
+
+    def work(on_event: OnEvent) -> None:
+        for _ in range(1 + handled):  # the first one is noted, the second one ends it
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+        done.append(True)
+
+    library.during = work
+    if not handled:  # as while a model is loaded
+        monkeypatch.setattr(library, "add", lambda paths, on_event: work(on_event))
+    assert run(library, [folder], WatchSettings())[0] == "interrupt"
+    assert done == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_where_the_system_does_not_tell_it_looks_again_and_again(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def watch(*paths: str, force_polling: bool, stop_event: threading.Event, **more: Any) -> Any:
+        asked.append(force_polling)
+        if not force_polling:
+            raise OSError("OS file watch limit reached.")
+        while not stop_event.wait(0.02):
+            yield set()
+
+    monkeypatch.setattr(listening, "_watchfiles", lambda: SimpleNamespace(watch=watch))
+    _, told = run(NotingLibrary(tmp_path / "lib"), [folder], for_seconds(1.0))
+    assert asked[:2] == [False, True]
+    assert kinds(told)[:4] == ["watching", "trouble", "watching", "ended"]
+    assert "watch limit reached" in told[1].message
+    assert told[2].facts["polled"] == [str(folder)]
 
 
 def test_sigterm_is_the_same_request(tmp_path: Path, folder: Path) -> None:

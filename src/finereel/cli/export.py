@@ -66,7 +66,7 @@ def export(
     ],
     text: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT]", help="What happens in the clip, as for `search`."),
+        typer.Argument(metavar="TEXT", help="What happens in the clip, as for `search`."),
     ] = None,
     library: LibraryOption = DEFAULT_LIBRARY,
     asked: QueryOptions = AS_USUAL,
@@ -119,6 +119,10 @@ def export(
     given = [bool(text), hits is not None, bool(clips)]
     if sum(given) != 1:
         raise typer.BadParameter("give either TEXT, --from FILE or --clip ID")
+    if not text and asked != AS_USUAL:
+        raise typer.BadParameter(
+            "options that choose clips go with TEXT, not with --from or --clip"
+        )
     if out == STDOUT and form not in _ON_STDOUT:
         raise typer.BadParameter(
             f"{form} needs a {'folder' if form == ExportKind.clips else 'file'}", param_hint="--out"

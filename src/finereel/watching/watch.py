@@ -198,8 +198,12 @@ class Watch:
             if on_event is not None:
                 on_event(event)
 
+        report: AddReport | None = None
         try:
             report = self._added(self._ends.asking(take))
+        except KeyboardInterrupt:  # before `add` could note it, or the second one
+            self._ends.ask_for_end()
+            return
         except NotAVideoError:
             self._finished()
             if not self._settling.moving:
@@ -216,8 +220,9 @@ class Watch:
             self._trouble(f"{error}; it is tried again in {TROUBLE_SECONDS:.0f} s")
             return
         finally:
+            interrupted = report is not None and report.interrupted
+            self._ends.took(interrupted)
             self._library.close()
-        self._ends.took(report.interrupted)
         self._look_at_report(report, names)
         if report.interrupted:
             self._due = time.monotonic()
@@ -327,7 +332,7 @@ class _EndReasons:
 
     def __init__(self, settings: WatchSettings) -> None:
         self._settings = settings
-        self._came = self._sent = False
+        self._came = self._sent = self._adding = False
         self._battery = (-TICK, False)
 
     def reason(self) -> str:
@@ -371,15 +376,23 @@ class _EndReasons:
                 signal.raise_signal(signal.SIGINT)
             on_event(event)
 
+        self._adding = True
         return take
+
+    def ask_for_end(self) -> None:
+        """End as Ctrl-C does."""
+        self._came = True
 
     def took(self, interrupted: bool) -> None:
         """Whether `add` was stopped; by Ctrl-C, unless we asked."""
         self._came = self._came or (interrupted and not self._sent)
-        self._sent = False
+        self._sent = self._adding = False
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        """The first request; the second one ends at once, also where `add` took the first."""
         del number, frame
+        if self._came or (self._adding and not self._sent):
+            raise KeyboardInterrupt
         self._came = True
 
 
