@@ -34,7 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"finegrain.evaluate", "export"}),
     frozenset({"asking"}),
     frozenset({"library", "recipes"}),
-    frozenset({"serve", "client", "bridges"}),
+    frozenset({"serve", "client", "bridges", "watching"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )
@@ -52,7 +52,7 @@ TORCH_FREE = (
         "ranking",
     ),
     *("finegrain", "statistics", "imports", "models.preprocessing"),
-    *("export", "web", "serve", "client"),
+    *("export", "web", "serve", "client", "watching"),
 )
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 500, 60, 6
 

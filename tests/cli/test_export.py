@@ -73,6 +73,7 @@ def test_hits_come_from_a_file_too(run: Any, library: Any, tmp_path: Path) -> No
     ("arguments", "words"),
     [
         (("--format", "csv", "--out", "-"), "give either TEXT, --from FILE or --clip ID"),
+        (("--clip", "x", "--top", "3", "--format", "csv", "--out", "-"), "go with TEXT"),
         (("a", "--clip", "x", "--format", "csv", "--out", "-"), "give either TEXT"),
         (("a", "--format", "clips", "--out", "-"), "clips needs a folder"),
         (("a", "--format", "otio", "--out", "-"), "otio needs a file"),

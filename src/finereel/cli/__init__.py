@@ -35,6 +35,7 @@ from finereel.cli import (
     serve,
     similar,
     train,
+    watch,
 )
 from finereel.cli.guard import Command, Program
 
@@ -51,6 +52,7 @@ app = typer.Typer(
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.demo,
     "index": index.index,
+    "watch": watch.watch,
     "search": search.search,
     "explain": explain.explain,
     "describe": search.describe,

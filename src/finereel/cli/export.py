@@ -19,7 +19,6 @@ from finereel.cli.output import (
     short_path,
     shown,
 )
-from finereel.cli.progress import View
 from finereel.cli.query_options import AS_USUAL, CLOSEST, QueryOptions, with_query_options
 from finereel.cli.search import LateBars, in_words, notes_on_stderr, why_nothing
 from finereel.imports import without_collection
@@ -66,7 +65,7 @@ def export(
     ],
     text: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT]", help="What happens in the clip, as for `search`."),
+        typer.Argument(metavar="TEXT", help="What happens in the clip, as for `search`."),
     ] = None,
     library: LibraryOption = DEFAULT_LIBRARY,
     asked: QueryOptions = AS_USUAL,
@@ -119,6 +118,10 @@ def export(
     given = [bool(text), hits is not None, bool(clips)]
     if sum(given) != 1:
         raise typer.BadParameter("give either TEXT, --from FILE or --clip ID")
+    if not text and asked != AS_USUAL:
+        raise typer.BadParameter(
+            "options that choose clips go with TEXT, not with --from or --clip"
+        )
     if out == STDOUT and form not in _ON_STDOUT:
         raise typer.BadParameter(
             f"{form} needs a {'folder' if form == ExportKind.clips else 'file'}", param_hint="--out"
@@ -242,25 +245,8 @@ def _write_list(job: _Job, chosen: "ExportList", library: Path) -> None:
         typer.echo(f"{_counted(len(chosen.moments))} written to {shown(short_path(str(path)))}")
 
 
-class _ClipBar(View):
-    """Draws how many clips are done."""
-
-    def __init__(self, total: int) -> None:
-        super().__init__()
-        self._task = self._bar.add_task("writing clips", total=total, note="")
-
-    def __call__(self, done: float, name: str) -> None:
-        self._bar.update(self._task, completed=done, note=shown(name))
-
-    def tell(self, line: str) -> None:
-        """A line above the bar, on stdout where that is not the same screen."""
-        if self._bar.console.is_terminal and sys.stdout.isatty():
-            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
-        else:
-            typer.echo(line)
-
-
 def _write_clips(job: _Job, chosen: "ExportList", library: Path) -> None:
+    from finereel.cli.progress import ClipBar
     from finereel.export.clip_files import ClipSettings, MissingClip, WrittenClip, write_clips
     from finereel.io.signals import stop_on_interrupt
 
@@ -268,7 +254,7 @@ def _write_clips(job: _Job, chosen: "ExportList", library: Path) -> None:
     written: list[WrittenClip] = []
     missing: list[MissingClip] = []
     total = len(chosen.moments)
-    with stop_on_interrupt() as stop, _ClipBar(total) as view:
+    with stop_on_interrupt() as stop, ClipBar(total) as view:
         work = write_clips(
             chosen,
             folder,

@@ -4,6 +4,7 @@ fails.
 Where stderr is not a terminal there is no bar but a plain line now and then.
 """
 
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -89,6 +90,24 @@ class StageBars(View):
         ):
             self._tasks[what] = self._bar.add_task(what, total=total, note="")
         self._bar.update(self._tasks[what], completed=done, total=total)
+
+
+class ClipBar(View):
+    """Draws how many clips are done."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__()
+        self._task = self._bar.add_task("writing clips", total=total, note="")
+
+    def __call__(self, done: float, name: str) -> None:
+        self._bar.update(self._task, completed=done, note=shown(name))
+
+    def tell(self, line: str) -> None:
+        """A line above the bar, on stdout where that is not the same screen."""
+        if self._bar.console.is_terminal and sys.stdout.isatty():
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(line, flush=True)
 
 
 class IndexProgress(View):

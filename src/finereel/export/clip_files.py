@@ -17,11 +17,14 @@ from finereel.errors import StorageError, VideoError
 from finereel.export.moments import ExportList, ExportMoment
 from finereel.index.facts import SILENT, FileFacts
 from finereel.io.atomic import replace_file, storage_errors
-from finereel.video.plan import CutOrder
+from finereel.video.plan import CutOrder, Limits
 from finereel.video.reader import VideoReader
 
 NAME_BYTES = 120
 """Of a video's name in that of a clip file."""
+
+EXACT_LIMITS = Limits(memory_mib=4096)
+"""An encoder of 4K pictures with 10 bits takes more memory than a decoder."""
 
 _MP4_FILMS = ("h264", "hevc", "av1", "mpeg4", "vp9")
 _MP4_SOUNDS = ("aac", "mp3", "ac3", "eac3", "opus", "flac", "alac", SILENT)
@@ -105,7 +108,7 @@ def write_clips(
         )
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with VideoReader() as reader:
+    with VideoReader(EXACT_LIMITS if settings.exact else None) as reader:
         for number, (moment, path) in enumerate(zip(chosen.moments, paths, strict=True)):
             on_progress(float(number), path.name)
             cutter = _Cutter(reader, moment, path, settings.exact)

@@ -70,7 +70,7 @@ _LIMITS = {
         r"Picture size \d+x\d+ (is invalid|exceeds)"
     ): "it claims pictures larger than max_pixels allows",
     re.compile(
-        r"get_buffer\(\) failed|Cannot allocate memory"
+        r"get_buffer\(\) failed|Cannot allocate memory|malloc of size \d+ failed"
     ): "the decoder ran out of memory; raise memory_mib",
 }
 """What the decoder says on its stderr when one of our limits stopped it, and what we say then."""
