@@ -95,6 +95,16 @@ class Client:
         answer = self.post("/api/tags", file_ids=list(file_ids), tags=list(tags), remove=remove)
         return int(answer["videos"])
 
+    def export(self, items: Sequence[tuple[str, float, float]], form: str, text: str = "") -> bytes:
+        """Take clips along, each by its id and the seconds wanted, as `csv`, `json`, `edl`, `otio`,
+        `fcpxml` or `clips` (a ZIP). text: the query, for names.
+        """
+        told = [{"clip_id": clip, "start": start, "end": end} for clip, start, end in items]
+        body = {"format": form, "items": told, "query": text}
+        answer = self._http.post("/api/export", json=body)
+        _check(answer)
+        return answer.content
+
     def read(self, path: str, first: int = 0, last: int | None = None) -> bytes:
         """The bytes of a picture or a video, such as `/thumb/CLIP_ID` or `/media/FILE_ID`; of a video
         also those from `first` to `last` only.

@@ -20,6 +20,7 @@ from finereel.serve import (
     pages,
     playing,
     searching,
+    taking,
 )
 from finereel.serve.state import Serving
 from finereel.web.errors import RefusedError, error_as_json, status_of
@@ -35,6 +36,7 @@ ROUTERS = tuple(
         overview,
         events,
         changes,
+        taking,
         health,
         metrics,
         pages,

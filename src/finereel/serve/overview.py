@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from finereel.serve.state import Served
+from finereel.serve.taking import formats
 
 router = APIRouter()
 
@@ -22,6 +23,7 @@ async def status(served: Served) -> dict[str, Any]:
         "read_only": served.settings.read_only,
         "may_index": bool(served.settings.roots) and not served.settings.read_only,
         "indexing": served.indexing.running,
+        "exports": [] if served.settings.read_only else formats(),
     }
 
 

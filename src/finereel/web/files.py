@@ -43,7 +43,7 @@ class FileAnswer(Response):
             if wanted:
                 headers["Content-Range"] = f"bytes {first}-{last}/{size}"
             await send(_head(206 if wanted else 200, headers))
-            left = last - first + 1 if scope["method"] == "GET" else 0
+            left = last - first + 1 if scope["method"] != "HEAD" else 0
             await self._send_bytes(first, left, receive, send)
 
     def _range(self, scope: Any) -> str | None:
