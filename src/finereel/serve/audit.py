@@ -16,4 +16,5 @@ def note_change(library: Path, what: str, client: str, **facts: Any) -> None:
     """
     line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "what": what, "client": client}
     with storage_errors(library, "written"):
+        library.mkdir(parents=True, exist_ok=True)  # the first run of indexing makes the library
         append_line(library / NAME, line | facts)
