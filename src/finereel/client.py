@@ -80,7 +80,7 @@ class Client:
 
     def get(self, path: str, **parameters: Any) -> Values:
         """Any route that answers with JSON, such as `/api/status` or `/api/clips/CLIP_ID`."""
-        return self._values(self._http.get(path, params=parameters))
+        return self._values(self._http.get(path, params=parameters or None))
 
     def post(self, path: str, **body: Any) -> Values:
         """Any route that changes something."""

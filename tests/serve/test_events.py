@@ -100,6 +100,25 @@ def test_indexing_from_here_tells_its_progress(own: Path, tmp_path: Path) -> Non
     assert json.loads((own / "audit.jsonl").read_text())["folders"] == [str(more)]
 
 
+@pytest.mark.slow
+def test_the_page_may_make_the_library(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    make_video(tmp_path / "videos" / "green.mp4", Recipe(colour=GREEN))
+    own = tmp_path / "library"
+    with (
+        server_process(own, "--root", str(tmp_path / "videos")) as server,
+        Client(server.url) as client,
+    ):
+        with pytest.raises(LibraryNotFoundError):
+            client.get("/readyz")
+        events = client.events()
+        client.post("/api/index")
+        while not until(events, "commit").data["videos"]:
+            pass
+        assert len(client.search("grass").hits) == 1
+        client.get("/readyz")
+
+
 def test_nothing_is_indexed_without_a_root(server: ServerProcess) -> None:
     with Client(server.url) as client, pytest.raises(FinereelError, match="--root DIR"):
         client.post("/api/index")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finereel.cli.opening import needing, open_library
+from finereel.cli.opening import needing
 from finereel.cli.output import DEFAULT_LIBRARY, LibraryOption
 
 if TYPE_CHECKING:
@@ -61,7 +61,11 @@ def serve(
     The address that is printed holds a token, without which nobody gets an answer; it is a new one
     at every start, or that of the variable FINEREEL_TOKEN. Ctrl-C ends the server.
     """
-    open_library(library)
+    from finereel.index.presence import require_library
+
+    place = Path(os.path.abspath(library.expanduser()))  # noqa: PTH100
+    if not roots:  # the page may make it by indexing them
+        require_library(place)
     with needing("serve", "`finereel serve`"):
         from finereel.serve.settings import ServeSettings, new_token
         from finereel.serve.starting import serve as serve_library
@@ -70,9 +74,7 @@ def serve(
     folders = tuple(Path(os.path.abspath(root.expanduser())) for root in roots or ())  # noqa: PTH100
     token = os.environ.get("FINEREEL_TOKEN") or new_token()
     names = (host, *(allow_host or ()))
-    settings = ServeSettings(
-        library.expanduser().absolute(), names, read_only, folders, metrics, token
-    )
+    settings = ServeSettings(place, names, read_only, folders, metrics, token)
 
     def started(server: "Started") -> None:
         typer.echo(server.url)

@@ -127,9 +127,11 @@ async def index(served: Served, request: Request, body: IndexBody) -> dict[str, 
     if unknown:
         raise ConfigError(f"expected ids of /api/index, got {', '.join(unknown)[:100]}")
     chosen = [known[name] for name in body.roots] or list(roots)
-    served.indexing.start(chosen)
     paths = [str(root) for root in chosen]
-    note(served.library.path, "index", client=_client(request), folders=paths)
+    served.indexing.start(
+        chosen,
+        lambda: note(served.library.path, "index", client=_client(request), folders=paths),
+    )
     return {"started": paths}
 
 

@@ -66,6 +66,11 @@ class FollowedLibrary(Library):
         if self._thread is not None:
             self._thread.join()
 
+    @property
+    def failure(self) -> FinereelError | None:
+        """Why there is no state that answers; None where there is one, or it is being opened."""
+        return self._failed
+
     def catch_up(self) -> None:
         """Open the newest state now, if it is not the one that answers.
 

@@ -16,7 +16,9 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(served: Served) -> dict[str, str]:
-    """The model is loaded, so that a search is answered at once."""
+    """The library can be read and the model is loaded, so that a search is answered at once."""
+    if served.library.failure is not None:
+        raise served.library.failure
     if not served.ready:
         raise RefusedError(503, "the model is being loaded", {"Retry-After": "1"})
     return {"status": "ready"}

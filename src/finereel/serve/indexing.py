@@ -43,11 +43,14 @@ class Indexing:
         """Whether a run is under way."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, folders: Sequence[Path]) -> None:
-        """Begin a run. Raises LibraryBusyError where one is under way."""
+    def start(self, folders: Sequence[Path], note: Callable[[], None]) -> None:
+        """Begin a run, once `note` has written down that. Raises LibraryBusyError where one is under
+        way.
+        """
         with self._lock:
             if self.running:
                 raise LibraryBusyError("this server is indexing already; wait until that is done")
+            note()
             # A session of its own: Ctrl-C in the terminal reaches it once, through this server.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(self._library), *map(str, folders)],
