@@ -147,8 +147,10 @@ def test_a_library_with_a_model_of_sentence_transformers(
 
 
 def test_models_that_are_not_there(
-    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clip: Path, tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked = run("index", tmp_path, "--library", tmp_path / "lib", "--model", f"st:{tmp_path}/none")
+    assert f"the model directory {tmp_path}/none does not exist" in asked.stderr
     assert require_here(f"st:{clip}") == f"st:{clip}"
     with pytest.raises(ModelNotFoundError, match="nobody/nothing"):
         require_here("st:nobody/nothing")
