@@ -111,6 +111,15 @@ def test_the_command_says_what_is_lost(run: Any, tmp_path: Path) -> None:
     assert run("models", "export", "reelworld-tiny").exit_code == 2
 
 
+def test_notices_of_rights_go_along(tmp_path: Path) -> None:
+    (tmp_path / "NOTICE.md").write_text("of somebody", "utf-8")
+    export(tiny_model(), tmp_path / "out", tmp_path)
+    assert (tmp_path / "out" / "NOTICE.md").read_text("utf-8") == "of somebody"
+    (tmp_path / "out" / "README.md").write_text("mine", "utf-8")
+    with pytest.raises(ModelError, match="written by somebody"):
+        export(tiny_model(), tmp_path / "out")
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random CLIP with all that sentence-transformers needs."""
