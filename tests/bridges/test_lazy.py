@@ -17,7 +17,8 @@ LIGHT = """
 import sys
 import finereel.bridges, finereel.cli
 assert "torch" not in sys.modules and "huggingface_hub" not in sys.modules
-for name in ("mteb", "mteb_results", "sentence_transformers", "mcp", "fiftyone", "hub"):
+for name in ("mteb", "mteb_results", "sentence_transformers", "sentence_module", "mcp", "fiftyone",
+    "hub"):
     __import__(f"finereel.bridges.{name}")
 import finereel.finegrain.evaluate.scorers
 print(*sorted({name.split(".")[0] for name in sys.modules} & set(sys.argv[1:])))

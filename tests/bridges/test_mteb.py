@@ -193,9 +193,10 @@ def test_reranking_scores_the_named_documents_alone(
     others = (np.arange(CLIPS) + 1) % CLIPS
     rows = np.arange(CLIPS)
     assert scores["recall_at_1"] == np.mean(matrix[rows, right] > matrix[rows, others])
-    tables["top_ranked"] = {**named, measured.split.captions[0].id: ["nowhere.mp4"]}
+    wrong = {**named, measured.split.captions[0].id: ["nowhere.mp4"]}
+    asked = {"task_metadata": task.metadata, "top_k": 5, "top_ranked": wrong}
     with pytest.raises(DataError, match=r"'nowhere\.mp4', which is no document"):
-        run(engine, task)
+        engine.search(tables["queries"], **asked)
 
 
 def _matrix(measured: Measured) -> tuple[np.ndarray, np.ndarray]:

@@ -29,7 +29,7 @@ from tiny_models import tiny_model
 
 TEXTS = ["a red car jumps over the house", "a small blue fish"]
 ENCODE = """
-import json, sys
+import json, pickle, sys
 import numpy as np
 from PIL import Image
 from sentence_transformers import SentenceTransformer
@@ -38,6 +38,8 @@ files = sys.argv[2:]
 texts, videos = model.encode(json.loads(sys.stdin.read())), model.encode(files)
 named = model.encode([{"video": file} for file in files])
 pictures = model.encode([[Image.new("RGB", (40, 30), (200, 30, 30))] * 3])
+model.save(sys.argv[1] + "-again")
+assert pickle.loads(pickle.dumps(type(model[0]))) is type(model[0])
 array = model.encode([np.full((3, 30, 40, 3), (200, 30, 30), np.uint8)])
 found = {"scores": model.similarity(texts, videos), "named": named - videos, "array": array - pictures}
 print(json.dumps({name: np.asarray(value).tolist() for name, value in found.items()}))
@@ -88,6 +90,9 @@ def test_another_process_gives_the_same_scores(files: list[Path], tmp_path: Path
     assert np.abs(found["named"]).max() == 0
     assert np.abs(found["array"]).max() < 1e-6
     assert missing in (tmp_path / "out" / "README.md").read_text("utf-8")
+    saved = json.loads((tmp_path / "out-again" / "modules.json").read_text("utf-8"))
+    assert saved == json.loads((tmp_path / "out" / "modules.json").read_text("utf-8"))
+    assert load(tmp_path / "out-again").fingerprint == model.fingerprint
 
 
 def test_what_no_vector_can_stand_for_is_refused(tmp_path: Path) -> None:
@@ -109,6 +114,15 @@ def test_the_command_says_what_is_lost(run: Any, tmp_path: Path) -> None:
         load("reelworld-tiny").encode_text(TEXTS).sentence,
     )
     assert run("models", "export", "reelworld-tiny").exit_code == 2
+
+
+def test_notices_of_rights_go_along(tmp_path: Path) -> None:
+    (tmp_path / "NOTICE.md").write_text("of somebody", "utf-8")
+    export(tiny_model(), tmp_path / "out", tmp_path)
+    assert (tmp_path / "out" / "NOTICE.md").read_text("utf-8") == "of somebody"
+    (tmp_path / "out" / "README.md").write_text("mine", "utf-8")
+    with pytest.raises(ModelError, match="written by somebody"):
+        export(tiny_model(), tmp_path / "out")
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +161,10 @@ def test_a_library_with_a_model_of_sentence_transformers(
 
 
 def test_models_that_are_not_there(
-    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clip: Path, tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked = run("index", tmp_path, "--library", tmp_path / "lib", "--model", f"st:{tmp_path}/none")
+    assert f"the model directory {tmp_path}/none does not exist" in asked.stderr
     assert require_here(f"st:{clip}") == f"st:{clip}"
     with pytest.raises(ModelNotFoundError, match="nobody/nothing"):
         require_here("st:nobody/nothing")

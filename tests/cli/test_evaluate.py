@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from finereel.data import VIRTUAL
@@ -160,3 +161,41 @@ def test_moments_are_measured_from_the_sets_own_files(
     assert told["missing"] == {"B": "no file"}
     assert run(*command).exit_code == 2
     assert run(*command, "--videos", tmp_path, "--normalization", "bank").exit_code == 2
+
+
+def test_any_scorer_gives_a_record(run: Any, model: Path, tmp_path: Path) -> None:
+    split = VIRTUAL["reelworld"]().split("test")
+    rng = np.random.default_rng(0)
+    texts = sorted({caption.text for caption in split.captions})
+    arrays = {
+        "texts": np.array(texts),
+        "text_vectors": rng.standard_normal((len(texts), 8)).astype(np.float32),
+        "videos": np.array(split.videos),
+        "video_vectors": rng.standard_normal((len(split.videos), 8)).astype(np.float32),
+    }
+    np.savez(tmp_path / "mine.npz", **arrays)
+    asked = ("evaluate", "--model", tmp_path / "mine.npz", "--scorer", "embeddings")
+    done = run(*asked, "--data", "reelworld", "--out", tmp_path / "run")
+    assert done.exit_code == 0, done.stderr
+    record = load_record(tmp_path / "run")
+    units = {
+        name: arrays[name] / np.linalg.norm(arrays[name], axis=1, keepdims=True)
+        for name in ("text_vectors", "video_vectors")
+    }
+    rows = [texts.index(caption.text) for caption in split.captions]
+    cosines = units["text_vectors"][rows] @ units["video_vectors"].T
+    own = cosines[np.arange(len(rows)), split.video_of_caption]
+    ranks = 1 + (cosines > own[:, None] + 1e-6).sum(1)
+    found = record.queries["text_to_video"].ranks["fused"]
+    assert found.optimistic.tolist() == ranks.tolist()
+    assert len(set(ranks.tolist())) > 1
+    assert (record.model.name, record.model.head) == ("mine", "cosine")
+    assert record.dataset.coverage == "5/5"
+    assert (
+        run("evaluate", "--model", model, "--data", "reelworld", "--out", tmp_path / "o").exit_code
+        == 0
+    )
+    assert run("compare", tmp_path / "run", tmp_path / "o").exit_code == 0
+    assert run(*asked, "--data", "reelworld", "--normalization", "dsl").exit_code == 2
+    unknown = run("evaluate", "--model", model, "--scorer", "oracle", "--data", "reelworld")
+    assert "unknown scorer 'oracle'" in unknown.stderr

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from finereel.bridges.sentence_transformers import MADE, how_to_load, lost, replaceable
+from finereel.bridges.sentence_transformers import (
+    MADE,
+    RIGHTS,
+    how_to_load,
+    lost,
+    replaceable,
+)
 from finereel.errors import ConfigError, ModelError, StorageError
 from finereel.evaluation.record import RunRecord
 from finereel.evaluation.retrieval import FUSED
@@ -23,8 +29,7 @@ CARD = "README.md"
 MODULES = "modules.json"
 FILES = (
     CARD,
-    "LICENSE",
-    "NOTICE.md",
+    *RIGHTS,
     "config.json",
     "config_sentence_transformers.json",
     "merges.txt",

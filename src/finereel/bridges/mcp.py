@@ -3,7 +3,8 @@
 Three tools, all marked read-only: `search`, `evidence` and `status`. Nothing that a client sends is
 a path or a command, and no path leaves: a clip has an id, its file a name. Names of files and what
 is said in them were written by strangers, so they stand below `untrusted`, without characters that
-control a terminal or the direction of text, and cut so that a hit stays below 4 KiB.
+control a terminal or the direction of text, and cut so that a hit stays below 4 KiB. As with
+`finereel search`, the first search may complete what the library keeps to tell confidence by.
 """
 
 import json

@@ -73,8 +73,14 @@ class FinereelSearch:
         return self._meta
 
     def index(self, corpus: Any, *, task_metadata: Any, **_: Any) -> None:
-        """Encode the documents: texts (`title` and `text`), or videos. Names of splits, settings of
-        encoders and numbers of processes, which MTEB gives besides, change nothing.
+        """Encode the documents: texts (`title` and `text`), or videos.
+
+        Names of splits, settings of encoders and numbers of processes, which MTEB gives besides,
+        change nothing.
+
+        Args:
+            corpus: A `datasets.Dataset` with `id` and `text` or `video`; videos are paths or bytes.
+            task_metadata: MTEB's description of the task, which says what documents are.
 
         Raises:
             VideoError: A video that cannot be read; its id is named.
@@ -90,9 +96,16 @@ class FinereelSearch:
         top_ranked: Mapping[str, Sequence[str]] | None = None,
         **_: Any,
     ) -> dict[str, dict[str, float]]:
-        """The best `top_k` documents of every query with their fused scores, best first.
+        """Find the best documents of every query.
 
-        With `top_ranked`, only the documents named there for a query are scored.
+        Args:
+            queries: As `corpus` of `index`.
+            task_metadata: MTEB's description of the task, which says what queries are.
+            top_k: The most documents of a query.
+            top_ranked: By query, the documents to rank; None ranks all of them.
+
+        Returns:
+            By query, the documents with their fused scores, best first.
 
         Raises:
             ConfigError: Nothing was indexed, or queries and documents are both texts or both videos.
@@ -238,8 +251,7 @@ def _model_meta(model: RetrievalModel) -> Any:
 def retrieval_task(
     split: Split, files: Mapping[str, Path], direction: str = "text_to_video", name: str = "Own"
 ) -> Any:
-    """A split of a data set as a task of MTEB, so that its evaluator can measure any of its models
-    on own videos.
+    """Make a split of a data set a task of MTEB, whose evaluator then measures any of its models.
 
     Args:
         split: Videos and captions.

@@ -1,25 +1,30 @@
 """The module that `SentenceTransformer` runs in a directory written by
-`finereel.bridges.sentence_transformers`. It imports sentence-transformers, so nothing here does.
+`finereel.bridges.sentence_transformers`.
+
+It asks this file for the class `VideoSentence`. The class is made when it is asked for, so that
+nothing else imports sentence-transformers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from sentence_transformers.base.modules import InputModule
 
 from finereel.data.frames import WHOLE_VIDEO, FrameSettings, read_squares
-from finereel.errors import ConfigError
+from finereel.errors import ConfigError, missing_extra
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import load
 from finereel.types import Frames
 from finereel.video import VideoReader
 
 
-class VideoSentence(InputModule):  # type: ignore[misc]
-    """One vector for each text and for each video, whose product is video_sentence / scale.
+class VideoSentenceMethods:
+    """What makes an `InputModule` of sentence-transformers one vector of a model of ours.
+
+    One vector for each text and for each video, whose product is video_sentence / scale.
 
     A video is the path of a file, which is read whole as `finereel evaluate` reads it, or its
     pictures: a list of PIL images, an array (F, H, W, 3) of bytes, or a dict with that `array`.
@@ -29,6 +34,7 @@ class VideoSentence(InputModule):  # type: ignore[misc]
     """
 
     save_in_root = True
+    load_dir_path: Callable[..., str]
 
     def __init__(self, model: RetrievalModel) -> None:
         super().__init__()
@@ -102,12 +108,27 @@ class VideoSentence(InputModule):  # type: ignore[misc]
         self.model.save(output_path)
 
     @classmethod
-    def load(cls, model_name_or_path: str, subfolder: str = "", **options: Any) -> "VideoSentence":
+    def load(cls, model_name_or_path: str, subfolder: str = "", **options: Any) -> Any:
         """The model of a directory or of a repository on the hub."""
         known = ("token", "cache_folder", "revision", "local_files_only")
         where = {name: options[name] for name in known if name in options}
         folder = cls.load_dir_path(model_name_or_path, subfolder=subfolder, **where)
         return cls(load(folder))
+
+
+@cache
+def _module_class() -> type:
+    try:
+        from sentence_transformers.base.modules import InputModule
+    except ImportError as error:
+        raise missing_extra("the exported model", "sentence-transformers") from error
+    return type("VideoSentence", (VideoSentenceMethods, InputModule), {"__module__": __name__})
+
+
+def __getattr__(name: str) -> Any:
+    if name == "VideoSentence":
+        return _module_class()
+    raise AttributeError(f"{__name__} has no {name}")
 
 
 def _is_video(text: str) -> bool:

@@ -15,6 +15,8 @@ from finereel.models.retrieval import RetrievalModel
 
 MODULE = "finereel.bridges.sentence_module.VideoSentence"
 PART = "video_sentence"
+RIGHTS = ("LICENSE", "NOTICE.md")
+"""Files of a model directory that say whose it is."""
 
 
 def lost(model: RetrievalModel) -> str:
@@ -39,12 +41,13 @@ def lost(model: RetrievalModel) -> str:
 
 
 @writes("directory")
-def export(model: RetrievalModel, directory: Path) -> str:
+def export(model: RetrievalModel, directory: Path, source: Path | None = None) -> str:
     """Write a directory for sentence-transformers.
 
     Args:
         model: The model.
         directory: The folder; it is created if needed.
+        source: The folder that the model comes from; its notices of rights go along.
 
     Returns:
         What is lost, see `lost`.
@@ -75,6 +78,9 @@ def export(model: RetrievalModel, directory: Path) -> str:
         "default_prompt_name": None,
         "similarity_fn_name": "dot",
     }
+    for notice in RIGHTS:
+        if source is not None and (source / notice).is_file():
+            write_file(directory / notice, (source / notice).read_bytes())
     write_file(directory / "README.md", _card(model, missing))
     write_file(directory / "config_sentence_transformers.json", json.dumps(settings, indent=2))
     write_file(directory / "modules.json", json.dumps(modules, indent=2))

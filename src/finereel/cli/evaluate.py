@@ -1,5 +1,6 @@
 """`evaluate`: a model on a data set, with everything a result must carry."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
     from finereel.data.base import ClipSource
     from finereel.data.sources import SourceOptions
     from finereel.evaluation.record import RunRecord
+    from finereel.finegrain.evaluate.scorer import ClipNeeds, Scorer
     from finereel.models.retrieval import RetrievalModel
+
+OWN = "finereel"
+"""The scorer that is a model of this program."""
 
 
 def evaluate(
@@ -44,6 +49,12 @@ def evaluate(
             help="The data set; `finereel data check --help` lists the names.",
         ),
     ],
+    scorer: Annotated[
+        str,
+        typer.Option(
+            help="How --model is used: finereel, sentence-transformers, mteb or embeddings."
+        ),
+    ] = OWN,
     annotations: AnnotationsOption = None,
     videos: VideosOption = None,
     features: FeaturesOption = None,
@@ -104,12 +115,20 @@ def evaluate(
     where = SourceOptions(annotations=annotations, videos=videos, features=features)
     if calibrate and (normalization != "none" or data in MOMENT_SETS):
         raise typer.BadParameter("--calibrate needs the plain scores of retrieval")
+    if scorer != OWN and (normalization != "none" or calibrate or cache or data in MOMENT_SETS):
+        raise typer.BadParameter(
+            f"--scorer {scorer} measures plain retrieval, without --normalization, --calibrate, "
+            "--cache and moments"
+        )
     if data in MOMENT_SETS:
         if normalization != "none":
             raise typer.BadParameter("moments are measured without a normalization")
         _measure_moments(model, data, where, (split, device, out, as_json))
         return
-    record = _measure(model, data, where, settings, device)
+    if scorer == OWN:
+        record = _measure(model, data, where, settings, device)
+    else:
+        record = _measure_scorer(ScorerRequest(scorer, model, data, where, device), settings)
     if out is not None:
         save_record(record, out)
         typer.echo(f"record in {out}; compare it with: finereel compare RUN {out}", err=True)
@@ -192,6 +211,61 @@ def _measure(
     with StageBars() as progress:
         source = _source(model, data, where, progress)
         return evaluate_model(model, dataset, source, settings, progress)
+
+
+@dataclass(frozen=True)
+class ScorerRequest:
+    """Which model answers, how it is used, and where the clips are. fine: as of `Opening`."""
+
+    kind: str
+    model: str
+    data: str
+    where: "SourceOptions"
+    device: str
+    fine: bool = True
+
+
+def opened_scorer(asked: ScorerRequest, progress: Any) -> "Scorer":
+    """The model as a scorer. ModelError for one that takes tokens where there are none."""
+    from dataclasses import replace
+
+    from finereel.data.sources import open_source
+    from finereel.errors import ModelError
+    from finereel.finegrain.evaluate.scorer import Opening
+    from finereel.finegrain.evaluate.scorers import open_scorer
+
+    def clips(needs: "ClipNeeds") -> "ClipSource":
+        if needs.tokens_only and asked.where.features is None:
+            raise ModelError(f"model {asked.model} takes precomputed tokens: give --features DIR")
+        fitting = replace(
+            asked.where,
+            num_frames=needs.num_frames,
+            image_size=needs.image_size,
+            preprocessing=needs.preprocessing,
+        )
+        return open_source(asked.data, fitting, progress)
+
+    device = str(torch_device(asked.device))
+    return open_scorer(asked.kind, asked.model, Opening(clips, device, asked.fine))
+
+
+def _measure_scorer(asked: ScorerRequest, settings: Any) -> "RunRecord":
+    """Measure a model of another program by its scores alone."""
+    import time
+    from dataclasses import replace
+
+    from finereel.cli.progress import StageBars
+    from finereel.data import load as load_dataset
+    from finereel.evaluation.evaluate import ScoredBy, record_scores
+
+    dataset, started = load_dataset(asked.data, asked.where.annotations), time.monotonic()
+    split = dataset.split(settings.split)
+    with StageBars() as progress:
+        scorer = opened_scorer(asked, progress)
+        scored = scorer.score_split(split, progress)
+    made = ScoredBy(scorer.facts, scorer.description, str(torch_device(asked.device)))
+    plain = replace(settings, reload_verified=False)
+    return record_scores(dataset, scored, made, plain, seconds=time.monotonic() - started)
 
 
 def _source(

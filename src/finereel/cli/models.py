@@ -96,10 +96,11 @@ def _export(name: str, folder: Path, as_json: bool) -> None:
     """Write a model for sentence-transformers, and say what that loses."""
     from finereel.bridges.sentence_transformers import export
     from finereel.cli.opening import check_model
+    from finereel.models.choice import BUNDLED
     from finereel.models.saving import load
 
     check_model(name)
-    missing = export(load(name), folder)
+    missing = export(load(name), folder, BUNDLED.get(name, Path(name)))
     if as_json:
         print_json({"model": name, "folder": str(folder), "lost": missing})
         return

@@ -100,10 +100,10 @@ def _absolute(path: Path) -> Path:
 
 
 def _folder_of(model: str | None) -> str | None:
-    """What a name of a model says without `st:`, which stands before those of
-    sentence-transformers.
-    """
-    return None if model is None else model.removeprefix("st:")
+    """What a model is called without the mark of those of sentence-transformers."""
+    from finereel.models.choice import ENCODED
+
+    return None if model is None else model.removeprefix(ENCODED)
 
 
 def _is_path(model: str) -> bool:

@@ -6,13 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import torch
+
 from finereel.config import ModelConfig
 from finereel.data.base import ClipSource, Dataset
-from finereel.evaluation.gallery import GalleryModel, encode_split, score_encoded
+from finereel.evaluation.gallery import (
+    GalleryModel,
+    ScoredSplit,
+    encode_split,
+    score_encoded,
+)
 from finereel.evaluation.normalizing import (
     DEFAULT_BANKS,
     RAW,
     BankSettings,
+    FittedNormalization,
     Fitter,
     FittingData,
     fitting_data,
@@ -115,20 +123,63 @@ def evaluate(
     if settings.normalization != "none":
         data = _data(dataset, settings)
         fitted = Fitter(model, source, data, on_progress).fit(settings.normalization, encoded)
+    made = ScoredBy(
+        model_facts(model, scored.weights), source.description, str(encoded.video.video.device)
+    )
+    seconds = time.monotonic() - started
+    return record_scores(dataset, scored, made, settings, fitted, seconds)
+
+
+@dataclass(frozen=True)
+class ScoredBy:
+    """Where scores come from.
+
+    Attributes:
+        model: Who scored.
+        source: Where the clips came from.
+        device: The torch device.
+    """
+
+    model: ModelFacts
+    source: Mapping[str, str]
+    device: str = "cpu"
+
+
+def record_scores(
+    dataset: Dataset,
+    scored: ScoredSplit,
+    made: ScoredBy,
+    settings: BenchmarkSettings = DEFAULT_BENCHMARK,
+    fitted: FittedNormalization = RAW,
+    seconds: float = 0.0,
+) -> RunRecord:
+    """Make the record of scores, whoever made them.
+
+    Args:
+        dataset: The data set.
+        scored: The scores of a split of it.
+        made: Where they come from.
+        settings: What was asked; its split, normalization and cache are not read.
+        fitted: The normalization that is applied.
+        seconds: How long it took.
+
+    Returns:
+        The record.
+    """
     evaluation = EvaluationSettings(fitted.normalizers, settings.confidence, scored.weights)
     result = evaluate_scores(scored.scores, scored.relation, evaluation)
     fused = {way: corrected_scores(scored.scores, way, evaluation)[FUSED] for way in DIRECTIONS}
     return RunRecord(
-        name=settings.name or model.name,
+        name=settings.name or made.model.name,
         dataset=DatasetFacts.of(dataset, scored),
-        model=model_facts(model, scored.weights),
-        source=dict(source.description),
+        model=made.model,
+        source=dict(made.source),
         normalization=fitted.as_dict(),
         seeds=_seeds(settings),
         results=result.as_dict(),
         queries=query_ranks(scored, result),
-        environment=environment(encoded.video.video.device),
-        seconds=round(time.monotonic() - started, 3),
+        environment=environment(torch.device(made.device)),
+        seconds=round(seconds, 3),
         reload_verified=settings.reload_verified,
         scores=gallery_scores(scored, fused) if settings.keep_scores else None,
     )

@@ -88,7 +88,7 @@ def load(path_or_id: str | Path | None = None) -> RetrievalModel:
     if name.startswith(ENCODED):
         raise ModelNotFoundError(
             f"{name} searches libraries (`finereel index --model {name}`); to evaluate it: "
-            "`finereel finegrain evaluate --scorer sentence-transformers --model "
+            "`finereel evaluate --scorer sentence-transformers --model "
             f"{name.removeprefix(ENCODED)}`"
         )
     if not is_folder(folder):

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from finereel.cli.evaluate import torch_device
+from finereel.cli.evaluate import OWN, ScorerRequest, opened_scorer, torch_device
 from finereel.cli.negatives.sources import CaptionsFormatOption, CaptionsOption, known_captions
 from finereel.cli.output import (
     AnnotationsOption,
@@ -23,16 +23,16 @@ from finereel.cli.output import (
     print_json,
     shown,
 )
-from finereel.errors import ConfigError, ModelError, unknown_name
+from finereel.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
     from finereel.cli.progress import StageBars
-    from finereel.data.base import Caption, ClipSource, Dataset, Split
+    from finereel.data.base import Caption, Dataset, Split
     from finereel.data.sources import SourceOptions
     from finereel.finegrain.evaluate.groups import Group
     from finereel.finegrain.evaluate.measure import FineSettings
     from finereel.finegrain.evaluate.results import FineRecord
-    from finereel.finegrain.evaluate.scorer import ClipNeeds, Scorer
+    from finereel.finegrain.evaluate.scorer import Scorer
     from finereel.finegrain.types import Negative
 
 
@@ -56,7 +56,7 @@ def evaluate(
         typer.Option(
             help="How --model is used: finereel, sentence-transformers, mteb or embeddings."
         ),
-    ] = "finereel",
+    ] = OWN,
     form: Annotated[
         str | None,
         typer.Option(
@@ -303,23 +303,6 @@ def _positives(path: Path | None) -> dict[str, list[str]]:
 
 
 def _scorer(request: EvaluationRequest, progress: "StageBars") -> "Scorer":
-    from finereel.finegrain.evaluate.scorer import Opening
-    from finereel.finegrain.evaluate.scorers import open_scorer
-
-    def clips(needs: "ClipNeeds") -> "ClipSource":
-        return _clips(request, needs, progress)
-
-    device = str(torch_device(request.how.device))
-    return open_scorer(request.scorer, request.model, Opening(clips, device, request.how.fine))
-
-
-def _clips(request: EvaluationRequest, needs: "ClipNeeds", progress: "StageBars") -> "ClipSource":
-    from finereel.data.sources import open_source
-
-    if needs.tokens_only and request.where.features is None:
-        raise ModelError(f"model {request.model} takes precomputed tokens: give --features DIR")
-    where, shown = request.where, needs.preprocessing
-    fitting = replace(
-        where, num_frames=needs.num_frames, image_size=needs.image_size, preprocessing=shown
-    )
-    return open_source(request.data or "folder", fitting, progress)
+    how, data = request.how, request.data or "folder"
+    asked = ScorerRequest(request.scorer, request.model, data, request.where, how.device, how.fine)
+    return opened_scorer(asked, progress)
