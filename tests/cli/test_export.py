@@ -106,7 +106,7 @@ def test_an_export_is_noted_in_the_library(run: Any, library: Any, tmp_path: Pat
     run("export", "a cat", "--format", "csv", "--out", tmp_path / "a.csv", "--library", folder)
     (line,) = (folder / "audit.jsonl").read_text().splitlines()
     told = json.loads(line)
-    assert (told["action"], told["format"], told["count"]) == ("export", "csv", 3)
+    assert (told["what"], told["format"], told["count"]) == ("export", "csv", 3)
     assert (told["query"], told["out"]) == ("a cat", str(tmp_path / "a.csv"))
 
 

@@ -158,7 +158,7 @@ def _print_as_json(answer: "Answer", version: int | None, words: "Words") -> Non
     if version == 2:
         print_json(answer_as_json(answer, words))
         return
-    print_json(hits_as_json(answer.hits, words))
+    print_json(hits_as_json(answer, words))
 
 
 def _print_answer(answer: "Answer", words: "Words", shown: Sequence["Hit"]) -> None:

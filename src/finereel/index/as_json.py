@@ -1,63 +1,87 @@
-"""An answer of a library as JSON, in the two versions that scripts rely on.
-
-Version 1 is the list of hits. Version 2 also holds the query and how clearly the best hit fits, and
-its hits the clip beside the moment.
-"""
+"""Hits and answers as JSON has them: one form for the command line, the page and every client."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from finereel.index.query import Answer
 from finereel.types import Hit, MatchConfidence
 
 if TYPE_CHECKING:
     from finereel.index.evidence import WordEvidence
-    from finereel.index.query import Answer
+    from finereel.index.explain import Evidence
+    from finereel.index.similar import SimilarHit
 
-    Words = Sequence[Sequence[WordEvidence]]
+Words = Sequence[Sequence["WordEvidence"]]
+"""The judged words of every hit."""
 
 _LATER = ("thumbnail", "window", "moments", "fits", "source", "said")
 """What version 1 of the JSON does not have."""
 
 
-def answer_as_json(answer: "Answer", words: "Words" = ()) -> dict[str, Any]:
-    """An answer as version 2 has it. words: those of every hit, where somebody asked for them."""
-    sure = answer.confidence
-    return {
-        "query": answer.query.text,
-        "confidence": None if sure is None else _sure(sure),
-        "said": answer.said,
-        "hits": [
-            {
-                **_listed(hit),
-                "window": hit.window or [hit.start, hit.end],
-                "moments": hit.moments,
-                "source": hit.source,
-                **({"said": hit.said} if hit.said else {}),
-                **({"fits": hit.fits} if hit.fits else {}),
-                **_judged(words, number),
-            }
-            for number, hit in enumerate(answer.hits)
-        ],
-    }
-
-
-def hits_as_json(hits: Sequence[Hit], words: "Words" = ()) -> list[dict[str, Any]]:
-    """Hits as version 1 has them, see `answer_as_json`."""
-    return [{**_listed(hit), **_judged(words, number)} for number, hit in enumerate(hits)]
-
-
-def _listed(hit: Hit) -> dict[str, Any]:
+def hit_as_json(hit: Hit) -> dict[str, Any]:
+    """A hit as version 1 of the JSON has it."""
     return {key: value for key, value in asdict(hit).items() if key not in _LATER}
 
 
-def _sure(confidence: MatchConfidence) -> dict[str, Any]:
+def confidence_as_json(confidence: MatchConfidence) -> dict[str, Any]:
+    """How clearly the best hit fits.
+
+    >>> confidence_as_json(MatchConfidence(3 / 401, 400))
+    {'level': 'strong', 'p': 0.007481296758104738}
+    """
     told: dict[str, Any] = {"level": confidence.level, "p": confidence.p}
     if confidence.right is None:
         return told
     return {**told, "right": confidence.right, "right_by": confidence.by}
 
 
-def _judged(words: "Words", number: int) -> dict[str, Any]:
+def words_as_json(words: Words, number: int) -> dict[str, Any]:
     """The words of a hit; nothing where nobody asked for them."""
     return {"words": [asdict(word) for word in words[number]]} if words else {}
+
+
+def hits_as_json(answer: Answer, words: Words = ()) -> list[dict[str, Any]]:
+    """The hits of an answer as version 1 of the JSON has it."""
+    return [
+        {**hit_as_json(hit), **words_as_json(words, number)}
+        for number, hit in enumerate(answer.hits)
+    ]
+
+
+def answer_as_json(answer: Answer, words: Words = ()) -> dict[str, Any]:
+    """An answer as version 2 of the JSON has it."""
+    sure = answer.confidence
+    return {
+        "query": answer.query.text,
+        "confidence": None if sure is None else confidence_as_json(sure),
+        "said": answer.said,
+        "hits": [
+            {
+                **hit_as_json(hit),
+                "window": hit.window or [hit.start, hit.end],
+                "moments": hit.moments,
+                "source": hit.source,
+                **({"said": hit.said} if hit.said else {}),
+                **({"fits": hit.fits} if hit.fits else {}),
+                **words_as_json(words, number),
+            }
+            for number, hit in enumerate(answer.hits)
+        ],
+    }
+
+
+def without_picture(hit: "Hit | SimilarHit") -> dict[str, Any]:
+    """Everything of a hit but its thumbnail, which is no text."""
+    return {key: value for key, value in asdict(hit).items() if key != "thumbnail"}
+
+
+def evidence_as_json(evidence: "Evidence") -> dict[str, Any]:
+    """Why a clip fits a query."""
+    return {
+        "query": evidence.query,
+        "hit": without_picture(evidence.hit),
+        "words": [asdict(word) for word in evidence.words],
+        "places": [asdict(place) for place in evidence.places],
+        "notes": list(evidence.notes),
+    }
