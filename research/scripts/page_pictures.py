@@ -1,6 +1,7 @@
-"""Take pictures of the page on a library, in both schemes: hits in the light, the player in the dark.
+r"""Take pictures of the page on a library, in both schemes: hits in the light, the player in the dark.
 
-    python -m research.scripts.page_pictures --library demo/real-library --query "a man with a camera" --out docs/page.png
+    python -m research.scripts.page_pictures --library demo/real-library \
+        --query "a man with a camera" --out docs/page.png
 
 Starts `finereel serve` on the library and opens the page in Chromium. `--all FOLDER` also writes
 every picture by itself, at 320, 1280 and 2560 pixels.

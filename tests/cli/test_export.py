@@ -75,6 +75,7 @@ def test_hits_come_from_a_file_too(run: Any, library: Any, tmp_path: Path) -> No
         (("--format", "csv", "--out", "-"), "give either TEXT, --from FILE or --clip ID"),
         (("--clip", "x", "--top", "3", "--format", "csv", "--out", "-"), "go with TEXT"),
         (("a", "--clip", "x", "--format", "csv", "--out", "-"), "give either TEXT"),
+        (("a", "--force", "--resume", "--format", "clips", "--out", "x"), "give one of them"),
         (("a", "--format", "clips", "--out", "-"), "clips needs a folder"),
         (("a", "--format", "otio", "--out", "-"), "otio needs a file"),
         (("a", "--since", "soon", "--format", "csv", "--out", "-"), "expected a date"),
@@ -106,7 +107,7 @@ def test_an_export_is_noted_in_the_library(run: Any, library: Any, tmp_path: Pat
     run("export", "a cat", "--format", "csv", "--out", tmp_path / "a.csv", "--library", folder)
     (line,) = (folder / "audit.jsonl").read_text().splitlines()
     told = json.loads(line)
-    assert (told["action"], told["format"], told["count"]) == ("export", "csv", 3)
+    assert (told["what"], told["format"], told["count"]) == ("export", "csv", 3)
     assert (told["query"], told["out"]) == ("a cat", str(tmp_path / "a.csv"))
 
 
@@ -139,6 +140,9 @@ def test_clip_files_need_no_library(run: Any, films: list[Path], tmp_path: Path)
     again = run(*asked, "--out", tmp_path / "out")
     assert (again.exit_code, again.stdout) == (1, "")
     assert "exist already" in again.stderr
+    (tmp_path / "out" / "0001 0 0-01.mp4").unlink()
+    rest = run(*asked, "--out", tmp_path / "out", "--resume")
+    assert rest.stdout.splitlines() == ["0001 0 0-01.mp4  (begins 0.5 s earlier)"]
     exact = run(*asked, "--out", tmp_path / "exact", "--exact", "--json")
     told = json.loads(exact.stdout)
     assert [clip["earlier"] for clip in told["clips"]] == [0.0, 0.0]

@@ -144,7 +144,7 @@ def test_once_ends_when_all_is_in(
     assert last.endswith(" done")
     assert " indexed a.mp4, b.mp4 (2 clips in " in result.stdout
     assert niced == [10]
-    again = run("watch", tmp_path, *where, "--once", "--json")
+    again = run("watch", tmp_path, *where, "--settle", "0.5", "--once", "--json")
     assert [json.loads(line)["event"] for line in again.stdout.splitlines()] == [
         *("watching", "ended")
     ]

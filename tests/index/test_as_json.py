@@ -33,7 +33,7 @@ def test_version_2_holds_the_clip_the_moment_and_the_confidence() -> None:
 
 
 def test_version_1_stays_what_it_was() -> None:
-    (hit,) = hits_as_json([HIT])
+    (hit,) = hits_as_json(Answer(Query("a dog"), None, [HIT]))
     assert list(hit) == [
         *("video", "start", "end", "score", "parts", "best_frame", "clip_id", "copies")
     ]

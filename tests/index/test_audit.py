@@ -21,8 +21,8 @@ def test_lines_are_appended_whole_by_several_writers(tmp_path: Path) -> None:
         thread.join()
     lines = [json.loads(line) for line in (tmp_path / NAME).read_text().splitlines()]
     assert len(lines) == 20
-    assert {line["action"] for line in lines} == {"export"}
-    assert all(line["time"].endswith("+00:00") for line in lines)
+    assert {line["what"] for line in lines} == {"export"}
+    assert all(line["at"].endswith("+00:00") for line in lines)
     assert (tmp_path / NAME).stat().st_mode & 0o077 == 0
 
 

@@ -321,6 +321,11 @@ def test_relative_names_follow_the_caller(
         {"kind": "clip", "start": 0.0},
         {"kind": "info", "duration": 1.0},
         {"kind": "error", "error": "SystemExit", "reason": "x"},
+        {"kind": "piece", "at": 1, "count": 1},
+        {"kind": "piece", "at": 0, "count": 2**30},
+        {"kind": "piece", "at": 0, "count": 0},
+        {"kind": "cut", "start": 0.0},
+        {"kind": "cut", "start": float("nan"), "end": 1.0},
         {"kind": "surprise"},
         {"reason": "no kind"},
     ],
@@ -343,6 +348,7 @@ def test_nonsense_from_the_child_is_a_broken_file(header: dict[str, object]) -> 
     vars(stream).update(
         _worker=liar, _path="a.mp4", _plan=ClipPlan(), _clips=0, _done=False, info=None, warning=""
     )
+    vars(stream)["_size"] = 0
     with pytest.raises(BrokenVideoError, match=r"a\.mp4: the decoder answered nonsense"):
         next(stream)
     assert liar.killed

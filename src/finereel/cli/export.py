@@ -105,6 +105,10 @@ def export(
         ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Leave clip files that exist, and write only the others."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Take the clips of an answer along: as a list, a timeline for video editors, or video files.
@@ -126,7 +130,9 @@ def export(
         raise typer.BadParameter(
             f"{form} needs a {'folder' if form == ExportKind.clips else 'file'}", param_hint="--out"
         )
-    job = _Job(form, out, " ".join(text or ()), rate, exact, force, as_json)
+    if force and resume:
+        raise typer.BadParameter("--force replaces files, --resume leaves them: give one of them")
+    job = _Job(form, out, " ".join(text or ()), rate, exact, force, resume, as_json)
     with notes_on_stderr(), without_collection():
         chosen = (
             _from_file(hits, library) if hits is not None else _answered(job, library, asked, clips)
@@ -149,6 +155,7 @@ class _Job:
     rate: float | None
     exact: bool
     force: bool
+    resume: bool
     as_json: bool
 
 
@@ -247,18 +254,25 @@ def _write_list(job: _Job, chosen: "ExportList", library: Path) -> None:
 
 def _write_clips(job: _Job, chosen: "ExportList", library: Path) -> None:
     from finereel.cli.progress import ClipBar
-    from finereel.export.clip_files import ClipSettings, MissingClip, WrittenClip, write_clips
+    from finereel.export.clip_files import (
+        ClipSettings,
+        KeptClip,
+        MissingClip,
+        WrittenClip,
+        write_clips,
+    )
     from finereel.io.signals import stop_on_interrupt
 
     folder = Path(job.out).expanduser()
     written: list[WrittenClip] = []
     missing: list[MissingClip] = []
+    kept: list[KeptClip] = []
     total = len(chosen.moments)
     with stop_on_interrupt() as stop, ClipBar(total) as view:
         work = write_clips(
             chosen,
             folder,
-            ClipSettings(job.exact, job.force),
+            ClipSettings(job.exact, job.force, job.resume),
             stop=stop.is_set,
             on_progress=view,
         )
@@ -268,17 +282,21 @@ def _write_clips(job: _Job, chosen: "ExportList", library: Path) -> None:
                     written.append(outcome)
                     if not job.as_json:
                         view.tell(_told(outcome))
+                elif isinstance(outcome, KeptClip):
+                    kept.append(outcome)
                 else:
                     missing.append(outcome)
                     typer.echo(f"not written: {shown(outcome.reason)}", err=True)
         finally:
             if written:
                 _note(job, chosen, library, len(written))
-            left = total - len(written) - len(missing)
+            outcomes: list[ClipOutcome] = [*written, *missing, *kept]
+            ranks = {one.rank for one in outcomes}
+            left = [rank for rank in range(1, total + 1) if rank not in ranks]
             if left:
                 typer.echo(
-                    f"{len(written)} of {total} clips are written, each as a whole; missing: "
-                    f"{_ranks(written, total)}",
+                    f"{len(written) + len(kept)} of {total} clips are written, each as a whole; "
+                    f"missing: {_shortly(left)}; write them with --resume",
                     err=True,
                 )
     _finish(job, folder, written, missing)
@@ -323,10 +341,12 @@ def _told(clip: "WrittenClip") -> str:
     return f"{shown(clip.path.name)}{begins}"
 
 
-def _ranks(written: "list[WrittenClip]", total: int) -> str:
-    """The ranks of which there is no file, shortly."""
-    there = {clip.rank for clip in written}
-    ranks = [rank for rank in range(1, total + 1) if rank not in there]
+def _shortly(ranks: list[int]) -> str:
+    """Some ranks in words.
+
+    >>> _shortly([3, 4]), _shortly(list(range(1, 15)))
+    ('number 3, 4', 'number 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 4 more')
+    """
     named = ", ".join(map(str, ranks[:10]))
     return f"number {named}" + (f" and {len(ranks) - 10} more" if len(ranks) > 10 else "")
 

@@ -147,18 +147,15 @@ def why_nothing(query: "Query") -> str:
 
 def _print_as_json(answer: "Answer", version: int | None, words: "Words") -> None:
     """As a list of hits, or whole in version 2. version: None where nobody chose one."""
-    from finereel.index.as_json import answer_as_json, hits_as_json
-
     if version is None:
         typer.echo(
             "note: this list of hits is version 1 of the JSON, and a later release prints version "
             "2; choose one with --json-version 1 or 2",
             err=True,
         )
-    if version == 2:
-        print_json(answer_as_json(answer, words))
-        return
-    print_json(hits_as_json(answer.hits, words))
+    from finereel.index.as_json import answer_as_json, hits_as_json
+
+    print_json(answer_as_json(answer, words) if version == 2 else hits_as_json(answer, words))
 
 
 def _print_answer(answer: "Answer", words: "Words", shown: Sequence["Hit"]) -> None:

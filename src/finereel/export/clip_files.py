@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from finereel.errors import StorageError, VideoError
 from finereel.export.moments import ExportList, ExportMoment
@@ -47,11 +48,13 @@ WEBM, MATROSKA = ClipForm("webm", ".webm"), ClipForm("matroska", ".mkv")
 @dataclass(frozen=True)
 class ClipSettings:
     """How clip files are made. exact: encoded again, from exactly the first frame on. force: whether
-    files that exist are replaced.
+    files that exist are replaced. resume: whether they are left as they are, and only the others
+    written.
     """
 
     exact: bool = False
     force: bool = False
+    resume: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,17 @@ class WrittenClip:
     start: float
     end: float
     earlier: float
+
+
+@dataclass(frozen=True)
+class KeptClip:
+    """A clip file that was there already."""
+
+    path: Path
+    rank: int
+
+
+ClipOutcome: TypeAlias = "WrittenClip | MissingClip | KeptClip"
 
 
 @dataclass(frozen=True)
@@ -91,7 +105,7 @@ def write_clips(
     *,
     stop: Callable[[], bool] = lambda: False,
     on_progress: OnCut = _nobody,
-) -> Iterator[WrittenClip | MissingClip]:
+) -> Iterator[ClipOutcome]:
     """Write a file per moment, in their order; what came of each is given as soon as it is known.
 
     A file is there as a whole or not at all. Where `stop` says so, the file at hand is given up and
@@ -101,16 +115,19 @@ def write_clips(
     """
     paths = clip_paths(chosen.moments, folder, settings)
     there = [path for path in paths if os.path.lexists(path)]
-    if there and not settings.force:
+    if there and not (settings.force or settings.resume):
         raise StorageError(
             f"{len(there)} of {len(paths)} files exist already, such as {there[0]}; choose another "
-            "folder, or replace them with --force"
+            "folder, write only the others with --resume, or replace them with --force"
         )
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with VideoReader(EXACT_LIMITS if settings.exact else None) as reader:
         for number, (moment, path) in enumerate(zip(chosen.moments, paths, strict=True)):
             on_progress(float(number), path.name)
+            if settings.resume and path in there:
+                yield KeptClip(path, number + 1)
+                continue
             cutter = _Cutter(reader, moment, path, settings.exact)
             try:
                 with storage_errors(path), closing(cutter.work()) as work:

@@ -41,9 +41,12 @@ def words_as_json(words: Words, number: int) -> dict[str, Any]:
     return {"words": [asdict(word) for word in words[number]]} if words else {}
 
 
-def hits_as_json(hits: Sequence[Hit], words: Words = ()) -> list[dict[str, Any]]:
-    """Hits as version 1 of the JSON has them."""
-    return [{**hit_as_json(hit), **words_as_json(words, number)} for number, hit in enumerate(hits)]
+def hits_as_json(answer: Answer, words: Words = ()) -> list[dict[str, Any]]:
+    """The hits of an answer as version 1 of the JSON has it."""
+    return [
+        {**hit_as_json(hit), **words_as_json(words, number)}
+        for number, hit in enumerate(answer.hits)
+    ]
 
 
 def answer_as_json(answer: Answer, words: Words = ()) -> dict[str, Any]:

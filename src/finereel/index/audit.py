@@ -20,7 +20,7 @@ def note(folder: Path, action: str, **facts: Any) -> bool:
     Returns:
         Whether the line was written.
     """
-    line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "action": action, **facts}
+    line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "what": action, **facts}
     # One write of a whole line to a file opened to append: several processes may note at once.
     content = json.dumps(line).encode() + b"\n"
     try:

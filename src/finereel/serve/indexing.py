@@ -43,7 +43,7 @@ class Indexing:
         """Whether a run is under way."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, folders: Sequence[Path], note: Callable[[], None]) -> None:
+    def start(self, folders: Sequence[Path], note: Callable[[], object]) -> None:
         """Begin a run, once `note` has written down that. Raises LibraryBusyError where one is under
         way.
         """

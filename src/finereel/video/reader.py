@@ -58,9 +58,6 @@ _ERRORS: dict[str, type[VideoError]] = {
 }
 
 
-_LARGEST_CUT = 2**40
-"""Bytes of a new file that are believed."""
-
 _MOST_CUES = 10 * MAX_CUES
 """Cues of a file that are believed; it may have several tracks."""
 
@@ -100,6 +97,7 @@ class ClipStream(Iterator[Clip]):
         self.part: tuple[float, float] | None = None
         self._heard: list[tuple[float, Float32[np.ndarray, " N"]]] = []
         self._pieces: list[tuple[int, memoryview]] = []
+        self._size = 0
         self._worker = worker
         self._path = path
         self._plan = plan
@@ -173,6 +171,8 @@ class ClipStream(Iterator[Clip]):
             self._take_piece(int(header["at"]), int(header["count"]))
         elif kind == "cut":
             self.part = float(header["start"]), float(header["end"])
+            if not all(map(math.isfinite, self.part)):
+                raise ValueError(f"a part from {self.part[0]} to {self.part[1]}")
         elif kind == "cues":
             self._take_cues(header["cues"])
         elif kind == "sound":
@@ -207,8 +207,9 @@ class ClipStream(Iterator[Clip]):
         self._heard.append((begins, np.nan_to_num(samples)))
 
     def _take_piece(self, at: int, count: int) -> None:
-        if not 0 < count <= PIECE_BYTES or not 0 <= at < _LARGEST_CUT:
-            raise ValueError(f"{count} bytes at {at}")
+        if not 0 < count <= PIECE_BYTES or not 0 <= at <= self._size:
+            raise ValueError(f"{count} bytes at {at} of {self._size}")
+        self._size = max(self._size, at + count)
         data = self._worker.receive_bytes(count).data
         self._worker.restart_clock()
         self._pieces.append((at, data))
