@@ -140,6 +140,7 @@ def test_clip_files_need_no_library(run: Any, films: list[Path], tmp_path: Path)
     again = run(*asked, "--out", tmp_path / "out")
     assert (again.exit_code, again.stdout) == (1, "")
     assert "exist already" in again.stderr
+    assert "missing: " not in again.stderr
     (tmp_path / "out" / "0001 0 0-01.mp4").unlink()
     rest = run(*asked, "--out", tmp_path / "out", "--resume")
     assert rest.stdout.splitlines() == ["0001 0 0-01.mp4  (begins 0.5 s earlier)"]

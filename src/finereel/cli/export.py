@@ -255,6 +255,7 @@ def _write_list(job: _Job, chosen: "ExportList", library: Path) -> None:
 def _write_clips(job: _Job, chosen: "ExportList", library: Path) -> None:
     from finereel.cli.progress import ClipBar
     from finereel.export.clip_files import (
+        ClipOutcome,
         ClipSettings,
         KeptClip,
         MissingClip,
@@ -293,7 +294,7 @@ def _write_clips(job: _Job, chosen: "ExportList", library: Path) -> None:
             outcomes: list[ClipOutcome] = [*written, *missing, *kept]
             ranks = {one.rank for one in outcomes}
             left = [rank for rank in range(1, total + 1) if rank not in ranks]
-            if left:
+            if left and (written or stop.is_set()):
                 typer.echo(
                     f"{len(written) + len(kept)} of {total} clips are written, each as a whole; "
                     f"missing: {_shortly(left)}; write them with --resume",
