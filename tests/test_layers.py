@@ -51,7 +51,7 @@ TORCH_FREE = (
         "normalization",
         "ranking",
     ),
-    *("finegrain", "statistics", "imports", "models.preprocessing"),
+    *("finegrain", "statistics", "imports", "models.preprocessing", "web", "serve", "client"),
 )
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 500, 60, 6
 

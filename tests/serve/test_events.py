@@ -1,5 +1,6 @@
 """What happens meanwhile: commits of other processes, indexing from here, a library that goes away."""
 
+import asyncio
 import json
 import shutil
 import signal
@@ -143,3 +144,28 @@ def test_a_hub_takes_events_from_any_thread() -> None:
     for thread in threads:
         thread.join()
     assert [event.number for event in hub.after(0)] == list(range(1, 401))
+
+
+def test_a_listener_that_goes_is_no_longer_counted() -> None:
+    hub = EventHub()
+    hub.publish("commit", {"commit": 1})
+
+    async def main() -> list[bytes]:
+        stream = hub.listen("")
+        told = [await anext(stream), await anext(stream)]
+        assert hub.listeners == 1
+        await stream.aclose()
+        again = hub.listen(f"{hub.run}-1")
+        await anext(again)
+        hub.publish("commit", {"commit": 2})
+        told.append(await anext(again))
+        hub.close()
+        told += [part async for part in again]
+        return told
+
+    told = asyncio.run(main())
+    assert hub.listeners == 0
+    assert told[1:] == [
+        f'id: {hub.run}-{number}\nevent: commit\ndata: {{"commit": {number}}}\n\n'.encode()
+        for number in (1, 2)
+    ]

@@ -143,6 +143,13 @@ def test_the_token_becomes_a_cookie_and_leaves_the_address() -> None:
     assert "set-cookie" not in wrong.headers
 
 
+def test_a_person_is_told_in_words_what_is_missing() -> None:
+    answer = ask(headers={"accept": "text/html,*/*;q=0.8"})
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.text.startswith("the token is missing")
+
+
 def test_only_the_page_changes_something() -> None:
     assert ask("POST", headers=KNOWN).status_code == 403
     assert ask("POST", headers=KNOWN | {"x-finereel": "0"}).status_code == 403

@@ -6,14 +6,15 @@ itself.
 
 import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from finereel.cli.output import shown
-from finereel.errors import ModelNotFoundError, NotAVideoError
+from finereel.errors import ConfigError, ModelNotFoundError, NotAVideoError
 from finereel.imports import UNUSED_PARTS, postpone
 
 if TYPE_CHECKING:
@@ -31,6 +32,20 @@ def open_library(library: Path) -> "Library":
     from finereel.library import Library
 
     return Library.open(library)
+
+
+@contextmanager
+def needing(extra: str, what: str) -> Iterator[None]:
+    """Raises ConfigError that names the extra, where an import within the block fails for lack of
+    it.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigError(
+            f"{what} needs packages that are not installed ({error}); run "
+            f"`pip install 'finereel[{extra}]'`"
+        ) from error
 
 
 def check_model(model: str | None) -> None:

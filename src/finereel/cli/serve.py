@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finereel.cli.opening import open_library
-from finereel.cli.output import DEFAULT_LIBRARY, JsonOption, LibraryOption
-from finereel.errors import ConfigError
+from finereel.cli.opening import needing, open_library
+from finereel.cli.output import DEFAULT_LIBRARY, LibraryOption
 
 if TYPE_CHECKING:
     from finereel.serve.starting import Started
@@ -54,7 +53,6 @@ def serve(
     no_open: Annotated[
         bool, typer.Option("--no-open", help="Do not open the page in a browser.")
     ] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """Open a page on which to search, look and listen, and an API for programs.
 
@@ -64,15 +62,11 @@ def serve(
     at every start, or that of the variable FINEREEL_TOKEN. Ctrl-C ends the server.
     """
     open_library(library)
-    try:
+    with needing("serve", "`finereel serve`"):
         from finereel.serve.settings import ServeSettings, new_token
         from finereel.serve.starting import serve as serve_library
-        from finereel.web.running import Address
-    except ImportError as error:
-        raise ConfigError(
-            f"`finereel serve` needs packages that are not installed ({error}); run "
-            "`pip install 'finereel[serve]'`"
-        ) from error
+        from finereel.web.running import Address, is_local
+
     folders = tuple(Path(os.path.abspath(root.expanduser())) for root in roots or ())  # noqa: PTH100
     token = os.environ.get("FINEREEL_TOKEN") or new_token()
     names = (host, *(allow_host or ()))
@@ -82,6 +76,12 @@ def serve(
 
     def started(server: "Started") -> None:
         typer.echo(server.url)
+        if not is_local(host):
+            typer.echo(
+                "note: whoever has this address can search the library from other machines, and the "
+                "connection is not encrypted; --read-only lets nobody change anything",
+                err=True,
+            )
         if not no_open:
             typer.launch(server.url)
 

@@ -2,7 +2,6 @@
 searches and not by them.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -25,7 +24,8 @@ Asked = TypeVar("Asked")
 LOOK_SECONDS = 0.25
 REST = 3.0
 """After a state was opened, none is opened for so many times as long: searches need the cores."""
-NICE = 10
+MOST_PLACES = 200_000
+"""Clips of a library of which it is kept in memory where they are."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,15 @@ class FollowedLibrary(Library):
             model = self._load_model()
             require_same_model(store, model, self.path)
             fresh = OpenedState.of(store, self.path)
+            if fresh.answering.searcher.snapshot.count <= MOST_PLACES:
+                fresh.answering.searcher.snapshot.keep_places()
             with suppress(FinereelError):  # the answers tell
                 fresh.answering.prepare(model)
             self._ready = (_Ready(fresh, model), *ready)
 
     def _follow(self, on_state: Callable[[FinereelError | None], None]) -> None:
-        with suppress(OSError, AttributeError):  # searches go first
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        # No lower priority: on a busy machine, searches would wait for the lock of Python that a
+        # thread holds which is not let run.
         told: object = None
         pause = 0.0
         while not self._leaving.wait(pause):

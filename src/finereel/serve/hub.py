@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ class EventHub:
         """Let the listeners go."""
         self._closed = True
 
-    async def listen(self, last: str) -> AsyncIterator[bytes]:
+    async def listen(self, last: str) -> AsyncGenerator[bytes, None]:
         """The events after `last`, the id of one, as a browser reads them; those of now first,
         where `last` is of no event of this run.
         """

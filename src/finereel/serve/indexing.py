@@ -77,7 +77,7 @@ class Indexing:
 
     def _follow(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None
-        progress = _Progress()
+        progress = _RunProgress()
         ended = False
         with process.stdout:
             for line in process.stdout:
@@ -95,7 +95,7 @@ class Indexing:
             self._publish("problem", {"type": "LibraryError", "message": message})
 
 
-class _Progress:
+class _RunProgress:
     """How far a run is, and how long the rest will take at the speed so far."""
 
     def __init__(self) -> None:

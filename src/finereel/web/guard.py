@@ -78,7 +78,7 @@ class Guard:
         except RefusedError as error:
             if answer.begun:
                 raise
-            await refuse(answer, error)
+            await refuse(answer, error, _is_reader(scope))
 
     def _check_host(self, scope: Any, headers: Mapping[str, str]) -> None:
         name = _hostname(headers.get("host", ""))
@@ -151,10 +151,15 @@ class _WithHeaders:
         await self._send(message)
 
 
-async def refuse(send: Any, error: RefusedError) -> None:
-    """Answer with an error; the connection of a client that still sends is closed."""
-    body = json.dumps(error_as_json(error)).encode()
-    headers = {"content-type": "application/json", "content-length": str(len(body))}
+async def refuse(send: Any, error: RefusedError, in_words: bool = False) -> None:
+    """Answer with an error, as JSON or in words; the connection of a client that still sends is
+    closed.
+    """
+    if in_words:
+        body, kind = f"{error}\n".encode(), "text/plain; charset=utf-8"
+    else:
+        body, kind = json.dumps(error_as_json(error)).encode(), "application/json"
+    headers = {"content-type": kind, "content-length": str(len(body))}
     if error.status in (408, 413):
         headers["connection"] = "close"
     pairs = [(name.lower(), value) for name, value in (headers | error.headers).items()]
@@ -205,6 +210,12 @@ def _check_origin(headers: Mapping[str, str]) -> None:
     )
     if site not in ("same-origin", "none") and not opened:
         raise RefusedError(403, "this was asked by a page of another origin")
+
+
+def _is_reader(scope: Any) -> bool:
+    """Whether a person who opened a link reads the answer."""
+    accepted = [value for name, value in scope["headers"] if name == b"accept"]
+    return bool(accepted) and accepted[0].startswith(b"text/html")
 
 
 def _hostname(host: str) -> str:

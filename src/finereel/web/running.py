@@ -6,8 +6,9 @@ import logging
 import resource
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,9 +157,21 @@ def run_until_interrupt(running: Running, listening: socket.socket) -> None:
     """Serve until Ctrl-C or SIGTERM, then finish what is under way for up to GRACE_SECONDS."""
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     _allow_connections(2 * MOST_CONNECTIONS)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), _sigterm_as_interrupt():
         running.run([listening])
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Within the block SIGTERM is Ctrl-C, in the main thread; in others no signal arrives."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _allow_connections(wanted: int) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from finereel.finegrain.review.agreement import ALL, agreements
 from finereel.finegrain.review.page import PageSettings, make_page, media_key, stills
-from finereel.finegrain.review.server import ReviewSession, make_server
+from finereel.finegrain.review.session import ReviewSession
 from finereel.finegrain.review.verdicts import (
     VERDICTS,
     Item,
@@ -22,6 +21,7 @@ from finereel.finegrain.review.verdicts import (
 )
 from finereel.finegrain.types import PARTS_OF_SPEECH, Negative
 from support.media import RED, Recipe, make_video
+from support.reviewing import running_review
 
 pytestmark = pytest.mark.browser
 sync_api = pytest.importorskip(
@@ -96,14 +96,8 @@ def static(tmp_path: Path, items: tuple[Item, ...]) -> str:
 
 @contextmanager
 def served(session: ReviewSession, port: int = 0) -> Iterator[str]:
-    with closing(session), make_server(session, port) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/"
-        finally:
-            server.shutdown()
-            thread.join()
+    with closing(session), running_review(session, port) as server:
+        yield server.url
 
 
 def sign_in(page: Any, name: str) -> None:

@@ -114,10 +114,10 @@ def review(
 
     Example: finereel negatives review negatives.jsonl --videos clips --rater anna
 
-    The page is reachable from this machine only. Every verdict is saved at once to
-    FILE.verdicts-NAME.jsonl, and the same command continues where you stopped. Raters do not see
-    each other's verdicts. --export writes a stand-alone page instead, which keeps the verdicts in
-    the browser and offers them for download.
+    The page needs `pip install 'finereel[serve]'` and is reachable from this machine only. Every
+    verdict is saved at once to FILE.verdicts-NAME.jsonl, and the same command continues where you
+    stopped. Raters do not see each other's verdicts. --export writes a stand-alone page instead,
+    which keeps the verdicts in the browser and offers them for download.
     """
     from finereel.finegrain.review.verdicts import Sampling
 
@@ -200,25 +200,27 @@ def _videos(folder: Path | None, items: "tuple[Item, ...]") -> dict[str, Path]:
 
 
 def _serve(found: _Review, port: int) -> None:
-    from finereel.finegrain.review.server import HOST, ReviewSession, make_server
+    from finereel.cli.opening import needing
+    from finereel.finegrain.review.session import ReviewSession
+
+    with needing("serve", "`finereel negatives review`"):
+        from finereel.finegrain.review.server import make_server
 
     with (
         closing(ReviewSession(found.items, found.videos, found.file, found.rater)) as session,
         make_server(session, port) as server,
     ):
-        url = f"http://{HOST}:{server.server_address[1]}/"
         found.tell(
-            {"url": url, "items": len(found.items)}, f"read at {url}; Ctrl-C stops, nothing is lost"
+            {"url": server.url, "items": len(found.items)},
+            f"read at {server.url}; Ctrl-C stops, nothing is lost",
         )
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            for rater, count in session.judged().items():
-                typer.echo(
-                    f"{rater}: {count} of {len(found.items)} judged, in "
-                    f"{shown(str(session.log(rater).path))}",
-                    err=True,
-                )
+        server.run()
+        for rater, count in session.judged().items():
+            typer.echo(
+                f"{rater}: {count} of {len(found.items)} judged, in "
+                f"{shown(str(session.log(rater).path))}",
+                err=True,
+            )
 
 
 def _export(found: _Review, out: Path, frames: int) -> None:
