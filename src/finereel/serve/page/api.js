@@ -15,7 +15,9 @@ export class Refused extends Error {
     this.body = body;
   }
   get notOffered() {
-    return this.status === 405 || this.status === 501 || (this.status === 404 && NO_ADDRESS.test(this.message));
+    return (
+      this.status === 405 || this.status === 501 || (this.status === 404 && NO_ADDRESS.test(this.message))
+    );
   }
 }
 
@@ -54,7 +56,9 @@ export const api = {
   search: (parameters, signal) => json(`/api/search?${parameters}`, { signal }),
   clip: (clip) => json(`/api/clips/${id(clip)}`),
   evidence: (clip, q, places, signal) =>
-    json(`/api/clips/${id(clip)}/evidence?${new URLSearchParams({ q, ...(places && { places: "1" }) })}`, { signal }),
+    json(`/api/clips/${id(clip)}/evidence?${new URLSearchParams({ q, ...(places && { places: "1" }) })}`, {
+      signal,
+    }),
   similar: (clip) => json(`/api/clips/${id(clip)}/similar`),
   file: (file) => json(`/api/files/${id(file)}`),
   timeline: (file, q) => json(`/api/files/${id(file)}/timeline?${new URLSearchParams({ q })}`),

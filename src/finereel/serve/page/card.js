@@ -10,7 +10,8 @@ import { levelOf } from "./state.js";
 export const STRIP_FRAMES = 6;
 
 /** Where a time lies in a window, in percent. */
-const percent = (seconds, [start, end]) => Math.max(0, Math.min(100, (100 * (seconds - start)) / (end - start || 1)));
+const percent = (seconds, [start, end]) =>
+  Math.max(0, Math.min(100, (100 * (seconds - start)) / (end - start || 1)));
 
 /** The mark and the words of a level of confidence; nothing for none known. */
 export const confidence = (level) =>

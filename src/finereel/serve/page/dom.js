@@ -21,13 +21,16 @@ const SHAPES = {
 };
 
 /** A small drawing beside words; never the only sign. @param {keyof SHAPES} name */
-export const icon = (name) => html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true">${svg`<path d=${SHAPES[name]} />`}</svg>`;
+export const icon = (name) =>
+  html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true">${svg`<path d=${SHAPES[name]} />`}</svg>`;
 
 /** Whether keys typed at an element are text. @param {Element | null} element */
 export const takesText = (element) =>
   element instanceof HTMLElement &&
   (element.isContentEditable ||
-    element.matches("textarea, select, input:not([type=checkbox], [type=radio], [type=button], [type=range])"));
+    element.matches(
+      "textarea, select, input:not([type=checkbox], [type=radio], [type=button], [type=range])",
+    ));
 
 /** Copy text, also where the page has no permission to the clipboard. @returns {Promise<boolean>} */
 export async function copy(text) {

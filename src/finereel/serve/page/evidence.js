@@ -12,7 +12,9 @@ function sentence(query, words) {
   for (const word of [...words].sort((a, b) => a.start - b.start)) {
     if (word.start < at) continue;
     pieces.push(query.slice(at, word.start));
-    pieces.push(html`<mark class=${CLASS[word.verdict] ?? "open"}>${query.slice(word.start, word.end)}</mark>`);
+    pieces.push(
+      html`<mark class=${CLASS[word.verdict] ?? "open"}>${query.slice(word.start, word.end)}</mark>`,
+    );
     at = word.end;
   }
   return html`<p class="spoken">“${pieces}${query.slice(at)}”</p>`;
@@ -24,11 +26,13 @@ function wordRow(word, places, shown, act) {
   return html`<li class=${CLASS[word.verdict] ?? "open"}>
     <b>${word.word}</b>
     <span title=${VERDICTS[word.verdict] ?? ""}>${said}</span>
-    ${place
-      ? html`<button type="button" class="quiet" aria-pressed=${shown === place} @click=${() => act.showPlace(shown === place ? null : place)}>
+    ${
+      place
+        ? html`<button type="button" class="quiet" aria-pressed=${shown === place} @click=${() => act.showPlace(shown === place ? null : place)}>
           ${shown === place ? "Hide the place" : `Show at ${moment(place.seconds)}`}
         </button>`
-      : nothing}
+        : nothing
+    }
   </li>`;
 }
 
@@ -68,21 +72,25 @@ export function evidencePanel(state, act) {
   const told = evidence?.query ?? query.q;
   return html`
     ${told && (words.length || open.loading.evidence) ? html`<h3>Words</h3>` : nothing}
-    ${words.length
-      ? html`${sentence(told, words)}
+    ${
+      words.length
+        ? html`${sentence(told, words)}
           <ul class="words">${words.map((word) => wordRow(word, places, open.place, act))}</ul>`
-      : open.loading.evidence
-        ? html`<p class="quietly">Checking the words…</p>`
-        : nothing}
+        : open.loading.evidence
+          ? html`<p class="quietly">Checking the words…</p>`
+          : nothing
+    }
     ${[open.errors.evidence, open.errors.places].filter(Boolean).map((words) => html`<p class="quietly">${words}</p>`)}
     ${(evidence?.notes ?? []).map((note) => html`<p class="quietly">${note}</p>`)}
-    ${words.length && !open.asked.places
-      ? html`<button type="button" @click=${act.findPlaces}>Find the words in the picture</button>`
-      : open.loading.places
-        ? html`<p class="quietly">Looking for the words in the frames…</p>`
-        : open.asked.places && evidence && !places.length && !open.errors.places
-          ? html`<p class="quietly">No place found that the score depends on.</p>`
-          : nothing}
+    ${
+      words.length && !open.asked.places && !open.gone
+        ? html`<button type="button" @click=${act.findPlaces}>Find the words in the picture</button>`
+        : open.loading.places
+          ? html`<p class="quietly">Looking for the words in the frames…</p>`
+          : open.asked.places && evidence && !places.length && !open.errors.places
+            ? html`<p class="quietly">No place found that the score depends on.</p>`
+            : nothing
+    }
     ${hit.said ? html`<h3>Said</h3><p class="spoken">“${hit.said}”</p>` : nothing}
     ${hit.score == null ? nothing : html`<h3>Score</h3>${scoreParts(hit.parts, hit.score)}`}
   `;

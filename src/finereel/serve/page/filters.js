@@ -83,8 +83,13 @@ function filterFields(state, act) {
       "per_video",
       "Moments of a video",
       html`<select id="f-per_video" @change=${(event) => act.filter("per_video", event.target.value)}>
-        ${[["", "the best one"], ["3", "up to 3"], ["10", "up to 10"]].map(
-          ([value, words]) => html`<option value=${value} ?selected=${value === state.draft.per_video}>${words}</option>`,
+        ${[
+          ["", "the best one"],
+          ["3", "up to 3"],
+          ["10", "up to 10"],
+        ].map(
+          ([value, words]) =>
+            html`<option value=${value} ?selected=${value === state.draft.per_video}>${words}</option>`,
         )}
       </select>`,
     )}
@@ -94,7 +99,10 @@ function filterFields(state, act) {
 
 const chips = (state, act) =>
   activeFilters(state.query).map(
-    ([name, value]) => html`<button type="button" class="chip" aria-label="Remove the filter ${filterWords(name, value)}" @click=${() => act.filter(name, "")}>
+    ([
+      name,
+      value,
+    ]) => html`<button type="button" class="chip" aria-label="Remove the filter ${filterWords(name, value)}" @click=${() => act.filter(name, "")}>
       ${filterWords(name, value)} ${icon("close")}
     </button>`,
   );
@@ -129,7 +137,9 @@ export function searchForm(state, act) {
     <div class="refine">
       <span class="adds" role="group" aria-label="Add a sentence">
         ${SENTENCES.map(
-          (kind) => html`<button type="button" class="add" aria-label=${SENTENCE_WORDS[kind][0]} title=${SENTENCE_WORDS[kind][1]} @click=${() => act.addSentence(kind)}>
+          (
+            kind,
+          ) => html`<button type="button" class="add" aria-label=${SENTENCE_WORDS[kind][0]} title=${SENTENCE_WORDS[kind][1]} @click=${() => act.addSentence(kind)}>
             ${icon("plus")}${SENTENCE_WORDS[kind][0]}
           </button>`,
         )}
@@ -140,11 +150,13 @@ export function searchForm(state, act) {
       ${chips(state, act)}
     </div>
     ${filterFields(state, act)}
-    ${negated && !state.query.not.length
-      ? html`<p class="advice">
+    ${
+      negated && !state.query.not.length
+        ? html`<p class="advice">
           “${negated[0]}” within a sentence is not understood.
           <button type="button" class="inline" @click=${() => act.addSentence("not")}>Name what must not happen in a field of its own</button>
         </p>`
-      : nothing}
+        : nothing
+    }
   </form>`;
 }

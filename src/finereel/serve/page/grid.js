@@ -64,7 +64,9 @@ export class Grid {
     const rem = REM();
     const main = document.getElementById("main");
     const style = main && getComputedStyle(main);
-    const width = main ? main.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) : 320;
+    const width = main
+      ? main.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight)
+      : 320;
     this.width = width;
     this.layout = layOut(...groupsOf(hits), {
       width,
@@ -101,7 +103,10 @@ export class Grid {
     >
       ${rows
         .filter((row) => row.heading)
-        .map((row) => html`<div class="group" role="presentation" .style=${`transform:translateY(${row.top}px)`}>${row.heading}</div>`)}
+        .map(
+          (row) =>
+            html`<div class="group" role="presentation" .style=${`transform:translateY(${row.top}px)`}>${row.heading}</div>`,
+        )}
       ${repeat(
         cards,
         ({ index }) => hits[index].clip_id + hits[index].start,

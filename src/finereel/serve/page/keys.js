@@ -40,7 +40,9 @@ export function meant(event, where, singlesOn) {
   if (event.ctrlKey || event.metaKey || event.altKey) return null;
   const pressed = event.key.toLowerCase();
   const shifted = event.shiftKey && pressed.startsWith("arrow") ? `shift+${pressed}` : pressed;
-  const found = KEYS.find((one) => one.keys.includes(shifted) && (one.where === "any" || one.where === where));
+  const found = KEYS.find(
+    (one) => one.keys.includes(shifted) && (one.where === "any" || one.where === where),
+  );
   const character = !shifted.includes("arrow") && pressed !== "enter";
   return !found || (character && !singlesOn) ? null : found.act;
 }

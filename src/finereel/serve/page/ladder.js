@@ -17,7 +17,6 @@ export class Ladder {
   /** @param {Rung} first the rung to begin with */
   constructor(first = "direct") {
     this.at = Math.max(0, RUNGS.indexOf(first));
-    this.tried = new Set([this.rung]);
   }
 
   /** @returns {Rung} */
@@ -29,7 +28,6 @@ export class Ladder {
   fail(rung) {
     if (rung !== this.rung || this.at + 1 >= RUNGS.length) return false;
     this.at += 1;
-    this.tried.add(this.rung);
     return true;
   }
 }

@@ -52,7 +52,8 @@ export function visible(layout, top, bottom, most = MOST_CARDS) {
   if (first < 0) return [];
   let last = first;
   let cards = rows[first].count;
-  while (last + 1 < rows.length && seen(rows[last + 1]) && cards + rows[last + 1].count <= most) cards += rows[++last].count;
+  while (last + 1 < rows.length && seen(rows[last + 1]) && cards + rows[last + 1].count <= most)
+    cards += rows[++last].count;
   for (let more = 0; more < 2; more++) {
     if (last + 1 < rows.length && cards + rows[last + 1].count <= most) cards += rows[++last].count;
     if (first > 0 && cards + rows[first - 1].count <= most) cards += rows[--first].count;

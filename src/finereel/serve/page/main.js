@@ -43,7 +43,10 @@ function draw() {
   document.title = state.query.q ? `${state.query.q} - Finereel` : "Finereel";
   document.body.classList.toggle("selecting", state.selected.size > 0);
   render(view(), root);
-  for (const [name, wanted] of [["player", state.open], ["keys", state.sheet]]) {
+  for (const [name, wanted] of [
+    ["player", state.open],
+    ["keys", state.sheet],
+  ]) {
     const dialog = document.getElementById(name);
     if (wanted && !dialog.open) dialog.showModal();
     if (!wanted && dialog?.open) dialog.close();
@@ -91,11 +94,19 @@ function pressed(event) {
     return;
   }
   const inList = target instanceof Element && target.closest("#hits");
-  if (inList && !event.shiftKey && !event.ctrlKey && !event.metaKey && !event.altKey && grid.move(event.key)) {
+  if (
+    inList &&
+    !event.shiftKey &&
+    !event.ctrlKey &&
+    !event.metaKey &&
+    !event.altKey &&
+    grid.move(event.key)
+  ) {
     event.preventDefault();
     return;
   }
-  if (event.key === " " && target instanceof Element && target.closest("button, summary, a, video, input")) return;
+  if (event.key === " " && target instanceof Element && target.closest("button, summary, a, video, input"))
+    return;
   if (event.key === "Enter" && !inList) return;
   if (state.sheet && event.key !== "?") return;
   const name = meant(event, state.open ? "player" : "list", singleKeys.on);
@@ -120,7 +131,10 @@ async function lookAtLibrary() {
   } catch (error) {
     if (error instanceof ServerGone) page.set({ online: false });
   }
-  api.problems().then((found) => page.set({ problems: found.problems ?? found ?? [] }), () => {});
+  api.problems().then(
+    (found) => page.set({ problems: found.problems ?? found ?? [] }),
+    () => {},
+  );
   api.tags().then(
     (found) => page.set({ tags: (found.tags ?? found ?? []).map((tag) => tag.name ?? tag.tag ?? tag) }),
     () => {},
@@ -134,7 +148,8 @@ function hear() {
     },
     commit(told) {
       const fresh = Boolean(state.answer) && told.commit !== state.answer.commit;
-      if (fresh && !state.answer.hits.length) act.again(); // nothing is being read that could move
+      if (fresh && !state.answer.hits.length)
+        act.again(); // nothing is being read that could move
       else page.set({ fresh });
       if (told.commit !== state.status?.commit) lookAtLibrary();
     },

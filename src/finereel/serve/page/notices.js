@@ -32,7 +32,9 @@ export function indexing(state) {
 
 /** What to type to index a folder into this library. */
 const indexCommand = ({ path }) =>
-  !path || path.endsWith("/.finereel") ? "finereel index ~/Videos" : `finereel index ~/Videos --library ${/^[\w/.:-]+$/.test(path) ? path : `"${path}"`}`;
+  !path || path.endsWith("/.finereel")
+    ? "finereel index ~/Videos"
+    : `finereel index ~/Videos --library ${/^[\w/.:-]+$/.test(path) ? path : `"${path}"`}`;
 
 function start(state, act) {
   const { status } = state;
@@ -77,9 +79,11 @@ function unsure(state, act) {
       <button type="button" aria-expanded=${open} @click=${() => act.unfold(open ? "folded" : "closest")}>
         ${open ? "Hide" : "Show"} the closest ${closest === 1 ? "one" : ["", "", "two", "three"][closest]}
       </button>
-      ${open && hits.length > closest && state.unsure !== "all"
-        ? html`<button type="button" class="quiet" @click=${() => act.unfold("all")}>Show all ${hits.length}</button>`
-        : nothing}
+      ${
+        open && hits.length > closest && state.unsure !== "all"
+          ? html`<button type="button" class="quiet" @click=${() => act.unfold("all")}>Show all ${hits.length}</button>`
+          : nothing
+      }
     </div>
     ${open ? html`<p class="quietly">The closest: ${why(state.answer.confidence)}.</p>` : nothing}
   </section>`;
@@ -107,13 +111,18 @@ export function notices(state, act) {
         "The library is empty",
         html`<p>Make a folder of videos searchable; nothing leaves this machine:</p>
           <p>${command(indexCommand(state.status), act)}</p>
-          ${state.status.may_index && !state.status.indexing
-            ? html`<p><button type="button" class="primary" @click=${act.update}>Index the folders of this server</button></p>`
-            : nothing}
+          ${
+            state.status.may_index && !state.status.indexing
+              ? html`<p><button type="button" class="primary" @click=${act.update}>Index the folders of this server</button></p>`
+              : nothing
+          }
           <p class="quietly">This page shows the first clips as soon as they are indexed.</p>`,
       );
     case "indexing":
-      return notice("The first videos are being indexed", html`<p>Search as soon as the first clips are there.</p>`);
+      return notice(
+        "The first videos are being indexed",
+        html`<p>Search as soon as the first clips are there.</p>`,
+      );
     case "searching":
       return html`<p class="quietly">Searching…</p>`;
     case "start":
@@ -128,7 +137,10 @@ export function summary(state) {
   const { answer } = state;
   if (!answer || pageState(state) === "gone") return "";
   const shown = shownHits(state).length;
-  const count = isUnsure(state) && shown < answer.hits.length ? `${counted(shown, "hit")} of ${answer.hits.length}` : counted(answer.hits.length, "hit");
+  const count =
+    isUnsure(state) && shown < answer.hits.length
+      ? `${counted(shown, "hit")} of ${answer.hits.length}`
+      : counted(answer.hits.length, "hit");
   return answer.took_ms == null ? count : `${count} in ${Math.round(answer.took_ms)} ms`;
 }
 
@@ -147,17 +159,20 @@ export function verdict(state) {
   return html`<div class="verdict">
     <span class="count">${summary(state)}</span>
     ${answer.said ? html`<span>in ${answer.said} of these clips the words are said</span>` : nothing}
-    ${sure
-      ? html`<span class="level ${sure.level}"><i class="dot"></i>${LEVELS[sure.level]}</span>
+    ${
+      sure
+        ? html`<span class="level ${sure.level}"><i class="dot"></i>${LEVELS[sure.level]}</span>
           <span class="why">the best one is ${why(sure)}</span>`
-      : nothing}
+        : nothing
+    }
   </div>`;
 }
 
 /** The end of the list. */
 export function ending(state, act) {
   const { answer, query } = state;
-  if (!answer || pageState(state) === "gone" || shownHits(state).length < query.top || query.top >= MOST) return nothing;
+  if (!answer || pageState(state) === "gone" || shownHits(state).length < query.top || query.top >= MOST)
+    return nothing;
   return html`<div class="ending"><button type="button" @click=${act.more} ?disabled=${state.searching}>Show more</button></div>`;
 }
 
@@ -176,15 +191,19 @@ export function libraryMenu(state, act) {
     <summary>${counted(status.videos ?? 0, "video")}${problems.length ? html` <span class="warn">${counted(problems.length, "problem")}</span>` : nothing}</summary>
     <div class="sheet">
       <dl>${lines.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
-      ${problems.length
-        ? html`<h3>Not indexed</h3>
+      ${
+        problems.length
+          ? html`<h3>Not indexed</h3>
             <ul class="problems">
               ${problems.slice(0, 20).map((one) => html`<li><b>${nameOf(one.path).name}</b> ${one.error ?? one.message}</li>`)}
             </ul>`
-        : nothing}
-      ${status.may_index && !status.indexing && !state.progress
-        ? html`<button type="button" @click=${act.update}>${icon("plus")} Look for new videos</button>`
-        : nothing}
+          : nothing
+      }
+      ${
+        status.may_index && !status.indexing && !state.progress
+          ? html`<button type="button" @click=${act.update}>${icon("plus")} Look for new videos</button>`
+          : nothing
+      }
     </div>
   </details>`;
 }

@@ -32,7 +32,9 @@ export function seek(open, seconds) {
 }
 
 const source = (open) =>
-  open.ladder.rung === "direct" ? address.media(open.hit.file_id) : address.play(open.hit.clip_id, open.ladder.rung);
+  open.ladder.rung === "direct"
+    ? address.media(open.hit.file_id)
+    : address.play(open.hit.clip_id, open.ladder.rung);
 
 function video(open, act) {
   const rung = open.ladder.rung;
@@ -62,7 +64,8 @@ const pictured = (open) => open.gone || open.ladder.rung === "stills";
 const stills = (open) => html`<div class="stills">
   ${Array.from(
     { length: STRIP_FRAMES },
-    (_, place) => html`<span class="still"><img src=${address.strip(open.hit.clip_id)} alt="Picture ${place + 1} of the clip" .style=${`transform:translateX(${(-100 * place) / STRIP_FRAMES}%)`} /></span>`,
+    (_, place) =>
+      html`<span class="still"><img src=${address.strip(open.hit.clip_id)} alt="Picture ${place + 1} of the clip" .style=${`transform:translateX(${(-100 * place) / STRIP_FRAMES}%)`} /></span>`,
   )}
 </div>`;
 
@@ -97,7 +100,9 @@ function stage(open, act) {
       </section>`;
   }
   if (rung === "stills") {
-    const codec = [open.file?.video_codec, open.file?.audio_codec].filter((one) => one && one !== "none").join(" and ");
+    const codec = [open.file?.video_codec, open.file?.audio_codec]
+      .filter((one) => one && one !== "none")
+      .join(" and ");
     return html`<div class="stage still-stage">${pictures(open)}</div>
       <section class="notice inside" role="alert">
         <h3>This browser cannot play the file</h3>
@@ -109,7 +114,11 @@ function stage(open, act) {
     return html`<div class="stage"><p class="making">This browser cannot play the file as it is; preparing ${rung === "remux" ? "it" : "a preview"}…</p></div>`;
   }
   return html`<div class="stage">
-      ${repeat([`${open.hit.clip_id} ${rung}`], (key) => key, () => video(open, act))} ${box(open)}
+      ${repeat(
+        [`${open.hit.clip_id} ${rung}`],
+        (key) => key,
+        () => video(open, act),
+      )} ${box(open)}
     </div>
     ${RUNG_WORDS[rung] ? html`<p class="rung">${RUNG_WORDS[rung]}</p>` : nothing}`;
 }
@@ -118,7 +127,12 @@ function stage(open, act) {
 export function linePoints(seconds, scores, span) {
   const [least, most] = [Math.min(...scores), Math.max(...scores)];
   const x = (second) => (1000 * (second - span[0])) / (span[1] - span[0] || 1);
-  return seconds.map((second, n) => `${x(second).toFixed(1)},${(94 - (88 * (scores[n] - least)) / (most - least || 1)).toFixed(1)}`).join(" ");
+  return seconds
+    .map(
+      (second, n) =>
+        `${x(second).toFixed(1)},${(94 - (88 * (scores[n] - least)) / (most - least || 1)).toFixed(1)}`,
+    )
+    .join(" ");
 }
 
 /** The whole file as a line: how well each second fits, the moment, in and out. */
@@ -141,11 +155,13 @@ function timeline(state, act) {
       }}
     >
       ${(hit.moments?.length ? hit.moments : [[hit.start, hit.end]]).map((one) => band("moment", one))}
-      ${given?.seconds?.length > 1
-        ? html`<svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" aria-label="How well each second of the video fits">
+      ${
+        given?.seconds?.length > 1
+          ? html`<svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" aria-label="How well each second of the video fits">
             <polyline points=${linePoints(given.seconds, given.scores, span)} />
           </svg>`
-        : nothing}
+          : nothing
+      }
       ${state.marks.has(hit.clip_id) ? band("cut", [from, to]) : nothing}
       <i class="head" .style=${`left:${share(open.t)}%`}></i>
     </div>
@@ -169,9 +185,10 @@ function controls(state, act) {
   const { hit } = open;
   const [from, to] = marksOf(state, hit);
   const judged = state.judged.get(hit.clip_id);
-  const thumbs = state.lacks.has("feedback") || state.status?.read_only || !state.query.q
-    ? nothing
-    : html`<span class="thumbs" role="group" aria-label="Is it what you searched for?">
+  const thumbs =
+    state.lacks.has("feedback") || state.status?.read_only || !state.query.q
+      ? nothing
+      : html`<span class="thumbs" role="group" aria-label="Is it what you searched for?">
         <button type="button" class="plain" aria-pressed=${judged === true} aria-label="Yes, this is what I searched for" title="This is what I searched for" @click=${() => act.judge(true)}>${icon("up")}</button>
         <button type="button" class="plain" aria-pressed=${judged === false} aria-label="No, this is something else" title="This is something else" @click=${() => act.judge(false)}>${icon("down")}</button>
       </span>`;
@@ -222,9 +239,10 @@ function tagsOf(state, act) {
         </li>`,
       )}
     </ul>
-    ${fixed
-      ? nothing
-      : html`<form
+    ${
+      fixed
+        ? nothing
+        : html`<form
           class="new-tag"
           @submit=${(event) => {
             event.preventDefault();
@@ -234,7 +252,8 @@ function tagsOf(state, act) {
           }}
         >
           <input aria-label="New tag" placeholder="new tag" autocomplete="off" maxlength="60" /><button>Add</button>
-        </form>`}`;
+        </form>`
+    }`;
 }
 
 function filePanel(state, act) {
@@ -244,8 +263,16 @@ function filePanel(state, act) {
     ["Path", open.hit.video],
     ["Recorded", file.taken_at ? String(file.taken_at).slice(0, 16).replace("T", " ") : null],
     ["Length", file.duration == null ? null : clock(file.duration)],
-    ["Picture", file.width ? `${file.width} × ${file.height}${file.fps ? `, ${Math.round(file.fps * 100) / 100} frames a second` : ""}` : null],
-    ["Codecs", [file.video_codec, file.audio_codec].filter((one) => one && one !== "none").join(", ") || null],
+    [
+      "Picture",
+      file.width
+        ? `${file.width} × ${file.height}${file.fps ? `, ${Math.round(file.fps * 100) / 100} frames a second` : ""}`
+        : null,
+    ],
+    [
+      "Codecs",
+      [file.video_codec, file.audio_codec].filter((one) => one && one !== "none").join(", ") || null,
+    ],
     ["Container", file.container],
     ["Size", file.bytes ? bytes(file.bytes) : null],
     ["Clip", open.hit.window ? range(...open.hit.window) : null],
@@ -275,7 +302,8 @@ function side(state, act) {
   return html`<div class="side">
     <div role="tablist" aria-label="About this clip" @keydown=${arrows}>
       ${tabs.map(
-        ([name, words]) => html`<button type="button" role="tab" id="tab-${name}" aria-controls="panel" aria-selected=${open.tab === name} tabindex=${open.tab === name ? 0 : -1} @click=${() => act.tab(name)}>${words}</button>`,
+        ([name, words]) =>
+          html`<button type="button" role="tab" id="tab-${name}" aria-controls="panel" aria-selected=${open.tab === name} tabindex=${open.tab === name ? 0 : -1} @click=${() => act.tab(name)}>${words}</button>`,
       )}
     </div>
     <div id="panel" role="tabpanel" aria-labelledby="tab-${open.tab}" tabindex="0">

@@ -44,13 +44,17 @@ export function playing(page, act, current) {
     });
   const loadLine = () => {
     const { q } = get().query;
-    if (q) load("timeline", "timeline", async ({ hit }) => ({ timeline: await api.timeline(hit.file_id, q) }));
+    if (q)
+      load("timeline", "timeline", async ({ hit }) => ({ timeline: await api.timeline(hit.file_id, q) }));
   };
   const loadTab = () => {
     const { open, query } = get();
-    if (open?.tab === "similar") load("similar", "similar", async ({ hit }) => ({ similar: asHits(await api.similar(hit.clip_id)) }));
+    if (open?.tab === "similar")
+      load("similar", "similar", async ({ hit }) => ({ similar: asHits(await api.similar(hit.clip_id)) }));
     if (open?.tab === "evidence" && query.q)
-      load("evidence", "evidence", async ({ hit }) => ({ evidence: await api.evidence(hit.clip_id, query.q, false) }));
+      load("evidence", "evidence", async ({ hit }) => ({
+        evidence: await api.evidence(hit.clip_id, query.q, false),
+      }));
   };
 
   /** Have the film of the rung made, or go on to the next. */
@@ -160,7 +164,8 @@ export function playing(page, act, current) {
       const { open } = get();
       if (!open || !open.ladder.fail(rung)) return;
       set({});
-      if (rung === "direct" && (await api.present(open.hit.file_id)) === false && isOpen(open)) setOpen({ gone: true });
+      if (rung === "direct" && (await api.present(open.hit.file_id)) === false && isOpen(open))
+        setOpen({ gone: true });
       if (isOpen(open) && !open.gone) make(open);
     },
     loaded(element) {
@@ -264,7 +269,12 @@ function pictureIn(element) {
   const { clientWidth: w, clientHeight: h, videoWidth, videoHeight } = element;
   const scale = Math.min(w / (videoWidth || w), h / (videoHeight || h));
   const [width, height] = [(videoWidth || w) * scale, (videoHeight || h) * scale];
-  return { x: element.offsetLeft + (w - width) / 2, y: element.offsetTop + (h - height) / 2, w: width, h: height };
+  return {
+    x: element.offsetLeft + (w - width) / 2,
+    y: element.offsetTop + (h - height) / 2,
+    w: width,
+    h: height,
+  };
 }
 
 /** Similar clips in the form of hits. */

@@ -37,7 +37,11 @@ export function readUrl(search) {
   const given = new URLSearchParams(search);
   const query = emptyQuery();
   query.q = (given.get("q") ?? "").trim();
-  for (const name of SENTENCES) query[name] = given.getAll(name).map((text) => text.trim()).filter(Boolean);
+  for (const name of SENTENCES)
+    query[name] = given
+      .getAll(name)
+      .map((text) => text.trim())
+      .filter(Boolean);
   for (const name of [...FILTERS, "per_video"]) query[name] = (given.get(name) ?? "").trim();
   const top = Number(given.get("top"));
   if (Number.isInteger(top) && top > 0) query.top = Math.min(top, MOST);
@@ -50,7 +54,8 @@ export function readUrl(search) {
 export function parameters(query) {
   const said = new URLSearchParams();
   if (query.q) said.set("q", query.q);
-  for (const name of SENTENCES) for (const text of query[name]) if (text.trim()) said.append(name, text.trim());
+  for (const name of SENTENCES)
+    for (const text of query[name]) if (text.trim()) said.append(name, text.trim());
   for (const name of [...FILTERS, "per_video"]) if (query[name]) said.set(name, query[name]);
   if (query.top !== TOP) said.set("top", String(query.top));
   return said;
@@ -69,4 +74,5 @@ export function writeUrl(query, clip = "", t = null) {
 export const asks = (query) => Boolean(query.q);
 
 /** The filters that are set, as `[name, value]`. @param {Query} query */
-export const activeFilters = (query) => FILTERS.filter((name) => query[name]).map((name) => [name, query[name]]);
+export const activeFilters = (query) =>
+  FILTERS.filter((name) => query[name]).map((name) => [name, query[name]]);
