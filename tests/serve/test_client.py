@@ -68,7 +68,7 @@ def test_feedback_and_tags_are_kept_and_noted(tmp_path: Path, library: Path) -> 
         with pytest.raises(FinereelError, match="no such clip"):
             client.feedback("a red ball", "../../etc/passwd", True)
     lines = (own / "audit.jsonl").read_text()
-    assert lines.count('"action": "feedback"') == 1
-    assert lines.count('"action": "tags"') == 2
+    assert lines.count('"what": "feedback"') == 1
+    assert lines.count('"what": "tags"') == 2
     assert server.token not in lines
     assert "a red ball" not in lines

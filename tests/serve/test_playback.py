@@ -155,7 +155,7 @@ def test_what_takes_too_long_is_given_up(
     tmp_path: Path, stored: tuple[StoredFile, StoredClip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = iter(range(0, 10_000, 20))
-    monkeypatch.setattr(playback.time, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr(playback, "monotonic", lambda: float(next(ticks)))
     with pytest.raises(VideoLimitError, match="more than 30 s"):
         PlaybackFolder(tmp_path / "play").make(*stored, "preview")
     assert not list((tmp_path / "play").glob("*.mp4"))

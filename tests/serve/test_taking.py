@@ -105,7 +105,7 @@ def test_the_audit_says_how_many_and_as_what(
 ) -> None:
     client.export(items, "edl", QUERY)
     last = json.loads((own / "audit.jsonl").read_text().splitlines()[-1])
-    assert (last["action"], last["format"], last["count"]) == ("export", "edl", len(items))
+    assert (last["what"], last["format"], last["count"]) == ("export", "edl", len(items))
 
 
 def test_a_read_only_server_offers_none(library: Path) -> None:

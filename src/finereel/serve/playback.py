@@ -8,11 +8,11 @@ child, which can be ended, and what was made is kept in a folder that does not o
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from time import monotonic
 from typing import Literal
 
 from finereel.errors import VideoLimitError
@@ -127,7 +127,7 @@ class PlaybackFolder:
 
 def _cut(video: str, order: CutOrder, path: Path) -> Window:
     """Write a part of a video to a file; the part that it holds."""
-    began = time.monotonic()
+    began = monotonic()
     with (
         VideoReader(Limits(deadline_s=DEADLINE_SECONDS)) as reader,
         replace_file(path) as fresh,
@@ -137,7 +137,7 @@ def _cut(video: str, order: CutOrder, path: Path) -> Window:
         for place, data in stream.pieces():
             file.seek(place)
             file.write(data)
-            if time.monotonic() - began > DEADLINE_SECONDS:
+            if monotonic() - began > DEADLINE_SECONDS:
                 raise VideoLimitError(
                     f"{shown(video)}: making it playable takes more than {DEADLINE_SECONDS:g} s"
                 )
