@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 
 from support.media import make_sound
 from support.page_server import PAGE, FakeServer, Said, hits
