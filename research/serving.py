@@ -16,7 +16,7 @@ from research.attacks.serving import attack_site
 from research.attacks.serving_load import READERS, LoadReport, serving_load
 from research.reliability import scoreboard
 
-CLIPS, COMMITS, EVERY, PAUSE = 10_000, 200, 1.0, 2.0
+CLIPS, COMMITS, EVERY, PAUSE = 10_000, 200, 1.0, 5.0
 """Clips of the library, commits, seconds from one to the next, and seconds that a reader looks at an
 answer before the next search.
 """

@@ -175,7 +175,7 @@ def serving_load(scratch: Path, clips: int, commits: int, pause: float, every: f
     with served(library) as server:
         _wait(server.url)
         quiet = _Seen()
-        _read(server.url, quiet, pause, lambda began: time.monotonic() - began > 15)
+        _read(server.url, quiet, pause, lambda began: time.monotonic() - began > 30)
         command = [sys.executable, "-m", __spec__.name, str(library), str(commits), str(every)]
         writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert writer.stdout is not None

@@ -7,10 +7,8 @@ import pytest
 
 from finereel.library import Library
 from support.media import BLUE, GREEN, RED, Recipe, make_video
-from support.serving import ServerProcess, server_process
+from support.serving import BYTES, HOSTILE, ServerProcess, server_process
 
-HOSTILE = "<img src=x onerror=alert(1)>&'.mp4"
-"""The name of one of the videos."""
 SUBTITLES = "1\n00:00:00,000 --> 00:00:01,000\n<script>alert(2)</script>fish & chips\n"
 
 
@@ -20,7 +18,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("served")
     videos = folder / "videos"
     videos.mkdir()
-    for name, colour in (("red.mp4", RED), ("green.mp4", GREEN), (HOSTILE, BLUE)):
+    for name, colour in (("red.mp4", RED), (BYTES, GREEN), (HOSTILE, BLUE)):
         make_video(videos / name, Recipe(colour=colour, width=96, height=64))
     (videos / "red.srt").write_text(SUBTITLES)
     made = Library.open(folder / "library", model="reelworld-tiny")

@@ -13,7 +13,7 @@ from PIL import Image
 from finereel.client import Client
 from finereel.library import Library
 from support.processes import anew
-from support.serving import ServerProcess, server_process
+from support.serving import BYTES, HOSTILE, ServerProcess, server_process
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,17 @@ def test_filters_and_several_texts(http: httpx.Client, hits: list[dict[str, Any]
     answer = http.get("/api/search", params=several).json()
     assert set(answer["hits"][0]["parts"]) == {"a ball", "not a car", "not a fish"}
     assert http.get("/api/search", params={"q": "a ball not on grass"}).json()["notes"] != []
+
+
+def test_file_names_survive_whatever_is_in_them(
+    http: httpx.Client, hits: list[dict[str, Any]]
+) -> None:
+    names = sorted(Path(hit["video"]).name for hit in hits)
+    assert names == sorted([HOSTILE, BYTES, "red.mp4"])
+    for hit in hits:
+        file = http.get(f"/api/files/{hit['file_id']}").json()
+        assert file["name"] == Path(hit["video"]).name
+        assert http.head(f"/media/{hit['file_id']}").status_code == 200
 
 
 def test_a_clip_and_its_file(http: httpx.Client, red: dict[str, Any]) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 SECONDS = 60
+HOSTILE, BYTES = "<img src=x onerror=alert(1)>&'.mp4", os.fsdecode(b"caf\xe9.mp4")
+"""Names of videos: one with markup, one that is not UTF-8."""
 
 
 @dataclass(frozen=True)

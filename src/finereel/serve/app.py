@@ -1,5 +1,6 @@
 """The application: routes over one library, behind the guard."""
 
+import json
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -44,6 +45,14 @@ ROUTERS = tuple(
 )
 
 
+class AsciiJSON(JSONResponse):
+    """JSON in ASCII, so that any file name survives, also one that is not UTF-8."""
+
+    def render(self, content: Any) -> bytes:
+        """The body of the answer."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
 def make_app(serving: Serving, port: int) -> Guard:
     """The application of a server at a port."""
     app = FastAPI(
@@ -53,6 +62,7 @@ def make_app(serving: Serving, port: int) -> Guard:
         redoc_url=None,
         openapi_url="/api/openapi.json",
         redirect_slashes=False,
+        default_response_class=AsciiJSON,
     )
     app.state.serving = serving
     for router in ROUTERS:
@@ -60,19 +70,26 @@ def make_app(serving: Serving, port: int) -> Guard:
     app.add_exception_handler(FinereelError, _told)
     app.add_exception_handler(RequestValidationError, _wrong_parameters)
     app.add_exception_handler(HTTPException, _no_route)
+    app.add_exception_handler(Exception, _fault)
     inner: Any = app
     if serving.settings.metrics:
         inner = serving.metrics = metrics.Metrics(app)
     return Guard(inner, serving.settings.guard(port))
 
 
-async def _told(request: Request, error: Exception) -> JSONResponse:
+async def _told(request: Request, error: Exception) -> AsciiJSON:
     assert isinstance(error, FinereelError)
     headers = error.headers if isinstance(error, RefusedError) else None
-    return JSONResponse(error_as_json(error), status_of(error), headers)
+    return AsciiJSON(error_as_json(error), status_of(error), headers)
 
 
-async def _wrong_parameters(request: Request, error: Exception) -> JSONResponse:
+async def _fault(request: Request, error: Exception) -> AsciiJSON:
+    """A fault of this program; its traceback goes to stderr."""
+    told = "this is a fault of the server, whose terminal tells more"
+    return AsciiJSON({"error": {"type": "InternalError", "message": told}}, 500)
+
+
+async def _wrong_parameters(request: Request, error: Exception) -> AsciiJSON:
     assert isinstance(error, RequestValidationError)
     told = "; ".join(map(_wrong_parameter, error.errors()))
     return await _told(request, ConfigError(told))
@@ -83,7 +100,7 @@ def _wrong_parameter(found: Any) -> str:
     return f"{name}: {found['msg'][:1].lower()}{found['msg'][1:]}"
 
 
-async def _no_route(request: Request, error: Exception) -> JSONResponse:
+async def _no_route(request: Request, error: Exception) -> AsciiJSON:
     assert isinstance(error, HTTPException)
     told = {
         404: "there is nothing under this address",

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from finereel.asking import OpenedState, StateKey
-from finereel.errors import FinereelError
+from finereel.errors import FinereelError, LibraryError
 from finereel.index.answering import Answering
 from finereel.index.opening import newest_commit, require_same_model
 from finereel.index.presence import not_found
 from finereel.index.protocols import SearchModel, VideoSource
 from finereel.index.search import Searcher
+from finereel.io.atomic import first_line
 from finereel.library import Library
 
 Asked = TypeVar("Asked")
@@ -106,13 +107,14 @@ class FollowedLibrary(Library):
             try:
                 self.catch_up()
                 self._failed = None
-            except FinereelError as error:
-                self._failed = error
-            pause = max(LOOK_SECONDS, REST * (time.monotonic() - began))
+            except Exception as error:  # the thread must live: whatever it is may pass
+                known = isinstance(error, FinereelError)
+                self._failed = error if known else LibraryError(first_line(error))
             now = str(self._failed) if self._failed else self._ready[0].state.key
             if now != told:
                 told = now
                 on_state(self._failed)
+            pause = max(LOOK_SECONDS, REST * (time.monotonic() - began))
 
     def _require(self) -> None:
         """Raise where the library has gone; nothing is opened."""

@@ -47,7 +47,6 @@ def _on_state(serving: Serving, error: FinereelError | None) -> None:
     if not serving.ready and error is None:
         with suppress(FinereelError):  # of a library that is still empty
             hits = serving.library.search("a person", 1)
-            serving.ready = True
-            # What tags words takes seconds to load.
+            # What tags words takes seconds to load, and searches wait for it.
             serving.library.words("a person", hits)
         serving.ready = True

@@ -113,8 +113,8 @@ class Serving:
         )
 
     def file(self, file_id: str) -> StoredFile | None:
-        """What the newest commit says of a file; None where it has no such file."""
-        key = (self.library.commit(), file_id)
+        """What the state that answers says of a file; None where it has no such file."""
+        key = (self.library.read(lambda searcher, _: searcher.snapshot.version), file_id)
         found = self.files.get(key)
         if found is None:
             found = self.library.read(lambda searcher, _: stored_file(searcher.snapshot, file_id))

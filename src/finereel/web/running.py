@@ -155,7 +155,7 @@ class Running(Server):
 
 def run_until_interrupt(running: Running, listening: socket.socket) -> None:
     """Serve until Ctrl-C or SIGTERM, then finish what is under way for up to GRACE_SECONDS."""
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     _allow_connections(2 * MOST_CONNECTIONS)
     with suppress(KeyboardInterrupt), _sigterm_as_interrupt():
         running.run([listening])
