@@ -23,7 +23,7 @@ from finereel.index.facts import FileFacts
 from finereel.index.faults import typed_storage
 from finereel.index.feedback import Calibration, learn, record
 from finereel.index.hits import find_hits
-from finereel.index.looking_up import clips_by_id, facts_by_path
+from finereel.index.lookup import clips_by_id, facts_by_path
 from finereel.index.opening import (
     absolute,
     meanwhile,

@@ -174,7 +174,7 @@ def _from_file(hits: Path, library: Path) -> "ExportList":
 
 
 def _probed(paths: list[str]) -> "Mapping[str, FileFacts]":
-    from finereel.index.looking_up import probed
+    from finereel.index.lookup import probed
     from finereel.video.reader import DiskSource
 
     source = DiskSource()

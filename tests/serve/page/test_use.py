@@ -3,15 +3,17 @@
 import gzip
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Page
 
 from support.media import make_sound
 from support.page_server import PAGE, FakeServer, Said, hits
 
 from .conftest import Open, until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 
@@ -147,7 +149,7 @@ def test_one_thousand_hits_are_few_cards(open_page: Open, said: Said) -> None:
     assert page.evaluate("document.activeElement.id") == "card-0"
 
 
-def first_paint(page: Page) -> float:
+def first_paint(page: "Page") -> float:
     """Milliseconds from the end of the answer to the first cards on the screen."""
     page.evaluate(
         "new MutationObserver((_, watch) => { if (!document.querySelector('.card')) return;"
