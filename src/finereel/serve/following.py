@@ -108,8 +108,8 @@ class FollowedLibrary(Library):
                 self.catch_up()
                 self._failed = None
             except Exception as error:  # the thread must live: whatever it is may pass
-                known = isinstance(error, FinereelError)
-                self._failed = error if known else LibraryError(first_line(error))
+                other = LibraryError(first_line(error))
+                self._failed = error if isinstance(error, FinereelError) else other
             now = str(self._failed) if self._failed else self._ready[0].state.key
             if now != told:
                 told = now

@@ -126,7 +126,7 @@ def _clip_files(chosen: ExportList, exact: bool) -> BufferedReader:
                     target.write(made.path, made.path.name)
                     made.path.unlink()
             if missing:
-                target.writestr("missing.txt", "".join(missing))
+                target.writestr("missing.txt", "".join(missing).encode("utf-8", "backslashreplace"))
         if late():
             raise VideoLimitError(
                 f"making these clip files takes more than {DEADLINE_SECONDS:g} s; take fewer at once"
