@@ -41,7 +41,7 @@ def test_a_list_names_every_clip(
     client: Client, items: list[tuple[str, float, float]], form: str
 ) -> None:
     text = client.export(items, form, QUERY).decode()
-    for name in ("red.mp4", "green", "onerror"):
+    for name in ("red.mp4", "caf", "onerror"):
         assert name in text
     assert form in client.get("/api/status")["exports"]
 
