@@ -30,11 +30,13 @@ SCHEMES = ("light", "dark")
 
 
 @contextmanager
-def served(library: Path) -> Iterator[str]:
+def served(library: Path, read_only: bool = True) -> Iterator[str]:
     """The address of a server for the library."""
     command = [sys.executable, "-m", "finereel", "serve", "--library", str(library)]
     with subprocess.Popen(
-        [*command, "--port", "0", "--no-open", "--read-only"], stdout=subprocess.PIPE, text=True
+        [*command, "--port", "0", "--no-open", *["--read-only"] * read_only],
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         try:

@@ -207,6 +207,11 @@ def _say_what_next(folder: Path, clip: DemoClip, seconds: float, real: bool) -> 
     if real:
         say(f"  picture   {folder / 'real.png'}    (of the real pictures)")
     heading("next", "")
+    seen = folder / "real-library" if real else library
+    say(
+        f"  {command()} serve --library {seen}    (a page in the browser: search, see why, play the "
+        "moment, take it along)"
+    )
     say(f'  {command()} search "{clip.caption}" --library {library}')
     say(f"  {command()} status --library {library}")
     say(f"  {command()} demo --videos ~/Videos    (your own, with queries of your own: --query)")
