@@ -23,8 +23,10 @@ from finereel.library import Library
 Asked = TypeVar("Asked")
 
 LOOK_SECONDS = 0.25
-REST = 3.0
-"""After a state was opened, none is opened for so many times as long: searches need the cores."""
+REST, LONGEST_REST = 8.0, 5.0
+"""After a state was opened, none is opened for so many times as long, up to so many
+seconds: searches need the cores.
+"""
 MOST_PLACES = 200_000
 """Clips of a library of which it is kept in memory where they are."""
 
@@ -114,7 +116,7 @@ class FollowedLibrary(Library):
             if now != told:
                 told = now
                 on_state(self._failed)
-            pause = max(LOOK_SECONDS, REST * (time.monotonic() - began))
+            pause = max(LOOK_SECONDS, min(LONGEST_REST, REST * (time.monotonic() - began)))
 
     def _require(self) -> None:
         """Raise where the library has gone; nothing is opened."""
