@@ -109,9 +109,10 @@ class FollowedLibrary(Library):
             try:
                 self.catch_up()
                 self._failed = None
+            except FinereelError as error:
+                self._failed = error
             except Exception as error:  # the thread must live: whatever it is may pass
-                known = isinstance(error, FinereelError)
-                self._failed = error if known else LibraryError(first_line(error))
+                self._failed = LibraryError(first_line(error))
             now = str(self._failed) if self._failed else self._ready[0].state.key
             if now != told:
                 told = now

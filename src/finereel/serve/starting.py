@@ -14,7 +14,6 @@ from finereel.serve.settings import ServeSettings
 from finereel.serve.state import Serving
 from finereel.web.running import Address, Running, listen, run_until_interrupt
 
-
 SWITCH_SECONDS = 0.0005
 
 
