@@ -23,8 +23,10 @@ from finereel.library import Library
 Asked = TypeVar("Asked")
 
 LOOK_SECONDS = 0.25
-REST = 3.0
-"""After a state was opened, none is opened for so many times as long: searches need the cores."""
+REST, LONGEST_REST = 8.0, 5.0
+"""After a state was opened, none is opened for so many times as long, up to so many
+seconds: searches need the cores.
+"""
 MOST_PLACES = 200_000
 """Clips of a library of which it is kept in memory where they are."""
 
@@ -107,14 +109,15 @@ class FollowedLibrary(Library):
             try:
                 self.catch_up()
                 self._failed = None
+            except FinereelError as error:
+                self._failed = error
             except Exception as error:  # the thread must live: whatever it is may pass
-                other = LibraryError(first_line(error))
-                self._failed = error if isinstance(error, FinereelError) else other
+                self._failed = LibraryError(first_line(error))
             now = str(self._failed) if self._failed else self._ready[0].state.key
             if now != told:
                 told = now
                 on_state(self._failed)
-            pause = max(LOOK_SECONDS, REST * (time.monotonic() - began))
+            pause = max(LOOK_SECONDS, min(LONGEST_REST, REST * (time.monotonic() - began)))
 
     def _require(self) -> None:
         """Raise where the library has gone; nothing is opened."""

@@ -1,6 +1,7 @@
 """Start a server for a library, tell its address, and end it in order."""
 
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from finereel.serve.events import tell_state
 from finereel.serve.settings import ServeSettings
 from finereel.serve.state import Serving
 from finereel.web.running import Address, Running, listen, run_until_interrupt
+
+SWITCH_SECONDS = 0.0005
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ def serve(settings: ServeSettings, address: Address, on_start: Callable[[Started
     """
     # What the library remarks goes to the client whose query it is about, and not to stderr.
     logging.getLogger("finereel").addHandler(logging.NullHandler())
+    # Searches call into C often; each time, by default, they may wait 5 ms for another thread.
+    sys.setswitchinterval(SWITCH_SECONDS)
     with closing(listen(address)) as listening, closing(Serving.of(settings)) as serving:
         bound = Address(address.host, listening.getsockname()[1])
         url = f"http://{bound.in_url}/?token={settings.token}"
