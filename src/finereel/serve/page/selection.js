@@ -14,13 +14,13 @@ export const FORMATS = [
 ];
 
 const formatsOf = (status) => {
-  const offered = status?.exports ?? status?.export_formats;
+  const offered = status?.exports;
   return offered ? FORMATS.filter(([name]) => offered.includes(name)) : FORMATS;
 };
 
 /** A menu of files. @param {object} state @param {object} act @param {import("./state.js").Hit[]} hits */
 export function exportMenu(state, act, hits, label = "Export") {
-  if (state.lacks.has("export")) return nothing;
+  if (state.lacks.has("export") || !formatsOf(state.status).length) return nothing;
   return html`<details class="menu export">
     <summary class="button">${label}</summary>
     <div class="sheet">
