@@ -73,6 +73,7 @@ STATUS = {
     "read_only": False,
     "may_index": True,
     "indexing": False,
+    "exports": ["csv", "json", "edl", "clips"],
 }
 EVIDENCE = {
     "words": [

@@ -18,10 +18,12 @@ export function actions(page) {
   let asking = new AbortController();
   let toasting = 0;
 
-  const tell = (words) => {
+  /** Say something for a moment, or until something else is said. */
+  const tell = (words, stays = false) => {
     clearTimeout(toasting);
     set({ told: words, toast: words });
     page.setOpen({ told: words });
+    if (stays) return;
     toasting = setTimeout(() => {
       set({ toast: "" });
       page.setOpen({ told: "" });
@@ -184,7 +186,7 @@ export function actions(page) {
         return { clip_id: hit.clip_id, start, end };
       });
       for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
-      tell("Preparing the file…");
+      tell("Preparing the file…", true);
       try {
         const { name, blob } = await api.taken({ format, items, query: get().query.q });
         save(name, blob);

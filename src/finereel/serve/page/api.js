@@ -85,15 +85,16 @@ export const api = {
   },
 };
 
-/** Header with the second of the file at which the film of a rung begins. */
-const START = "X-Finereel-Start";
+/** Headers with the second of the file at which a film begins, and with the rung that was made. */
+const [START, MADE] = ["X-Finereel-Start", "X-Finereel-Rung"];
 
 /** Seconds between two tries while the server makes other films, and how often it is tried. */
 const [BUSY_SECONDS, TRIES] = [2, 10];
 
 /**
  * Have the film of a rung made.
- * @returns {Promise<number | null>} the second of the file at which it begins; null where it is not told
+ * @returns {Promise<{start: number | null, rung: string}>} the second of the file at which it begins,
+ *   null where it is not told; the rung that was made, which may be a lower one
  * @throws {Refused} where it cannot be made
  */
 export async function made(clip, rung, tries = TRIES) {
@@ -101,7 +102,7 @@ export async function made(clip, rung, tries = TRIES) {
     const answer = await ask(address.play(clip, rung), { headers: { Range: "bytes=0-0" } });
     await answer.body?.cancel();
     const start = answer.headers.get(START);
-    return start == null ? null : Number(start);
+    return { start: start == null ? null : Number(start), rung: answer.headers.get(MADE) ?? rung };
   } catch (error) {
     if (!(error instanceof Refused) || error.status !== 429 || tries <= 1) throw error;
     await new Promise((done) => setTimeout(done, 1000 * BUSY_SECONDS));

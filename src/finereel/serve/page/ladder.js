@@ -24,6 +24,11 @@ export class Ladder {
     return RUNGS[this.at];
   }
 
+  /** Stand on a rung that is not higher. @param {Rung} rung */
+  reach(rung) {
+    this.at = Math.max(this.at, RUNGS.indexOf(rung));
+  }
+
   /** Go down one rung, unless `rung` was left already. @returns {boolean} whether anything changed */
   fail(rung) {
     if (rung !== this.rung || this.at + 1 >= RUNGS.length) return false;

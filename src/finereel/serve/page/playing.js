@@ -8,6 +8,9 @@ import { film, JUMP, moveHead, playedAt, seek } from "./player.js";
 import { marksOf, shownHits } from "./state.js";
 import { writeUrl } from "./url.js";
 
+/** Seconds between in and out, at least. */
+const LEAST = 0.1;
+
 /** Length of a frame where nobody knows it. */
 const FRAME = 1 / 25;
 
@@ -62,9 +65,10 @@ export function playing(page, act, current) {
     const { rung } = open.ladder;
     if (rung === "direct" || rung === "stills") return;
     try {
-      const start = await made(open.hit.clip_id, rung);
-      open.offset = start ?? (rung === "preview" ? Math.max(0, open.hit.window[0] - MARGIN) : 0);
-      if (isOpen(open)) setOpen({ made: rung });
+      const { start, rung: reached } = await made(open.hit.clip_id, rung);
+      open.ladder.reach(reached);
+      open.offset = start ?? (reached === "preview" ? Math.max(0, open.hit.window[0] - MARGIN) : 0);
+      if (isOpen(open)) setOpen({ made: open.ladder.rung });
     } catch (error) {
       if (error instanceof ServerGone) act.failed("play")(error);
       else if (isOpen(open)) act.rungFailed(rung);
@@ -96,7 +100,10 @@ export function playing(page, act, current) {
     const { open, marks } = get();
     const [from, to] = marksOf(get(), open.hit);
     const t = playedAt(open);
-    const pair = side === "in" ? [t, Math.max(to, t)] : [Math.min(from, t), t];
+    const pair =
+      side === "in"
+        ? [t, Math.max(to, t + LEAST)]
+        : [Math.max(0, Math.min(from, t - LEAST)), Math.max(t, LEAST)];
     set({ marks: new Map(marks).set(open.hit.clip_id, pair) });
     act.tell(`${side === "in" ? "In" : "Out"} at ${moment(t)}`);
   };
