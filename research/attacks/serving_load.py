@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import torch
 from torch.nn.functional import normalize
@@ -191,7 +192,9 @@ def serving_load(scratch: Path, clips: int, commits: int, pause: float, every: f
         busy = _Seen()
         _read(server.url, busy, pause, lambda began: writer.poll() is not None)
         following.join()
+        writer.wait()
         writer.stdout.close()
+        ended = server.process.poll()
     ours, every_core, whole = (
         now - then for now, then in zip(_processor_seconds(), before, strict=True)
     )
@@ -201,6 +204,7 @@ def serving_load(scratch: Path, clips: int, commits: int, pause: float, every: f
         if found != (str(log.get(commit)),) * MARKED_FILES
     ]
     bad = wrong + busy.errors + ([] if writer.returncode == 0 else ["the writer failed"])
+    bad += [] if ended is None else [f"the server ended with status {ended}"]
     result = Result(
         f"searches by {READERS} readers during {len(log) - 1} commits",
         len(busy.milliseconds),
@@ -259,7 +263,8 @@ def _read(url: str, seen: _Seen, pause: float, done: Any) -> None:
                 asked = time.perf_counter()
                 try:
                     found = client.search(text, top=10)
-                except FinereelError as error:
+                except (FinereelError, httpx.HTTPError) as error:
+                    time.sleep(pause)
                     with lock:
                         seen.errors.append(f"{type(error).__name__}: {error}"[:200])
                     continue
