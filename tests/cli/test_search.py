@@ -280,7 +280,7 @@ def test_json_version_2_tells_the_query_and_the_confidence(run: Any, library: An
     answer = json.loads(result.stdout)
     assert result.stderr == ""
     assert answer["query"] == "a cat"
-    assert answer["confidence"] == {"level": "strong", "p": 3 / 401}
+    assert answer["confidence"] == {"level": "strong", "p": 3 / 401, "stronger_than": 99}
     first = answer["hits"][0]
     assert first["video"] == "/v/clip [0].mp4"
     assert first["window"] == [0.0, 10.0]
@@ -291,7 +291,10 @@ def test_json_version_2_tells_the_query_and_the_confidence(run: Any, library: An
     assert json.loads(run("search", "a cat", "--json-version", "2").stdout)["confidence"] is None
     library.confidence = MatchConfidence(0.3, 400, 0.25, "feedback")
     told = json.loads(run("search", "a cat", "--json-version", "2").stdout)["confidence"]
-    assert told == {"level": "none", "p": 0.3, "right": 0.25, "right_by": "feedback"}
+    assert told == {
+        **{"level": "none", "p": 0.3, "stronger_than": 70},
+        **{"right": 0.25, "right_by": "feedback"},
+    }
 
 
 def test_the_list_of_before_is_the_default_and_says_so_once(run: Any, library: Any) -> None:

@@ -23,7 +23,7 @@ def test_version_2_holds_the_clip_the_moment_and_the_confidence() -> None:
     assert told["query"] == "a dog"
     assert told["said"] == 1
     assert told["confidence"] == {
-        **{"level": "strong", "p": 3 / 401},
+        **{"level": "strong", "p": 3 / 401, "stronger_than": 99},
         **{"right": 0.8, "right_by": "feedback"},
     }
     (hit,) = told["hits"]

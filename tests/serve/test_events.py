@@ -152,6 +152,17 @@ def test_who_listens_again_misses_nothing() -> None:
     assert [event.data for event in hub.after(1)] == [{"done": 1}, {"done": 2}]
 
 
+def test_what_has_passed_is_not_told_to_new_listeners() -> None:
+    hub = EventHub()
+    hub.publish("problem", {"message": "away"})
+    assert [event.kind for event in hub.current()] == ["problem"]
+    hub.publish("commit", {"commit": 1})
+    hub.publish("progress", {"done": 2})
+    assert [event.kind for event in hub.current()] == ["commit", "progress"]
+    hub.publish("indexed", {})
+    assert [event.kind for event in hub.current()] == ["commit", "indexed"]
+
+
 def test_a_hub_takes_events_from_any_thread() -> None:
     hub = EventHub()
     threads = [

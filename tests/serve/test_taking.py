@@ -51,8 +51,18 @@ def test_times_are_those_that_were_asked_for(
 ) -> None:
     hits = json.loads(client.export(items, "json", QUERY))["hits"]
     assert [(hit["clip_id"], hit["start"], hit["end"]) for hit in hits] == items
-    rows = list(csv.DictReader(io.StringIO(client.export(items[:1], "csv").decode())))
-    assert len(rows) == 1
+
+
+def test_scores_and_best_frames_are_those_of_the_hits(
+    client: Client, items: list[tuple[str, float, float]]
+) -> None:
+    clip_id, start, end = items[0]
+    item = {"clip_id": clip_id, "start": start + 1e-9, "end": end, "score": 7.5, "best_frame": 1.2}
+    with client._http.stream(
+        "POST", "/api/export", json={"format": "csv", "items": [item]}
+    ) as answer:
+        (row,) = csv.DictReader(io.StringIO(answer.read().decode()))
+    assert (row["start"], row["score"], row["best_frame"]) == ("0.2", "7.5", "1.2")
 
 
 def test_clip_files_come_as_an_archive(

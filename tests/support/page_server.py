@@ -58,9 +58,15 @@ def hits(count: int) -> list[dict[str, Any]]:
 
 
 CONFIDENCES = {
-    "strong": {"level": "strong", "p": 0.0025, "right": 0.93, "right_by": "300 videos"},
-    "possible": {"level": "possible", "p": 0.097},
-    "none": {"level": "none", "p": 0.88},
+    "strong": {
+        "level": "strong",
+        "p": 0.0025,
+        "stronger_than": 100,
+        "right": 0.93,
+        "right_by": "300 videos",
+    },
+    "possible": {"level": "possible", "p": 0.097, "stronger_than": 90},
+    "none": {"level": "none", "p": 0.88, "stronger_than": 12},
 }
 STATUS = {
     "path": "/home/ada/.finereel",

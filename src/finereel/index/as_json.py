@@ -28,9 +28,13 @@ def confidence_as_json(confidence: MatchConfidence) -> dict[str, Any]:
     """How clearly the best hit fits.
 
     >>> confidence_as_json(MatchConfidence(3 / 401, 400))
-    {'level': 'strong', 'p': 0.007481296758104738}
+    {'level': 'strong', 'p': 0.007481296758104738, 'stronger_than': 99}
     """
-    told: dict[str, Any] = {"level": confidence.level, "p": confidence.p}
+    told: dict[str, Any] = {
+        "level": confidence.level,
+        "p": confidence.p,
+        "stronger_than": confidence.stronger_than,
+    }
     if confidence.right is None:
         return told
     return {**told, "right": confidence.right, "right_by": confidence.by}

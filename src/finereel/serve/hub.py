@@ -13,6 +13,8 @@ from typing import Any
 KEPT = 1_000
 """Events that a client which was away for a moment gets afterwards."""
 HEARTBEAT_SECONDS = 15.0
+ENDED_BY = {"problem": ("commit", "indexed"), "progress": ("indexed",)}
+"""Events after which those of a kind say nothing any more."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,15 @@ class EventHub:
         return self._latest.get(kind)
 
     def current(self) -> list[Event]:
-        """The last event of each kind, which tell a new listener how things stand."""
+        """The last event of each kind, which tell a new listener how things stand; without a problem
+        that passed and progress that ended.
+        """
         with self._lock:
-            return sorted(self._latest.values(), key=lambda event: event.number)
+            return sorted(filter(self._lasts, self._latest.values()), key=lambda one: one.number)
+
+    def _lasts(self, event: Event) -> bool:
+        later = (self._latest.get(kind) for kind in ENDED_BY.get(event.kind, ()))
+        return not any(one is not None and one.number > event.number for one in later)
 
     def close(self) -> None:
         """Let the listeners go."""

@@ -42,13 +42,17 @@ DEADLINE_SECONDS = 300.0
 
 
 class ItemBody(BaseModel):
-    """A clip, and the part of its video that is wanted, in seconds."""
+    """A clip, and the part of its video that is wanted, in seconds. best_frame, score: of the hit, for
+    lists that tell them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     clip_id: str
     start: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     end: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    best_frame: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    score: Annotated[float, Field(allow_inf_nan=False)] = 0.0
 
 
 class ExportBody(BaseModel):
@@ -97,8 +101,9 @@ def _chosen(served: Serving, body: ExportBody) -> ExportList:
     for item in body.items:
         if item.start >= item.end:
             raise ConfigError(f"items: expected start < end, got {item.start:g} and {item.end:g}")
-        hit = without_picture(known[item.clip_id])
-        told.append({**hit, "start": item.start, "end": item.end, "best_frame": item.start})
+        times = {"start": item.start, "end": item.end, "best_frame": item.best_frame}
+        hit = without_picture(known[item.clip_id]) | {"score": item.score}
+        told.append(hit | {name: round(at, 3) for name, at in times.items() if at is not None})
     if body.format == CLIPS and sum(item.end - item.start for item in body.items) > MOST_SECONDS:
         raise ConfigError(
             f"clip files hold at most {MOST_SECONDS:g} seconds at a time; take fewer at once, or use "

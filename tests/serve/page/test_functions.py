@@ -41,8 +41,8 @@ def call(page: Any, module: str, expression: str) -> Any:
         ("m.counted(12000, 'hit')", "12,000 hits"),
         ("m.remaining(130)", "about 2 min"),
         ("m.remaining(4)", "a few seconds"),
-        ("m.shareOf(1 / 401)", "all"),
-        ("m.shareOf(39 / 401)", "90 % of"),
+        ("m.shareOf(100)", "all"),
+        ("m.shareOf(90)", "90 % of"),
         (
             "m.rightIn({right: 0.02, right_by: 'x'})",
             "on x such an answer is right in less than 1 of 10",

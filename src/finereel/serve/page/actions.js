@@ -183,7 +183,7 @@ export function actions(page) {
     async take(format, hits) {
       const items = hits.map((hit) => {
         const [start, end] = marksOf(get(), hit);
-        return { clip_id: hit.clip_id, start, end };
+        return { clip_id: hit.clip_id, start, end, score: hit.score ?? 0, ...(hit.best_frame != null && { best_frame: hit.best_frame }) };
       });
       for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
       tell("Preparing the file…", true);

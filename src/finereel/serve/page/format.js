@@ -76,14 +76,8 @@ export function nameOf(path) {
   return { name: path.slice(cut + 1) || path, folder: cut > 0 ? path.slice(0, cut) : "" };
 }
 
-/** Unrelated descriptions with which the best hit is compared. */
-const TEXTS = 400;
-
-/** Of how many of them it is stronger, rounded down: `all`, `90 % of`. @param {number} p */
-export function shareOf(p) {
-  const percent = Math.floor((100 * (1 - p) * (TEXTS + 1)) / TEXTS + 1e-6);
-  return percent >= 100 ? "all" : `${percent} % of`;
-}
+/** Of how many unrelated descriptions the best hit is stronger: `all`, `90 % of`. @param {number} percent */
+export const shareOf = (percent) => (percent >= 100 ? "all" : `${percent} % of`);
 
 /** How often such an answer is right, in words; empty where nobody counted. */
 export function rightIn(confidence) {

@@ -147,7 +147,7 @@ export function summary(state) {
 /** How clearly the best hit fits, in words. */
 function why(sure) {
   const right = rightIn(sure);
-  return `stronger than ${shareOf(sure.p)} unrelated descriptions here${right ? `; ${right}` : ""}`;
+  return `stronger than ${shareOf(sure.stronger_than)} unrelated descriptions here${right ? `; ${right}` : ""}`;
 }
 
 /** The line above the hits. @param {object} state */
