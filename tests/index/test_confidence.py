@@ -168,7 +168,7 @@ def test_no_hit_has_no_confidence(tmp_path: Path) -> None:
     library = made(tmp_path, "a")
     (tmp_path / "videos" / "a.toy").unlink()
     library.add([tmp_path / "videos"])
-    assert library.answer("a1") == Answer(Query("a1"), None, [])
+    assert library.answer("a1") == Answer(Query("a1"), None, [], commit=library.commit())
 
 
 # Upkeep.

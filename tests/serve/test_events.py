@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -100,6 +101,15 @@ def test_indexing_from_here_tells_its_progress(own: Path, tmp_path: Path) -> Non
     assert json.loads((own / "audit.jsonl").read_text())["folders"] == [str(more)]
 
 
+def soon_ready(client: Client) -> bool:
+    """Whether the server says that it is ready, which it is once the model has answered."""
+    for _ in range(600):
+        with suppress(FinereelError):
+            return bool(client.get("/readyz")["status"] == "ready")
+        time.sleep(0.1)
+    return False
+
+
 @pytest.mark.slow
 def test_the_page_may_make_the_library(tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
@@ -116,7 +126,7 @@ def test_the_page_may_make_the_library(tmp_path: Path) -> None:
         while not until(events, "commit").data["videos"]:
             pass
         assert len(client.search("grass").hits) == 1
-        client.get("/readyz")
+        assert soon_ready(client)
 
 
 def test_nothing_is_indexed_without_a_root(server: ServerProcess) -> None:

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import StreamingResponse
 
 from finereel.errors import FinereelError
+from finereel.index.snapshot import Snapshot
 from finereel.serve.state import Served, Serving
 from finereel.web.errors import RefusedError, error_as_json
 
@@ -27,14 +28,24 @@ async def events(served: Served, request: Request) -> StreamingResponse:
 
 
 def tell_state(serving: Serving, error: FinereelError | None) -> None:
-    """Publish what the library holds now, or why it cannot be read."""
+    """Publish what the state holds that answers now, or why the library cannot be read."""
     if error is None:
         try:
-            status, problems = serving.library.status(), serving.library.doctor()
+            told = serving.library.read(lambda searcher, _: _counts(searcher.snapshot))
+            problems = serving.library.doctor()
         except FinereelError as found:
             error = found
     if error is not None:
         serving.hub.publish("problem", error_as_json(error)["error"])
         return
-    told = {name: getattr(status, name) for name in ("videos", "clips", "unfinished")}
-    serving.hub.publish("commit", {"commit": status.version, **told, "problems": len(problems)})
+    serving.hub.publish("commit", {**told, "problems": len(problems)})
+
+
+def _counts(snapshot: Snapshot) -> dict[str, int]:
+    here = [file for file in snapshot.files().values() if not file.missing]
+    return {
+        "commit": snapshot.version,
+        "videos": len(here),
+        "clips": snapshot.count,
+        "unfinished": sum(not file.finished for file in here),
+    }

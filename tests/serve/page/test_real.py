@@ -1,14 +1,24 @@
 """The page on `finereel serve` itself, with a small library."""
 
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.serving import ServerProcess
+from support.serving import ServerProcess, server_process
 
 from .conftest import until
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def server(library: Path, tmp_path: Path) -> Iterator[ServerProcess]:
+    """Over a copy: what is judged and tagged here is not for others."""
+    with server_process(shutil.copytree(library, tmp_path / "library")) as running:
+        yield running
 
 
 def test_find_play_judge_and_tag(browser: Any, server: ServerProcess) -> None:
