@@ -1,7 +1,7 @@
 # Serve a library to a browser, on a processor:
 #   docker build -t finereel .
 #   docker run --rm -v ~/Videos:/videos:ro -v finereel:/library finereel index /videos --library /library
-#   docker run --rm --read-only --tmpfs /tmp -p 127.0.0.1:8080:8080 \
+#   docker run --rm --read-only --tmpfs /scratch -p 127.0.0.1:8080:8080 \
 #     -v ~/Videos:/videos:ro -v finereel:/library finereel
 # The second command is run again after changes; the third prints the address to open.
 
@@ -17,9 +17,10 @@ RUN /opt/finereel/bin/pip install --no-cache-dir --constraint constraints.txt '.
 FROM python:3.11-slim-bookworm
 COPY --from=build /opt/finereel /opt/finereel
 RUN useradd --system --uid 10001 --no-create-home finereel \
- && mkdir /library /videos && chown finereel /library
-# What can be made again lies in /tmp, so that the root file system may be read-only.
-ENV PATH=/opt/finereel/bin:$PATH HOME=/tmp XDG_CACHE_HOME=/tmp/cache HF_HUB_OFFLINE=1 \
+ && mkdir /library /videos /scratch && chown finereel /library /scratch
+# What can be made again lies in /scratch, so that the root file system may be read-only.
+ENV PATH=/opt/finereel/bin:$PATH HOME=/scratch TMPDIR=/scratch XDG_CACHE_HOME=/scratch/cache \
+    HF_HUB_OFFLINE=1 \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 10001
 VOLUME /library

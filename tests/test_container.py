@@ -89,7 +89,7 @@ def test_it_copies_only_what_it_is_given() -> None:
 
 def test_the_linter_has_nothing_to_say() -> None:
     linter = Path(sys.executable).with_name("hadolint")
-    if not linter.is_file():
+    if not linter.is_file() and not os.environ.get("CI"):
         pytest.skip("hadolint is missing: pip install '.[dev]'")
     done = subprocess.run(
         [linter, ROOT / "Dockerfile"], capture_output=True, text=True, check=False

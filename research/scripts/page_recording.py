@@ -32,7 +32,7 @@ SAME = 0.15
 
 
 def use(page: Page) -> None:
-    """What is to be seen."""
+    """Use the page by keyboard and pointer, slowly enough to follow."""
     page.wait_for_selector("#q")
     page.wait_for_timeout(700)
     page.keyboard.type("a man with a camera", delay=60)

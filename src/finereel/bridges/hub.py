@@ -74,7 +74,7 @@ class CardSettings:
 @dataclass(frozen=True)
 class Publication:
     """What was sent, or would be. files: with their bytes; kept: what else lies in the folder;
-    url: of the commit, empty where nothing was sent.
+    url: the address of the commit; empty where nothing was sent.
     """
 
     repository: str

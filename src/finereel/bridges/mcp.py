@@ -108,7 +108,7 @@ class ToolEvidence:
 
 @dataclass(frozen=True)
 class ToolStatus:
-    """The answer of `status`."""
+    """What the tool `status` answers."""
 
     videos: int
     clips: int

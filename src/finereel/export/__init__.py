@@ -39,8 +39,8 @@ class ExportedText:
 
 
 def exported(chosen: ExportList, kind: str, rate: Fraction | None = None) -> ExportedText:
-    """A list of moments in one of FORMATS. rate: of the timeline, where the format has only one;
-    None takes that of most moments.
+    """Write a list of moments in one of FORMATS. rate: frames per second of the timeline, for a
+    format that has only one; None takes the rate of most moments.
     """
     chosen_rate = rate or timeline_rate(chosen.moments)
     text = FORMATS[kind].text(chosen, chosen_rate)

@@ -32,7 +32,7 @@ class ExportMoment:
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """Name of the video file, without its folder."""
         return Path(self.video).name
 
 

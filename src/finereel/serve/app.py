@@ -49,7 +49,7 @@ class AsciiJSON(JSONResponse):
     """JSON in ASCII, so that any file name survives, also one that is not UTF-8."""
 
     def render(self, content: Any) -> bytes:
-        """The body of the answer."""
+        """Encode an answer as JSON of ASCII letters, with escapes for all others."""
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 

@@ -46,9 +46,7 @@ async def evidence(served: Served, clip_id: str, q: str, places: bool = False) -
     await known_clip(served, clip_id)
     if not places:
         return await served.searches.run(lambda: _explained(served, query, clip_id, False))
-    file = await known_file(served, clip_id.rpartition("-")[0])
-    handle = await served.pictures.run(lambda: served.open(file))
-    handle.close()  # it is the file that was indexed; the child that decodes opens it for itself
+    await same_file(served, clip_id.rpartition("-")[0])
     return await served.decoding.run(lambda: _explained(served, query, clip_id, True))
 
 
@@ -132,6 +130,17 @@ async def known_file(served: Serving, file_id: str) -> StoredFile:
     if found is None:
         raise no_file()
     return found
+
+
+async def same_file(served: Serving, file_id: str) -> StoredFile:
+    """A file that is still the one that was indexed, for the child that decodes to open it itself.
+
+    Raises RefusedError (404 where there is none, 410 where it is gone or another one).
+    """
+    file = await known_file(served, file_id)
+    handle = await served.pictures.run(lambda: served.open(file))
+    handle.close()
+    return file
 
 
 def no_clip() -> RefusedError:

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from finereel.index.lookup import stored_picture
-from finereel.serve.clips import known_file, no_clip
+from finereel.serve.clips import known_file, no_clip, same_file
 from finereel.serve.state import Served, Serving
 from finereel.video.subtitles import Cue
 from finereel.web.errors import RefusedError
@@ -63,9 +63,7 @@ async def subtitles(served: Served, name: str) -> Response:
     file_id, dot, ending = name.rpartition(".")
     if not dot or ending != "vtt":
         raise RefusedError(404, "subtitles have the address /subtitles/FILE_ID.vtt")
-    file = await known_file(served, file_id)
-    handle = await served.pictures.run(lambda: served.open(file))
-    handle.close()
+    file = await same_file(served, file_id)
     found = await served.decoding.run(lambda: served.library.subtitles(file.record.path))
     if not found.cues:
         raise RefusedError(404, "this video has no subtitles that can be read")

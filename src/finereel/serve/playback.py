@@ -109,8 +109,9 @@ class PlaybackFolder:
 
     def _trim(self, newest: Path) -> None:
         """Let old files go until the rest is within the limit; the newest one stays."""
-        left = sum(size for _, size, _ in self._kept())
-        for _, size, path in sorted(self._kept()):
+        kept = sorted(self._kept())
+        left = sum(size for _, size, _ in kept)
+        for _, size, path in kept:
             if left <= self._most_bytes:
                 return
             if path != newest:

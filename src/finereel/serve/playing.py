@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from finereel.index.lookup import StoredClip, StoredFile
-from finereel.serve.clips import known_clip, known_file
+from finereel.serve.clips import known_clip, same_file
 from finereel.serve.playback import Playable, Rung
 from finereel.serve.state import Served, Serving
 from finereel.video.files import open_regular
@@ -30,9 +30,7 @@ async def play(served: Served, clip_id: str, rung: Rung = "remux") -> FileAnswer
 
 async def _made(served: Serving, clip_id: str, rung: Rung) -> Playable:
     clip = await known_clip(served, clip_id)
-    file = await known_file(served, clip.file_id)
-    handle = await served.pictures.run(lambda: served.open(file))
-    handle.close()  # it is the file that was indexed; the child that decodes opens it for itself
+    file = await same_file(served, clip.file_id)
     known = await served.pictures.run(lambda: served.playback.find(file, clip, rung))
     if known is not None:
         return known
