@@ -74,7 +74,13 @@ def test_options_and_settings_reach_the_run(run: Any, asked: list[Any]) -> None:
     [(recipe, out, options, _)] = asked
     assert out == Path("o")
     assert options == RunOptions(
-        Path("a"), Path("v"), start="m", negatives=Path("n.jsonl"), allow_missing=True, device="cpu"
+        Path("a"),
+        Path("v"),
+        start="m",
+        negatives=Path("n.jsonl"),
+        allow_missing=True,
+        device="cpu",
+        workers=None,
     )
     assert (
         recipe.model.fine.visual_prompts,

@@ -70,7 +70,7 @@ def test_negatives_teach_the_prompt_and_another_file_is_another_run(
 ) -> None:
     events: list[Event] = []
     given = RunOptions(
-        folder, features=folder, negatives=negatives(tmp_path / "n.jsonl"), device="cpu"
+        folder, features=folder, negatives=negatives(tmp_path / "n.jsonl"), device="cpu", workers=1
     )
     outcome = run(small(), tmp_path / "with", given, events.append)
     assert outcome is not None

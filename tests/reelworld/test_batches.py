@@ -1,9 +1,6 @@
-"""Batches of rendered scenes: reproducible, labelled truly, made ahead without changing a thing."""
-
-from functools import partial
+"""Batches of rendered scenes: reproducible and labelled truly."""
 
 import numpy as np
-import pytest
 
 from finereel.reelworld import captions, frame_times, render, sample_scene
 from finereel.reelworld.batches import (
@@ -12,7 +9,6 @@ from finereel.reelworld.batches import (
     SceneBatches,
     factor_labels,
     make_batch,
-    prefetched,
     render_small,
 )
 
@@ -69,16 +65,6 @@ def test_small_rendering_is_the_mean_of_two_by_two() -> None:
     expected = large[0, 10:12, 20:22].astype(float).mean((0, 1))
     assert np.abs(small[0, 5, 10] - expected).max() <= 0.5
     assert small.shape == (2, 48, 48, 3)
-
-
-@pytest.mark.parametrize("start", [0, 3])
-def test_made_ahead_equals_made_on_demand(start: int) -> None:
-    with prefetched(partial(make_batch, SMALL), depth=2) as at:
-        for step in range(start, start + 3):
-            expected = make_batch(SMALL, step)
-            found = at(step)
-            assert found.captions == expected.captions
-            assert np.array_equal(found.pixels, expected.pixels)
 
 
 def test_training_batches_hold_training_scenes() -> None:

@@ -24,7 +24,7 @@ IN_A_GROUP = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from finereel.reelworld.batches import prefetched
+from finereel.training.prefetch import prefetched
 from finereel.io.signals import Stopped
 from finereel.training.trainer import train
 from tiny_models import tiny_model

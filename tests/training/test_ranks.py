@@ -104,3 +104,20 @@ def test_a_signal_to_one_process_stops_both_and_one_process_goes_on(tmp_path: Pa
     assert len(resumed["losses"]) == 2
     for name, tensor in whole["weights"].items():
         assert torch.allclose(resumed["weights"][name], tensor, atol=1e-4), name
+
+
+def test_gradients_are_averaged_while_others_are_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left to average after a backward pass of the whole batch."""
+
+    def refused(parameters: object, shard: Shard) -> None:
+        raise AssertionError("averaged after the backward pass")
+
+    monkeypatch.setattr("finereel.training.learner.average_gradients", refused)
+    first, second = run(2, lambda shard: trained(shard, tmp_path / "two"), tmp_path)
+    assert all(
+        torch.equal(first["weights"][name], second["weights"][name]) for name in first["weights"]
+    )
+    with pytest.raises(AssertionError, match="after the backward"):
+        trained(Shard(), tmp_path / "chunks", replace(PLAIN, chunk=1))

@@ -75,6 +75,7 @@ def test_the_scale_is_resumed() -> None:
 
 def test_an_unknown_one_is_named() -> None:
     with pytest.raises(
-        ConfigError, match="unknown precision 'fp8': expected one of bfloat16, float16, float32"
+        ConfigError,
+        match="unknown precision 'fp8': expected one of auto, bfloat16, float16, float32",
     ):
         Precision("fp8")

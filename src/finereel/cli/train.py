@@ -80,6 +80,14 @@ def train(
         bool, typer.Option(help="Train even if many videos cannot be read.")
     ] = False,
     device: DeviceOption = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Number of processes that prepare batches ahead; chosen by data and device if "
+            "not given.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a model with a recipe, select it on validation data and test it once.
@@ -100,7 +108,7 @@ def train(
     from finereel.recipes.run import RunOptions
 
     options = RunOptions(
-        annotations, videos, features, cache, model, negatives, allow_missing, device
+        annotations, videos, features, cache, model, negatives, allow_missing, device, workers
     )
     changes = Changes(data, head, steps, batch, seed, _pairs(settings or []))
     outcome = _run(recipe, changes, out, options)

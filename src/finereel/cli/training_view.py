@@ -24,6 +24,7 @@ class TrainingView(View):
         self._task = self._bar.add_task("starting", total=None, note="")
         self._doing = ""
         self._loss: float | None = None
+        self._waiting = 0.0
         self._best = ""
 
     def __call__(self, event: Event) -> None:
@@ -58,7 +59,14 @@ class TrainingView(View):
                 f"{phase}step {step.step}/{step.steps}: validation {step.validation.score:.2f} "
                 f"({metrics})"
             )
-        parts = (f"loss {self._loss:.3f}", self._best, f"{step.samples_per_second:.1f} pairs/s")
+        share = step.waited / max(step.seconds, 1e-9)
+        self._waiting += _SMOOTHING * (share - self._waiting)
+        parts = (
+            f"loss {self._loss:.3f}",
+            self._best,
+            f"{step.samples_per_second:.1f} pairs/s",
+            f"waiting {self._waiting:.0%}",
+        )
         self._bar.update(
             self._task, completed=step.step, total=step.steps, note=", ".join(filter(None, parts))
         )

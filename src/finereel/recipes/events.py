@@ -62,6 +62,8 @@ class RunOptions:
             `finereel.finegrain.files`.
         allow_missing: Whether to train even if many videos cannot be read.
         device: A device; `auto` takes CUDA if there is one.
+        workers: Processes that prepare batches ahead; None chooses by the data and the device. A
+            script that asks for some needs `if __name__ == "__main__":`.
     """
 
     annotations: Path | None = None
@@ -72,6 +74,7 @@ class RunOptions:
     negatives: Path | None = None
     allow_missing: bool = False
     device: str = "auto"
+    workers: int | None = 0
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Carry out a recipe on a data set: splits and clips, model, training, selection."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,11 +32,13 @@ from finereel.training.closed_form import ClosedForm, fit_towers
 from finereel.training.distributed import Shard, anywhere
 from finereel.training.health import Validation, chance_recall
 from finereel.training.pairs import PairBatches, PairSettings
+from finereel.training.prefetch import prefetched
 from finereel.training.settings import TrainingSettings
 from finereel.training.trainer import Progress, train
 
 OnStep = Callable[[Progress], None]
 _TEXT_POSITIONS = 77
+_MOST_WORKERS = 4
 _KS = (1, 5, 10)
 _NO_INTERVALS = EvaluationSettings(confidence=None)
 
@@ -66,7 +69,9 @@ def run_pairs(
     else:
         make = partial(model_on_towers, towers=towers)
     validator = RetrievalValidator(data.dataset.split("val"), source)
-    phase = TrainingPhase(recipe, data, validator, make, device_of(options.device))
+    device = device_of(options.device)
+    workers = workers_for(options.workers, source, device)
+    phase = TrainingPhase(recipe, data, validator, make, device, workers)
     train_recipe(phase, out, shard, on_event)
     if not shard.first:
         return None
@@ -128,6 +133,7 @@ class TrainingPhase:
         validator: Gives the selection score of a model.
         make: Makes the untrained model of a recipe.
         device: Where the model trains.
+        workers: Processes that prepare batches ahead; 0 for none.
     """
 
     recipe: PairRecipe
@@ -135,6 +141,7 @@ class TrainingPhase:
     validator: Callable[[RetrievalModel], Validation]
     make: Callable[[PairRecipe], RetrievalModel]
     device: str = "cpu"
+    workers: int = 0
 
     def train(
         self, model: RetrievalModel, out: Path, shard: Shard, on_step: OnStep
@@ -144,7 +151,8 @@ class TrainingPhase:
             replace(self.recipe.pairs, rank=shard.rank, world=shard.world), self.data, model
         )
         settings = training_settings(self.recipe, self.data, model)
-        train(model.to(self.device), pairs.batch_at, self.validator, settings, out, on_step)
+        with prefetched(pairs.batch_at, self.workers) as batch_at:
+            train(model.to(self.device), batch_at, self.validator, settings, out, on_step)
         anywhere(False, shard)  # until the first process has saved its best
         best = load(out / "best")
         best.name = self.recipe.name
@@ -216,6 +224,17 @@ def start_from(model: RetrievalModel, towers: RetrievalModel) -> None:
     """Take over the towers of another model of the same sizes."""
     model.encoder.load_state_dict(towers.encoder.state_dict())
     model.start_from_towers()
+
+
+def workers_for(asked: int | None, source: ClipSource, device: str) -> int:
+    """How many processes prepare batches ahead, where nobody says: none for precomputed tokens,
+    which every process would hold in memory; else one, and up to four where a GPU would wait.
+    """
+    if asked is not None:
+        return asked
+    if source.description["source"] == "features":
+        return 0
+    return 1 if device == "cpu" else max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) - 1))
 
 
 def device_of(name: str) -> str:

@@ -22,12 +22,13 @@ from finereel.recipes.base import WorldRecipe
 from finereel.recipes.events import FinishedRun, OnEvent, StageProgress, silent
 from finereel.recipes.finish import Conclusion, conclude
 from finereel.reelworld import captions, sample_scene, short_captions, twins
-from finereel.reelworld.batches import SceneBatch, make_batch, prefetched
+from finereel.reelworld.batches import SceneBatch, make_batch
 from finereel.text import BaseTokenizer, train_tokenizer
 from finereel.training.batch import Batch, CandidateCaptions
 from finereel.training.distributed import Shard, anywhere
 from finereel.training.fine import candidates
 from finereel.training.health import Validation
+from finereel.training.prefetch import prefetched
 from finereel.training.trainer import Progress, train
 
 _VALIDATION_SEED = 1

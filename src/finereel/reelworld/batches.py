@@ -1,20 +1,12 @@
 """ReelWorld as an endless training set: every step renders new scenes at the model's size.
 
 A batch depends on (settings, step) alone, so a resumed run sees what an undisturbed one would.
-Rendering runs in a worker process that never imports torch.
+Rendering imports no torch.
 """
 
-import multiprocessing
-import os
 import random
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -33,7 +25,6 @@ from finereel.reelworld import (
 from finereel.reelworld.contrasts import LEVELS, Side, contrasts
 
 _SEEDS_PER_STEP = 1 << 20
-Made = TypeVar("Made")
 
 FACTORS: dict[str, list[str | None]] = {
     "noun": [*vocabulary.NOUNS],
@@ -190,38 +181,3 @@ def _times(settings: SceneBatches, rng: random.Random) -> list[float]:
     if settings.num_frames == 1:
         return [rng.random() * SECONDS]
     return frame_times(settings.num_frames)
-
-
-def _end_with_parent(parent: int) -> None:
-    """A worker whose parent was killed would wait for work for ever: look once a second, and go."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-@contextmanager
-def prefetched(make: Callable[[int], Made], depth: int = 3) -> Iterator[Callable[[int], Made]]:
-    """The same function, with the next `depth` steps made ahead in one worker process (`make` must
-    pickle).
-    """
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        1, mp_context=context, initializer=_end_with_parent, initargs=(os.getpid(),)
-    )
-    pending: deque[tuple[int, Future[Made]]] = deque()
-
-    def at(step: int) -> Made:
-        while pending and pending[0][0] != step:
-            pending.popleft()[1].cancel()
-        ahead = range(pending[-1][0] + 1 if pending else step, step + depth + 1)
-        pending.extend((later, pool.submit(make, later)) for later in ahead)
-        return pending.popleft()[1].result()
-
-    try:
-        yield at
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)

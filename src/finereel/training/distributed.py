@@ -22,6 +22,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.functional import pad
+from torch.nn.parallel import DistributedDataParallel
 
 from finereel.errors import ConfigError
 from finereel.models.features import TextFeatures, VideoFeatures, from_tensors, tensors_of
@@ -205,6 +206,24 @@ class _AllGather(torch.autograd.Function):
         dist.all_reduce(summed)
         first = dist.get_rank() * ctx.rows
         return summed[first : first + ctx.rows], None
+
+
+def averaging(module: nn.Module, shard: Shard) -> nn.Module | None:
+    """The module in torch's DistributedDataParallel: the mean of a bucket of gradients is taken
+    while backward computes the next ones. None for a process alone.
+
+    For one backward pass per step. Its messages have a group of their own, so that they need no
+    order among those of `gather`.
+    """
+    if shard.world == 1:
+        return None
+    return DistributedDataParallel(
+        module,
+        process_group=dist.new_group(),
+        bucket_cap_mb=_BUCKET_BYTES >> 20,
+        forward_sync_buffers=False,
+        find_unused_parameters=True,  # a loss may leave out a granularity or a prototype
+    )
 
 
 def average_gradients(parameters: Iterable[nn.Parameter], shard: Shard) -> None:

@@ -42,14 +42,44 @@ class Learner(nn.Module):
         self.precision = precision
         self.shard = shard or Shard()
 
-    def backward(self, batch: Batch, step: int = 0) -> Float[Tensor, ""]:
+    def forward(self, batch: Batch, step: int = 0) -> Float[Tensor, ""]:
+        """The loss of a batch, all of it encoded at once."""
+        batch, texts, videos = self._sides(batch, step)
+        return self._loss(
+            texts.encode(slice(0, texts.count)), videos.encode(slice(0, videos.count)), batch
+        )
+
+    def backward(
+        self, batch: Batch, step: int = 0, averaging: nn.Module | None = None
+    ) -> Float[Tensor, ""]:
         """Add the gradients of the batch's loss, averaged over the processes; returns the loss,
         detached.
 
         In float16 the gradients are those of the scaled loss. The noise of the patch choice follows
         from seed, step and the clip's place in the whole batch, so that neither chunks nor
-        processes change it.
+        processes change it. averaging: this learner within `distributed.averaging`, which averages
+        gradients while others are still computed; where chunks give the gradients in several
+        passes, they are averaged after the last one.
         """
+        if averaging is not None and not self.settings.chunk:
+            loss: Tensor = averaging(batch, step)
+            self.precision.scale(loss).backward()  # type: ignore[no-untyped-call]
+            return loss.detach()
+        batch, texts, videos = self._sides(batch, step)
+        loss = cached_backward(
+            texts,
+            videos,
+            self.settings.chunk,
+            lambda text, video: self._loss(text, video, batch),
+            self.precision.scale,
+        )
+        average_gradients(self.parameters(), self.shard)
+        return loss
+
+    def _sides(
+        self, batch: Batch, step: int
+    ) -> tuple[Batch, Rows[TextFeatures], Rows[VideoFeatures]]:
+        """What counts of a batch, and how to encode its texts and its clips."""
         if not self.settings.contrastive_weight:
             batch = without_repeated_texts(batch)
         if (
@@ -64,15 +94,7 @@ class Learner(nn.Module):
             for row in range(len(batch))
         ]
         videos = Rows(lambda rows: self._video(batch, rows, RowNoise(seeds[rows])), len(batch))
-        loss = cached_backward(
-            texts,
-            videos,
-            self.settings.chunk,
-            lambda text, video: self._loss(text, video, batch),
-            self.precision.scale,
-        )
-        average_gradients(self.parameters(), self.shard)
-        return loss
+        return batch, texts, videos
 
     def _text(self, ids: Int64[Tensor, "T W"], mask: Bool[Tensor, "T W"]) -> TextFeatures:
         """Features of texts, in float32."""

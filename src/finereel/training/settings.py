@@ -16,7 +16,8 @@ from finereel.models.encoders.patches import Perturbation
 from finereel.training.fine import FineLoss
 from finereel.training.optim import OptimSettings
 
-_FREE_TO_CHANGE = ("checkpoint_every", "log_every", "max_bad_batches")
+_FREE_TO_CHANGE = ("checkpoint_every", "log_every", "max_bad_batches", "recompute", "compile")
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class TrainingSettings:
         factor_weight: Weight of factor supervision, which needs `factor_sizes` and batches with
             factors.
         factor_sizes: Number of values of each factor.
-        precision: Precision of the towers, a key of PRECISIONS.
+        precision: Precision of the towers, a key of PRECISIONS; `auto` is bfloat16 on a CUDA device
+            that has it, else float32.
         chunk: Rows encoded at a time, for batches that do not fit in memory; 0 encodes all at once.
             The gradients are the same, with twice the forward passes.
         validate_every: Steps between validations. A validation and the last step always checkpoint.
@@ -49,6 +51,9 @@ class TrainingSettings:
         seed: Random seed.
         data: Hash of the training data; a run refuses to resume with different data.
         fine: Loss of batches with fine-grained negatives.
+        recompute: Keep no activations within the towers' blocks and compute them again in the
+            backward pass: less memory, one forward pass more, the same gradients.
+        compile: Compile the towers' blocks where a compiler is found.
     """
 
     steps: int = 1000
@@ -58,7 +63,7 @@ class TrainingSettings:
     perturbation: Perturbation = field(default_factory=Perturbation)
     factor_weight: float = 0.0
     factor_sizes: tuple[int, ...] = ()
-    precision: str = "float32"
+    precision: str = "auto"
     chunk: int = 0
     validate_every: int = 200
     checkpoint_every: int = 200
@@ -70,13 +75,15 @@ class TrainingSettings:
     seed: int = 0
     data: str = ""
     fine: FineLoss = field(default=FineLoss(), metadata=LATER)
+    recompute: bool = field(default=False, metadata=LATER)
+    compile: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         for name in ("steps", "validate_every", "checkpoint_every", "log_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.precision not in PRECISIONS:
-            raise unknown_name("precision", self.precision, PRECISIONS)
+        if self.precision not in (AUTO, *PRECISIONS):
+            raise unknown_name("precision", self.precision, (AUTO, *PRECISIONS))
         for name in ("chunk", "patience", "chance_after", "max_bad_batches"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
@@ -116,17 +123,22 @@ PRECISIONS: dict[str, torch.dtype] = {
 }
 
 
-class Precision:
-    """Args: name: a key of PRECISIONS; device: where the model computes.
+def _fastest(device: torch.device) -> str:
+    fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return "bfloat16" if fast else "float32"
 
-    Weights and optimizer stay in float32 whatever the name.
+
+class Precision:
+    """Args: name: a key of PRECISIONS, or `auto`; device: where the model computes.
+
+    Weights and optimizer stay in float32 whatever the name. `name` is the precision chosen.
     """
 
     def __init__(self, name: str = "float32", device: torch.device | str = "cpu") -> None:
-        if name not in PRECISIONS:
-            raise unknown_name("precision", name, PRECISIONS)
-        self.name = name
         self.device = torch.device(device)
+        self.name = _fastest(self.device) if name == AUTO else name
+        if self.name not in PRECISIONS:
+            raise unknown_name("precision", name, (AUTO, *PRECISIONS))
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=name == "float16")
 
     @property

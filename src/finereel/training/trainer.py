@@ -20,8 +20,16 @@ from finereel.io.signals import Stopped, StopRequest, stop_requests
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import save
 from finereel.training.batch import Batch
+from finereel.training.blocks import NO_COMPILER, can_compile, training_blocks
 from finereel.training.checkpoint import Checkpoint, Parts, RunState, writing
-from finereel.training.distributed import Shard, anywhere, broadcast, from_first, joined
+from finereel.training.distributed import (
+    Shard,
+    anywhere,
+    averaging,
+    broadcast,
+    from_first,
+    joined,
+)
 from finereel.training.health import Validation, chance_alarm, checked, too_many_bad
 from finereel.training.learner import Learner
 from finereel.training.log import WITHOUT_TENSORBOARD, RunLog, open_log
@@ -42,6 +50,7 @@ class Progress:
     loss: of the first process; grad_norm: before clipping; lr: the highest rate of this step;
     finite: False where the batch was skipped because its gradients are not;
     samples: rows of the batch; seconds: of fetching the batch and of the step, without validation;
+    waited: those of them in which the model waited for the batch;
     validation: where the step validated, else None; notes: sentences for whoever watches (an alarm,
     a skipped batch).
     """
@@ -55,6 +64,7 @@ class Progress:
     lr: float
     logit_scale: float
     seconds: float = 0.0
+    waited: float = 0.0
     validation: Validation | None = None
     notes: tuple[str, ...] = ()
 
@@ -103,17 +113,21 @@ def train(
     run = _prepare(model, settings, out)
     state = run.resume()
     opened = open_log(out, state.log_bytes, state.step, run.shard.first)
-    with _training(model), stop_requests() as request, opened as log:
-        hints = _first_hints(state, log)
+    with _training(run), stop_requests() as request, opened as log:
+        hints = _first_hints(run, state, log)
         while not _finished(state, settings):
             started = time.perf_counter()
             batch = _fetch(batch_at, state.step, request)
+            waited = time.perf_counter() - started
             if anywhere(batch is None, run.shard) or batch is None:
                 run.save(state, log)
                 break
             progress = _step(run, batch, state.step)
             progress = replace(
-                progress, seconds=time.perf_counter() - started, notes=(*hints, *progress.notes)
+                progress,
+                seconds=time.perf_counter() - started,
+                waited=waited,
+                notes=(*hints, *progress.notes),
             )
             state, hints = state.stepped(progress.finite), ()
             if state.step % settings.validate_every == 0 or state.step == settings.steps:
@@ -147,6 +161,12 @@ class _Run:
     precision: Precision
     checkpoint: Checkpoint
     shard: Shard
+    averaging: torch.nn.Module | None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the towers are asked to be compiled and can be."""
+        return self.learner.settings.compile and can_compile(self.precision.device)
 
     @property
     def parts(self) -> Parts:
@@ -188,8 +208,9 @@ def _prepare(model: RetrievalModel, settings: TrainingSettings, out: Path) -> _R
     optimizer = make_optimizer(learner, settings.optim)
     rates = tuple(group["lr"] for group in optimizer.param_groups)
     described = {**to_dict(model.config), model.encoder.kind: model.encoder.describe()}
-    checkpoint = Checkpoint(out / "checkpoint.pt", run_identity(settings, described))
-    return _Run(learner, optimizer, rates, precision, checkpoint, shard)
+    identity = run_identity(replace(settings, precision=precision.name), described)
+    checkpoint = Checkpoint(out / "checkpoint.pt", identity)
+    return _Run(learner, optimizer, rates, precision, checkpoint, shard, averaging(learner, shard))
 
 
 def _finished(state: RunState, settings: TrainingSettings) -> bool:
@@ -226,7 +247,7 @@ def _step(run: _Run, batch: Batch, step: int) -> Progress:
         group["lr"] = rate * factor
     learner.train()
     run.optimizer.zero_grad(set_to_none=True)
-    loss = learner.backward(batch.to(learner.model.encoder.scale.device), step)
+    loss = learner.backward(batch.to(learner.model.encoder.scale.device), step, run.averaging)
     run.precision.unscale(run.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), settings.optim.clip_norm)
     scaled = run.precision.loss_scale > 1 and bool(torch.isfinite(loss))
@@ -270,17 +291,27 @@ def _judge(
     return replace(state, alarmed=True), (chance_alarm(validation, state.step),)
 
 
-def _first_hints(state: RunState, log: RunLog) -> tuple[str, ...]:
+def _first_hints(run: _Run, state: RunState, log: RunLog) -> tuple[str, ...]:
     """What the first step of this process has to tell."""
-    resumed = (f"going on after step {state.step}",) if state.step else ()
-    return (
-        resumed if log.writer is not None or log.path is None else (*resumed, WITHOUT_TENSORBOARD)
-    )
+    hints = {
+        f"going on after step {state.step}": state.step > 0,
+        WITHOUT_TENSORBOARD: log.writer is None and log.path is not None,
+        NO_COMPILER: run.learner.settings.compile and not run.compiled,
+    }
+    return tuple(hint for hint, holds in hints.items() if holds)
 
 
 def _log(log: RunLog, progress: Progress, settings: TrainingSettings) -> None:
     if progress.step % settings.log_every == 0 or not progress.finite:
-        names = ("loss", "grad_norm", "lr", "logit_scale", "seconds", "samples_per_second")
+        names = (
+            "loss",
+            "grad_norm",
+            "lr",
+            "logit_scale",
+            "seconds",
+            "waited",
+            "samples_per_second",
+        )
         log.write("step", progress.step, {name: getattr(progress, name) for name in names})
     if progress.validation is not None:
         log.write("validation", progress.step, asdict(progress.validation))
@@ -289,19 +320,22 @@ def _log(log: RunLog, progress: Progress, settings: TrainingSettings) -> None:
 
 
 @contextmanager
-def _training(model: RetrievalModel) -> Iterator[None]:
-    """What makes training fast on a CPU: kernels for short rows, and no denormals.
+def _training(run: _Run) -> Iterator[None]:
+    """What makes training fast on a CPU: kernels for short rows, and no denormals; and the towers'
+    blocks as the settings say.
 
     Sharp softmaxes leave denormals behind, and those cost a CPU ten times the time: they are
     flushed to zero.
     """
-    model.encoder.prepare_training()
+    encoder, settings = run.learner.model.encoder, run.learner.settings
+    encoder.prepare_training()
     torch.set_flush_denormal(True)
     try:
-        yield
+        with training_blocks(encoder, settings.recompute, run.compiled):
+            yield
     finally:
         torch.set_flush_denormal(False)
-        model.encoder.finish_training()
+        encoder.finish_training()
 
 
 @contextmanager
