@@ -57,9 +57,16 @@ _TEXT_SIDE = (
     *("encoder.text_*", "encoder.word_projection"),
     *("head.sentence_projection", "head.word_projection"),
 )
+_MAIN_SIDE = ("encoder.*", "head.*", "patches.*")
+_ALL_BUT_PROMPTS = (*_MAIN_SIDE, "fine_head.*")
+_ONE_PROMPT = FineConfig(visual_prompts=1)
 MORE_ROWS: dict[str, FineRow] = {
     "+ word and phrase": FineRow(_BOTH),
+    "+ prompt on words": FineRow(_WORD, _ONE_PROMPT),
+    "+ four prompts": FineRow(_BOTH, FineConfig(visual_prompts=4)),
     "+ both prompts": FineRow(_BOTH, FineConfig(visual_prompts=1, text_prompts=4)),
+    "+ both, only the prompt learns": FineRow(_BOTH, _ONE_PROMPT, freeze=_ALL_BUT_PROMPTS),
+    "+ both, prompt and fine head learn": FineRow(_BOTH, _ONE_PROMPT, freeze=_MAIN_SIDE),
     "+ word, text side frozen": FineRow(_WORD, freeze=_TEXT_SIDE),
     **{
         f"+ word, other clip {name}": FineRow(_WORD, loss=FineLoss(other_clip=name))
@@ -70,9 +77,12 @@ MORE_ROWS: dict[str, FineRow] = {
         for name in ("uniform", "subtracted", "evidence")
     },
 }
-"""Rows by name only: both levels without a prompt, both prompts, and remedies for a loss that can
-be lowered without the clip. Either no vector of a text learns (with a dual encoder and UCoFiA's
-head), or the scores against another clip count, see `finereel.training.fine.OTHER_CLIP`.
+"""Rows by name only. Phrases without a prompt, and a prompt without phrases; several prompts, and
+prompts on both sides; learning of the prompt alone, or of the prompt and its head, in place of all.
+
+And remedies for a loss that can be lowered without the clip: either no vector of a text learns (with
+a dual encoder and UCoFiA's head), or the scores against another clip count, see
+`finereel.training.fine.OTHER_CLIP`.
 """
 ALL_ROWS = ROWS | MORE_ROWS
 HEADS = ("ucofia", "xclip", "clip4clip", "ts2net")
