@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from finereel.config import ModelConfig
-from finereel.data.base import Caption, CaptionProtocol, ClipArrays, Dataset, Split
+from finereel.data.base import Caption, CaptionProtocol, ClipArrays, ClipSource, Dataset, Split
 from finereel.errors import ConfigError, DataError, ModelError, TrainingError
 from finereel.evaluation.record_files import load_record
 from finereel.models.choice import EVERYDAY
@@ -38,7 +38,7 @@ from finereel.recipes.run import (
     with_frames,
     with_weights,
 )
-from finereel.recipes.run_dataset import device_of
+from finereel.recipes.run_dataset import device_of, workers_for
 from finereel.recipes.splits import held_out, three_splits
 from finereel.training.distributed import Shard
 from finereel.types import Frames
@@ -559,3 +559,24 @@ def test_the_recipe_everyday_starts_from_the_bundled_model() -> None:
     assert isinstance(made, PairRecipe)
     assert made.towers == EVERYDAY
     assert made.model.max_frames == load(EVERYDAY).num_frames
+
+
+class _From:
+    def __init__(self, source: str) -> None:
+        self.description = {"source": source}
+
+
+@pytest.mark.parametrize(
+    ("asked", "source", "device", "expected"),
+    [
+        (None, "videos", "cpu", {0}),
+        (None, "features", "cuda", {0}),
+        (None, "videos", "cuda", {1, 2, 3, 4}),
+        (2, "features", "cpu", {2}),
+        (0, "videos", "cuda", {0}),
+    ],
+)
+def test_workers_are_for_a_gpu_that_would_wait(
+    asked: int | None, source: str, device: str, expected: set[int]
+) -> None:
+    assert workers_for(asked, cast(ClipSource, _From(source)), device) in expected

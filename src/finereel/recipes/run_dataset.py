@@ -227,14 +227,15 @@ def start_from(model: RetrievalModel, towers: RetrievalModel) -> None:
 
 
 def workers_for(asked: int | None, source: ClipSource, device: str) -> int:
-    """How many processes prepare batches ahead, where nobody says: none for precomputed tokens,
-    which every process would hold in memory; else one, and up to four where a GPU would wait.
+    """How many processes prepare batches ahead, where nobody says: up to four where a GPU would
+    wait. On a processor reading a batch takes 1 % of a step (`research/benchmarks/waiting.py`), and
+    precomputed tokens would be held in memory by every process: none there.
     """
     if asked is not None:
         return asked
-    if source.description["source"] == "features":
+    if device == "cpu" or source.description["source"] == "features":
         return 0
-    return 1 if device == "cpu" else max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) - 1))
+    return max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) - 1))
 
 
 def device_of(name: str) -> str:
