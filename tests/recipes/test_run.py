@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from finereel.config import ModelConfig
-from finereel.data.base import Caption, CaptionProtocol, ClipArrays, ClipSource, Dataset, Split
+from finereel.data.base import Caption, CaptionProtocol, ClipArrays, Dataset, Split
 from finereel.errors import ConfigError, DataError, ModelError, TrainingError
 from finereel.evaluation.record_files import load_record
 from finereel.models.choice import EVERYDAY
@@ -562,8 +562,16 @@ def test_the_recipe_everyday_starts_from_the_bundled_model() -> None:
 
 
 class _From:
+    """A source of this kind, without clips."""
+
     def __init__(self, source: str) -> None:
-        self.description = {"source": source}
+        self.description: Mapping[str, str] = {"source": source}
+
+    def problems(self, videos: Sequence[str]) -> Mapping[str, str]:
+        return {}
+
+    def read(self, videos: Sequence[str]) -> ClipArrays:
+        raise NotImplementedError
 
 
 @pytest.mark.parametrize(
@@ -579,4 +587,4 @@ class _From:
 def test_workers_are_for_a_gpu_that_would_wait(
     asked: int | None, source: str, device: str, expected: set[int]
 ) -> None:
-    assert workers_for(asked, cast(ClipSource, _From(source)), device) in expected
+    assert workers_for(asked, _From(source), device) in expected
