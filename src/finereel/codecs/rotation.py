@@ -20,8 +20,6 @@ from torch import Tensor
 
 _INNER = 32
 """Width of the products by which a transform begins; the rest are additions of long runs."""
-_ROWS = 512
-"""Vectors transformed at a time: 1 MB of 512 numbers each stays in the processor's cache."""
 
 
 class Rotation:
@@ -39,24 +37,21 @@ class Rotation:
         """Whole numbers, rotated and rounded to whole numbers. Their absolute values must add up to
         less than 2^24 in every row.
         """
-        turned = whole.clone()
         for signs, block in self._steps:
-            turned.mul_(signs)
-            self._transform(turned, block)
-        return turned
+            whole = self._transform(whole * signs, block)
+        return whole
 
     def back(self, whole: Float32[Tensor, "N D"]) -> Float32[Tensor, "N D"]:
         """The inverse of `turn`, but for the rounding."""
-        turned = whole.clone()
         for signs, block in reversed(self._steps):
-            self._transform(turned, block)
-            turned.mul_(signs)
-        return turned
+            whole = self._transform(whole, block).mul_(signs)
+        return whole
 
-    def _transform(self, vectors: Float32[Tensor, "N D"], block: slice) -> None:
-        for top in range(0, len(vectors), _ROWS):
-            rows = vectors[top : top + _ROWS, block]
-            rows.copy_(hadamard(rows).mul_(self._size**-0.5).round_())
+    def _transform(self, whole: Float32[Tensor, "N D"], block: slice) -> Float32[Tensor, "N D"]:
+        turned = hadamard(whole[:, block]).mul_(self._size**-0.5).round_()
+        if self._size == whole.shape[1]:
+            return turned
+        return torch.cat([whole[:, : block.start], turned, whole[:, block.stop :]], 1)
 
 
 @lru_cache(maxsize=8)
