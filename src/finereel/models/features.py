@@ -133,6 +133,17 @@ class VideoFeatures:
         return _mapped(self, lambda tensor: _move(tensor, target))
 
 
+@dataclass(frozen=True)
+class StoredFeatures(VideoFeatures):
+    """Features of V clips as a library keeps them: as a head reads them, see
+    `finereel.models.heads.base.Head.stored`.
+
+    `frames` are unit vectors; `patches` and `contextual` are, except where the head names them in
+    `raw`. Where the head masks padding, tokens under a False mask are zeros. Scoring does not
+    prepare them again.
+    """
+
+
 Batch = TypeVar("Batch", TextFeatures, VideoFeatures)
 
 
