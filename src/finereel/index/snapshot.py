@@ -36,9 +36,9 @@ from finereel.index.schema import (
     feature_columns,
     to_features,
     to_files,
-    to_frames,
     to_vectors,
 )
+from finereel.index.tokens import frame_columns, read_frames
 from finereel.models.features import VideoFeatures
 
 _LOG = logging.getLogger(__name__)
@@ -72,8 +72,8 @@ class Clips:
 class FrameTable:
     """The frames of some clips in canonical order.
 
-    rows: file, clip, window and times of the frames; paths: decoded; frames, mask: float32, as of
-    `VideoFeatures`.
+    rows: file, clip, window and times of the frames; paths: decoded; frames, mask: unit vectors as
+    float32, and which of them are real.
     """
 
     rows: pa.Table
@@ -324,11 +324,12 @@ class Snapshot:
 
     def frames_of(self, row_ids: RowIds) -> FrameTable:
         """The frames of these clips, without their other features."""
-        rows = self.take_rows(row_ids, [*ROW_COLUMNS[:-2], "file_id", "frames", "frame_mask"])
+        columns = frame_columns(self.sizes)
+        rows = self.take_rows(row_ids, [*ROW_COLUMNS[:-2], "file_id", *columns])
         rows = rows.sort_by([("path", "ascending"), ("start", "ascending")])
-        frames, mask = to_frames(rows, self.sizes)
+        frames, mask = read_frames(rows, self.sizes)
         paths = [decode_path(path) for path in rows["path"].to_pylist()]
-        return FrameTable(rows.drop_columns(["frames", "frame_mask"]), paths, frames, mask)
+        return FrameTable(rows.drop_columns(columns), paths, frames, mask)
 
     def of_file(self, file_id: str) -> Clips:
         """All clips of one file in time order; none when the library does not hold it."""

@@ -25,7 +25,7 @@ from finereel.index.facts import FileFacts, fact_changes
 from finereel.index.faults import damaged_library, reading, storage_errors
 from finereel.index.head import changed_files, seal
 from finereel.index.lance import FTS, IvfSq, LanceTable, lancedb
-from finereel.index.manifest import FORMAT, METADATA_KEY, Manifest
+from finereel.index.manifest import METADATA_KEY, TOKENS_SINCE, Manifest
 from finereel.index.schema import FileRecord, clip_schema, completed, file_changes, version_of
 from finereel.index.settle import roll_back, settle
 from finereel.index.snapshot import SPEAKS, Snapshot, index_of
@@ -52,6 +52,16 @@ WORDS = {
 """How the text of clips becomes words: in any language, also in those that are written without
 spaces, and as they are written, for a phrase is exact.
 """
+
+
+def manifest_of(schema: pa.Schema, folder: Path) -> Manifest:
+    """What a table says of itself. Columns that came with version 2 were added without a new
+    description.
+    """
+    manifest = Manifest.parse((schema.metadata or {})[METADATA_KEY], folder)
+    if manifest.format >= TOKENS_SINCE:
+        return manifest
+    return replace(manifest, format=version_of(schema.names))
 
 
 class ClipStore:
@@ -89,10 +99,7 @@ class ClipStore:
         with reading(folder):
             table = lancedb.connect(folder).open_table(TABLE)
             schema = table.schema
-            described = (schema.metadata or {})[METADATA_KEY]
-        # A table that was migrated keeps the description that it was made with.
-        manifest = Manifest.parse(described, folder)
-        return cls(folder, table, replace(manifest, format=version_of(schema.names)))
+        return cls(folder, table, manifest_of(schema, folder))
 
     @property
     def schema(self) -> pa.Schema:
@@ -119,7 +126,8 @@ class ClipStore:
         with reading(self.folder):
             table = lancedb.connect(self.folder).open_table(TABLE)
             table.checkout(version)
-        return Snapshot(table, self.manifest.model, self.folder)
+            schema = table.schema
+        return Snapshot(table, manifest_of(schema, self.folder).model, self.folder)
 
     def version(self) -> int:
         """The number of the newest commit that counts, by any process."""
@@ -158,8 +166,8 @@ class ClipStore:
         """Give the table the columns of the newest version of the schema, in one commit; nothing
         is encoded or rewritten, and the facts of its files are not known yet.
         """
-        self._complete(FORMAT)
-        self.manifest = replace(self.manifest, format=FORMAT)
+        self._complete(2)
+        self.manifest = replace(self.manifest, format=max(2, self.manifest.format))
 
     def _complete(self, version: int) -> None:
         names = self.schema.names

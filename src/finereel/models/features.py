@@ -135,12 +135,11 @@ class VideoFeatures:
 
 @dataclass(frozen=True)
 class StoredFeatures(VideoFeatures):
-    """Features of V clips as a library keeps them: as a head reads them, see
-    `finereel.models.heads.base.Head.stored`.
+    """Features of V clips as a library keeps them and a head reads them.
 
-    `frames` are unit vectors; `patches` and `contextual` are, except where the head names them in
-    `raw`. Where the head masks padding, tokens under a False mask are zeros. Scoring does not
-    prepare them again.
+    `finereel.models.heads.base.Head.stored` makes them. `frames` are unit vectors; `patches` and
+    `contextual` are, except where the head names them in `raw`. Where the head masks padding,
+    tokens under a False mask are zeros. Scoring does not prepare them again.
     """
 
 

@@ -255,7 +255,7 @@ def test_stored_clips_are_unit_or_said_to_be_raw_and_zero_under_the_mask(
 ) -> None:
     model, video = tiny_head(head, aggregation), random_clips(6)
     stored = model.stored(video)
-    masks = {name: video.frame_mask for name in ("frames", "contextual")}
+    masks = dict.fromkeys(("frames", "contextual"), video.frame_mask)
     assert "frames" not in model.raw
     assert model.raw <= model.reads
     for name, mask in (masks | {"patches": video.patch_mask}).items():

@@ -31,7 +31,7 @@ _WORKING_COPIES = 4  # similarities, powers of two, mixed weights, and one produ
 
 
 @dataclass(frozen=True)
-class _ProjectedText(TextFeatures):
+class _ProjectedSentence(TextFeatures):
     """Prepared texts; `projected` holds t·G·G₁ᵀ, beside the sentence that meets frames plain."""
 
     projected: Float[Tensor, "T D"] = field(default_factory=lambda: torch.empty(0, 0))
@@ -70,7 +70,7 @@ class UcofiaHead(Head):
         words = normalize(self._zeroed(text.words, text.word_mask).transpose(0, 1), dim=-1)
         if "patch_word" in self.weights:
             words = words @ self.word_projection @ self.patch_projection.T
-        return _ProjectedText(
+        return _ProjectedSentence(
             sentence=normalize(text.sentence, dim=-1),
             words=words.transpose(0, 1),
             word_mask=text.word_mask,
@@ -93,7 +93,7 @@ class UcofiaHead(Head):
         return {name: makers[name](text, video) for name in self.weights}
 
     def _video_sentence(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
-        assert isinstance(text, _ProjectedText)
+        assert isinstance(text, _ProjectedSentence)
         return text.projected @ video.video.T
 
     def _frame_sentence(self, text: TextFeatures, video: VideoFeatures) -> Tensor:

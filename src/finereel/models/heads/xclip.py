@@ -34,7 +34,7 @@ _WORKING_COPIES = 6
 
 
 @dataclass(frozen=True)
-class _ProjectedText(TextFeatures):
+class _ProjectedWords(TextFeatures):
     """Prepared texts; `projected` holds w·L, beside the words that meet the video vector plain."""
 
     projected: Float[Tensor, "T W D"] = field(default_factory=lambda: torch.empty(0, 0, 0))
@@ -67,7 +67,7 @@ class XclipHead(Head):
     def prepare_text(self, text: TextFeatures) -> TextFeatures:
         """Unit sentences, and unit words, plain and projected."""
         words = normalize(text.words, dim=-1)
-        return _ProjectedText(
+        return _ProjectedWords(
             sentence=normalize(text.sentence, dim=-1),
             words=words,
             word_mask=text.word_mask,
@@ -99,7 +99,7 @@ class XclipHead(Head):
         return result
 
     def _frame_word(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
-        assert isinstance(text, _ProjectedText)
+        assert isinstance(text, _ProjectedWords)
         (T, W, D), (V, F, _) = text.projected.shape, video.frames.shape
         sim_TWVF = (text.projected.reshape(T * W, D) @ video.frames.reshape(V * F, D).T).view(
             T, W, V, F
