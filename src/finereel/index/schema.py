@@ -34,7 +34,7 @@ from finereel.index.checksums import (
     with_checksums,
 )
 from finereel.index.facts import MEDIA_TYPES, FileFacts
-from finereel.index.manifest import FORMAT, METADATA_KEY, Manifest
+from finereel.index.manifest import FORMAT, METADATA_KEY, TOKENS_SINCE, Manifest
 from finereel.index.protocols import IndexedModel, SearchModel, TokenStorer
 from finereel.index.tokens import (
     from_halves,
@@ -161,6 +161,16 @@ def version_of(names: list[str]) -> int:
     version 3 are no columns, and its tables were all made with a description that says so.
     """
     return 2 if {MEDIA_CHECKSUMS, CONTENT_CHECKSUMS} <= set(names) else 1
+
+
+def manifest_of(schema: pa.Schema, folder: Path) -> Manifest:
+    """What a table in a folder says of itself. Columns that came with version 2 were added without a
+    new description.
+    """
+    manifest = Manifest.parse((schema.metadata or {})[METADATA_KEY], folder)
+    if manifest.format >= TOKENS_SINCE:
+        return manifest
+    return replace(manifest, format=version_of(schema.names))
 
 
 def _late_columns(names: list[str]) -> list[pa.Field]:

@@ -28,7 +28,7 @@ from finereel.index.faults import damaged_library, reading
 from finereel.index.filtering import columns_of, needs_facts, passing, unknown, why_nothing
 from finereel.index.head import changed_files
 from finereel.index.lance import LanceTable, text_query
-from finereel.index.protocols import IndexedModel
+from finereel.index.manifest import Manifest
 from finereel.index.query import Filters
 from finereel.index.schema import (
     FileRecord,
@@ -109,9 +109,10 @@ class Snapshot:
     Every value that is read is compared with its checksum; DamagedLibraryError when one differs.
     """
 
-    def __init__(self, table: LanceTable, sizes: IndexedModel, folder: Path) -> None:
+    def __init__(self, table: LanceTable, manifest: Manifest, folder: Path) -> None:
         self.table = table
-        self.sizes = sizes
+        self.sizes = manifest.model
+        self.format = manifest.format
         self.version = int(table.version)
         self.names: list[str] = table.schema.names
         self.folder = folder

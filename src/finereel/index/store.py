@@ -25,8 +25,8 @@ from finereel.index.facts import FileFacts, fact_changes
 from finereel.index.faults import damaged_library, reading, storage_errors
 from finereel.index.head import changed_files, seal
 from finereel.index.lance import FTS, IvfSq, LanceTable, lancedb
-from finereel.index.manifest import METADATA_KEY, TOKENS_SINCE, Manifest
-from finereel.index.schema import FileRecord, clip_schema, completed, file_changes, version_of
+from finereel.index.manifest import METADATA_KEY, Manifest
+from finereel.index.schema import FileRecord, clip_schema, completed, file_changes, manifest_of
 from finereel.index.settle import roll_back, settle
 from finereel.index.snapshot import SPEAKS, Snapshot, index_of
 from finereel.io.atomic import CAUSES
@@ -52,16 +52,6 @@ WORDS = {
 """How the text of clips becomes words: in any language, also in those that are written without
 spaces, and as they are written, for a phrase is exact.
 """
-
-
-def manifest_of(schema: pa.Schema, folder: Path) -> Manifest:
-    """What a table says of itself. Columns that came with version 2 were added without a new
-    description.
-    """
-    manifest = Manifest.parse((schema.metadata or {})[METADATA_KEY], folder)
-    if manifest.format >= TOKENS_SINCE:
-        return manifest
-    return replace(manifest, format=version_of(schema.names))
 
 
 class ClipStore:
@@ -127,7 +117,7 @@ class ClipStore:
             table = lancedb.connect(self.folder).open_table(TABLE)
             table.checkout(version)
             schema = table.schema
-        return Snapshot(table, manifest_of(schema, self.folder).model, self.folder)
+        return Snapshot(table, manifest_of(schema, self.folder), self.folder)
 
     def version(self) -> int:
         """The number of the newest commit that counts, by any process."""
@@ -163,7 +153,7 @@ class ClipStore:
         self._complete(self.manifest.format)
 
     def migrate(self) -> None:
-        """Give the table the columns of the newest version of the schema, in one commit; nothing
+        """Give the table the columns that came with version 2 of the schema, in one commit; nothing
         is encoded or rewritten, and the facts of its files are not known yet.
         """
         self._complete(2)
@@ -231,6 +221,7 @@ class ClipStore:
             reader = pa.RecordBatchReader.from_batches(schema, rows)
             self._table = _overwritten(self.folder, reader, schema)
             self._schema = None
+        self.manifest = manifest_of(schema, self.folder)
 
     def drop_indices(self) -> None:
         """Search everything until `refresh_ann` and `refresh_words` make the indices again."""
