@@ -274,7 +274,8 @@ class Library(AskedLibrary):
 
         It reads what each video file is, and stores tokens as the model reads them. Nothing is
         encoded again, and searches give the same hits before, meanwhile and afterwards; scores may
-        differ by what rounding to half precision costs. Ctrl-C finishes the current commit; after it, or a killed process, the same call continues.
+        differ by what rounding to half precision costs. Ctrl-C finishes the current commit; after
+        it, or a killed process, the same call continues.
 
         Args:
             on_progress: Told how many videos are done.
