@@ -23,8 +23,8 @@ from finereel.index.faults import storage_errors, typed_storage
 from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
 from finereel.index.known import find_videos, forget, known_away, known_paths
-from finereel.index.manifest import Manifest
-from finereel.index.migration import MigrationReport, MigrationSettings, migrate, offer
+from finereel.index.manifest import FORMAT, Manifest
+from finereel.index.migration import MigrationReport, MigrationSettings, finish, migrate, offer
 from finereel.index.opening import (
     absolute,
     begin_library,
@@ -45,6 +45,7 @@ from finereel.index.settings import LibrarySettings
 from finereel.index.status import LeftOut, LibraryStatus, find_problems, library_status
 from finereel.index.store import ClipStore, writer_lock
 from finereel.index.tags import carry_tags, checked_tags, tag_files
+from finereel.index.token_migration import migrate_tokens
 from finereel.index.transcribing import carry_words, listen
 from finereel.index.tuning import estimate_rebuild, tune_threads
 from finereel.index.words import read_again
@@ -269,10 +270,12 @@ class Library(AskedLibrary):
         on_progress: OnProgress = no_progress,
         settings: MigrationSettings | None = None,
     ) -> MigrationReport:
-        """Bring a library of a former version up to date: read what each video file is.
+        """Bring a library of a former version up to date.
 
-        Nothing is encoded again, and searches give the same hits before, meanwhile and afterwards.
-        Ctrl-C finishes the current commit; after it, or a killed process, the same call continues.
+        It reads what each video file is, and stores tokens as the model reads them. Nothing is
+        encoded again, and searches give the same hits before, meanwhile and afterwards; scores may
+        differ by what rounding to half precision costs. Ctrl-C finishes the current commit; after
+        it, or a killed process, the same call continues.
 
         Args:
             on_progress: Told how many videos are done.
@@ -288,7 +291,14 @@ class Library(AskedLibrary):
         self._existing()
         settings = settings or MigrationSettings()
         with self._writing(None) as store, stop_on_interrupt() as stop:
-            return migrate(self.path, store, self._source, settings, on_progress, stop)
+            report = migrate(self.path, store, self._source, settings, on_progress, stop)
+            if stop.is_set() or store.manifest.format == FORMAT:
+                return report
+            model = self._load_model()
+            require_same_model(store, model, self.path)
+            clips = migrate_tokens(self.path, store, model, on_progress, stop)
+            finish(store, settings)
+            return replace(report, clips=clips, interrupted=stop.is_set())
 
     @typed_storage("written")
     def tag(

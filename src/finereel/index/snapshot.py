@@ -28,7 +28,7 @@ from finereel.index.faults import damaged_library, reading
 from finereel.index.filtering import columns_of, needs_facts, passing, unknown, why_nothing
 from finereel.index.head import changed_files
 from finereel.index.lance import LanceTable, text_query
-from finereel.index.protocols import IndexedModel
+from finereel.index.manifest import Manifest
 from finereel.index.query import Filters
 from finereel.index.schema import (
     FileRecord,
@@ -36,9 +36,9 @@ from finereel.index.schema import (
     feature_columns,
     to_features,
     to_files,
-    to_frames,
     to_vectors,
 )
+from finereel.index.tokens import frame_columns, read_frames
 from finereel.models.features import VideoFeatures
 
 _LOG = logging.getLogger(__name__)
@@ -72,8 +72,8 @@ class Clips:
 class FrameTable:
     """The frames of some clips in canonical order.
 
-    rows: file, clip, window and times of the frames; paths: decoded; frames, mask: float32, as of
-    `VideoFeatures`.
+    rows: file, clip, window and times of the frames; paths: decoded; frames, mask: unit vectors as
+    float32, and which of them are real.
     """
 
     rows: pa.Table
@@ -109,9 +109,10 @@ class Snapshot:
     Every value that is read is compared with its checksum; DamagedLibraryError when one differs.
     """
 
-    def __init__(self, table: LanceTable, sizes: IndexedModel, folder: Path) -> None:
+    def __init__(self, table: LanceTable, manifest: Manifest, folder: Path) -> None:
         self.table = table
-        self.sizes = sizes
+        self.sizes = manifest.model
+        self.format = manifest.format
         self.version = int(table.version)
         self.names: list[str] = table.schema.names
         self.folder = folder
@@ -324,11 +325,12 @@ class Snapshot:
 
     def frames_of(self, row_ids: RowIds) -> FrameTable:
         """The frames of these clips, without their other features."""
-        rows = self.take_rows(row_ids, [*ROW_COLUMNS[:-2], "file_id", "frames", "frame_mask"])
+        columns = frame_columns(self.sizes)
+        rows = self.take_rows(row_ids, [*ROW_COLUMNS[:-2], "file_id", *columns])
         rows = rows.sort_by([("path", "ascending"), ("start", "ascending")])
-        frames, mask = to_frames(rows, self.sizes)
+        frames, mask = read_frames(rows, self.sizes)
         paths = [decode_path(path) for path in rows["path"].to_pylist()]
-        return FrameTable(rows.drop_columns(["frames", "frame_mask"]), paths, frames, mask)
+        return FrameTable(rows.drop_columns(columns), paths, frames, mask)
 
     def of_file(self, file_id: str) -> Clips:
         """All clips of one file in time order; none when the library does not hold it."""

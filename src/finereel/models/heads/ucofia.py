@@ -13,7 +13,7 @@ on another scale. `mask_padding=False` is published too: padded words, frames an
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -30,6 +30,13 @@ GRANULARITIES = ("video_sentence", "frame_sentence", "patch_word")
 _WORKING_COPIES = 4  # similarities, powers of two, mixed weights, and one product in the making
 
 
+@dataclass(frozen=True)
+class _ProjectedSentence(TextFeatures):
+    """Prepared texts; `projected` holds t·G·G₁ᵀ, beside the sentence that meets frames plain."""
+
+    projected: Float[Tensor, "T D"] = field(default_factory=lambda: torch.empty(0, 0))
+
+
 class UcofiaHead(Head):
     """Args: config: sizes, aggregation, weights per granularity, units and masking; dim = D."""
 
@@ -39,6 +46,7 @@ class UcofiaHead(Head):
     def __init__(self, config: ModelConfig, dim: int) -> None:
         super().__init__(config)
         self.cosine_patches = config.patch_units == "cosine"
+        self.raw = frozenset(() if self.cosine_patches else {"patches"})
         if "video_sentence" in self.weights:
             self.sentence_projection = _identity(dim)
             self.video_projection = _identity(dim)
@@ -53,28 +61,21 @@ class UcofiaHead(Head):
             self.over_patch_words = make_aggregation(config.aggregation, config.max_words)
 
     def prepare_text(self, text: TextFeatures) -> TextFeatures:
-        """Unit sentences, and unit words with both projections: (w·L)·(p·L₁) = (w·L·L₁ᵀ)·p costs W
-        vectors, not P.
+        """Unit sentences and unit words, with both projections each: (w·L)·(p·L₁) = (w·L·L₁ᵀ)·p
+        leaves the clips as they are stored.
 
-        Words keep their shape but lie word by word in memory, as `_patch_word` reads them.
+        The sentence that meets frames is not projected. Words keep their shape but lie word by word
+        in memory, as `_patch_word` reads them.
         """
         words = normalize(self._zeroed(text.words, text.word_mask).transpose(0, 1), dim=-1)
         if "patch_word" in self.weights:
             words = words @ self.word_projection @ self.patch_projection.T
-        return replace(text, sentence=normalize(text.sentence, dim=-1), words=words.transpose(0, 1))
-
-    def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
-        """Video vectors with both projections (v·G₁·Gᵀ), unit frames and, in cosine units, unit
-        patches.
-        """
-        vector = video.video
-        frames = self._zeroed(video.frames, video.frame_mask)
-        patches = self._zeroed(video.patches, video.patch_mask)
-        if "video_sentence" in self.weights:
-            vector = vector @ self.video_projection @ self.sentence_projection.T
-        if self.cosine_patches:
-            patches = normalize(patches, dim=-1)
-        return replace(video, video=vector, frames=normalize(frames, dim=-1), patches=patches)
+        return _ProjectedSentence(
+            sentence=normalize(text.sentence, dim=-1),
+            words=words.transpose(0, 1),
+            word_mask=text.word_mask,
+            projected=self.coarse_query(text),
+        )
 
     def _zeroed(self, features: Tensor, mask: Tensor) -> Tensor:
         """Zeros under the mask: once here, where it costs nothing, instead of in every
@@ -92,7 +93,8 @@ class UcofiaHead(Head):
         return {name: makers[name](text, video) for name in self.weights}
 
     def _video_sentence(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
-        return text.sentence @ video.video.T
+        assert isinstance(text, _ProjectedSentence)
+        return text.projected @ video.video.T
 
     def _frame_sentence(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
         V, F, D = video.frames.shape
