@@ -15,8 +15,8 @@ from finereel.errors import DataError
 
 
 class Codec(ABC):
-    """Base of all codecs. Subclasses are final and code the (N, D) vectors of `_encode`, which are
-    finite float32 and zero under a mask.
+    """Base of all codecs. Subclasses are final and code the (N, D) vectors of `_encode`, at least
+    one, which are finite float32 and zero under a mask.
     """
 
     def encode(
@@ -35,11 +35,12 @@ class Codec(ABC):
         if mask is not None:
             given = torch.where(mask.cpu()[..., None], given, 0.0)
         dim = given.shape[-1]
-        flat = given.reshape(-1, dim) if given.numel() else given.new_zeros(0, dim)
-        if not bool(torch.isfinite(flat).all()):
+        shape = (*given.shape[:-1], self.vector_bytes(dim))
+        if not given.numel():
+            return torch.zeros(shape, dtype=torch.uint8)
+        if not bool(torch.isfinite(given).all()):
             raise DataError(_NOT_FINITE)
-        codes = self._encode(flat)
-        return codes.reshape(*given.shape[:-1], self.vector_bytes(dim))
+        return self._encode(given.reshape(-1, dim)).reshape(shape)
 
     def decode(self, codes: UInt8[Tensor, "*N B"], dim: int) -> Float32[Tensor, "*N D"]:
         """The vectors of codes. dim: D, which the number of bytes alone does not tell.
@@ -51,8 +52,10 @@ class Codec(ABC):
             raise DataError(
                 f"expected {width} bytes for each vector of {dim} numbers, got {codes.shape[-1]}"
             )
-        flat = codes.reshape(-1, width) if codes.numel() else codes.new_zeros(0, width)
-        return self._decode(flat, dim).reshape(*codes.shape[:-1], dim)
+        shape = (*codes.shape[:-1], dim)
+        if not codes.numel() or not dim:
+            return torch.zeros(shape)
+        return self._decode(codes.reshape(-1, width), dim).reshape(shape)
 
     @abstractmethod
     def vector_bytes(self, dim: int) -> int:
@@ -70,7 +73,7 @@ _NOT_FINITE = (
 )
 
 
-def to_half(values: Float32[Tensor, "N K"]) -> UInt8[Tensor, "N 2*K"]:
+def to_half(values: Float32[Tensor, "N K"]) -> UInt8[Tensor, "N B"]:
     """Numbers as the bytes of their halves; DataError for one that no half holds."""
     halves = values.to(torch.float16)
     if not bool(torch.isfinite(halves).all()):
@@ -78,6 +81,6 @@ def to_half(values: Float32[Tensor, "N K"]) -> UInt8[Tensor, "N 2*K"]:
     return halves.contiguous().view(torch.uint8).reshape(len(values), -1)
 
 
-def from_half(codes: UInt8[Tensor, "N 2*K"]) -> Float32[Tensor, "N K"]:
+def from_half(codes: UInt8[Tensor, "N B"]) -> Float32[Tensor, "N K"]:
     """The inverse of `to_half`."""
     return codes.contiguous().view(torch.float16).float()

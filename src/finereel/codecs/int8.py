@@ -20,8 +20,6 @@ class Int8Codec(Codec):
         return dim + _SCALE
 
     def _encode(self, vectors: Float32[Tensor, "N D"]) -> UInt8[Tensor, "N B"]:
-        if not vectors.numel():
-            return torch.zeros(len(vectors), self.vector_bytes(vectors.shape[1]), dtype=torch.uint8)
         stored = to_half(vectors.abs().amax(1, keepdim=True) / LARGEST)
         # The numbers are counted in the scale as it is stored, rounded, so that decoding is exact.
         scale = from_half(stored)

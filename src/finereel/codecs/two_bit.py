@@ -45,7 +45,7 @@ class TwoBitCodec(Codec):
         length = folded_sum(vectors.double() ** 2).sqrt()[:, None]
         unit = torch.where(length > 0, vectors / length, 0.0).float()
         turned = rotation(dim).turn((unit * _GRID).round_())
-        far = turned.abs() > THRESHOLD * _GRID / max(1, dim) ** 0.5
+        far = turned.abs() > THRESHOLD * _GRID / dim**0.5
         codes = torch.where(turned < 0, 1 - far.int(), 2 + far.int())
         levels = torch.tensor(LEVELS, dtype=torch.float64)[codes]
         # Whole numbers, so their sum is exact in any order.
@@ -58,7 +58,7 @@ class TwoBitCodec(Codec):
 
     def _decode(self, codes: UInt8[Tensor, "N B"], dim: int) -> Float32[Tensor, "N D"]:
         packed = codes[:, _FACTOR:].numpy()
-        factor = from_half(codes[:, :_FACTOR]) / (_FINE * max(1, dim) ** 0.5)
+        factor = from_half(codes[:, :_FACTOR]) / (_FINE * dim**0.5)
         found = torch.empty(len(codes), dim)
         for top in range(0, len(codes), _ROWS):
             rows = slice(top, top + _ROWS)
