@@ -222,8 +222,8 @@ def test_clips_through_a_codec(used: Codec) -> None:
     raw = random_video(3)
     clips = StoredFeatures(
         raw.video,
-        normalize(raw.frames, dim=-1),
-        normalize(raw.patches, dim=-1),
+        normalize(raw.frames, dim=-1) * raw.frame_mask[..., None],
+        normalize(raw.patches, dim=-1) * raw.patch_mask[..., None],
         raw.frame_mask,
         raw.patch_mask,
     )

@@ -13,16 +13,17 @@ def coded(clips: StoredFeatures, codec: Codec) -> StoredFeatures:
     keeps them in half precision, whatever the format of its tokens.
     """
 
-    def through(tokens: Tensor, mask: Tensor) -> Tensor:
+    # Without masks: padding is zero already, unless the model's head was published to read it.
+    def through(tokens: Tensor) -> Tensor:
         if not tokens.shape[1]:
             return tokens
-        return codec.decode(codec.encode(tokens, mask), tokens.shape[-1]).to(tokens.device)
+        return codec.decode(codec.encode(tokens), tokens.shape[-1]).to(tokens.device)
 
     return replace(
         clips,
-        frames=through(clips.frames, clips.frame_mask),
-        patches=through(clips.patches, clips.patch_mask),
-        contextual=through(clips.contextual, clips.frame_mask),
+        frames=through(clips.frames),
+        patches=through(clips.patches),
+        contextual=through(clips.contextual),
     )
 
 
