@@ -330,10 +330,16 @@ def sizes_in(schema: pa.Schema, features: VideoFeatures) -> IndexedModel:
     return IndexedModel("", "", *counts, features.contextual.shape[1])
 
 
-def to_features(rows: pa.Table, sizes: IndexedModel) -> VideoFeatures:
-    """The features of rows with `feature_columns`, as float32, in row order."""
+def to_features(
+    rows: pa.Table, sizes: IndexedModel, vectors: Float16[Tensor, "V D"] | None = None
+) -> VideoFeatures:
+    """The features of rows with `feature_columns`, as float32, in row order. vectors: those of the
+    clips, where they are at hand and not among the rows.
+    """
+    if vectors is None:
+        vectors = to_vectors(rows["vector"], sizes.dim)
     # Rounded to half precision a unit vector is 1.0002 long; scores above 100 % would follow.
-    video = normalize(to_vectors(rows["vector"], sizes.dim).float(), dim=-1)
+    video = normalize(vectors.float(), dim=-1)
     return read_tokens(rows, sizes, video)
 
 
