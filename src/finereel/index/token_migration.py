@@ -1,5 +1,5 @@
 """Bring the tokens of a library of a former version into the form in which the model's head reads
-them, each once, without decoding or encoding anything.
+them, each once, or those of any library into a smaller format, without decoding or encoding videos.
 
 The table is written anew in one commit: a run that is killed leaves the former one, which answers.
 """
@@ -30,17 +30,26 @@ class _StoppedError(Exception):
 
 
 def migrate_tokens(
-    library: Path, store: ClipStore, model: SearchModel, on_progress: OnProgress, stop: StopFlag
+    library: Path,
+    store: ClipStore,
+    into: tuple[SearchModel, str],
+    on_progress: OnProgress,
+    stop: StopFlag,
 ) -> int:
     """Write the table in the newest version of the schema; the number of its clips, or 0 where there
-    was nothing to do or `stop` was set meanwhile.
+    was nothing to do or `stop` was set meanwhile. into: the library's model, and the format of
+    tokens, the same or a smaller one.
 
     The caller holds the lock, and the table has the columns of version 2. Its indices are gone
     afterwards. Raises DamagedLibraryError when a clip is not what was written.
     """
-    if store.manifest.format >= TOKENS_SINCE:
+    (model, tokens), former = into, store.manifest
+    newest = former.format >= TOKENS_SINCE
+    if newest and tokens == former.model.stored.format:
         return 0
-    indexed = replace(IndexedModel.of(model), name=store.manifest.model.name)
+    indexed = former.model if newest else IndexedModel.of(model)
+    stored = replace(indexed.stored, format=tokens)
+    indexed = replace(indexed, name=former.model.name, stored=stored)
     manifest = Manifest(indexed, FORMAT)
     # Before the table: a program of a former version must not open it from now on.
     write_manifest(library, manifest)
@@ -62,6 +71,8 @@ def migrate_tokens(
     try:
         store.overwrite(schema, told())
     except _StoppedError:
+        if newest:
+            write_manifest(library, former)
         return 0
     return count
 

@@ -18,7 +18,10 @@ from jaxtyping import Bool, Float, Float16
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from finereel.errors import DataError, unknown_name
+from finereel.codecs import CODECS
+from finereel.codecs.base import Codec
+from finereel.codecs.clips import clip_bytes
+from finereel.errors import ConfigError, DataError, unknown_name
 from finereel.index.protocols import IndexedModel
 from finereel.models.features import StoredFeatures, VideoFeatures
 
@@ -62,7 +65,36 @@ class HalfTokens(TokenFormat):
         return from_halves(rows[column]).reshape(len(rows), count, dim)
 
 
-TOKEN_FORMATS: dict[str, TokenFormat] = {"fp16": HalfTokens()}
+class CodedTokens(TokenFormat):
+    """The bytes of a codec of `finereel.codecs`, those of one token after those of another."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+
+    def fields(self, column: str, count: int, dim: int) -> list[pa.Field]:
+        return [pa.field(column, pa.list_(pa.uint8(), count * self._codec.vector_bytes(dim)))]
+
+    def write(
+        self, column: str, tokens: Float[Tensor, "V N D"], mask: Bool[Tensor, "V N"]
+    ) -> dict[str, pa.Array]:
+        try:
+            codes = self._codec.encode(tokens)
+        except DataError as error:
+            raise OverflowError(str(error)) from error
+        width = codes.shape[1] * codes.shape[2]
+        values = pa.array(codes.numpy().ravel(), pa.uint8())
+        return {column: pa.FixedSizeListArray.from_arrays(values, width)}
+
+    def read(self, rows: pa.Table, column: str, count: int, dim: int) -> Float[Tensor, "V N D"]:
+        parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in rows[column].chunks]
+        codes = torch.from_numpy(np.concatenate([np.empty(0, np.uint8), *parts]))
+        width = self._codec.vector_bytes(dim)
+        return self._codec.decode(codes.reshape(len(rows), count, width), dim)
+
+
+TOKEN_FORMATS: dict[str, TokenFormat] = {
+    name: HalfTokens() if name == "fp16" else CodedTokens(codec) for name, codec in CODECS.items()
+}
 """By the name that a library keeps and `finereel status` shows."""
 
 
@@ -72,6 +104,28 @@ def format_of(sizes: IndexedModel) -> TokenFormat:
     if name not in TOKEN_FORMATS:
         raise unknown_name("token format", name, TOKEN_FORMATS)
     return TOKEN_FORMATS[name]
+
+
+def stored_bytes(sizes: IndexedModel) -> int:
+    """The bytes that a table keeps of every clip: its tokens and its vector, without masks."""
+    format_of(sizes)
+    return clip_bytes(CODECS[sizes.stored.format], sum(kept_counts(sizes).values()), sizes.dim)
+
+
+def require_smaller(own: str, wanted: str) -> None:
+    """Raises ConfigError where tokens in the format `own` cannot be turned into those of `wanted`:
+    what a smaller format has left out is gone.
+
+    >>> require_smaller("fp16", "int8")
+    """
+    names = list(TOKEN_FORMATS)
+    if wanted not in names:
+        raise unknown_name("token format", wanted, names)
+    if names.index(wanted) < names.index(own):
+        raise ConfigError(
+            f"the tokens of this library are {own}, from which no {wanted} can be made; index the "
+            f"videos into another library (`--library NEW --tokens {wanted}`)"
+        )
 
 
 def kept_counts(sizes: IndexedModel) -> dict[str, int]:
