@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"config", "web"}),
     frozenset({"models", "models.features", "models.preprocessing", "models.weights"})
     | {"video", "text", "normalization", "ranking", "data.base"},
-    frozenset({"models.encoders", "models.heads", "reelworld"}),
+    frozenset({"models.encoders", "models.heads", "reelworld", "codecs"}),
     frozenset({"models.retrieval"}),
     frozenset({"models.saving"}),
     frozenset({"data"}),

@@ -31,10 +31,10 @@ from finereel.index.hits import find_hits
 from finereel.index.manifest import Manifest
 from finereel.index.protocols import IndexedModel
 from finereel.index.query import Query
-from finereel.index.schema import ClipRecord, FileRecord, to_rows
+from finereel.index.schema import ClipRecord, FileRecord, in_stored_form, to_rows
 from finereel.index.search import Searcher, score_clips
 from finereel.index.store import ClipStore
-from finereel.models.features import Scores, TextFeatures, VideoFeatures
+from finereel.models.features import Scores, StoredFeatures, TextFeatures, VideoFeatures
 from finereel.models.heads import make_head
 from finereel.types import Frames, Window
 from finereel.video.files import FileState
@@ -49,6 +49,7 @@ class SyntheticModel:
 
     name, fingerprint = "synthetic", "0" * 16
     dim, num_frames, num_patches, num_contextual = DIM, FRAMES, PATCHES, 0
+    raw_tokens, tokens_per_frame = frozenset[str](), PATCHES // FRAMES
 
     def __init__(self) -> None:
         self._head = make_head(ModelConfig(), DIM).eval()
@@ -61,6 +62,9 @@ class SyntheticModel:
 
     def encode_video(self, clips: list[Frames]) -> VideoFeatures:
         raise NotImplementedError("the benchmark writes features, it encodes no video")
+
+    def stored(self, video: VideoFeatures) -> StoredFeatures:
+        return self._head.stored(video)
 
     @torch.no_grad()
     def score(self, text: TextFeatures, video: VideoFeatures, budget_mib: int = 256) -> Scores:
@@ -83,14 +87,16 @@ def random_clips(count: int, seed: int) -> VideoFeatures:
         torch.ones(count, PATCHES, dtype=torch.bool),
     )
     video = normalize(noise(count, DIM), dim=-1)
-    return VideoFeatures(video, noise(count, FRAMES, DIM), noise(count, PATCHES, DIM), *every)
+    patches = noise(count, PATCHES, DIM)
+    return VideoFeatures(video, patches[:, :: PATCHES // FRAMES], patches, *every)
 
 
 def build(folder: Path, clips: int) -> tuple[ClipStore, float]:
     """A store of `clips` clips, and the seconds that writing took (making the features not
     counted).
     """
-    store = ClipStore.create(folder, Manifest(IndexedModel.of(SyntheticModel())))
+    model = SyntheticModel()
+    store = ClipStore.create(folder, Manifest(IndexedModel.of(model)))
     seconds, rows = 0.0, []
     for number in range(clips // CLIPS_PER_FILE):
         record = FileRecord(
@@ -100,7 +106,7 @@ def build(folder: Path, clips: int) -> tuple[ClipStore, float]:
             ClipRecord(Window(10 * i, 10 * i + 10), 10 * i + np.arange(12.0), b"")
             for i in range(CLIPS_PER_FILE)
         ]
-        features = random_clips(CLIPS_PER_FILE, number)
+        features = in_stored_form(random_clips(CLIPS_PER_FILE, number), model, store.manifest.model)
         began = time.perf_counter()
         rows.append(to_rows(record, records, features, None, store.schema))
         if len(rows) == FILES_PER_COMMIT or number == clips // CLIPS_PER_FILE - 1:

@@ -18,6 +18,8 @@ from finereel.errors import (
 from finereel.index.answering import Answering, video_of
 from finereel.index.bank import NAME as BANK
 from finereel.index.bank import Bank
+from finereel.index.compression import FormatOverlap, compare_stored
+from finereel.index.confidence import null_texts
 from finereel.index.duplicates import DuplicateVideo, find_duplicates
 from finereel.index.facts import FileFacts
 from finereel.index.faults import typed_storage
@@ -536,6 +538,29 @@ class AskedLibrary:
             LibraryNotFoundError: There is no library in the folder.
         """
         return facts_by_path(self._existing().snapshot(), paths, self._source)
+
+    @typed_storage("read")
+    def compare_formats(
+        self, texts: Sequence[str] | None = None, on_progress: OnProgress = no_progress
+    ) -> list[FormatOverlap]:
+        """Compare the answers to some texts with those that tokens in fewer bytes would give.
+
+        Args:
+            texts: Queries; None for the shipped captions.
+            on_progress: Told how many clips are scored.
+
+        Returns:
+            The library's own format of tokens and every smaller one.
+
+        Raises:
+            LibraryNotFoundError: There is no library in the folder.
+            ConfigError: There is nothing to compare.
+        """
+        self._require()
+        chosen = null_texts(None) if texts is None else list(texts)
+        return self._of_one_state(
+            lambda searcher, model: compare_stored(searcher, model, chosen, on_progress)
+        )
 
     def _look_at(self, path: Path, at: float | None = None) -> Look:
         """The features of a file of the library, or of any other video or picture."""

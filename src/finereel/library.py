@@ -23,8 +23,8 @@ from finereel.index.faults import storage_errors, typed_storage
 from finereel.index.folders import away, folders_away, is_below, vanished
 from finereel.index.journal import Journal
 from finereel.index.known import find_videos, forget, known_away, known_paths
-from finereel.index.manifest import Manifest
-from finereel.index.migration import MigrationReport, MigrationSettings, migrate, offer
+from finereel.index.manifest import FORMAT, Manifest
+from finereel.index.migration import MigrationReport, MigrationSettings, finish, migrate, offer
 from finereel.index.opening import (
     absolute,
     begin_library,
@@ -35,6 +35,7 @@ from finereel.index.opening import (
     open_store,
     prepare_writing,
     require_same_model,
+    require_same_tokens,
 )
 from finereel.index.plan import Planner
 from finereel.index.presence import not_found
@@ -45,6 +46,8 @@ from finereel.index.settings import LibrarySettings
 from finereel.index.status import LeftOut, LibraryStatus, find_problems, library_status
 from finereel.index.store import ClipStore, writer_lock
 from finereel.index.tags import carry_tags, checked_tags, tag_files
+from finereel.index.token_migration import migrate_tokens
+from finereel.index.tokens import require_smaller
 from finereel.index.transcribing import carry_words, listen
 from finereel.index.tuning import estimate_rebuild, tune_threads
 from finereel.index.words import read_again
@@ -148,14 +151,14 @@ class Library(AskedLibrary):
         Raises:
             LibraryBusyError: Another process is writing to the library.
             ModelMismatchError: The library was indexed with another model.
-            ConfigError: The library's clips have another length.
+            ConfigError: The library's clips have another length, or its tokens another format.
             NotAVideoError: There is no video at `paths`.
             LibraryError: The library cannot be written.
         """
         roots = [str(absolute(path)) for path in paths]
-        model = self._load_model()
-        with self._writing(model) as store:
-            settings, known = settings or AddSettings(), LibrarySettings.load(self.path)
+        model, settings = self._load_model(), settings or AddSettings()
+        with self._writing(model, settings.tokens) as store:
+            known = LibrarySettings.load(self.path)
             own = known.cut(settings.clip_seconds, store.snapshot(), self.path).name(roots)
             groups = known_away(store, roots)
             found = find_videos(
@@ -266,15 +269,20 @@ class Library(AskedLibrary):
     def migrate(
         self,
         *,
+        tokens: str | None = None,
         on_progress: OnProgress = no_progress,
         settings: MigrationSettings | None = None,
     ) -> MigrationReport:
-        """Bring a library of a former version up to date: read what each video file is.
+        """Bring a library of a former version up to date, and its tokens into a smaller format.
 
-        Nothing is encoded again, and searches give the same hits before, meanwhile and afterwards.
-        Ctrl-C finishes the current commit; after it, or a killed process, the same call continues.
+        It reads what each video file is, and stores tokens as the model reads them. Nothing is
+        encoded again, and searches give the same hits before, meanwhile and afterwards; scores may
+        differ by what rounding to half precision costs. Ctrl-C finishes the current commit; after
+        it, or a killed process, the same call continues.
 
         Args:
+            tokens: A name of `finereel.codecs.CODECS`; None leaves the format as it is. A library
+                that was converted is the same as one that was indexed so.
             on_progress: Told how many videos are done.
             settings: How the facts are committed; None means the defaults.
 
@@ -288,7 +296,17 @@ class Library(AskedLibrary):
         self._existing()
         settings = settings or MigrationSettings()
         with self._writing(None) as store, stop_on_interrupt() as stop:
-            return migrate(self.path, store, self._source, settings, on_progress, stop)
+            own = store.manifest.model.stored.format
+            wanted = tokens or own
+            require_smaller(own, wanted)
+            report = migrate(self.path, store, self._source, settings, on_progress, stop)
+            if stop.is_set() or (store.manifest.format == FORMAT and wanted == own):
+                return report
+            model = self._load_model()
+            require_same_model(store, model, self.path)
+            clips = migrate_tokens(self.path, store, (model, wanted), on_progress, stop)
+            finish(store, settings)
+            return replace(report, clips=clips, interrupted=stop.is_set())
 
     @typed_storage("written")
     def tag(
@@ -394,7 +412,9 @@ class Library(AskedLibrary):
                 settings.clip_seconds, old.snapshot(), self.path
             )
             own.save(self.path)
-            store = begin_rebuild(self.path, old, described(fresh))
+            tokens = settings.tokens or old.manifest.model.stored.format
+            store = begin_rebuild(self.path, old, described(fresh, tokens))
+            require_same_tokens(store, settings.tokens, self.path)
             store.prepare()
             known = [path for path, file in old.files().items() if not file.missing]
             if on_event is not None:
@@ -416,8 +436,11 @@ class Library(AskedLibrary):
         return report
 
     @contextmanager
-    def _writing(self, model: SearchModel | None) -> Iterator[ClipStore]:
-        """The store with the lock held; made first where there is none and a model is given."""
+    def _writing(self, model: SearchModel | None, tokens: str | None = None) -> Iterator[ClipStore]:
+        """The store with the lock held; made first where there is none and a model is given.
+
+        tokens: their format in a new one, to which another one must agree; None for any.
+        """
         with storage_errors(self.path, "made"):
             self.path.mkdir(parents=True, exist_ok=True)
         with writer_lock(self.path):
@@ -425,11 +448,12 @@ class Library(AskedLibrary):
             if store is None:
                 if model is None:
                     raise not_found(self.path)
-                store = begin_library(self.path, Manifest(described(model)))
+                store = begin_library(self.path, Manifest(described(model, tokens)))
             drop_replaced(self.path, store)
             prepare_writing(self.path, store)
             if model is not None:
                 require_same_model(store, model, self.path)
+            require_same_tokens(store, tokens, self.path)
             yield store
 
     def _run(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int64, Shaped
 
 from finereel.errors import ConfigError, DataError
 
@@ -64,6 +64,24 @@ def top_k(scores: object, k: int) -> Int64[np.ndarray, "... K"]:
         if len(array)
         else np.empty((0, k), dtype=np.int64)
     )
+
+
+def top_overlap(
+    first: Shaped[np.ndarray, "T V"], second: Shaped[np.ndarray, "T V"], k: int = 10
+) -> Float64[np.ndarray, " T"]:
+    """Per row, the share of the k best of one matrix that is among the k best of another; k is at
+    most V.
+
+    >>> top_overlap(np.array([[3.0, 2.0, 1.0]]), np.array([[3.0, 1.0, 2.0]]), 2).tolist()
+    [0.5]
+    """
+    if first.shape != second.shape or not first.shape[-1]:
+        raise DataError(
+            f"expected two score matrices of one shape and some clips, got {first.shape} and "
+            f"{second.shape}"
+        )
+    pairs = zip(top_k(first, k), top_k(second, k), strict=True)
+    return np.array([len(np.intersect1d(one, other)) / len(one) for one, other in pairs])
 
 
 def _top_k_row(scores: Float64[np.ndarray, " V"], k: int) -> Int64[np.ndarray, " K"]:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from finereel.errors import LibraryError
-from finereel.index import migration
+from finereel.index import migration, token_migration
 from finereel.index import store as store_module
 from finereel.index.manifest import read_manifest
 from finereel.index.migration import MigrationSettings
@@ -102,7 +102,9 @@ def test_a_migration_changes_no_answer_and_encodes_nothing(tmp_path: Path) -> No
     told: list[tuple[str, int, int]] = []
     report = library.migrate(on_progress=lambda *step: told.append(step))
     assert (report.videos, report.skipped, report.interrupted) == (len(KNOWN), 0, False)
-    assert told[-1] == ("reading videos", len(KNOWN), len(KNOWN))
+    assert ("reading videos", len(KNOWN), len(KNOWN)) in told
+    assert told[-1] == ("storing tokens", report.clips, report.clips)
+    assert report.clips == store_of(library).snapshot().count > 0
     assert isinstance(model, ToyModel)
     assert model.encoded == 0
     assert answers(library) == ANSWERS["bank"]
@@ -113,7 +115,7 @@ def test_a_migration_changes_no_answer_and_encodes_nothing(tmp_path: Path) -> No
     assert facts.taken_at == datetime(2026, 3, 1, tzinfo=UTC)
     manifest = read_manifest(library.path)
     assert manifest is not None
-    assert (manifest.format, store_of(library).manifest.format) == (2, 2)
+    assert (manifest.format, store_of(library).manifest.format) == (3, 3)
     assert not [problem for problem in library.doctor(verify=True) if "lance" in problem.path]
     library.remove_normalization()
     assert answers(library) == ANSWERS["plain"]
@@ -137,7 +139,7 @@ def test_status_and_index_offer_the_migration_with_its_cost_until_it_is_done(
     with pytest.raises(LibraryError, match=r"has no tags yet.*finereel migrate"):
         library.tag(["/videos"], ["holiday"])
     library.migrate()
-    assert (library.status().schema, library.status().migration) == (2, "")
+    assert (library.status().schema, library.status().migration) == (3, "")
     assert library.add(list(LATER)).migration == ""
     assert library.migrate().videos == 0
 
@@ -170,16 +172,17 @@ def test_videos_that_are_gone_or_changed_are_left_to_the_next_index(tmp_path: Pa
 def test_a_library_of_a_version_to_come_is_refused(tmp_path: Path) -> None:
     library = version_1(tmp_path)
     path = library.path / "library.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 3'))
-    with pytest.raises(LibraryError, match="has format 3, this program reads 1 to 2; update"):
+    path.write_text(path.read_text().replace('"format": 1', '"format": 4'))
+    with pytest.raises(LibraryError, match="has format 4, this program reads 1 to 3; update"):
         library.status()
 
 
 def _migrate(folder: Path, fatal: int, out: Any) -> None:
     points = Points(fatal)
-    for name in ("migrate", "say", "tidy", "refresh_ann"):
+    for name in ("migrate", "say", "tidy", "refresh_ann", "overwrite"):
         points.around(ClipStore, name)
     points.around(migration, "write_manifest")
+    points.around(token_migration, "write_manifest")
     points.around(store_module, "seal")
     opened(folder).migrate(settings=ONE_BY_ONE)
     out.send(points.count)

@@ -16,6 +16,7 @@ from finereel import __version__
 from finereel.cli import (
     ask,
     compare,
+    compression,
     data,
     demo,
     evaluate,
@@ -68,6 +69,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "rebuild": index.rebuild,
     "migrate": manage.migrate,
     "normalize": manage.normalize,
+    "compression": compression.compression,
     "mcp": mcp.mcp,
     "models": models.models,
     "import": import_.import_,

@@ -209,7 +209,7 @@ def _measure(
     dataset.split(settings.split)
     model = load_model(model_name).to(torch_device(device))
     with StageBars() as progress:
-        source = _source(model, data, where, progress)
+        source = clip_source(model, data, where, progress)
         return evaluate_model(model, dataset, source, settings, progress)
 
 
@@ -268,7 +268,7 @@ def _measure_scorer(asked: ScorerRequest, settings: Any) -> "RunRecord":
     return record_scores(dataset, scored, made, plain, seconds=time.monotonic() - started)
 
 
-def _source(
+def clip_source(
     model: "RetrievalModel", data: str, where: "SourceOptions", progress: Any
 ) -> "ClipSource":
     """The data set's clips at the model's size. A CLIP model takes pictures, or the tokens of its

@@ -31,6 +31,14 @@ class DecodeMode(StrEnum):
     keyframes = "keyframes"
 
 
+class TokenFormatName(StrEnum):
+    """What `--tokens` accepts, see `finereel.codecs.CODECS`."""
+
+    fp16 = "fp16"
+    int8 = "int8"
+    two_bit = "2bit"
+
+
 def index(
     paths: Annotated[
         list[Path],
@@ -55,6 +63,15 @@ def index(
             "the nearest keyframes, auto chooses per video.",
         ),
     ] = DecodeMode.auto,
+    tokens: Annotated[
+        TokenFormatName | None,
+        typer.Option(
+            "--tokens",
+            show_default="the library's own, fp16 for a new one",
+            help="How tokens are kept: in 16, 8 or 2 bits per number. `finereel compression` says "
+            "what each costs; `finereel migrate --tokens` makes those of a library smaller.",
+        ),
+    ] = None,
     retry: Annotated[
         bool, typer.Option("--retry", help="Try again the files that failed before.")
     ] = False,
@@ -91,6 +108,7 @@ def index(
     settings = AddSettings(
         clip_seconds=clip_seconds,
         mode=mode.value,
+        tokens=None if tokens is None else tokens.value,
         retry_failed=retry,
         transcriber=open_transcriber(transcribe) if transcribe else None,
     )

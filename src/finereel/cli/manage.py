@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from finereel.cli.captions import read_captions
+from finereel.cli.index import TokenFormatName
 from finereel.cli.opening import open_library
 from finereel.cli.output import (
     DEFAULT_LIBRARY,
@@ -210,7 +211,18 @@ def feedback(
     )
 
 
-def migrate(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False) -> None:
+def migrate(
+    tokens: Annotated[
+        TokenFormatName | None,
+        typer.Option(
+            "--tokens",
+            show_default="the library's own",
+            help="Also keep tokens in fewer bits per number, as if the library had been indexed so.",
+        ),
+    ] = None,
+    library: LibraryOption = DEFAULT_LIBRARY,
+    as_json: JsonOption = False,
+) -> None:
     """Bring a library of a former version up to date, without encoding anything again.
 
     It reads the date, length, size and codecs of every video, which the filters of `finereel
@@ -221,7 +233,7 @@ def migrate(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = Fals
     from finereel.cli.progress import StageBars
 
     with closing(opening) as opened, StageBars() as bars:
-        report = opened.migrate(on_progress=bars)
+        report = opened.migrate(tokens=None if tokens is None else tokens.value, on_progress=bars)
     if as_json:
         print_json(asdict(report))
     else:

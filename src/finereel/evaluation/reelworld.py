@@ -130,24 +130,54 @@ def read_world(folder: Path, num_frames: int = 12) -> World:
         )
 
 
-@torch.no_grad()
+@dataclass(frozen=True)
+class EncodedWorld:
+    """Features of a world: of its S scenes and of their M twins, which clips and captions have in
+    the order of `World`.
+    """
+
+    texts: TextFeatures
+    twin_texts: TextFeatures
+    clips: VideoFeatures
+    twin_clips: VideoFeatures
+
+
 def evaluate_world(
     model: WorldEncoder, world: World, settings: EvaluationSettings = PLAIN
 ) -> WorldResult:
     """Both measurements with the model's own score."""
-    texts, twin_texts = model.encode_text(world.captions), model.encode_text(world.twin_captions)
-    clips, twin_clips = model.encode_video(world.clips), model.encode_video(world.twin_clips)
-    scene = torch.from_numpy(world.scene_of)
-    scores = TwinScores(
-        own=_paired(model, texts.rows(scene), clips.rows(scene)),
-        twin_caption=_paired(model, twin_texts, clips.rows(scene)),
-        twin_video=_paired(model, texts.rows(scene), twin_clips),
-        twin_own=_paired(model, twin_texts, twin_clips),
-    )
+    encoded = encode_world(model, world)
     return WorldResult(
-        retrieval=evaluate_scores(model.score(texts, clips), None, settings),
-        twins=twin_accuracy(scores, world.pos, world.scene_of),
+        retrieval=evaluate_scores(model.score(encoded.texts, encoded.clips), None, settings),
+        twins=score_twins(model, world, encoded),
     )
+
+
+@torch.no_grad()
+def encode_world(model: WorldEncoder, world: World) -> EncodedWorld:
+    """The features of every caption and clip."""
+    return EncodedWorld(
+        model.encode_text(world.captions),
+        model.encode_text(world.twin_captions),
+        model.encode_video(world.clips),
+        model.encode_video(world.twin_clips),
+    )
+
+
+@torch.no_grad()
+def score_twins(
+    model: WorldEncoder, world: World, encoded: EncodedWorld
+) -> dict[str, TwinAccuracy]:
+    """Twin accuracy per part of speech with the model's own score."""
+    scene = torch.from_numpy(world.scene_of)
+    texts, clips = encoded.texts.rows(scene), encoded.clips.rows(scene)
+    scores = TwinScores(
+        own=_paired(model, texts, clips),
+        twin_caption=_paired(model, encoded.twin_texts, clips),
+        twin_video=_paired(model, texts, encoded.twin_clips),
+        twin_own=_paired(model, encoded.twin_texts, encoded.twin_clips),
+    )
+    return twin_accuracy(scores, world.pos, world.scene_of)
 
 
 def _paired(model: WorldEncoder, text: TextFeatures, video: VideoFeatures) -> np.ndarray:

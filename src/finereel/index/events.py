@@ -27,6 +27,8 @@ class AddSettings:
         ann_threshold: Number of clips from which coarse search uses an approximate index.
         retry_failed: Whether to try again the files that failed before and have not changed.
         transcriber: What listens to videos without subtitles; None means nothing does.
+        tokens: How a new library keeps tokens, a name of `finereel.codecs.CODECS`; None means the
+            library's own (fp16 in a new one).
     """
 
     clip_seconds: float | None = None
@@ -38,6 +40,7 @@ class AddSettings:
     ann_threshold: int = 100_000
     retry_failed: bool = False
     transcriber: Transcriber | None = None
+    tokens: str | None = None
 
     def __post_init__(self) -> None:
         if self.clip_seconds is not None and not 0 < self.clip_seconds < float("inf"):
@@ -47,6 +50,10 @@ class AddSettings:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
         if self.mode not in MODES:
             raise unknown_name("decode mode", self.mode, MODES)
+        if self.tokens is not None:
+            from finereel.codecs import codec  # torch, which who only watches does not need
+
+            codec(self.tokens)
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,20 @@ one that answers.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from finereel.errors import LibraryError
 from finereel.index.presence import NAME
-from finereel.index.protocols import IndexedModel
+from finereel.index.protocols import IndexedModel, StoredTokens
 from finereel.io.atomic import read_stored_json, write_file
 
-FORMAT = 2
-"""Version of the table's schema: 2 has what a file is, its tags, and what is said in a clip."""
-READABLE = (1, FORMAT)
+FORMAT = 3
+"""Version of the table's schema: 2 has what a file is, its tags, and what is said in a clip; 3 has
+tokens as the head reads them, each once (`finereel.index.protocols.StoredTokens`).
+"""
+TOKENS_SINCE = 3
+READABLE = tuple(range(1, FORMAT + 1))
 METADATA_KEY = b"finereel"
 
 
@@ -35,6 +38,10 @@ class Manifest:
     model: IndexedModel
     format: int = FORMAT
 
+    def __post_init__(self) -> None:
+        if self.format < TOKENS_SINCE:
+            object.__setattr__(self, "model", replace(self.model, stored=StoredTokens()))
+
     @property
     def folder(self) -> str:
         """The name of the index folder."""
@@ -42,7 +49,10 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """As `library.json` and the table's metadata hold it."""
-        return (json.dumps(asdict(self), indent=2) + "\n").encode()
+        described = asdict(self)
+        if self.format < TOKENS_SINCE:
+            del described["model"]["stored"]  # programs of that version do not know it
+        return (json.dumps(described, indent=2) + "\n").encode()
 
     @classmethod
     def parse(cls, text: bytes, where: Path) -> "Manifest":
@@ -59,7 +69,10 @@ class Manifest:
                 "update finereel, or index again into a new library"
             )
         try:
-            return cls(IndexedModel(**value["model"]), version)  # type: ignore[arg-type]
+            model = dict(value["model"])  # type: ignore[call-overload]
+            stored = dict(model.pop("stored", {}))
+            stored["raw"] = tuple(stored.get("raw", ()))
+            return cls(IndexedModel(**model, stored=StoredTokens(**stored)), version)
         except (KeyError, TypeError) as error:
             raise LibraryError(
                 f"{where} does not name its model ({error}); index again into a new library"

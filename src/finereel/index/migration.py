@@ -12,7 +12,7 @@ from pathlib import Path
 
 from finereel.errors import VideoError
 from finereel.index.facts import FileFacts
-from finereel.index.manifest import FORMAT, write_manifest
+from finereel.index.manifest import TOKENS_SINCE, write_manifest
 from finereel.index.protocols import VideoSource
 from finereel.index.schema import FileRecord
 from finereel.index.snapshot import Snapshot
@@ -31,6 +31,9 @@ REWRITE_SECONDS = 0.001
 """What it takes to write a clip's row again with its facts; measured on 10,000 clips of 60 KB on
 one core: 0.0007 s.
 """
+
+WITH_FACTS = 2
+"""The version of the schema that has columns for facts and words."""
 
 COMMIT_SECONDS, COMMIT_SHARE = 30.0, 4.0
 """A commit reads the whole table, so that there is one after so many seconds, and not before reading
@@ -54,6 +57,7 @@ class MigrationReport:
 
     Attributes:
         videos: Videos whose facts were read by this run.
+        clips: Clips whose tokens were stored anew, as the model reads them.
         skipped: Videos whose facts could not be read: gone, changed since they were indexed, or
             not readable now. The next `finereel index` or `finereel migrate` tries again.
         seconds: Seconds the run took.
@@ -64,6 +68,7 @@ class MigrationReport:
     skipped: int = 0
     seconds: float = 0.0
     interrupted: bool = False
+    clips: int = 0
 
 
 def migrate(
@@ -74,14 +79,15 @@ def migrate(
     on_progress: OnProgress,
     stop: StopFlag,
 ) -> MigrationReport:
-    """Add the columns that the table lacks, then the facts of all files that are not known.
+    """Add the columns that the table lacks, then the facts of all files that are not known. What
+    needs the model is left to `finereel.index.token_migration`.
 
     The caller holds the lock. When `stop` is set, what was read is committed.
     """
     began = time.monotonic()
-    if store.manifest.format < FORMAT:
+    if store.manifest.format < WITH_FACTS:
         # Before the table: a program of a former version must not open it from now on.
-        write_manifest(library, replace(store.manifest, format=FORMAT))
+        write_manifest(library, replace(store.manifest, format=WITH_FACTS))
         store.migrate()
     snapshot = store.snapshot()
     tags, known, files = snapshot.tags(), snapshot.facts(), files_to_read(snapshot)
@@ -99,10 +105,15 @@ def migrate(
             commits.add(file.file_id, facts, cues)
         on_progress("reading videos", done + skipped, len(files))
     commits.commit()
+    finish(store, settings)
+    return MigrationReport(done, skipped, time.monotonic() - began, done + skipped < len(files))
+
+
+def finish(store: ClipStore, settings: MigrationSettings) -> None:
+    """Drop what is not needed any more, and make the indices that are lacking."""
     store.tidy()
     store.refresh_ann(settings.ann_threshold)
     store.refresh_words()
-    return MigrationReport(done, skipped, time.monotonic() - began, done + skipped < len(files))
 
 
 class _Commits:
@@ -149,7 +160,7 @@ def offer(library: Path, snapshot: Snapshot) -> str:
     """What a migration would bring and cost, in one line; empty where there is nothing to do."""
     count = len(files_to_read(snapshot))
     if not count:
-        return ""
+        return _offer_of_tokens(library, snapshot)
     videos = f"{count} video{'' if count == 1 else 's'}"
     rewriting = snapshot.count * REWRITE_SECONDS + count * PROBE_SECONDS / COMMIT_SHARE
     seconds = max(1, round(count * PROBE_SECONDS + rewriting))
@@ -162,6 +173,17 @@ def offer(library: Path, snapshot: Snapshot) -> str:
     return (
         f"{unknown}`finereel migrate --library {library}` reads them in about {cost} and encodes nothing "
         "again"
+    )
+
+
+def _offer_of_tokens(library: Path, snapshot: Snapshot) -> str:
+    if snapshot.format >= TOKENS_SINCE or not snapshot.count:
+        return ""
+    seconds = max(1, round(snapshot.count * REWRITE_SECONDS))
+    return (
+        f"searches prepare the tokens of every clip anew, and some are stored twice: `finereel "
+        f"migrate --library {library}` stores them as the model reads them in about {seconds} s "
+        "and encodes nothing again"
     )
 
 

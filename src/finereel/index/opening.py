@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from finereel.errors import LibraryError, ModelMismatchError
+from finereel.errors import ConfigError, LibraryError, ModelMismatchError
 from finereel.index.bank import remove_bank
 from finereel.index.journal import NAME as JOURNAL
 from finereel.index.manifest import Manifest, index_folders, read_manifest, write_manifest
@@ -170,14 +170,29 @@ def _drop(folder: Path) -> None:
     shutil.rmtree(doomed)
 
 
-def described(model: SearchModel) -> IndexedModel:
-    """Describe a model for the manifest; a directory gets its absolute path."""
+def described(model: SearchModel, tokens: str | None = None) -> IndexedModel:
+    """Describe a model for the manifest; a directory gets its absolute path. tokens: the format of
+    a new table's tokens, None for the default.
+    """
     indexed = IndexedModel.of(model)
+    if tokens is not None:
+        indexed = replace(indexed, stored=replace(indexed.stored, format=tokens))
     return (
         replace(indexed, name=str(absolute(indexed.name)))
         if indexed.name not in BUNDLED and Path(indexed.name).is_dir()
         else indexed
     )
+
+
+def require_same_tokens(store: ClipStore, wanted: str | None, library: Path) -> None:
+    """Raise ConfigError where a library keeps tokens in another format than the wanted one."""
+    own = store.manifest.model.stored.format
+    if wanted not in (None, own):
+        raise ConfigError(
+            f"{library} keeps tokens as {own}, got {wanted}: leave --tokens out, index into another "
+            f"library (`--library NEW --tokens {wanted}`), or make this one's smaller with "
+            f"`finereel migrate --library {library} --tokens {wanted}`"
+        )
 
 
 def require_same_model(store: ClipStore, model: SearchModel, library: Path) -> None:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from finereel.config import ModelConfig
-from finereel.models.features import Scores, TextFeatures, VideoFeatures
+from finereel.models.features import Scores, StoredFeatures, TextFeatures, VideoFeatures
 from finereel.text import BaseTokenizer
 from finereel.types import Frames
 from finereel.video.files import FileState
@@ -135,10 +135,51 @@ class SoundSource(Protocol):
         ...
 
 
+@runtime_checkable
+class TokenStorer(Protocol):
+    """A model that says in which form a library keeps its tokens;
+    `finereel.models.retrieval.RetrievalModel` is one.
+    """
+
+    @property
+    def raw_tokens(self) -> frozenset[str]:
+        """Which of them keep their own length, see `finereel.models.heads.base.Head.raw`."""
+        ...
+
+    @property
+    def tokens_per_frame(self) -> int:
+        """How many patches a frame has, where its own token is the first of them; else 0."""
+        ...
+
+    def stored(self, video: VideoFeatures) -> StoredFeatures: ...
+
+
+@dataclass(frozen=True)
+class StoredTokens:
+    """How a table keeps the tokens of its clips; the defaults are those of tables before version 3.
+
+    prepared: whether in the form of `StoredFeatures`, raw: which of them at their own length.
+    per_frame: how many patches a frame has, where its own token is the first of them and is kept
+    once, as a frame; else 0. format: a name of `finereel.index.tokens.TOKEN_FORMATS`.
+    """
+
+    prepared: bool = False
+    raw: tuple[str, ...] = ()
+    per_frame: int = 0
+    format: str = "fp16"
+
+    @classmethod
+    def of(cls, model: SearchModel) -> "StoredTokens":
+        """As the model says; just as they come where it does not."""
+        if not isinstance(model, TokenStorer):
+            return cls()
+        return cls(True, tuple(sorted(model.raw_tokens)), model.tokens_per_frame)
+
+
 @dataclass(frozen=True)
 class IndexedModel:
     """The model a library was made with: name for messages, fingerprint for the test, sizes for the
-    table.
+    table, and how that keeps the tokens.
 
     patches, contextual: 0 where the model's head reads none; the table then has no column for them.
     """
@@ -149,9 +190,10 @@ class IndexedModel:
     patches: int
     dim: int
     contextual: int = 0
+    stored: StoredTokens = StoredTokens()
 
     @classmethod
     def of(cls, model: SearchModel) -> "IndexedModel":
         """What is kept of a model."""
         sizes = (model.num_frames, model.num_patches, model.dim, model.num_contextual)
-        return cls(model.name, model.fingerprint, *sizes)
+        return cls(model.name, model.fingerprint, *sizes, StoredTokens.of(model))

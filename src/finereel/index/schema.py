@@ -1,23 +1,24 @@
 """The Arrow schema of a clip's row, and the conversion between features and rows.
 
-Vectors and tokens are fixed-size lists of float16: measured against raw bytes they read about as
-fast (200 clips in 10 ms against 9 ms), take the same space, and any Arrow tool can open them. Masks
-are packed bits. Every value has a checksum in its row, see `finereel.index.checksums`.
+Vectors are fixed-size lists of float16, and so are tokens in the format `fp16`
+(`finereel.index.tokens`): measured against raw bytes they read about as fast (200 clips in 10 ms
+against 9 ms), take the same space, and any Arrow tool can open them. Masks are packed bits. Every
+value has a checksum in its row, see `finereel.index.checksums`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Bool, Float, Float16, Float32, Float64
+from jaxtyping import Float, Float16, Float32, Float64
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from finereel.errors import DataError
 from finereel.index.checksums import (
     CHECKSUM_COLUMNS,
     CHECKSUMS,
@@ -33,8 +34,16 @@ from finereel.index.checksums import (
     with_checksums,
 )
 from finereel.index.facts import MEDIA_TYPES, FileFacts
-from finereel.index.manifest import FORMAT
-from finereel.index.protocols import IndexedModel
+from finereel.index.manifest import FORMAT, METADATA_KEY, TOKENS_SINCE, Manifest
+from finereel.index.protocols import IndexedModel, SearchModel, TokenStorer
+from finereel.index.tokens import (
+    from_halves,
+    not_finite,
+    read_tokens,
+    to_halves,
+    token_fields,
+    write_tokens,
+)
 from finereel.models.features import VideoFeatures
 from finereel.types import Window
 from finereel.video.files import FileState
@@ -104,9 +113,7 @@ def feature_columns(sizes: IndexedModel) -> list[str]:
     """The columns that `to_features` reads: there are none for what the model's head does
     not read.
     """
-    patches = ["patches", "patch_mask"] if sizes.patches else []
-    contextual = ["contextual"] if sizes.contextual else []
-    return ["vector", "frames", "frame_mask", *patches, *contextual]
+    return ["vector", *(field.name for field in token_fields(sizes))]
 
 
 def clip_schema(
@@ -127,18 +134,13 @@ def clip_schema(
         ("end", pa.float64()),
         ("seconds", pa.list_(pa.float64(), sizes.frames)),
         ("vector", pa.list_(pa.float16(), sizes.dim)),
-        ("frames", pa.list_(pa.float16(), sizes.frames * sizes.dim)),
-        ("patches", pa.list_(pa.float16(), sizes.patches * sizes.dim)),
-        ("contextual", pa.list_(pa.float16(), sizes.contextual * sizes.dim)),
-        ("frame_mask", pa.binary(_packed(sizes.frames))),
-        ("patch_mask", pa.binary(_packed(sizes.patches))),
+        *((field.name, field.type) for field in token_fields(sizes)),
         ("thumbnail", pa.binary()),
         ("bias", pa.list_(pa.float32())),
         ("bank", pa.string()),
         ("added_at", pa.timestamp("us", tz="UTC")),
     ]
-    absent = {"patches", "patch_mask", "contextual"} - set(feature_columns(sizes))
-    present = [pa.field(*column) for column in columns if column[0] not in absent]
+    present = [pa.field(*column) for column in columns]
     return completed(pa.schema(present, metadata=metadata), version)
 
 
@@ -155,8 +157,20 @@ def completed(schema: pa.Schema, version: int) -> pa.Schema:
 
 
 def version_of(names: list[str]) -> int:
-    """The version of the schema that a table with these columns has."""
-    return FORMAT if {MEDIA_CHECKSUMS, CONTENT_CHECKSUMS} <= set(names) else 1
+    """The version of the schema that a table with these columns has, up to 2: what came with
+    version 3 are no columns, and its tables were all made with a description that says so.
+    """
+    return 2 if {MEDIA_CHECKSUMS, CONTENT_CHECKSUMS} <= set(names) else 1
+
+
+def manifest_of(schema: pa.Schema, folder: Path) -> Manifest:
+    """What a table in a folder says of itself. Columns that came with version 2 were added without a
+    new description.
+    """
+    manifest = Manifest.parse((schema.metadata or {})[METADATA_KEY], folder)
+    if manifest.format >= TOKENS_SINCE:
+        return manifest
+    return replace(manifest, format=version_of(schema.names))
 
 
 def _late_columns(names: list[str]) -> list[pa.Field]:
@@ -209,19 +223,19 @@ def to_rows(
     schema: pa.Schema,
     first: int = 0,
 ) -> pa.Table:
-    """Clips of one file as table rows, clip number `first` and those after it.
+    """Clips of one file as table rows, clip number `first` and those after it. features: in the form
+    that the table keeps, see `in_stored_form`.
 
     Raises DataError when a feature is not finite in half precision: such a clip could never be
     ranked.
     """
+    sizes = sizes_in(schema, features)
     columns: dict[str, Any] = _file_columns(file, len(clips)) | {
         "clip_id": clip_ids(file.file_id, first, len(clips)),
         "start": [clip.window.start for clip in clips],
         "end": [clip.window.end for clip in clips],
         "seconds": [_padded(clip.seconds, features.frames.shape[1]) for clip in clips],
-        "vector": _halves(features.video, file.path),
-        "frames": _halves(features.frames, file.path),
-        "frame_mask": _pack_mask(features.frame_mask),
+        "vector": _vectors(features.video, file.path),
         "thumbnail": [clip.thumbnail for clip in clips],
         "bias": [None] * len(clips) if bias is None else list(bias.values),
         "bank": [None if bias is None else bias.bank] * len(clips),
@@ -229,14 +243,7 @@ def to_rows(
         "said": [clip.said for clip in clips],
         "strip": [clip.strip or None for clip in clips],
     }
-    columns |= file.facts.columns(len(clips))
-    if features.patches.shape[1]:
-        columns |= {
-            "patches": _halves(features.patches, file.path),
-            "patch_mask": _pack_mask(features.patch_mask),
-        }
-    if features.contextual.shape[1]:
-        columns["contextual"] = _halves(features.contextual, file.path)
+    columns |= file.facts.columns(len(clips)) | write_tokens(features, sizes, file.path)
     plain = [column for column in schema if column.name not in CHECKSUM_COLUMNS]
     arrays = [_array(columns[column.name], column.type) for column in plain]
     return with_checksums(pa.Table.from_arrays(arrays, schema=pa.schema(plain)), schema)
@@ -299,38 +306,46 @@ def to_files(rows: pa.Table) -> dict[str, FileRecord]:
     return files
 
 
-def to_features(rows: pa.Table, sizes: IndexedModel) -> VideoFeatures:
-    """The features of rows with `feature_columns`, as float32, in row order."""
-    frames, frame_mask = to_frames(rows, sizes)
-    return VideoFeatures(
-        # Rounded to half precision a unit vector is 1.0002 long; scores above 100 % would follow.
-        video=normalize(to_vectors(rows["vector"], sizes.dim).float(), dim=-1),
-        frames=frames,
-        patches=_tokens(rows, "patches", sizes.patches, sizes.dim),
-        frame_mask=frame_mask,
-        patch_mask=_unpack_mask(rows["patch_mask"], sizes.patches)
-        if sizes.patches
-        else frame_mask[:, :0],
-        contextual=_tokens(rows, "contextual", sizes.contextual, sizes.dim),
-    )
+def in_stored_form(
+    features: VideoFeatures, model: SearchModel, sizes: IndexedModel
+) -> VideoFeatures:
+    """Clips as a table keeps them and `to_features` gives them back, in half precision.
+
+    features: as the model made them. They are rounded to half precision before they are brought into
+    another form, so that a table that was migrated holds the same numbers as one that was made now.
+    """
+    rounded = features.to(torch.float16)
+    if not sizes.stored.prepared:
+        return rounded
+    assert isinstance(model, TokenStorer), "a library in stored form comes from such a model"
+    return model.stored(rounded.to(torch.float32)).to(torch.float16)
 
 
-def to_frames(
-    rows: pa.Table, sizes: IndexedModel
-) -> tuple[Float[Tensor, "V F D"], Bool[Tensor, "V F"]]:
-    """The frames alone and their mask, as in `to_features`."""
-    mask = _unpack_mask(rows["frame_mask"], sizes.frames)
-    return _tokens(rows, "frames", sizes.frames, sizes.dim), mask
+def sizes_in(schema: pa.Schema, features: VideoFeatures) -> IndexedModel:
+    """What the description of a table says of its tokens; without one, that they are as given."""
+    described = (schema.metadata or {}).get(METADATA_KEY)
+    if described is not None:
+        return Manifest.parse(described, Path()).model
+    counts = (features.frames.shape[1], features.patches.shape[1], features.video.shape[1])
+    return IndexedModel("", "", *counts, features.contextual.shape[1])
 
 
-def _tokens(rows: pa.Table, column: str, count: int, dim: int) -> Float[Tensor, "V N D"]:
-    values = _values(rows[column]).float() if count else torch.empty(0)
-    return values.reshape(len(rows), count, dim)
+def to_features(
+    rows: pa.Table, sizes: IndexedModel, vectors: Float16[Tensor, "V D"] | None = None
+) -> VideoFeatures:
+    """The features of rows with `feature_columns`, as float32, in row order. vectors: those of the
+    clips, where they are at hand and not among the rows.
+    """
+    if vectors is None:
+        vectors = to_vectors(rows["vector"], sizes.dim)
+    # Rounded to half precision a unit vector is 1.0002 long; scores above 100 % would follow.
+    video = normalize(vectors.float(), dim=-1)
+    return read_tokens(rows, sizes, video)
 
 
 def to_vectors(column: pa.ChunkedArray, dim: int) -> Float16[Tensor, "V D"]:
     """The video vectors as they are stored, in half precision."""
-    return _values(column).reshape(-1, dim)
+    return from_halves(column).reshape(-1, dim)
 
 
 def clip_ids(file_id: str, first: int, count: int) -> list[str]:
@@ -363,37 +378,13 @@ def _file_facts(file: FileRecord) -> dict[str, Any]:
     }
 
 
-def _packed(bits: int) -> int:
-    return max(1, (bits + 7) // 8)
-
-
 def _padded(seconds: Float64[np.ndarray, " N"], length: int) -> Float64[np.ndarray, " F"]:
     # Padding repeats the last real time, so that no reader meets a NaN.
     return np.pad(seconds[:length], (0, max(0, length - len(seconds))), mode="edge")
 
 
-def _halves(tensor: Float[Tensor, "V ..."], path: str) -> pa.FixedSizeListArray:
-    flat = tensor.detach().reshape(len(tensor), -1).to(torch.float16)
-    if not torch.isfinite(flat).all():
-        raise DataError(
-            f"the model's features of {path!r} are not finite numbers below 65504; check the "
-            "model's weights"
-        )
-    return pa.FixedSizeListArray.from_arrays(pa.array(flat.cpu().numpy().ravel()), flat.shape[1])
-
-
-def _pack_mask(mask: Bool[Tensor, "V N"]) -> list[bytes]:
-    width = _packed(mask.shape[1])
-    return [np.packbits(row).tobytes().ljust(width, b"\0") for row in mask.cpu().numpy()]
-
-
-def _unpack_mask(column: pa.ChunkedArray, length: int) -> Bool[Tensor, "V N"]:
-    packed = np.frombuffer(b"".join(column.to_pylist()), dtype=np.uint8).reshape(
-        len(column), _packed(length)
-    )
-    return torch.from_numpy(np.unpackbits(packed, axis=1, count=length).astype(bool))
-
-
-def _values(column: pa.ChunkedArray) -> Float16[Tensor, " N"]:
-    parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    return torch.from_numpy(np.concatenate([np.empty(0, dtype=np.float16), *parts]))
+def _vectors(video: Float[Tensor, "V D"], path: str) -> pa.FixedSizeListArray:
+    try:
+        return to_halves(video)
+    except OverflowError as error:
+        raise not_finite(path) from error

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Bool, Float, Float16, Int64
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from finereel.errors import QueryError
@@ -27,8 +28,9 @@ from finereel.index.facts import FileFacts, to_facts
 from finereel.index.faults import damaged_library, reading
 from finereel.index.filtering import columns_of, needs_facts, passing, unknown, why_nothing
 from finereel.index.head import changed_files
+from finereel.index.kept import CANONICAL, KeptRows, RowIds, VectorTable
 from finereel.index.lance import LanceTable, text_query
-from finereel.index.protocols import IndexedModel
+from finereel.index.manifest import Manifest
 from finereel.index.query import Filters
 from finereel.index.schema import (
     FileRecord,
@@ -36,9 +38,9 @@ from finereel.index.schema import (
     feature_columns,
     to_features,
     to_files,
-    to_frames,
     to_vectors,
 )
+from finereel.index.tokens import frame_columns, read_frames
 from finereel.models.features import VideoFeatures
 
 _LOG = logging.getLogger(__name__)
@@ -46,7 +48,11 @@ _LOG = logging.getLogger(__name__)
 ROW_COLUMNS = ["clip_id", "video_id", "path", "start", "end", "seconds", "bias", "bank"]
 MOST_NAMED = 500
 """Files that a query of the table names; where there are more, all rows are looked through."""
-RowIds = Int64[np.ndarray, " N"]
+KEPT_COLUMNS = [*ROW_COLUMNS, "file_id", "missing"]
+OFTEN, MOST_KEPT = 4, 200_000
+"""From so many readings of clips on, what stands beside their features is kept in memory (some 300
+bytes a clip), in libraries of up to so many clips.
+"""
 
 SPEAKS = "said is not null and said != ''"
 """What holds of a clip in which something is said."""
@@ -72,25 +78,14 @@ class Clips:
 class FrameTable:
     """The frames of some clips in canonical order.
 
-    rows: file, clip, window and times of the frames; paths: decoded; frames, mask: float32, as of
-    `VideoFeatures`.
+    rows: file, clip, window and times of the frames; paths: decoded; frames, mask: unit vectors as
+    float32, and which of them are real.
     """
 
     rows: pa.Table
     paths: list[str]
     frames: Float[Tensor, "V F D"]
     mask: Bool[Tensor, "V F"]
-
-
-@dataclass(frozen=True)
-class VectorTable:
-    """The coarse side of all clips that are not missing: row ids, clip ids and unit vectors in half
-    precision.
-    """
-
-    row_ids: RowIds
-    vectors: Float16[Tensor, "V D"]
-    rows: pa.Table
 
 
 @dataclass(frozen=True)
@@ -109,13 +104,16 @@ class Snapshot:
     Every value that is read is compared with its checksum; DamagedLibraryError when one differs.
     """
 
-    def __init__(self, table: LanceTable, sizes: IndexedModel, folder: Path) -> None:
+    def __init__(self, table: LanceTable, manifest: Manifest, folder: Path) -> None:
         self.table = table
-        self.sizes = sizes
+        self.sizes = manifest.model
+        self.format = manifest.format
         self.version = int(table.version)
         self.names: list[str] = table.schema.names
         self.folder = folder
-        self._places: pa.Table | None = None
+        self._kept: KeptRows | None = None
+        self._vectors: VectorTable | None = None
+        self._taken = 0
 
     @cached_property
     def count(self) -> int:
@@ -131,11 +129,14 @@ class Snapshot:
             else self.take_rows(row_ids, columns, with_row_id=True)
         )
         rows = _present(every)
-        return VectorTable(
+        table = VectorTable(
             _row_ids(rows),
             to_vectors(rows["vector"], self.sizes.dim),
             rows.drop_columns(["vector"]),
         )
+        if row_ids is None and bool((np.diff(table.row_ids) > 0).all()):
+            self._vectors = table
+        return table
 
     def has_whole_index(self) -> bool:
         """Whether there is an approximate index of the vectors whose files are what was written.
@@ -285,7 +286,23 @@ class Snapshot:
 
     def take(self, row_ids: RowIds) -> Clips:
         """These clips with their features."""
-        return self._clips(self.take_rows(row_ids, [*ROW_COLUMNS, *feature_columns(self.sizes)]))
+        self._taken += 1
+        if self._taken > OFTEN and self._kept is None and self.count <= MOST_KEPT:
+            self.keep_rows()
+        if self._kept is None:
+            columns = [*ROW_COLUMNS, *feature_columns(self.sizes)]
+            return self._clips(self.take_rows(row_ids, columns))
+        vectors = None if self._vectors is None else self._vectors.of(np.sort(row_ids))
+        columns = feature_columns(self.sizes)[0 if vectors is None else 1 :]
+        rows = self.take_rows(row_ids, columns, with_row_id=True)
+        at = self._kept.places_of(_row_ids(rows))
+        order = np.argsort(at)
+        if vectors is not None:
+            vectors = vectors[torch.from_numpy(order)]
+        features = to_features(rows.take(pa.array(order)), self.sizes, vectors)
+        kept = self._kept.rows.take(pa.array(at[order]))
+        paths = [decode_path(path) for path in kept["path"].to_pylist()]
+        return Clips(kept.select(ROW_COLUMNS), paths, features)
 
     def take_rows(self, row_ids: RowIds, columns: list[str], with_row_id: bool = False) -> pa.Table:
         """Some columns of these rows, and the checksums. Ids of deleted rows are passed over."""
@@ -305,16 +322,16 @@ class Snapshot:
             rows = rows.take(pa.array(np.argsort(drawn, kind="stable")[:count]))
         return _row_ids(rows)
 
-    def keep_places(self) -> None:
-        """Keep in memory where every clip is, for who asks often: 80 bytes a clip."""
-        if self._places is None:
-            self._places = self.rows(["clip_id", "file_id", "start", "end"])
+    def keep_rows(self) -> None:
+        """Keep in memory what stands in every row but its features, for who asks often."""
+        if self._kept is None:
+            self._kept = KeptRows.of(self.rows(KEPT_COLUMNS))
 
     def windows_of(self, file_ids: Sequence[str]) -> pa.Table:
         """File, start and end of the clips of some files, with `_rowid`."""
         columns = ["file_id", "start", "end"]
-        if self._places is not None or len(file_ids) > MOST_NAMED:
-            rows = self.rows(columns) if self._places is None else self._places
+        if self._kept is not None or len(file_ids) > MOST_NAMED:
+            rows = self.rows(columns) if self._kept is None else self._kept.rows
             rows = rows.select([*columns, "_rowid"])
             return rows.filter(pc.is_in(rows["file_id"], pa.array(file_ids, pa.string())))
         chosen = ", ".join(f"'{file_id}'" for file_id in file_ids)
@@ -324,11 +341,12 @@ class Snapshot:
 
     def frames_of(self, row_ids: RowIds) -> FrameTable:
         """The frames of these clips, without their other features."""
-        rows = self.take_rows(row_ids, [*ROW_COLUMNS[:-2], "file_id", "frames", "frame_mask"])
-        rows = rows.sort_by([("path", "ascending"), ("start", "ascending")])
-        frames, mask = to_frames(rows, self.sizes)
+        columns = frame_columns(self.sizes)
+        rows = self.take_rows(row_ids, [*ROW_COLUMNS[:-2], "file_id", *columns])
+        rows = rows.sort_by(CANONICAL)
+        frames, mask = read_frames(rows, self.sizes)
         paths = [decode_path(path) for path in rows["path"].to_pylist()]
-        return FrameTable(rows.drop_columns(["frames", "frame_mask"]), paths, frames, mask)
+        return FrameTable(rows.drop_columns(columns), paths, frames, mask)
 
     def of_file(self, file_id: str) -> Clips:
         """All clips of one file in time order; none when the library does not hold it."""
@@ -351,9 +369,9 @@ class Snapshot:
         if not clip_ids:
             return {}
         columns = ["clip_id", "thumbnail"]
-        if self._places is not None:
-            known = pc.is_in(self._places["clip_id"], pa.array(clip_ids, pa.string()))
-            rows = self.take_rows(_row_ids(self._places.filter(known)), columns)
+        if self._kept is not None:
+            known = pc.is_in(self._kept.rows["clip_id"], pa.array(clip_ids, pa.string()))
+            rows = self.take_rows(_row_ids(self._kept.rows.filter(known)), columns)
             return dict(zip(*(rows[name].to_pylist() for name in columns), strict=True))
         chosen = ", ".join(f"'{clip_id}'" for clip_id in clip_ids)
         query = (
@@ -377,7 +395,9 @@ class Snapshot:
     @cached_property
     def _contents(self) -> pa.Table:
         """Content and path of every clip that is not missing."""
-        return _present(self.rows(["video_id", "path", "missing"])).select(["video_id", "path"])
+        columns = ["video_id", "path", "missing"]
+        rows = self.rows(columns) if self._kept is None else self._kept.rows
+        return _present(rows).select(["video_id", "path"])
 
     def clips_of(self, file_ids: Sequence[str], columns: list[str]) -> pa.Table:
         """Some columns of the clips of some files, also of missing ones."""
@@ -408,7 +428,7 @@ class Snapshot:
             )
 
     def _clips(self, rows: pa.Table) -> Clips:
-        rows = rows.sort_by([("path", "ascending"), ("start", "ascending")])
+        rows = rows.sort_by(CANONICAL)
         paths = [decode_path(path) for path in rows["path"].to_pylist()]
         return Clips(rows.select(ROW_COLUMNS), paths, to_features(rows, self.sizes))
 

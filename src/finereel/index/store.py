@@ -25,8 +25,8 @@ from finereel.index.facts import FileFacts, fact_changes
 from finereel.index.faults import damaged_library, reading, storage_errors
 from finereel.index.head import changed_files, seal
 from finereel.index.lance import FTS, IvfSq, LanceTable, lancedb
-from finereel.index.manifest import FORMAT, METADATA_KEY, Manifest
-from finereel.index.schema import FileRecord, clip_schema, completed, file_changes, version_of
+from finereel.index.manifest import METADATA_KEY, Manifest
+from finereel.index.schema import FileRecord, clip_schema, completed, file_changes, manifest_of
 from finereel.index.settle import roll_back, settle
 from finereel.index.snapshot import SPEAKS, Snapshot, index_of
 from finereel.io.atomic import CAUSES
@@ -89,10 +89,7 @@ class ClipStore:
         with reading(folder):
             table = lancedb.connect(folder).open_table(TABLE)
             schema = table.schema
-            described = (schema.metadata or {})[METADATA_KEY]
-        # A table that was migrated keeps the description that it was made with.
-        manifest = Manifest.parse(described, folder)
-        return cls(folder, table, replace(manifest, format=version_of(schema.names)))
+        return cls(folder, table, manifest_of(schema, folder))
 
     @property
     def schema(self) -> pa.Schema:
@@ -119,7 +116,8 @@ class ClipStore:
         with reading(self.folder):
             table = lancedb.connect(self.folder).open_table(TABLE)
             table.checkout(version)
-        return Snapshot(table, self.manifest.model, self.folder)
+            schema = table.schema
+        return Snapshot(table, manifest_of(schema, self.folder), self.folder)
 
     def version(self) -> int:
         """The number of the newest commit that counts, by any process."""
@@ -155,11 +153,11 @@ class ClipStore:
         self._complete(self.manifest.format)
 
     def migrate(self) -> None:
-        """Give the table the columns of the newest version of the schema, in one commit; nothing
+        """Give the table the columns that came with version 2 of the schema, in one commit; nothing
         is encoded or rewritten, and the facts of its files are not known yet.
         """
-        self._complete(FORMAT)
-        self.manifest = replace(self.manifest, format=FORMAT)
+        self._complete(2)
+        self.manifest = replace(self.manifest, format=max(2, self.manifest.format))
 
     def _complete(self, version: int) -> None:
         names = self.schema.names
@@ -223,6 +221,7 @@ class ClipStore:
             reader = pa.RecordBatchReader.from_batches(schema, rows)
             self._table = _overwritten(self.folder, reader, schema)
             self._schema = None
+        self.manifest = manifest_of(schema, self.folder)
 
     def drop_indices(self) -> None:
         """Search everything until `refresh_ann` and `refresh_words` make the indices again."""

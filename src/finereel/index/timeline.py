@@ -56,7 +56,7 @@ def timelines(snapshot: Snapshot, row_ids: RowIds) -> list[Timeline]:
     table = snapshot.frames_of(row_ids)
     if not len(table.paths):
         return []
-    vectors = normalize(table.frames, dim=-1)
+    vectors = table.frames
     rows = table.rows.to_pylist()
     files = [row["file_id"] for row in rows]
     edges = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(files)) if a != b), len(files)]

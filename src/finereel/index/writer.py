@@ -25,7 +25,7 @@ from finereel.index.journal import Failure, Journal
 from finereel.index.pipeline import Began, Encoded, Failed, encode_files
 from finereel.index.plan import AddPlan, CopyJob, EncodeJob, failure_of, is_passing, new_file_id
 from finereel.index.protocols import SearchModel, VideoSource
-from finereel.index.schema import ClipBias, FileRecord, clip_ids, copy_rows, to_rows
+from finereel.index.schema import ClipBias, FileRecord, clip_ids, copy_rows, in_stored_form, to_rows
 from finereel.index.store import ClipStore
 from finereel.index.words import cues_of, said_in_rows
 from finereel.io.signals import StopFlag
@@ -240,6 +240,7 @@ class Writer:
         if features is None:  # every clip was committed by another run, only the end was not known
             self._store.change([record])
             return
+        features = in_stored_form(features, model, self._store.manifest.model)
         bias = None if self._bank is None else self._bank.extend(model, features.to(torch.float32))
         rows = to_rows(record, encoded.clips, features, bias, self._store.schema, encoded.first)
         self._pending.rows.setdefault(record.file_id, []).append(rows)

@@ -133,6 +133,16 @@ class VideoFeatures:
         return _mapped(self, lambda tensor: _move(tensor, target))
 
 
+@dataclass(frozen=True)
+class StoredFeatures(VideoFeatures):
+    """Features of V clips as a library keeps them and a head reads them.
+
+    `finereel.models.heads.base.Head.stored` makes them. `frames` are unit vectors; `patches` and
+    `contextual` are, except where the head names them in `raw`. Where the head masks padding,
+    tokens under a False mask are zeros. Scoring does not prepare them again.
+    """
+
+
 Batch = TypeVar("Batch", TextFeatures, VideoFeatures)
 
 

@@ -20,6 +20,7 @@ from finereel.models.encoders.prompts import make_prompts
 from finereel.models.encoders.temporal import SequentialTransformer, make_temporal, pool_frames
 from finereel.models.features import (
     Scores,
+    StoredFeatures,
     TextFeatures,
     VideoFeatures,
     concatenate,
@@ -108,6 +109,28 @@ class RetrievalModel(nn.Module):
     def num_contextual(self) -> int:
         """C, the number of frames after the temporal encoder; 0 if the head does not read them."""
         return self.config.max_frames if "contextual" in self.reads else 0
+
+    @property
+    def raw_tokens(self) -> frozenset[str]:
+        """Which tokens a library keeps at their own length, see `Head.raw`."""
+        return self.head.raw & self.reads
+
+    @property
+    def tokens_per_frame(self) -> int:
+        """How many patches a frame has, where its own token is the first of them; else 0."""
+        return self.patches.per_frame if self.patches is not None and self.num_patches else 0
+
+    @torch.no_grad()
+    def stored(self, video: VideoFeatures) -> StoredFeatures:
+        """Bring clips into the form in which a library keeps them; scores are the same.
+
+        Args:
+            video: Features of V clips.
+
+        Returns:
+            The same clips, without features of prompts.
+        """
+        return self.head.stored(video)
 
     @property
     def fingerprint(self) -> str:

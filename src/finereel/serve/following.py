@@ -94,7 +94,7 @@ class FollowedLibrary(Library):
             require_same_model(store, model, self.path)
             fresh = OpenedState.of(store, self.path)
             if fresh.answering.searcher.snapshot.count <= MOST_PLACES:
-                fresh.answering.searcher.snapshot.keep_places()
+                fresh.answering.searcher.snapshot.keep_rows()
             with suppress(FinereelError):  # the answers tell
                 fresh.answering.prepare(model)
             self._ready = (_Ready(fresh, model), *ready)

@@ -232,6 +232,41 @@ def test_same_input_same_bytes(head: str, aggregation: str) -> None:
 
 
 @every_head
+@pytest.mark.parametrize("mode", MODES)
+def test_stored_clips_score_as_raw_ones(head: str, aggregation: str, mode: str) -> None:
+    model, text, video = (
+        tiny_head(head, aggregation, **MODES[mode]),
+        random_text(7),
+        random_clips(30),
+    )
+    stored = model.stored(video)
+    assert model.stored(stored) is stored
+    raw = score(model, text, video)
+    assert_equal(score(model, text, stored), raw)
+    halves = score(model, text, stored.to(torch.float16).to(torch.float32))
+    for name, part in raw.parts.items():
+        # Half precision keeps 11 bits; aggregations sharpen what is left of it up to tenfold.
+        torch.testing.assert_close(halves.parts[name], part, rtol=0.0, atol=2e-2)
+
+
+@every_head
+def test_stored_clips_are_unit_or_said_to_be_raw_and_zero_under_the_mask(
+    head: str, aggregation: str
+) -> None:
+    model, video = tiny_head(head, aggregation), random_clips(6)
+    stored = model.stored(video)
+    masks = dict.fromkeys(("frames", "contextual"), video.frame_mask)
+    assert "frames" not in model.raw
+    assert model.raw <= model.reads
+    for name, mask in (masks | {"patches": video.patch_mask}).items():
+        tokens = getattr(stored, name)
+        assert not tokens[~mask].any()
+        kept = getattr(video, name)[mask]
+        wanted = kept if name in model.raw else kept / kept.norm(dim=-1, keepdim=True)
+        torch.testing.assert_close(tokens[mask], wanted)
+
+
+@every_head
 def test_every_parameter_learns(head: str, aggregation: str) -> None:
     """On soft inputs: near-equal similarities, where no softmax is saturated."""
     model = tiny_head(head, aggregation).train()

@@ -163,7 +163,8 @@ def perturbed_topk(
 
 
 class PatchSelector(nn.Module):
-    """Keeps, of every frame, the CLS token followed by K patches.
+    """Keeps, of every frame, the CLS token followed by K patches: `per_frame` = K + 1 tokens, its
+    own first.
 
     Args: scorer: one of the scorers above; k: patches per frame; perturbation: used in training
     mode only.
@@ -173,6 +174,7 @@ class PatchSelector(nn.Module):
         super().__init__()
         self.scorer = scorer
         self.k = k
+        self.per_frame = k + 1
         self.perturbation = perturbation or Perturbation()
 
     def forward(

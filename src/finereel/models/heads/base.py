@@ -4,6 +4,9 @@ A head is three steps. `prepare_text` and `prepare_video` do what depends on one
 `compare` does the rest for a block of pairs. `score` runs the three in blocks that fit a memory
 budget; training, evaluation, search and explanation all call it, so no second copy of a score
 exists.
+
+`prepare_video` is `stored`, which a library does when it writes a clip, and `prepare_stored`, which
+is left to be done for every query and costs nothing in most heads.
 """
 
 import itertools
@@ -19,7 +22,13 @@ from torch.nn.functional import normalize
 
 from finereel.config import ModelConfig
 from finereel.errors import ConfigError
-from finereel.models.features import Scores, TextFeatures, VideoFeatures, in_groups
+from finereel.models.features import (
+    Scores,
+    StoredFeatures,
+    TextFeatures,
+    VideoFeatures,
+    in_groups,
+)
 
 MIB = 1 << 20
 # Larger blocks leave the processor's cache and pay for fresh pages; any memory holds these
@@ -36,12 +45,15 @@ class Head(nn.Module):
     granularity reads; those that are not named read none of them. published: the settings it was
     published with, where they are not `ModelConfig`'s defaults. reads: what this head reads, the
     inputs of the granularities in `weights`, so that the model makes and a library stores no
-    others.
+    others. raw: inputs that it reads at their own length; all others it reads as unit vectors, and
+    so are they stored. frames cannot be raw, because others than the head read those that are
+    stored.
     """
 
     parts: ClassVar[tuple[str, ...]]
     inputs: ClassVar[Mapping[str, str]] = {}
     published: ClassVar[Mapping[str, Any]] = {}
+    raw: frozenset[str] = frozenset()
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -72,9 +84,49 @@ class Head(nn.Module):
     def prepare_text(self, text: TextFeatures) -> TextFeatures:
         """Normalise and project the text side; a head may return a subclass that carries more."""
 
-    @abstractmethod
+    def stored(self, video: VideoFeatures) -> StoredFeatures:
+        """Clips in the form in which a library keeps them: unit tokens, those in `raw` at their own
+        length, and zeros under the mask where padding does not count.
+
+        Features in this form stay as they are.
+
+        >>> from finereel.models.heads import head_config, make_head
+        >>> head = make_head(head_config("clip4clip"), 2)
+        >>> mask = torch.tensor([[True, False]])
+        >>> clip = VideoFeatures(
+        ...     torch.eye(2)[:1], torch.full((1, 2, 2), 3.0), torch.empty(1, 0, 2), mask, mask[:, :0]
+        ... )
+        >>> head.stored(clip).frames
+        tensor([[[0.7071, 0.7071],
+                 [0.0000, 0.0000]]])
+        """
+        if isinstance(video, StoredFeatures):
+            return video
+        return StoredFeatures(
+            video=video.video,
+            frames=self._stored("frames", video.frames, video.frame_mask),
+            patches=self._stored("patches", video.patches, video.patch_mask),
+            frame_mask=video.frame_mask,
+            patch_mask=video.patch_mask,
+            contextual=self._stored("contextual", video.contextual, video.frame_mask),
+        )
+
+    def _stored(self, name: str, tokens: Tensor, mask: Tensor) -> Tensor:
+        if not tokens.shape[1]:
+            return tokens
+        if self.mask_padding:
+            tokens = tokens.masked_fill(~mask[..., None], 0.0)
+        return tokens if name in self.raw else normalize(tokens, dim=-1)
+
+    def prepare_stored(self, video: StoredFeatures) -> VideoFeatures:
+        """What is left to do with stored clips before `compare`: nothing, unless a head says
+        otherwise; it may return a subclass that carries more.
+        """
+        return video
+
     def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
-        """Normalise and project the video side; a head may return a subclass that carries more."""
+        """All that depends on the video side only, for clips in either form."""
+        return self.prepare_stored(self.stored(video))
 
     @abstractmethod
     def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:

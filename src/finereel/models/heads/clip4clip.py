@@ -34,10 +34,6 @@ class Clip4ClipHead(Head):
         """Unit sentences."""
         return replace(text, sentence=normalize(text.sentence, dim=-1))
 
-    def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
-        """Video vectors are unit vectors already."""
-        return video
-
     def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:
         """One product."""
         return {"video_sentence": text.sentence @ video.video.T}

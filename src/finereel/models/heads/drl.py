@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from finereel.config import ModelConfig
-from finereel.models.features import TextFeatures, VideoFeatures
+from finereel.models.features import StoredFeatures, TextFeatures, VideoFeatures
 from finereel.models.heads.base import Head
 from finereel.models.heads.weighting import masked_max, masked_softmax
 
@@ -57,6 +57,7 @@ class DrlHead(Head):
         self.scaled_evaluation = config.scaled_evaluation
         self.tokenwise = config.interaction != "dp"
         weighted = config.interaction == "wti"
+        self.raw = frozenset({"contextual"} if weighted else ())
         self.word_weight = _weight_network(dim) if weighted else None
         self.frame_weight = _weight_network(dim) if weighted else None
 
@@ -75,17 +76,18 @@ class DrlHead(Head):
             weight=_weights(self.word_weight, words, text.word_mask),
         )
 
-    def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
-        """Unit contextual frames (zeros under the mask) and the weight of each."""
+    def prepare_stored(self, video: StoredFeatures) -> VideoFeatures:
+        """The weight of each contextual frame, by its own length where the weights are learned, and
+        unit contextual frames.
+        """
         if not self.tokenwise:
             return video
-        frames = self._zeroed(video.contextual, video.frame_mask)
-        values = {name: getattr(video, name) for name in vars(video)} | {
-            "contextual": normalize(frames, dim=-1)
-        }
-        return _WeightedVideo(
-            **values, weight=_weights(self.frame_weight, frames, video.frame_mask)
-        )
+        frames = video.contextual
+        weight = _weights(self.frame_weight, frames, video.frame_mask)
+        values = {name: getattr(video, name) for name in vars(video)}
+        if "contextual" in self.raw:
+            values["contextual"] = normalize(frames, dim=-1)
+        return _WeightedVideo(**values, weight=weight)
 
     def _zeroed(self, tokens: Tensor, mask: Tensor) -> Tensor:
         return torch.where(mask[..., None], tokens, 0.0) if self.mask_padding else tokens

@@ -42,14 +42,6 @@ class MaxSimHead(Head):
         """Unit words."""
         return replace(text, words=normalize(text.words, dim=-1))
 
-    def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
-        """Unit frames, plain and contextual."""
-        return replace(
-            video,
-            frames=normalize(video.frames, dim=-1),
-            contextual=normalize(video.contextual, dim=-1),
-        )
-
     def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:
         """The unscaled matrices, of prepared features."""
         return {

@@ -48,10 +48,6 @@ class Ts2NetHead(Head):
         """Unit sentences."""
         return replace(text, sentence=normalize(text.sentence, dim=-1))
 
-    def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
-        """Unit contextual frames."""
-        return replace(video, contextual=normalize(video.contextual, dim=-1))
-
     def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:
         """The unscaled matrix, of prepared features."""
         sim_TVF = torch.einsum("td,vfd->tvf", text.sentence, video.contextual)

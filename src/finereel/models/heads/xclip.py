@@ -16,7 +16,7 @@ xuguohai/X-CLIP `modules/modeling_xclip.py:254-349`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -34,12 +34,10 @@ _WORKING_COPIES = 6
 
 
 @dataclass(frozen=True)
-class _ProjectedVideo(VideoFeatures):
-    """Prepared clips; `projected` holds f·Lᵀ: (w·L)·f = w·(f·Lᵀ) costs F vectors once, not W
-    vectors per block.
-    """
+class _ProjectedWords(TextFeatures):
+    """Prepared texts; `projected` holds w·L, beside the words that meet the video vector plain."""
 
-    projected: Float[Tensor, "V F D"] = field(default_factory=lambda: torch.empty(0, 0, 0))
+    projected: Float[Tensor, "T W D"] = field(default_factory=lambda: torch.empty(0, 0, 0))
 
 
 class XclipHead(Head):
@@ -67,19 +65,14 @@ class XclipHead(Head):
             self.over_frame_words = make_aggregation(config.aggregation, config.max_words)
 
     def prepare_text(self, text: TextFeatures) -> TextFeatures:
-        """Unit sentences and unit words."""
-        return replace(
-            text, sentence=normalize(text.sentence, dim=-1), words=normalize(text.words, dim=-1)
+        """Unit sentences, and unit words, plain and projected."""
+        words = normalize(text.words, dim=-1)
+        return _ProjectedWords(
+            sentence=normalize(text.sentence, dim=-1),
+            words=words,
+            word_mask=text.word_mask,
+            projected=words @ self.word_projection if "frame_word" in self.weights else words,
         )
-
-    def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
-        """Unit frames, plain and projected; G goes to the sentence, because words meet the plain
-        video vector.
-        """
-        frames = normalize(video.frames, dim=-1)
-        projected = frames @ self.word_projection.T if "frame_word" in self.weights else frames
-        values = {name: getattr(video, name) for name in vars(video)} | {"frames": frames}
-        return _ProjectedVideo(**values, projected=projected)
 
     def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Float[Tensor, "T V"]]:
         """The unscaled matrices, of prepared features."""
@@ -106,9 +99,9 @@ class XclipHead(Head):
         return result
 
     def _frame_word(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
-        assert isinstance(video, _ProjectedVideo)
-        (T, W, D), (V, F, _) = text.words.shape, video.projected.shape
-        sim_TWVF = (text.words.reshape(T * W, D) @ video.projected.reshape(V * F, D).T).view(
+        assert isinstance(text, _ProjectedWords)
+        (T, W, D), (V, F, _) = text.projected.shape, video.frames.shape
+        sim_TWVF = (text.projected.reshape(T * W, D) @ video.frames.reshape(V * F, D).T).view(
             T, W, V, F
         )
         words, frames = self.mask(text.word_mask), self.mask(video.frame_mask)

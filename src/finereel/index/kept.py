@@ -1,0 +1,58 @@
+"""What stands in every row of the table but its features, kept in memory for who asks often."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float16, Int64
+from torch import Tensor, from_numpy
+
+RowIds = Int64[np.ndarray, " N"]
+CANONICAL = [("path", "ascending"), ("start", "ascending")]
+"""The order in which ties rank the same after any rewrite of the table."""
+
+
+@dataclass(frozen=True)
+class VectorTable:
+    """The coarse side of all clips that are not missing: row ids, clip ids and unit vectors in half
+    precision.
+    """
+
+    row_ids: RowIds
+    vectors: Float16[Tensor, "V D"]
+    rows: pa.Table
+
+    def of(self, row_ids: RowIds) -> Float16[Tensor, "N D"] | None:
+        """The vectors of these clips; None where some of them are not here."""
+        at = np.minimum(np.searchsorted(self.row_ids, row_ids), max(0, len(self.row_ids) - 1))
+        if not len(self.row_ids) or not (self.row_ids[at] == row_ids).all():
+            return None
+        return self.vectors[from_numpy(at)]
+
+
+@dataclass(frozen=True)
+class KeptRows:
+    """All rows in canonical order.
+
+    rows: KEPT_COLUMNS and `_rowid`. row_ids: ascending, and where each stands in `rows`: places.
+    """
+
+    rows: pa.Table
+    row_ids: RowIds
+    places: Int64[np.ndarray, " N"]
+
+    @classmethod
+    def of(cls, rows: pa.Table) -> "KeptRows":
+        """Of rows in any order."""
+        ordered = rows.sort_by(CANONICAL).combine_chunks()
+        row_ids = ordered["_rowid"].to_numpy().astype(np.int64)
+        places = np.argsort(row_ids)
+        return cls(ordered, row_ids[places], places)
+
+    def places_of(self, row_ids: RowIds) -> Int64[np.ndarray, " N"]:
+        """Where these rows stand. Raises KeyError where one is not of this state of the table."""
+        at = np.minimum(np.searchsorted(self.row_ids, row_ids), max(0, len(self.row_ids) - 1))
+        if len(row_ids) and (not len(self.row_ids) or (self.row_ids[at] != row_ids).any()):
+            raise KeyError("a row id of another state of the table")
+        found: Int64[np.ndarray, " N"] = self.places[at]
+        return found
