@@ -32,14 +32,17 @@ from finereel.index.opening import (
     described,
     drop_replaced,
     finish_rebuild,
+    library_place,
     open_store,
+    prepare_place,
     prepare_writing,
+    require_folder,
     require_same_model,
 )
 from finereel.index.plan import Planner
 from finereel.index.presence import not_found
 from finereel.index.protocols import SearchModel, VideoSource
-from finereel.index.repair import RepairReport, find_damage, repair
+from finereel.index.repair import RepairReport, find_damage, repair, unsound
 from finereel.index.search import fit_bank, refit
 from finereel.index.settings import LibrarySettings
 from finereel.index.status import LeftOut, LibraryStatus, find_problems, library_status
@@ -50,6 +53,7 @@ from finereel.index.tuning import estimate_rebuild, tune_threads
 from finereel.index.words import read_again
 from finereel.index.writer import Writer
 from finereel.io.signals import stop_on_interrupt
+from finereel.io.storage.places import StorePath
 from finereel.models.choice import default_model, full_name
 from finereel.types import OnProgress, Problem, no_progress
 from finereel.video.reader import DiskSource
@@ -68,7 +72,7 @@ class Library(AskedLibrary):
     @classmethod
     def open(
         cls,
-        path: str | Path,
+        path: str | Path | StorePath,
         model: str | Path | SearchModel | None = None,
         source: VideoSource | None = None,
     ) -> "Library":
@@ -78,7 +82,7 @@ class Library(AskedLibrary):
         when it is first needed.
 
         Args:
-            path: Folder of the library.
+            path: Folder of the library, or its address in an object store (`s3://bucket/name`).
             model: A model, its directory, a bundled name or a hub id. None means the model the
                 library was made with; for a new one it is that of
                 `finereel.models.choice.default_model`.
@@ -91,7 +95,7 @@ class Library(AskedLibrary):
             >>> Library.open("holiday.library", model="reelworld-tiny").path.name
             'holiday.library'
         """
-        return cls(absolute(path), model, source or DiskSource())
+        return cls(library_place(path), model, source or DiskSource())
 
     @property
     def model_name(self) -> str:
@@ -154,7 +158,7 @@ class Library(AskedLibrary):
         """
         roots = [str(absolute(path)) for path in paths]
         model = self._load_model()
-        with self._writing(model) as store:
+        with self._writing(model, sole=False) as store:
             settings, known = settings or AddSettings(), LibrarySettings.load(self.path)
             own = known.cut(settings.clip_seconds, store.snapshot(), self.path).name(roots)
             groups = known_away(store, roots)
@@ -167,7 +171,7 @@ class Library(AskedLibrary):
             ).save(self.path)
             own = own.remember(roots)
             if own != known:
-                own.save(self.path)
+                own.save(self.path, known)
             forget(store, [path for path in known_paths(store) if own.excludes(path)])
             settings = replace(settings, clip_seconds=own.clip_seconds)
             report = self._run(store, found.videos, roots, settings, on_event)
@@ -201,6 +205,9 @@ class Library(AskedLibrary):
         Raises:
             LibraryNotFoundError: There is no library in the folder.
         """
+        if isinstance(self.path, StorePath):
+            store = self._existing()
+            return find_problems(self.path, store) + (unsound(store) if verify else [])
         damage = find_damage(self.path, verify)
         try:
             return damage + find_problems(self.path, self._existing())
@@ -222,10 +229,11 @@ class Library(AskedLibrary):
             LibraryBusyError: Another process is writing to the library.
             LibraryError: No clip can be kept.
         """
-        if not self.path.is_dir():
-            raise not_found(self.path)
-        with writer_lock(self.path):
-            return repair(self.path)
+        folder = require_folder(self.path, "repairing")
+        if not folder.is_dir():
+            raise not_found(folder)
+        with writer_lock(folder):
+            return repair(folder)
 
     @typed_storage("written")
     def remove(self, paths: Iterable[str | Path], *, exclude: bool = True) -> int:
@@ -383,6 +391,7 @@ class Library(AskedLibrary):
             LibraryBusyError: Another process is writing to the library.
             LibraryNotFoundError: There is no library in the folder.
         """
+        folder = require_folder(self.path, "a rebuild")
         self._existing()
         self._wanted, self._model = model, None
         fresh = self._load_model()
@@ -394,7 +403,7 @@ class Library(AskedLibrary):
                 settings.clip_seconds, old.snapshot(), self.path
             )
             own.save(self.path)
-            store = begin_rebuild(self.path, old, described(fresh))
+            store = begin_rebuild(folder, old, described(fresh))
             store.prepare()
             known = [path for path, file in old.files().items() if not file.missing]
             if on_event is not None:
@@ -412,15 +421,18 @@ class Library(AskedLibrary):
                 carry_tags(old, store)
                 carry_words(old, store)
                 keep_up(store.snapshot(), fresh, bank)
-                finish_rebuild(self.path, store)
+                finish_rebuild(folder, store)
         return report
 
     @contextmanager
-    def _writing(self, model: SearchModel | None) -> Iterator[ClipStore]:
-        """The store with the lock held; made first where there is none and a model is given."""
+    def _writing(self, model: SearchModel | None, sole: bool = True) -> Iterator[ClipStore]:
+        """The store with the lock held; made first where there is none and a model is given.
+
+        sole: whether more is changed than clips added, see `writer_lock`.
+        """
         with storage_errors(self.path, "made"):
-            self.path.mkdir(parents=True, exist_ok=True)
-        with writer_lock(self.path):
+            prepare_place(self.path)
+        with writer_lock(self.path, sole):
             store = open_store(self.path)
             if store is None:
                 if model is None:

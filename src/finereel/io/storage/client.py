@@ -55,7 +55,7 @@ def _opened(scheme: str, bucket: str, options: tuple[tuple[str, str], ...]) -> A
     }
     settings = {"allow_http": True} if ours.pop("allow_http", "") == "true" else {}
     try:
-        return from_url(
+        return from_url(  # type: ignore[call-overload]
             f"{scheme}://{bucket}",
             config=ours or None,
             client_options=settings or None,

@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,12 @@ def is_address(path: Any) -> bool:
     return isinstance(path, StorePath) or _URI.fullmatch(os.fspath(path)) is not None
 
 
+def local(place: Place) -> Path:
+    """The path of a place that is known to be a local folder or file."""
+    assert isinstance(place, Path)
+    return place
+
+
 def stamp(place: Place) -> int:
     """A number that changes when a file is written anew; 0 where there is none."""
     if isinstance(place, StorePath):
@@ -226,7 +233,11 @@ def size_of(place: Place) -> int:
     """What all files below a place take up, in bytes."""
     if isinstance(place, StorePath):
         return sum(place.entries().values())
-    return sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+    found = 0
+    for path in place.rglob("*"):
+        with suppress(FileNotFoundError):  # a writer removed it meanwhile
+            found += path.stat().st_size if path.is_file() else 0
+    return found
 
 
 def _content(place: StorePath) -> bytes | None:
