@@ -80,18 +80,25 @@ def _free_port() -> int:
 
 
 class _Careless(BaseHTTPRequestHandler):
-    """Puts, heads and deletes objects, and never looks at a condition."""
+    """Puts objects, has none when asked, and never looks at a condition."""
 
     objects: dict[str, bytes]
+    status: int
 
     def do_PUT(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
         self.objects[self.path] = content
         self._answer(200, md5(content).hexdigest())
 
-    def do_DELETE(self) -> None:
-        self.objects.pop(self.path, None)
-        self._answer(204, "")
+    def do_GET(self) -> None:
+        self._answer(self.status, "")
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(400, "")
 
     def _answer(self, status: int, etag: str) -> None:
         self.send_response(status)
@@ -104,9 +111,11 @@ class _Careless(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def careless() -> Iterator[str]:
-    """The address of a server that ignores If-None-Match and If-Match."""
-    handler = type("_Handler", (_Careless,), {"objects": {}})
+def careless(status: int = 404) -> Iterator[str]:
+    """The address of a server that ignores If-None-Match and If-Match, and answers `status` to
+    whoever reads.
+    """
+    handler = type("_Handler", (_Careless,), {"objects": {}, "status": status})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -10,7 +10,7 @@ from typing import Any
 
 from finereel.errors import ObjectStoreError
 from finereel.index.lance import lancedb
-from finereel.io.storage.client import refused, storage_options
+from finereel.io.storage.client import refused, server, storage_options
 from finereel.io.storage.places import Place, StorePath
 
 TABLE_FOLDER = "clips.lance"
@@ -18,11 +18,16 @@ TABLE_FOLDER = "clips.lance"
 
 def connected(folder: Place) -> Any:
     """The database of an index folder; one connection for each of those in object stores."""
-    return _connected(folder) if isinstance(folder, StorePath) else lancedb.connect(folder)
+    return _open(folder) if isinstance(folder, StorePath) else lancedb.connect(folder)
+
+
+def _open(folder: StorePath) -> Any:
+    return _connected(folder, server())
 
 
 @functools.lru_cache(maxsize=64)
-def _connected(folder: StorePath) -> Any:
+def _connected(folder: StorePath, asked: str) -> Any:
+    del asked  # the environment, which LanceDB reads
     # One in memory is gone with its last connection.
     try:
         return lancedb.connect(str(folder), storage_options=storage_options(folder))
@@ -36,10 +41,10 @@ def newest_version(folder: StorePath) -> int | None:
     Costs one request: the names of manifests count down, so that the newest is listed first.
     """
     if folder.scheme == "memory":
-        database = _connected(folder)
-        if TABLE_FOLDER.removesuffix(".lance") not in database.table_names():
+        try:
+            return int(_open(folder).open_table(TABLE_FOLDER.removesuffix(".lance")).version)
+        except ValueError:  # no such table; nothing else fails in memory
             return None
-        return int(database.open_table(TABLE_FOLDER.removesuffix(".lance")).version)
     name = (folder / TABLE_FOLDER / "_versions").first_entry()
     if name is None:
         return None

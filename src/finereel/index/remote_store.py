@@ -15,6 +15,7 @@ from finereel.index.faults import storage_errors
 from finereel.index.manifest import METADATA_KEY, Manifest
 from finereel.index.remote import connected
 from finereel.index.schema import clip_schema
+from finereel.index.snapshot import SPEAKS
 from finereel.index.store import ROWS_PER_FRAGMENT, SMALL_FRAGMENTS, TABLE, ClipStore
 from finereel.io.storage.lease import leased
 from finereel.io.storage.places import Place, StorePath
@@ -98,17 +99,21 @@ class RemoteClipStore(ClipStore):
             stats = self._table.stats()
         crowd = SMALL_FRAGMENTS + stats["num_rows"] // ROWS_PER_FRAGMENT
         if force or stats["fragment_stats"]["num_small_fragments"] > crowd:
-            with suppress(LibraryBusyError), leased(self._library, patience=0):
+            with suppress(LibraryBusyError), leased(self._library, patience=0.0):
                 self._optimize("compacted")
 
     def refresh_ann(self, threshold: int) -> None:
         """As `ClipStore.refresh_ann`, unless another process changes the library."""
-        with suppress(LibraryBusyError), leased(self._library, patience=0):
+        if self._table.count_rows() < threshold:
+            return
+        with suppress(LibraryBusyError), leased(self._library, patience=0.0):
             super().refresh_ann(threshold)
 
     def refresh_words(self) -> None:
         """As `ClipStore.refresh_words`, unless another process changes the library."""
-        with suppress(LibraryBusyError), leased(self._library, patience=0):
+        if "said" not in self.schema.names or not self._table.count_rows(SPEAKS):
+            return
+        with suppress(LibraryBusyError), leased(self._library, patience=0.0):
             super().refresh_words()
 
     @contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from finereel.errors import ConfigError, LibraryError
+from finereel.errors import ConfigError, LibraryError, ObjectStoreError
 from finereel.index.events import CLIP_SECONDS
 from finereel.index.faults import storage_errors
 from finereel.index.folders import is_below
@@ -51,6 +51,8 @@ class LibrarySettings:
             return cls(None if seconds is None else float(seconds), *paths)
         except (FileNotFoundError, NotADirectoryError):
             return cls()
+        except ObjectStoreError:
+            raise
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LibraryError(
                 f"{path}, which says what `index` leaves out, cannot be read ({error!r}); restore "

@@ -109,7 +109,12 @@ class Writer:
         self._change(plan)
         for failure in plan.failed:
             self._fail(failure)
-        self._stored = {record.file_id for record in self._store.files().values()}
+        files = self._store.files()
+        self._stored = {record.file_id for record in files.values()}
+        # In an object store another writer may have come to a file since the plan was made.
+        ours = [job for job in plan.encode if job.rows or job.path not in files]
+        self._count(unchanged=len(plan.encode) - len(ours))
+        plan = replace(plan, encode=ours)
         self._encode(plan, source, model, stop)
         if not stop.is_set() and not self._report.away:
             self._copy(plan.copies)

@@ -377,8 +377,12 @@ def _remove(path: Path) -> None:
 def read_stored_json(path: "Place") -> dict[str, Any] | None:
     """The JSON object in a file, or None when the file is absent, empty or not a JSON object."""
     try:
-        value = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        value = json.loads(content)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 

@@ -35,11 +35,12 @@ _UNREACHED = ("error sending request", "onnection refused", "dns error", "Connec
 
 def opened(place: "StorePath") -> Any:
     """The store of the bucket of a place; one per bucket and settings in a process."""
-    return _opened(place.scheme, place.bucket, place.options)
+    return _opened(place.scheme, place.bucket, place.options, server())
 
 
 @functools.lru_cache(maxsize=64)
-def _opened(scheme: str, bucket: str, options: tuple[tuple[str, str], ...]) -> Any:
+def _opened(scheme: str, bucket: str, options: tuple[tuple[str, str], ...], asked: str) -> Any:
+    del asked  # the environment that is read below
     try:
         from obstore.store import MemoryStore, from_url
     except ImportError as error:
@@ -75,8 +76,12 @@ def storage_options(place: "StorePath") -> dict[str, str]:
 
 def _plain_http() -> dict[str, str]:
     """A server that a person named with http:// may be asked without encryption."""
-    named = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT") or ""
-    return {"allow_http": "true"} if named.startswith("http://") else {}
+    return {"allow_http": "true"} if server().startswith("http://") else {}
+
+
+def server() -> str:
+    """The address of the server that the environment names; empty for Amazon's."""
+    return os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT") or ""
 
 
 def put_if(place: "StorePath", content: bytes, mode: Any) -> str | None:
