@@ -1,20 +1,23 @@
 """A library in an object store: the same answers as in a folder, and several writers at once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from finereel.errors import LibraryError, LibraryNotFoundError, ObjectStoreError
+from finereel.index.events import AddSettings
 from finereel.index.remote import newest_version
 from finereel.index.remote_store import RemoteClipStore
 from finereel.index.settings import LibrarySettings
 from finereel.io.storage.places import StorePath
+from finereel.io.storage.probe import require_conditions
 from finereel.library import Library
 from index.doubles import ToyModel, ToySource, write_video
-from support.object_store import BUCKET, careless, known, moto
+from support.object_store import BUCKET, careless, known, moto, seaweedfs
 from support.processes import FORK
 
+Act = Callable[[str, Path, list[str]], None]
 WORDS = ("dog", "cat", "fish", "bird", "tree", "car")
 
 
@@ -96,15 +99,19 @@ def test_what_two_writers_change_in_the_settings_is_all_kept(place: StorePath) -
 
 
 def append(address: str, folder: Path, names: list[str]) -> None:
-    """A run for each of some videos."""
+    """A run over some videos."""
+    opened(StorePath(address)).add([folder / name for name in names])
+
+
+def commit_each(address: str, folder: Path, names: list[str]) -> None:
+    """A commit for each of some videos."""
     library = opened(StorePath(address))
-    for name in names:
-        library.add([folder / name])
+    library.add([folder / name for name in names], settings=AddSettings(commit_clips=1))
 
 
-def at_once(address: str, folder: Path, shares: list[list[str]]) -> None:
+def at_once(act: Act, place: StorePath, folder: Path, shares: list[list[str]]) -> None:
     """A process of its own for each share."""
-    writers = [FORK.Process(target=append, args=(address, folder, share)) for share in shares]
+    writers = [FORK.Process(target=act, args=(str(place), folder, share)) for share in shares]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -131,14 +138,14 @@ def check_all_there(place: StorePath, clips: int, appends: int) -> None:
 def test_writers_that_append_at_once_lose_nothing(server: str, tmp_path: Path) -> None:
     place = StorePath(f"s3://{BUCKET}/appended")
     names = write_films(tmp_path, 12)
-    at_once(str(place), tmp_path, [names[0::3], names[1::3], names[2::3]])
+    at_once(commit_each, place, tmp_path, [names[0::3], names[1::3], names[2::3]])
     check_all_there(place, 24, 12)
 
 
 def test_writers_of_the_same_videos_double_nothing(server: str, tmp_path: Path) -> None:
     place = StorePath(f"s3://{BUCKET}/same")
     names = write_films(tmp_path, 3)
-    at_once(str(place), tmp_path, [names, names, names])
+    at_once(append, place, tmp_path, [names, names, names])
     check_all_there(place, 6, 3)
 
 
@@ -168,3 +175,23 @@ def test_wrong_credentials_are_one_message(monkeypatch: pytest.MonkeyPatch) -> N
     with careless(status=403) as url, known(url), pytest.raises(ObjectStoreError) as caught:
         opened(StorePath("s3://forbidden/library")).search("dog")
     assert "the store refuses these credentials; set AWS_ACCESS_KEY_ID" in str(caught.value)
+
+
+@pytest.fixture
+def seaweed(tmp_path: Path) -> Iterator[str]:
+    with seaweedfs(tmp_path / "volumes") as url, known(url):
+        yield url
+
+
+@pytest.mark.slow
+def test_a_thousand_appends_by_four_writers_on_a_real_server(seaweed: str, tmp_path: Path) -> None:
+    place = StorePath(f"s3://{BUCKET}/thousand")
+    names = write_films(tmp_path / "videos", 1000)
+    shares = [names[writer::4] for writer in range(4)]
+    at_once(commit_each, place, tmp_path / "videos", shares)
+    check_all_there(place, 2000, 1000)
+
+
+@pytest.mark.slow
+def test_a_real_server_honours_conditions(seaweed: str, tmp_path: Path) -> None:
+    require_conditions(StorePath(f"s3://{BUCKET}/conditions"))

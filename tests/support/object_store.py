@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -49,6 +50,25 @@ def moto() -> Iterator[str]:
         try:
             url = f"http://127.0.0.1:{port}"
             _answers(f"{url}/moto-api/data.json")
+            make_bucket(url)
+            yield url
+        finally:
+            server.kill()
+
+
+@contextmanager
+def seaweedfs(folder: Path) -> Iterator[str]:
+    """The address of a new SeaweedFS server with one bucket, which keeps its objects in `folder`."""
+    folder.mkdir()
+    ports = {name: str(_free_port()) for name in ("master", "volume", "filer", "s3")}
+    options = [f"-{name}.port={port}" for name, port in ports.items()]
+    options += [f"-{name}.port.grpc={_free_port()}" for name in ports]
+    program = Path(sys.executable).with_name("weed")
+    command = [program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3", *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            url = f"http://127.0.0.1:{ports['s3']}"
+            _answers(f"{url}/healthz")
             make_bucket(url)
             yield url
         finally:

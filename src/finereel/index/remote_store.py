@@ -9,11 +9,14 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from finereel.errors import LibraryBusyError
 from finereel.index.faults import storage_errors
+from finereel.index.lance import LanceTable
+from finereel.index.lance_files import manifest_name, parse_manifest
 from finereel.index.manifest import METADATA_KEY, Manifest
-from finereel.index.remote import connected
+from finereel.index.remote import TABLE_FOLDER, connected
 from finereel.index.schema import clip_schema
 from finereel.index.snapshot import SPEAKS
 from finereel.index.store import ROWS_PER_FRAGMENT, SMALL_FRAGMENTS, TABLE, ClipStore
@@ -26,6 +29,10 @@ KEEP_READ = timedelta(hours=1)
 
 class RemoteClipStore(ClipStore):
     """A `ClipStore` whose folder is a `StorePath`."""
+
+    def __init__(self, folder: Place, table: LanceTable, manifest: Manifest) -> None:
+        super().__init__(folder, table, manifest)
+        self._known: set[int] = set()
 
     @classmethod
     def create(cls, folder: Place, manifest: Manifest) -> "RemoteClipStore":
@@ -48,6 +55,7 @@ class RemoteClipStore(ClipStore):
             self._table.checkout_latest()
             self._schema = None
         self.upgrade()
+        self._known = set(self._fragments(self.version()))
 
     def commit(self, rows: Sequence[pa.Table], replaced: Sequence[str] = ()) -> None:
         """Add rows; with `replaced`, as `ClipStore.commit` does, holding the lease.
@@ -59,31 +67,39 @@ class RemoteClipStore(ClipStore):
             return
         fresh = pa.concat_tables(rows)
         with storage_errors(self.folder, "written"):
-            self._table.checkout_latest()
-            before = int(self._table.version)
-            twice = self._places_of(fresh)
             self._table.add(fresh)
-            alone = int(self._table.version) == before + 1
-        if len(twice) or not alone:
+            found = self._places_of(fresh)
+        if len(found) > len(fresh):
             self._drop_doubled(fresh)
 
     def _places_of(self, rows: pa.Table) -> pa.Table:
-        """Which clips of these are in the table, `clip_id` and `_rowid`."""
-        files = sorted(set(rows["file_id"].to_pylist()))
-        chosen = ", ".join(f"'{file_id}'" for file_id in files)
-        query = self._table.search().select(["clip_id"]).with_row_id(True)
-        found: pa.Table = query.where(f"file_id IN ({chosen})").limit(None).to_arrow()
-        return found.filter(pa.compute.is_in(found["clip_id"], rows["clip_id"].combine_chunks()))
+        """Where these clips are, `clip_id` and `_rowid`, among the fragments that came since this
+        was asked last: what was there before, the planner knew.
+        """
+        fragments = self._fragments(int(self._table.version))
+        fresh = {number: count for number, count in fragments.items() if number not in self._known}
+        self._known = set(fragments)
+        ids = [(number << 32) + place for number in sorted(fresh) for place in range(fresh[number])]
+        if not ids:
+            return rows.select(["clip_id"])
+        found: pa.Table = self._table.take_row_ids(ids).select(["clip_id"]).with_row_id().to_arrow()
+        return found.filter(pc.is_in(found["clip_id"], rows["clip_id"].combine_chunks()))
+
+    def _fragments(self, version: int) -> dict[int, int]:
+        """The number of rows of each fragment of a version; nothing is told of a table in memory,
+        which has one writer.
+        """
+        place = self.folder / TABLE_FOLDER / manifest_name(version)
+        if isinstance(place, StorePath) and place.scheme == "memory":
+            return {}
+        return parse_manifest(place.read_bytes()).rows
 
     def _drop_doubled(self, rows: pa.Table) -> None:
         """Keep the first row of every clip. Whoever else wrote them does the same."""
-        with storage_errors(self.folder, "written"):
-            self._table.checkout_latest()
-            found = self._places_of(rows)
-        if len(found) == len(set(found["clip_id"].to_pylist())):
-            return
         with self._committing("written"):
-            found = self._places_of(rows).sort_by("_rowid")
+            query = self._table.search().select(["clip_id"]).with_row_id(True)
+            files = ", ".join(f"'{file_id}'" for file_id in set(rows["file_id"].to_pylist()))
+            found = query.where(f"file_id IN ({files})").limit(None).to_arrow().sort_by("_rowid")
             seen, doubled = set[str](), []
             for row in found.to_pylist():
                 if row["clip_id"] in seen:
