@@ -1,5 +1,6 @@
 """The settings, progress events and report of `Library.add`."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ class AddSettings:
         ann_threshold: Number of clips from which coarse search uses an approximate index.
         retry_failed: Whether to try again the files that failed before and have not changed.
         transcriber: What listens to videos without subtitles; None means nothing does.
+        workers: Where videos are encoded: empty for this process, a number of processes, `ray` or
+            `ray://HOST:PORT`.
     """
 
     clip_seconds: float | None = None
@@ -38,6 +41,7 @@ class AddSettings:
     ann_threshold: int = 100_000
     retry_failed: bool = False
     transcriber: Transcriber | None = None
+    workers: str = ""
 
     def __post_init__(self) -> None:
         if self.clip_seconds is not None and not 0 < self.clip_seconds < float("inf"):
@@ -45,6 +49,9 @@ class AddSettings:
         for name in ("batch_clips", "commit_clips", "queue_clips", "ann_threshold"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+        number = self.workers.isdecimal() and int(self.workers) > 0
+        if self.workers and not number and not re.fullmatch(r"ray(://.+)?", self.workers):
+            raise ConfigError(f"workers are a number, ray or ray://HOST:PORT, got {self.workers!r}")
         if self.mode not in MODES:
             raise unknown_name("decode mode", self.mode, MODES)
 

@@ -30,6 +30,8 @@ KEEP_READ = timedelta(hours=1)
 class RemoteClipStore(ClipStore):
     """A `ClipStore` whose folder is a `StorePath`."""
 
+    near = False
+
     def __init__(self, folder: Place, table: LanceTable, manifest: Manifest) -> None:
         super().__init__(folder, table, manifest)
         self._known: set[int] = set()

@@ -60,8 +60,11 @@ spaces, and as they are written, for a phrase is exact.
 class ClipStore:
     """The table of one library and one model.
 
-    folder: the index folder; it holds `clips.lance`.
+    folder: the index folder; it holds `clips.lance`. near: whether all rows are read fast enough to
+    do so after every commit.
     """
+
+    near = True
 
     def __init__(self, folder: Place, table: LanceTable, manifest: Manifest) -> None:
         self.folder = folder
