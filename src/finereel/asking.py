@@ -53,6 +53,7 @@ from finereel.index.similar import (
     look_at_stored,
 )
 from finereel.index.store import ClipStore
+from finereel.io.storage.places import Place, stamp
 from finereel.models.choice import ENCODED, require_here
 from finereel.text.query import Reading, checked_query
 from finereel.types import CaptionHit, Hit, OnProgress, no_progress
@@ -78,10 +79,9 @@ class StateKey:
     normalized_ns: int
 
     @classmethod
-    def of(cls, folder: Path, commit: int) -> "StateKey":
+    def of(cls, folder: Place, commit: int) -> "StateKey":
         """The key of a commit of an index folder."""
-        bank = folder / BANK
-        return cls(folder.name, commit, bank.stat().st_mtime_ns if bank.exists() else 0)
+        return cls(folder.name, commit, stamp(folder / BANK))
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class OpenedState:
     answering: Answering
 
     @classmethod
-    def of(cls, store: ClipStore, library: Path) -> "OpenedState":
+    def of(cls, store: ClipStore, library: Place) -> "OpenedState":
         """The newest state of a store."""
         key = StateKey.of(store.folder, store.version())
         searcher = Searcher.of(store.snapshot(), Bank.load(store.folder))
@@ -103,7 +103,7 @@ class AskedLibrary:
     """The part of `finereel.library.Library` that answers."""
 
     def __init__(
-        self, path: Path, model: str | Path | SearchModel | None, source: VideoSource
+        self, path: Place, model: str | Path | SearchModel | None, source: VideoSource
     ) -> None:
         self.path = path
         self._wanted = model

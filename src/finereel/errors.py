@@ -16,6 +16,7 @@ FinereelError:
         ModelMismatchError  indexed with another model
         LibraryBusyError    another process is writing
         DamagedLibraryError     stored data have changed; `finereel doctor --repair` helps
+        ObjectStoreError    an object store that refuses, or that cannot hold a library
     StorageError            a file that cannot be written or read
     TrainingError           training that cannot continue; its last checkpoint is kept
     ProposalError           a language model that does not answer; its answers are kept
@@ -90,6 +91,10 @@ class DamagedLibraryError(LibraryError):
 
     `finereel doctor --repair` keeps what is intact.
     """
+
+
+class ObjectStoreError(LibraryError):
+    """An object store does not answer, refuses, or does not do what a library needs."""
 
 
 class StorageError(FinereelError):

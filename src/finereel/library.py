@@ -32,15 +32,18 @@ from finereel.index.opening import (
     described,
     drop_replaced,
     finish_rebuild,
+    library_place,
     open_store,
+    prepare_place,
     prepare_writing,
+    require_folder,
     require_same_model,
     require_same_tokens,
 )
 from finereel.index.plan import Planner
 from finereel.index.presence import not_found
 from finereel.index.protocols import SearchModel, VideoSource
-from finereel.index.repair import RepairReport, find_damage, repair
+from finereel.index.repair import RepairReport, find_damage, repair, unsound
 from finereel.index.search import fit_bank, refit
 from finereel.index.settings import LibrarySettings
 from finereel.index.status import LeftOut, LibraryStatus, find_problems, library_status
@@ -53,6 +56,7 @@ from finereel.index.tuning import estimate_rebuild, tune_threads
 from finereel.index.words import read_again
 from finereel.index.writer import Writer
 from finereel.io.signals import stop_on_interrupt
+from finereel.io.storage.places import StorePath
 from finereel.models.choice import default_model, full_name
 from finereel.types import OnProgress, Problem, no_progress
 from finereel.video.reader import DiskSource
@@ -71,7 +75,7 @@ class Library(AskedLibrary):
     @classmethod
     def open(
         cls,
-        path: str | Path,
+        path: str | Path | StorePath,
         model: str | Path | SearchModel | None = None,
         source: VideoSource | None = None,
     ) -> "Library":
@@ -81,7 +85,7 @@ class Library(AskedLibrary):
         when it is first needed.
 
         Args:
-            path: Folder of the library.
+            path: Folder of the library, or its address in an object store (`s3://bucket/name`).
             model: A model, its directory, a bundled name or a hub id. None means the model the
                 library was made with; for a new one it is that of
                 `finereel.models.choice.default_model`.
@@ -94,7 +98,7 @@ class Library(AskedLibrary):
             >>> Library.open("holiday.library", model="reelworld-tiny").path.name
             'holiday.library'
         """
-        return cls(absolute(path), model, source or DiskSource())
+        return cls(library_place(path), model, source or DiskSource())
 
     @property
     def model_name(self) -> str:
@@ -157,7 +161,7 @@ class Library(AskedLibrary):
         """
         roots = [str(absolute(path)) for path in paths]
         model, settings = self._load_model(), settings or AddSettings()
-        with self._writing(model, settings.tokens) as store:
+        with self._writing(model, settings.tokens, sole=False) as store:
             known = LibrarySettings.load(self.path)
             own = known.cut(settings.clip_seconds, store.snapshot(), self.path).name(roots)
             groups = known_away(store, roots)
@@ -170,7 +174,7 @@ class Library(AskedLibrary):
             ).save(self.path)
             own = own.remember(roots)
             if own != known:
-                own.save(self.path)
+                own.save(self.path, known)
             forget(store, [path for path in known_paths(store) if own.excludes(path)])
             settings = replace(settings, clip_seconds=own.clip_seconds)
             report = self._run(store, found.videos, roots, settings, on_event)
@@ -204,6 +208,9 @@ class Library(AskedLibrary):
         Raises:
             LibraryNotFoundError: There is no library in the folder.
         """
+        if isinstance(self.path, StorePath):
+            store = self._existing()
+            return find_problems(self.path, store) + (unsound(store) if verify else [])
         damage = find_damage(self.path, verify)
         try:
             return damage + find_problems(self.path, self._existing())
@@ -225,10 +232,11 @@ class Library(AskedLibrary):
             LibraryBusyError: Another process is writing to the library.
             LibraryError: No clip can be kept.
         """
-        if not self.path.is_dir():
-            raise not_found(self.path)
-        with writer_lock(self.path):
-            return repair(self.path)
+        folder = require_folder(self.path, "repairing")
+        if not folder.is_dir():
+            raise not_found(folder)
+        with writer_lock(folder):
+            return repair(folder)
 
     @typed_storage("written")
     def remove(self, paths: Iterable[str | Path], *, exclude: bool = True) -> int:
@@ -401,6 +409,7 @@ class Library(AskedLibrary):
             LibraryBusyError: Another process is writing to the library.
             LibraryNotFoundError: There is no library in the folder.
         """
+        folder = require_folder(self.path, "a rebuild")
         self._existing()
         self._wanted, self._model = model, None
         fresh = self._load_model()
@@ -413,7 +422,7 @@ class Library(AskedLibrary):
             )
             own.save(self.path)
             tokens = settings.tokens or old.manifest.model.stored.format
-            store = begin_rebuild(self.path, old, described(fresh, tokens))
+            store = begin_rebuild(folder, old, described(fresh, tokens))
             require_same_tokens(store, settings.tokens, self.path)
             store.prepare()
             known = [path for path, file in old.files().items() if not file.missing]
@@ -432,18 +441,21 @@ class Library(AskedLibrary):
                 carry_tags(old, store)
                 carry_words(old, store)
                 keep_up(store.snapshot(), fresh, bank)
-                finish_rebuild(self.path, store)
+                finish_rebuild(folder, store)
         return report
 
     @contextmanager
-    def _writing(self, model: SearchModel | None, tokens: str | None = None) -> Iterator[ClipStore]:
+    def _writing(
+        self, model: SearchModel | None, tokens: str | None = None, sole: bool = True
+    ) -> Iterator[ClipStore]:
         """The store with the lock held; made first where there is none and a model is given.
 
-        tokens: their format in a new one, to which another one must agree; None for any.
+        tokens: their format in a new one, to which another one must agree; None for any. sole:
+        whether more is changed than clips added, see `writer_lock`.
         """
         with storage_errors(self.path, "made"):
-            self.path.mkdir(parents=True, exist_ok=True)
-        with writer_lock(self.path):
+            prepare_place(self.path)
+        with writer_lock(self.path, sole):
             store = open_store(self.path)
             if store is None:
                 if model is None:

@@ -84,6 +84,16 @@ def index(
             "such as whisper-tiny-en (English; needs finereel[transcribe]).",
         ),
     ] = None,
+    workers: Annotated[
+        str,
+        typer.Option(
+            "--workers",
+            metavar="N|ray|ray://HOST:PORT",
+            show_default="this process",
+            help="Decode and encode in so many processes, or on a Ray cluster (needs "
+            "finereel[cluster]).",
+        ),
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Make the videos at PATH searchable.
@@ -111,6 +121,7 @@ def index(
         tokens=None if tokens is None else tokens.value,
         retry_failed=retry,
         transcriber=open_transcriber(transcribe) if transcribe else None,
+        workers=workers,
     )
     with closing(Library.open(library, model=model)) as opened:
         opened.tune()

@@ -16,6 +16,7 @@ import typer
 from finereel.cli.output import shown
 from finereel.errors import ConfigError, ModelNotFoundError, NotAVideoError
 from finereel.imports import UNUSED_PARTS, postpone
+from finereel.io.storage.places import Place, StorePath, place_of
 
 if TYPE_CHECKING:
     from finereel.library import Library
@@ -26,7 +27,7 @@ def open_library(library: Path) -> "Library":
     if "finereel.library" not in sys.modules:
         from finereel.index.presence import require_library
 
-        require_library(_absolute(library))
+        require_library(_place(library))
         for part in UNUSED_PARTS:
             postpone(part)
     from finereel.library import Library
@@ -91,8 +92,13 @@ def check_sources(paths: Iterable[Path], library: Path) -> None:
     from finereel.index.presence import is_library
 
     missing = [path for path in map(_absolute, paths) if not (path.exists() or path.is_symlink())]
-    if missing and not is_library(_absolute(library)):
+    if missing and not is_library(_place(library)):
         raise NotAVideoError(f"{missing[0]}: there is no such file or folder; check the spelling")
+
+
+def _place(library: Path) -> Place:
+    place = place_of(library)
+    return place if isinstance(place, StorePath) else _absolute(place)
 
 
 def _absolute(path: Path) -> Path:

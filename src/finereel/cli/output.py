@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from finereel.io.storage.places import place_of
+
 _PIPE_WIDTH = 200
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -100,7 +102,8 @@ LibraryOption = Annotated[
         metavar="DIR",
         envvar="FINEREEL_LIBRARY",
         show_default="~/.finereel",
-        help="The folder of the library.",
+        help="The folder of the library, or its address in an object store, such as "
+        "s3://BUCKET/NAME.",
     ),
 ]
 
@@ -111,7 +114,7 @@ def library_option(library: Path) -> str:
     >>> library_option(DEFAULT_LIBRARY), library_option(Path("a b"))
     ('', " --library 'a b'")
     """
-    return "" if library == DEFAULT_LIBRARY else f" --library {shlex.quote(str(library))}"
+    return "" if library == DEFAULT_LIBRARY else f" --library {shlex.quote(str(place_of(library)))}"
 
 
 ModelOption = Annotated[

@@ -8,6 +8,8 @@ import typer
 
 from finereel.cli.opening import needing
 from finereel.cli.output import DEFAULT_LIBRARY, LibraryOption
+from finereel.errors import ConfigError
+from finereel.io.storage.places import place_of
 
 if TYPE_CHECKING:
     from finereel.serve.starting import Started
@@ -29,7 +31,14 @@ def serve(
         ),
     ] = "127.0.0.1",
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Let nobody change anything, only search and look.")
+        bool,
+        typer.Option(
+            "--read-only",
+            "--replica",
+            help="Let nobody change anything, only search and look; any "
+            "number of such servers may "
+            "follow one library.",
+        ),
     ] = False,
     roots: Annotated[
         list[Path] | None,
@@ -63,7 +72,14 @@ def serve(
     """
     from finereel.index.presence import require_library
 
-    place = Path(os.path.abspath(library.expanduser()))  # noqa: PTH100
+    place = place_of(library)
+    if isinstance(place, Path):
+        place = Path(os.path.abspath(place.expanduser()))  # noqa: PTH100
+    elif not read_only:
+        raise ConfigError(
+            f"{place}: a library in an object store is served read-only, for what people do on the "
+            "page is kept in local folders; add --replica"
+        )
     if not roots:  # the page may make it by indexing them
         require_library(place)
     with needing("serve", "`finereel serve`"):

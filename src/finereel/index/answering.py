@@ -5,7 +5,6 @@ of such hits.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from finereel.errors import ConfigError
 from finereel.index.calibration import load_calibration
@@ -23,6 +22,7 @@ from finereel.index.protocols import SearchModel
 from finereel.index.query import Answer, Query
 from finereel.index.schema import FileRecord
 from finereel.index.search import BEST, Searcher
+from finereel.io.storage.places import Place
 from finereel.types import MatchConfidence, OnProgress, no_progress
 
 _LOG = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Answering:
     library: the library's folder, where feedback lies.
     """
 
-    library: Path
+    library: Place
     searcher: Searcher
     _null: NullBank | None = None
 

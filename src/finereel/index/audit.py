@@ -4,14 +4,15 @@ import json
 import logging
 import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
+
+from finereel.io.storage.places import Place, StorePath
 
 NAME = "audit.jsonl"
 _LOG = logging.getLogger(__name__)
 
 
-def note(folder: Path, action: str, **facts: Any) -> bool:
+def note(folder: Place, action: str, **facts: Any) -> bool:
     """Append one line: when, what, and facts that JSON can hold.
 
     It is for the owner of the library and stays on this machine. Where the folder cannot be written,
@@ -20,6 +21,9 @@ def note(folder: Path, action: str, **facts: Any) -> bool:
     Returns:
         Whether the line was written.
     """
+    if isinstance(folder, StorePath):
+        _LOG.warning("%s is not noted: %s is kept in local folders only", action, NAME)
+        return False
     line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "what": action, **facts}
     # One write of a whole line to a file opened to append: several processes may note at once.
     content = json.dumps(line).encode() + b"\n"

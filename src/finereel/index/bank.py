@@ -10,7 +10,6 @@ import io
 import json
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from finereel.index.protocols import SearchModel
 from finereel.index.schema import ClipBias
 from finereel.io.atomic import sync_folder, write_file
 from finereel.io.foreign_files import parse_json_object, read_npz
+from finereel.io.storage.places import Place, StorePath
 from finereel.models.features import VideoFeatures
 from finereel.normalization import (
     PerGranularity,
@@ -121,7 +121,7 @@ class Bank:
         values[fitted] = self.biases[places[fitted]]
         return values
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Place) -> None:
         """Make this bank the library's normalisation."""
         state = self.normalizers.to_dict()
         for part in state.values():
@@ -134,7 +134,7 @@ class Bank:
         mark_normalized(folder, True)
 
     @classmethod
-    def load(cls, folder: Path) -> "Bank | None":
+    def load(cls, folder: Place) -> "Bank | None":
         """The library's normalisation, None when there is none.
 
         Raises DamagedLibraryError when its file is damaged, or gone without `remove_bank`.
@@ -166,14 +166,15 @@ class Bank:
             raise _damaged(path, str(error)) from error
 
 
-def remove_bank(folder: Path) -> None:
+def remove_bank(folder: Place) -> None:
     """Search without normalisation from now on."""
     mark_normalized(folder, False)
     (folder / NAME).unlink(missing_ok=True)
-    sync_folder(folder)
+    if not isinstance(folder, StorePath):
+        sync_folder(folder)
 
 
-def _damaged(path: Path, why: str) -> DamagedLibraryError:
+def _damaged(path: Place, why: str) -> DamagedLibraryError:
     return DamagedLibraryError(
         f"the normalisation in {path} is damaged ({why}); fit the normalisation again, or delete "
         "that file with "

@@ -36,6 +36,7 @@ from finereel.index.search import Searcher, corrected, exact_coarse
 from finereel.index.snapshot import Clips, RowIds, Snapshot
 from finereel.io.atomic import write_file
 from finereel.io.foreign_files import parse_json_object, read_npz
+from finereel.io.storage.places import Place
 from finereel.io.user_cache import user_cache
 from finereel.models.features import TextFeatures
 from finereel.types import MatchConfidence, OnProgress, no_progress
@@ -137,7 +138,7 @@ class NullBank:
         best: Float32[np.ndarray, " T"] = self.fine.max(axis=1)
         return best
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Place) -> None:
         """Make this the library's null bank."""
         described = json.dumps(
             {
@@ -160,12 +161,12 @@ class NullBank:
         write_file(folder / NAME, stream.getvalue())
 
     @classmethod
-    def load(cls, folder: Path, key: NullKey) -> "NullBank | None":
+    def load(cls, folder: Place, key: NullKey) -> "NullBank | None":
         """The library's null bank; None where there is none, or a damaged one, or one of another
         model, normalisation or list of texts: it is made again.
         """
         try:
-            arrays = read_npz(folder / NAME)
+            arrays = read_npz((folder / NAME).read_bytes())
             described = parse_json_object(str(arrays.pop("described")))
             version = int(described.pop("version"))
             if NullKey(**described) != key:
@@ -232,9 +233,9 @@ READER_SECONDS = 5.0
 """What a reader takes for a null bank that it cannot keep."""
 
 
-def reader_limit(folder: Path, on_progress: OnProgress) -> TimeLimit:
+def reader_limit(folder: Place, on_progress: OnProgress) -> TimeLimit:
     """As long as it takes where the null bank can be kept for the next search, else not long."""
-    kept = os.access(folder, os.W_OK)
+    kept = isinstance(folder, Path) and os.access(folder, os.W_OK)
     return TimeLimit(None if kept else time.monotonic() + READER_SECONDS, on_progress)
 
 

@@ -1,5 +1,6 @@
 """The settings, progress events and report of `Library.add`."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ class AddSettings:
         transcriber: What listens to videos without subtitles; None means nothing does.
         tokens: How a new library keeps tokens, a name of `finereel.codecs.CODECS`; None means the
             library's own (fp16 in a new one).
+        workers: Where videos are encoded: empty for this process, a number of processes, `ray` or
+            `ray://HOST:PORT`.
     """
 
     clip_seconds: float | None = None
@@ -41,6 +44,7 @@ class AddSettings:
     retry_failed: bool = False
     transcriber: Transcriber | None = None
     tokens: str | None = None
+    workers: str = ""
 
     def __post_init__(self) -> None:
         if self.clip_seconds is not None and not 0 < self.clip_seconds < float("inf"):
@@ -48,6 +52,9 @@ class AddSettings:
         for name in ("batch_clips", "commit_clips", "queue_clips", "ann_threshold"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
+        number = self.workers.isdecimal() and int(self.workers) > 0
+        if self.workers and not number and not re.fullmatch(r"ray(://.+)?", self.workers):
+            raise ConfigError(f"workers are a number, ray or ray://HOST:PORT, got {self.workers!r}")
         if self.mode not in MODES:
             raise unknown_name("decode mode", self.mode, MODES)
         if self.tokens is not None:

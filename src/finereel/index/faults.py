@@ -6,12 +6,13 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from finereel.errors import DamagedLibraryError, FinereelError, LibraryError
 from finereel.io.atomic import cause_of, first_line, refusal
 from finereel.io.locks import sharing
+from finereel.io.storage.client import refused
+from finereel.io.storage.places import Place, StorePath
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -21,14 +22,14 @@ Result = TypeVar("Result")
 class HasPath(Protocol):
     """An object for a folder, such as a library."""
 
-    path: Path
+    path: Place
 
 
 Owner = TypeVar("Owner", bound=HasPath)
 
 
 @contextmanager
-def storage_errors(folder: Path, done: str) -> Iterator[None]:
+def storage_errors(folder: Place, done: str) -> Iterator[None]:
     """Raise LibraryError for what Lance reports as RuntimeError, OSError or ValueError: a full
     disk, a lost file.
     """
@@ -77,7 +78,9 @@ def typed_storage(
     return decorate
 
 
-def _typed(folder: Path, done: str, error: Exception) -> LibraryError:
+def _typed(folder: Place, done: str, error: Exception) -> LibraryError:
+    if isinstance(folder, StorePath):
+        return refused(folder, error)
     cause = cause_of(error)
     if cause is not None:
         return LibraryError(
@@ -94,7 +97,7 @@ def _typed(folder: Path, done: str, error: Exception) -> LibraryError:
 _SYSTEM = re.compile(r"\(os error (\d+)\)")
 
 
-def damaged_library(folder: Path, what: str) -> DamagedLibraryError:
+def damaged_library(folder: Place, what: str) -> DamagedLibraryError:
     """The error for an index folder of which something is not what was written.
 
     It is an error and no answer without the damaged clips, for the one that is missing may be the
@@ -108,7 +111,7 @@ def damaged_library(folder: Path, what: str) -> DamagedLibraryError:
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[None]:
+def reading(folder: Place) -> Iterator[None]:
     """Raise DamagedLibraryError for whatever Lance makes of files that it cannot read.
 
     On damaged files Lance raises errors of many types, and panics. What the operating system
@@ -121,7 +124,8 @@ def reading(folder: Path) -> Iterator[None]:
                 warnings.simplefilter("ignore")
                 yield
         except Exception as error:
-            if isinstance(error, FinereelError) or _is_refusal(error):
+            remote = isinstance(folder, StorePath)  # whose network may fail
+            if isinstance(error, FinereelError) or _is_refusal(error) or remote:
                 raise
             raise damaged_library(folder, f"it cannot be read ({first_line(error)})") from error
 

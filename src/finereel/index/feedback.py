@@ -10,7 +10,6 @@ better than the p-values themselves.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -18,7 +17,8 @@ from jaxtyping import Bool, Float64
 from finereel.errors import ConfigError
 from finereel.index.faults import storage_errors
 from finereel.io.atomic import write_file
-from finereel.io.lines import append_line
+from finereel.io.lines import append_line, read_lines
+from finereel.io.storage.places import Place
 from finereel.statistics.binary import fit_logistic, sigmoid
 from finereel.types import MatchConfidence
 
@@ -56,17 +56,16 @@ class HitJudgement:
             raise ConfigError(f"a judgement needs 0 < p <= 1, got {self.p}")
 
 
-def record(folder: Path, judgement: HitJudgement) -> None:
+def record(folder: Place, judgement: HitJudgement) -> None:
     """Append a judgement, so that it survives this process."""
     with storage_errors(folder, "written"):
         append_line(folder / NAME, asdict(judgement))
 
 
-def judgements(folder: Path, model: str) -> list[HitJudgement]:
+def judgements(folder: Place, model: str) -> list[HitJudgement]:
     """The judgements on a model's answers; the last one about a query and a clip holds."""
-    path = folder / NAME
     found: dict[tuple[str, str], HitJudgement] = {}
-    for line in path.read_bytes().splitlines() if path.exists() else []:
+    for line in read_lines(folder / NAME):
         try:
             read = HitJudgement(**json.loads(line))
         except (ValueError, TypeError, ConfigError):  # blank, or torn by a crash
@@ -124,7 +123,7 @@ class Calibration:
     after: float | None = None
 
 
-def learn(folder: Path, model: str) -> Calibration:
+def learn(folder: Place, model: str) -> Calibration:
     """Calibrate by all judgements on a model's answers, and keep what is learnt for `load_scaling`."""
     learnt = calibrate(judgements(folder, model))
     kept = {"model": model, **asdict(learnt.scaling)} if learnt.scaling else {}
@@ -133,7 +132,7 @@ def learn(folder: Path, model: str) -> Calibration:
     return learnt
 
 
-def load_scaling(folder: Path, model: str) -> PlattScaling | None:
+def load_scaling(folder: Place, model: str) -> PlattScaling | None:
     """What was learnt about a model's answers; None for nothing, or what cannot be read."""
     try:
         kept = json.loads((folder / LEARNT).read_bytes())

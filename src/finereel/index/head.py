@@ -3,6 +3,9 @@
 A commit of Lance counts once every file of it is forced to disk and `head.json` names it. So a
 power cut loses at most a commit that nobody was told of, and a version that vanishes later is
 missed: the head holds a copy of its manifest.
+
+In an object store there is no head: an object is durable and whole once it is written, so a version
+counts as soon as Lance has written its manifest.
 """
 
 import base64
@@ -15,6 +18,7 @@ from pathlib import Path
 
 from finereel.index.lance_files import TableVersion, manifest_files, parse_manifest
 from finereel.io.atomic import read_stored_json, sync_file, sync_folder, write_file
+from finereel.io.storage.places import Place, StorePath
 
 NAME = "head.json"
 TABLE_FOLDER = "clips.lance"
@@ -47,10 +51,12 @@ class CommitHead:
         return json.dumps(body | {"checksum": _checksum(body)}, indent=1).encode()
 
 
-def read_head(folder: Path) -> CommitHead | None:
+def read_head(folder: Place) -> CommitHead | None:
     """The head of an index folder; None when it is absent (a former version made the index) or
     damaged.
     """
+    if isinstance(folder, StorePath):
+        return None
     body = read_stored_json(folder / NAME)
     if body is None or body.pop("checksum", None) != _checksum(body):
         return None
@@ -62,23 +68,25 @@ def head_is_damaged(folder: Path) -> bool:
     return (folder / NAME).exists() and read_head(folder) is None
 
 
-def write_head(folder: Path, head: CommitHead) -> None:
+def write_head(folder: Place, head: CommitHead) -> None:
     """Make `head` the state that counts."""
     write_file(folder / NAME, head.to_json())
 
 
-def mark_normalized(folder: Path, normalized: bool) -> None:
+def mark_normalized(folder: Place, normalized: bool) -> None:
     """Note that a bank is there, so that its loss is noticed."""
     head = read_head(folder)
     if head is not None and head.normalized != normalized:
         write_head(folder, replace(head, normalized=normalized))
 
 
-def seal(folder: Path) -> None:
+def seal(folder: Place) -> None:
     """Force the newest version of the table to disk, then let it count. The caller holds the lock.
 
     Costs an fsync per new file and per folder, see `sync_version`.
     """
+    if isinstance(folder, StorePath):
+        return
     table = folder / TABLE_FOLDER
     newest = max(manifest_files(table).items())
     content = newest[1].read_bytes()
@@ -122,10 +130,12 @@ def sync_version(table: Path, fresh: set[str], manifest: Path) -> None:
         sync_folder(folder)
 
 
-def changed_files(folder: Path, below: str = "") -> list[str]:
+def changed_files(folder: Place, below: str = "") -> list[str]:
     """Which files with deleted rows (`_deletions`) or of an index (`_indices`) are not what they
     were, or are gone.
     """
+    if isinstance(folder, StorePath):
+        return []
     head = read_head(folder)
     known = {} if head is None else head.files
     table = folder / TABLE_FOLDER

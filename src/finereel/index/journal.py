@@ -11,17 +11,21 @@ line:
   versions say it in a line (`partial`), which is still read.
 
 The journal is allowed to lose its last line in a crash: the file is then simply tried again.
+
+In an object store every line is an object, named by the path that it is about: writers do not meet.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 from finereel.index.faults import storage_errors
 from finereel.index.schema import PARTLY, FileRecord
 from finereel.io.atomic import write_file
+from finereel.io.lines import read_lines
+from finereel.io.storage.places import Place, StorePath
 from finereel.video.files import FileState
 
 NAME = "failures.jsonl"
@@ -68,7 +72,7 @@ class Journal:
     path holds.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self._path = folder / NAME
         self._failures = {failure.path: failure for failure in _read(self._path)}
 
@@ -98,6 +102,9 @@ class Journal:
         if self._failures.get(failure.path) == failure:
             return
         self._failures[failure.path] = failure
+        if isinstance(self._path, StorePath):
+            _object_of(self._path, failure.path).write_bytes(json.dumps(asdict(failure)).encode())
+            return
         with storage_errors(self._path.parent, "written"), self._path.open("ab") as stream:
             # A line torn by a crash must not swallow this one: every record begins on a fresh line.
             stream.write(b"\n" + json.dumps(asdict(failure)).encode() + b"\n")
@@ -111,6 +118,10 @@ class Journal:
             self._failures = {
                 path: failure for path, failure in self._failures.items() if path not in gone
             }
+            if isinstance(self._path, StorePath):
+                for path in gone:
+                    _object_of(self._path, path).unlink()
+                return
             lines = (
                 json.dumps(asdict(failure)).encode() + b"\n" for failure in self._failures.values()
             )
@@ -118,11 +129,14 @@ class Journal:
                 write_file(self._path, b"".join(lines))
 
 
-def _read(path: Path) -> list[Failure]:
-    if not path.exists():
-        return []
+def _object_of(journal: StorePath, path: str) -> StorePath:
+    digest = hashlib.blake2b(path.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    return journal.parent / journal.stem / f"{digest}.json"
+
+
+def _read(path: Place) -> list[Failure]:
     failures = []
-    for line in path.read_bytes().splitlines():
+    for line in read_lines(path):
         try:
             values = json.loads(line)
             failure = Failure(**values)

@@ -21,6 +21,7 @@ from finereel.errors import LibraryError
 from finereel.index.presence import NAME
 from finereel.index.protocols import IndexedModel, StoredTokens
 from finereel.io.atomic import read_stored_json, write_file
+from finereel.io.storage.places import Place, StorePath
 
 FORMAT = 3
 """Version of the table's schema: 2 has what a file is, its tags, and what is said in a clip; 3 has
@@ -55,12 +56,12 @@ class Manifest:
         return (json.dumps(described, indent=2) + "\n").encode()
 
     @classmethod
-    def parse(cls, text: bytes, where: Path) -> "Manifest":
+    def parse(cls, text: bytes, where: Place) -> "Manifest":
         """The inverse of `to_json`."""
         return cls.from_json(json.loads(text), where)
 
     @classmethod
-    def from_json(cls, value: dict[str, object], where: Path) -> "Manifest":
+    def from_json(cls, value: dict[str, object], where: Place) -> "Manifest":
         """Raises LibraryError for another format version or missing entries."""
         version = value.get("format")
         if version not in READABLE:
@@ -79,17 +80,24 @@ class Manifest:
             ) from error
 
 
-def write_manifest(library: Path, manifest: Manifest) -> None:
+def write_manifest(library: Place, manifest: Manifest) -> None:
     """Make `manifest.folder` the live index: before the rename the old one answers, after it the
     new one.
     """
     write_file(library / NAME, manifest.to_json())
 
 
-def read_manifest(library: Path) -> Manifest | None:
+def read_manifest(library: Place) -> Manifest | None:
     """The manifest, or None when `library.json` is absent or damaged (a torn or zero-byte file)."""
     value = read_stored_json(library / NAME)
     return None if value is None else Manifest.from_json(value, library / NAME)
+
+
+def begin_manifest(library: StorePath, manifest: Manifest) -> bool:
+    """Write the first manifest of a library in an object store; False where another writer
+    did.
+    """
+    return (library / NAME).create(manifest.to_json()) is not None
 
 
 def index_folders(library: Path) -> list[Path]:

@@ -19,6 +19,7 @@ from finereel.index.snapshot import Snapshot
 from finereel.index.store import ClipStore
 from finereel.index.words import cues_of, said_changes, said_in_files
 from finereel.io.signals import StopFlag
+from finereel.io.storage.places import Place
 from finereel.types import OnProgress
 from finereel.video.subtitles import FileCues
 
@@ -72,7 +73,7 @@ class MigrationReport:
 
 
 def migrate(
-    library: Path,
+    library: Place,
     store: ClipStore,
     source: VideoSource,
     settings: MigrationSettings,
@@ -156,7 +157,7 @@ def files_to_read(snapshot: Snapshot) -> list[FileRecord]:
     return [file for path, file in snapshot.files().items() if path in unknown and not file.missing]
 
 
-def offer(library: Path, snapshot: Snapshot) -> str:
+def offer(library: Place, snapshot: Snapshot) -> str:
     """What a migration would bring and cost, in one line; empty where there is nothing to do."""
     count = len(files_to_read(snapshot))
     if not count:

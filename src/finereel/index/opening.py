@@ -11,12 +11,21 @@ from pathlib import Path
 from finereel.errors import ConfigError, LibraryError, ModelMismatchError
 from finereel.index.bank import remove_bank
 from finereel.index.journal import NAME as JOURNAL
-from finereel.index.manifest import Manifest, index_folders, read_manifest, write_manifest
+from finereel.index.manifest import (
+    Manifest,
+    begin_manifest,
+    index_folders,
+    read_manifest,
+    write_manifest,
+)
 from finereel.index.presence import NAME
 from finereel.index.protocols import IndexedModel, SearchModel
+from finereel.index.remote_store import RemoteClipStore
 from finereel.index.settle import settle
 from finereel.index.store import ClipStore
 from finereel.io.atomic import sync_folder
+from finereel.io.storage.places import Place, StorePath, local, place_of
+from finereel.io.storage.probe import require_conditions
 from finereel.models.choice import BUNDLED
 
 BUILDING = "building"
@@ -30,7 +39,18 @@ def absolute(path: str | Path) -> Path:
     return Path(os.path.abspath(os.path.expanduser(os.fspath(path))))  # noqa: PTH100, PTH111
 
 
-def open_store(library: Path) -> ClipStore | None:
+def library_place(path: str | Path | StorePath) -> Place:
+    """Where a library is: the address of one in an object store, or an absolute path."""
+    place = place_of(path)
+    return place if isinstance(place, StorePath) else absolute(place)
+
+
+def kind_of_store(folder: Place) -> type[ClipStore]:
+    """What opens the table in an index folder."""
+    return RemoteClipStore if isinstance(folder, StorePath) else ClipStore
+
+
+def open_store(library: Place) -> ClipStore | None:
     """The live index, None where no library was ever begun.
 
     A damaged `library.json` does not matter as long as a table is there. Raises LibraryError when
@@ -40,7 +60,8 @@ def open_store(library: Path) -> ClipStore | None:
     manifest = read_manifest(library)
     if manifest is not None:
         return _open_named(library, manifest)
-    complete = [folder for folder in index_folders(library) if not (folder / BUILDING).exists()]
+    known = index_folders(library) if isinstance(library, Path) else []
+    complete = [folder for folder in known if not (folder / BUILDING).exists()]
     # A table without data and without a whole version is one whose making was interrupted: nothing
     # was ever in it.
     committed = [folder for folder in complete if settle(folder) is not None or any_data(folder)]
@@ -55,7 +76,7 @@ def open_store(library: Path) -> ClipStore | None:
     return None
 
 
-def newest_commit(library: Path) -> tuple[str, int] | None:
+def newest_commit(library: Place) -> tuple[str, int] | None:
     """The index folder in use and the number of its newest commit, without opening its table; None
     where no library was ever begun.
     """
@@ -72,9 +93,15 @@ def any_data(folder: Path) -> bool:
     return any((folder / "clips.lance" / "data").glob("*"))
 
 
-def begin_library(library: Path, manifest: Manifest) -> ClipStore:
-    """A new, empty library; the caller holds the lock."""
-    store = ClipStore.create(library / manifest.folder, manifest)
+def begin_library(library: Place, manifest: Manifest) -> ClipStore:
+    """A new, empty library; the caller holds the lock. In an object store another writer may have
+    made it meanwhile: then it is that one.
+    """
+    folder = library / manifest.folder
+    store = kind_of_store(folder).create(folder, manifest)
+    if isinstance(library, StorePath):
+        begun = None if begin_manifest(library, manifest) else open_store(library)
+        return begun or store
     write_manifest(library, manifest)
     with suppress(
         PermissionError
@@ -83,26 +110,47 @@ def begin_library(library: Path, manifest: Manifest) -> ClipStore:
     return store
 
 
-def prepare_writing(library: Path, store: ClipStore) -> None:
+def prepare_place(library: Place) -> None:
+    """Before a library is made or changed: its folder, or a check that its store can hold one."""
+    if isinstance(library, StorePath):
+        require_conditions(library)
+    else:
+        library.mkdir(parents=True, exist_ok=True)
+
+
+def require_folder(library: Place, what: str) -> Path:
+    """The folder of a library. Raises LibraryError where it is in an object store, which cannot do
+    `what`.
+    """
+    if isinstance(library, StorePath):
+        raise LibraryError(
+            f"{library}: {what} works on a library in a local folder only; index the videos into "
+            "another library instead"
+        )
+    return library
+
+
+def prepare_writing(library: Place, store: ClipStore) -> None:
     """Before the first change: what a crash left, the columns of this version, and `library.json`
     where it is damaged.
 
     The caller holds the lock.
     """
     store.prepare()
-    if read_manifest(library) is None:
+    if isinstance(library, Path) and read_manifest(library) is None:
         write_manifest(library, store.manifest)
 
 
-def _open_named(library: Path, manifest: Manifest) -> ClipStore:
+def _open_named(library: Place, manifest: Manifest) -> ClipStore:
     folder = library / manifest.folder
-    if not (folder / "clips.lance").is_dir():
+    remote = isinstance(folder, StorePath)
+    if settle(folder) is None if remote else not local(folder / "clips.lance").is_dir():
         raise LibraryError(
             f"{library} should hold {manifest.folder}/clips.lance, which is gone; restore it from "
             "a backup, "
             f"or run `finereel doctor --repair --library {library}` and index again"
         )
-    return ClipStore.open(folder)
+    return kind_of_store(folder).open(folder)
 
 
 # Two index folders for a while: the new one grows beside the one that answers, then takes its
@@ -131,7 +179,7 @@ def begin_rebuild(library: Path, old: ClipStore, model: IndexedModel) -> ClipSto
     folder.mkdir(parents=True, exist_ok=True)
     (folder / BUILDING).touch()
     if (old.folder / JOURNAL).exists():
-        shutil.copyfile(old.folder / JOURNAL, folder / JOURNAL)
+        shutil.copyfile(local(old.folder) / JOURNAL, folder / JOURNAL)
     return ClipStore.create(folder, manifest)
 
 
@@ -146,10 +194,12 @@ def finish_rebuild(library: Path, store: ClipStore) -> None:
             _drop(folder)
 
 
-def drop_replaced(library: Path, store: ClipStore) -> None:
+def drop_replaced(library: Place, store: ClipStore) -> None:
     """Remove what a rebuild that was killed after its switch left behind; an index that still grows
     stays.
     """
+    if isinstance(library, StorePath) or isinstance(store.folder, StorePath):
+        return
     manifest = read_manifest(library)
     if manifest is None or manifest.folder != store.folder.name:
         return
@@ -184,7 +234,7 @@ def described(model: SearchModel, tokens: str | None = None) -> IndexedModel:
     )
 
 
-def require_same_tokens(store: ClipStore, wanted: str | None, library: Path) -> None:
+def require_same_tokens(store: ClipStore, wanted: str | None, library: Place) -> None:
     """Raise ConfigError where a library keeps tokens in another format than the wanted one."""
     own = store.manifest.model.stored.format
     if wanted not in (None, own):
@@ -195,7 +245,7 @@ def require_same_tokens(store: ClipStore, wanted: str | None, library: Path) -> 
         )
 
 
-def require_same_model(store: ClipStore, model: SearchModel, library: Path) -> None:
+def require_same_model(store: ClipStore, model: SearchModel, library: Place) -> None:
     """Raise ModelMismatchError where a library was made with another model."""
     ours = store.manifest.model
     if model.fingerprint != ours.fingerprint:

@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 
 from finereel.errors import LibraryNotFoundError
+from finereel.io.storage.places import Place, StorePath
 
 NAME = "library.json"
 """The file that names the live index of a library."""
@@ -13,20 +14,22 @@ _NEIGHBOURS = 200
 """Folders looked at around a path that is no library."""
 
 
-def is_library(folder: Path) -> bool:
+def is_library(folder: Place) -> bool:
     """Whether a library was ever begun there."""
+    if isinstance(folder, StorePath):
+        return (folder / NAME).exists()
     return (folder / NAME).exists() or any(folder.glob("index-*/clips.lance"))
 
 
-def require_library(folder: Path) -> None:
+def require_library(folder: Place) -> None:
     """Raises LibraryNotFoundError, which names the library nearest by, where the folder is none."""
     if not is_library(folder):
         raise not_found(folder)
 
 
-def not_found(library: Path) -> LibraryNotFoundError:
+def not_found(library: Place) -> LibraryNotFoundError:
     """The one wording for a folder without a library."""
-    near = nearest_library(library)
+    near = None if isinstance(library, StorePath) else nearest_library(library)
     hint = "" if near is None else f"; did you mean `--library {near}`?"
     return LibraryNotFoundError(
         f"there is no library at {library}; make one with `finereel index VIDEOS --library "

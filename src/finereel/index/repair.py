@@ -24,6 +24,7 @@ from finereel.index.snapshot import RowIds, Snapshot
 from finereel.index.status import LOST
 from finereel.index.store import ClipStore
 from finereel.io.atomic import read_stored_json
+from finereel.io.storage.places import StorePath, local
 from finereel.types import Problem
 
 # Which rows of a damaged table are whole: every row is read, and compared with its checksums.
@@ -221,12 +222,12 @@ def repair(library: Path) -> RepairReport:
             report.set_aside.append(str(set_aside(library, library / MANIFEST)))
         write_manifest(library, store.manifest)
         report.mended.append(f"{library / MANIFEST} was written again from the table")
-    _repair_bank(store.folder, report)
+    _repair_bank(local(store.folder), report)
     _repair_rows(store, report)
     if changed_files(store.folder, "_indices"):
         names = changed_files(store.folder, "_indices")
         store.drop_indices()
-        _set_aside_below(store.folder / TABLE_FOLDER, names, report)
+        _set_aside_below(local(store.folder) / TABLE_FOLDER, names, report)
         report.mended.append(
             "the indices of vectors and words were dropped; search reads everything until "
             "`finereel index` makes them again"
@@ -292,7 +293,7 @@ def _repair_rows(store: ClipStore, report: RepairReport) -> None:
     store.overwrite(schema, _batches(snapshot, found.sound, schema))
     if found.unchecked:
         report.mended.append(f"{found.unchecked} clips of a former version have checksums now")
-    _set_aside_below(store.folder / TABLE_FOLDER, broken, report)
+    _set_aside_below(local(store.folder) / TABLE_FOLDER, broken, report)
 
 
 def _batches(snapshot: Snapshot, row_ids: list[int], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -310,8 +311,16 @@ def _set_aside_below(table: Path, names: list[str], report: RepairReport) -> Non
 
 
 def _read_all(folder: Path) -> list[Problem]:
-    found = _salvage(ClipStore.open(folder).unchecked_snapshot())
-    table = folder / TABLE_FOLDER
+    return unsound(ClipStore.open(folder))
+
+
+def unsound(store: ClipStore) -> list[Problem]:
+    """The stored clips that are not what was written, found by reading all of them."""
+    snapshot = store.unchecked_snapshot()
+    if isinstance(snapshot.folder, StorePath):  # whose objects are whole
+        return _unsound_rows(snapshot)
+    found = _salvage(snapshot)
+    table = snapshot.folder / TABLE_FOLDER
     problems = [
         _damaged(table / name, "clips in it are not what was written") for name in found.files
     ]
@@ -322,8 +331,17 @@ def _read_all(folder: Path) -> list[Problem]:
     return problems
 
 
+def _unsound_rows(snapshot: Snapshot) -> list[Problem]:
+    found = Salvage()
+    ids, problems = snapshot.row_ids(with_missing=True), []
+    for row in _read_fragment(snapshot, ids, found):
+        if row.file_id is None:
+            problems.append(_damaged(Path(row.path or "?"), "a stored clip of it is damaged"))
+    return problems
+
+
 def _salvage(snapshot: Snapshot) -> Salvage:
-    manifest = manifest_files(snapshot.folder / TABLE_FOLDER)[snapshot.version]
+    manifest = manifest_files(local(snapshot.folder) / TABLE_FOLDER)[snapshot.version]
     return salvage(snapshot, parse_manifest(manifest.read_bytes()))
 
 

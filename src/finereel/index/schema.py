@@ -44,6 +44,7 @@ from finereel.index.tokens import (
     token_fields,
     write_tokens,
 )
+from finereel.io.storage.places import Place
 from finereel.models.features import VideoFeatures
 from finereel.types import Window
 from finereel.video.files import FileState
@@ -163,7 +164,7 @@ def version_of(names: list[str]) -> int:
     return 2 if {MEDIA_CHECKSUMS, CONTENT_CHECKSUMS} <= set(names) else 1
 
 
-def manifest_of(schema: pa.Schema, folder: Path) -> Manifest:
+def manifest_of(schema: pa.Schema, folder: Place) -> Manifest:
     """What a table in a folder says of itself. Columns that came with version 2 were added without a
     new description.
     """

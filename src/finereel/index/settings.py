@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from finereel.errors import ConfigError, LibraryError
+from finereel.errors import ConfigError, LibraryError, ObjectStoreError
 from finereel.index.events import CLIP_SECONDS
 from finereel.index.faults import storage_errors
 from finereel.index.folders import is_below
 from finereel.index.snapshot import Snapshot
 from finereel.io.atomic import write_file
+from finereel.io.storage.places import Place, StorePath
 from finereel.video.plan import TAIL
 
 NAME = "settings.json"
@@ -38,7 +39,7 @@ class LibrarySettings:
     included: tuple[str, ...] = ()
 
     @classmethod
-    def load(cls, library: Path) -> "LibrarySettings":
+    def load(cls, library: Place) -> "LibrarySettings":
         """Read the settings of a library; without a file, nothing is decided yet. Raises
         LibraryError if the file is damaged.
         """
@@ -50,6 +51,8 @@ class LibrarySettings:
             return cls(None if seconds is None else float(seconds), *paths)
         except (FileNotFoundError, NotADirectoryError):
             return cls()
+        except ObjectStoreError:
+            raise
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LibraryError(
                 f"{path}, which says what `index` leaves out, cannot be read ({error!r}); restore "
@@ -57,12 +60,39 @@ class LibrarySettings:
                 "or delete it and `finereel remove` again what is to be left out"
             ) from error
 
-    def save(self, library: Path) -> None:
-        """Write `settings.json`; the caller holds the lock."""
+    def save(self, library: Place, known: "LibrarySettings | None" = None) -> None:
+        """Write `settings.json`; the caller holds the lock. In an object store, where others may add
+        at the same time, what was changed since `known` is changed in what is there now.
+        """
+        if isinstance(library, StorePath) and known is not None:
+            while not self._saved_among_others(library / NAME, known):
+                continue
+            return
         with storage_errors(library, "written"):
-            write_file(library / NAME, json.dumps(asdict(self), indent=2) + "\n")
+            write_file(library / NAME, self.to_json())
 
-    def cut(self, wanted: float | None, snapshot: Snapshot, library: Path) -> "LibrarySettings":
+    def _saved_among_others(self, place: StorePath, known: "LibrarySettings") -> bool:
+        try:
+            etag: str | None = place.read()[1]
+        except FileNotFoundError:
+            etag = None
+        now = LibrarySettings.load(place.parent)
+
+        def merged(name: str) -> tuple[str, ...]:
+            ours, then, theirs = (set(getattr(each, name)) for each in (self, known, now))
+            return _sorted((theirs - (then - ours)) | (ours - then))
+
+        both = LibrarySettings(
+            self.clip_seconds, merged("folders"), merged("excluded"), merged("included")
+        )
+        content = both.to_json()
+        return (place.create(content) if etag is None else place.replace(content, etag)) is not None
+
+    def to_json(self) -> bytes:
+        """As `settings.json` holds it."""
+        return (json.dumps(asdict(self), indent=2) + "\n").encode()
+
+    def cut(self, wanted: float | None, snapshot: Snapshot, library: Place) -> "LibrarySettings":
         """Return the settings with a clip length: their own, or `wanted` if there are no clips yet.
 
         Raises ConfigError when `wanted` is another length than that of the clips in it.

@@ -12,10 +12,12 @@ from pathlib import Path
 from finereel.errors import DamagedLibraryError
 from finereel.index.head import TABLE_FOLDER, CommitHead, read_head
 from finereel.index.lance_files import TableVersion, manifest_files, manifest_name, parse_manifest
+from finereel.index.remote import newest_version
 from finereel.io.atomic import replace_file, sync_folder
+from finereel.io.storage.places import Place, StorePath
 
 
-def settle(folder: Path) -> int | None:
+def settle(folder: Place) -> int | None:
     """Make the version that counts readable, and return its number; None when the table has no
     whole version.
 
@@ -23,6 +25,8 @@ def settle(folder: Path) -> int | None:
     the head: exactly the bytes that were there. Any process may do so, with or without the lock.
     Raises DamagedLibraryError when that is needed and the folder cannot be written.
     """
+    if isinstance(folder, StorePath):
+        return newest_version(folder)
     try:
         head = _restored_head(folder)
         newest = 0 if head is None else head.version
@@ -40,17 +44,19 @@ def settle(folder: Path) -> int | None:
     return None if head is None else head.version
 
 
-def lost_version(folder: Path) -> int | None:
+def lost_version(folder: Place) -> int | None:
     """The version that a power cut destroyed before it counted, as long as no later commit has
     taken its place.
     """
+    if isinstance(folder, StorePath):
+        return None
     head = read_head(folder)
     torn = manifest_files(folder.parent / FOLDER / folder.name / TABLE_FOLDER)
     newest = max(torn, default=0)
     return newest if newest > (0 if head is None else head.version) else None
 
 
-def roll_back(folder: Path) -> None:
+def roll_back(folder: Place) -> None:
     """Remove the versions that a killed process or a power cut kept from counting, and the files
     that only they have.
 
@@ -58,7 +64,7 @@ def roll_back(folder: Path) -> None:
     """
     head = read_head(folder)
     settle(folder)
-    if head is None:
+    if head is None or isinstance(folder, StorePath):
         return
     table = folder / TABLE_FOLDER
     doomed: set[str] = set()

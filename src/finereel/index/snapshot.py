@@ -5,7 +5,6 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,6 +40,7 @@ from finereel.index.schema import (
     to_vectors,
 )
 from finereel.index.tokens import frame_columns, read_frames
+from finereel.io.storage.places import Place
 from finereel.models.features import VideoFeatures
 
 _LOG = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class Snapshot:
     Every value that is read is compared with its checksum; DamagedLibraryError when one differs.
     """
 
-    def __init__(self, table: LanceTable, manifest: Manifest, folder: Path) -> None:
+    def __init__(self, table: LanceTable, manifest: Manifest, folder: Place) -> None:
         self.table = table
         self.sizes = manifest.model
         self.format = manifest.format

@@ -16,6 +16,7 @@ from finereel.index.settle import lost_version
 from finereel.index.store import ClipStore
 from finereel.index.tokens import stored_bytes
 from finereel.io.atomic import read_stored_json, write_file
+from finereel.io.storage.places import Place, size_of
 from finereel.types import Problem
 from finereel.video.find import Found, extensions
 
@@ -80,7 +81,7 @@ class LibraryStatus:
     note: str = ""
 
 
-def library_status(library: Path, store: ClipStore, bank: Bank | None) -> LibraryStatus:
+def library_status(library: Place, store: ClipStore, bank: Bank | None) -> LibraryStatus:
     """Counts of one committed state."""
     journal, settings = Journal(store.folder), LibrarySettings.load(library)
     files = journal.with_warnings(store.files())
@@ -99,7 +100,7 @@ def library_status(library: Path, store: ClipStore, bank: Bank | None) -> Librar
         away=away(
             folders_away(settings.folders, [(file.path, file.missing) for file in files.values()])
         ),
-        bytes=sum(path.stat().st_size for path in library.rglob("*") if path.is_file()),
+        bytes=size_of(library),
         model=store.manifest.model.name,
         fingerprint=store.manifest.model.fingerprint,
         normalization="none" if bank is None else bank.name,
@@ -116,7 +117,7 @@ def library_status(library: Path, store: ClipStore, bank: Bank | None) -> Librar
     )
 
 
-def find_problems(library: Path, store: ClipStore) -> list[Problem]:
+def find_problems(library: Place, store: ClipStore) -> list[Problem]:
     """Files that failed, are known in part only, are gone or were left out, folders that are not
     here, doubled clips.
 
@@ -168,7 +169,7 @@ class LeftOut:
         return cls(tuple(map(str, found.unknown)), folders)
 
     @classmethod
-    def load(cls, library: Path) -> "LeftOut":
+    def load(cls, library: Place) -> "LeftOut":
         """What the library at `library` remembers; nothing where it remembers nothing readable."""
         stored = read_stored_json(library / NAME) or {}
         try:
@@ -187,7 +188,7 @@ class LeftOut:
         unreadable = (entry for entry in self.unreadable if not _any_below(entry[0], roots))
         return LeftOut((*unknown, *newer.unknown), (*unreadable, *newer.unreadable))
 
-    def save(self, library: Path) -> None:
+    def save(self, library: Place) -> None:
         """Remember this, unless it is remembered already."""
         if self != LeftOut.load(library):
             stored = {"unknown": self.unknown, "unreadable": self.unreadable}

@@ -11,7 +11,7 @@ which is after its files are forced to disk (`finereel.index.head`): so all that
 import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,13 +24,16 @@ from finereel.errors import LibraryBusyError, LibraryError
 from finereel.index.facts import FileFacts, fact_changes
 from finereel.index.faults import damaged_library, reading, storage_errors
 from finereel.index.head import changed_files, seal
-from finereel.index.lance import FTS, IvfSq, LanceTable, lancedb
+from finereel.index.lance import FTS, IvfSq, LanceTable
 from finereel.index.manifest import METADATA_KEY, Manifest
+from finereel.index.remote import connected
 from finereel.index.schema import FileRecord, clip_schema, completed, file_changes, manifest_of
 from finereel.index.settle import roll_back, settle
 from finereel.index.snapshot import SPEAKS, Snapshot, index_of
 from finereel.io.atomic import CAUSES
 from finereel.io.locks import has_hard_links, locked, sole_use
+from finereel.io.storage.lease import leased
+from finereel.io.storage.places import Place, StorePath, size_of
 
 TABLE = "clips"
 KEEP_OLD = timedelta(minutes=10)
@@ -57,37 +60,41 @@ spaces, and as they are written, for a phrase is exact.
 class ClipStore:
     """The table of one library and one model.
 
-    folder: the index folder; it holds `clips.lance`.
+    folder: the index folder; it holds `clips.lance`. near: whether all rows are read fast enough to
+    do so after every commit.
     """
 
-    def __init__(self, folder: Path, table: LanceTable, manifest: Manifest) -> None:
+    near = True
+
+    def __init__(self, folder: Place, table: LanceTable, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
         self._table = table
         self._schema: pa.Schema | None = None
 
     @classmethod
-    def create(cls, folder: Path, manifest: Manifest) -> "ClipStore":
+    def create(cls, folder: Place, manifest: Manifest) -> "ClipStore":
         """An empty table in `folder`; what a crash left there before its first commit is
         overwritten.
         """
         schema = clip_schema(manifest.model, {METADATA_KEY: manifest.to_json()}, manifest.format)
         with storage_errors(folder, "made"):
-            folder.mkdir(parents=True, exist_ok=True)
+            if isinstance(folder, Path):
+                folder.mkdir(parents=True, exist_ok=True)
             settle(folder)
             table = _overwritten(folder, schema.empty_table(), schema)
             seal(folder)
         return cls(folder, table, manifest)
 
     @classmethod
-    def open(cls, folder: Path) -> "ClipStore":
+    def open(cls, folder: Place) -> "ClipStore":
         """Raises DamagedLibraryError when the table cannot be read; it is never replaced by an
         empty one.
         """
         if settle(folder) is None:
             raise damaged_library(folder, "it cannot be read, for no version of it is whole")
         with reading(folder):
-            table = lancedb.connect(folder).open_table(TABLE)
+            table = connected(folder).open_table(TABLE)
             schema = table.schema
         return cls(folder, table, manifest_of(schema, folder))
 
@@ -114,7 +121,7 @@ class ClipStore:
         """The newest committed state, whatever became of its deleted rows."""
         version = self.version()
         with reading(self.folder):
-            table = lancedb.connect(self.folder).open_table(TABLE)
+            table = connected(self.folder).open_table(TABLE)
             table.checkout(version)
             schema = table.schema
         return Snapshot(table, manifest_of(schema, self.folder), self.folder)
@@ -138,7 +145,7 @@ class ClipStore:
             roll_back(self.folder)
             with reading(self.folder):
                 self._table = LanceTable(
-                    lancedb.connect(self.folder), TABLE, location=commit_address(self.folder)
+                    connected(self.folder), TABLE, location=commit_address(self.folder)
                 )
                 self._schema = None
             seal(self.folder)
@@ -240,8 +247,7 @@ class ClipStore:
             stats = self._table.stats()
             crowd = SMALL_FRAGMENTS + stats["num_rows"] // ROWS_PER_FRAGMENT
             wasteful = (
-                _bytes_below(self.folder / f"{TABLE}.lance")
-                > WASTE * _bytes_needed(stats) + SLACK_BYTES
+                size_of(self.folder / f"{TABLE}.lance") > WASTE * _bytes_needed(stats) + SLACK_BYTES
             )
         if force or wasteful or stats["fragment_stats"]["num_small_fragments"] > crowd:
             self._optimize("compacted")
@@ -255,6 +261,7 @@ class ClipStore:
         with sole_use(self.folder.parent) as alone, self._committing("compacted"):
             if alone:
                 self._table.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
+                assert isinstance(self.folder, Path)
                 for staged in (self.folder / f"{TABLE}.lance").rglob("*#[0-9]*"):
                     staged.unlink(missing_ok=True)
 
@@ -309,14 +316,6 @@ class ClipStore:
             self._table.optimize(cleanup_older_than=KEEP_OLD)
 
 
-def _bytes_below(folder: Path) -> int:
-    found = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            found += path.stat().st_size if path.is_file() else 0
-    return found
-
-
 def _bytes_needed(stats: dict[str, Any]) -> float:
     """What the clips of the newest version take up, without rows that are deleted but still in
     their files.
@@ -327,16 +326,16 @@ def _bytes_needed(stats: dict[str, Any]) -> float:
 
 
 def _overwritten(
-    folder: Path, rows: pa.Table | pa.RecordBatchReader, schema: pa.Schema
+    folder: Place, rows: pa.Table | pa.RecordBatchReader, schema: pa.Schema
 ) -> LanceTable:
     """The table of `folder`, holding these rows alone."""
     place = commit_address(folder)
     return LanceTable.create(
-        lancedb.connect(folder), TABLE, rows, schema, mode="overwrite", location=place
+        connected(folder), TABLE, rows, schema, mode="overwrite", location=place
     )
 
 
-def commit_address(folder: Path) -> str | None:
+def commit_address(folder: Place) -> str | None:
     """How a writer names the table in `folder` to Lance, or None for the name that Lance gives it.
 
     Lance commits by giving the new version's file its name only where that is free, by a hard link.
@@ -344,7 +343,7 @@ def commit_address(folder: Path) -> str | None:
     form; that another writer takes the same version meanwhile is what the library's own lock
     forbids.
     """
-    if has_hard_links(folder):
+    if isinstance(folder, StorePath) or has_hard_links(folder):
         return None
     return "file+uring://" + quote(os.fsencode((folder / f"{TABLE}.lance").absolute()))
 
@@ -359,14 +358,19 @@ _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @contextmanager
-def writer_lock(folder: Path) -> Iterator[None]:
+def writer_lock(folder: Place, sole: bool = True) -> Iterator[None]:
     """Hold the library's write lock for the length of the block, see `locked`. Readers take no
-    lock.
+    lock. In an object store it is a lease, which those who only add (`sole` is False) do not take.
 
     Raises LibraryBusyError, naming the process that writes, when the lock is taken, and
     LibraryError for a library that can only be read.
     """
     with ExitStack() as held:
+        if isinstance(folder, StorePath):
+            if sole:
+                held.enter_context(leased(folder))
+            yield
+            return
         try:
             held.enter_context(locked(folder / "lock", lambda holder: _busy(folder, holder)))
         except OSError as error:

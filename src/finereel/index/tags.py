@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from finereel.errors import ConfigError, LibraryError
 from finereel.index.facts import FileFacts
@@ -10,6 +9,7 @@ from finereel.index.folders import is_below
 from finereel.index.migration import offer
 from finereel.index.query import same_tag
 from finereel.index.store import ClipStore
+from finereel.io.storage.places import Place
 
 LONGEST = 100
 """Letters of a tag."""
@@ -31,7 +31,7 @@ def checked_tags(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def tag_files(
-    library: Path, store: ClipStore, roots: Sequence[str], tags: Sequence[str], remove: bool
+    library: Place, store: ClipStore, roots: Sequence[str], tags: Sequence[str], remove: bool
 ) -> int:
     """Give all files at or below `roots` these tags, or take them away, in one commit; returns the
     number of files. The caller holds the lock.

@@ -28,6 +28,7 @@ from finereel.index.store import ClipStore
 from finereel.index.words import said_changes, said_in_rows
 from finereel.io.atomic import read_stored_json, write_file
 from finereel.io.signals import StopFlag
+from finereel.io.storage.places import Place
 from finereel.models.transcribers import SpeechSegment, Transcriber
 from finereel.video.plan import SAMPLE_RATE
 from finereel.video.subtitles import Cue, FileCues, cue_of
@@ -153,7 +154,7 @@ class Listened:
     contents: dict[str, tuple[str, ...]]
 
     @classmethod
-    def load(cls, folder: Path) -> "Listened":
+    def load(cls, folder: Place) -> "Listened":
         """What an index folder remembers; nothing where it remembers nothing readable."""
         stored = read_stored_json(folder / NAME) or {}
         return cls(
@@ -164,7 +165,7 @@ class Listened:
         """With one more content that a transcriber listened to."""
         return Listened({**self.contents, name: (*self.contents.get(name, ()), video_id)})
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Place) -> None:
         """Remember this."""
         write_file(folder / NAME, json.dumps(self.contents))
 

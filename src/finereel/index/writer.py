@@ -5,7 +5,7 @@ copies. What goes into the journal and when is said in `finereel.index.journal`.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,8 +22,9 @@ from finereel.index.events import AddReport, AddSettings, OnEvent
 from finereel.index.facts import FileFacts
 from finereel.index.folders import Away, is_below, why_away
 from finereel.index.journal import Failure, Journal
-from finereel.index.pipeline import Began, Encoded, Failed, encode_files
+from finereel.index.pipeline import Began, Encoded, Failed, Outcome, encode_files
 from finereel.index.plan import AddPlan, CopyJob, EncodeJob, failure_of, is_passing, new_file_id
+from finereel.index.pool import encode_in_pool, open_pool
 from finereel.index.protocols import SearchModel, VideoSource
 from finereel.index.schema import ClipBias, FileRecord, clip_ids, copy_rows, in_stored_form, to_rows
 from finereel.index.store import ClipStore
@@ -109,7 +110,12 @@ class Writer:
         self._change(plan)
         for failure in plan.failed:
             self._fail(failure)
-        self._stored = {record.file_id for record in self._store.files().values()}
+        files = self._store.files()
+        self._stored = {record.file_id for record in files.values()}
+        # In an object store another writer may have come to a file since the plan was made.
+        ours = [job for job in plan.encode if job.rows or job.path not in files]
+        self._count(unchanged=len(plan.encode) - len(ours))
+        plan = replace(plan, encode=ours)
         self._encode(plan, source, model, stop)
         if not stop.is_set() and not self._report.away:
             self._copy(plan.copies)
@@ -151,7 +157,7 @@ class Writer:
         self, plan: AddPlan, source: VideoSource, model: SearchModel, stop: StopFlag
     ) -> None:
         jobs, number = [self._resumed(job) for job in plan.encode], 0
-        with closing(encode_files(jobs, source, model, self._settings, stop)) as outcomes:
+        with closing(self._outcomes(jobs, source, model, stop)) as outcomes:
             try:
                 for outcome in outcomes:
                     match outcome:
@@ -175,6 +181,14 @@ class Writer:
                 raise
         self._commit()
         self._close_file()
+
+    def _outcomes(
+        self, jobs: list[EncodeJob], source: VideoSource, model: SearchModel, stop: StopFlag
+    ) -> Generator[Outcome, None, None]:
+        settings = self._settings
+        if settings.workers and jobs:
+            return encode_in_pool(jobs, open_pool(settings.workers, model, source, settings), stop)
+        return encode_files(jobs, source, model, settings, stop)
 
     def _leave(self, jobs: list[EncodeJob]) -> None:
         """A folder went away: these files are left to the next run."""
@@ -270,7 +284,8 @@ class Writer:
                 sorted(pending.replaced),
             )
             self._stored = (self._stored - pending.replaced) | set(pending.rows)
-            self._keep_up()
+            if self._store.near:
+                self._keep_up()
             self._count(clips=pending.clips, video_seconds=pending.seconds)
             self._commits += 1
             if self._commits % TIDY_AFTER == 0:

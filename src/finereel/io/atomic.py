@@ -17,9 +17,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from finereel.errors import FinereelError, StorageError
+
+if TYPE_CHECKING:
+    from finereel.io.storage.places import Place
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -180,7 +183,7 @@ def writes(
     return decorate
 
 
-def refusal(path: Path, done: str, cause: Cause, error: BaseException) -> str:
+def refusal(path: "Place", done: str, cause: Cause, error: BaseException) -> str:
     """One line: what could not be done, why, and what to do next."""
     named = getattr(error, "filename", None)
     other = (
@@ -228,10 +231,14 @@ def replace_file(path: Path, within: Path | None = None) -> Iterator[Path]:
         sync_folder(path.parent)
 
 
-def write_file(path: Path, content: bytes | str) -> None:
+def write_file(path: "Place", content: bytes | str) -> None:
     """Let `content` (text as UTF-8) take the place of what is in `path`; see `replace_file`."""
+    written = content.encode() if isinstance(content, str) else content
+    if not isinstance(path, Path):  # an object is replaced as a whole by itself
+        path.write_bytes(written)
+        return
     with replace_file(path) as fresh:
-        fresh.write_bytes(content.encode() if isinstance(content, str) else content)
+        fresh.write_bytes(written)
 
 
 @contextmanager
@@ -367,11 +374,15 @@ def _remove(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def read_stored_json(path: Path) -> dict[str, Any] | None:
+def read_stored_json(path: "Place") -> dict[str, Any] | None:
     """The JSON object in a file, or None when the file is absent, empty or not a JSON object."""
     try:
-        value = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        value = json.loads(content)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from finereel.errors import FinereelError
+from finereel.io.storage.places import Place, StorePath
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def locked(path: Path, taken: Callable[[str], FinereelError]) -> Iterator[None]:
 
 
 @contextmanager
-def sharing(folder: Path) -> Iterator[None]:
+def sharing(folder: Place) -> Iterator[None]:
     """Be counted among the readers of `folder` for the length of the block; waits a little for a
     sole user.
 
@@ -59,7 +60,7 @@ def sharing(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def sole_use(folder: Path) -> Iterator[bool]:
+def sole_use(folder: Place) -> Iterator[bool]:
     """Whether nobody reads `folder` (see `sharing`), which then stays so for the length of the
     block.
     """
@@ -71,7 +72,10 @@ SHARING_SECONDS = 5.0
 
 
 @contextmanager
-def _folder_lock(folder: Path, kind: int, patience: float) -> Iterator[bool]:
+def _folder_lock(folder: Place, kind: int, patience: float) -> Iterator[bool]:
+    if isinstance(folder, StorePath):
+        yield False
+        return
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

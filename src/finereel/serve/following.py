@@ -18,11 +18,15 @@ from finereel.index.presence import not_found
 from finereel.index.protocols import SearchModel, VideoSource
 from finereel.index.search import Searcher
 from finereel.io.atomic import first_line
+from finereel.io.storage.places import Place, StorePath
 from finereel.library import Library
 
 Asked = TypeVar("Asked")
 
-LOOK_SECONDS = 0.25
+LOOK_SECONDS, LOOK_FAR_SECONDS = 0.25, 2.0
+"""How often new commits are looked for; the second in an object store, where a look costs two
+requests.
+"""
 REST, LONGEST_REST = 8.0, 5.0
 """After a state was opened, none is opened for so many times as long, up to so many
 seconds: searches need the cores.
@@ -47,7 +51,7 @@ class FollowedLibrary(Library):
     """
 
     def __init__(
-        self, path: Path, model: str | Path | SearchModel | None, source: VideoSource
+        self, path: Place, model: str | Path | SearchModel | None, source: VideoSource
     ) -> None:
         super().__init__(path, model, source)
         self._ready: tuple[_Ready, ...] = ()
@@ -104,6 +108,7 @@ class FollowedLibrary(Library):
         # thread holds which is not let run.
         told: object = None
         pause = 0.0
+        look = LOOK_FAR_SECONDS if isinstance(self.path, StorePath) else LOOK_SECONDS
         while not self._leaving.wait(pause):
             began = time.monotonic()
             try:
@@ -117,7 +122,7 @@ class FollowedLibrary(Library):
             if now != told:
                 told = now
                 on_state(self._failed)
-            pause = max(LOOK_SECONDS, min(LONGEST_REST, REST * (time.monotonic() - began)))
+            pause = max(look, min(LONGEST_REST, REST * (time.monotonic() - began)))
 
     def _require(self) -> None:
         """Raise where the library has gone; nothing is opened."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from finereel.errors import FinereelError, LibraryBusyError
+from finereel.io.storage.places import Place
 
 NICE = 10
 STOP_SECONDS = 60.0
@@ -32,7 +33,7 @@ class Indexing:
     `indexed` with the report.
     """
 
-    def __init__(self, library: Path, publish: Publish) -> None:
+    def __init__(self, library: Place, publish: Publish) -> None:
         self._library = library
         self._publish = publish
         self._process: subprocess.Popen[str] | None = None

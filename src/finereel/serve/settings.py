@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from finereel.errors import ConfigError
+from finereel.io.storage.places import Place
 from finereel.web.guard import GuardSettings
 
 POLICY = "; ".join(
@@ -42,7 +43,7 @@ class ServeSettings:
     Raises ConfigError for a token that could be guessed or that does not fit into a cookie.
     """
 
-    library: Path
+    library: Place
     names: tuple[str, ...] = ()
     read_only: bool = False
     roots: tuple[Path, ...] = ()

@@ -26,6 +26,7 @@ from finereel.errors import (
 )
 from finereel.index.events import AddEvent, AddReport, FileIndexed, OnEvent
 from finereel.index.folders import is_below, why_away
+from finereel.io.storage.places import Place
 from finereel.video.find import EXTENSIONS
 from finereel.watching.listening import Listener, matter
 from finereel.watching.settling import Settling
@@ -74,7 +75,7 @@ OnWatch = Callable[[WatchEvent], None]
 class AddingLibrary(Protocol):
     """What is needed of a library."""
 
-    path: Path
+    path: Place
 
     def add(self, paths: Sequence[str], *, on_event: OnEvent | None = None) -> AddReport:
         """See `finereel.library.Library.add`."""

@@ -1,0 +1,1 @@
+"""Places of a library: local folders, and prefixes of object stores with conditional writes."""
