@@ -18,6 +18,7 @@ namespace {
 const float PER_UNIT = 144.26950408889634f;  // 1 / (τ ln 2): e^(x/τ) = 2^(x * 144.3)
 const float REACH = 100.0f;                  // powers of two from -REACH to REACH need no maximum taken off
 const float TINY = 1.17549435e-38f;
+const int32_t PLACES[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 const int GROUP = 96;  // words whose similarities are made at once
 
 // A learned matrix, centred and times PER_UNIT. wide: some entry is beyond REACH.
@@ -29,15 +30,15 @@ struct Mixing {
 
 struct Job {
     int64_t texts, clips;
-    int64_t most_words, most_patches, depth;  // depth: numbers of a vector in 4 bytes each
-    const int64_t *starts;                    // (texts + 1) first row of each text in `words`
+    int64_t most_words, most_patches, depth;  // depth: numbers of 4 bytes in a vector; no words: see row
+    const int64_t *starts;                    // (texts + 1) first row of each text
     const int64_t *counts;                    // (clips) real patches of each clip
     const float *words;                       // (rows, depth) float32, or two int16 in each
     const float *patches;                     // (clips, most_patches, depth)
     const float *word_scales;                 // (rows) value of 1 in int16, null for float32
     const float *patch_scales;                // (clips, most_patches), and 15 more numbers to read
     const float *similarities;                // (rows, row) instead of words and patches, or null
-    int64_t row;
+    int64_t row;                              // most_words = 0: (texts, row) of frames, over_patches alone
     const int64_t *chosen;                    // texts to score of each clip, or null for all
     const int64_t *chosen_starts;             // (clips + 1)
     Mixing over_patches, over_words, over_patch_words, over_word_patches;  // over_words is turned
@@ -122,18 +123,24 @@ extern "C" const char *finereel_set(int64_t number) {
     return number < int64_t(known.size()) ? known[number].name : nullptr;
 }
 
-// Scores `job` with instruction set `number`; 0, or 1 where memory ran out.
+// Scores `job` with instruction set `number`; 0, or 1 where memory or threads ran out.
 extern "C" int finereel_score(const Job *job, int64_t number) {
+    static const std::vector<Set> known = sets();
+    std::atomic<int64_t> next{0};
+    std::atomic<int> failed{0};
+    auto run = [&] {
+        try {
+            known[number].work(*job, next);
+        } catch (const std::exception &) {
+            failed = 1;
+        }
+    };
+    std::vector<std::thread> helpers;
     try {
-        static const std::vector<Set> known = sets();
-        std::atomic<int64_t> next{0};
-        std::vector<std::thread> helpers;
-        for (int64_t i = 1; i < std::min(job->threads, job->clips); i++)
-            helpers.emplace_back(known[number].work, std::cref(*job), std::ref(next));
-        known[number].work(*job, next);
-        for (auto &helper : helpers) helper.join();
-        return 0;
-    } catch (const std::exception &) {
-        return 1;
+        for (int64_t i = 1; i < std::min(job->threads, job->clips); i++) helpers.emplace_back(run);
+    } catch (const std::exception &) {  // fewer threads do the same work
     }
+    run();
+    for (auto &helper : helpers) helper.join();
+    return failed;
 }
