@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from finereel.errors import ConfigError
 from finereel.models.features import Scores, TextFeatures, VideoFeatures, concatenate, tensors_of
-from finereel.models.heads import HEADS, base, head_config, make_head
+from finereel.models.heads import HEADS, base, compiled, head_config, make_head
 from finereel.models.heads.base import Head
 from finereel.models.heads.weighting import AGGREGATIONS
 from tiny_models import DIM, FRAMES, WORDS, jitter, random_text, random_video, tiny_config
@@ -37,8 +37,18 @@ every_head = pytest.mark.parametrize(
         (head, aggregation)
         for head, aggregation in itertools.product(HEADS, AGGREGATIONS)
         if head not in ONE_AGGREGATION or aggregation == "isa"
-    ],
+    ]
+    + [pytest.param("ucofia", "isa", id="compiled")],
 )
+
+
+@pytest.fixture(autouse=True)
+def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The contract holds with the compiled kernels, and everywhere else without them."""
+    if "compiled" not in request.node.name:
+        monkeypatch.setenv("FINEREEL_KERNELS", "off")
+    elif compiled.state() in ("off", "not installed"):
+        pytest.skip("finereel-kernels is not installed: pip install ./kernels")
 
 
 def tiny_head(name: str, aggregation: str, **settings: object) -> Head:

@@ -23,6 +23,7 @@ from torch.nn.functional import normalize
 
 from finereel.config import ModelConfig
 from finereel.models.features import TextFeatures, VideoFeatures
+from finereel.models.heads import compiled
 from finereel.models.heads.base import Head
 from finereel.models.heads.weighting import make_aggregation
 
@@ -97,6 +98,9 @@ class UcofiaHead(Head):
         return text.projected @ video.video.T
 
     def _frame_sentence(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
+        made = compiled.frame_sentence(text, video, self.over_frames, self.mask_padding)
+        if made is not None:
+            return made
         V, F, D = video.frames.shape
         sim_VFT = (video.frames.reshape(V * F, D) @ text.sentence.T).view(V, F, len(text))
         frames = self.mask(video.frame_mask)
@@ -105,7 +109,15 @@ class UcofiaHead(Head):
         )
         return by_frame_VT.T
 
+    def over(self) -> dict[str, nn.Module]:
+        """The four aggregations of patch_word, by name."""
+        names = ("over_patches", "over_words", "over_patch_words", "over_word_patches")
+        return {name: getattr(self, name) for name in names}
+
     def _patch_word(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
+        sides = compiled.sides_of(text, video, self.over(), self.mask_padding)
+        if sides is not None:
+            return compiled.patch_word(sides, self.over())
         sim_VPWT = _similarities(text.words, video.patches)
         words, patches = self.mask(text.word_mask), self.mask(video.patch_mask)
         patches = None if patches is None else patches[:, None]
@@ -135,11 +147,10 @@ class UcofiaHead(Head):
         """The W x P similarities dominate where patch_word counts, else the F frame
         similarities.
         """
-        if "patch_word" in self.weights:
-            entries = text.words.shape[1] * video.patches.shape[1]
-        else:
-            entries = video.frames.shape[1]
-        return entries * _WORKING_COPIES * text.sentence.element_size()
+        fine, words = "patch_word" in self.weights, text.words
+        entries = words.shape[1] * video.patches.shape[1] if fine else video.frames.shape[1]
+        lean = fine and compiled.serves(tuple(self.over().values()), words, video.patches)
+        return entries * (1 if lean else _WORKING_COPIES) * text.sentence.element_size()
 
 
 def _similarities(

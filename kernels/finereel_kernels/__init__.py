@@ -1,0 +1,61 @@
+"""The shared library of `src/isa.cpp` through ctypes. Its caller is `finereel.models.heads.compiled`."""
+
+import ctypes
+from pathlib import Path
+
+INTERFACE = 1
+"""Changes with the fields of `Job`; Finereel uses no library of another number."""
+
+
+class Mixing(ctypes.Structure):
+    """A learned matrix; see `isa.cpp`."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("stride", ctypes.c_int64),
+        ("wide", ctypes.c_int64),
+    )
+
+
+class Job(ctypes.Structure):
+    """Texts, clips and where the scores go; see `isa.cpp`. The caller keeps all of it alive."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("texts", "clips")),
+        *((name, ctypes.c_int64) for name in ("most_words", "most_patches", "depth")),
+        *((name, ctypes.c_void_p) for name in ("starts", "counts", "words", "patches")),
+        *((name, ctypes.c_void_p) for name in ("word_scales", "patch_scales", "similarities")),
+        ("row", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("chosen", "chosen_starts")),
+        *((name, Mixing) for name in ("over_patches", "over_words")),
+        *((name, Mixing) for name in ("over_patch_words", "over_word_patches")),
+        ("out", ctypes.c_void_p),
+        ("threads", ctypes.c_int64),
+    )
+
+
+def _load() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(Path(__file__).with_name("isa.so")))
+    library.finereel_set.restype = ctypes.c_char_p
+    library.finereel_set.argtypes = (ctypes.c_int64,)
+    library.finereel_score.restype = ctypes.c_int
+    library.finereel_score.argtypes = (ctypes.POINTER(Job), ctypes.c_int64)
+    return library
+
+
+def _sets(library: ctypes.CDLL) -> tuple[str, ...]:
+    names: list[str] = []
+    while (name := library.finereel_set(len(names))) is not None:
+        names.append(name.decode())
+    return tuple(names)
+
+
+_LIBRARY = _load()
+SETS = _sets(_LIBRARY)
+"""Instruction sets of this processor that there is code for, the widest first, `plain` last."""
+
+
+def score(job: Job, instructions: str = SETS[0]) -> None:
+    """Score all pairs of a job. MemoryError where memory ran out."""
+    if _LIBRARY.finereel_score(ctypes.byref(job), SETS.index(instructions)):
+        raise MemoryError("no memory for scores")
