@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from finereel.errors import ConfigError, unknown_name
 from finereel.index.folders import Away
+from finereel.index.presets import preset_named
 from finereel.models.transcribers import Transcriber
 from finereel.video.plan import MODES
 
@@ -19,7 +20,10 @@ class AddSettings:
     Attributes:
         clip_seconds: Length of a clip in seconds, the same for all clips of a library; None means
             the library's own (CLIP_SECONDS in a new one).
-        mode: How frames are decoded, see `finereel.video.plan.MODES`.
+        preset: How frames are read and encoded, see `finereel.index.presets.PRESETS`; None means
+            the library's own (DEFAULT_PRESET in a new one).
+        mode: How frames are decoded, see `finereel.video.plan.MODES`; None means as the preset
+            says.
         batch_clips: Number of clips encoded at a time.
         commit_clips: Number of clips after which a commit follows, even within a video.
         commit_seconds: Seconds after which a commit follows, even within a video.
@@ -30,7 +34,8 @@ class AddSettings:
     """
 
     clip_seconds: float | None = None
-    mode: str = "auto"
+    preset: str | None = None
+    mode: str | None = None
     batch_clips: int = 8
     commit_clips: int = 64
     commit_seconds: float = 5.0
@@ -45,8 +50,9 @@ class AddSettings:
         for name in ("batch_clips", "commit_clips", "queue_clips", "ann_threshold"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
-        if self.mode not in MODES:
+        if self.mode is not None and self.mode not in MODES:
             raise unknown_name("decode mode", self.mode, MODES)
+        preset_named(self.preset)
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,13 @@ class RebuildEstimated:
     frames: int
     milliseconds: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class EncoderNoted:
+    """Something to know about how frames are encoded on this machine, once a run."""
+
+    note: str
 
 
 @dataclass(frozen=True)
@@ -156,6 +169,7 @@ class FileFailed:
 AddEvent = (
     Planned
     | RebuildEstimated
+    | EncoderNoted
     | FileStarted
     | FileAdvanced
     | FileIndexed
@@ -193,6 +207,8 @@ class AddReport:
         unknown: Files of unknown kind that were left out.
         unreadable: Folders that could not be read, each with the reason.
         frames: Frames encoded in videos that were finished.
+        reused: Those of them that took the features of an equal frame.
+        quantized: Those of them that were encoded in int8.
         video_seconds: Length of the clips encoded, in seconds.
         migration: What `finereel migrate` would bring and cost; empty where it has nothing to do.
         transcribed: Videos of which a transcriber wrote down the speech.
@@ -219,6 +235,8 @@ class AddReport:
     unknown: tuple[str, ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
     frames: int = 0
+    reused: int = 0
+    quantized: int = 0
     video_seconds: float = 0.0
     migration: str = ""
     transcribed: int = 0

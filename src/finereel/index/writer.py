@@ -22,7 +22,7 @@ from finereel.index.events import AddReport, AddSettings, OnEvent
 from finereel.index.facts import FileFacts
 from finereel.index.folders import Away, is_below, why_away
 from finereel.index.journal import Failure, Journal
-from finereel.index.pipeline import Began, Encoded, Failed, encode_files
+from finereel.index.pipeline import Began, Encoded, Failed, Noted, encode_files
 from finereel.index.plan import AddPlan, CopyJob, EncodeJob, failure_of, is_passing, new_file_id
 from finereel.index.protocols import SearchModel, VideoSource
 from finereel.index.schema import ClipBias, FileRecord, clip_ids, copy_rows, to_rows
@@ -163,6 +163,8 @@ class Writer:
                             self._collect(outcome, model)
                         case Failed():
                             self._fail_job(outcome.job, outcome.error, plan.folders)
+                        case Noted():
+                            self._on_event(events.EncoderNoted(outcome.line))
                     if self._report.away:
                         self._leave(jobs[number - 1 :])
                         break
@@ -286,6 +288,8 @@ class Writer:
                 decode_seconds=times[0],
                 encode_seconds=times[1],
                 frames=done.ending.frames,
+                reused=done.ending.reused,
+                quantized=done.ending.quantized,
             )
             clips = done.first + len(done.clips)
             self._on_event(
