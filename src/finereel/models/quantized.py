@@ -170,7 +170,7 @@ def least_cosine(found: Float[Tensor, "n N D"], wanted: Float[Tensor, "n N D"]) 
     return float(torch.minimum(cosines[:, 0], patches).min())
 
 
-class _Tokens(nn.Module):
+class _FrameTower(nn.Module):
     """Pictures to tokens, each picture as a clip of one frame."""
 
     def __init__(self, encoder: ClipEncoder) -> None:
@@ -189,7 +189,7 @@ def _quantize(encoder: ClipEncoder, pixels: Tensor, path: Path) -> None:
         exact = Path(folder) / "float32.onnx"
         with torch.no_grad():
             torch.onnx.export(
-                _Tokens(encoder).eval(),
+                _FrameTower(encoder).eval(),
                 (pixels,),
                 str(exact),
                 dynamo=False,
@@ -202,6 +202,7 @@ def _quantize(encoder: ClipEncoder, pixels: Tensor, path: Path) -> None:
             path,
             op_types_to_quantize=["MatMul", "Gemm"],
             per_channel=True,
+            reduce_range=True,  # else processors without VNNI saturate in between
             weight_type=QuantType.QInt8,
         )
 

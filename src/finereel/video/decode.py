@@ -226,9 +226,11 @@ class Source:
 
     @property
     def _steady(self) -> bool:
-        """Whether a picture follows at every beat, so that each is shown equally long."""
+        """Whether a picture follows at every beat, so that each is shown equally long. Only MP4 and
+        its kin count their pictures; others state a rate that need not hold.
+        """
         average, beat = self._stream.average_rate, self._stream.base_rate
-        return bool(average) and average == beat
+        return "mp4" in self._container.format.name and bool(average) and average == beat
 
     def _jumps(self, packet: "Packet[VideoStream]") -> bool:
         """Go on at the last keyframe before the time asked for, if it lies ahead of a packet."""
