@@ -48,8 +48,8 @@ class PresetEncoder:
     @property
     def batch(self) -> int:
         """A processor encodes clip by clip, a GPU as many as make GPU_IMAGES."""
-        on_gpu = self._quick is not None and self._quick.device.type == "cuda"
-        return max(1, GPU_IMAGES // self._model.num_frames) if on_gpu else 1
+        many = self._quick is not None and self._quick.many
+        return max(1, GPU_IMAGES // self._model.num_frames) if many else 1
 
     @property
     def num_frames(self) -> int:
@@ -110,6 +110,7 @@ class _Quick:
         assert isinstance(model, RetrievalModel)
         self.model: RetrievalModel = model
         self.device = model.encoder.scale.device
+        self.many = self.device.type == "cuda"
         self.quantized = 0
         self._notes: list[str] = []
         self._tower: QuantizedTower | None = None
@@ -126,12 +127,12 @@ class _Quick:
         found, self._notes = self._notes, []
         return found
 
-    def tokens(self, frames: Sequence[UInt8[np.ndarray, "n H W 3"]]) -> Float[Tensor, "m N D"]:
+    def tokens(self, frames: Sequence[UInt8[np.ndarray, "_ _ _ 3"]]) -> Float[Tensor, "m N D"]:
         """All tokens of frames, in order. On a processor the frames of one entry go together, on a
         GPU as many as it takes.
         """
         groups = [self.model.encoder.to_pixels(some) for some in frames if len(some)]
-        if self.device.type == "cuda":
+        if self.many and groups:
             groups = list(torch.cat(groups).split(GPU_IMAGES))
         return torch.cat([self._encode(group.to(self.device)) for group in groups])
 
