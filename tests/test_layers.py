@@ -26,7 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"models", "models.features", "models.preprocessing", "models.weights"})
     | {"video", "text", "normalization", "ranking", "data.base"},
     frozenset({"models.encoders", "models.heads", "reelworld", "codecs"}),
-    frozenset({"models.retrieval"}),
+    frozenset({"models.retrieval", "models.quantized"}),
     frozenset({"models.saving"}),
     frozenset({"data"}),
     frozenset({"finegrain"}),

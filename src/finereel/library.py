@@ -164,6 +164,7 @@ class Library(AskedLibrary):
         with self._writing(model, settings.tokens, sole=False) as store:
             known = LibrarySettings.load(self.path)
             own = known.cut(settings.clip_seconds, store.snapshot(), self.path).name(roots)
+            own = replace(own, preset=settings.preset or own.preset)
             groups = known_away(store, roots)
             found = find_videos(
                 self._source, store, [root for root in roots if root not in groups]
@@ -176,7 +177,7 @@ class Library(AskedLibrary):
             if own != known:
                 own.save(self.path, known)
             forget(store, [path for path in known_paths(store) if own.excludes(path)])
-            settings = replace(settings, clip_seconds=own.clip_seconds)
+            settings = replace(settings, clip_seconds=own.clip_seconds, preset=own.preset)
             report = self._run(store, found.videos, roots, settings, on_event)
             report = replace(report, migration=offer(self.path, store.snapshot()))
         gone = report.away or away(groups)
@@ -420,6 +421,7 @@ class Library(AskedLibrary):
             own = LibrarySettings.load(self.path).cut(
                 settings.clip_seconds, old.snapshot(), self.path
             )
+            own = replace(own, preset=settings.preset or own.preset)
             own.save(self.path)
             tokens = settings.tokens or old.manifest.model.stored.format
             store = begin_rebuild(folder, old, described(fresh, tokens))
@@ -431,9 +433,8 @@ class Library(AskedLibrary):
             if gone := folders_away(own.folders, [(path, vanished(path)) for path in known]):
                 return AddReport(left=len(known), away=away(gone))
             found = [Path(path) for path in known if not vanished(path)]
-            report = self._run(
-                store, found, [], replace(settings, clip_seconds=own.clip_seconds), on_event
-            )
+            settings = replace(settings, clip_seconds=own.clip_seconds, preset=own.preset)
+            report = self._run(store, found, [], settings, on_event)
             if not report.interrupted and not report.away and not report.unread:
                 bank = refit(Bank.load(old.folder), store.snapshot(), fresh)
                 if bank is not None:

@@ -306,7 +306,7 @@ SKIPPED = {
 def test_pictures_that_are_left_out_are_not_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Mode auto decodes fewer pictures than exact, and gives the same ones."""
+    """Modes exact and auto decode fewer pictures than there are, and give those of decoding all."""
     decoded: list[int] = []
     whole = Source._decoded
 
@@ -317,20 +317,36 @@ def test_pictures_that_are_left_out_are_not_missed(
 
     monkeypatch.setattr(Source, "_decoded", counted)
     path, taken = make_video(tmp_path / name, SKIPPED[name]), []
-    for mode in ("exact", "auto"):
+    for mode in ("all", "exact", "auto"):
         decoded.append(0)
         source = Source(path, Limits())
+        if mode == "all":
+            mode = "exact"
+            source.skip_to = lambda seconds, jump: None  # type: ignore[method-assign, misc]
         reader = ClipReader(source, ClipPlan(mode=mode, num_frames=6))
         taken.append(list(reader))
         source.close()
         assert reader.mode == "sequential"
-    for exact, auto in zip(*taken, strict=True):
-        assert exact.window == auto.window
-        np.testing.assert_array_equal(exact.frames.seconds, auto.frames.seconds)
-        np.testing.assert_array_equal(exact.frames.pixels, auto.frames.pixels)
+    for every, *fewer in zip(*taken, strict=True):
+        for clip in fewer:
+            assert every.window == clip.window
+            np.testing.assert_array_equal(every.frames.seconds, clip.frames.seconds)
+            np.testing.assert_array_equal(every.frames.pixels, clip.frames.pixels)
     if name == "h264.mp4":
-        assert decoded[1] < 0.8 * decoded[0], decoded
-    assert decoded[1] <= decoded[0]
+        assert decoded[2] <= decoded[1] < 0.8 * decoded[0], decoded
+    assert decoded[2] <= decoded[1] <= decoded[0]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_exact_leaves_nothing_out_of_a_file_of_varying_speed(tmp_path: Path, name: str) -> None:
+    times = tuple(number / 25 + (2.0 if number > 40 else 0.0) for number in range(100))
+    recipe = Recipe(frames=100, times=times, options={"bf": "3", "g": "250", "sc_threshold": "0"})
+    source = Source(make_video(tmp_path / name, recipe), Limits())
+    reader = ClipReader(source, ClipPlan(mode="exact", num_frames=6))
+    list(reader)
+    assert not source._steady
+    assert source._asked == 0.0
+    source.close()
 
 
 SEVERAL_KEYFRAMES = {

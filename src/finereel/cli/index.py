@@ -39,6 +39,25 @@ class TokenFormatName(StrEnum):
     two_bit = "2bit"
 
 
+class PresetName(StrEnum):
+    """What `--preset` accepts, see `finereel.index.presets.PRESETS`."""
+
+    exact = "exact"
+    fast = "fast"
+
+
+PresetOption = Annotated[
+    PresetName | None,
+    typer.Option(
+        "--preset",
+        show_default="the library's own, fast for a new one",
+        help="exact takes every frame at its own time and encodes it in float32; fast takes "
+        "keyframes where they are close, reuses features of equal frames, and encodes in int8 where "
+        "finereel[fast] is installed. The library keeps it.",
+    ),
+]
+
+
 def index(
     paths: Annotated[
         list[Path],
@@ -55,14 +74,16 @@ def index(
             help="Length of a searchable clip in seconds; all clips of a library share it.",
         ),
     ] = None,
+    preset: PresetOption = None,
     mode: Annotated[
-        DecodeMode,
+        DecodeMode | None,
         typer.Option(
             "--mode",
-            help="How to read frames: exact decodes every frame that is needed, keyframes takes "
-            "the nearest keyframes, auto chooses per video.",
+            show_default="as the preset says",
+            help="How to read frames this time: exact decodes every frame that is needed, keyframes "
+            "takes the nearest keyframes, auto chooses per video.",
         ),
-    ] = DecodeMode.auto,
+    ] = None,
     tokens: Annotated[
         TokenFormatName | None,
         typer.Option(
@@ -117,7 +138,8 @@ def index(
 
     settings = AddSettings(
         clip_seconds=clip_seconds,
-        mode=mode.value,
+        preset=preset.value if preset else None,
+        mode=mode.value if mode else None,
         tokens=None if tokens is None else tokens.value,
         retry_failed=retry,
         transcriber=open_transcriber(transcribe) if transcribe else None,
@@ -243,6 +265,10 @@ def summary(report: "AddReport") -> str:
             f"{report.coarse} read by keyframes, because decoding every frame took too long: see "
             "finereel doctor"
         )
+    parts = {"reused from equal frames": report.reused, "encoded in int8": report.quantized}
+    if any(parts.values()):
+        told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
+        lines.append(f"{report.frames} frames: {told}")
     if report.transcribed:
         lines.append(f"the speech of {counted(report.transcribed)} was written down")
     if report.unheard:

@@ -25,6 +25,7 @@ from rich.text import Text
 from finereel.cli.output import clock, shown
 from finereel.index.events import (
     AddEvent,
+    EncoderNoted,
     FileAdvanced,
     FileFailed,
     FileHeard,
@@ -127,6 +128,8 @@ class IndexProgress(View):
             self._bar.update(self._task, total=event.to_encode)
         elif isinstance(event, RebuildEstimated):
             self._announce(event)
+        elif isinstance(event, EncoderNoted):
+            self._bar.console.print(Text(f"note: {shown(event.note)}"), soft_wrap=True)
         elif isinstance(event, FileStarted):
             self._number = event.number
             self._draw(0.0, shown(Path(event.path).name))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from finereel.errors import ConfigError, unknown_name
 from finereel.index.folders import Away
+from finereel.index.presets import preset_named
 from finereel.models.transcribers import Transcriber
 from finereel.video.plan import MODES
 
@@ -20,7 +21,10 @@ class AddSettings:
     Attributes:
         clip_seconds: Length of a clip in seconds, the same for all clips of a library; None means
             the library's own (CLIP_SECONDS in a new one).
-        mode: How frames are decoded, see `finereel.video.plan.MODES`.
+        preset: How frames are read and encoded, see `finereel.index.presets.PRESETS`; None means
+            the library's own (DEFAULT_PRESET in a new one).
+        mode: How frames are decoded, see `finereel.video.plan.MODES`; None means as the preset
+            says.
         batch_clips: Number of clips encoded at a time.
         commit_clips: Number of clips after which a commit follows, even within a video.
         commit_seconds: Seconds after which a commit follows, even within a video.
@@ -35,7 +39,8 @@ class AddSettings:
     """
 
     clip_seconds: float | None = None
-    mode: str = "auto"
+    preset: str | None = None
+    mode: str | None = None
     batch_clips: int = 8
     commit_clips: int = 64
     commit_seconds: float = 5.0
@@ -55,8 +60,9 @@ class AddSettings:
         number = self.workers.isdecimal() and int(self.workers) > 0
         if self.workers and not number and not re.fullmatch(r"ray(://.+)?", self.workers):
             raise ConfigError(f"workers are a number, ray or ray://HOST:PORT, got {self.workers!r}")
-        if self.mode not in MODES:
+        if self.mode is not None and self.mode not in MODES:
             raise unknown_name("decode mode", self.mode, MODES)
+        preset_named(self.preset)
         if self.tokens is not None:
             from finereel.codecs import codec  # torch, which who only watches does not need
 
@@ -86,6 +92,13 @@ class RebuildEstimated:
     frames: int
     milliseconds: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class EncoderNoted:
+    """Something to know about how frames are encoded on this machine, once a run."""
+
+    note: str
 
 
 @dataclass(frozen=True)
@@ -170,6 +183,7 @@ class FileFailed:
 AddEvent = (
     Planned
     | RebuildEstimated
+    | EncoderNoted
     | FileStarted
     | FileAdvanced
     | FileIndexed
@@ -207,6 +221,8 @@ class AddReport:
         unknown: Files of unknown kind that were left out.
         unreadable: Folders that could not be read, each with the reason.
         frames: Frames encoded in videos that were finished.
+        reused: Those of them that took the features of an equal frame.
+        quantized: Those of them that were encoded in int8.
         video_seconds: Length of the clips encoded, in seconds.
         migration: What `finereel migrate` would bring and cost; empty where it has nothing to do.
         transcribed: Videos of which a transcriber wrote down the speech.
@@ -233,6 +249,8 @@ class AddReport:
     unknown: tuple[str, ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
     frames: int = 0
+    reused: int = 0
+    quantized: int = 0
     video_seconds: float = 0.0
     migration: str = ""
     transcribed: int = 0

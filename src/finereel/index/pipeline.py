@@ -14,8 +14,10 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from finereel.errors import NotAVideoError, VideoError
+from finereel.index.encoding import PresetEncoder
 from finereel.index.events import CLIP_SECONDS, AddSettings
 from finereel.index.plan import CONTENT, EncodeJob, describe, is_passing
+from finereel.index.presets import preset_named
 from finereel.index.protocols import DecodedClips, SearchModel, VideoSource
 from finereel.index.schema import PARTLY, ClipRecord
 from finereel.index.words import cues_of
@@ -43,7 +45,8 @@ class Began:
 class Ending:
     """The end of a file. partial: why a damaged file gave only some clips, note: how a sound one
     was read other than planned, words: why some of its subtitles are left out, else empty. frames:
-    how many this run encoded.
+    how many this run encoded, reused, quantized: of those, see
+    `finereel.index.events.AddReport`.
     """
 
     decode_seconds: float
@@ -52,6 +55,8 @@ class Ending:
     note: str
     words: str
     frames: int
+    reused: int = 0
+    quantized: int = 0
 
     @property
     def warning(self) -> str | None:
@@ -90,6 +95,13 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """A line for the person, about the encoder."""
+
+    line: str
+
+
+@dataclass(frozen=True)
 class _Decoded:
     clip: Clip
     record: ClipRecord
@@ -112,7 +124,7 @@ class _Crashed:
     error: Exception
 
 
-Outcome = Began | Encoded | Failed
+Outcome = Began | Encoded | Failed | Noted
 _Message = Began | _Decoded | _Finished | Failed | _Crashed | None
 
 
@@ -134,36 +146,40 @@ def encode_files(
     decoder = _Decoder(jobs, source, _clip_plan(model, settings), settings.queue_clips)
     decoder.start()
     try:
-        yield from _encode(decoder, model, settings.batch_clips, stop)
+        encoder = PresetEncoder(model, preset_named(settings.preset))
+        yield from _encode(decoder, encoder, settings.batch_clips, stop)
     finally:
         decoder.stop()
 
 
 def _clip_plan(model: SearchModel, settings: AddSettings) -> ClipPlan:
-    return ClipPlan(
-        settings.clip_seconds or CLIP_SECONDS, model.num_frames, settings.mode, model.picture_size
-    )
+    mode = settings.mode or preset_named(settings.preset).mode
+    seconds = settings.clip_seconds or CLIP_SECONDS
+    return ClipPlan(seconds, model.num_frames, mode, model.picture_size)
 
 
 def _encode(
-    decoder: "_Decoder", model: SearchModel, batch_clips: int, stop: StopFlag
+    decoder: "_Decoder", encoder: PresetEncoder, batch_clips: int, stop: StopFlag
 ) -> Iterator[Outcome]:
-    encoder: _FileEncoder | None = None
+    file: _FileEncoder | None = None
+    batch_clips = max(batch_clips, encoder.batch)
     while (message := decoder.next(stop)) is not None:
         match message:
             case Began():
-                encoder = _FileEncoder(message.job, model, batch_clips)
+                file = _FileEncoder(message.job, encoder, batch_clips)
                 yield message
             case _Decoded():
-                assert encoder is not None
-                yield from encoder.add(message)
+                assert file is not None
+                yield from file.add(message)
             case _Finished():
-                assert encoder is not None
-                yield encoder.finish(message)
+                assert file is not None
+                yield file.finish(message)
             case Failed():
                 yield message
             case _Crashed():
                 raise message.error
+        for line in encoder.take_notes():
+            yield Noted(line)
 
 
 class _FileEncoder:
@@ -174,9 +190,10 @@ class _FileEncoder:
     one that was never interrupted.
     """
 
-    def __init__(self, job: EncodeJob, model: SearchModel, batch_clips: int) -> None:
+    def __init__(self, job: EncodeJob, encoder: PresetEncoder, batch_clips: int) -> None:
         self._job = job
-        self._model = model
+        self._encoder = encoder
+        self._before = encoder.reused, encoder.quantized
         self._batch_clips = batch_clips
         self._waiting: list[_Decoded] = []
         self._first = len(job.done)
@@ -202,14 +219,22 @@ class _FileEncoder:
     def _encode(self, video_id: str, end: _Finished | None) -> Encoded:
         began = time.perf_counter()
         frames = [decoded.clip.frames for decoded in self._waiting]
-        features = self._model.encode_video(frames).to(torch.float16) if frames else None
+        features = self._encoder.encode(frames).to(torch.float16) if frames else None
         self._seconds += time.perf_counter() - began
-        self._frames += len(frames) * self._model.num_frames
+        self._frames += len(frames) * self._encoder.num_frames
+        reused, quantized = self._encoder.reused, self._encoder.quantized
         ending = (
             None
             if end is None
             else Ending(
-                end.decode_seconds, self._seconds, end.partial, end.note, end.words, self._frames
+                end.decode_seconds,
+                self._seconds,
+                end.partial,
+                end.note,
+                end.words,
+                self._frames,
+                reused - self._before[0],
+                quantized - self._before[1],
             )
         )
         clips = [decoded.record for decoded in self._waiting]

@@ -1,4 +1,5 @@
-"""The settings of a library: the length of its clips, the folders to index, and what to leave out.
+"""The settings of a library: the length of its clips, its preset, the folders to index, and what to
+leave out.
 
 `settings.json` stands beside `library.json` and is replaced as a whole; a rebuild keeps it.
 """
@@ -13,6 +14,7 @@ from finereel.errors import ConfigError, LibraryError, ObjectStoreError
 from finereel.index.events import CLIP_SECONDS
 from finereel.index.faults import storage_errors
 from finereel.index.folders import is_below
+from finereel.index.presets import DEFAULT_PRESET, preset_named
 from finereel.index.snapshot import Snapshot
 from finereel.io.atomic import write_file
 from finereel.io.storage.places import Place, StorePath
@@ -24,7 +26,7 @@ NAME = "settings.json"
 @dataclass(frozen=True)
 class LibrarySettings:
     """clip_seconds: length of a clip, None before anything was indexed. folders: those that `index`
-    was given.
+    was given. preset: how its videos are read and encoded, see `finereel.index.presets.PRESETS`.
     excluded: files and folders that `index` leaves out. included: what it takes in although it lies
     in an excluded folder. All paths are absolute and sorted.
 
@@ -37,6 +39,7 @@ class LibrarySettings:
     folders: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     included: tuple[str, ...] = ()
+    preset: str = DEFAULT_PRESET
 
     @classmethod
     def load(cls, library: Place) -> "LibrarySettings":
@@ -47,13 +50,18 @@ class LibrarySettings:
         try:
             values = json.loads(path.read_bytes())
             seconds = values["clip_seconds"]
-            paths = (_paths(values[name]) for name in ("folders", "excluded", "included"))
-            return cls(None if seconds is None else float(seconds), *paths)
+            folders, excluded, included = (
+                _paths(values[name]) for name in ("folders", "excluded", "included")
+            )
+            preset = values.get("preset", DEFAULT_PRESET)  # absent before there were presets
+            preset_named(preset)
+            clip_seconds = None if seconds is None else float(seconds)
+            return cls(clip_seconds, folders, excluded, included, preset)
         except (FileNotFoundError, NotADirectoryError):
             return cls()
         except ObjectStoreError:
             raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
             raise LibraryError(
                 f"{path}, which says what `index` leaves out, cannot be read ({error!r}); restore "
                 "it from a backup, "

@@ -46,6 +46,7 @@ class LibraryStatus:
         normalization: `none` or `bank:<hash>`.
         version: Version of the clip table; it grows with every commit.
         clip_seconds: Length of a clip in seconds.
+        preset: How videos are read and encoded, see `finereel.index.presets.PRESETS`.
         folders: Indexed folders, see `finereel.index.settings.LibrarySettings`.
         excluded: Paths taken out with `remove`.
         included: Paths named again after they were excluded.
@@ -71,6 +72,7 @@ class LibraryStatus:
     normalization: str
     version: int
     clip_seconds: float | None
+    preset: str
     folders: tuple[str, ...]
     excluded: tuple[str, ...]
     included: tuple[str, ...]
@@ -106,6 +108,7 @@ def library_status(library: Place, store: ClipStore, bank: Bank | None) -> Libra
         normalization="none" if bank is None else bank.name,
         version=snapshot.version,
         clip_seconds=settings.cut(None, snapshot, library).clip_seconds,
+        preset=settings.preset,
         folders=settings.folders,
         excluded=settings.excluded,
         included=settings.included,

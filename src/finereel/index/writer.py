@@ -22,7 +22,7 @@ from finereel.index.events import AddReport, AddSettings, OnEvent
 from finereel.index.facts import FileFacts
 from finereel.index.folders import Away, is_below, why_away
 from finereel.index.journal import Failure, Journal
-from finereel.index.pipeline import Began, Encoded, Failed, Outcome, encode_files
+from finereel.index.pipeline import Began, Encoded, Failed, Noted, Outcome, encode_files
 from finereel.index.plan import AddPlan, CopyJob, EncodeJob, failure_of, is_passing, new_file_id
 from finereel.index.pool import encode_in_pool, open_pool
 from finereel.index.protocols import SearchModel, VideoSource
@@ -169,6 +169,8 @@ class Writer:
                             self._collect(outcome, model)
                         case Failed():
                             self._fail_job(outcome.job, outcome.error, plan.folders)
+                        case Noted():
+                            self._on_event(events.EncoderNoted(outcome.line))
                     if self._report.away:
                         self._leave(jobs[number - 1 :])
                         break
@@ -302,6 +304,8 @@ class Writer:
                 decode_seconds=times[0],
                 encode_seconds=times[1],
                 frames=done.ending.frames,
+                reused=done.ending.reused,
+                quantized=done.ending.quantized,
             )
             clips = done.first + len(done.clips)
             self._on_event(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Protocol, runtime_checkable
 
@@ -61,8 +62,10 @@ class SkippingSource(Protocol):
         """Seconds by which the index may place a keyframe before it is shown."""
         ...
 
-    def skip_to(self, seconds: float) -> None:
-        """Pictures that leave the screen before `seconds` are not asked for."""
+    def skip_to(self, seconds: float, jump: bool = True) -> None:
+        """Pictures that leave the screen before `seconds` are not asked for. Without `jump` every
+        picture comes out as if all were decoded.
+        """
         ...
 
 
@@ -149,8 +152,9 @@ class ClipReader:
             self._source.keyframes(start) if mode == "keyframes" else self._source.pictures(start)
         )
         auto = self._plan.mode == "auto" and mode != "keyframes"
-        skipping = auto and isinstance(self._source, SkippingSource)
-        skip_to = self._source.skip_to if skipping else None  # type: ignore[attr-defined]
+        skip_to = None
+        if mode != "keyframes" and isinstance(self._source, SkippingSource):
+            skip_to = partial(self._source.skip_to, jump=auto)
         return _Reel(self._watched(pictures, auto), mode, skip_to)
 
     def _watched(self, pictures: Iterator[Picture], impatient: bool) -> Iterator[Picture]:

@@ -212,14 +212,25 @@ class Source:
         """Seconds by which `keyframe_times` may place a keyframe before it is shown."""
         return max(LEAD_SECONDS, LEAD_PICTURES / self.fps)
 
-    def skip_to(self, seconds: float) -> None:
+    def skip_to(self, seconds: float, jump: bool = True) -> None:
         """Pictures that leave the screen before `seconds` are not asked for: those that no other is
-        made of (a third of a usual H.264 file and more) need not be decoded, and none that lies
-        before a keyframe from which `seconds` can be reached.
+        made of (a third of a usual H.264 file and more) need not be decoded, and with `jump` none
+        that lies before a keyframe from which `seconds` can be reached. Without it nothing is left
+        out of a file of varying speed either, whose pictures may stay longer than they say.
         """
+        if not jump and not self._steady:
+            return
         self._asked = seconds
-        if self._keys is None:
+        if jump and self._keys is None:
             self._keys = self.keyframe_times()
+
+    @property
+    def _steady(self) -> bool:
+        """Whether a picture follows at every beat, so that each is shown equally long. Only MP4 and
+        its kin count their pictures; others state a rate that need not hold.
+        """
+        average, beat = self._stream.average_rate, self._stream.base_rate
+        return "mp4" in self._container.format.name and bool(average) and average == beat
 
     def _jumps(self, packet: "Packet[VideoStream]") -> bool:
         """Go on at the last keyframe before the time asked for, if it lies ahead of a packet."""

@@ -48,7 +48,8 @@ MODES: dict[str, str] = {
     "moved to a keyframe within half a frame spacing where that spares decoding; "
     "keyframes too where "
     "decoding every frame takes too long",
-    "exact": "decode every frame of a window and keep the one on screen at each wanted time",
+    "exact": "keep the frame on screen at each wanted time; pictures that no other is made of and "
+    "nobody asks for are left out where every picture is shown equally long, all others are decoded",
     "sequential": "the same as exact, its former name",
     "keyframes": "decode only the keyframes nearest to the wanted times: fast, coarse in time",
 }
