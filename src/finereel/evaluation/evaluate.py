@@ -75,6 +75,7 @@ class BenchmarkSettings:
         training_seed: Seed the model was trained with, if known.
         reload_verified: Whether the model was read back from its files.
         keep_scores: Whether the record keeps all scores (4 bytes per pair and direction).
+        doubled_right: Whether a caption is right for every video that has a caption of its words.
     """
 
     split: str = "test"
@@ -86,6 +87,7 @@ class BenchmarkSettings:
     training_seed: int | None = None
     reload_verified: bool = False
     keep_scores: bool = True
+    doubled_right: bool = False
 
 
 DEFAULT_BENCHMARK = BenchmarkSettings()
@@ -166,12 +168,18 @@ def record_scores(
     Returns:
         The record.
     """
-    evaluation = EvaluationSettings(fitted.normalizers, settings.confidence, scored.weights)
+    doubled = settings.doubled_right
+    evaluation = EvaluationSettings(
+        fitted.normalizers,
+        settings.confidence,
+        scored.weights,
+        scored.sentences if doubled else None,
+    )
     result = evaluate_scores(scored.scores, scored.relation, evaluation)
     fused = {way: corrected_scores(scored.scores, way, evaluation)[FUSED] for way in DIRECTIONS}
     return RunRecord(
         name=settings.name or made.model.name,
-        dataset=DatasetFacts.of(dataset, scored),
+        dataset=DatasetFacts.of(dataset, scored, doubled),
         model=made.model,
         source=dict(made.source),
         normalization=fitted.as_dict(),
@@ -181,7 +189,7 @@ def record_scores(
         environment=environment(torch.device(made.device)),
         seconds=round(seconds, 3),
         reload_verified=settings.reload_verified,
-        scores=gallery_scores(scored, fused) if settings.keep_scores else None,
+        scores=gallery_scores(scored, fused, doubled) if settings.keep_scores else None,
     )
 
 

@@ -370,7 +370,7 @@ def _r1(scored: ScoredSplit, direction: str, normalizer: PerGranularity | None) 
     settings = EvaluationSettings(normalization, None, scored.weights)
     fused = corrected_scores(scored.scores, direction, settings)[FUSED]
     rank = rank_videos if direction == "text_to_video" else rank_texts
-    return recall_at(rank(fused, scored.relation).ranks.expected, 1)
+    return recall_at(rank(fused, scored.relation).ranks, 1)
 
 
 def training_splits(dataset: Dataset, evaluated: str) -> list[str]:
