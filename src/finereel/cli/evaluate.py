@@ -70,6 +70,20 @@ def evaluate(
             "other test queries, and say so).",
         ),
     ] = "none",
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            metavar="T",
+            help="Temperature of the normalization, applied as given (1 is the published one of "
+            "Sinkhorn and DSL) instead of fitted.",
+        ),
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S", help="Strength of the Sinkhorn bias, applied as given (published: 1)."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder to save the record in: facts, ranks and scores."),
@@ -126,7 +140,14 @@ def evaluate(
         cache=cache,
         reload_verified=True,
         doubled_right=doubled_right,
+        fixed={
+            setting: value
+            for setting, value in (("temperature", temperature), ("strength", strength))
+            if value is not None
+        },
     )
+    if settings.fixed and normalization == "none":
+        raise typer.BadParameter("--temperature and --strength are settings of a --normalization")
     where = SourceOptions(annotations=annotations, videos=videos, features=features)
     if calibrate and (normalization != "none" or data in MOMENT_SETS):
         raise typer.BadParameter("--calibrate needs the plain scores of retrieval")

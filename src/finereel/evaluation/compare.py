@@ -238,4 +238,8 @@ def _remarks(records: Sequence[RunRecord], rows: Sequence[Difference]) -> list[s
 
 
 def _kind(protocol: str) -> str:
-    return protocol.partition(":")[0]
+    """The part of a protocol that two comparable results share: `none`,
+    `bank:sinkhorn msrvtt/train_9k`, `transductive:dual_softmax`; a bank's hash does not count.
+    """
+    seen, _, what = protocol.partition(":")
+    return f"{seen}:{what.rpartition(' ')[0]}" if seen == "bank" else protocol
