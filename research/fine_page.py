@@ -56,8 +56,7 @@ def fine_page(
         parts += ["## Rendered twins\n", _twin_table(twins)]  # type: ignore[arg-type]
     for way, heading in (("text_to_video", "text to video"), ("video_to_text", "video to text")):
         ranks = {
-            row: [seed.queries[way].ranks[FUSED].expected for seed in seeds]
-            for row, seeds in coarse.items()
+            row: [seed.queries[way].ranks[FUSED] for seed in seeds] for row, seeds in coarse.items()
         }
         _, clusters = np.unique(
             next(iter(coarse.values()))[0].queries[way].videos, return_inverse=True

@@ -76,7 +76,10 @@ def robustness(
         encode_split(model, benchmark.dataset.split(name), source) for name in ("test", "val")
     )
     scored, validation = score_encoded(model, test), score_encoded(model, val)
-    own = [caption.text for caption in fitting_data(benchmark.dataset, "test", BANK).texts.captions]
+    own = [
+        caption.text
+        for caption in fitting_data(benchmark.dataset, "test", BANK, model.card).texts.captions
+    ]
     rows: dict[str, Parts] = {"none": scored.scores}
     for name, texts in (("own captions", own), ("other domain", other)):
         queries = encode_texts(model, texts)

@@ -39,8 +39,7 @@ def page(about: About, rows: Rows, card: str) -> str:
     for direction, asked in first.items():
         _require_same_queries(rows, direction, asked)
         ranks = {
-            name: [seed[direction].ranks[FUSED].expected for seed in seeds]
-            for name, seeds in rows.items()
+            name: [seed[direction].ranks[FUSED] for seed in seeds] for name, seeds in rows.items()
         }
         _, clusters = np.unique(asked.videos, return_inverse=True)
         parts += [f"## {_TITLES[direction]}\n", markdown(table(ranks, about.reference, clusters))]
@@ -75,7 +74,8 @@ def run_card(records: Sequence[RunRecord], protocols: Sequence[str] = ()) -> str
         f"{', '.join(f'{k} {v}' for k, v in first.source.items())}. "
         f"Seeds {', '.join(map(str, seeds))}. R@1 and its interval are means over seeds; the "
         "interval is a 95 % "
-        "interval by video, 'over seeds' a standard deviation, p a paired sign-flip test with "
+        "interval by video, 'over seeds' the standard deviation of a training (ddof 1) and the 95 % "
+        "interval of the mean by Student's t, p a paired sign-flip test with "
         "Holm's correction "
         f"over the table. Protocols: {', '.join(protocols)}. Models were chosen on the validation "
         "split and read back "

@@ -19,7 +19,7 @@ Point = tuple[float, float, float]
 def recall(seeds: Sequence[FineResult]) -> Point:
     """R@1, text to video, in percent; mean over seeds, interval by video."""
     found = [seed.coarse.queries["text_to_video"] for seed in seeds]
-    hits = np.mean([100.0 * (queries.ranks[FUSED].expected == 1) for queries in found], axis=0)
+    hits = np.mean([100.0 * queries.ranks[FUSED].within(1) for queries in found], axis=0)
     _, videos = np.unique(found[0].videos, return_inverse=True)
     return _point(hits, videos, PERCENT)
 

@@ -25,38 +25,39 @@ from finereel.evaluation.gallery import score_split
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import load
 from finereel.statistics.intervals import PERCENT, paired_difference
-from finereel.statistics.metrics import ranks, recall_at
+from finereel.statistics.metrics import Ranks, ranks, recall_at
 from finereel.video import ClipPlan, VideoReader
 
 HEADER = "| {} | frames found | R@1 | R@5 | R@10 | difference of R@1 |\n|---|---|---|---|---|---|"
 
 
-def row(name: str, found: float, ranked: np.ndarray, best: np.ndarray, videos: np.ndarray) -> str:
-    """A line of the table: recalls of the expected ranks, and R@1 beside that of `best`.
+def row(name: str, found: float, ranked: Ranks, best: Ranks, videos: np.ndarray) -> str:
+    """A line of the table: recalls, and R@1 beside that of `best`.
 
-    >>> row("6", 5.5, np.ones(30), np.ones(30), np.arange(30)).startswith("| 6 | 5.5 | 100.0 |")
+    >>> right = ranks(np.eye(30))
+    >>> row("6", 5.5, right, right, np.arange(30)).startswith("| 6 | 5.5 | 100.0 |")
     True
     """
     recalls = " | ".join(f"{recall_at(ranked, k):.1f}" for k in (1, 5, 10))
     if ranked is best:
         return f"| {name} | {found:.1f} | {recalls} | |"
-    first, second = (100.0 * (which <= 1) for which in (ranked, best))
+    first, second = (100.0 * which.within(1) for which in (ranked, best))
     beside = paired_difference(first, second, videos, PERCENT)
     low, high = beside.interval.low, beside.interval.high
     difference = f"{beside.difference:+.1f} ({low:+.1f} to {high:+.1f})"
     return f"| {name} | {found:.1f} | {recalls} | {difference} |"
 
 
-def on_tokens(model: RetrievalModel, split: Split, options: SourceOptions, data: str) -> np.ndarray:
+def on_tokens(model: RetrievalModel, split: Split, options: SourceOptions, data: str) -> Ranks:
     """The rank of every caption's video."""
     scored = score_split(model, split, open_source(data, options))
     fused = sum(model.config.weights[name] * scored.scores[name] for name in model.config.weights)
-    return ranks(np.asarray(fused), split.video_of_caption).expected
+    return ranks(np.asarray(fused), split.video_of_caption)
 
 
 def on_videos(
     model: RetrievalModel, split: Split, files: dict[str, Path], plan: ClipPlan
-) -> tuple[np.ndarray, float]:
+) -> tuple[Ranks, float]:
     """The rank of every caption's video, and the mean number of different frames in a clip."""
     text = model.encode_text([caption.text for caption in split.captions])
     columns, counts = [], []
@@ -64,7 +65,7 @@ def on_videos(
         counts += [len(clip) for clip in clips]
         columns.append(model.score(text, model.encode_video(clips)).fused.amax(1))
     scores = torch.stack(columns, 1).numpy()
-    return ranks(scores, split.video_of_caption).expected, float(np.mean(counts))
+    return ranks(scores, split.video_of_caption), float(np.mean(counts))
 
 
 def _clips(split: Split, files: dict[str, Path], plan: ClipPlan) -> Iterator[list]:

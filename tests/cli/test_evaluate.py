@@ -1,6 +1,7 @@
 """`finereel evaluate`: from a model and a data set to a table and a record."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from finereel.index import moment_benchmark
 from finereel.index.calibration import load_calibration
 from finereel.index.moment_benchmark import MomentResult
 from finereel.models.saving import load, save
+from finereel.text.query import read_query
 from tiny_models import FRAMES, IMAGE, tiny_model
 
 SIZES = {"train": 8, "val": 4, "test": 5}
@@ -42,6 +44,43 @@ def test_the_table_has_both_directions_intervals_protocol_and_coverage(
     assert all(" to " in row and "none" in row for row in fused)
     assert "coverage 5/5" in result.stdout
     assert "NOT THE BENCHMARK" not in result.stdout
+
+
+def test_what_makes_the_numbers_say_less_is_told(
+    run: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Captions cut at the window, doubled captions, and a split of five videos."""
+    whole = worlds.virtual(SIZES)
+    test = whole.split("test")
+    first = replace(test.captions[1], text=test.captions[0].text)
+    long = replace(test.captions[2], text="a red car moves " * 30)
+    captions = (test.captions[0], first, long, *test.captions[3:])
+    changed = replace(whole, splits={**whole.splits, "test": replace(test, captions=captions)})
+    monkeypatch.setitem(VIRTUAL, "reelworld", lambda: changed)
+    asked = ("evaluate", "--model", model, "--data", "reelworld")
+    result = run(*asked, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.stderr
+    read = load(model)
+    cut = [
+        caption.id
+        for caption in captions
+        if read_query(caption.text, read.tokenizer, read.config.max_words).cut
+    ]
+    assert long.id in cut
+    assert f"cut: {len(cut)} of 5 captions ({len(cut) / 5:.1%}) are longer than" in result.stdout
+    assert "doubled: 2 captions have the words of another video's caption" in result.stdout
+    assert "TOO SMALL TO SAY MUCH: with 5 videos R@1 lies anywhere from" in result.stdout
+    kept = load_record(tmp_path / "run")
+    assert (kept.dataset.captions_cut, kept.dataset.doubled) == (len(cut), 2)
+    counted = run(*asked, "--doubled-right", "--out", tmp_path / "right")
+    assert "that video counts as right" in counted.stdout
+    fuller = load_record(tmp_path / "right")
+    assert fuller.row("text_to_video")["R@1"] >= kept.row("text_to_video")["R@1"]
+    assert fuller.scores is not None
+    assert sorted(map(tuple, fuller.scores["text_to_video"].also_right.tolist())) == [
+        (0, 1),
+        (1, 0),
+    ]
 
 
 def test_calibration_is_kept_in_the_models_card_and_told(

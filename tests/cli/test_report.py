@@ -35,7 +35,7 @@ def test_stdout_and_file_hold_the_export(
 def test_trec_files_go_into_a_folder_each(run: Any, runs: list[Path], tmp_path: Path) -> None:
     result = run("report", *runs, "--format", "trec", "--out", tmp_path / "trec")
     files = [Path(line) for line in result.stdout.splitlines()]
-    assert len(files) == 8
+    assert len(files) == 10
     assert all(file.stat().st_size for file in files)
     assert {file.parent.name for file in files} == {"run-1", "run-2"}
     assert "--out DIR" in run("report", *runs, "--format", "trec").stderr

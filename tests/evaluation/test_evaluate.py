@@ -58,10 +58,7 @@ def test_ranks_are_kept_by_query() -> None:
     asked = record.queries["text_to_video"]
     assert asked.ids == tuple(caption.id for caption in SPLITS["test"].captions)
     assert asked.videos == tuple(caption.video_id for caption in SPLITS["test"].captions)
-    assert (
-        100 * float((asked.ranks["fused"].expected <= 1).mean())
-        == record.row("text_to_video")["R@1"]
-    )
+    assert 100 * float(asked.ranks["fused"].within(1).mean()) == record.row("text_to_video")["R@1"]
     assert record.queries["video_to_text"].ids == SPLITS["test"].videos
 
 
@@ -121,7 +118,7 @@ def test_a_lone_test_split_can_be_normalised_without_a_bank(tmp_path: Path) -> N
     record = evaluate(
         ToyModel(), dataset, ToySource(), settings(normalization="dsl", cache=tmp_path)
     )
-    assert record.row("text_to_video")["protocol"] == "transductive"
+    assert record.row("text_to_video")["protocol"].startswith("transductive:")
     with pytest.raises(ConfigError, match="no training split"):
         evaluate(ToyModel(), dataset, ToySource(), settings(normalization="bank"))
 

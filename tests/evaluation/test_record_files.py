@@ -132,7 +132,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
         edit(lambda described: described.update(format="other")),
         "expected finereel-run",
     ),
-    "a later version": (edit(lambda described: described.update(version=2)), "of version 2"),
+    "a later version": (edit(lambda described: described.update(version=3)), "of version 3"),
     "better R@1": (edit(better), "R@1 .* stated"),
     "no protocol": (
         edit(lambda d: d["results"]["text_to_video"]["fused"].pop("protocol")),
@@ -222,3 +222,17 @@ def test_right_answers_are_gallery_items(right: list[int]) -> None:
             np.array(right, dtype=np.int64),
             np.zeros((2, 3), np.float32),
         )
+
+
+def test_a_record_of_version_1_is_read_by_the_rule_of_today(folder: Path) -> None:
+    described = json.loads((folder / RECORD).read_text())
+    described["version"] = 1
+    for rows in described["results"].values():
+        for row in rows.values():
+            row["R@1"] = 0.0  # what the old rule said of ties
+    for name in ("doubled", "doubled_right", "captions_cut"):
+        del described["dataset"][name]
+    (folder / RECORD).write_text(json.dumps(described))
+    found = load_record(folder)
+    assert found.row("text_to_video") == make().row("text_to_video")
+    assert (found.dataset.doubled, found.dataset.captions_cut) == (0, None)

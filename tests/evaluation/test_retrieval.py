@@ -1,6 +1,7 @@
 """Both directions, every granularity, the multi-caption protocol, normalisation and its label."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +69,27 @@ def test_videos_without_a_caption_distract_and_are_no_queries() -> None:
     found = rank_texts(scores, np.array([2, 0]))
     assert found.queries.tolist() == [0, 2]
     assert found.ranks.optimistic.tolist() == [1, 1]
+
+
+def test_doubled_captions_count_as_right_where_that_is_asked_for() -> None:
+    """Captions 0 and 3 have the same words: without that a perfect model is not perfect."""
+    owners, sentences = np.array([0, 1, 2, 3]), np.array([7, 8, 9, 7])
+    scores = 2 * np.eye(4)
+    scores[0, 3] = scores[3, 0] = 2.0
+    plain = evaluate_scores({"video_sentence": scores}, owners, QUICK)
+    right = evaluate_scores({"video_sentence": scores}, owners, replace(QUICK, sentences=sentences))
+    for way in ("text_to_video", "video_to_text"):
+        assert getattr(plain, way)["fused"].metrics.r1 == 75.0
+        assert getattr(right, way)["fused"].metrics.r1 == 100.0
+
+
+def test_of_a_group_only_the_doubled_caption_counts_as_right() -> None:
+    owners, sentences = np.array([0, 0, 1, 1]), np.array([0, 1, 2, 0])
+    scores = np.array([[0.9, 0.1], [0.2, 0.1], [0.95, 0.1], [0.9, 0.1]])
+    found = rank_texts(scores, owners, sentences)
+    assert found.ranks.expected.tolist()[0] == 2.0  # caption 2 is wrong of video 0 and stands above
+    scores[2, 0] = 0.0
+    assert rank_texts(scores, owners, sentences).ranks.expected.tolist()[0] == 1.0
 
 
 def test_a_relation_lets_any_right_text_count() -> None:

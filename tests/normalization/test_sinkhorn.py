@@ -192,7 +192,7 @@ def test_real_matrix_gains_from_normalisation() -> None:
     scores = np.load(REAL_MATRIX)
     assert retrieval_metrics(scores).r1 == pytest.approx(29.7)
     assert retrieval_metrics(scores.T).r1_optimistic == pytest.approx(28.4)
-    assert retrieval_metrics(scores.T).r1 == pytest.approx(28.1)  # five captions occur twice: ties
+    assert retrieval_metrics(scores.T).r1 == pytest.approx(28.25)  # five captions occur twice: ties
     settings = {"mode": "transductive", "temperature": 0.01}
     by_video = create("sinkhorn", **settings).apply(scores)
     by_text = create("sinkhorn", direction="video_to_text", **settings).apply(scores)

@@ -4,11 +4,20 @@ compared.
 
 import numpy as np
 import pytest
-from research.tables import markdown, table
+from research.tables import Line, OverSeeds, markdown
+from research.tables import table as table_of_ranks
 
 from finereel.errors import DataError
+from finereel.statistics.metrics import ranks_of_order
 
 RNG = np.random.default_rng(0)
+
+
+def table(
+    rows: dict[str, list[np.ndarray]], reference: str, clusters: np.ndarray | None = None
+) -> tuple[Line, ...]:
+    ordered = {name: [ranks_of_order(seed) for seed in seeds] for name, seeds in rows.items()}
+    return table_of_ranks(ordered, reference, clusters)
 
 
 def ranks(share: float, size: int = 400, seed: int = 0) -> np.ndarray:
@@ -20,7 +29,16 @@ def test_a_line_is_the_mean_over_seeds_and_their_spread() -> None:
     [line, _] = table({"a": [np.full(10, 1.0), np.full(10, 7.0)], "b": [np.full(10, 1.0)] * 2}, "b")
     assert line.recall == (50.0, 50.0, 100.0)
     assert line.median_rank == 4.0
-    assert line.spread == 50.0
+    assert line.seeds is not None
+    assert line.seeds.spread == pytest.approx(50 * np.sqrt(2))  # ddof 1: two seeds at 0 and 100
+
+
+def test_an_interval_over_seeds_covers_the_mean_of_a_normal_distribution() -> None:
+    rng = np.random.default_rng(0)
+    found = [OverSeeds.of(rng.normal(40.0, 2.0, 3).tolist()).interval for _ in range(2000)]
+    assert 0.935 <= np.mean([one.low <= 40.0 <= one.high for one in found]) <= 0.965
+    with pytest.raises(DataError, match="two seeds"):
+        OverSeeds.of([1.0])
 
 
 def test_a_clear_difference_is_named_and_a_small_one_is_not() -> None:

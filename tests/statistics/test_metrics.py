@@ -11,14 +11,20 @@ from finereel.errors import DataError
 from finereel.statistics.metrics import RetrievalMetrics, ranks, retrieval_metrics
 
 
-def slow_ranks(row: list[float], right: set[int]) -> tuple[float, int, int]:
-    """Expected, best and worst rank of the first right candidate over every order of equal
-    candidates.
-    """
+def first_places(row: list[float], right: set[int]) -> list[int]:
+    """The rank of the first right candidate in every order of equal candidates."""
     places = []
     for order in permutations(range(len(row))):
         by_score = sorted(order, key=lambda column: -row[column])
         places.append(1 + next(place for place, column in enumerate(by_score) if column in right))
+    return places
+
+
+def slow_ranks(row: list[float], right: set[int]) -> tuple[float, int, int]:
+    """Expected, best and worst rank of the first right candidate over every order of equal
+    candidates.
+    """
+    places = first_places(row, right)
     return sum(places) / len(places), min(places), max(places)
 
 
@@ -44,6 +50,20 @@ def test_agrees_with_the_slow_reference_with_ties_and_many_right_answers(
     assert found.tie_share == np.mean([best != worst for _, best, worst in slow])
 
 
+@given(queries())
+def test_recall_is_the_share_of_orders_with_a_right_answer_in_front(
+    given_queries: tuple[list[list[float]], list[list[int]]],
+) -> None:
+    rows, right = given_queries
+    found = ranks(np.array(rows), right)
+    for k in (1, 2, 3, 10):
+        expected = [
+            np.mean([first <= k for first in first_places(row, set(columns))])
+            for row, columns in zip(rows, right, strict=True)
+        ]
+        np.testing.assert_allclose(found.within(k), expected, atol=1e-12)
+
+
 @given(st.integers(2, 12), st.integers(0, 2**31))
 def test_metrics_without_ties_follow_from_sorting(size: int, seed: int) -> None:
     scores = (
@@ -65,8 +85,8 @@ def test_metrics_without_ties_follow_from_sorting(size: int, seed: int) -> None:
 def test_a_constant_matrix_earns_the_middle_rank() -> None:
     metrics = retrieval_metrics(np.zeros((9, 9)))
     assert (metrics.r1, metrics.r5, metrics.median_rank, metrics.mean_rank) == (
-        0.0,
-        100.0,
+        pytest.approx(100 / 9),
+        pytest.approx(500 / 9),
         5.0,
         5.0,
     )

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from finereel.finegrain.evaluate.scorer import ClipNeeds, Scorer
     from finereel.models.retrieval import RetrievalModel
 
+_UNTOLD = 25.0
+"""An interval of R@1 wider than this many points tells no two usual models apart."""
 OWN = "finereel"
 """The scorer that is a model of this program."""
 
@@ -68,6 +70,20 @@ def evaluate(
             "other test queries, and say so).",
         ),
     ] = "none",
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            metavar="T",
+            help="Temperature of the normalization, applied as given (1 is the published one of "
+            "Sinkhorn and DSL) instead of fitted.",
+        ),
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S", help="Strength of the Sinkhorn bias, applied as given (published: 1)."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder to save the record in: facts, ranks and scores."),
@@ -87,6 +103,14 @@ def evaluate(
             "--calibrate",
             help="Also learn how often the best hit of a search is right, from its scores, and keep "
             "it with the model: `search` then tells it. Take a split that is not tested on.",
+        ),
+    ] = False,
+    doubled_right: Annotated[
+        bool,
+        typer.Option(
+            "--doubled-right",
+            help="Count a caption as right for every video that has a caption of the same words "
+            "(1k-A has such captions, so that a perfect model misses R@1 100).",
         ),
     ] = False,
     device: DeviceOption = "auto",
@@ -110,8 +134,20 @@ def evaluate(
     from finereel.evaluation.record_files import described_record, save_record
 
     settings = BenchmarkSettings(
-        split=split, normalization=normalization, name=name, cache=cache, reload_verified=True
+        split=split,
+        normalization=normalization,
+        name=name,
+        cache=cache,
+        reload_verified=True,
+        doubled_right=doubled_right,
+        fixed={
+            setting: value
+            for setting, value in (("temperature", temperature), ("strength", strength))
+            if value is not None
+        },
     )
+    if settings.fixed and normalization == "none":
+        raise typer.BadParameter("--temperature and --strength are settings of a --normalization")
     where = SourceOptions(annotations=annotations, videos=videos, features=features)
     if calibrate and (normalization != "none" or data in MOMENT_SETS):
         raise typer.BadParameter("--calibrate needs the plain scores of retrieval")
@@ -355,6 +391,24 @@ def facts(record: "RunRecord") -> list[str]:
         )
         found = f"{settings} ({choice['reason']})" if settings else choice["reason"]
         lines.append(f"normalization {record.normalization['name']}, {direction}: {found}")
+    if dataset.captions_cut:
+        lines.append(
+            f"cut: {dataset.captions_cut} of {dataset.captions} captions "
+            f"({dataset.captions_cut / dataset.captions:.1%}) are longer than the {model.words} "
+            "tokens that the model reads"
+        )
+    if dataset.doubled:
+        counted = "right" if dataset.doubled_right else "wrong (--doubled-right counts it as right)"
+        lines.append(
+            f"doubled: {dataset.doubled} captions have the words of another video's caption; that "
+            f"video counts as {counted}"
+        )
+    low, high = record.row("text_to_video")["intervals"].get("R@1", (0.0, 0.0))
+    if high - low > _UNTOLD:
+        lines.append(
+            f"TOO SMALL TO SAY MUCH: with {dataset.videos} videos R@1 lies anywhere from {low:.0f} "
+            f"to {high:.0f}; take a split of some hundred videos to compare models"
+        )
     if not dataset.complete:
         video, reason = next(iter(dataset.missing.items()))
         count = len(dataset.missing)

@@ -26,12 +26,13 @@ Record = TypeVar("Record")
 @dataclass(frozen=True)
 class ArchiveFormat:
     """A kind of record. name, version: as `record.json` states them; maker: the command that writes
-    such folders.
+    such folders; older: versions that can be read too.
     """
 
     name: str
     version: int
     maker: str
+    older: tuple[int, ...] = ()
 
     @property
     def stated(self) -> dict[str, Any]:
@@ -46,7 +47,8 @@ def read_archive(
     another format or version and for whatever `built` finds wrong or missing.
     """
     described = read_description(folder, form.maker)
-    if {name: described.get(name) for name in form.stated} != form.stated:
+    readable = described.get("version") in (form.version, *form.older)
+    if described.get("format") != form.name or not readable:
         raise DataError(
             f"{folder / RECORD}: expected {form.name} of version {form.version}, got "
             f"{described.get('format')!r} of "

@@ -190,7 +190,7 @@ def distinct_names(records: Sequence[RunRecord]) -> list[str]:
 
 
 def _credit(record: RunRecord, direction: str, k: int) -> Float64[np.ndarray, " Q"]:
-    return 100.0 * (record.queries[direction].ranks[FUSED].expected <= k)
+    return 100.0 * record.queries[direction].ranks[FUSED].within(k)
 
 
 def _require_same_queries(first: RunRecord, second: RunRecord) -> None:
@@ -230,10 +230,16 @@ def _remarks(records: Sequence[RunRecord], rows: Sequence[Difference]) -> list[s
         remarks.append(
             f"coverage {dataset.coverage}: not the whole of {dataset.name}/{dataset.split}"
         )
+    if len({record.dataset.doubled_right for record in records}) > 1:
+        remarks.append("some runs count doubled captions as right and others do not")
     if len({record.model.fingerprint for record in records}) < len(records):
         remarks.append("some runs are of the same model")
     return remarks
 
 
 def _kind(protocol: str) -> str:
-    return protocol.partition(":")[0]
+    """The part of a protocol that two comparable results share: `none`,
+    `bank:sinkhorn msrvtt/train_9k`, `transductive:dual_softmax`; a bank's hash does not count.
+    """
+    seen, _, what = protocol.partition(":")
+    return f"{seen}:{what.rpartition(' ')[0]}" if seen == "bank" else protocol

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -75,6 +75,8 @@ class BenchmarkSettings:
         training_seed: Seed the model was trained with, if known.
         reload_verified: Whether the model was read back from its files.
         keep_scores: Whether the record keeps all scores (4 bytes per pair and direction).
+        doubled_right: Whether a caption is right for every video that has a caption of its words.
+        fixed: Settings of the normalization that are applied as given, instead of fitted.
     """
 
     split: str = "test"
@@ -86,6 +88,8 @@ class BenchmarkSettings:
     training_seed: int | None = None
     reload_verified: bool = False
     keep_scores: bool = True
+    doubled_right: bool = False
+    fixed: Mapping[str, float] = field(default_factory=dict)
 
 
 DEFAULT_BENCHMARK = BenchmarkSettings()
@@ -121,8 +125,9 @@ def evaluate(
     scored = score_encoded(model, encoded, on_progress)
     fitted = RAW
     if settings.normalization != "none":
-        data = _data(dataset, settings)
-        fitted = Fitter(model, source, data, on_progress).fit(settings.normalization, encoded)
+        data = _data(dataset, settings, model.card)
+        fitter = Fitter(model, source, data, on_progress, settings.fixed)
+        fitted = fitter.fit(settings.normalization, encoded)
     made = ScoredBy(
         model_facts(model, scored.weights), source.description, str(encoded.video.video.device)
     )
@@ -166,12 +171,18 @@ def record_scores(
     Returns:
         The record.
     """
-    evaluation = EvaluationSettings(fitted.normalizers, settings.confidence, scored.weights)
+    doubled = settings.doubled_right
+    evaluation = EvaluationSettings(
+        fitted.normalizers,
+        settings.confidence,
+        scored.weights,
+        scored.sentences if doubled else None,
+    )
     result = evaluate_scores(scored.scores, scored.relation, evaluation)
     fused = {way: corrected_scores(scored.scores, way, evaluation)[FUSED] for way in DIRECTIONS}
     return RunRecord(
         name=settings.name or made.model.name,
-        dataset=DatasetFacts.of(dataset, scored),
+        dataset=DatasetFacts.of(dataset, scored, doubled),
         model=made.model,
         source=dict(made.source),
         normalization=fitted.as_dict(),
@@ -181,11 +192,13 @@ def record_scores(
         environment=environment(torch.device(made.device)),
         seconds=round(seconds, 3),
         reload_verified=settings.reload_verified,
-        scores=gallery_scores(scored, fused) if settings.keep_scores else None,
+        scores=gallery_scores(scored, fused, doubled) if settings.keep_scores else None,
     )
 
 
-def _data(dataset: Dataset, settings: BenchmarkSettings) -> FittingData | None:
+def _data(
+    dataset: Dataset, settings: BenchmarkSettings, card: Mapping[str, Any]
+) -> FittingData | None:
     """What banks and settings come from; None where a method without a bank has to do without."""
     method = method_of(settings.normalization)
     if (
@@ -194,7 +207,7 @@ def _data(dataset: Dataset, settings: BenchmarkSettings) -> FittingData | None:
         and not training_splits(dataset, settings.split)
     ):
         return None
-    return fitting_data(dataset, settings.split, settings.banks)
+    return fitting_data(dataset, settings.split, settings.banks, card)
 
 
 def model_facts(model: BenchmarkModel, weights: Mapping[str, float]) -> ModelFacts:

@@ -13,9 +13,9 @@ patches: 150 kB a clip), and captions x videos for every granularity.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -69,7 +69,7 @@ class GalleryModel(Protocol):
 @dataclass(frozen=True)
 class Coverage:
     """How much of a split was scored. `split_hash` is that of the whole split; missing: why, by
-    video id.
+    video id; captions_cut: scored captions longer than the model reads, None where nobody knows.
 
     >>> str(Coverage("0a1b2c3d4e5f", 1000, 1000, {"video7": "no file"}, 1))
     '999/1000'
@@ -80,6 +80,7 @@ class Coverage:
     captions: int
     missing: Mapping[str, str]
     captions_missing: int
+    captions_cut: int | None = None
 
     def __str__(self) -> str:
         return f"{self.videos - len(self.missing)}/{self.videos}"
@@ -115,6 +116,14 @@ class ScoredSplit:
     def relation(self) -> Int64[np.ndarray, " T"]:
         """The column that is right for every row."""
         return self.split.video_of_caption
+
+    @property
+    def sentences(self) -> Int64[np.ndarray, " T"]:
+        """A number for every caption, the same for captions of the same words (case and spaces do
+        not count).
+        """
+        plain = [" ".join(caption.text.lower().split()) for caption in self.split.captions]
+        return np.unique(np.array(plain, dtype=object), return_inverse=True)[1].astype(np.int64)
 
 
 def score_split(
@@ -153,7 +162,21 @@ def encode_split(
         kept = text, encode_videos(model, readable.videos, source, on_progress)
         if store is not None:
             store.write(*kept)
-    return EncodedSplit(readable, *kept, coverage)
+    return EncodedSplit(
+        readable, *kept, replace(coverage, captions_cut=cut_captions(model, readable))
+    )
+
+
+def cut_captions(model: Any, split: Split) -> int | None:
+    """How many captions of a split have more tokens than the model reads; None for a model without
+    a tokenizer.
+    """
+    tokenizer = getattr(model, "tokenizer", None)
+    if tokenizer is None:
+        return None
+    most = int(model.config.max_words)
+    texts = [caption.text for caption in split.captions]
+    return int((tokenizer.encode(texts, most + 1).mask.sum(1) > most).sum())
 
 
 def covered(split: Split, source: ClipSource) -> tuple[Split, Coverage]:

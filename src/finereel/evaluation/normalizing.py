@@ -7,6 +7,11 @@ data, never on test.
     transductive   Sinkhorn over the test queries themselves
     dsl            dual softmax over the test queries themselves
 
+Settings are fitted on videos that the model has not seen: the data set's own validation split, else
+what the training run held out (`held_out` in the model's card), else, for a model that was never
+trained by a recipe (`trained: false`), training videos drawn by the seed. Where none of these is
+known, nothing is fitted and the result says so; `fixed` settings (the published ones) need none.
+
 A bank is training captions against the gallery's videos, and the gallery's captions against
 training videos. It has none of the evaluated videos (DataError) and none of their captions word for
 word (left out). Settings are those with the best validation R@1 of their direction, the weaker of
@@ -42,6 +47,7 @@ from finereel.models.features import TextFeatures, VideoFeatures
 from finereel.normalization import (
     DIRECTIONS,
     PerGranularity,
+    create,
     per_granularity,
     per_granularity_from_dict,
 )
@@ -112,20 +118,30 @@ class BankSettings:
 
 
 DEFAULT_BANKS = BankSettings()
+HELD_OUT = "held_out"
+"""In a model's card: {"data": name, "videos": ids} that its training run chose by and did not train
+on.
+"""
+NOTHING_UNSEEN = (
+    "off: the model may have seen every training video, and its card names none that were held out; "
+    "give --temperature and --strength to apply published settings"
+)
 
 
 @dataclass(frozen=True)
 class FittingData:
     """What settings and banks come from; none of it is evaluated.
 
-    texts: its captions are the text bank. videos: its videos are the video bank. dropped: training
-    captions left out because an evaluated or validation caption has the same words.
+    texts: its captions are the text bank. videos: its videos are the video bank. validation: None
+    where the model may have seen all there is. dropped: training captions left out because an
+    evaluated or validation caption has the same words. owner: whose they are, `data/split`.
     """
 
     texts: Split
     videos: Split
-    validation: Split
+    validation: Split | None
     dropped: int = 0
+    owner: str = "training"
 
 
 @dataclass(frozen=True)
@@ -165,7 +181,7 @@ class FittedNormalization:
         }
 
     def protocol(self, direction: str) -> str:
-        """`none`, `bank:<hash>` or `transductive`."""
+        """`none`, `bank:<normalizer> <data>/<split> <hash>` or `transductive:<normalizer>`."""
         return self.normalizers[direction].protocol if direction in self.normalizers else "none"
 
 
@@ -179,10 +195,13 @@ def method_of(name: str) -> Method | None:
     return NORMALIZATIONS[name]
 
 
-def fitting_data(dataset: Dataset, evaluated: str, settings: BankSettings) -> FittingData:
+def fitting_data(
+    dataset: Dataset, evaluated: str, settings: BankSettings, card: Mapping[str, Any]
+) -> FittingData:
     """Banks and validation of a data set for evaluating its split `evaluated`; deterministic.
 
-    Raises ConfigError without a training split, DataError when an evaluated video is in it.
+    card: of the model, which says what its training has not seen. Raises ConfigError without a
+    training split, DataError when an evaluated video is in it.
     """
     test, train = dataset.split(evaluated), _training_split(dataset, evaluated)
     shared = set(train.videos) & set(test.videos)
@@ -193,16 +212,12 @@ def fitting_data(dataset: Dataset, evaluated: str, settings: BankSettings) -> Fi
             "must not hold what is evaluated: fix the lists, or evaluate with normalization none"
         )
     rng = np.random.default_rng(settings.seed)
-    selection = dataset.selection if dataset.selection not in (None, evaluated) else None
-    if selection is not None:
-        validation = dataset.split(selection)
-    else:
-        described = sorted({caption.video_id for caption in train.captions})
-        validation = train.only(
-            _sample(described, min(settings.held_out, len(described) // 2), rng)
-        )
-    held_out = set(validation.videos)
-    known = {caption.text for split in (test, validation) for caption in split.captions}
+    validation = _unseen(dataset, evaluated, train, settings, card, rng)
+    if validation is not None and dataset.protocol.texts == "single":
+        validation = validation.first_captions(1)  # the caption protocol of the test
+    held_out = set() if validation is None else set(validation.videos)
+    judged = (test,) if validation is None else (test, validation)
+    known = {caption.text for split in judged for caption in split.captions}
     others = [caption for caption in train.captions if caption.video_id not in held_out]
     fresh = [caption for caption in others if caption.text not in known]
     if not fresh:
@@ -220,7 +235,31 @@ def fitting_data(dataset: Dataset, evaluated: str, settings: BankSettings) -> Fi
         Split("video bank", tuple(videos), ()),
         validation,
         len(others) - len(fresh),
+        f"{dataset.name}/{train.name}",
     )
+
+
+def _unseen(
+    dataset: Dataset,
+    evaluated: str,
+    train: Split,
+    settings: BankSettings,
+    card: Mapping[str, Any],
+    rng: np.random.Generator,
+) -> Split | None:
+    """Videos that neither the model nor the evaluation knows, None where there are none."""
+    if dataset.selection not in (None, evaluated):
+        return dataset.split(str(dataset.selection))
+    described = sorted({caption.video_id for caption in train.captions})
+    if card.get("trained") is False:
+        drawn = _sample(described, min(settings.held_out, len(described) // 2), rng)
+        return train.only(drawn) if drawn else None
+    kept = card.get(HELD_OUT)
+    if not isinstance(kept, Mapping) or kept.get("data") != dataset.name:
+        return None
+    listed = kept.get("videos")
+    known = set(listed) & set(described) if isinstance(listed, list) else set()
+    return train.only(sorted(known)) if len(known) >= 2 else None
 
 
 def choose(
@@ -250,13 +289,15 @@ class Fitter:
     """Fits normalisations of one model.
 
     data: None where the data set has nothing to fit on; transductive methods then take their
-    published settings.
+    published settings. fixed: settings of the normalizer that are applied as they are, such as
+    {"temperature": 1.0, "strength": 1.0}; nothing is fitted then, in any direction.
     """
 
     model: GalleryModel
     source: ClipSource
     data: FittingData | None
     on_progress: OnProgress = no_progress
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
     def fit(self, name: str, gallery: EncodedSplit) -> FittedNormalization:
         """The normalisation called `name` for an encoded test split. Its scores are not looked at.
@@ -266,18 +307,37 @@ class Fitter:
         method = method_of(name)
         if method is None:
             return RAW
-        if self.data is None:
-            if method.needs_bank:
-                raise ConfigError(
-                    f"normalization {name} needs a training split to draw its bank from; use none"
-                )
-            return self._published(
-                name,
-                method,
-                list(self.model.score(gallery.text.rows(slice(0, 1)), gallery.video).parts),
+        known = set(create(method.normalizer).setting_names())
+        strange = [name for name in self.fixed if name not in known]
+        if strange:
+            raise ConfigError(f"normalization {name} has no {strange[0]}; give it another setting")
+        if self.data is None and method.needs_bank:
+            raise ConfigError(
+                f"normalization {name} needs a training split to draw its bank from; use none"
             )
-        encoded = encode_split(self.model, self.data.validation, self.source, self.on_progress)
-        validation = score_encoded(self.model, encoded)
+        names = list(self.model.score(gallery.text.rows(slice(0, 1)), gallery.video).parts)
+        if self.fixed or self.data is None:
+            reason = "given" if self.fixed else "published settings: there is no validation split"
+            choices = dict.fromkeys(
+                DIRECTIONS, NormalizationChoice(dict(self.fixed), None, None, reason)
+            )
+        elif self.data.validation is None:
+            off = NormalizationChoice(None, None, None, NOTHING_UNSEEN)
+            return FittedNormalization(name, {}, dict.fromkeys(DIRECTIONS, off))
+        else:
+            choices = {}
+        return self._applied(name, method, gallery, names, choices)
+
+    def _applied(
+        self,
+        name: str,
+        method: Method,
+        gallery: EncodedSplit,
+        granularities: list[str],
+        given: Mapping[str, NormalizationChoice],
+    ) -> FittedNormalization:
+        """Normalisers for the gallery, with the choices given or those of the validation split."""
+        validation = None if given else self._validation()
         normalizers, choices = {}, {}
         for direction in DIRECTIONS:
             bank = self._bank(direction) if method.needs_bank else None
@@ -286,22 +346,30 @@ class Fitter:
                     None, None, None, "off: too few training videos can be read for a bank"
                 )
                 continue
-            choice = choose(
-                method,
-                direction,
-                None if bank is None else bank.against(self.model, encoded),
-                validation,
-            )
-            choices[direction] = choice
-            if choice.settings is not None:
-                built = method.build(direction, list(validation.scores), choice.settings)
-                fitted = (
+            if validation is None:
+                choices[direction] = given[direction]
+            else:
+                encoded, scored = validation
+                against = None if bank is None else bank.against(self.model, encoded)
+                choices[direction] = choose(method, direction, against, scored)
+            settings = choices[direction].settings
+            if settings is not None:
+                built = method.build(direction, granularities, settings)
+                normalizers[direction] = (
                     built
                     if bank is None
-                    else built.fit(bank.against(self.model, gallery), bank_id=bank.name)
+                    else built.fit(
+                        bank.against(self.model, gallery),
+                        bank_id=f"{method.normalizer} {bank.name}",
+                    )
                 )
-                normalizers[direction] = fitted
         return FittedNormalization(name, normalizers, choices)
+
+    def _validation(self) -> tuple[EncodedSplit, ScoredSplit]:
+        assert self.data is not None
+        assert self.data.validation is not None
+        encoded = encode_split(self.model, self.data.validation, self.source, self.on_progress)
+        return encoded, score_encoded(self.model, encoded)
 
     def _bank(self, direction: str) -> "BankQueries | None":
         assert self.data is not None
@@ -310,7 +378,7 @@ class Fitter:
             encoded = encode_texts(
                 self.model, [caption.text for caption in texts.captions], self.on_progress
             )
-            return BankQueries(texts.hash, encoded)
+            return BankQueries(f"{self.data.owner} {texts.hash}", encoded)
         broken = self.source.problems(self.data.videos.videos)
         readable = self.data.videos.only(
             [video for video in self.data.videos.videos if video not in broken]
@@ -318,23 +386,15 @@ class Fitter:
         if len(readable.videos) < 2:
             return None
         return BankQueries(
-            readable.hash, encode_videos(self.model, readable.videos, self.source, self.on_progress)
+            f"{self.data.owner} {readable.hash}",
+            encode_videos(self.model, readable.videos, self.source, self.on_progress),
         )
-
-    def _published(
-        self, name: str, method: Method, granularities: list[str]
-    ) -> FittedNormalization:
-        choice = NormalizationChoice(
-            {}, None, None, "published settings: there is no validation split"
-        )
-        normalizers = {way: method.build(way, granularities, {}) for way in DIRECTIONS}
-        return FittedNormalization(name, normalizers, dict.fromkeys(DIRECTIONS, choice))
 
 
 @dataclass(frozen=True)
 class BankQueries:
-    """Encoded bank queries: texts for text_to_video, videos for video_to_text; `name` is a hash of
-    what they are.
+    """Encoded bank queries: texts for text_to_video, videos for video_to_text; `name` says whose
+    they are, and their hash.
     """
 
     name: str
@@ -370,7 +430,7 @@ def _r1(scored: ScoredSplit, direction: str, normalizer: PerGranularity | None) 
     settings = EvaluationSettings(normalization, None, scored.weights)
     fused = corrected_scores(scored.scores, direction, settings)[FUSED]
     rank = rank_videos if direction == "text_to_video" else rank_texts
-    return recall_at(rank(fused, scored.relation).ranks.expected, 1)
+    return recall_at(rank(fused, scored.relation).ranks, 1)
 
 
 def training_splits(dataset: Dataset, evaluated: str) -> list[str]:

@@ -12,7 +12,13 @@ import numpy as np
 from jaxtyping import Int64
 
 from finereel.errors import DataError
-from finereel.statistics.metrics import checked_scores, pool_captions, ranks, recall_at
+from finereel.statistics.metrics import (
+    checked_scores,
+    pool_captions,
+    ranks,
+    ranks_of_order,
+    recall_at,
+)
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,11 @@ def published_multi_caption_metrics(
 def _summarise(positions: Int64[np.ndarray, " entries"], middle: float) -> PublishedMetrics:
     if len(positions) == 0:
         raise DataError("expected at least one query, got none")
+    found = ranks_of_order(positions + 1)
     return PublishedMetrics(
-        r1=recall_at(positions + 1, 1),
-        r5=recall_at(positions + 1, 5),
-        r10=recall_at(positions + 1, 10),
+        r1=recall_at(found, 1),
+        r5=recall_at(found, 5),
+        r10=recall_at(found, 10),
         median_rank=middle + 1,
         mean_rank=float(positions.mean()) + 1,
         entries=len(positions),

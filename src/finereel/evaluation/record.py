@@ -20,8 +20,8 @@ import finereel
 from finereel.data.base import Dataset
 from finereel.errors import DataError
 from finereel.evaluation.gallery import ScoredSplit
-from finereel.evaluation.retrieval import FUSED, RetrievalResult
-from finereel.statistics.metrics import Ranks, pool_captions
+from finereel.evaluation.retrieval import FUSED, RetrievalResult, also_right, pooled_texts
+from finereel.statistics.metrics import Ranks
 
 # What a result was made with: program and library versions, machine kind, and the commit of a
 # checkout.
@@ -91,6 +91,8 @@ class DatasetFacts:
     was scored.
 
     texts: `single`, `multiple` or `paragraph` (see `CaptionProtocol`); missing: why, by video id.
+    doubled: captions with the words of a caption of another video, and whether such a video counts
+    as right; captions_cut: captions longer than the model reads (None: not known).
     """
 
     name: str
@@ -102,6 +104,9 @@ class DatasetFacts:
     captions: int
     coverage: str
     missing: Mapping[str, str]
+    doubled: int = 0
+    doubled_right: bool = False
+    captions_cut: int | None = None
 
     @property
     def complete(self) -> bool:
@@ -109,7 +114,9 @@ class DatasetFacts:
         return not self.missing
 
     @classmethod
-    def of(cls, dataset: Dataset, scored: ScoredSplit) -> "DatasetFacts":
+    def of(
+        cls, dataset: Dataset, scored: ScoredSplit, doubled_right: bool = False
+    ) -> "DatasetFacts":
         """The facts of a scored split; videos and captions count what was scored."""
         split, coverage = scored.split, scored.coverage
         return cls(
@@ -122,6 +129,9 @@ class DatasetFacts:
             captions=len(split.captions),
             coverage=str(coverage),
             missing=dict(coverage.missing),
+            doubled=len(np.unique(also_right(scored.relation, scored.sentences)[:, 0])),
+            doubled_right=doubled_right,
+            captions_cut=coverage.captions_cut,
         )
 
 
@@ -163,7 +173,7 @@ class QueryRanks:
 @dataclass(frozen=True)
 class GalleryScores:
     """What was ranked in one direction: fused scores of Q queries and G gallery items, and the
-    right item of each.
+    right item of each. also_right: further right items, (query, item) in each row.
 
     With several captions per video, a gallery item of video_to_text is all captions of a video and
     has its id.
@@ -173,6 +183,9 @@ class GalleryScores:
     gallery: tuple[str, ...]
     right: Int64[np.ndarray, " Q"]
     matrix: Float32[np.ndarray, "Q G"]
+    also_right: Int64[np.ndarray, "N 2"] = field(
+        default_factory=lambda: np.zeros((0, 2), dtype=np.int64)
+    )
 
     def __post_init__(self) -> None:
         if self.matrix.shape != (len(self.queries), len(self.gallery)) or self.right.shape != (
@@ -244,11 +257,14 @@ def query_ranks(scored: ScoredSplit, result: RetrievalResult) -> dict[str, Query
 
 
 def gallery_scores(
-    scored: ScoredSplit, fused: Mapping[str, np.ndarray]
+    scored: ScoredSplit, fused: Mapping[str, np.ndarray], doubled_right: bool = False
 ) -> dict[str, GalleryScores]:
-    """The fused (T, V) matrix of each direction as queries against gallery."""
+    """The fused (T, V) matrix of each direction as queries against gallery; doubled_right: captions
+    of the same words are right for each other's videos.
+    """
     split, owners = scored.split, scored.relation
-    pooled = pool_captions(fused["video_to_text"], owners)
+    sentences = scored.sentences if doubled_right else np.arange(len(owners))
+    pooled = pooled_texts(fused["video_to_text"], owners, sentences)
     described = tuple(split.videos[number] for number in pooled.videos)
     one_each = len(described) == len(split.captions)
     first = {caption.video_id: caption.id for caption in reversed(split.captions)}
@@ -258,6 +274,7 @@ def gallery_scores(
             split.videos,
             owners,
             fused["text_to_video"].astype(np.float32),
+            also_right(owners, sentences),
         ),
         "video_to_text": GalleryScores(
             described,

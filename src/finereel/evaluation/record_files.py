@@ -4,13 +4,15 @@
     ranks.npz       <direction>/ids, <direction>/videos, <direction>/<granularity>: expected, optimistic, pessimistic
     scores.npz      optional: <direction>/queries, gallery, right, matrix
 
-Reading refuses another format version, a file that differs from its hash, metrics that do not
-follow from the ranks, and pickles. This finds accidents and careless edits; it is no signature.
+Version 1 counted an expected rank of at most k for R@k; its metrics are computed again from its
+ranks, by the rule of today. Reading refuses another format version, a file that differs from its
+hash, metrics that do not follow from the ranks, and pickles. This finds accidents and careless
+edits; it is no signature.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +37,12 @@ from finereel.evaluation.record import (
     RunFacts,
     RunRecord,
 )
+from finereel.evaluation.retrieval import metric_intervals
 from finereel.io.atomic import writes
 from finereel.normalization import DIRECTIONS
 from finereel.statistics.metrics import Ranks, summarise
 
-FORMAT = ArchiveFormat("finereel-run", version=1, maker="finereel evaluate --out")
+FORMAT = ArchiveFormat("finereel-run", version=2, maker="finereel evaluate --out", older=(1,))
 RANKS, SCORES = "ranks.npz", "scores.npz"
 _NOT_METRICS = frozenset({"intervals", "protocol"})
 
@@ -110,8 +113,26 @@ def _checked(folder: Path, described: dict[str, Any]) -> RunRecord:
         queries=_queries(read_packed(folder, RANKS, hashes)),
         scores=_scores(read_packed(folder, SCORES, hashes)) if SCORES in hashes else None,
     )
+    if described["version"] == 1:
+        record = replace(record, results=_by_the_rule_of_today(record))
     _check_metrics(record)
     return record
+
+
+def _by_the_rule_of_today(record: RunRecord) -> dict[str, dict[str, dict[str, Any]]]:
+    """The results of a record of version 1: metrics and intervals of its ranks."""
+    results: dict[str, dict[str, dict[str, Any]]] = {}
+    for direction, asked in record.queries.items():
+        stated = record.results[direction]
+        for name, found in asked.ranks.items():
+            intervals = metric_intervals(found, np.array(asked.videos)) if name in stated else {}
+            kept = {key: [value.low, value.high] for key, value in intervals.items()}
+            results.setdefault(direction, {})[name] = {
+                **summarise(found).as_dict(),
+                "intervals": kept if stated[name]["intervals"] else {},
+                "protocol": stated[name]["protocol"],
+            }
+    return results
 
 
 def _check_metrics(record: RunRecord) -> None:
@@ -204,5 +225,6 @@ def _scores(arrays: Mapping[str, np.ndarray]) -> dict[str, GalleryScores]:
         queries, gallery = (
             tuple(map(str, arrays[f"{direction}/{name}"])) for name in ("queries", "gallery")
         )
-        found[direction] = GalleryScores(queries, gallery, right, matrix)
+        also = arrays.get(f"{direction}/also_right", np.zeros((0, 2), dtype=np.int64))
+        found[direction] = GalleryScores(queries, gallery, right, matrix, also)
     return found

@@ -26,7 +26,14 @@ from finereel.statistics.intervals import (
     mean_interval,
     median_interval,
 )
-from finereel.statistics.metrics import Ranks, RetrievalMetrics, pool_captions, ranks, summarise
+from finereel.statistics.metrics import (
+    PooledCaptions,
+    Ranks,
+    RetrievalMetrics,
+    pool_captions,
+    ranks,
+    summarise,
+)
 
 FUSED = "fused"
 
@@ -81,11 +88,14 @@ class EvaluationSettings:
     normalization: fitted normalisers per direction (a missing direction stays raw); each is applied
         per granularity before fusing. confidence: None leaves out the intervals. weights: how plain
         matrices are fused, None for equal weights (the published mean); `Scores` bring their own.
+    sentences: (T,) numbers, equal for captions of the same words: a caption then is right for every
+        video that has it too, where each caption belongs to one video; None counts its own alone.
     """
 
     normalization: Mapping[str, PerGranularity] = field(default_factory=dict)
     confidence: Confidence | None = DEFAULT_CONFIDENCE
     weights: Mapping[str, float] | None = None
+    sentences: Int64[np.ndarray, " T"] | None = None
 
     def __post_init__(self) -> None:
         for direction, normalizer in self.normalization.items():
@@ -142,7 +152,7 @@ def _evaluate_direction(
     protocol = "none" if normalizer is None else normalizer.protocol
     rows = {}
     for name, matrix in corrected_scores(scores, direction, settings).items():
-        ranked = rank(matrix, relation)
+        ranked = rank(matrix, relation, settings.sentences)
         confidence = settings.confidence
         intervals = (
             {}
@@ -166,32 +176,81 @@ class Ranked:
     clusters: Int64[np.ndarray, " Q"]
 
 
-def rank_videos(scores: np.ndarray, relation: Relation = None) -> Ranked:
+def rank_videos(
+    scores: np.ndarray, relation: Relation = None, sentences: np.ndarray | None = None
+) -> Ranked:
     """Text to video on a (T, V) matrix: every caption is a query; captions of one video are one
     cluster.
+
+    sentences: as in `EvaluationSettings`.
     """
-    found = ranks(scores, relation)
-    every = np.arange(len(found), dtype=np.int64)
-    clusters = (
-        np.asarray(relation, dtype=np.int64)
-        if relation is not None and relation.dtype != bool
-        else every
-    )
-    return Ranked(found, every, clusters)
+    every = np.arange(len(scores), dtype=np.int64)
+    owned = relation is None or relation.dtype != bool
+    owners = every if relation is None else relation.astype(np.int64) if owned else every
+    if owned and sentences is not None:
+        right = np.zeros(scores.shape, dtype=bool)
+        right[every, owners] = True
+        also = also_right(owners, sentences)
+        right[also[:, 0], also[:, 1]] = True
+        return Ranked(ranks(scores, right), every, owners)
+    return Ranked(ranks(scores, relation), every, owners)
 
 
-def rank_texts(scores: np.ndarray, relation: Relation = None) -> Ranked:
+def rank_texts(
+    scores: np.ndarray, relation: Relation = None, sentences: np.ndarray | None = None
+) -> Ranked:
     """Video to text on a (T, V) matrix: every video with a caption is a query.
 
     With video numbers as relation, the captions of a video are one gallery item with the best of
-    their scores (see `pool_captions`); with a Boolean relation every text is its own item and the
-    best-ranked right one counts.
+    their scores (see `pooled_texts`); with a Boolean relation every text is its own item and the
+    best-ranked right one counts. sentences: as in `EvaluationSettings`.
     """
     if relation is not None and relation.dtype == bool:
         described = np.flatnonzero(relation.any(axis=0)).astype(np.int64)
         return Ranked(ranks(scores.T[described], relation.T[described]), described, described)
-    pooled = pool_captions(scores, np.arange(len(scores)) if relation is None else relation)
+    owners = np.arange(len(scores)) if relation is None else relation
+    pooled = pooled_texts(scores, owners, sentences)
     return Ranked(ranks(pooled.scores[:, pooled.videos].T), pooled.videos, pooled.videos)
+
+
+def also_right(owners: np.ndarray, sentences: np.ndarray) -> Int64[np.ndarray, "N 2"]:
+    """(caption, video) for every further video that has a caption of the same words.
+
+    >>> also_right(np.array([0, 1, 2]), np.array([5, 7, 5])).tolist()
+    [[0, 2], [2, 0]]
+    """
+    videos: dict[int, dict[int, None]] = {}
+    for owner, sentence in zip(owners.tolist(), sentences.tolist(), strict=True):
+        videos.setdefault(sentence, {})[owner] = None
+    pairs = [
+        (text, other)
+        for text, (owner, sentence) in enumerate(
+            zip(owners.tolist(), sentences.tolist(), strict=True)
+        )
+        for other in videos[sentence]
+        if other != owner
+    ]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def pooled_texts(
+    scores: np.ndarray, owners: np.ndarray, sentences: np.ndarray | None = None
+) -> PooledCaptions:
+    """`pool_captions`. With `sentences`, the group of another video stands against a video without
+    the captions that both have, as these are no wrong answer; a group of no other caption has -inf.
+    """
+    pooled = pool_captions(scores, owners)
+    if sentences is None:
+        return pooled
+    shared: dict[tuple[int, int], list[int]] = {}
+    for text, video in also_right(owners, sentences).tolist():
+        shared.setdefault((int(owners[text]), video), []).append(text)
+    matrix = pooled.scores
+    for (group, video), texts in shared.items():
+        others = np.setdiff1d(np.flatnonzero(owners == group), texts)
+        row = int(np.searchsorted(pooled.videos, group))
+        matrix[row, video] = scores[others, video].max(initial=-np.inf)
+    return pooled
 
 
 def metric_intervals(
@@ -201,7 +260,7 @@ def metric_intervals(
 ) -> dict[str, Interval]:
     """Intervals of R@1, R@5, R@10, MdR and MnR over queries, or over clusters of queries."""
     ranks = found.expected
-    hits = {f"R@{k}": np.where(ranks <= k, 100.0, 0.0) for k in (1, 5, 10)}
+    hits = {f"R@{k}": 100.0 * found.within(k) for k in (1, 5, 10)}
     return {
         **{
             name: mean_interval(values, clusters, PERCENT, confidence)

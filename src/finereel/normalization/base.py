@@ -110,7 +110,7 @@ class Normalizer(ABC):
     @property
     @abstractmethod
     def protocol(self) -> str:
-        """What a normalised result has seen: `none`, `bank:<hash>` or `transductive`."""
+        """What a normalised result has seen: `none`, `bank:<id of the bank>` or `transductive:<name>`."""
 
     @property
     @abstractmethod
@@ -209,7 +209,7 @@ class BankNormalizer(Normalizer):
     @property
     def protocol(self) -> str:
         if self.mode == "transductive":
-            return "transductive"
+            return f"transductive:{self.name}"
         self._require_fit()
         return f"bank:{self.bank_}"
 

@@ -34,7 +34,7 @@ class DualSoftmax(Normalizer):
 
     @property
     def protocol(self) -> str:
-        return "transductive"
+        return f"transductive:{self.name}"
 
     @property
     def single_query(self) -> bool:

@@ -14,6 +14,7 @@ from finereel.data.features import FeatureStore
 from finereel.data.sources import SourceOptions, open_source
 from finereel.errors import ConfigError, ModelError, TrainingError
 from finereel.evaluation.gallery import score_split
+from finereel.evaluation.normalizing import HELD_OUT
 from finereel.evaluation.retrieval import EvaluationSettings, evaluate_scores
 from finereel.io.atomic import replace_folder, storage_errors
 from finereel.models.choice import require_here
@@ -411,6 +412,7 @@ def _card(recipe: PairRecipe, train_split: Split, val: Split) -> dict[str, objec
         "videos "
         f"({train_split.hash})",
         "chosen": f"on {len(val.captions)} captions of {len(val.videos)} videos ({val.hash})",
+        HELD_OUT: {"data": recipe.data, "videos": list(val.videos)},
         "recipe": recipe.name,
         "seed": recipe.training.seed,
     }

@@ -1,8 +1,11 @@
 """Retrieval metrics as pure functions of a score matrix and of the correct answers.
 
 Rows are queries, columns the gallery; transpose for the other direction. Ranks start at 1. NaN is
-refused, every query counts, and ties have a defined rank: the expectation if tied candidates were
-ordered by chance.
+refused, and every query counts. One rule for ties, everywhere: tied candidates are ordered by
+chance, and every query counts with its expectation. R@k is the mean over queries of the probability
+that a right candidate is among the first k, so that a constant score on nine items has an R@1 of
+1/9. MnR is the mean of the expected ranks, MdR their median (of an even number of queries the mean
+of the two in the middle).
 """
 
 from collections.abc import Sequence
@@ -34,6 +37,30 @@ class Ranks:
 
     def __len__(self) -> int:
         return len(self.expected)
+
+    @property
+    def tied_right(self) -> Int64[np.ndarray, " Q"]:
+        """How many right candidates share the best right score; 1 where no wrong one does, as it
+        does not matter then.
+        """
+        wrong = self.pessimistic - self.optimistic
+        above = np.where(wrong > 0, self.expected - self.optimistic, 1.0)
+        return np.where(wrong > 0, np.rint(wrong / above) - 1, 1).astype(np.int64)
+
+    def within(self, k: int) -> Float64[np.ndarray, " Q"]:
+        """The probability, 0 to 1, that a right candidate is among the first k, if tied candidates
+        are ordered by chance.
+
+        >>> ranks(np.zeros((1, 9)), [0]).within(5).round(4).tolist()
+        [0.5556]
+        """
+        wrong, right = self.pessimistic - self.optimistic, self.tied_right
+        free = k - self.optimistic + 1  # places among the first k for the tied candidates
+        missed = np.ones(len(self))
+        for place in range(min(k, int(wrong.max(initial=0)) + 1)):
+            left = np.maximum(wrong - place, 0)  # wrong candidates before the first right one
+            missed = np.where(place < free, missed * left / (left + right), missed)
+        return 1.0 - missed
 
     @property
     def tied(self) -> Bool[np.ndarray, " Q"]:
@@ -107,21 +134,27 @@ def summarise(found: Ranks) -> RetrievalMetrics:
     if len(found) == 0:
         raise DataError("expected at least one query, got none")
     return RetrievalMetrics(
-        r1=recall_at(found.expected, 1),
-        r5=recall_at(found.expected, 5),
-        r10=recall_at(found.expected, 10),
+        r1=recall_at(found, 1),
+        r5=recall_at(found, 5),
+        r10=recall_at(found, 10),
         median_rank=float(np.median(found.expected)),
         mean_rank=float(found.expected.mean()),
         queries=len(found),
         tie_share=found.tie_share,
-        r1_optimistic=recall_at(found.optimistic, 1),
-        r1_pessimistic=recall_at(found.pessimistic, 1),
+        r1_optimistic=100.0 * float((found.optimistic <= 1).mean()),
+        r1_pessimistic=100.0 * float((found.pessimistic <= 1).mean()),
     )
 
 
-def recall_at(ranks_Q: np.ndarray, k: int) -> float:
-    """Percent of queries with a rank of at most k."""
-    return 100.0 * float((ranks_Q <= k).mean())
+def recall_at(found: Ranks, k: int) -> float:
+    """R@k in percent: the expected share of queries with a right candidate among the first k."""
+    return 100.0 * float(found.within(k).mean())
+
+
+def ranks_of_order(places: np.ndarray) -> Ranks:
+    """Ranks of an order without ties: (Q,) whole numbers from 1."""
+    whole = np.asarray(places, dtype=np.int64)
+    return Ranks(whole.astype(np.float64), whole, whole)
 
 
 def ranks(scores: np.ndarray, targets: Targets = None) -> Ranks:

@@ -1,5 +1,6 @@
 """TREC files, judged by ir_measures."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -12,7 +13,7 @@ from records import make_record, make_split, random_scores
 
 from finereel.data.base import Split
 from finereel.errors import DataError
-from finereel.evaluation.exports import run_text, trec_id, write_trec
+from finereel.evaluation.exports import run_text, trec_id, trec_metrics, write_trec
 from finereel.evaluation.record import RunRecord
 
 
@@ -53,6 +54,38 @@ def test_scores_that_differ_in_the_last_bit_keep_their_order(tmp_path: Path) -> 
     )
 
 
+@pytest.mark.parametrize("direction", ["text_to_video", "video_to_text"])
+@pytest.mark.parametrize(("texts", "videos", "levels"), [(40, 40, 3), (60, 20, 4), (9, 9, 1)])
+def test_ir_measures_agrees_on_ties_with_the_order_that_is_told(
+    tmp_path: Path, texts: int, videos: int, levels: int, direction: str
+) -> None:
+    """Scores of few levels: the order of equal scores is told, and so are its metrics."""
+    scores = np.random.default_rng(texts).integers(0, levels, (texts, videos)).astype(float)
+    record = make_record(scores)
+    write_trec(record, tmp_path)
+    told = json.loads((tmp_path / "metrics.json").read_text())[direction]
+    found = judged(tmp_path, direction)
+    for name, value in told["as_ordered"].items():
+        assert found[name] * (1 if name == "RR" else 100) == pytest.approx(value, abs=1e-4)
+    assert told["expected"]["R@1"] == record.row(direction)["R@1"]
+    best, worst = (record.row(direction)[f"R@1_{name}"] for name in ("optimistic", "pessimistic"))
+    assert worst <= told["as_ordered"]["R@1"] <= best
+
+
+def test_random_orders_of_ties_average_to_the_recall_of_the_record() -> None:
+    """The expectation is that of ir_measures over random names of the gallery."""
+    rng = np.random.default_rng(3)
+    record = make_record(rng.integers(0, 3, (12, 12)).astype(float))
+    assert record.scores is not None
+    scores = record.scores["text_to_video"]
+    found = []
+    for _ in range(400):
+        names = tuple(f"{number:03}" for number in rng.permutation(12))
+        found.append(trec_metrics(replace(scores, gallery=names))["R@1"])
+    error = np.std(found, ddof=1) / np.sqrt(len(found))
+    assert abs(np.mean(found) - record.row("text_to_video")["R@1"]) < 4 * error
+
+
 def test_ids_without_a_place_in_the_format_come_back(tmp_path: Path) -> None:
     plain = make_split(6)
     ids = {video: f"my clip\t{number} é 100%.mp4" for number, video in enumerate(plain.videos)}
@@ -65,6 +98,7 @@ def test_ids_without_a_place_in_the_format_come_back(tmp_path: Path) -> None:
     )
     files = write_trec(record, tmp_path)
     assert sorted(file.name for file in files) == [
+        "metrics.json",
         "text_to_video.qrels",
         "text_to_video.run",
         "video_to_text.qrels",

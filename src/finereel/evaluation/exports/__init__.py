@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
+from jaxtyping import Int64
 
 from finereel.errors import DataError, unknown_name
 from finereel.evaluation.compare import distinct_names
@@ -205,11 +206,16 @@ def _row(record: RunRecord, name: str, direction: str) -> TableRow:
 
 # Records as TREC run and qrels files, for ir_measures, ranx and trec_eval.
 DEPTH = 1000
+TREC_METRICS = "metrics.json"
 
 
 @writes("folder")
 def write_trec(record: RunRecord, folder: Path, depth: int = DEPTH) -> list[Path]:
     """`<direction>.run` and `<direction>.qrels` of a record; the best `depth` items of every query.
+
+    A TREC file has one order, so ties are broken as trec_eval breaks them: equal scores by id,
+    descending. `metrics.json` holds R@1, R@5, R@10 and RR of this order, which `ir_measures` finds in
+    the files, beside those of the record, which expect every order of equal scores.
 
     Raises DataError for a record without scores.
     """
@@ -227,27 +233,61 @@ def write_trec(record: RunRecord, folder: Path, depth: int = DEPTH) -> list[Path
         ):
             written.append(folder / f"{direction}.{kind}")
             write_file(written[-1], text)
+    told = {
+        direction: {
+            "as_ordered": trec_metrics(scores, depth),
+            "expected": {name: record.row(direction)[name] for name in ("R@1", "R@5", "R@10")},
+        }
+        for direction, scores in record.scores.items()
+    }
+    written.append(folder / TREC_METRICS)
+    write_file(written[-1], json.dumps(told, indent=2) + "\n")
     return written
+
+
+def trec_order(scores: GalleryScores) -> Int64[np.ndarray, "Q G"]:
+    """Gallery items best first: by score, equal scores by their id in the file, descending. Items
+    that a query leaves out (a score of -inf) come last.
+    """
+    by_id = np.array(sorted(range(len(scores.gallery)), key=_ids(scores).__getitem__, reverse=True))
+    return by_id[np.argsort(-scores.matrix[:, by_id], axis=1, kind="stable")]
+
+
+def trec_metrics(scores: GalleryScores, depth: int = DEPTH) -> dict[str, float]:
+    """R@1, R@5, R@10 in percent and the mean reciprocal rank, 0 to 1, of the order in the file."""
+    right = np.zeros(scores.matrix.shape, dtype=bool)
+    right[np.arange(len(right)), scores.right] = True
+    right[scores.also_right[:, 0], scores.also_right[:, 1]] = True
+    ordered = np.take_along_axis(right & np.isfinite(scores.matrix), trec_order(scores), axis=1)
+    ordered = ordered[:, :depth]
+    rank = np.where(ordered.any(axis=1), ordered.argmax(axis=1) + 1.0, np.inf)
+    recalls = {f"R@{k}": 100.0 * float((rank <= k).mean()) for k in (1, 5, 10)}
+    return {**recalls, "RR": float((1 / rank).mean())}
+
+
+def _ids(scores: GalleryScores) -> list[str]:
+    return [trec_id(item) for item in scores.gallery]
 
 
 def run_text(scores: GalleryScores, name: str, depth: int = DEPTH) -> str:
     """The lines of a run, best first; scores with nine digits, which is all that float32 has."""
-    tag, items = trec_id(name) or "run", [trec_id(item) for item in scores.gallery]
+    tag, items, order = trec_id(name) or "run", _ids(scores), trec_order(scores)
     lines = []
-    for query, row in zip(map(trec_id, scores.queries), scores.matrix, strict=True):
-        best = np.argsort(-row, kind="stable")[:depth]
+    for query, row, best in zip(map(trec_id, scores.queries), scores.matrix, order, strict=True):
         lines += [
             f"{query} Q0 {items[i]} {rank} {row[i]:.9g} {tag}\n"
-            for rank, i in enumerate(best, start=1)
+            for rank, i in enumerate(best[:depth], start=1)
+            if np.isfinite(row[i])
         ]
     return "".join(lines)
 
 
 def qrels_text(scores: GalleryScores) -> str:
-    """The right item of every query."""
-    pairs = zip(scores.queries, scores.right, strict=True)
+    """The right items of every query."""
+    pairs = [*enumerate(scores.right), *scores.also_right]
     return "".join(
-        f"{trec_id(query)} 0 {trec_id(scores.gallery[item])} 1\n" for query, item in pairs
+        f"{trec_id(scores.queries[query])} 0 {trec_id(scores.gallery[item])} 1\n"
+        for query, item in pairs
     )
 
 

@@ -69,7 +69,7 @@ def per_caption(
     level = found.pessimistic - found.optimistic + 1
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, sizes.max() + 1))])
     return {
-        "R@1": 100.0 * (found.optimistic == 1) / level,
+        "R@1": 100.0 * found.within(1),
         "MRR": (harmonic[found.pessimistic] - harmonic[found.optimistic - 1]) / level,
         "MnR": found.expected,
         "pair_accuracy": 100.0 * (sizes - found.expected) / (sizes - 1),

@@ -6,6 +6,7 @@ after its cut) are scored once, so that they tie exactly.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from finereel.evaluation.gallery import (
     EncodedSplit,
     ScoredSplit,
     covered,
+    cut_captions,
     encode_texts,
     encode_videos,
     score_encoded,
@@ -91,6 +93,7 @@ class TowerScorer:
         text = encode_texts(self.model, [caption.text for caption in part.captions], on_progress)
         self._read(list(part.videos), on_progress)
         video = concatenate([self._clips[name] for name in part.videos])
+        coverage = replace(coverage, captions_cut=cut_captions(self.model, part))
         return score_encoded(self.model, EncodedSplit(part, text, video, coverage), on_progress)
 
     def _score_piece(
