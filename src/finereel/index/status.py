@@ -48,6 +48,10 @@ class LibraryStatus:
         excluded: Paths taken out with `remove`.
         included: Paths named again after they were excluded.
         schema: Version of the clip table's schema.
+        bytes_per_clip: Size of the clip table's newest version on disk, for each clip; 0 without
+            clips.
+        tokens: Format of the stored tokens, a name of `finereel.index.tokens.TOKEN_FORMATS`.
+        preset: How videos are decoded and encoded, `exact` or `fast`; None where nobody said.
         migration: What `finereel migrate` would bring and cost; empty where it has nothing to do.
         note: Anything else to know, such as a commit lost in a power cut.
     """
@@ -71,6 +75,9 @@ class LibraryStatus:
     excluded: tuple[str, ...]
     included: tuple[str, ...]
     schema: int
+    bytes_per_clip: int
+    tokens: str
+    preset: str | None = None
     migration: str = ""
     note: str = ""
 
@@ -104,6 +111,8 @@ def library_status(library: Path, store: ClipStore, bank: Bank | None) -> Librar
         excluded=settings.excluded,
         included=settings.included,
         schema=store.manifest.format,
+        bytes_per_clip=store.bytes_per_clip(),
+        tokens=store.manifest.model.stored.format,
         migration=offer(library, snapshot),
         note=LOST if lost_version(store.folder) is not None else "",
     )

@@ -83,7 +83,7 @@ def _in_form(
     arrays = [
         pa.chunked_array([pa.array(columns[field.name], field.type)])
         if field.name in columns
-        else rows[field.name]
+        else rows[field.name].cast(field.type)
         for field in plain
     ]
     return with_checksums(pa.Table.from_arrays(arrays, schema=pa.schema(plain)), schema)
