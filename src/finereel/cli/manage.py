@@ -36,7 +36,7 @@ def status(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False
     table = Table(box=None, show_header=False, pad_edge=False)
     for field in fields(report):
         value = getattr(report, field.name)
-        if field.name in ("migration", "note") and not value:
+        if field.name in ("migration", "note", "preset") and not value:
             continue
         if field.name == "model":
             value = which_model(value, library_option(library))
@@ -214,8 +214,9 @@ def migrate(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = Fals
     """Bring a library of a former version up to date, without encoding anything again.
 
     It reads the date, length, size and codecs of every video, which the filters of `finereel
-    search` need, and its subtitles. Searching works meanwhile. You can interrupt it at any time;
-    the same command continues.
+    search` need, and its subtitles, and stores what searches read in the form in which the model
+    reads it. Searching works meanwhile. You can interrupt it at any time; the same command
+    continues.
     """
     opening = open_library(library)
     from finereel.cli.progress import StageBars
@@ -230,6 +231,11 @@ def migrate(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = Fals
             f"{'is' if report.videos == 1 else 'are'} in {report.seconds:.1f} s; nothing was "
             "encoded again"
         )
+        if report.clips:
+            typer.echo(
+                f"stored {report.clips} clip{'' if report.clips == 1 else 's'} as the model reads "
+                "them"
+            )
     if report.skipped:
         typer.echo(
             f"{report.skipped} could not be read, or changed since they were indexed: see finereel "
