@@ -238,7 +238,7 @@ class ClipStore:
         """
         with reading(self.folder):
             stats = lancedb.connect(self.folder).open_table(TABLE).stats()
-        return round(_bytes_needed(stats) / max(1, stats["num_rows"]))
+        return round(_bytes_needed(stats) / max(1, int(stats["num_rows"])))
 
     def tidy(self, force: bool = False) -> None:
         """Merge small fragments and drop old versions, once they are worth the copying.

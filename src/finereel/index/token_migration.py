@@ -68,7 +68,9 @@ def migrate_tokens(
     except LibraryError as error:
         if own and isinstance(own[0], _StoppedError):
             return 0
-        raise own[0] if own else error
+        if own:
+            raise own[0] from error
+        raise
     return len(row_ids)
 
 
