@@ -225,17 +225,17 @@ def migrate(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = Fals
         report = opened.migrate(on_progress=bars)
     if as_json:
         print_json(asdict(report))
-    else:
+    elif report.videos or not report.clips:
         typer.echo(
             f"read what {report.videos} video{'' if report.videos == 1 else 's'} "
             f"{'is' if report.videos == 1 else 'are'} in {report.seconds:.1f} s; nothing was "
             "encoded again"
         )
-        if report.clips:
-            typer.echo(
-                f"stored {report.clips} clip{'' if report.clips == 1 else 's'} as the model reads "
-                "them"
-            )
+    if report.clips and not as_json:
+        typer.echo(
+            f"stored {report.clips} clip{'' if report.clips == 1 else 's'} as the model reads them; "
+            "nothing was encoded again"
+        )
     if report.skipped:
         typer.echo(
             f"{report.skipped} could not be read, or changed since they were indexed: see finereel "
