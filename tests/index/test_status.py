@@ -96,3 +96,14 @@ def test_an_unknown_mode_is_refused_with_the_known_ones() -> None:
     assert AddSettings(mode="exact") != AddSettings()
     with pytest.raises(ConfigError, match="expected one of auto, exact, keyframes"):
         AddSettings(mode="fast")
+
+
+def test_status_tells_what_a_clip_takes_and_in_which_form(tmp_path: Path) -> None:
+    library = Library.open(tmp_path / "library", ToyModel(), ToySource())
+    write_video(tmp_path / "v" / "a.toy", "dog", "cat", "cow")
+    library.add([tmp_path / "v"])
+    status = library.status()
+    assert (status.tokens, status.preset, status.schema) == ("fp16", "fast", 3)
+    tokens = 2 * ToyModel().dim * (1 + 3 * ToyModel().num_frames)
+    assert tokens <= status.bytes_per_clip < status.disk_bytes_per_clip
+    assert status.disk_bytes_per_clip < status.bytes / status.clips

@@ -37,7 +37,7 @@ def status(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False
     table = Table(box=None, show_header=False, pad_edge=False)
     for field in fields(report):
         value = getattr(report, field.name)
-        if field.name in ("migration", "note") and not value:
+        if field.name in ("migration", "note", "preset") and not value:
             continue
         if field.name == "model":
             value = which_model(value, library_option(library))
@@ -226,8 +226,9 @@ def migrate(
     """Bring a library of a former version up to date, without encoding anything again.
 
     It reads the date, length, size and codecs of every video, which the filters of `finereel
-    search` need, and its subtitles. Searching works meanwhile. You can interrupt it at any time;
-    the same command continues.
+    search` need, and its subtitles, and stores what searches read in the form in which the model
+    reads it. Searching works meanwhile. You can interrupt it at any time; the same command
+    continues.
     """
     opening = open_library(library)
     from finereel.cli.progress import StageBars
@@ -236,11 +237,16 @@ def migrate(
         report = opened.migrate(tokens=None if tokens is None else tokens.value, on_progress=bars)
     if as_json:
         print_json(asdict(report))
-    else:
+    elif report.videos or not report.clips:
         typer.echo(
             f"read what {report.videos} video{'' if report.videos == 1 else 's'} "
             f"{'is' if report.videos == 1 else 'are'} in {report.seconds:.1f} s; nothing was "
             "encoded again"
+        )
+    if report.clips and not as_json:
+        typer.echo(
+            f"stored {report.clips} clip{'' if report.clips == 1 else 's'} as the model reads them; "
+            "nothing was encoded again"
         )
     if report.skipped:
         typer.echo(

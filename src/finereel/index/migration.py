@@ -177,7 +177,7 @@ def offer(library: Place, snapshot: Snapshot) -> str:
     )
 
 
-def _offer_of_tokens(library: Path, snapshot: Snapshot) -> str:
+def _offer_of_tokens(library: Place, snapshot: Snapshot) -> str:
     if snapshot.format >= TOKENS_SINCE or not snapshot.count:
         return ""
     seconds = max(1, round(snapshot.count * REWRITE_SECONDS))

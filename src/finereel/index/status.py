@@ -53,6 +53,8 @@ class LibraryStatus:
         schema: Version of the clip table's schema.
         tokens: Format of the tokens, a name of `finereel.codecs.CODECS`.
         bytes_per_clip: Bytes of the tokens and the video vector of one clip.
+        disk_bytes_per_clip: Size of the clip table's newest version on disk, pictures included, for
+            each clip; 0 without clips.
         migration: What `finereel migrate` would bring and cost; empty where it has nothing to do.
         note: Anything else to know, such as a commit lost in a power cut.
     """
@@ -79,6 +81,7 @@ class LibraryStatus:
     schema: int
     tokens: str
     bytes_per_clip: int
+    disk_bytes_per_clip: int
     migration: str = ""
     note: str = ""
 
@@ -115,6 +118,7 @@ def library_status(library: Place, store: ClipStore, bank: Bank | None) -> Libra
         schema=store.manifest.format,
         tokens=store.manifest.model.stored.format,
         bytes_per_clip=stored_bytes(store.manifest.model),
+        disk_bytes_per_clip=store.bytes_per_clip(),
         migration=offer(library, snapshot),
         note=LOST if lost_version(store.folder) is not None else "",
     )

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Float16
 from torch import Tensor
 from torch.nn.functional import normalize
+from torch.utils.dlpack import from_dlpack
 
 from finereel.codecs import CODECS
 from finereel.codecs.base import Codec
@@ -255,7 +256,7 @@ def to_halves(tensor: Float[Tensor, "V ..."]) -> pa.FixedSizeListArray:
 def from_halves(column: pa.ChunkedArray) -> Float16[Tensor, " N"]:
     """All numbers of a column of lists, one after the other; not to be changed in place."""
     if column.num_chunks == 1 and len(column):
-        found: Tensor = torch.from_dlpack(column.chunk(0).flatten())
+        found: Tensor = from_dlpack(column.chunk(0).flatten())
         return found
     parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
     return torch.from_numpy(np.concatenate([np.empty(0, dtype=np.float16), *parts]))
