@@ -242,6 +242,8 @@ def migrate(
             f"{'is' if report.videos == 1 else 'are'} in {report.seconds:.1f} s; nothing was "
             "encoded again"
         )
+        if report.clips:
+            typer.echo(f"stored the tokens of {report.clips} clips anew")
     if report.skipped:
         typer.echo(
             f"{report.skipped} could not be read, or changed since they were indexed: see finereel "

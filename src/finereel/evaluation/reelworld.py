@@ -142,6 +142,7 @@ class EncodedWorld:
     twin_clips: VideoFeatures
 
 
+@torch.no_grad()
 def evaluate_world(
     model: WorldEncoder, world: World, settings: EvaluationSettings = PLAIN
 ) -> WorldResult:
