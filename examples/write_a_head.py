@@ -22,7 +22,10 @@ from finereel.models.heads.base import Head
 
 
 class BestFrameHead(Head):
-    """frame_sentence[t, v] = s · max over real frames of t · f, with unit vectors t and f."""
+    """frame_sentence[t, v] = s · max over real frames of t · f, with unit vectors t and f.
+
+    Clips come with unit tokens; a head that wants some at their own length names them in `raw`.
+    """
 
     parts: ClassVar[tuple[str, ...]] = ("frame_sentence",)
     inputs: ClassVar[Mapping[str, str]] = {"frame_sentence": "frames"}
@@ -34,10 +37,6 @@ class BestFrameHead(Head):
     def prepare_text(self, text: TextFeatures) -> TextFeatures:
         """Unit sentences."""
         return replace(text, sentence=normalize(text.sentence, dim=-1))
-
-    def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
-        """Unit frames."""
-        return replace(video, frames=normalize(video.frames, dim=-1))
 
     def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, Tensor]:
         """The best real frame of every clip for every sentence, (T, V)."""

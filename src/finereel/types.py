@@ -102,7 +102,8 @@ class Hit:
         parts: Score of each granularity, with weights and normalization applied.
         best_frame: Time of the best frame in seconds.
         clip_id: Identifier of the clip in the library.
-        thumbnail: JPEG bytes of a frame of the clip.
+        thumbnail: A small picture of a frame of the clip, as WebP (JPEG in libraries of former
+            versions).
         copies: Paths of other files of the library with the same content.
         window: Start and end of the clip (of a sequence: of its clips) where `start` and `end` are
             those of a moment; else None.

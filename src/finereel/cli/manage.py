@@ -37,7 +37,7 @@ def status(library: LibraryOption = DEFAULT_LIBRARY, as_json: JsonOption = False
     table = Table(box=None, show_header=False, pad_edge=False)
     for field in fields(report):
         value = getattr(report, field.name)
-        if field.name in ("migration", "note") and not value:
+        if field.name in ("migration", "note", "preset") and not value:
             continue
         if field.name == "model":
             value = which_model(value, library_option(library))
@@ -226,8 +226,9 @@ def migrate(
     """Bring a library of a former version up to date, without encoding anything again.
 
     It reads the date, length, size and codecs of every video, which the filters of `finereel
-    search` need, and its subtitles. Searching works meanwhile. You can interrupt it at any time;
-    the same command continues.
+    search` need, and its subtitles, and stores what searches read in the form in which the model
+    reads it. Searching works meanwhile. You can interrupt it at any time; the same command
+    continues.
     """
     opening = open_library(library)
     from finereel.cli.progress import StageBars
@@ -243,7 +244,10 @@ def migrate(
             "encoded again"
         )
         if report.clips:
-            typer.echo(f"stored the tokens of {report.clips} clips anew")
+            typer.echo(
+                f"stored {report.clips} clip{'' if report.clips == 1 else 's'} anew, with "
+                "tokens as the model reads them"
+            )
     if report.skipped:
         typer.echo(
             f"{report.skipped} could not be read, or changed since they were indexed: see finereel "

@@ -46,7 +46,7 @@ def with_checksums(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """
     covered = covered_columns(schema.names)
     columns = [
-        as_lists(checksums_of(rows.select(covered[field.name])))
+        as_lists(checksums_of(rows.select(covered[field.name]))).cast(field.type)
         if field.name in covered
         else rows[field.name]
         for field in schema

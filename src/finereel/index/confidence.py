@@ -30,10 +30,11 @@ from torch.nn.functional import pad
 
 from finereel.errors import FinereelError
 from finereel.index.bank import Bank
+from finereel.index.kept import RowIds
 from finereel.index.protocols import SearchModel
 from finereel.index.query import Query
 from finereel.index.search import Searcher, corrected, exact_coarse
-from finereel.index.snapshot import Clips, RowIds, Snapshot
+from finereel.index.snapshot import Clips, Snapshot
 from finereel.io.atomic import write_file
 from finereel.io.foreign_files import parse_json_object, read_npz
 from finereel.io.user_cache import user_cache

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from finereel.index.kept import RowIds
 from finereel.index.protocols import SearchModel
 from finereel.index.search import Searcher
 from finereel.index.similar import (
@@ -22,7 +23,7 @@ from finereel.index.similar import (
     similarities,
     threshold_of,
 )
-from finereel.index.snapshot import Clips, RowIds, Snapshot
+from finereel.index.snapshot import Clips, Snapshot
 from finereel.types import OnProgress, no_progress
 
 NEAREST = 10

@@ -18,6 +18,7 @@ from finereel.index.compose import (
     contrasted,
 )
 from finereel.index.differing import cannot_tell
+from finereel.index.kept import RowIds
 from finereel.index.moments import MOST, find_moments
 from finereel.index.protocols import SearchModel
 from finereel.index.query import Query
@@ -31,7 +32,7 @@ from finereel.index.search import (
     corrected,
     scored_clips,
 )
-from finereel.index.snapshot import Clips, RowIds
+from finereel.index.snapshot import Clips
 from finereel.index.timeline import Timeline, near, timelines, whole_files
 from finereel.models.features import TextFeatures
 from finereel.text.spoken import spoken_words

@@ -98,7 +98,7 @@ def stored_file(snapshot: Snapshot, file_id: str) -> StoredFile | None:
 def stored_picture(
     snapshot: Snapshot, clip_id: str, column: Literal["thumbnail", "strip"]
 ) -> bytes | None:
-    """The thumbnail (JPEG) or the strip (WebP) of a clip; None where there is none."""
+    """The thumbnail or the strip of a clip; None where there is none."""
     if column not in snapshot.names:
         return None
     rows = _named(snapshot, "clip_id", clip_id, [column])

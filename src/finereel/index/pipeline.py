@@ -26,8 +26,13 @@ from finereel.video.files import shown
 from finereel.video.plan import Clip, ClipPlan, VideoInfo
 from finereel.video.subtitles import FileCues, said_within
 
-THUMBNAIL_SIDE = 240
+THUMBNAIL_BYTES = 4000
+THUMBNAIL_TRIES = ((240, 50), (240, 30), (192, 30), (144, 30), (96, 25), (48, 10))
+"""The longer side in pixels and the quality of WebP, one after the other until a thumbnail is at most
+THUMBNAIL_BYTES long. Measured on 18 clips of real videos: 2.7 kB and 6 ms of one core on average.
+"""
 STRIP_FRAMES = 6
+STRIP_QUALITY = 50
 STRIP_SIZE = (160, 90)
 """Width and height that no frame of a strip exceeds."""
 
@@ -328,12 +333,17 @@ def _record(clip: Clip, cues: FileCues | None) -> ClipRecord:
 
 
 def thumbnail(pixels: UInt8[np.ndarray, "H W 3"]) -> bytes:
-    """A JPEG whose longer side is at most THUMBNAIL_SIDE pixels."""
-    image = Image.fromarray(pixels)
-    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=80)
-    return stream.getvalue()
+    """A small WebP of at most THUMBNAIL_BYTES."""
+    made = b""
+    for side, quality in THUMBNAIL_TRIES:
+        image = Image.fromarray(pixels)
+        image.thumbnail((side, side))
+        stream = io.BytesIO()
+        image.save(stream, "WEBP", quality=quality, method=2)
+        made = stream.getvalue()
+        if len(made) <= THUMBNAIL_BYTES:
+            break
+    return made
 
 
 def strip_places(count: int) -> list[int]:
@@ -350,7 +360,7 @@ def strip(frames: Frames) -> bytes:
     """STRIP_FRAMES frames of a clip, evenly spread and side by side, as a WebP; all are equally
     wide.
 
-    Measured on clips of 12 frames of 14 real videos: 9 KB and 6 ms of one core.
+    Measured on clips of 12 frames of 14 real videos: 7 kB and 6 ms of one core.
     """
     pictures = []
     for place in strip_places(len(frames)):
@@ -362,5 +372,5 @@ def strip(frames: Frames) -> bytes:
     for number, picture in enumerate(pictures):
         whole.paste(picture, (number * width, 0))
     stream = io.BytesIO()
-    whole.save(stream, "WEBP", quality=70, method=2)
+    whole.save(stream, "WEBP", quality=STRIP_QUALITY, method=2)
     return stream.getvalue()

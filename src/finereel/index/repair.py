@@ -13,6 +13,7 @@ from finereel.index.bank import Bank, remove_bank
 from finereel.index.checksums import CHECKSUM_COLUMNS, with_checksums
 from finereel.index.head import NAME as HEAD
 from finereel.index.head import TABLE_FOLDER, changed_files, head_is_damaged
+from finereel.index.kept import RowIds
 from finereel.index.lance_files import TableVersion, fragment_of, manifest_files, parse_manifest
 from finereel.index.manifest import Manifest, index_folders, read_manifest, write_manifest
 from finereel.index.opening import BUILDING, begin_library
@@ -20,7 +21,7 @@ from finereel.index.presence import NAME as MANIFEST
 from finereel.index.presence import not_found
 from finereel.index.schema import completed, decode_path, version_of
 from finereel.index.settle import lost_version, set_aside, set_aside_files, settle
-from finereel.index.snapshot import RowIds, Snapshot
+from finereel.index.snapshot import Snapshot
 from finereel.index.status import LOST
 from finereel.index.store import ClipStore
 from finereel.io.atomic import read_stored_json

@@ -48,6 +48,8 @@ from finereel.models.features import VideoFeatures
 from finereel.types import Window
 from finereel.video.files import FileState
 
+_ZSTD = {b"lance-encoding:compression": b"zstd"}
+
 UNFINISHED = -(2**63)
 """Stands for the modification time in the rows of a file whose later clips are still to come. The
 row that completes the file has the real one, so a file is finished exactly when one of its rows
@@ -90,7 +92,7 @@ class FileRecord:
 @dataclass(frozen=True)
 class ClipRecord:
     """What a clip is besides its features: its window, the time of each real frame in seconds, a
-    small JPEG, some small frames side by side (empty where there are none), and what is said, None
+    small picture, some small frames side by side (empty where there are none), and what is said, None
     where that is not known.
     """
 
@@ -141,7 +143,20 @@ def clip_schema(
         ("added_at", pa.timestamp("us", tz="UTC")),
     ]
     present = [pa.field(*column) for column in columns]
-    return completed(pa.schema(present, metadata=metadata), version)
+    schema = completed(pa.schema(present, metadata=metadata), version)
+    return schema if version < TOKENS_SINCE else _compressed(schema)
+
+
+def _compressed(schema: pa.Schema) -> pa.Schema:
+    """Times and checksums as lists that Lance compresses, which it does not do with fixed-size ones:
+    measured on 10,000 clips of 50-clip files, 23 bytes a clip instead of 170.
+    """
+    for place, column in enumerate(schema):
+        if column.name in ("seconds", FILE_CHECKSUMS, MEDIA_CHECKSUMS, CONTENT_CHECKSUMS):
+            item = pa.field("item", column.type.value_type, metadata=_ZSTD)
+            kept = pa.field(column.name, pa.list_(item), column.nullable, _ZSTD)
+            schema = schema.set(place, kept)
+    return schema
 
 
 def completed(schema: pa.Schema, version: int) -> pa.Schema:

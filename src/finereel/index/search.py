@@ -19,9 +19,10 @@ from torch.nn.functional import normalize
 
 from finereel.errors import ConfigError
 from finereel.index.bank import Bank
+from finereel.index.kept import RowIds, VectorTable
 from finereel.index.protocols import SearchModel, TextReader
 from finereel.index.query import Filters, Query
-from finereel.index.snapshot import Clips, RowIds, Snapshot, VectorTable
+from finereel.index.snapshot import Clips, Snapshot
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
 from finereel.ranking import top_k
 from finereel.text.query import Reading, read_query

@@ -54,7 +54,7 @@ class SimilarHit:
         duplicate: Whether it is a near-duplicate of the query: at least `threshold_of` the model, and both
             clips have enough distinct frames to tell.
         clip_id: Identifier of the clip in the library.
-        thumbnail: JPEG bytes of a frame of the clip.
+        thumbnail: A small picture of a frame of the clip, as of a `Hit`.
         copies: Paths of other files of the library with the same content.
     """
 

@@ -365,7 +365,7 @@ class Snapshot:
         return dict(zip(rows["clip_id"].to_pylist(), rows["start"].to_pylist(), strict=True))
 
     def thumbnails(self, clip_ids: Sequence[str]) -> dict[str, bytes]:
-        """The JPEG of each clip."""
+        """The thumbnail of each clip."""
         if not clip_ids:
             return {}
         columns = ["clip_id", "thumbnail"]

@@ -14,7 +14,6 @@ from finereel.index.schema import PARTLY
 from finereel.index.settings import LibrarySettings
 from finereel.index.settle import lost_version
 from finereel.index.store import ClipStore
-from finereel.index.tokens import stored_bytes
 from finereel.io.atomic import read_stored_json, write_file
 from finereel.types import Problem
 from finereel.video.find import Found, extensions
@@ -49,8 +48,10 @@ class LibraryStatus:
         excluded: Paths taken out with `remove`.
         included: Paths named again after they were excluded.
         schema: Version of the clip table's schema.
-        tokens: Format of the tokens, a name of `finereel.codecs.CODECS`.
-        bytes_per_clip: Bytes of the tokens and the video vector of one clip.
+        bytes_per_clip: Size of the clip table's newest version on disk, for each clip; 0 without
+            clips.
+        tokens: Format of the stored tokens, a name of `finereel.index.tokens.TOKEN_FORMATS`.
+        preset: How videos are decoded and encoded, `exact` or `fast`; None where nobody said.
         migration: What `finereel migrate` would bring and cost; empty where it has nothing to do.
         note: Anything else to know, such as a commit lost in a power cut.
     """
@@ -74,8 +75,9 @@ class LibraryStatus:
     excluded: tuple[str, ...]
     included: tuple[str, ...]
     schema: int
-    tokens: str
     bytes_per_clip: int
+    tokens: str
+    preset: str | None = None
     migration: str = ""
     note: str = ""
 
@@ -109,8 +111,8 @@ def library_status(library: Path, store: ClipStore, bank: Bank | None) -> Librar
         excluded=settings.excluded,
         included=settings.included,
         schema=store.manifest.format,
+        bytes_per_clip=store.bytes_per_clip(),
         tokens=store.manifest.model.stored.format,
-        bytes_per_clip=stored_bytes(store.manifest.model),
         migration=offer(library, snapshot),
         note=LOST if lost_version(store.folder) is not None else "",
     )

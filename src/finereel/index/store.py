@@ -197,23 +197,26 @@ class ClipStore:
         Cost: Lance rewrites the rows of these files (60 KB per clip), no decoding and no encoding.
         """
         with self._committing("written"):
-            self._table.merge_insert("file_id").when_matched_update_all().execute(
-                file_changes(list(files))
-            )
+            self._update("file_id", file_changes(list(files)))
 
     def describe(self, facts: Mapping[str, FileFacts]) -> None:
         """New facts and tags of files, by file id, in one commit; costs what `change` does."""
         with self._committing("written"):
-            self._table.merge_insert("file_id").when_matched_update_all().execute(
-                fact_changes(facts)
-            )
+            self._update("file_id", fact_changes(facts))
 
     def say(self, changes: pa.Table) -> None:
         """What is said in clips, by clip id, in one commit, see `finereel.index.words`; costs what
         `change` does.
         """
         with self._committing("written"):
-            self._table.merge_insert("clip_id").when_matched_update_all().execute(changes)
+            self._update("clip_id", changes)
+
+    def _update(self, key: str, changes: pa.Table) -> None:
+        """Put new values into the rows with equal keys, of the types that the table has."""
+        fields = [self.schema.field(name) for name in changes.schema.names]
+        arrays = [changes[field.name].cast(field.type) for field in fields]
+        typed = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+        self._table.merge_insert(key).when_matched_update_all().execute(typed)
 
     def overwrite(self, schema: pa.Schema, rows: Iterator[pa.RecordBatch]) -> None:
         """Put these rows in the place of all rows, in one commit; former versions keep theirs."""
@@ -228,6 +231,14 @@ class ClipStore:
         with self._committing("written"):
             for index in self._table.list_indices():
                 self._table.drop_index(index.name)
+
+    def bytes_per_clip(self) -> int:
+        """What the newest version takes on disk for each clip, also of missing files and with its
+        pictures, without rows that are deleted but still in its files; 0 without clips.
+        """
+        with reading(self.folder):
+            stats = lancedb.connect(self.folder).open_table(TABLE).stats()
+        return round(_bytes_needed(stats) / max(1, int(stats["num_rows"])))
 
     def tidy(self, force: bool = False) -> None:
         """Merge small fragments and drop old versions, once they are worth the copying.

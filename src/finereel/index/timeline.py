@@ -9,7 +9,8 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from finereel.index.snapshot import RowIds, Snapshot
+from finereel.index.kept import RowIds
+from finereel.index.snapshot import Snapshot
 from finereel.models.features import TextFeatures
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from finereel.errors import LibraryError
 from finereel.index.checksums import CHECKSUM_COLUMNS, with_checksums
 from finereel.index.manifest import FORMAT, METADATA_KEY, TOKENS_SINCE, Manifest, write_manifest
 from finereel.index.protocols import IndexedModel, SearchModel
@@ -54,27 +55,34 @@ def migrate_tokens(
     # Before the table: a program of a former version must not open it from now on.
     write_manifest(library, manifest)
     schema = clip_schema(indexed, {METADATA_KEY: manifest.to_json()})
-    snapshot, count = store.snapshot(), 0
+    snapshot = store.snapshot()
+    row_ids = snapshot.row_ids(with_missing=True)
+    own: list[Exception] = []  # what Lance passes on as one of its own
 
-    def told() -> Iterator[pa.RecordBatch]:
-        nonlocal count
-        row_ids = snapshot.row_ids(with_missing=True)
-        for start in range(0, len(row_ids), AT_ONCE):
-            if stop.is_set():
-                raise _StoppedError
-            on_progress("storing tokens", start, len(row_ids))
-            rows = snapshot.take_rows(row_ids[start : start + AT_ONCE], snapshot.own_columns)
-            yield from _in_form(rows, snapshot, model, schema, indexed).to_batches()
-        count = len(row_ids)
-        on_progress("storing tokens", count, count)
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            for start in range(0, len(row_ids), AT_ONCE):
+                if stop.is_set():
+                    raise _StoppedError
+                on_progress("storing tokens", start, len(row_ids))
+                rows = snapshot.take_rows(row_ids[start : start + AT_ONCE], snapshot.own_columns)
+                yield from _in_form(rows, snapshot, model, schema, indexed).to_batches()
+            on_progress("storing tokens", len(row_ids), len(row_ids))
+        except Exception as error:
+            own.append(error)
+            raise
 
     try:
-        store.overwrite(schema, told())
-    except _StoppedError:
-        if newest:
-            write_manifest(library, former)
-        return 0
-    return count
+        store.overwrite(schema, batches())
+    except LibraryError as error:
+        if own and isinstance(own[0], _StoppedError):
+            if newest:
+                write_manifest(library, former)
+            return 0
+        if own:
+            raise own[0] from error
+        raise
+    return len(row_ids)
 
 
 def _in_form(
@@ -94,7 +102,7 @@ def _in_form(
     arrays = [
         pa.chunked_array([pa.array(columns[field.name], field.type)])
         if field.name in columns
-        else rows[field.name]
+        else rows[field.name].cast(field.type)
         for field in plain
     ]
     return with_checksums(pa.Table.from_arrays(arrays, schema=pa.schema(plain)), schema)

@@ -30,10 +30,13 @@ KINDS = {
 
 @router.api_route("/thumb/{clip_id}", methods=["GET", "HEAD"], response_class=Response)
 async def thumb(served: Served, clip_id: str) -> Response:
-    """A frame of a clip, as JPEG. A clip never changes, so it is kept for ever."""
+    """A frame of a clip, as WebP, or as JPEG in a library of a former version. A clip never
+    changes, so it is kept for ever.
+    """
     kept = served.thumbnails.get(clip_id)
     picture = kept or await _stored(served, clip_id, "thumbnail")
-    return Response(picture, media_type="image/jpeg", headers=FOR_EVER)
+    kind = "image/webp" if picture[:4] == b"RIFF" else "image/jpeg"
+    return Response(picture, media_type=kind, headers=FOR_EVER)
 
 
 @router.api_route("/strip/{clip_id}", methods=["GET", "HEAD"], response_class=Response)
