@@ -171,7 +171,7 @@ class ToyLibrary:
         self.calls.append(("tag", (list(names), remove)))
         return len([path for path in paths if path.name != "nowhere"])
 
-    def migrate(self, *, on_progress: OnProgress) -> MigrationReport:
+    def migrate(self, *, tokens: str | None, on_progress: OnProgress) -> MigrationReport:
         on_progress("reading videos", 3, 4)
         return MigrationReport(3, 1, 0.5, self.interrupted)
 

@@ -115,7 +115,7 @@ def _measured(
     split, scenes = what
     if data == "reelworld" and where.annotations is None and where.features is None:
         world = make_world(split, scenes, _SEED, model.num_frames, model.encoder.image_size)
-        return Measured.of_world(world, encode_world(model, world))
+        return Measured.of_world(world, encode_world(model, world, progress))
     dataset = load_dataset(data, where.annotations)
     source = clip_source(model, data, where, progress)
     return Measured.of_split(encode_split(model, dataset.split(split), source, progress))

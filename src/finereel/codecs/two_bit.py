@@ -72,7 +72,8 @@ class TwoBitCodec(Codec):
 def _table() -> Float32[np.ndarray, "256 4"]:
     """The four levels of every byte."""
     places = np.arange(256)[:, None] >> np.array([0, 2, 4, 6]) & 3
-    return np.array(LEVELS, np.float32)[places] * np.float32(_FINE)
+    table: Float32[np.ndarray, "256 4"] = np.array(LEVELS, np.float32)[places] * np.float32(_FINE)
+    return table
 
 
 def folded_sum(values: Float64[Tensor, "N D"]) -> Float64[Tensor, " N"]:

@@ -16,12 +16,14 @@ from finereel.evaluation.retrieval import (
     RetrievalResult,
     evaluate_scores,
 )
-from finereel.models.features import Scores, TextFeatures, VideoFeatures
+from finereel.models.features import Scores, TextFeatures, VideoFeatures, concatenate
 from finereel.reelworld import Scene, captions, frame_times, sample_scene, twins
 from finereel.reelworld.batches import render_small
 from finereel.statistics.twins import TwinAccuracy, TwinScores, twin_accuracy
-from finereel.types import Frames
+from finereel.types import Frames, OnProgress, no_progress
 from finereel.video import ClipPlan, VideoReader
+
+_CLIPS_AT_A_TIME = 16
 
 
 @runtime_checkable
@@ -142,6 +144,7 @@ class EncodedWorld:
     twin_clips: VideoFeatures
 
 
+@torch.no_grad()
 def evaluate_world(
     model: WorldEncoder, world: World, settings: EvaluationSettings = PLAIN
 ) -> WorldResult:
@@ -154,13 +157,20 @@ def evaluate_world(
 
 
 @torch.no_grad()
-def encode_world(model: WorldEncoder, world: World) -> EncodedWorld:
+def encode_world(
+    model: WorldEncoder, world: World, on_progress: OnProgress = no_progress
+) -> EncodedWorld:
     """The features of every caption and clip."""
+    every, found = [*world.clips, *world.twin_clips], []
+    for start in range(0, len(every), _CLIPS_AT_A_TIME):
+        found.append(model.encode_video(every[start : start + _CLIPS_AT_A_TIME]))
+        on_progress("clips", min(start + _CLIPS_AT_A_TIME, len(every)), len(every))
+    clips, scenes = concatenate(found), len(world.clips)
     return EncodedWorld(
         model.encode_text(world.captions),
         model.encode_text(world.twin_captions),
-        model.encode_video(world.clips),
-        model.encode_video(world.twin_clips),
+        clips.rows(slice(0, scenes)),
+        clips.rows(slice(scenes, None)),
     )
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from finereel.codecs import CODECS
-from finereel.codecs.clips import clip_bytes, coded
+from finereel.codecs.clips import coded
 from finereel.errors import ConfigError
 from finereel.index.protocols import SearchModel, TokenStorer
 from finereel.index.search import BLOCK, Searcher, corrected
-from finereel.index.tokens import kept_counts
+from finereel.index.tokens import stored_bytes
 from finereel.ranking import top_overlap
 from finereel.types import OnProgress, no_progress
 
@@ -72,7 +72,7 @@ def compare_stored(
         )
     if not isinstance(model, TokenStorer):
         raise ConfigError(f"model {model.name} does not say in which form its tokens are kept")
-    own, sizes = snapshot.sizes.stored.format, snapshot.sizes
+    own = snapshot.sizes.stored.format
     names = list(CODECS)[list(CODECS).index(own) :]
     query, row_ids = model.encode_text(list(texts)), snapshot.sample(MOST_CLIPS)
     blocks: dict[str, list[np.ndarray]] = {name: [] for name in names}
@@ -85,11 +85,10 @@ def compare_stored(
             blocks[name].append(fused.cpu().numpy())
         on_progress("clips", start + len(clips), len(row_ids))
     scores = {name: np.concatenate(parts, 1) for name, parts in blocks.items()}
-    tokens = sum(kept_counts(sizes).values())
     return [
         FormatOverlap(
             name,
-            clip_bytes(CODECS[name], tokens, sizes.dim),
+            stored_bytes(snapshot.sizes, name),
             float(top_overlap(scores[own], found).mean()),
             float((scores[own].argmax(1) == found.argmax(1)).mean()),
             name == own,

@@ -244,7 +244,7 @@ class ClipStore:
         pictures, without rows that are deleted but still in its files; 0 without clips.
         """
         with reading(self.folder):
-            stats = lancedb.connect(self.folder).open_table(TABLE).stats()
+            stats = connected(self.folder).open_table(TABLE).stats()
         return round(_bytes_needed(stats) / max(1, int(stats["num_rows"])))
 
     def tidy(self, force: bool = False) -> None:

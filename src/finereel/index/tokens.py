@@ -107,10 +107,11 @@ def format_of(sizes: IndexedModel) -> TokenFormat:
     return TOKEN_FORMATS[name]
 
 
-def stored_bytes(sizes: IndexedModel) -> int:
-    """The bytes that a table keeps of every clip: its tokens and its vector, without masks."""
-    format_of(sizes)
-    return clip_bytes(CODECS[sizes.stored.format], sum(kept_counts(sizes).values()), sizes.dim)
+def stored_bytes(sizes: IndexedModel, tokens: str) -> int:
+    """The bytes that a table keeps of every clip's features in a format: its tokens and its vector,
+    without masks.
+    """
+    return clip_bytes(CODECS[tokens], sum(kept_counts(sizes).values()), sizes.dim)
 
 
 def require_smaller(own: str, wanted: str) -> None:
