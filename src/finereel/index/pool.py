@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -59,6 +59,7 @@ class Returned:
     error: Exception | None = None
 
 
+@runtime_checkable
 class EncodePool(Protocol):
     """Workers that encode files."""
 
