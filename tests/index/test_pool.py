@@ -88,6 +88,7 @@ def drive(library: Path, videos: Path) -> None:
     opened(library, SlowSource).add([videos], settings=AddSettings(workers="2", commit_clips=3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.3, 0.7])
 def test_a_killed_driver_loses_nothing_committed(share: float, tmp_path: Path) -> None:
     videos, library = films(tmp_path / "videos"), tmp_path / "library"
