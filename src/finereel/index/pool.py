@@ -10,13 +10,14 @@ import os
 import pickle
 import signal
 import threading
+import warnings
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -27,6 +28,9 @@ from finereel.index.plan import EncodeJob
 from finereel.index.protocols import SearchModel, VideoSource
 from finereel.io.signals import StopFlag
 from finereel.video.files import shown
+
+# Workers read and write no table.
+warnings.filterwarnings("ignore", message="lancedb fork support", category=RuntimeWarning)
 
 ATTEMPTS = 3
 """Workers that may die at one file before it is left to the next run."""
@@ -59,6 +63,7 @@ class Returned:
     error: Exception | None = None
 
 
+@runtime_checkable
 class EncodePool(Protocol):
     """Workers that encode files."""
 
@@ -134,7 +139,9 @@ class ProcessPool:
         self._workers = [self._begun() for _ in range(count)]
 
     def _begun(self) -> "_Worker":
-        context = multiprocessing.get_context("spawn")
+        # What workers need is imported once, by the server that forks them.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), name="finereel-worker")
         process.start()

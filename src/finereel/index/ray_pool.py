@@ -4,6 +4,8 @@ Every machine must see the videos under the same paths (a shared file system). T
 with the actors, and need not be on their machines.
 """
 
+import logging
+from importlib import import_module
 from typing import Any
 
 from finereel.errors import ConfigError
@@ -21,7 +23,7 @@ class RayPool:
 
     def __init__(self, address: str, task: WorkerTask) -> None:
         try:
-            import ray
+            ray: Any = import_module("ray")
         except ImportError as error:
             raise ConfigError(
                 f"`--workers {address}` needs Ray ({error}); run `pip install 'finereel[{EXTRA}]'`"
@@ -34,7 +36,7 @@ class RayPool:
                     address=address if "://" in address else None,
                     log_to_driver=False,
                     include_dashboard=False,
-                    logging_level="error",
+                    logging_level=logging.ERROR,
                 )
             except Exception as error:
                 raise ConfigError(
@@ -42,7 +44,7 @@ class RayPool:
                     "`ray start --head`, and check the address"
                 ) from error
         self._task = ray.put(task)
-        self._kind = ray.remote(num_cpus=1, max_restarts=0)(_Encoder)
+        self._kind: Any = ray.remote(num_cpus=1, max_restarts=0)(_Encoder)
         count = max(1, int(ray.cluster_resources().get("CPU", 1)))
         self._idle = [self._kind.remote(self._task) for _ in range(count)]
         self._busy: dict[Any, tuple[Any, EncodeJob]] = {}

@@ -4,6 +4,8 @@ What replaces rows (changed files, marks, compaction, indices) takes the lease o
 (`finereel.io.storage.lease`), and asks for it once more before it begins; appending takes none.
 """
 
+import random
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -23,6 +25,8 @@ from finereel.index.store import ROWS_PER_FRAGMENT, SMALL_FRAGMENTS, TABLE, Clip
 from finereel.io.storage.lease import leased
 from finereel.io.storage.places import Place, StorePath
 
+CROWDED, PATIENCE = "Too many concurrent writers", 20
+"""What Lance says when it gives up, and how often a commit is begun before we do."""
 KEEP_READ = timedelta(hours=1)
 """How long an old version stays: longer than a replica takes to follow."""
 
@@ -69,10 +73,25 @@ class RemoteClipStore(ClipStore):
             return
         fresh = pa.concat_tables(rows)
         with storage_errors(self.folder, "written"):
-            self._table.add(fresh)
+            self._append(fresh)
             found = self._places_of(fresh)
         if len(found) > len(fresh):
             self._drop_doubled(fresh)
+
+    def _append(self, rows: pa.Table) -> None:
+        """Add rows. Where other writers were faster for half a minute, Lance gives up and nothing of
+        the commit is visible: it is tried again, after a pause that differs between writers.
+        """
+        for trial in range(PATIENCE):
+            try:
+                self._table.add(rows)
+            except RuntimeError as error:
+                if CROWDED not in str(error) or trial + 1 == PATIENCE:
+                    raise
+                time.sleep(random.uniform(0, 2 * (trial + 1)))
+                self._table.checkout_latest()
+            else:
+                return
 
     def _places_of(self, rows: pa.Table) -> pa.Table:
         """Where these clips are, `clip_id` and `_rowid`, among the fragments that came since this

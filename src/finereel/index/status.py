@@ -117,7 +117,7 @@ def library_status(library: Place, store: ClipStore, bank: Bank | None) -> Libra
         included=settings.included,
         schema=store.manifest.format,
         tokens=store.manifest.model.stored.format,
-        bytes_per_clip=stored_bytes(store.manifest.model),
+        bytes_per_clip=stored_bytes(store.manifest.model, store.manifest.model.stored.format),
         disk_bytes_per_clip=store.bytes_per_clip(),
         migration=offer(library, snapshot),
         note=LOST if lost_version(store.folder) is not None else "",
