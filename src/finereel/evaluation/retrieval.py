@@ -8,7 +8,7 @@ video to text by a video's best caption.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64, Shaped
@@ -73,6 +73,7 @@ class RetrievalResult:
         }
 
 
+@runtime_checkable
 class Correction(Protocol):
     """What changes scores before they are ranked in one direction, such as
     `finereel.normalization.PerGranularity`.

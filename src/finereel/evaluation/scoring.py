@@ -100,17 +100,20 @@ class Cheap:
 
 
 @dataclass(frozen=True)
-class _Staged:
-    """A model and a split whose patch_word is computed where it is asked for."""
+class Staged:
+    """A head and a split whose patch_word is computed where it is asked for. scale: s of the
+    model; name: for errors.
+    """
 
-    model: RetrievalModel
     head: UcofiaHead
+    scale: torch.Tensor
     encoded: EncodedSplit
+    name: str = ""
 
     def cheap(self) -> dict[str, np.ndarray]:
         """All granularities but patch_word."""
         found = first_stage(self.head, self.encoded.text, self.encoded.video, self.scale)
-        require_finite_scores(found, self.model.name)
+        require_finite_scores(found, self.name)
         return {name: part.float().cpu().numpy() for name, part in found.parts.items()}
 
     def fine(self, wanted: Bool[np.ndarray, "T V"]) -> np.ndarray:
@@ -119,12 +122,6 @@ class _Staged:
         pairs = torch.from_numpy(wanted).to(device)
         text, video = self.encoded.text, self.encoded.video
         return fine_scores(self.head, text, video, self.scale, pairs).float().cpu().numpy()
-
-    @property
-    def scale(self) -> torch.Tensor:
-        """s of the model."""
-        found: torch.Tensor = self.model.encoder.scale
-        return found
 
     def scored(self, parts: Parts) -> ScoredSplit:
         """The split with these scores, in the order of the head."""
@@ -151,29 +148,28 @@ def score_cheaply(
     staged = _staged(model, encoded)
     if scoring.kind == "cascade":
         if scoring.share is not None:
-            return _cascade(staged, scoring.share, {"chosen": "given"})
+            return cascade_scores(staged, scoring.share, {"chosen": "given"})
         if validation is None:
             raise ConfigError("a share is chosen on a validation split: give one, or a share")
         share = chosen_share(score_encoded(model, validation, on_progress))
         if share is not None:
             told = {"chosen": "validation", "validation": validation.split.name}
-            return _cascade(staged, share, told)
+            return cascade_scores(staged, share, told)
         why = f"every share up to {SHARES[-1]:.0%} changes R@1 of the validation split"
         return _exact(model, encoded, scoring, why, on_progress)
-    fine = int16_scores(staged.head, encoded.text, encoded.video, staged.scale)
-    if fine is None:
+    parts = int16_parts(staged)
+    if parts is None:
         why = "the compiled kernels are not in use here, see finereel models"
         return _exact(model, encoded, scoring, why, on_progress)
-    parts = {**staged.cheap(), FINE: fine.float().cpu().numpy()}
     if scoring.kind == "int16":
         return Cheap(staged.scored(parts), {}, {"kind": "int16"})
-    repaired, facts = _repaired(staged, parts)
+    repaired, facts = repaired_scores(staged, parts)
     if not facts["sample_equal"]:
         return _exact(model, encoded, scoring, "ranks of a sample differ", on_progress, facts)
     return Cheap(staged.scored(repaired), {}, {"kind": "repaired", **facts})
 
 
-def _staged(model: GalleryModel, encoded: EncodedSplit) -> _Staged:
+def _staged(model: GalleryModel, encoded: EncodedSplit) -> Staged:
     head = model.head if isinstance(model, RetrievalModel) else None
     if (
         not isinstance(model, RetrievalModel)
@@ -188,7 +184,7 @@ def _staged(model: GalleryModel, encoded: EncodedSplit) -> _Staged:
     plain = replace(
         encoded, text=replace(encoded.text, fine=None), video=replace(encoded.video, fine=None)
     )
-    return _Staged(model, head, plain)
+    return Staged(head, model.encoder.scale, plain, model.name)
 
 
 def _exact(
@@ -201,6 +197,13 @@ def _exact(
 ) -> Cheap:
     told = {"kind": "exact", "asked": asked.kind, "reason": why, **(facts or {})}
     return Cheap(score_encoded(model, encoded, on_progress), {}, told)
+
+
+def int16_parts(staged: Staged) -> dict[str, np.ndarray] | None:
+    """All granularities, patch_word from int16; None where the compiled kernels cannot serve."""
+    text, video = staged.encoded.text, staged.encoded.video
+    fine = int16_scores(staged.head, text, video, staged.scale)
+    return None if fine is None else {**staged.cheap(), FINE: fine.float().cpu().numpy()}
 
 
 def best_share(stage: np.ndarray, share: float, direction: str) -> Bool[np.ndarray, "T V"]:
@@ -224,7 +227,7 @@ def cascades(parts: Parts, weights: Mapping[str, float], share: float) -> dict[s
     return {way: Cascade(way, share, best_share(stage, share, way), weights) for way in DIRECTIONS}
 
 
-def _cascade(staged: _Staged, share: float, told: Mapping[str, Any]) -> Cheap:
+def cascade_scores(staged: Staged, share: float, told: Mapping[str, Any]) -> Cheap:
     parts, weights = staged.cheap(), dict(staged.head.weights)
     made = cascades(parts, weights, share)
     kept = np.logical_or.reduce([cascade.kept for cascade in made.values()])
@@ -253,7 +256,7 @@ def _first_ranks(scored: ScoredSplit, parts: Parts, made: Mapping[str, Cascade])
     return found
 
 
-def _repaired(staged: _Staged, parts: Parts) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def repaired_scores(staged: Staged, parts: Parts) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Parts in which every pair whose side of a right pair is in doubt is exact, and what was seen."""
     rough, relation = parts[FINE], staged.encoded.split.video_of_caption
     T, V = rough.shape
@@ -294,7 +297,7 @@ def _in_doubt(scores: np.ndarray, relation: np.ndarray, margin: float) -> Bool[n
 
 
 def _same_ranks(
-    staged: _Staged, found: Parts, wanted: Parts, texts: np.ndarray, clips: np.ndarray
+    staged: Staged, found: Parts, wanted: Parts, texts: np.ndarray, clips: np.ndarray
 ) -> bool:
     """Whether the sampled queries rank alike, in patch_word and in the sum."""
     relation, weights = staged.encoded.split.video_of_caption, staged.head.weights
