@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from finereel.data.base import ClipSource
     from finereel.data.sources import SourceOptions
     from finereel.evaluation.record import RunRecord
+    from finereel.evaluation.scoring import Scoring
     from finereel.finegrain.evaluate.scorer import ClipNeeds, Scorer
     from finereel.models.retrieval import RetrievalModel
 
@@ -113,6 +114,29 @@ def evaluate(
             "(1k-A has such captions, so that a perfect model misses R@1 100).",
         ),
     ] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Score every pair in single precision (the default).")
+    ] = False,
+    int16: Annotated[
+        bool,
+        typer.Option("--int16", help="Score patch_word from rounded features; ranks may differ."),
+    ] = False,
+    repaired: Annotated[
+        bool,
+        typer.Option(
+            "--repaired",
+            help="As --int16, and exactly wherever a rank could change; a sample of every run must "
+            "show the ranks of --exact.",
+        ),
+    ] = False,
+    cascade: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Score patch_word for the best SHARE of every query only, such as 10 (percent), or "
+            "auto: chosen on the validation split. Ranks below it come from the other scores.",
+        ),
+    ] = "",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -145,12 +169,19 @@ def evaluate(
             for setting, value in (("temperature", temperature), ("strength", strength))
             if value is not None
         },
+        scoring=_scoring({"exact": exact, "int16": int16, "repaired": repaired}, cascade),
     )
     if settings.fixed and normalization == "none":
         raise typer.BadParameter("--temperature and --strength are settings of a --normalization")
     where = SourceOptions(annotations=annotations, videos=videos, features=features)
     if calibrate and (normalization != "none" or data in MOMENT_SETS):
         raise typer.BadParameter("--calibrate needs the plain scores of retrieval")
+    cheap = settings.scoring.kind != "exact"
+    if cheap and (scorer != OWN or calibrate or normalization != "none" or data in MOMENT_SETS):
+        raise typer.BadParameter(
+            "--int16, --repaired and --cascade measure plain retrieval of a finereel model, without "
+            "--normalization and --calibrate"
+        )
     if scorer != OWN and (normalization != "none" or calibrate or cache or data in MOMENT_SETS):
         raise typer.BadParameter(
             f"--scorer {scorer} measures plain retrieval, without --normalization, --calibrate, "
@@ -174,6 +205,23 @@ def evaluate(
         print_record(record)
     if calibrate:
         _calibrate(model, record)
+
+
+def _scoring(flags: dict[str, bool], cascade: str) -> "Scoring":
+    """What the four options ask for; they exclude one another."""
+    from finereel.evaluation.scoring import Scoring
+
+    asked = [name for name, given in flags.items() if given] + ["cascade"] * bool(cascade)
+    if len(asked) > 1:
+        raise typer.BadParameter(f"--{asked[0]} and --{asked[1]} exclude each other")
+    if not cascade or cascade == "auto":
+        return Scoring(asked[0] if asked else "exact")
+    try:
+        return Scoring("cascade", float(cascade.removesuffix("%")) / 100)
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"--cascade takes a percentage such as 10, or auto; got {cascade!r}"
+        ) from error
 
 
 def _calibrate(model_name: str, record: "RunRecord") -> None:
@@ -409,6 +457,10 @@ def facts(record: "RunRecord") -> list[str]:
             f"TOO SMALL TO SAY MUCH: with {dataset.videos} videos R@1 lies anywhere from {low:.0f} "
             f"to {high:.0f}; take a split of some hundred videos to compare models"
         )
+    told = dict(record.scoring)
+    if told != {"kind": "exact"}:
+        parts = [f"{name} {value}" for name, value in told.items() if name != "kind"]
+        lines.append(f"scoring: {told['kind']} ({', '.join(parts)})" if parts else told["kind"])
     if not dataset.complete:
         video, reason = next(iter(dataset.missing.items()))
         count = len(dataset.missing)

@@ -62,6 +62,9 @@ def models(
         print_json([asdict(entry) for entry in entries])
         return
     console().print(_table(entries))
+    from finereel.models.heads.compiled import state
+
+    typer.echo(f"compiled kernels: {state()}", err=True)
 
 
 def _requested(words: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,11 +10,12 @@ import torch
 
 from finereel.config import ModelConfig
 from finereel.data.base import ClipSource, Dataset
+from finereel.errors import ConfigError
 from finereel.evaluation.gallery import (
+    EncodedSplit,
     GalleryModel,
     ScoredSplit,
     encode_split,
-    score_encoded,
 )
 from finereel.evaluation.normalizing import (
     DEFAULT_BANKS,
@@ -41,6 +42,7 @@ from finereel.evaluation.retrieval import (
     corrected_scores,
     evaluate_scores,
 )
+from finereel.evaluation.scoring import EXACT, Cheap, Scoring, score_cheaply
 from finereel.normalization import DIRECTIONS
 from finereel.statistics.intervals import DEFAULT_CONFIDENCE, Confidence
 from finereel.types import OnProgress, no_progress
@@ -77,6 +79,7 @@ class BenchmarkSettings:
         keep_scores: Whether the record keeps all scores (4 bytes per pair and direction).
         doubled_right: Whether a caption is right for every video that has a caption of its words.
         fixed: Settings of the normalization that are applied as given, instead of fitted.
+        scoring: How pairs are scored; all of them in single precision unless it says otherwise.
     """
 
     split: str = "test"
@@ -90,6 +93,7 @@ class BenchmarkSettings:
     keep_scores: bool = True
     doubled_right: bool = False
     fixed: Mapping[str, float] = field(default_factory=dict)
+    scoring: Scoring = EXACT
 
 
 DEFAULT_BENCHMARK = BenchmarkSettings()
@@ -115,15 +119,18 @@ def evaluate(
         The record: metrics with intervals in both directions, ranks, coverage and provenance.
 
     Raises:
-        ConfigError: If a name is unknown.
+        ConfigError: If a name is unknown, or the model or normalization does not go with the
+            scoring.
         DataError: If no video of the split can be read.
     """
     started = time.monotonic()
     method_of(settings.normalization)
     split = dataset.split(settings.split)
     encoded = encode_split(model, split, source, on_progress, settings.cache)
-    scored = score_encoded(model, encoded, on_progress)
-    fitted = RAW
+    cheap = _scored(model, (dataset, source), settings, encoded, on_progress)
+    scored, fitted = cheap.scored, RAW
+    if cheap.cascades:
+        fitted = FittedNormalization("none", cheap.cascades, {})
     if settings.normalization != "none":
         data = _data(dataset, settings, model.card)
         fitter = Fitter(model, source, data, on_progress, settings.fixed)
@@ -132,7 +139,26 @@ def evaluate(
         model_facts(model, scored.weights), source.description, str(encoded.video.video.device)
     )
     seconds = time.monotonic() - started
-    return record_scores(dataset, scored, made, settings, fitted, seconds)
+    record = record_scores(dataset, scored, made, settings, fitted, seconds)
+    return replace(record, scoring=dict(cheap.facts))
+
+
+def _scored(
+    model: BenchmarkModel,
+    where: tuple[Dataset, ClipSource],
+    settings: BenchmarkSettings,
+    encoded: EncodedSplit,
+    on_progress: OnProgress,
+) -> Cheap:
+    """The scores of a split, with a cascade's share chosen on the data set's validation split."""
+    dataset, source = where
+    scoring, validation = settings.scoring, None
+    if scoring.kind != "exact" and settings.normalization != "none":
+        raise ConfigError(f"--normalization {settings.normalization} needs exact scores")
+    if scoring.kind == "cascade" and scoring.share is None:
+        held_out = fitting_data(dataset, settings.split, settings.banks).validation
+        validation = encode_split(model, held_out, source, on_progress, settings.cache)
+    return score_cheaply(model, encoded, scoring, validation, on_progress)
 
 
 @dataclass(frozen=True)

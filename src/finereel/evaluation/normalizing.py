@@ -38,6 +38,7 @@ from finereel.evaluation.gallery import (
 )
 from finereel.evaluation.retrieval import (
     FUSED,
+    Correction,
     EvaluationSettings,
     corrected_scores,
     rank_texts,
@@ -169,7 +170,7 @@ class FittedNormalization:
     """
 
     name: str
-    normalizers: Mapping[str, PerGranularity]
+    normalizers: Mapping[str, Correction]
     choices: Mapping[str, NormalizationChoice]
 
     def as_dict(self) -> dict[str, Any]:

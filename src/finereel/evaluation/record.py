@@ -21,6 +21,7 @@ from finereel.data.base import Dataset
 from finereel.errors import DataError
 from finereel.evaluation.gallery import ScoredSplit
 from finereel.evaluation.retrieval import FUSED, RetrievalResult, also_right, pooled_texts
+from finereel.models.heads import compiled
 from finereel.statistics.metrics import Ranks
 
 # What a result was made with: program and library versions, machine kind, and the commit of a
@@ -33,7 +34,8 @@ class Environment:
     """Versions and machine.
 
     commit: the commit of the checkout, with `+` where files differ from it; empty for an installed
-    package. device: the device that computed the scores.
+    package. device: the device that computed the scores. kernels: instructions of the compiled
+    kernels, or why there are none.
     """
 
     finereel: str
@@ -44,6 +46,7 @@ class Environment:
     device: str
     threads: int
     commit: str
+    kernels: str = ""
 
 
 def environment(device: torch.device) -> Environment:
@@ -61,6 +64,7 @@ def environment(device: torch.device) -> Environment:
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         threads=torch.get_num_threads(),
         commit=commit(Path(finereel.__file__).resolve().parents[2]),
+        kernels=compiled.state(),
     )
 
 
@@ -223,7 +227,8 @@ class RunRecord(RunFacts):
 
     normalization: name, protocols and choices of `FittedNormalization`; results: direction ->
     granularity (and `fused`) -> metrics, intervals and protocol, as `RetrievalResult.as_dict`;
-    scores: by direction, None where they were not kept.
+    scores: by direction, None where they were not kept; scoring: `kind` and facts of
+    `finereel.evaluation.scoring`.
     """
 
     dataset: DatasetFacts
@@ -231,6 +236,7 @@ class RunRecord(RunFacts):
     results: Mapping[str, Mapping[str, Mapping[str, Any]]]
     queries: Mapping[str, QueryRanks] = field(repr=False)
     scores: Mapping[str, GalleryScores] | None = field(default=None, repr=False)
+    scoring: Mapping[str, Any] = field(default_factory=lambda: {"kind": "exact"})
 
     def row(self, direction: str, granularity: str = FUSED) -> Mapping[str, Any]:
         """One line of a table: R@1, R@5, R@10, MdR, MnR, mean_recall, tie_share, intervals,

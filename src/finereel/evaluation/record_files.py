@@ -65,6 +65,7 @@ def described_record(record: RunRecord) -> dict[str, Any]:
         **described_run(record),
         "dataset": to_dict(record.dataset),
         "normalization": dict(record.normalization),
+        "scoring": dict(record.scoring),
         "results": {
             way: {name: dict(row) for name, row in rows.items()}
             for way, rows in record.results.items()
@@ -109,6 +110,7 @@ def _checked(folder: Path, described: dict[str, Any]) -> RunRecord:
         **run_facts(described),
         dataset=from_dict(DatasetFacts, described["dataset"]),
         normalization=dict(described["normalization"]),
+        scoring=dict(described.get("scoring", {"kind": "exact"})),
         results={way: dict(described["results"][way]) for way in DIRECTIONS},
         queries=_queries(read_packed(folder, RANKS, hashes)),
         scores=_scores(read_packed(folder, SCORES, hashes)) if SCORES in hashes else None,

@@ -8,14 +8,13 @@ video to text by a video's best caption.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64, Shaped
 
 from finereel.errors import ConfigError, DataError
 from finereel.models.features import Scores
-from finereel.normalization import PerGranularity
 from finereel.ranking import fuse
 from finereel.statistics.intervals import (
     DEFAULT_CONFIDENCE,
@@ -81,6 +80,27 @@ class RetrievalResult:
         }
 
 
+@runtime_checkable
+class Correction(Protocol):
+    """What changes scores before they are ranked in one direction, such as
+    `finereel.normalization.PerGranularity`.
+    """
+
+    @property
+    def direction(self) -> str:
+        """One of `finereel.normalization.DIRECTIONS`."""
+        ...
+
+    @property
+    def protocol(self) -> str:
+        """What it has seen or left out, told beside every number."""
+        ...
+
+    def apply(self, scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The corrected (T, V) matrix of every granularity."""
+        ...
+
+
 @dataclass(frozen=True)
 class EvaluationSettings:
     """How `evaluate_scores` evaluates.
@@ -92,7 +112,7 @@ class EvaluationSettings:
         video that has it too, where each caption belongs to one video; None counts its own alone.
     """
 
-    normalization: Mapping[str, PerGranularity] = field(default_factory=dict)
+    normalization: Mapping[str, Correction] = field(default_factory=dict)
     confidence: Confidence | None = DEFAULT_CONFIDENCE
     weights: Mapping[str, float] | None = None
     sentences: Int64[np.ndarray, " T"] | None = None

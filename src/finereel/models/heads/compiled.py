@@ -96,6 +96,8 @@ def sides_of(
         if _gaps(text.word_mask) or _gaps(video.patch_mask):
             return None
         lengths, counts = text.word_mask.sum(1), video.patch_mask.sum(1)
+    if not bool(lengths.any()):  # nothing to point at
+        return None
     whole = bool((lengths == W).all())
     rows = words.reshape(T * W, D) if whole else words[torch.arange(W) < lengths[:, None]]
     starts = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
