@@ -3,6 +3,7 @@
     python research/benchmarks/index_speed.py --seconds 60
     python research/benchmarks/index_speed.py --model everyday --keyframes 250
     python research/benchmarks/index_speed.py --model everyday --video holiday.mp4
+    python research/benchmarks/index_speed.py --model random-clip --preset exact fast --rounds 2
     python research/benchmarks/index_speed.py --clips-together 1 2 4 8
 
 The videos are made with PyAV (libx264, preset veryfast, crf 23): a moving camera over the demo's
@@ -11,7 +12,9 @@ photos with grain, another photo every 5 s, 30 frames a second, and a keyframe a
 (the decoding child included, which shares the core where there is only one). Printed per video: its
 bit rate, on which decoding depends; seconds of video per second by the clock and per second of the
 processor; the processor's seconds per ten seconds of video, of the decoding child (with its start)
-and of the rest; and the seconds by the clock that decoding and encoding take. `--clips-together`
+and of the rest; and the seconds by the clock that decoding and encoding take. The presets take
+turns in every round; in the first one `fast` also prepares and checks int8, where the model has it.
+The model `random-clip` is a CLIP ViT-B/32 of random weights. `--clips-together`
 measures instead how long a frame takes when the frames of several clips go through the model's
 towers in one batch, and by how much the features then differ from those of each clip alone.
 """
@@ -20,6 +23,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import tempfile
 import time
 from contextlib import closing
@@ -34,7 +38,10 @@ import torch
 from PIL import Image
 
 from finereel.cli.demo_pictures import MOVES, PICTURES
+from finereel.index.events import AddSettings
+from finereel.index.presets import DEFAULT_PRESET, PRESETS
 from finereel.library import Library
+from finereel.models.choice import BUNDLED
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import load
 
@@ -70,12 +77,12 @@ def make_video(path: Path, size: tuple[int, int], seconds: int, keyframes: int) 
         container.mux(stream.encode())
 
 
-def index(video: Path, model: RetrievalModel) -> dict[str, float]:
+def index(video: Path, model: RetrievalModel, preset: str) -> dict[str, float]:
     """Index one video into a new library."""
     with tempfile.TemporaryDirectory(prefix="index-speed-") as folder:
         before = _processor_seconds()  # of this process, and of the children that have ended
         with closing(Library.open(Path(folder) / "library", model=model)) as library:
-            report = library.add([video])
+            report = library.add([video], settings=AddSettings(preset=preset))
         own, decoding = (
             after - start for after, start in zip(_processor_seconds(), before, strict=True)
         )
@@ -92,7 +99,19 @@ def index(video: Path, model: RetrievalModel) -> dict[str, float]:
         "decode_seconds_per_10s": round(report.decode_seconds / tens, 3),
         "encode_seconds_per_10s": round(report.encode_seconds / tens, 3),
         "milliseconds_per_frame": round(1000 * report.encode_seconds / report.frames, 2),
+        "reused": round(report.reused / report.frames, 3),
+        "quantized": round(report.quantized / report.frames, 3),
     }
+
+
+def random_clip(folder: Path) -> Path:
+    """A plain directory of CLIP ViT-B/32 with random weights and a small vocabulary."""
+    from transformers import CLIPConfig, CLIPModel
+
+    torch.manual_seed(0)
+    CLIPModel(CLIPConfig()).save_pretrained(folder)
+    shutil.copy(BUNDLED["reelworld-tiny"] / "tokenizer.json", folder)
+    return folder
 
 
 def _processor_seconds() -> list[float]:
@@ -133,10 +152,15 @@ def main() -> None:
         "--keyframes", type=int, default=75, help="most frames from one keyframe to the next"
     )
     parser.add_argument("--video", type=Path, nargs="*", default=[], help="these instead")
+    parser.add_argument("--preset", nargs="+", choices=PRESETS, default=[DEFAULT_PRESET])
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--clips-together", type=int, nargs="*", default=[])
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    model = load(arguments.model).eval()
+    torch.set_num_threads(arguments.threads)
+    with tempfile.TemporaryDirectory(prefix="random-clip-") as folder:
+        wanted = random_clip(Path(folder)) if arguments.model == "random-clip" else arguments.model
+        model = load(wanted).eval()
     for clips in arguments.clips_together:
         print(json.dumps({"model": arguments.model} | together(model, clips)), flush=True)
     if arguments.clips_together:
@@ -147,8 +171,9 @@ def main() -> None:
             videos[name] = Path(folder) / f"{name}.mp4"
             make_video(videos[name], size, arguments.seconds, arguments.keyframes)
         for name, video in videos.items():
-            result = {"model": arguments.model, "video": name} | index(video, model)
-            print(json.dumps(result), flush=True)
+            for preset in arguments.preset * arguments.rounds:
+                made = {"model": arguments.model, "video": name, "preset": preset}
+                print(json.dumps(made | index(video, model, preset)), flush=True)
 
 
 if __name__ == "__main__":
