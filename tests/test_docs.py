@@ -98,3 +98,14 @@ def test_the_new_names_of_moved_modules_exist() -> None:
 
 def test_the_changelog_knows_the_version() -> None:
     assert f"## [{finereel.__version__}]" in text_of(ROOT / "CHANGELOG.md")
+
+
+def test_a_record_can_be_made_as_the_guide_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guide = text_of(ROOT / "docs" / "guide" / "evaluate.md")
+    [example] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "evaluate.md", "exec"), {})
+    assert capsys.readouterr().out == "100.0\n"
+    assert (tmp_path / "runs" / "theirs" / "record.json").exists()

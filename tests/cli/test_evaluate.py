@@ -104,6 +104,30 @@ def test_calibration_is_kept_in_the_models_card_and_told(
     assert run(*asked, "--normalization", "dsl").exit_code == 2
 
 
+def test_a_matrix_of_another_program_makes_an_ordinary_record(
+    run: Any, model: Path, tmp_path: Path
+) -> None:
+    own = ("evaluate", "--data", "reelworld", "--out", tmp_path / "own", "--model", model)
+    assert run(*own).exit_code == 0
+    kept = load_record(tmp_path / "own")
+    assert kept.scores is not None
+    np.save(tmp_path / "theirs.npy", kept.scores["text_to_video"].matrix)
+    asked = ("evaluate", "--data", "reelworld", "--scores", tmp_path / "theirs.npy")
+    result = run(*asked, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.stderr
+    found = load_record(tmp_path / "run")
+    assert found.name == "theirs"
+    for way in ("text_to_video", "video_to_text"):
+        assert found.row(way) == kept.row(way)
+    assert run("compare", tmp_path / "own", tmp_path / "run").exit_code == 0
+    np.save(tmp_path / "small.npy", np.eye(3))
+    refused = run(*asked[:-1], tmp_path / "small.npy")
+    assert "expected scores of 5 captions (rows) and 5 videos (columns)" in refused.stderr
+    assert run(*asked, "--model", model).exit_code == 2
+    (tmp_path / "no.npy").write_text("no matrix")
+    assert "write it with numpy.save" in run(*asked[:-1], tmp_path / "no.npy").stderr
+
+
 def test_json_is_the_record_that_is_kept(run: Any, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     result = run(

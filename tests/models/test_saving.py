@@ -248,3 +248,9 @@ def test_a_model_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, name: str) 
     assert "hf download" in str(caught.value)
     wanted = name if "/such" in name else "openai/clip-vit-base-patch32"
     assert f"finereel models get {wanted}" in lines[1]
+
+
+def test_an_open_clip_directory_says_how_to_convert_it(tmp_path: Path) -> None:
+    (tmp_path / "open_clip_config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"finereel import open_clip .* OUT"):
+        models.load(tmp_path)

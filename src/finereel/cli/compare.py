@@ -17,7 +17,8 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="BASELINE RUN...", help="Folders written by `finereel evaluate --out`."
+            metavar="BASELINE RUN...",
+            help="Folders written by `finereel evaluate --out`, or all by `finegrain evaluate --out`.",
         ),
     ],
     k: Annotated[int, typer.Option("--k", min=1, help="The K of the R@K to compare.")] = 1,
@@ -43,8 +44,14 @@ def compare(
     from finereel.evaluation.compare import CompareSettings
     from finereel.evaluation.compare import compare as compare_records
     from finereel.evaluation.record_files import load_record
+    from finereel.finegrain.evaluate.many import are_fine, compare_fine
+    from finereel.finegrain.evaluate.record_files import load_fine_record
 
-    found = compare_records([load_record(run) for run in runs], CompareSettings(k, level))
+    settings = CompareSettings(k, level)
+    if are_fine(runs):
+        found = compare_fine([load_fine_record(run) for run in runs], settings)
+    else:
+        found = compare_records([load_record(run) for run in runs], settings)
     if as_json:
         print_json(found.as_dict())
     else:

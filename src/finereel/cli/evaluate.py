@@ -35,15 +35,6 @@ OWN = "finereel"
 
 
 def evaluate(
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            metavar="DIR_OR_ID",
-            help="A model directory, bundled name or hub id; `finereel models` lists the models on "
-            "this machine.",
-        ),
-    ],
     data: Annotated[
         str,
         typer.Option(
@@ -52,12 +43,29 @@ def evaluate(
             help="The data set; `finereel data check --help` lists the names.",
         ),
     ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="DIR_OR_ID",
+            help="A model directory, bundled name or hub id; `finereel models` lists the models on "
+            "this machine.",
+        ),
+    ] = None,
     scorer: Annotated[
         str,
         typer.Option(
             help="How --model is used: finereel, sentence-transformers, mteb or embeddings."
         ),
     ] = OWN,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MATRIX.npy",
+            help="Scores of another program instead of --model: captions in rows, videos in columns, "
+            "in the order of the split.",
+        ),
+    ] = None,
     annotations: AnnotationsOption = None,
     videos: VideosOption = None,
     features: FeaturesOption = None,
@@ -155,7 +163,6 @@ def evaluate(
     from finereel.data.moment_files import MOMENT_SETS
     from finereel.data.sources import SourceOptions
     from finereel.evaluation.evaluate import BenchmarkSettings
-    from finereel.evaluation.record_files import described_record, save_record
 
     settings = BenchmarkSettings(
         split=split,
@@ -187,6 +194,14 @@ def evaluate(
             f"--scorer {scorer} measures plain retrieval, without --normalization, --calibrate, "
             "--cache and moments"
         )
+    if (model is None) == (scores is None):
+        raise typer.BadParameter("give either --model or --scores MATRIX.npy")
+    if scores is not None or model is None:
+        assert scores is not None
+        if scorer != OWN or normalization != "none" or calibrate or cache or data in MOMENT_SETS:
+            raise typer.BadParameter("--scores are measured as they are, with --data and --split")
+        _finish(_measure_scores(scores, data, annotations, settings), out, as_json)
+        return
     if data in MOMENT_SETS:
         if normalization != "none":
             raise typer.BadParameter("moments are measured without a normalization")
@@ -196,6 +211,15 @@ def evaluate(
         record = _measure(model, data, where, settings, device)
     else:
         record = _measure_scorer(ScorerRequest(scorer, model, data, where, device), settings)
+    _finish(record, out, as_json)
+    if calibrate:
+        _calibrate(model, record)
+
+
+def _finish(record: "RunRecord", out: Path | None, as_json: bool) -> None:
+    """Keep a record where that was asked for, and print it."""
+    from finereel.evaluation.record_files import described_record, save_record
+
     if out is not None:
         save_record(record, out)
         typer.echo(f"record in {out}; compare it with: finereel compare RUN {out}", err=True)
@@ -203,8 +227,27 @@ def evaluate(
         print_json(described_record(record))
     else:
         print_record(record)
-    if calibrate:
-        _calibrate(model, record)
+
+
+def _measure_scores(file: Path, data: str, annotations: Path | None, settings: Any) -> "RunRecord":
+    """Measure a matrix of scores; DataError for a file that is none."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from finereel.data import load as load_dataset
+    from finereel.errors import DataError
+    from finereel.evaluation.evaluate import given_scores, record_scores
+
+    dataset = load_dataset(data, annotations)
+    try:
+        matrix = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(
+            f"{file} cannot be read as a matrix of numbers ({error}): write it with numpy.save"
+        ) from error
+    scored, made = given_scores(dataset.split(settings.split), np.asarray(matrix), file.stem)
+    return record_scores(dataset, scored, made, replace(settings, reload_verified=False))
 
 
 def _scoring(flags: dict[str, bool], cascade: str) -> "Scoring":

@@ -44,23 +44,34 @@ def report(
 
     Example: finereel report runs/a runs/b --format latex --out table.tex
     """
+    from finereel.errors import ConfigError
     from finereel.evaluation.exports import export
     from finereel.evaluation.record_files import load_record
+    from finereel.finegrain.evaluate.many import are_fine, export_fine
+    from finereel.finegrain.evaluate.record_files import load_fine_record
 
+    if are_fine(runs):
+        if form == TREC or picture is not None:
+            raise ConfigError("fine-grained runs are written as markdown, latex, csv or json")
+        _write(export_fine([load_fine_record(run) for run in runs], form), out)
+        return
     records = [load_record(run) for run in runs]
     if form == TREC:
         _write_trec(records, out)
     else:
-        text = export(records, form)
-        if out is None:
-            typer.echo(text, nl=False)
-        else:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            write_file(out.resolve(), text)  # /dev/stdout is a link
+        _write(export(records, form), out)
     if picture is not None:
         from finereel.evaluation.exports.picture import draw_picture
 
         draw_picture(records, picture)
+
+
+def _write(text: str, out: Path | None) -> None:
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_file(out.resolve(), text)  # /dev/stdout is a link
 
 
 def _write_trec(records: Sequence["RunRecord"], out: Path | None) -> None:

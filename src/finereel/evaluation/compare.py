@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from finereel.errors import ConfigError, DataError
-from finereel.evaluation.record import RunRecord
+from finereel.evaluation.record import RunFacts, RunRecord
 from finereel.evaluation.retrieval import FUSED
 from finereel.normalization import DIRECTIONS
 from finereel.statistics.intervals import DEFAULT_CONFIDENCE, PERCENT, Confidence, Interval
@@ -52,7 +52,7 @@ class Difference:
     """One run compared with the baseline in one direction.
 
     Attributes:
-        direction: `text_to_video` or `video_to_text`.
+        direction: `text_to_video` or `video_to_text`; of fine-grained runs the part of speech.
         run: Name of the run.
         baseline: Name of the baseline.
         recall: R@K of the run in percent.
@@ -140,40 +140,65 @@ def compare(
     for other in others:
         _require_same_queries(baseline, other)
     names = distinct_names(records)
-    pairs = [(way, number) for number in range(1, len(records)) for way in DIRECTIONS]
-    tests = []
-    for direction, number in pairs:
-        asked = baseline.queries[direction]
-        values = (
-            _credit(records[number], direction, settings.k),
-            _credit(baseline, direction, settings.k),
+    pairs = [
+        PairedRuns(
+            direction,
+            (names[number], names[0]),
+            (
+                _credit(records[number], direction, settings.k),
+                _credit(baseline, direction, settings.k),
+            ),
+            np.array(baseline.queries[direction].videos),
+            tuple(str(run.row(direction)["protocol"]) for run in (records[number], baseline)),  # type: ignore[arg-type]
         )
-        tests.append(
-            paired_test(
-                *values, np.array(asked.videos), PERCENT, settings.confidence, settings.flips
-            )
-        )
+        for number in range(1, len(records))
+        for direction in DIRECTIONS
+    ]
+    rows = differences(pairs, settings)
+    return Comparison(settings, rows, tuple(_remarks(records, rows)))
+
+
+@dataclass(frozen=True)
+class PairedRuns:
+    """Two systems on the same Q queries.
+
+    names, values, protocols: of the run and of the baseline; values: percent, one per query.
+    videos: (Q,) queries of one video count together.
+    """
+
+    direction: str
+    names: tuple[str, str]
+    values: tuple[np.ndarray, np.ndarray]
+    videos: np.ndarray
+    protocols: tuple[str, str] = ("none", "none")
+
+
+def differences(pairs: Sequence[PairedRuns], settings: CompareSettings) -> tuple[Difference, ...]:
+    """A paired test of every pair, with p-values corrected for all of them together."""
+    tests = [
+        paired_test(*pair.values, pair.videos, PERCENT, settings.confidence, settings.flips)
+        for pair in pairs
+    ]
     adjusted = holm([test.p_value for test in tests])
-    rows = [
+    return tuple(
         Difference(
-            direction=direction,
-            run=names[number],
-            baseline=names[0],
-            recall=float(_credit(records[number], direction, settings.k).mean()),
-            baseline_recall=float(_credit(baseline, direction, settings.k).mean()),
+            direction=pair.direction,
+            run=pair.names[0],
+            baseline=pair.names[1],
+            recall=float(pair.values[0].mean()),
+            baseline_recall=float(pair.values[1].mean()),
             difference=test.difference,
             interval=test.interval,
             p_value=test.p_value,
             p_holm=p_holm,
             verdict=SAME if p_holm >= settings.level else BETTER if test.difference > 0 else WORSE,
-            protocols=tuple(run.row(direction)["protocol"] for run in (records[number], baseline)),
+            protocols=pair.protocols,
         )
-        for (direction, number), test, p_holm in zip(pairs, tests, adjusted, strict=True)
-    ]
-    return Comparison(settings, tuple(rows), tuple(_remarks(records, rows)))
+        for pair, test, p_holm in zip(pairs, tests, adjusted, strict=True)
+    )
 
 
-def distinct_names(records: Sequence[RunRecord]) -> list[str]:
+def distinct_names(records: Sequence[RunFacts]) -> list[str]:
     """Return the names of runs, numbered if several runs share a name.
 
     Args:
@@ -238,8 +263,6 @@ def _remarks(records: Sequence[RunRecord], rows: Sequence[Difference]) -> list[s
 
 
 def _kind(protocol: str) -> str:
-    """The part of a protocol that two comparable results share: `none`,
-    `bank:sinkhorn msrvtt/train_9k`, `transductive:dual_softmax`; a bank's hash does not count.
-    """
+    """What two comparable results share of a protocol: all of it but the hash of a bank."""
     seen, _, what = protocol.partition(":")
     return f"{seen}:{what.rpartition(' ')[0]}" if seen == "bank" else protocol

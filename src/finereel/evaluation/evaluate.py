@@ -1,17 +1,20 @@
 """Evaluate a model on a split of a data set, from encoding to the finished record."""
 
+import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 
 from finereel.config import ModelConfig
-from finereel.data.base import ClipSource, Dataset
-from finereel.errors import ConfigError
+from finereel.data.base import ClipSource, Dataset, Split
+from finereel.errors import ConfigError, DataError
 from finereel.evaluation.gallery import (
+    Coverage,
     EncodedSplit,
     GalleryModel,
     ScoredSplit,
@@ -45,6 +48,7 @@ from finereel.evaluation.retrieval import (
 from finereel.evaluation.scoring import EXACT, Cheap, Scoring, score_cheaply
 from finereel.normalization import DIRECTIONS
 from finereel.statistics.intervals import DEFAULT_CONFIDENCE, Confidence
+from finereel.statistics.metrics import checked_scores
 from finereel.types import OnProgress, no_progress
 
 
@@ -96,6 +100,8 @@ class BenchmarkSettings:
     scoring: Scoring = EXACT
 
 
+GIVEN = "given"
+"""The granularity of scores that another program computed."""
 DEFAULT_BENCHMARK = BenchmarkSettings()
 
 
@@ -220,6 +226,34 @@ def record_scores(
         reload_verified=settings.reload_verified,
         scores=gallery_scores(scored, fused, doubled) if settings.keep_scores else None,
     )
+
+
+def given_scores(split: Split, matrix: np.ndarray, name: str) -> tuple[ScoredSplit, ScoredBy]:
+    """Scores that another program computed, ready for `record_scores`.
+
+    Args:
+        split: What was scored.
+        matrix: (T, V) scores, captions and videos in the order of the split; higher is better.
+        name: Who scored.
+
+    Returns:
+        The scores, and where they come from: a hash of the matrix.
+
+    Raises:
+        DataError: For another shape and for NaN.
+    """
+    expected = (len(split.captions), len(split.videos))
+    scores = checked_scores(matrix)
+    if scores.shape != expected:
+        raise DataError(
+            f"expected scores of {expected[0]} captions (rows) and {expected[1]} videos (columns) "
+            f"in the order of split {split.name}, got {scores.shape}"
+        )
+    parts, weights = {GIVEN: scores.astype(np.float32)}, {GIVEN: 1.0}
+    digest = hashlib.sha256(np.ascontiguousarray(parts[GIVEN]).tobytes()).hexdigest()[:12]
+    facts = ModelFacts(name, f"scores {digest}", "given", 0, 0, weights, {})
+    coverage = Coverage(split.hash, len(split.videos), len(split.captions), {}, 0)
+    return ScoredSplit(split, parts, weights, coverage), ScoredBy(facts, {"source": "scores"})
 
 
 def _data(

@@ -48,8 +48,9 @@ _NOT_METRICS = frozenset({"intervals", "protocol"})
 
 
 @writes("folder")
-def save_record(record: RunRecord, folder: Path) -> None:
+def save_record(record: RunRecord, folder: Path | str) -> None:
     """Write a record's files; `record.json` last, so that a folder without it is no record."""
+    folder = Path(folder)
     contents = {RANKS: packed(_rank_arrays(record))}
     if record.scores is not None:
         contents[SCORES] = packed(_score_arrays(record.scores))

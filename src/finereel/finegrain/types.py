@@ -75,6 +75,13 @@ class Negative:
         )
 
 
+def label_of(row: Negative) -> str:
+    """What a row counts under: its part of speech; its method where a foreign set leaves
+    that open.
+    """
+    return row.method or row.pos if row.pos == "other" else row.pos
+
+
 def pair_of(first: str, second: str) -> str:
     """What was swapped for what, in either order.
 

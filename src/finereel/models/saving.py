@@ -93,11 +93,20 @@ def load(path_or_id: str | Path | None = None) -> RetrievalModel:
         )
     if not is_folder(folder):
         folder = from_hub(name, bundled_here())
+    if (folder / OPEN_CLIP).exists() and not (folder / "config.json").exists():
+        raise CheckpointError(
+            f"{folder} is an open_clip checkpoint; convert it once, then give the new folder: "
+            f"finereel import open_clip {folder} OUT"
+        )
     with refusals(f"{folder}/config.json"):
         described = read_json_object(folder / "config.json")
     with refusals(folder):
         loader = _load_own if described.get("format") == FORMAT else _load_plain
         return require_fit(loader(folder, name, described).eval())
+
+
+OPEN_CLIP = "open_clip_config.json"
+"""What an open_clip checkpoint has in place of `config.json`."""
 
 
 def keep_patches(model: RetrievalModel) -> None:

@@ -5,6 +5,7 @@ import re
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,16 @@ def test_coverage_counts_all_captions() -> None:
     found = report(rows, captions)
     assert found.parts["noun"].coverage == 0.25
     assert found.protocols == ("others",)
+
+
+def test_kinds_of_foreign_sets_keep_their_names() -> None:
+    rows = [
+        replace(row, pos="other", method="swap_att" if number % 2 else "replace_rel")
+        for number, row in enumerate(rows_of())
+    ]
+    found = report(rows)
+    assert list(found.parts) == ["replace_rel", "swap_att"]
+    assert sum(part.count for part in found.parts.values()) == len(rows)
 
 
 def test_nothing_to_report_is_refused() -> None:

@@ -18,6 +18,7 @@ from finereel.errors import ConfigError
 from finereel.models.features import Scores, TextFeatures, VideoFeatures, concatenate, tensors_of
 from finereel.models.heads import HEADS, base, compiled, head_config, make_head
 from finereel.models.heads.base import Head
+from finereel.models.heads.clip4clip import Clip4ClipHead
 from finereel.models.heads.weighting import AGGREGATIONS
 from tiny_models import DIM, FRAMES, WORDS, jitter, random_text, random_video, tiny_config
 
@@ -130,6 +131,81 @@ def test_padding_that_matches_perfectly_never_counts(head: str, aggregation: str
         text, words=torch.where(text.word_mask[..., None], text.words, video.patches[:, :1])
     )
     assert_equal(score(model, lured_text, lures), score(model, text, video))
+
+
+def padded_otherwise() -> list[tuple[str, TextFeatures, VideoFeatures]]:
+    """One batch whose last words, frames and patches are padding in every row: as it is, and
+    without some of that padding.
+    """
+    text, video = random_text(5), random_clips(4)
+    word_mask, frame_mask, patch_mask = (
+        mask.clone() for mask in (text.word_mask, video.frame_mask, video.patch_mask)
+    )
+    for mask in (word_mask, frame_mask, patch_mask):
+        mask[:, -2:] = False
+        mask[:, 0] = True
+    text = replace(text, word_mask=word_mask)
+    video = replace(video, frame_mask=frame_mask, patch_mask=patch_mask)
+    fewer_words = replace(text, words=text.words[:, :-2], word_mask=word_mask[:, :-2])
+    fewer_frames = replace(
+        video,
+        frames=video.frames[:, :-2],
+        contextual=video.contextual[:, :-2],
+        frame_mask=frame_mask[:, :-2],
+    )
+    fewer_patches = replace(video, patches=video.patches[:, :-2], patch_mask=patch_mask[:, :-2])
+    return [
+        ("as it is", text, video),
+        ("words", fewer_words, video),
+        ("frames", text, fewer_frames),
+        ("patches", text, fewer_patches),
+    ]
+
+
+def assert_padding_has_no_length(model: Head) -> None:
+    """How many padded words, frames and patches there are changes no score. A text alone has no
+    padding, as its words are cut to the longest text.
+    """
+    (_, *whole), *others = padded_otherwise()
+    expected = score(model, *whole).parts
+    found = {name: score(model, *sides).parts for name, *sides in others}
+    text, video = whole
+    alone = [score(model, text.rows(slice(row, row + 1)), video).parts for row in range(len(text))]
+    found["words alone"] = {part: torch.cat([row[part] for row in alone]) for part in expected}
+    for name, parts in found.items():
+        for part, scores in parts.items():
+            assert torch.allclose(scores, expected[part], rtol=1e-5, atol=1e-5), (
+                f"padded {name} change {part}"
+            )
+
+
+@every_head
+def test_the_number_of_padded_words_and_frames_never_counts(head: str, aggregation: str) -> None:
+    assert_padding_has_no_length(tiny_head(head, aggregation))
+
+
+class CountsPadding(Clip4ClipHead):
+    """A wrong head: it divides the sum over real frames, or words, by how many rows there are."""
+
+    counted_side = "frames"
+
+    def compare(self, text: TextFeatures, video: VideoFeatures) -> dict[str, torch.Tensor]:
+        found = super().compare(text, video)
+        mask = video.frame_mask if self.counted_side == "frames" else text.word_mask
+        share = mask.float().mean(1)
+        share = share[None] if self.counted_side == "frames" else share[:, None]
+        return {name: part * share for name, part in found.items()}
+
+
+@pytest.mark.parametrize("side", ["frames", "words"])
+def test_the_contract_fails_a_head_that_counts_padding(
+    side: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CountsPadding, "counted_side", side)
+    sizes = {"max_words": WORDS, "max_frames": FRAMES}
+    wrong = CountsPadding(head_config("clip4clip", **sizes), DIM).eval()
+    with pytest.raises(AssertionError, match=f"padded {side}"):
+        assert_padding_has_no_length(wrong)
 
 
 @every_head

@@ -23,6 +23,7 @@ from finereel.models.encoders.temporal import pool_frames
 from finereel.models.features import TextFeatures, VideoFeatures
 from finereel.models.heads import make_head
 from finereel.models.published import unpickle
+from finereel.models.published.geometry import clip_values
 from finereel.models.published.ucofia import NEVER_USED
 from finereel.statistics.metrics import retrieval_metrics
 from finereel.training.learner import symmetric_infonce
@@ -543,3 +544,24 @@ def test_strings_score_as_published_in_published_mode(tmp_path: Path) -> None:
     assert not tokens.mask.all()
     wanted = model.text_features(torch.from_numpy(tokens.ids), torch.from_numpy(tokens.mask))
     torch.testing.assert_close(model.encode_text(["a"]).words, wanted.words)
+
+
+def test_the_width_of_the_mlps_is_read_from_the_state() -> None:
+    """A ratio of 2 instead of CLIP's 4, in the text tower alone."""
+    state = official_state()
+    for name, tensor in state.items():
+        if name.startswith("clip.transformer.resblocks.") and ".mlp.c_" in name:
+            narrow = tensor[:128] if "c_fc" in name else tensor
+            state[name] = narrow[..., :128].clone() if name.endswith("c_proj.weight") else narrow
+    values = clip_values(state)
+    assert values["text_config"]["intermediate_size"] == 128
+    assert values["vision_config"]["intermediate_size"] == 256
+    assert official.load("ucofia", state, max_words=WORDS, max_frames=FRAMES)
+
+
+def test_towers_without_heads_of_64_are_named_in_one_line() -> None:
+    state = official_state()
+    state["clip.token_embedding.weight"] = torch.zeros(530, 100)
+    with pytest.raises(CheckpointError, match="100 wide, which is no multiple of 64") as error:
+        clip_values(state)
+    assert "\n" not in str(error.value)

@@ -4,7 +4,7 @@ A format is one function here and one line in `FORMATS`.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -44,9 +44,16 @@ def to_latex(records: Sequence[RunRecord]) -> str:
     r"""A `tabular` for a preamble with \usepackage{booktabs} and \usepackage[T1]{fontenc}. Nothing
     is set in bold.
     """
-    columns = "".join("r" if column in NUMBERS else "l" for column in COLUMNS)
-    lines = [f"\\begin{{tabular}}{{{columns}}}", r"\toprule", _line(COLUMNS), r"\midrule"]
-    lines += [_line(row.shown()) for row in table(records)]
+    return latex_table(COLUMNS, NUMBERS, [row.shown() for row in table(records)])
+
+
+def latex_table(
+    columns: Sequence[str], numbers: Collection[str], rows: Sequence[Sequence[str]]
+) -> str:
+    """Cells as a `tabular`; the columns called `numbers` are set to the right."""
+    form = "".join("r" if column in numbers else "l" for column in columns)
+    lines = [f"\\begin{{tabular}}{{{form}}}", r"\toprule", _line(columns), r"\midrule"]
+    lines += [_line(row) for row in rows]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
@@ -72,9 +79,16 @@ def _line(cells: Sequence[str]) -> str:
 # Records as a Markdown table.
 def to_markdown(records: Sequence[RunRecord]) -> str:
     """A table that renders on any host; names cannot break out of their cell."""
-    rules = ["---:" if column in NUMBERS else "---" for column in COLUMNS]
-    rows = [COLUMNS, rules, *([escaped(cell) for cell in row.shown()] for row in table(records))]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return markdown_table(COLUMNS, NUMBERS, [row.shown() for row in table(records)])
+
+
+def markdown_table(
+    columns: Sequence[str], numbers: Collection[str], rows: Sequence[Sequence[str]]
+) -> str:
+    """Cells as Markdown; the columns called `numbers` are set to the right."""
+    rules = ["---:" if column in numbers else "---" for column in columns]
+    lines = [columns, rules, *([escaped(cell) for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def escaped(text: str) -> str:

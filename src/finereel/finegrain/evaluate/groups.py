@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from finereel.errors import DataError
-from finereel.finegrain.types import Negative
+from finereel.finegrain.types import Negative, label_of
 
 ALL = "all"
 """What the row over every part of speech is called."""
@@ -37,13 +37,6 @@ class Group:
     def candidates(self) -> Candidates:
         """1 + n texts, the true one first."""
         return Candidates(self.video_id, (self.caption, *self.negatives))
-
-
-def label_of(row: Negative) -> str:
-    """What a row counts under: its part of speech; its method where a foreign set leaves
-    that open.
-    """
-    return row.method or row.pos if row.pos == "other" else row.pos
 
 
 def groups_of(rows: Iterable[Negative]) -> tuple[Group, ...]:

@@ -24,7 +24,7 @@ from finereel.finegrain.blind import (
 )
 from finereel.finegrain.blind.others import blocks, captions_of_rows, part_of
 from finereel.finegrain.make.rejection import Encode, clip_ids
-from finereel.finegrain.types import CHANGES, PARTS_OF_SPEECH, Change, Negative, PartOfSpeech
+from finereel.finegrain.types import CHANGES, PARTS_OF_SPEECH, Negative, PartOfSpeech, label_of
 from finereel.types import OnProgress, no_progress
 
 # Did an edit break the grammar? Link Grammar (Sleator and Temperley 1993), where `link-parser` is
@@ -233,7 +233,7 @@ class PartReport:
     swaps: the most frequent.
     """
 
-    pos: Change
+    pos: str
     count: int
     captions: int
     videos: int
@@ -306,10 +306,11 @@ def report(
         raise DataError("a report needs at least one negative, got none")
     chosen = settings or ReportSettings()
     collection = list(captions) or captions_of_rows(rows)
-    by_pos: dict[Change, list[Negative]] = {}
+    by_pos: dict[str, list[Negative]] = {}
     for row in rows:
-        by_pos.setdefault(row.pos, []).append(row)
+        by_pos.setdefault(label_of(row), []).append(row)
     order = [pos for pos in CHANGES if pos in by_pos]
+    order += sorted(set(by_pos) - set(order))  # what foreign sets call their kinds
     protocols = sorted(
         {block.protocol for pos in order for block in blocks(by_pos[pos], collection)}
     )
@@ -335,7 +336,7 @@ class _ReportInputs:
     train: Train
 
 
-def _part(pos: Change, rows: Sequence[Negative], given: _ReportInputs) -> PartReport:
+def _part(pos: str, rows: Sequence[Negative], given: _ReportInputs) -> PartReport:
     settings = given.settings
     scores = blind_scores(rows, given.captions, list(TEXT_SCORERS), given.train)
     blind = {name: measure(rows, scored) for name, scored in scores.items()}

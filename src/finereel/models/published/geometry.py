@@ -78,7 +78,7 @@ def clip_values(state: Mapping[str, Tensor]) -> dict[str, Any]:
     grid = math.isqrt(len(names.require(state, "clip.visual.positional_embedding", 2)) - 1)
     dim = names.require(state, "clip.text_projection", 2).shape[1]
     text = {
-        **_tower(text_width, names.count_blocks(state, "clip.transformer.resblocks"), dim),
+        **_tower(state, "clip.transformer.resblocks", text_width, dim),
         "vocab_size": vocab_size,
         "max_position_embeddings": len(names.require(state, "clip.positional_embedding", 2)),
         "bos_token_id": vocab_size - 2,
@@ -86,19 +86,28 @@ def clip_values(state: Mapping[str, Tensor]) -> dict[str, Any]:
         "pad_token_id": 0,
     }
     vision = {
-        **_tower(vision_width, names.count_blocks(state, "clip.visual.transformer.resblocks"), dim),
+        **_tower(state, "clip.visual.transformer.resblocks", vision_width, dim),
         "patch_size": patch_size,
         "image_size": patch_size * grid,
     }
     return {"projection_dim": dim, "text_config": text, "vision_config": vision}
 
 
-def _tower(width: int, blocks: int, dim: int) -> dict[str, Any]:
+def _tower(state: Mapping[str, Tensor], blocks: str, width: int, dim: int) -> dict[str, Any]:
+    """The sizes of one tower. CheckpointError for a width that cannot be cut into heads of 64, which
+    is how these checkpoints leave the number of heads unsaid.
+    """
+    if width > _HEAD_WIDTH and width % _HEAD_WIDTH:
+        raise CheckpointError(
+            f"{blocks} is {width} wide, which is no multiple of {_HEAD_WIDTH}: only towers with "
+            f"heads of {_HEAD_WIDTH} can be read from shapes alone"
+        )
+    first = state.get(f"{blocks}.0.mlp.c_fc.weight")
     return {
         "hidden_size": width,
-        "intermediate_size": 4 * width,
+        "intermediate_size": 4 * width if first is None else len(first),
         "num_attention_heads": max(1, width // _HEAD_WIDTH),
-        "num_hidden_layers": blocks,
+        "num_hidden_layers": names.count_blocks(state, blocks),
         "hidden_act": "quick_gelu",
         "projection_dim": dim,
     }
