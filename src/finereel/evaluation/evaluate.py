@@ -162,7 +162,12 @@ def _scored(
     if scoring.kind != "exact" and settings.normalization != "none":
         raise ConfigError(f"--normalization {settings.normalization} needs exact scores")
     if scoring.kind == "cascade" and scoring.share is None:
-        held_out = fitting_data(dataset, settings.split, settings.banks).validation
+        held_out = fitting_data(dataset, settings.split, settings.banks, model.card).validation
+        if held_out is None:
+            raise ConfigError(
+                "a cascade chooses its share on captions that the model has not seen, and the "
+                "model's card names none: give the share, such as --cascade 10"
+            )
         validation = encode_split(model, held_out, source, on_progress, settings.cache)
     return score_cheaply(model, encoded, scoring, validation, on_progress)
 
