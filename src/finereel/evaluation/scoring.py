@@ -292,8 +292,9 @@ def _in_doubt(scores: np.ndarray, relation: np.ndarray, margin: float) -> Bool[n
     columns = np.full(scores.shape[1], np.inf)
     for clip in np.unique(relation):
         columns[clip] = rows[relation == clip].max()
-    doubt: Bool[np.ndarray, "T V"] = np.abs(scores - rows[:, None]) <= margin
-    return doubt | (np.abs(scores - columns) <= margin)
+    near_rows = np.abs(scores - rows[:, None]) <= margin
+    doubt: Bool[np.ndarray, "T V"] = near_rows | (np.abs(scores - columns) <= margin)
+    return doubt
 
 
 def _same_ranks(
