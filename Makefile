@@ -26,8 +26,8 @@ types: $(READY)  ## mypy --strict
 unit: $(READY)  ## tests and doctests, two at a time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal --reruns 1 --only-rerun 'worker .* crashed' -r fER
 
-bench: $(READY)  ## every benchmark at its small size
-	set -e; for script in research/benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+bench: $(READY)  ## every figure with a goal, measured in one run (about 5 minutes)
+	$(BIN)/python -m research.benchmarks.goals
 
 docs: $(READY)  ## build the documentation into site/, warnings as errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -19,15 +19,15 @@ less. Rows:
     repaired           int16, and in single precision every pair that could change a rank, with the
                        check on a sample
 
-The rows from `published exact` to `max` are torch alone. The ratio column is relative to 224 µs per pair, the measured cost of the released evaluation loop
-on one thread.
+The rows from `published exact` to `max` are torch alone. The ratio column is relative to 224 µs per
+pair, the measured cost of the released evaluation loop on one thread.
 """
 
 import argparse
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
@@ -131,6 +131,20 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def costs(text: TextFeatures, video: VideoFeatures, repeats: int) -> Iterator[tuple[str, float]]:
+    """Every row's name and CPU seconds, one after the other."""
+    rows: dict[str, Callable[[], object]] = {"product alone": lambda: product(text, video)}
+    rows |= {
+        name: partial(make_head(config).score, text, video, SCALE) for name, config in MODES.items()
+    }
+    rows |= cheaper(text, video)
+    switch = os.environ.get(compiled.SWITCH, "")
+    for name, work in rows.items():
+        os.environ[compiled.SWITCH] = "off" if name in MODES else switch
+        yield name, cpu_seconds(work, repeats)
+    os.environ[compiled.SWITCH] = switch
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=200, help="captions, and as many clips")
@@ -151,15 +165,7 @@ def main() -> None:
         "over features",
         title=f"{num} x {num}",
     )
-    rows: dict[str, Callable[[], object]] = {"product alone": lambda: product(text, video)}
-    rows |= {
-        name: partial(make_head(config).score, text, video, SCALE) for name, config in MODES.items()
-    }
-    rows |= cheaper(text, video)
-    switch = os.environ.get(compiled.SWITCH, "")
-    for name, work in rows.items():
-        os.environ[compiled.SWITCH] = "off" if name in MODES else switch
-        cost = cpu_seconds(work, arguments.repeats)
+    for name, cost in costs(text, video, arguments.repeats):
         each = 1e6 * cost / num**2
         peak = peak_mib()
         table.add_row(
