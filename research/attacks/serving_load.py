@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,10 @@ from finereel.client import Client
 from finereel.errors import FinereelError
 from finereel.index.manifest import Manifest
 from finereel.index.opening import begin_library, described, open_store
-from finereel.index.schema import ClipRecord, FileRecord, to_rows
+from finereel.index.schema import ClipRecord, FileRecord, in_stored_form, to_rows
 from finereel.index.store import ClipStore, writer_lock
 from finereel.models.features import VideoFeatures
+from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import load
 from finereel.types import Window
 from finereel.video.files import FileState
@@ -113,12 +115,18 @@ def rows_of(store: ClipStore, name: int, path: str, features: VideoFeatures) -> 
         )
         for i in range(len(features.video))
     ]
-    return to_rows(record, clips, features, None, store.schema)
+    stored = in_stored_form(features, _model(), store.manifest.model)
+    return to_rows(record, clips, stored, None, store.schema)
+
+
+@cache
+def _model() -> RetrievalModel:
+    return load(MODEL)
 
 
 def build(library: Path, clips: int) -> None:
     """A library of so many clips, and the marked files of generation 0."""
-    model = load(MODEL)
+    model = _model()
     library.mkdir(parents=True)
     with writer_lock(library):
         store = begin_library(library, Manifest(described(model)))
@@ -153,7 +161,7 @@ def commit_generations(library: Path, count: int, every: float) -> None:
     """Replace the marked files `count` times, about every so many seconds, and print each commit."""
     store = open_store(library)
     assert store is not None
-    sentence = load(MODEL).encode_text([MARKED]).sentence[0]
+    sentence = _model().encode_text([MARKED]).sentence[0]
     with writer_lock(library):
         store.prepare()
         print(json.dumps({"commit": store.version(), "generation": 0}), flush=True)

@@ -29,7 +29,7 @@ from torch.nn.functional import normalize
 from finereel.index.manifest import Manifest
 from finereel.index.opening import begin_library
 from finereel.index.protocols import IndexedModel, SearchModel
-from finereel.index.schema import ClipRecord, FileRecord, to_rows
+from finereel.index.schema import ClipRecord, FileRecord, in_stored_form, to_rows
 from finereel.models.features import VideoFeatures
 from finereel.models.saving import load
 from finereel.types import Window
@@ -102,7 +102,8 @@ def build(library: Path, model: SearchModel, clips: int) -> None:
             )
             for i in range(CLIPS_PER_FILE)
         ]
-        features = random_clips(model, CLIPS_PER_FILE, number)
+        raw = random_clips(model, CLIPS_PER_FILE, number)
+        features = in_stored_form(raw, model, store.manifest.model)
         rows.append(to_rows(record, records, features, None, store.schema))
     store.commit(rows)
 

@@ -18,7 +18,7 @@ from finereel.index.confidence import keep_up, p_value
 from finereel.index.facts import FileFacts
 from finereel.index.manifest import Manifest
 from finereel.index.protocols import IndexedModel
-from finereel.index.schema import ClipRecord, FileRecord, to_rows
+from finereel.index.schema import ClipRecord, FileRecord, in_stored_form, to_rows
 from finereel.index.store import ClipStore
 from finereel.models.features import VideoFeatures
 from finereel.models.retrieval import RetrievalModel
@@ -55,7 +55,8 @@ def add(store: ClipStore, model: RetrievalModel, number: int, count: int) -> Non
     ]
     name = f"{number:016x}"
     record = FileRecord(name, name, f"/{name}.mp4", FileState(1, 1), facts=FileFacts())
-    features = random_features(model, count, number)
+    raw = random_features(model, count, number)
+    features = in_stored_form(raw, model, store.manifest.model)
     store.commit([to_rows(record, clips, features, None, store.schema, 0)])
 
 

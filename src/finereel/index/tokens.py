@@ -170,6 +170,7 @@ def write_tokens(features: VideoFeatures, sizes: IndexedModel, path: str) -> dic
     Raises DataError for numbers that the format cannot hold: such a clip could never be ranked.
     """
     stored, per_frame = sizes.stored, sizes.stored.per_frame
+    assert isinstance(features, StoredFeatures) == stored.prepared, "see schema.in_stored_form"
     columns: dict[str, Any] = {"frame_mask": _pack_mask(features.frame_mask)}
     own, patches, patch_mask = features.frames, features.patches, features.patch_mask
     if per_frame:
