@@ -6,7 +6,6 @@ that it was at, which another one gets; a driver that dies loses what was not co
 """
 
 import multiprocessing
-import os
 import pickle
 import signal
 import threading
@@ -14,7 +13,7 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol, runtime_checkable
@@ -35,7 +34,6 @@ warnings.filterwarnings("ignore", message="lancedb fork support", category=Runti
 ATTEMPTS = 3
 """Workers that may die at one file before it is left to the next run."""
 POLL_SECONDS = 0.1
-RAY = "ray"
 
 
 @dataclass(frozen=True)
@@ -117,20 +115,6 @@ def _killed(job: EncodeJob) -> VideoError:
     )
 
 
-def open_pool(
-    workers: str, model: SearchModel, source: VideoSource, settings: AddSettings
-) -> EncodePool:
-    """The pool that `--workers` names: a number of processes, `ray`, or `ray://HOST:PORT`."""
-    settings = replace(settings, workers="", transcriber=None)
-    if workers.startswith(RAY):
-        from finereel.index.ray_pool import RayPool
-
-        return RayPool(workers, WorkerTask(model, type(source), settings, 1))
-    count = int(workers)
-    threads = max(1, (os.cpu_count() or 1) // count)
-    return ProcessPool(count, WorkerTask(model, type(source), settings, threads))
-
-
 class ProcessPool:
     """Processes of this machine. One that dies is replaced."""
 
@@ -138,7 +122,7 @@ class ProcessPool:
         self._task = pickle.dumps(task)
         self._workers = [self._begun() for _ in range(count)]
 
-    def _begun(self) -> "_Worker":
+    def _begun(self) -> "_WorkerProcess":
         # What workers need is imported once, by the server that forks them.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
@@ -148,7 +132,7 @@ class ProcessPool:
         theirs.close()
         with suppress(OSError):  # it died already, which `returned` notices
             ours.send_bytes(self._task)
-        return _Worker(process, ours)
+        return _WorkerProcess(process, ours)
 
     def free(self) -> int:
         """How many workers have no job."""
@@ -185,7 +169,7 @@ class ProcessPool:
 
 
 @dataclass
-class _Worker:
+class _WorkerProcess:
     process: BaseProcess
     pipe: Connection
     job: EncodeJob | None = None

@@ -44,7 +44,7 @@ class RayPool:
                     "`ray start --head`, and check the address"
                 ) from error
         self._task = ray.put(task)
-        self._kind: Any = ray.remote(num_cpus=1, max_restarts=0)(_Encoder)
+        self._kind: Any = ray.remote(num_cpus=1, max_restarts=0)(_EncodingActor)
         count = max(1, int(ray.cluster_resources().get("CPU", 1)))
         self._idle = [self._kind.remote(self._task) for _ in range(count)]
         self._busy: dict[Any, tuple[Any, EncodeJob]] = {}
@@ -82,7 +82,7 @@ class RayPool:
             self._ray.shutdown()
 
 
-class _Encoder:
+class _EncodingActor:
     """An actor."""
 
     def __init__(self, task: WorkerTask) -> None:

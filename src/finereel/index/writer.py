@@ -24,7 +24,8 @@ from finereel.index.folders import Away, is_below, why_away
 from finereel.index.journal import Failure, Journal
 from finereel.index.pipeline import Began, Encoded, Failed, Noted, Outcome, encode_files
 from finereel.index.plan import AddPlan, CopyJob, EncodeJob, failure_of, is_passing, new_file_id
-from finereel.index.pool import encode_in_pool, open_pool
+from finereel.index.pool import encode_in_pool
+from finereel.index.pools import open_pool
 from finereel.index.protocols import SearchModel, VideoSource
 from finereel.index.schema import ClipBias, FileRecord, clip_ids, copy_rows, in_stored_form, to_rows
 from finereel.index.store import ClipStore

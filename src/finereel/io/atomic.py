@@ -17,15 +17,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from finereel.errors import FinereelError, StorageError
 
-if TYPE_CHECKING:
-    from finereel.io.storage.places import Place
-
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+
+@runtime_checkable
+class WholeFile(Protocol):
+    """What is only ever read and written as a whole, such as an object of an object store;
+    `finereel.io.storage.places.StorePath` is one.
+    """
+
+    def read_bytes(self) -> bytes: ...
+    def write_bytes(self, content: bytes, /) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -183,7 +190,7 @@ def writes(
     return decorate
 
 
-def refusal(path: "Place", done: str, cause: Cause, error: BaseException) -> str:
+def refusal(path: Path | WholeFile, done: str, cause: Cause, error: BaseException) -> str:
     """One line: what could not be done, why, and what to do next."""
     named = getattr(error, "filename", None)
     other = (
@@ -231,7 +238,7 @@ def replace_file(path: Path, within: Path | None = None) -> Iterator[Path]:
         sync_folder(path.parent)
 
 
-def write_file(path: "Place", content: bytes | str) -> None:
+def write_file(path: Path | WholeFile, content: bytes | str) -> None:
     """Let `content` (text as UTF-8) take the place of what is in `path`; see `replace_file`."""
     written = content.encode() if isinstance(content, str) else content
     if not isinstance(path, Path):  # an object is replaced as a whole by itself
@@ -374,7 +381,7 @@ def _remove(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def read_stored_json(path: "Place") -> dict[str, Any] | None:
+def read_stored_json(path: Path | WholeFile) -> dict[str, Any] | None:
     """The JSON object in a file, or None when the file is absent, empty or not a JSON object."""
     try:
         content = path.read_bytes()

@@ -11,13 +11,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, runtime_checkable
 
 from finereel.errors import ConfigError, FinereelError, ObjectStoreError
 from finereel.io.atomic import first_line
-
-if TYPE_CHECKING:
-    from finereel.io.storage.places import StorePath
 
 EXTRA = "cloud"
 _RETRIES = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
@@ -33,7 +30,21 @@ _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does no
 _UNREACHED = ("error sending request", "onnection refused", "dns error", "Connect")
 
 
-def opened(place: "StorePath") -> Any:
+@runtime_checkable
+class ObjectName(Protocol):
+    """What names an object; `finereel.io.storage.places.StorePath` is one."""
+
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def bucket(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def options(self) -> tuple[tuple[str, str], ...]: ...
+
+
+def opened(place: ObjectName) -> Any:
     """The store of the bucket of a place; one per bucket and settings in a process."""
     return _opened(place.scheme, place.bucket, place.options, server())
 
@@ -69,7 +80,7 @@ def _opened(scheme: str, bucket: str, options: tuple[tuple[str, str], ...], aske
         ) from error
 
 
-def storage_options(place: "StorePath") -> dict[str, str]:
+def storage_options(place: ObjectName) -> dict[str, str]:
     """The same settings for LanceDB, which reads those of the environment by itself."""
     return {**_plain_http(), **dict(place.options)}
 
@@ -84,7 +95,7 @@ def server() -> str:
     return os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT") or ""
 
 
-def put_if(place: "StorePath", content: bytes, mode: Any) -> str | None:
+def put_if(place: ObjectName, content: bytes, mode: Any) -> str | None:
     """Write an object under a condition; its etag, or None where the condition does not hold."""
     with store_errors(place):
         from obstore.exceptions import AlreadyExistsError, NotFoundError, PreconditionError
@@ -99,7 +110,7 @@ def put_if(place: "StorePath", content: bytes, mode: Any) -> str | None:
         return etag or ""
 
 
-def require_bucket(place: "StorePath", error: Exception) -> None:
+def require_bucket(place: ObjectName, error: Exception) -> None:
     """Raises ObjectStoreError where an object is not found because its bucket is not there."""
     if any(sign in str(error) for sign in _NO_BUCKET):
         raise ObjectStoreError(
@@ -109,7 +120,7 @@ def require_bucket(place: "StorePath", error: Exception) -> None:
 
 
 @contextmanager
-def store_errors(place: "StorePath") -> Iterator[None]:
+def store_errors(place: ObjectName) -> Iterator[None]:
     """Raise ObjectStoreError for what a store refuses; FileNotFoundError passes."""
     try:
         yield
@@ -119,7 +130,7 @@ def store_errors(place: "StorePath") -> Iterator[None]:
         raise refused(place, error) from error
 
 
-def refused(place: "StorePath", error: BaseException) -> ObjectStoreError:
+def refused(place: ObjectName, error: BaseException) -> ObjectStoreError:
     """What a store refused, in one line: why, and what to do."""
     words, names = str(error), _CREDENTIALS.get(place.scheme, "")
     if type(error).__name__ in _REFUSED_KINDS or any(sign in words for sign in _REFUSED):
