@@ -19,7 +19,8 @@ less. Rows:
     repaired           int16, and in single precision every pair that could change a rank, with the
                        check on a sample
 
-The rows from `published exact` to `max` are torch alone. The ratio column is relative to 224 µs per pair, the measured cost of the released evaluation loop
+The rows from `published exact` to `max` are torch alone. The ratio
+column is relative to 224 µs per pair, the measured cost of the released evaluation loop
 on one thread.
 """
 
