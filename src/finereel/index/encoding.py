@@ -133,7 +133,7 @@ class _Quick:
         """
         groups = [self.model.encoder.to_pixels(some) for some in frames if len(some)]
         if self.many and groups:
-            groups = list(torch.cat(groups).split(GPU_IMAGES))
+            groups = list(torch.split(torch.cat(groups), GPU_IMAGES))
         return torch.cat([self._encode(group.to(self.device)) for group in groups])
 
     def _encode(self, pixels: Float[Tensor, "n 3 H H"]) -> Float[Tensor, "n N D"]:

@@ -49,10 +49,13 @@ class LibrarySettings:
         try:
             values = json.loads(path.read_bytes())
             seconds = values["clip_seconds"]
-            paths = (_paths(values[name]) for name in ("folders", "excluded", "included"))
+            folders, excluded, included = (
+                _paths(values[name]) for name in ("folders", "excluded", "included")
+            )
             preset = values.get("preset", DEFAULT_PRESET)  # absent before there were presets
             preset_named(preset)
-            return cls(None if seconds is None else float(seconds), *paths, preset)
+            seconds = None if seconds is None else float(seconds)
+            return cls(seconds, folders, excluded, included, preset)
         except (FileNotFoundError, NotADirectoryError):
             return cls()
         except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
