@@ -14,7 +14,7 @@ from finereel.errors import DataError
 from finereel.evaluation.record import environment
 from finereel.evaluation.retrieval import FUSED, EvaluationSettings, evaluate_scores
 from finereel.finegrain.blind import blind_scores, remembering
-from finereel.finegrain.evaluate.groups import Candidates, Group, label_of, readable
+from finereel.finegrain.evaluate.groups import Candidates, Group, readable
 from finereel.finegrain.evaluate.results import (
     CoarseFacts,
     FineRecord,
@@ -24,7 +24,7 @@ from finereel.finegrain.evaluate.results import (
     result_rows,
 )
 from finereel.finegrain.evaluate.scorer import PairScores, Scorer
-from finereel.finegrain.types import Negative
+from finereel.finegrain.types import Negative, label_of
 from finereel.reelworld import captions, sample_scene, twins
 from finereel.statistics.intervals import DEFAULT_CONFIDENCE, Confidence
 from finereel.statistics.twins import TwinScores, twin_accuracy

@@ -309,7 +309,7 @@ def report(
     by_pos: dict[str, list[Negative]] = {}
     for row in rows:
         by_pos.setdefault(label_of(row), []).append(row)
-    order = [pos for pos in CHANGES if pos in by_pos]
+    order: list[str] = [pos for pos in CHANGES if pos in by_pos]
     order += sorted(set(by_pos) - set(order))  # what foreign sets call their kinds
     protocols = sorted(
         {block.protocol for pos in order for block in blocks(by_pos[pos], collection)}
