@@ -1,5 +1,6 @@
 """`finereel evaluate`: from a model and a data set to a table and a record."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from finereel.cli import progress
 from finereel.data import VIRTUAL
 from finereel.data import reelworld as worlds
 from finereel.data.moment_files import FoundMoments, MomentQuery
@@ -147,6 +150,29 @@ def test_json_is_the_record_that_is_kept(run: Any, model: Path, tmp_path: Path) 
     assert (kept.name, kept.reload_verified, kept.dataset.coverage) == ("mine", True, "5/5")
     assert (kept.source["image_size"], kept.source["num_frames"]) == (str(IMAGE), str(FRAMES))
     assert kept.scores is not None
+
+
+def test_a_data_set_with_one_split_is_measured_on_it(
+    run: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = worlds.virtual(SIZES)
+    alone = replace(whole, splits={"all": replace(whole.split("val"), name="all")}, selection=None)
+    monkeypatch.setitem(VIRTUAL, "reelworld", lambda: alone)
+    np.save(tmp_path / "scores.npy", np.eye(4))
+    result = run("evaluate", "--scores", tmp_path / "scores.npy", "--data", "reelworld")
+    assert result.exit_code == 0, result.stderr
+    assert "data: reelworld/all" in result.stdout
+
+
+def test_without_a_terminal_progress_is_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = Console(file=io.StringIO(), force_terminal=False)
+    with progress.StageBars(screen) as told:
+        told("clips", 1, 4000)
+        monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+        told("clips", 2000, 4000)
+    assert screen.file.getvalue().splitlines() == ["clips: 2,000 of 4,000"]  # type: ignore[attr-defined]
 
 
 def test_a_normalisation_is_told(run: Any, model: Path, tmp_path: Path) -> None:

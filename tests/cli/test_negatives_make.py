@@ -92,7 +92,9 @@ def test_balance(run: Any, tmp_path: Path) -> None:
     assert kept
     assert kept < {row.id for row in read_negatives(plain)}
     assert json.loads(result.stdout)["negatives"] == len(kept)
-    assert "note: 80 captions are few" in result.stderr
+    assert (
+        f"note: balancing kept {len(kept)} negatives of 80 captions, which are few" in result.stderr
+    )
     assert "are few" not in unbalanced.stderr
 
 

@@ -270,3 +270,16 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert out.count("coverage 8/8") == 1
     lines = (tmp_path / "two" / "stage-2" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["kind"] for line in lines].count("step") == 1
+
+
+def test_help_lists_every_recipe() -> None:
+    from typer.main import get_command
+
+    from finereel.cli import app
+    from finereel.recipes import RECIPES
+
+    options = get_command(app).commands["train"].params  # type: ignore[attr-defined]
+    told = next(option.help for option in options if option.name == "recipe")
+    names = {name.removesuffix("-published") for name in RECIPES}
+    assert names <= set(told.replace(",", " ").replace(":", " ").split())
+    assert "-published" in told

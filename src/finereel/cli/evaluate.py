@@ -21,7 +21,7 @@ from finereel.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from finereel.data.base import ClipSource
+    from finereel.data.base import ClipSource, Dataset
     from finereel.data.sources import SourceOptions
     from finereel.evaluation.record import RunRecord
     from finereel.evaluation.scoring import Scoring
@@ -69,7 +69,13 @@ def evaluate(
     annotations: AnnotationsOption = None,
     videos: VideosOption = None,
     features: FeaturesOption = None,
-    split: Annotated[str, typer.Option(help="The split to evaluate on.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The split to evaluate on. Default: test, or the only split of the data set.",
+        ),
+    ] = None,
     normalization: Annotated[
         str,
         typer.Option(
@@ -165,7 +171,7 @@ def evaluate(
     from finereel.evaluation.evaluate import BenchmarkSettings
 
     settings = BenchmarkSettings(
-        split=split,
+        split=split or "",
         normalization=normalization,
         name=name,
         cache=cache,
@@ -205,7 +211,7 @@ def evaluate(
     if data in MOMENT_SETS:
         if normalization != "none":
             raise typer.BadParameter("moments are measured without a normalization")
-        _measure_moments(model, data, where, (split, device, out, as_json))
+        _measure_moments(model, data, where, (split or "test", device, out, as_json))
         return
     if scorer == OWN:
         record = _measure(model, data, where, settings, device)
@@ -240,6 +246,7 @@ def _measure_scores(file: Path, data: str, annotations: Path | None, settings: A
     from finereel.evaluation.evaluate import given_scores, record_scores
 
     dataset = load_dataset(data, annotations)
+    settings = _on_split(settings, dataset)
     try:
         matrix = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -324,6 +331,15 @@ def _measure_moments(
         typer.echo(f"{len(result.missing)} videos could not be read", err=True)
 
 
+def _on_split(settings: Any, dataset: "Dataset") -> Any:
+    """The settings with a split that the data set has; ConfigError lists those there are."""
+    from dataclasses import replace
+
+    chosen = settings.split or dataset.tested
+    dataset.split(chosen)
+    return replace(settings, split=chosen)
+
+
 def _measure(
     model_name: str, data: str, where: "SourceOptions", settings: Any, device: str
 ) -> "RunRecord":
@@ -333,7 +349,7 @@ def _measure(
     from finereel.models.saving import load as load_model
 
     dataset = load_dataset(data, where.annotations)
-    dataset.split(settings.split)
+    settings = _on_split(settings, dataset)
     model = load_model(model_name).to(torch_device(device))
     with StageBars() as progress:
         source = clip_source(model, data, where, progress)
@@ -386,6 +402,7 @@ def _measure_scorer(asked: ScorerRequest, settings: Any) -> "RunRecord":
     from finereel.evaluation.evaluate import ScoredBy, record_scores
 
     dataset, started = load_dataset(asked.data, asked.where.annotations), time.monotonic()
+    settings = _on_split(settings, dataset)
     split = dataset.split(settings.split)
     with StageBars() as progress:
         scorer = opened_scorer(asked, progress)

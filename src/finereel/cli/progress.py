@@ -78,11 +78,14 @@ class View:
 
 
 class StageBars(View):
-    """Takes (what, done, total) and draws a bar per kind of work."""
+    """Takes (what, done, total) and draws a bar per kind of work; without a terminal a line every
+    LINE_SECONDS.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__(console)
         self._tasks: dict[str, TaskID] = {}
+        self._told = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Draw one step; a kind of work that comes again starts anew."""
@@ -91,6 +94,11 @@ class StageBars(View):
         ):
             self._tasks[what] = self._bar.add_task(what, total=total, note="")
         self._bar.update(self._tasks[what], completed=done, total=total)
+        now = time.monotonic()
+        if not self._bar.console.is_terminal and now - self._told >= LINE_SECONDS:
+            self._told = now
+            line = f"{what}: {done:,} of {total:,}"
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class ClipBar(View):

@@ -23,7 +23,10 @@ def train(
     recipe: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="debug, msrvtt, folder, ...; an unknown name lists all recipes."
+            metavar="NAME",
+            help="debug, debug-fine, reelworld-tiny, reelworld-fine, everyday, features, folder, or "
+            "of a data set: msrvtt, msvd, didemo, activitynet, vatex, lsmdc, vln_uvo, vln_oops, each "
+            "also with -published (the settings of the papers).",
         ),
     ],
     out: Annotated[

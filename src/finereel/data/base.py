@@ -151,6 +151,11 @@ class Dataset:
                 f"{', '.join(self.splits)}"
             )
 
+    @property
+    def tested(self) -> str:
+        """The split to measure on where none is named: `test`, or the only one there is."""
+        return next(iter(self.splits)) if len(self.splits) == 1 else "test"
+
     def split(self, name: str) -> Split:
         """The split called `name`; ConfigError lists those there are."""
         if name not in self.splits:

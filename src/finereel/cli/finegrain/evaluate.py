@@ -233,7 +233,7 @@ def _coarse(asked: str | None, dataset: "Dataset | None") -> "Split | None":
     """The split for retrieval."""
     if dataset is None or asked == "none":
         return None
-    name = asked or ("all" if list(dataset.splits) == ["all"] else "test")
+    name = asked or dataset.tested
     if name not in dataset.splits:
         raise unknown_name(f"split of {dataset.name}", name, ("none", *dataset.splits))
     return dataset.split(name)

@@ -135,7 +135,8 @@ def make(
         )
     elif balance and summary.captions < _SMALL:
         typer.echo(
-            f"note: {summary.captions:,} captions are few: who has read many more may still tell "
+            f"note: balancing kept {sum(summary.negatives.values()):,} negatives of "
+            f"{summary.captions:,} captions, which are few: who has read many more may still tell "
             "the truth in two of "
             f"three pairs; balance {_SMALL:,} captions or more",
             err=True,
