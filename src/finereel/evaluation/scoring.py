@@ -293,7 +293,7 @@ def _in_doubt(scores: np.ndarray, relation: np.ndarray, margin: float) -> Bool[n
     for clip in np.unique(relation):
         columns[clip] = rows[relation == clip].max()
     doubt: Bool[np.ndarray, "T V"] = np.abs(scores - rows[:, None]) <= margin
-    return doubt | (np.abs(scores - columns) <= margin)
+    return np.asarray(doubt | (np.abs(scores - columns) <= margin))
 
 
 def _same_ranks(

@@ -71,7 +71,7 @@ class Sides:
 
 def serves(aggregations: Sequence[nn.Module], *features: Tensor) -> bool:
     """Whether scores of such features are computed here."""
-    if torch.is_grad_enabled() or state() in ("off", "not installed") or torch.jit.is_tracing():
+    if torch.is_grad_enabled() or state() in ("off", "not installed"):
         return False
     mixings = [getattr(part, "mixing", None) for part in aggregations]
     isa = all(type(part) is InteractiveSimilarityAggregation for part in aggregations)
