@@ -62,7 +62,7 @@ def test_mentioned_commands_and_options_exist(document: Path) -> None:
         if words and words[0] in getattr(command, "commands", {}):
             command = command.commands[words[0]]
         known = {flag for parameter in command.params for flag in parameter.opts} | {"--help"}
-        unknown = set(re.findall(r"(?<!\S)--[a-z-]+", rest)) - known
+        unknown = set(re.findall(r"(?<!\S)--[a-z0-9-]+", rest)) - known
         assert not unknown, f"{document.name}: finereel {name} has no {unknown}"
 
 

@@ -71,8 +71,7 @@ class Sides:
 
 def serves(aggregations: Sequence[nn.Module], *features: Tensor) -> bool:
     """Whether scores of such features are computed here."""
-    tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    if torch.is_grad_enabled() or state() in ("off", "not installed") or tracing:
+    if torch.is_grad_enabled() or state() in ("off", "not installed"):
         return False
     mixings = [getattr(part, "mixing", None) for part in aggregations]
     isa = all(type(part) is InteractiveSimilarityAggregation for part in aggregations)
