@@ -69,6 +69,9 @@ def open_store(library: Place) -> ClipStore | None:
     if committed:
         return ClipStore.open(committed[-1])
     if (library / NAME).exists():
+        manifest = read_manifest(library)  # another writer may have begun it meanwhile
+        if manifest is not None:
+            return _open_named(library, manifest)
         raise LibraryError(
             f"{library / NAME} is damaged and there is no clip table beside it; restore the folder "
             "from a backup, "
