@@ -65,7 +65,10 @@ def seaweedfs(folder: Path) -> Iterator[str]:
     options += [f"-{name}.port.grpc={_free_port()}" for name in ports]
     program = Path(sys.executable).with_name("weed")
     command = [program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3", *options]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    # It would take these for its own and let nobody in without them.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet, env=plain) as server:
         try:
             url = f"http://127.0.0.1:{ports['s3']}"
             _answers(f"{url}/healthz")

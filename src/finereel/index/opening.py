@@ -24,6 +24,7 @@ from finereel.index.remote_store import RemoteClipStore
 from finereel.index.settle import settle
 from finereel.index.store import ClipStore
 from finereel.io.atomic import sync_folder
+from finereel.io.storage.lease import leased
 from finereel.io.storage.places import Place, StorePath, local, place_of
 from finereel.io.storage.probe import require_conditions
 from finereel.models.choice import BUNDLED
@@ -68,6 +69,9 @@ def open_store(library: Place) -> ClipStore | None:
     if committed:
         return ClipStore.open(committed[-1])
     if (library / NAME).exists():
+        manifest = read_manifest(library)  # another writer may have begun it meanwhile
+        if manifest is not None:
+            return _open_named(library, manifest)
         raise LibraryError(
             f"{library / NAME} is damaged and there is no clip table beside it; restore the folder "
             "from a backup, "
@@ -98,10 +102,15 @@ def begin_library(library: Place, manifest: Manifest) -> ClipStore:
     made it meanwhile: then it is that one.
     """
     folder = library / manifest.folder
-    store = kind_of_store(folder).create(folder, manifest)
     if isinstance(library, StorePath):
-        begun = None if begin_manifest(library, manifest) else open_store(library)
-        return begun or store
+        # Of two that make a table at once, Lance lets the second overwrite what the first put in.
+        with leased(library):
+            begun = open_store(library)
+            if begun is None:
+                begun = RemoteClipStore.create(folder, manifest)
+                begin_manifest(library, manifest)
+        return begun
+    store = ClipStore.create(folder, manifest)
     write_manifest(library, manifest)
     with suppress(
         PermissionError
