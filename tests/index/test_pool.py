@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -117,7 +118,10 @@ def test_what_is_no_pool_is_refused(workers: str) -> None:
 
 
 @pytest.mark.slow
-def test_actors_of_ray_give_what_one_process_gives(tmp_path: Path) -> None:
+def test_actors_of_ray_give_what_one_process_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
     videos = films(tmp_path / "videos")
     (videos / "3.toy.deadly-0").touch()
     settings = AddSettings(workers="ray", commit_clips=4)

@@ -8,7 +8,7 @@ import logging
 from importlib import import_module
 from typing import Any
 
-from finereel.errors import ConfigError
+from finereel.errors import ConfigError, LibraryError
 from finereel.index.plan import EncodeJob
 from finereel.index.pool import Returned, WorkerTask, returned
 from finereel.io.atomic import first_line
@@ -68,11 +68,26 @@ class RayPool:
             actor, job = self._busy.pop(reference)
             try:
                 found.append(self._ray.get(reference))
-            except self._ray.exceptions.RayError:
-                found.append(Returned(job))
+            except self._ray.exceptions.RayError as error:
+                found.append(self._ended(job, error))
                 actor = self._kind.remote(self._task)
             self._idle.append(actor)
         return found
+
+    def _ended(self, job: EncodeJob, error: Exception) -> Returned:
+        """A worker that died, or one that could not begin, which no other worker would do better."""
+        died = isinstance(
+            error, (self._ray.exceptions.RayActorError, self._ray.exceptions.OutOfMemoryError)
+        )
+        if died and not getattr(error, "actor_init_failed", False):
+            return Returned(job)
+        return Returned(
+            job,
+            error=LibraryError(
+                f"a worker could not begin on the cluster ({first_line(error)}); every machine "
+                "needs this version of finereel and its packages"
+            ),
+        )
 
     def close(self) -> None:
         """End all actors; a cluster that was started here ends too."""
