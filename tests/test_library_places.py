@@ -458,6 +458,7 @@ def test_settings_file_is_plain(place: Place) -> None:
         "folders": [str(place.videos)],
         "excluded": [],
         "included": [],
+        "preset": "fast",
     }
     assert LibrarySettings.load(place.root / "nowhere") == LibrarySettings()
 

@@ -105,7 +105,7 @@ def test_a_former_table_is_read_as_before_and_becomes_one_that_is_made_now(
     assert torch.equal(former.patches, clips.patches.half().float())
     told: list[tuple[str, int, int]] = []
     count = migrate_tokens(
-        tmp_path / "old", old, model, lambda *step: told.append(step), StopFlag()
+        tmp_path / "old", old, (model, "fp16"), lambda *step: told.append(step), StopFlag()
     )
     assert (count, told[-1]) == (CLIPS, ("storing tokens", CLIPS, CLIPS))
     again = ClipStore.open(old.folder)
@@ -118,7 +118,10 @@ def test_a_former_table_is_read_as_before_and_becomes_one_that_is_made_now(
     moved, made = [each.rows(["vector", "seconds", "thumbnail", *columns]) for each in snapshots]
     for name in moved.schema.names:
         assert moved[name].equals(made[name]) or name == "_rowid", name
-    assert migrate_tokens(tmp_path / "old", again, model, lambda *step: None, StopFlag()) == 0
+    assert (
+        migrate_tokens(tmp_path / "old", again, (model, "fp16"), lambda *step: None, StopFlag())
+        == 0
+    )
 
 
 def test_a_migration_that_is_stopped_leaves_the_former_table(
@@ -130,10 +133,10 @@ def test_a_migration_that_is_stopped_leaves_the_former_table(
     store = stored(tmp_path, model, model.encode_video(frames * CLIPS), 2)
     monkeypatch.setattr("finereel.index.token_migration.AT_ONCE", 5)
     stop, before = StopFlag(), store.version()
-    assert migrate_tokens(tmp_path, store, model, lambda *step: stop.set(), stop) == 0
+    assert migrate_tokens(tmp_path, store, (model, "fp16"), lambda *step: stop.set(), stop) == 0
     again = ClipStore.open(store.folder)
     assert (again.version(), again.manifest.format) == (before, 2)
-    assert migrate_tokens(tmp_path, again, model, lambda *step: None, StopFlag()) == CLIPS
+    assert migrate_tokens(tmp_path, again, (model, "fp16"), lambda *step: None, StopFlag()) == CLIPS
 
 
 def test_kept_rows_and_vectors_change_no_reading(tmp_path: Path) -> None:

@@ -91,11 +91,15 @@ class ClipStore:
         """Raises DamagedLibraryError when the table cannot be read; it is never replaced by an
         empty one.
         """
-        if settle(folder) is None:
+        version = settle(folder)
+        if version is None:
             raise damaged_library(folder, "it cannot be read, for no version of it is whole")
         with reading(folder):
-            table = connected(folder).open_table(TABLE)
-            schema = table.schema
+            table = counted = connected(folder).open_table(TABLE)
+            if table.version != version:  # an interrupted commit may have changed the columns
+                counted = connected(folder).open_table(TABLE)
+                counted.checkout(version)
+            schema = counted.schema
         return cls(folder, table, manifest_of(schema, folder))
 
     @property
