@@ -5,7 +5,7 @@ format, whether in the form in which the model's head reads them, and whether ea
 stands among its patches, so that it is kept once, as a frame.
 
 A format (TOKEN_FORMATS) turns (V, N, D) tokens of a column into one or several Arrow columns and
-back; it knows nothing of frames and patches. A new one is a class here and a line there.
+back; it knows nothing of frames and patches. Each codec of `finereel.codecs` is one.
 """
 
 from abc import ABC, abstractmethod
