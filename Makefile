@@ -26,7 +26,7 @@ types: $(READY)  ## mypy --strict
 unit: $(READY)  ## tests and doctests, two at a time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal --reruns 1 --only-rerun 'worker .* crashed' -r fER
 
-bench: $(READY)  ## every figure with a goal, measured in one run (about 5 minutes)
+bench: $(READY)  ## every figure with a goal, measured in one run
 	$(BIN)/python -m research.benchmarks.goals
 
 docs: $(READY)  ## build the documentation into site/, warnings as errors

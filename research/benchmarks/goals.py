@@ -1,6 +1,6 @@
 """Measure every figure that the project set itself a goal for, in one run.
 
-    make bench                                                # about 5 minutes on two quiet cores
+    make bench
     python -m research.benchmarks.goals --full --out docs/results/goals.md
 
 Beside each figure stand its goal and what it is compared with in the same run: the matrix product
