@@ -162,7 +162,8 @@ def compare(
 class PairedRuns:
     """Two systems on the same Q queries.
 
-    names, values, protocols: of the run and of the baseline; values: percent, one per query.
+    names, values, protocols: two each, the run's first and the baseline's second; values are percent,
+    one per query.
     videos: (Q,) queries of one video count together.
     """
 

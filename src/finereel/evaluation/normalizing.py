@@ -201,7 +201,7 @@ def fitting_data(
 ) -> FittingData:
     """Banks and validation of a data set for evaluating its split `evaluated`; deterministic.
 
-    card: of the model, which says what its training has not seen. Raises ConfigError without a
+    card: the model's, which says what its training has not seen. Raises ConfigError without a
     training split, DataError when an evaluated video is in it.
     """
     test, train = dataset.split(evaluated), _training_split(dataset, evaluated)

@@ -41,8 +41,8 @@ Parts = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Scoring:
-    """How to score. share: of the gallery, for `cascade`; None chooses it on the validation
-    split.
+    """How to score. share: the part of the gallery that a `cascade` scores in full; None chooses it
+    on the validation split.
     """
 
     kind: str = "exact"

@@ -43,7 +43,7 @@ class KeptRows:
 
     @classmethod
     def of(cls, rows: pa.Table) -> "KeptRows":
-        """Of rows in any order."""
+        """Keep these rows, which may come in any order."""
         ordered = rows.sort_by(CANONICAL).combine_chunks()
         row_ids = ordered["_rowid"].to_numpy().astype(np.int64)
         places = np.argsort(row_ids)
