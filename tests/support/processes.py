@@ -22,6 +22,7 @@ FORK.set_forkserver_preload(
 
 def _command(folder: Path, arguments: tuple[str, ...], said: Path, errors: Path) -> None:
     os.chdir(folder)
+    os.environ.pop("COLUMNS", None)  # tables as wide as in a pipe, whatever started the tests
     for number, path in ((1, said), (2, errors)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), encoding="utf-8")
@@ -49,12 +50,17 @@ def anew(folder: Path, *arguments: str) -> Any:
 
 def finereel(folder: Path, *arguments: str) -> Any:
     """The JSON value that a command prints, run by a fork in `folder`; it must succeed."""
+    return json.loads(printed(folder, *arguments, "--json"))
+
+
+def printed(folder: Path, *arguments: str) -> str:
+    """What a command prints, run by a fork in `folder`; it must succeed."""
     said, errors = folder / ".stdout", folder / ".stderr"
-    child = FORK.Process(target=_command, args=(folder, (*arguments, "--json"), said, errors))
+    child = FORK.Process(target=_command, args=(folder, arguments, said, errors))
     child.start()
     child.join(300)
     if child.is_alive():
         child.kill()
         child.join()
     assert child.exitcode == 0, f"{arguments}: {errors.read_text(encoding='utf-8')[-2000:]}"
-    return json.loads(said.read_text(encoding="utf-8"))
+    return said.read_text(encoding="utf-8")
