@@ -109,3 +109,59 @@ def test_a_record_can_be_made_as_the_guide_says(
     exec(compile(example, "evaluate.md", "exec"), {})
     assert capsys.readouterr().out == "100.0\n"
     assert (tmp_path / "runs" / "theirs" / "record.json").exists()
+
+
+COUNTS = [
+    (document, *found)
+    for document in DOCUMENTS
+    for found in re.findall(
+        r"\[(\d+) of (\d+) distinguishable\]\(([\w./-]+\.md)\)", text_of(document)
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("document", "some", "all_of", "page"), COUNTS, ids=lambda value: Path(value).name
+)
+def test_what_a_page_calls_distinguishable_is_counted(
+    document: Path, some: str, all_of: str, page: str
+) -> None:
+    """A claim names how many differences of its table can be told from chance."""
+    rows = re.findall(
+        r"\| (better|worse|not distinguishable) \|$", text_of(document.parent / page), re.M
+    )
+    assert (int(some), int(all_of)) == (len(rows) - rows.count("not distinguishable"), len(rows))
+
+
+def test_a_summary_of_experiments_counts_every_table_it_names() -> None:
+    """No cell ranks systems without saying how many of the comparisons are distinguishable, and
+    README has their sums.
+    """
+    document = ROOT / "docs" / "results" / "experiments.md"
+    [summary] = re.findall(r"## Results\n(.*?)\n\*\*Which", text_of(document), re.DOTALL)
+    rows = [line.strip("| ").split(" | ") for line in summary.splitlines() if line[:3] == "| ("]
+    sums = {1: [0, 0], 2: [0, 0]}
+    for row in rows:
+        for column, cell in enumerate(row[1:], 1):
+            if not re.search(r"\d\.\d", cell):
+                continue
+            found = re.match(r"\[(\d+) of (\d+) distinguishable\]", cell)
+            assert found, cell
+            if "matrix" not in row[0]:
+                sums[column] = [sums[column][0] + int(found[1]), sums[column][1] + int(found[2])]
+    (real, all_real), (rendered, all_rendered) = sums[1], sums[2]
+    told = f"{real} of {all_real} differences of R@1 can be told from chance, on rendered ones "
+    assert f"{told}{rendered} of {all_rendered} (" in text_of(ROOT / "README.md")
+
+
+def test_every_recall_in_the_readme_has_its_interval_or_range() -> None:
+    [table] = re.findall(r"\n(\| id \| size .*?)\n\n", text_of(ROOT / "README.md"), re.DOTALL)
+    heading, _, *rows = table.splitlines()
+    column = heading.split(" | ").index("text-to-video R@1")
+    cells = [row.split(" | ")[column] for row in rows]
+    measured = [re.sub(r"\]\(.*", "", cell) for cell in cells if re.search(r"\d", cell)]
+    assert len(measured) == 2
+    for cell in measured:
+        rest = re.sub(r"\d+\.\d \(\d+\.\d to \d+\.\d\)|\d+\.\d to \d+\.\d", "", cell)
+        assert rest != cell
+        assert not re.search(r"\d\.\d", rest), cell
