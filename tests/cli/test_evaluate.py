@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from records import make_record
 from rich.console import Console
 
 from finereel.cli import progress
+from finereel.cli.evaluate import facts
 from finereel.data import VIRTUAL
 from finereel.data import reelworld as worlds
 from finereel.data.moment_files import FoundMoments, MomentQuery
@@ -84,6 +86,15 @@ def test_what_makes_the_numbers_say_less_is_told(
         (0, 1),
         (1, 0),
     ]
+
+
+@pytest.mark.parametrize(("videos", "small"), [(3, True), (12, True), (57, True), (58, False)])
+@pytest.mark.parametrize("skill", [0.0, 9.0])
+def test_a_small_split_says_so_whatever_came_out(videos: int, small: bool, skill: float) -> None:
+    """Also where R@1 is 0 or 100, whose interval is narrow."""
+    scores = (np.eye(videos) - 0.5) * skill - 0.1 * np.eye(videos)
+    lines = facts(make_record(scores))
+    assert any(line.startswith("TOO SMALL TO SAY MUCH") for line in lines) == small, lines
 
 
 def test_calibration_is_kept_in_the_models_card_and_told(

@@ -2,14 +2,20 @@
 
 import json
 import re
+import shutil
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from finereel.data import PUBLISHED, load
 from finereel.data.base import Dataset
-from places import DATA
+from finereel.evaluation.evaluate import BenchmarkSettings, given_scores, record_scores
+from finereel.evaluation.gallery import cut_captions
+from finereel.text import clip_tokenizer
+from places import DATA, ROOT
 
 SHARED = DATA
 FOLDERS = {
@@ -142,3 +148,30 @@ def test_a_folder_of_clips_with_captions() -> None:
         name: (len(split.videos), len(split.captions)) for name, split in dataset.splits.items()
     } == {"all": (60, 60)}
     assert dataset.protocol.texts == "single"
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "cut"), [("activitynet", 64, "1,275 of 4,917"), ("didemo", 64, "10 of 1,004")]
+)
+def test_paragraphs_longer_than_the_window_are_counted(name: str, words: int, cut: str) -> None:
+    split = published(name).split("test")
+    reads = SimpleNamespace(tokenizer=clip_tokenizer(), config=SimpleNamespace(max_words=words))
+    assert f"{cut_captions(reads, split):,} of {len(split.captions):,}" == cut
+    assert cut in (ROOT / "docs" / "guide" / "evaluate.md").read_text("utf-8")
+
+
+def test_captions_that_1k_a_has_twice_keep_a_perfect_model_from_100(tmp_path: Path) -> None:
+    """A model that gives equal sentences equal scores; R@1 is the expectation over its ties."""
+    shutil.copy(SHARED / "annotations" / "MSRVTT" / "MSRVTT_JSFUSION_test.csv", tmp_path)
+    dataset = load("msrvtt", tmp_path)
+    split = dataset.split("test")
+    texts = np.array([caption.text for caption in split.captions])
+    same = texts[:, None] == texts[None]
+    scored, made = given_scores(split, same[:, np.argsort(split.video_of_caption)], "perfect")
+    plain, right = (
+        record_scores(dataset, scored, made, BenchmarkSettings(doubled_right=counted))
+        for counted in (False, True)
+    )
+    assert (plain.dataset.doubled, right.dataset.doubled) == (9, 9)
+    assert plain.row("text_to_video")["R@1"] == pytest.approx(99.5)
+    assert right.row("text_to_video")["R@1"] == 100.0

@@ -2,158 +2,32 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from finereel.cli.output import (
-    AnnotationsOption,
-    DeviceOption,
-    FeaturesOption,
-    JsonOption,
-    RunNameOption,
-    VideosOption,
-    console,
-    print_json,
-    shown,
-)
+from finereel.cli.evaluation_options import OWN, EvaluationOptions
+from finereel.cli.option_groups import with_options
+from finereel.cli.output import console, print_json, shown
 
 if TYPE_CHECKING:
     from finereel.data.base import ClipSource, Dataset
     from finereel.data.sources import SourceOptions
+    from finereel.evaluation.evaluate import BenchmarkSettings
     from finereel.evaluation.record import RunRecord
-    from finereel.evaluation.scoring import Scoring
     from finereel.finegrain.evaluate.scorer import ClipNeeds, Scorer
     from finereel.models.retrieval import RetrievalModel
 
-_UNTOLD = 25.0
-"""An interval of R@1 wider than this many points tells no two usual models apart."""
-OWN = "finereel"
-"""The scorer that is a model of this program."""
+_UNTOLD = 0.25
+"""Where half of the queries are right and the interval of that share is wider than this, which is
+so below 58 videos, a split tells no two usual models apart.
+"""
 
 
-def evaluate(
-    data: Annotated[
-        str,
-        typer.Option(
-            "--data",
-            metavar="NAME",
-            help="The data set; `finereel data check --help` lists the names.",
-        ),
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            metavar="DIR_OR_ID",
-            help="A model directory, bundled name or hub id; `finereel models` lists the models on "
-            "this machine.",
-        ),
-    ] = None,
-    scorer: Annotated[
-        str,
-        typer.Option(
-            help="How --model is used: finereel, sentence-transformers, mteb or embeddings."
-        ),
-    ] = OWN,
-    scores: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="MATRIX.npy",
-            help="Scores of another program instead of --model: captions in rows, videos in columns, "
-            "in the order of the split.",
-        ),
-    ] = None,
-    annotations: AnnotationsOption = None,
-    videos: VideosOption = None,
-    features: FeaturesOption = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="The split to evaluate on. Default: test, or the only split of the data set.",
-        ),
-    ] = None,
-    normalization: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="none; bank, inverted (fitted on training captions and videos); or transductive, "
-            "dsl (which see the "
-            "other test queries, and say so).",
-        ),
-    ] = "none",
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            metavar="T",
-            help="Temperature of the normalization, applied as given (1 is the published one of "
-            "Sinkhorn and DSL) instead of fitted.",
-        ),
-    ] = None,
-    strength: Annotated[
-        float | None,
-        typer.Option(
-            metavar="S", help="Strength of the Sinkhorn bias, applied as given (published: 1)."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder to save the record in: facts, ranks and scores."),
-    ] = None,
-    name: RunNameOption = "",
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder to cache encoded features in, so that another normalization need not encode "
-            "again.",
-        ),
-    ] = None,
-    calibrate: Annotated[
-        bool,
-        typer.Option(
-            "--calibrate",
-            help="Also learn how often the best hit of a search is right, from its scores, and keep "
-            "it with the model: `search` then tells it. Take a split that is not tested on.",
-        ),
-    ] = False,
-    doubled_right: Annotated[
-        bool,
-        typer.Option(
-            "--doubled-right",
-            help="Count a caption as right for every video that has a caption of the same words "
-            "(1k-A has such captions, so that a perfect model misses R@1 100).",
-        ),
-    ] = False,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Score every pair in single precision (the default).")
-    ] = False,
-    int16: Annotated[
-        bool,
-        typer.Option("--int16", help="Score patch_word from rounded features; ranks may differ."),
-    ] = False,
-    repaired: Annotated[
-        bool,
-        typer.Option(
-            "--repaired",
-            help="As --int16, and exactly wherever a rank could change; a sample of every run must "
-            "show the ranks of --exact.",
-        ),
-    ] = False,
-    cascade: Annotated[
-        str,
-        typer.Option(
-            metavar="SHARE",
-            help="Score patch_word for the best SHARE of every query only, such as 10 (percent), or "
-            "auto: chosen on the validation split. Ranks below it come from the other scores.",
-        ),
-    ] = "",
-    device: DeviceOption = "auto",
-    as_json: JsonOption = False,
-) -> None:
+@with_options(EvaluationOptions)
+def evaluate(asked: EvaluationOptions) -> None:
     """Measure text-to-video and video-to-text retrieval of a model on a data set.
 
     Example: finereel evaluate --model reelworld-tiny --data reelworld
@@ -166,60 +40,19 @@ def evaluate(
     are found: R1@0.5, R1@0.7 and mAP. --annotations is the folder of the set's own files, and --out
     gets the moments in the form of a QVHighlights submission.
     """
-    from finereel.data.moment_files import MOMENT_SETS
-    from finereel.data.sources import SourceOptions
-    from finereel.evaluation.evaluate import BenchmarkSettings
-
-    settings = BenchmarkSettings(
-        split=split or "",
-        normalization=normalization,
-        name=name,
-        cache=cache,
-        reload_verified=True,
-        doubled_right=doubled_right,
-        fixed={
-            setting: value
-            for setting, value in (("temperature", temperature), ("strength", strength))
-            if value is not None
-        },
-        scoring=_scoring({"exact": exact, "int16": int16, "repaired": repaired}, cascade),
-    )
-    if settings.fixed and normalization == "none":
-        raise typer.BadParameter("--temperature and --strength are settings of a --normalization")
-    where = SourceOptions(annotations=annotations, videos=videos, features=features)
-    if calibrate and (normalization != "none" or data in MOMENT_SETS):
-        raise typer.BadParameter("--calibrate needs the plain scores of retrieval")
-    cheap = settings.scoring.kind != "exact"
-    if cheap and (scorer != OWN or calibrate or normalization != "none" or data in MOMENT_SETS):
-        raise typer.BadParameter(
-            "--int16, --repaired and --cascade measure plain retrieval of a finereel model, without "
-            "--normalization and --calibrate"
-        )
-    if scorer != OWN and (normalization != "none" or calibrate or cache or data in MOMENT_SETS):
-        raise typer.BadParameter(
-            f"--scorer {scorer} measures plain retrieval, without --normalization, --calibrate, "
-            "--cache and moments"
-        )
-    if (model is None) == (scores is None):
-        raise typer.BadParameter("give either --model or --scores MATRIX.npy")
-    if scores is not None or model is None:
-        assert scores is not None
-        if scorer != OWN or normalization != "none" or calibrate or cache or data in MOMENT_SETS:
-            raise typer.BadParameter("--scores are measured as they are, with --data and --split")
-        _finish(_measure_scores(scores, data, annotations, settings), out, as_json)
+    settings = asked.settings()
+    if asked.moments:
+        _measure_moments(asked)
         return
-    if data in MOMENT_SETS:
-        if normalization != "none":
-            raise typer.BadParameter("moments are measured without a normalization")
-        _measure_moments(model, data, where, (split or "test", device, out, as_json))
-        return
-    if scorer == OWN:
-        record = _measure(model, data, where, settings, device)
+    if asked.scores is not None:
+        record = _measure_scores(asked.scores, asked, settings)
+    elif asked.scorer == OWN:
+        record = _measure(asked, settings)
     else:
-        record = _measure_scorer(ScorerRequest(scorer, model, data, where, device), settings)
-    _finish(record, out, as_json)
-    if calibrate:
-        _calibrate(model, record)
+        record = _measure_scorer(asked, settings)
+    _finish(record, asked.out, asked.as_json)
+    if asked.calibrate:
+        _calibrate(asked.named_model, record)
 
 
 def _finish(record: "RunRecord", out: Path | None, as_json: bool) -> None:
@@ -235,7 +68,9 @@ def _finish(record: "RunRecord", out: Path | None, as_json: bool) -> None:
         print_record(record)
 
 
-def _measure_scores(file: Path, data: str, annotations: Path | None, settings: Any) -> "RunRecord":
+def _measure_scores(
+    file: Path, asked: EvaluationOptions, settings: "BenchmarkSettings"
+) -> "RunRecord":
     """Measure a matrix of scores; DataError for a file that is none."""
     from dataclasses import replace
 
@@ -245,7 +80,7 @@ def _measure_scores(file: Path, data: str, annotations: Path | None, settings: A
     from finereel.errors import DataError
     from finereel.evaluation.evaluate import given_scores, record_scores
 
-    dataset = load_dataset(data, annotations)
+    dataset = load_dataset(asked.data, asked.annotations)
     settings = _on_split(settings, dataset)
     try:
         matrix = np.load(file, allow_pickle=False)
@@ -255,23 +90,6 @@ def _measure_scores(file: Path, data: str, annotations: Path | None, settings: A
         ) from error
     scored, made = given_scores(dataset.split(settings.split), np.asarray(matrix), file.stem)
     return record_scores(dataset, scored, made, replace(settings, reload_verified=False))
-
-
-def _scoring(flags: dict[str, bool], cascade: str) -> "Scoring":
-    """What the four options ask for; they exclude one another."""
-    from finereel.evaluation.scoring import Scoring
-
-    asked = [name for name, given in flags.items() if given] + ["cascade"] * bool(cascade)
-    if len(asked) > 1:
-        raise typer.BadParameter(f"--{asked[0]} and --{asked[1]} exclude each other")
-    if not cascade or cascade == "auto":
-        return Scoring(asked[0] if asked else "exact")
-    try:
-        return Scoring("cascade", float(cascade.removesuffix("%")) / 100)
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"--cascade takes a percentage such as 10, or auto; got {cascade!r}"
-        ) from error
 
 
 def _calibrate(model_name: str, record: "RunRecord") -> None:
@@ -291,13 +109,8 @@ def _calibrate(model_name: str, record: "RunRecord") -> None:
     )
 
 
-def _measure_moments(
-    model_name: str,
-    data: str,
-    where: "SourceOptions",
-    how: tuple[str, str, Path | None, bool],
-) -> None:
-    """Measure moments and print the metrics. how: split, device, folder for the moments, as JSON."""
+def _measure_moments(asked: EvaluationOptions) -> None:
+    """Measure moments and print the metrics."""
     from contextlib import closing
 
     from finereel.cli.progress import StageBars
@@ -306,20 +119,20 @@ def _measure_moments(
     from finereel.models.saving import load as load_model
     from finereel.video.reader import DiskSource
 
-    split, device, out, as_json = how
-    if where.annotations is None or where.videos is None:
+    data, split, out = asked.data, asked.split or "test", asked.out
+    if asked.annotations is None or asked.videos is None:
         raise typer.BadParameter(f"{data} needs --annotations DIR and --videos DIR")
-    queries = read_moments(data, where.annotations, split)
-    model = load_model(model_name).to(torch_device(device))
+    queries = read_moments(data, asked.annotations, split)
+    model = load_model(asked.named_model).to(torch_device(asked.device))
     with StageBars() as progress, closing(DiskSource()) as source:
-        result = measure_moments(model, queries, where.videos, source, progress)
+        result = measure_moments(model, queries, asked.videos, source, progress)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         write_predictions(out / "moments.jsonl", result.found)
         typer.echo(f"moments in {out / 'moments.jsonl'}", err=True)
     facts = {"data": data, "split": split, "model": model.fingerprint}
     counts = {"queries": len(result.found), "queries_of_split": len(queries)}
-    if as_json:
+    if asked.as_json:
         told = {"metrics": result.metrics, "intervals": result.intervals}
         print_json({**facts, **counts, **told, "missing": result.missing})
         return
@@ -331,7 +144,7 @@ def _measure_moments(
         typer.echo(f"{len(result.missing)} videos could not be read", err=True)
 
 
-def _on_split(settings: Any, dataset: "Dataset") -> Any:
+def _on_split(settings: "BenchmarkSettings", dataset: "Dataset") -> "BenchmarkSettings":
     """The settings with a split that the data set has; ConfigError lists those there are."""
     from dataclasses import replace
 
@@ -340,19 +153,17 @@ def _on_split(settings: Any, dataset: "Dataset") -> Any:
     return replace(settings, split=chosen)
 
 
-def _measure(
-    model_name: str, data: str, where: "SourceOptions", settings: Any, device: str
-) -> "RunRecord":
+def _measure(asked: EvaluationOptions, settings: "BenchmarkSettings") -> "RunRecord":
     from finereel.cli.progress import StageBars
     from finereel.data import load as load_dataset
     from finereel.evaluation.evaluate import evaluate as evaluate_model
     from finereel.models.saving import load as load_model
 
-    dataset = load_dataset(data, where.annotations)
+    dataset = load_dataset(asked.data, asked.annotations)
     settings = _on_split(settings, dataset)
-    model = load_model(model_name).to(torch_device(device))
+    model = load_model(asked.named_model).to(torch_device(asked.device))
     with StageBars() as progress:
-        source = clip_source(model, data, where, progress)
+        source = clip_source(model, asked.data, asked.where, progress)
         return evaluate_model(model, dataset, source, settings, progress)
 
 
@@ -392,7 +203,7 @@ def opened_scorer(asked: ScorerRequest, progress: Any) -> "Scorer":
     return open_scorer(asked.kind, asked.model, Opening(clips, device, asked.fine))
 
 
-def _measure_scorer(asked: ScorerRequest, settings: Any) -> "RunRecord":
+def _measure_scorer(asked: EvaluationOptions, settings: "BenchmarkSettings") -> "RunRecord":
     """Measure a model of another program by its scores alone."""
     import time
     from dataclasses import replace
@@ -401,11 +212,14 @@ def _measure_scorer(asked: ScorerRequest, settings: Any) -> "RunRecord":
     from finereel.data import load as load_dataset
     from finereel.evaluation.evaluate import ScoredBy, record_scores
 
-    dataset, started = load_dataset(asked.data, asked.where.annotations), time.monotonic()
+    dataset, started = load_dataset(asked.data, asked.annotations), time.monotonic()
     settings = _on_split(settings, dataset)
     split = dataset.split(settings.split)
     with StageBars() as progress:
-        scorer = opened_scorer(asked, progress)
+        request = ScorerRequest(
+            asked.scorer, asked.named_model, asked.data, asked.where, asked.device
+        )
+        scorer = opened_scorer(request, progress)
         scored = scorer.score_split(split, progress)
     made = ScoredBy(scorer.facts, scorer.description, str(torch_device(asked.device)))
     plain = replace(settings, reload_verified=False)
@@ -486,6 +300,8 @@ def print_record(record: "RunRecord") -> None:
 
 def facts(record: "RunRecord") -> list[str]:
     """What a reader must know beside the numbers, a line each."""
+    from finereel.statistics.intervals import wilson_interval
+
     dataset, model = record.dataset, record.model
     lines = [
         f"data: {dataset.name}/{dataset.split} ({dataset.split_hash}), {dataset.captions} captions "
@@ -511,8 +327,9 @@ def facts(record: "RunRecord") -> list[str]:
             f"doubled: {dataset.doubled} captions have the words of another video's caption; that "
             f"video counts as {counted}"
         )
-    low, high = record.row("text_to_video")["intervals"].get("R@1", (0.0, 0.0))
-    if high - low > _UNTOLD:
+    half = wilson_interval(dataset.videos / 2, dataset.videos)
+    if half.high - half.low > _UNTOLD:
+        low, high = record.row("text_to_video")["intervals"].get("R@1", (0.0, 100.0))
         lines.append(
             f"TOO SMALL TO SAY MUCH: with {dataset.videos} videos R@1 lies anywhere from {low:.0f} "
             f"to {high:.0f}; take a split of some hundred videos to compare models"

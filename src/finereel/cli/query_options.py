@@ -1,15 +1,13 @@
 """The options by which `search` and `export` choose clips, in one place."""
 
-import functools
-import inspect
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from finereel.cli.option_groups import with_options
 from finereel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -186,36 +184,4 @@ AS_USUAL = QueryOptions()
 """Where nobody chose anything."""
 
 
-def with_query_options(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose parameter `asked` is a `QueryOptions`, as one with an option for each of its
-    attributes in its place.
-    """
-    kinds = get_type_hints(QueryOptions, include_extras=True)
-    options = [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=field.default,
-            annotation=kinds[field.name],
-        )
-        for field in fields(QueryOptions)
-    ]
-    names = [option.name for option in options]
-
-    @functools.wraps(command)
-    def taken(**given: Any) -> None:
-        asked = QueryOptions(**{name: given.pop(name) for name in names})
-        command(asked=asked, **given)
-
-    signature = inspect.signature(command)
-    parameters: list[inspect.Parameter] = []
-    for parameter in signature.parameters.values():
-        own = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        parameters += options if parameter.name == "asked" else [own]
-    taken.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    hints = get_type_hints(command, include_extras=True)
-    taken.__annotations__ = {
-        parameter.name: kinds.get(parameter.name, hints.get(parameter.name))
-        for parameter in parameters
-    }
-    return taken
+with_query_options = with_options(QueryOptions)

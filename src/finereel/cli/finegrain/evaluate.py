@@ -10,7 +10,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from finereel.cli.evaluate import OWN, ScorerRequest, opened_scorer, torch_device
+from finereel.cli.evaluate import ScorerRequest, opened_scorer, torch_device
+from finereel.cli.evaluation_options import OWN
 from finereel.cli.negatives.sources import CaptionsFormatOption, CaptionsOption, known_captions
 from finereel.cli.output import (
     AnnotationsOption,
