@@ -101,7 +101,7 @@ def test_balance(run: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (("--mode", "best"), "clean, paper"),
+        (("--mode", "best"), "clean, paper, swap"),
         (("--pos", "noun,nouns"), "unknown part of speech 'nouns'"),
         (("--per-caption", 0), "1 or more"),
         (("--workers", -1), "0 for one per core, got -1"),

@@ -8,11 +8,11 @@ from finereel.data.base import Caption
 
 PartOfSpeech = Literal["noun", "verb", "adjective", "adverb", "preposition"]
 PARTS_OF_SPEECH: tuple[PartOfSpeech, ...] = get_args(PartOfSpeech)
-Change = PartOfSpeech | Literal["phrase", "other"]
-"""What was changed: one word, of a part of speech; a phrase of several; or `other`, which a foreign
-file left open.
+Change = PartOfSpeech | Literal["phrase", "other", "swap"]
+"""What was changed: one word, of a part of speech; a phrase of several; `other`, which a foreign
+file left open; or `swap`, two words exchanged, where the span reaches from one to the other.
 """
-CHANGES: tuple[Change, ...] = (*PARTS_OF_SPEECH, "phrase", "other")
+CHANGES: tuple[Change, ...] = (*PARTS_OF_SPEECH, "phrase", "other", "swap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,9 @@ class Negative:
 
 def label_of(row: Negative) -> str:
     """What a row counts under: its part of speech; its method where a foreign set leaves
-    that open.
+    that open, and of two exchanged words.
     """
-    return row.method or row.pos if row.pos == "other" else row.pos
+    return row.method or row.pos if row.pos in ("other", "swap") else row.pos
 
 
 def pair_of(first: str, second: str) -> str:

@@ -28,8 +28,9 @@ OutArgument = Annotated[
 ModeOption = Annotated[
     str,
     typer.Option(
-        metavar="clean|paper",
-        help="clean: grammatical and false. paper: the method of the released sets.",
+        metavar="clean|paper|swap",
+        help="clean: grammatical and false. paper: the method of the released sets. swap: two nouns "
+        "or two adjectives of the caption exchanged.",
     ),
 ]
 PerCaptionOption = Annotated[

@@ -239,7 +239,7 @@ def _piece(
     rows: Sequence[Negative], models: "_Models", familiar: "_Familiar", numbering: _Numbering
 ) -> _Table:
     """The table of some rows; words and captions that are new get the next number."""
-    changed = [(row.source.lower(), row.replacement.lower()) for row in rows]
+    changed = [_changed(row) for row in rows]
     keys = [(row.pos, *sorted(two)) for row, two in zip(rows, changed, strict=True)]
     pairs, groups = numbering.pairs, numbering.groups
     return _Table(
@@ -257,6 +257,13 @@ def _piece(
         ),
         kind=np.array([CHANGES.index(row.pos) for row in rows], np.int64),
     )
+
+
+def _changed(row: Negative) -> tuple[str, str]:
+    """What was replaced for what; of two exchanged words the left one for the right one."""
+    if row.pos == "swap":
+        return row.lemma, row.replacement_lemma
+    return row.source.lower(), row.replacement.lower()
 
 
 class _Familiar:

@@ -39,6 +39,18 @@ class VideoWords:
         """Whether one of them occurs."""
         return any(self.has(word) for word in words)
 
+    def in_order(self, first: str, second: str) -> bool:
+        """Whether some caption has the one word before the other.
+
+        >>> said = VideoWords(["a dog chases a cat", "a cat sits"], Lexicon.load())
+        >>> said.in_order("dog", "cat"), said.in_order("cat", "dog")
+        (True, False)
+        """
+        pattern = rf" {re.escape(first)} (?:[^| ]+ )*{re.escape(second)} "
+        return all(f" {word} " in self._text for word in (first, second)) and (
+            re.search(pattern, self._text) is not None
+        )
+
     def relates(self, preposition: str, thing: str) -> bool:
         """Whether the preposition occurs with the thing at most four words behind it.
 

@@ -33,6 +33,7 @@ from finereel.finegrain.make.clean import CleanGenerator
 from finereel.finegrain.make.context import Context
 from finereel.finegrain.make.paper import PaperGenerator, Vocabulary, harvest
 from finereel.finegrain.make.settings import GeneratorSettings
+from finereel.finegrain.make.swaps import SwapGenerator
 from finereel.finegrain.types import Negative
 from finereel.finegrain.words.lexicon import Lexicon
 from finereel.finegrain.words.tagging import AgreeingTaggers
@@ -89,8 +90,12 @@ def _paper(prepared: Prepared) -> Generator:
     return PaperGenerator(prepared.context, prepared.settings, prepared.vocabulary)
 
 
+def _swap(prepared: Prepared) -> Generator:
+    return SwapGenerator(prepared.context, prepared.settings)
+
+
 MODES: Mapping[str, Callable[[Prepared], Generator]] = MappingProxyType(
-    {"clean": _clean, "paper": _paper}
+    {"clean": _clean, "paper": _paper, "swap": _swap}
 )
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from finereel.errors import ConfigError, unknown_name
 from finereel.finegrain.types import PARTS_OF_SPEECH, PartOfSpeech
 
-MODES = ("clean", "paper")
+MODES = ("clean", "paper", "swap")
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratorSettings:
-    """mode: "clean" or "paper". parts_of_speech: which to make. per_caption: at most so many per
+    """mode: one of MODES. parts_of_speech: which to make. per_caption: at most so many per
     caption and part of speech. seed: with the captions and the lexicon it decides everything.
     max_words: row length of the text encoder, start and end token among them. taggers: names of
     `finereel.finegrain.words.tagging`. legacy (paper mode): change every occurrence of the word, as
