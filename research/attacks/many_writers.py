@@ -6,22 +6,20 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from finereel.cli.progress import bar
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
 from finereel.index.events import AddEvent, AddSettings, FileIndexed
 from finereel.io.storage.places import StorePath
 from finereel.library import Library
-from research.attacks.base import Result
+from index.doubles import write_video
+from research.attacks.base import Result, counting
 from research.attacks.stores import SERVERS, installed
 from research.attacks.toy_library import opened
-
-# stores puts the tests on the path
-from index.doubles import write_video
 from support.object_store import BUCKET, known
 from support.processes import FORK
 
 WRITERS = 4
 NEVER = "an announced video lost or doubled, a writer that ends with an error"
-LINE_EVERY = 50
 
 
 def many_writers(scratch: Path, count: int, seed: int) -> list[Result]:
@@ -40,17 +38,13 @@ def _appended(name: str, url: str, folder: Path, count: int) -> Result:
     place = StorePath(f"s3://{BUCKET}/appended")
     videos = [write_video(folder / f"{number}.toy", f"word{number}") for number in range(count)]
     announced, ends = Counter[str](), []
-    with bar() as progress:
-        task = progress.add_task(f"appends to {name}", total=count, note="")
+    with counting(f"appends to {name}", count) as advance:
         for told in _writing(url, str(place), videos):
             if isinstance(told, int):
                 ends.append(told)
-                continue
-            announced[told] += 1
-            done = announced.total()
-            progress.update(task, completed=done)
-            if progress.disable and done % LINE_EVERY == 0:
-                print(f"{name}: {done:,} of {count:,} appends", file=sys.stderr, flush=True)
+            else:
+                announced[told] += 1
+                advance()
     wrong = [f"a writer ended with {end}" for end in ends if end]
     wrong += _wrong(opened(place), videos, announced)
     return Result(

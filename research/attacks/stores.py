@@ -151,7 +151,17 @@ def proxied(server: str, delay: float = 0.0) -> Iterator[tuple[str, StoreProxy]]
         def do_GET(self) -> None:
             proxy._asked(self)
 
-        do_PUT = do_POST = do_DELETE = do_HEAD = do_GET
+        def do_PUT(self) -> None:
+            proxy._asked(self)
+
+        def do_POST(self) -> None:
+            proxy._asked(self)
+
+        def do_DELETE(self) -> None:
+            proxy._asked(self)
+
+        def do_HEAD(self) -> None:
+            proxy._asked(self)
 
         def log_message(self, *_: object) -> None:
             return
