@@ -15,19 +15,24 @@ from research.attacks import media, models, pickles
 from research.attacks.base import Attack, Result
 from research.attacks.bit_flips import bit_flips
 from research.attacks.disk_errors import disk_errors
+from research.attacks.far_kills import driver_kills, worker_kills
 from research.attacks.kill_points import kill_points
+from research.attacks.many_writers import many_writers
 from research.attacks.power_cuts import power_cuts
 from research.attacks.readers import readers
 
 ATTACKS: dict[str, tuple[Attack, int, int]] = {
     "bit_flips": (bit_flips, 700, 40),
     "disk_errors": (disk_errors, 700, 21),
+    "driver_kills": (driver_kills, 30, 2),
     "kill_points": (kill_points, 350, 21),
+    "many_writers": (many_writers, 1000, 8),
     "media": (media.attack, 2400, 90),
     "models": (models.attack, 400, 30),
     "pickles": (pickles.attack, 150, 12),
     "power_cuts": (power_cuts, 250, 15),
     "readers": (readers, 5000, 300),
+    "worker_kills": (worker_kills, 100, 2),
 }
 """Name -> (attack, inputs of a full run, inputs of a short run)."""
 

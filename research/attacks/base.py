@@ -2,9 +2,16 @@
 happen.
 """
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from finereel.cli.progress import bar
+
+LINES = 20
+"""Plain lines of progress where there is no terminal for a bar."""
 
 
 @dataclass(frozen=True)
@@ -30,3 +37,19 @@ Attack = Callable[[Path, int, int], list[Result]]
 """`attack(scratch, count, seed)`: an empty folder to work in, about how many inputs to try, and the
 random seed.
 """
+
+
+@contextmanager
+def counting(title: str, total: int) -> Iterator[Callable[[], None]]:
+    """What is called once for each of `total` things that are done, and shows how many they are."""
+    with bar() as progress:
+        task, done = progress.add_task(title, total=total, note=""), 0
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            progress.update(task, completed=done)
+            if progress.disable and done % max(1, total // LINES) == 0:
+                print(f"{title}: {done:,} of {total:,}", file=sys.stderr, flush=True)
+
+        yield advance

@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 from finereel.index.events import AddSettings
+from finereel.io.storage.places import Place
 from finereel.library import Library
 from finereel.types import Hit
 from index.doubles import ToyModel, ToySource, write_video
@@ -29,8 +30,8 @@ def write_videos(folder: Path, count: int = VIDEOS) -> None:
     (folder / "bad.toy").write_text("! nonsense\n")
 
 
-def opened(library: Path) -> Library:
-    """The library in a folder, with the toy model."""
+def opened(library: Place) -> Library:
+    """The library in a folder or an object store, with the toy model."""
     return Library.open(library, ToyModel(), ToySource())
 
 

@@ -29,11 +29,12 @@ from finereel.config import ModelConfig
 from finereel.index.events import AddSettings
 from finereel.index.hits import find_hits
 from finereel.index.manifest import Manifest
-from finereel.index.protocols import IndexedModel
+from finereel.index.opening import described, kind_of_store
 from finereel.index.query import Query
 from finereel.index.schema import ClipRecord, FileRecord, in_stored_form, to_rows
 from finereel.index.search import Searcher, score_clips
 from finereel.index.store import ClipStore
+from finereel.io.storage.places import Place
 from finereel.models.features import Scores, StoredFeatures, TextFeatures, VideoFeatures
 from finereel.models.heads import make_head
 from finereel.types import Frames, Window
@@ -91,12 +92,12 @@ def random_clips(count: int, seed: int) -> VideoFeatures:
     return VideoFeatures(video, patches[:, :: PATCHES // FRAMES], patches, *every)
 
 
-def build(folder: Path, clips: int) -> tuple[ClipStore, float]:
+def build(folder: Place, clips: int, tokens: str = "fp16") -> tuple[ClipStore, float]:
     """A store of `clips` clips, and the seconds that writing took (making the features not
     counted).
     """
     model = SyntheticModel()
-    store = ClipStore.create(folder, Manifest(IndexedModel.of(model)))
+    store = kind_of_store(folder).create(folder, Manifest(described(model, tokens)))
     seconds, rows = 0.0, []
     for number in range(clips // CLIPS_PER_FILE):
         record = FileRecord(

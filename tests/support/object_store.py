@@ -63,6 +63,8 @@ def seaweedfs(folder: Path) -> Iterator[str]:
     ports = {name: str(_free_port()) for name in ("master", "volume", "filer", "s3")}
     options = [f"-{name}.port={port}" for name, port in ports.items()]
     options += [f"-{name}.port.grpc={_free_port()}" for name in ports]
+    # These have one port for all servers of a machine, unless told.
+    options += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
     program = Path(sys.executable).with_name("weed")
     command = [program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3", *options]
     # It would take these for its own and let nobody in without them.

@@ -9,7 +9,6 @@ import multiprocessing
 import pickle
 import signal
 import threading
-import warnings
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from contextlib import suppress
@@ -27,9 +26,6 @@ from finereel.index.plan import EncodeJob
 from finereel.index.protocols import SearchModel, VideoSource
 from finereel.io.signals import StopFlag
 from finereel.video.files import shown
-
-# Workers read and write no table.
-warnings.filterwarnings("ignore", message="lancedb fork support", category=RuntimeWarning)
 
 ATTEMPTS = 3
 """Workers that may die at one file before it is left to the next run."""
@@ -120,12 +116,17 @@ class ProcessPool:
 
     def __init__(self, count: int, task: WorkerTask) -> None:
         self._task = pickle.dumps(task)
+        # What workers need is imported once, by the server that forks them.
+        self._imports = [
+            "finereel.index.forking",
+            __name__,
+            *sorted({type(task.model).__module__, task.source.__module__} - {"__main__"}),
+        ]
         self._workers = [self._begun() for _ in range(count)]
 
     def _begun(self) -> "_WorkerProcess":
-        # What workers need is imported once, by the server that forks them.
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
+        context.set_forkserver_preload(self._imports)
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), name="finereel-worker")
         process.start()

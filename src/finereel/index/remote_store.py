@@ -18,9 +18,10 @@ from finereel.index.faults import storage_errors
 from finereel.index.lance import LanceTable
 from finereel.index.lance_files import manifest_name, parse_manifest
 from finereel.index.manifest import METADATA_KEY, Manifest
+from finereel.index.mirror import RemoteSnapshot
 from finereel.index.remote import TABLE_FOLDER, connected
 from finereel.index.schema import clip_schema
-from finereel.index.snapshot import SPEAKS
+from finereel.index.snapshot import SPEAKS, Snapshot
 from finereel.index.store import ROWS_PER_FRAGMENT, SMALL_FRAGMENTS, TABLE, ClipStore
 from finereel.io.storage.lease import leased
 from finereel.io.storage.places import Place, StorePath
@@ -54,6 +55,11 @@ class RemoteClipStore(ClipStore):
     def _library(self) -> StorePath:
         assert isinstance(self.folder, StorePath)
         return self.folder.parent
+
+    def unchecked_snapshot(self) -> Snapshot:
+        """As `ClipStore.unchecked_snapshot`; what is read of it often is copied to this machine."""
+        found = super().unchecked_snapshot()
+        return RemoteSnapshot(found.table, self.manifest, self.folder)
 
     def prepare(self) -> None:
         """Bring a table of a former version up to date."""

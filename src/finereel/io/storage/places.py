@@ -131,6 +131,16 @@ class StorePath:
                 client.require_bucket(self, error)
                 raise
 
+    def download(self, path: Path) -> None:
+        """Copy the object to a local file, piece by piece. Raises FileNotFoundError where there is
+        none.
+        """
+        with client.store_errors(self):
+            found = client.opened(self).get(self.key)
+            with path.open("wb") as stream:
+                for piece in found.stream(min_chunk_size=1 << 20):
+                    stream.write(piece)
+
     def write_bytes(self, content: bytes) -> None:
         """Write the object, whatever was there."""
         with client.store_errors(self):
