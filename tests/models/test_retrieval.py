@@ -163,7 +163,7 @@ def soft_pairs(
 
 
 @pytest.mark.parametrize("patch_scorer", ["token", "frame_video"])
-@pytest.mark.parametrize("aggregation", ["isa", "cross_attention"])
+@pytest.mark.parametrize("aggregation", ["isa", "sharpened_softmax"])
 def test_every_parameter_learns(patch_scorer: str, aggregation: str) -> None:
     """Small projections make all similarities near-equal, so that no softmax is saturated."""
     model = tiny_model(
