@@ -11,7 +11,7 @@ autoencoding: He et al., CVPR 2022; tubes: Tong et al., NeurIPS 2022). It trains
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ _HEAD_WIDTH = 64
 class SelfSupervision:
     """What is predicted, in how many steps of how many clips, and the share of places masked."""
 
-    kind: Literal["masked_patches", "frame_order"]
+    kind: str
     steps: int = 200
     batch_size: int = 128
     lr: float = 1e-3
@@ -87,7 +87,8 @@ class MaskedPatches(nn.Module):
         found = self.predict(seen).view(V, F, N - 1, -1)
         wanted = layer_norm(tokens[:, :, 1:], tokens.shape[-1:])
         asked = hidden & mask[..., None]
-        return (found - wanted).square()[asked].mean()
+        loss: Tensor = (found - wanted).square()[asked].mean()
+        return loss
 
 
 class FrameOrder(nn.Module):
@@ -183,7 +184,7 @@ def pretrain(
             task.train()
             optimizer.zero_grad()
             loss = _loss(task, [videos["train"][place] for place in chosen], source, rng)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(task.parameters(), 1.0)
             optimizer.step()
             schedule.step()

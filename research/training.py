@@ -82,16 +82,16 @@ def _self_supervised(
     benchmark: Benchmark, variant: Variant, seed: int, work: Path
 ) -> RetrievalModel | None:
     """The variant's model after its self-supervised stage; None where it has none."""
-    if variant.before is None:
+    if variant.self_supervision is None:
         return None
     phase = _phase(benchmark, variant, seed)
     torch.manual_seed(seed)
     ids = {name: benchmark.dataset.split(name).videos for name in ("train", "val")}
-    folder = folder_of(work, benchmark, variant.before.kind, seed) / "pretrained"
+    folder = folder_of(work, benchmark, variant.self_supervision.kind, seed) / "pretrained"
     started = pretrained(
-        phase.make(phase.recipe), ids, phase.data.source, variant.before, folder, seed
+        phase.make(phase.recipe), ids, phase.data.source, variant.self_supervision, folder, seed
     )
-    started.name = variant.before.kind
+    started.name = variant.self_supervision.kind
     return started
 
 
@@ -112,7 +112,7 @@ def train_variant(
     model = phase.make(phase.recipe)
     if towers is not None:
         start_from(model, towers)
-    if started is not None and variant.before.kind == "frame_order":
+    if started is not None and started.name == "frame_order":
         model.temporal.load_state_dict(started.temporal.state_dict())
     benchmark.attach(model)
     best = phase.train(

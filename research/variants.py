@@ -16,12 +16,12 @@ class Variant:
     """One row of a table.
 
     name: name of the row and of its folder. config: all settings of the model except its towers.
-    before: the stage without text that comes before everything else, if any.
+    self_supervision: the stage without text that comes before everything else, if any.
     """
 
     name: str
     config: ModelConfig = field(hash=False)
-    before: SelfSupervision | None = None
+    self_supervision: SelfSupervision | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,9 @@ def checks(benchmark: Benchmark) -> Experiment:
     warm_up = benchmark.recipe.warm_up
     if warm_up is not None:  # else the towers are a whole model's
         steps, full = min(_SELF_SUPERVISED, warm_up.steps), reference(benchmark).config
-        rows += [Variant(name, full, SelfSupervision(name, steps)) for name in TASKS]
+        rows += [
+            Variant(name, full, self_supervision=SelfSupervision(name, steps)) for name in TASKS
+        ]
     return Experiment(
         "Open checks",
         "Do cross-attention, X-Pool, temporal modelling of patches or a self-supervised stage "
