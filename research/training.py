@@ -20,6 +20,7 @@ from finereel.training.distributed import Shard
 from finereel.training.health import Validation
 from finereel.training.trainer import Progress
 from research.benchmark_sets import Benchmark
+from research.self_supervised import pretrained
 from research.variants import Variant
 
 OnStep = Callable[[Progress], None]
@@ -55,23 +56,43 @@ def source_for(benchmark: Benchmark, model: RetrievalModel) -> ClipSource:
 
 
 def shared_towers(
-    benchmark: Benchmark, seed: int, work: Path, on_step: OnStep = lambda progress: None
+    benchmark: Benchmark,
+    seed: int,
+    work: Path,
+    on_step: OnStep = lambda progress: None,
+    started: RetrievalModel | None = None,
 ) -> RetrievalModel | None:
     """The towers that every variant of a seed starts from: trained once, then read from `work`.
 
-    None for a benchmark that starts from a whole model.
+    None for a benchmark that starts from a whole model. started: what these towers start from, a
+    model whose name says where they are kept.
     """
     if benchmark.recipe.warm_up is None:
         return None
     phase = _phase(benchmark, Variant("towers", benchmark.recipe.model), seed)
     torch.manual_seed(seed)  # the towers of a token model are drawn from torch's generator
-    return train_towers(
-        phase,
-        phase.make(phase.recipe),
-        folder_of(work, benchmark, "towers", seed),
-        Shard(),
-        on_step,
+    model = phase.make(phase.recipe)
+    if started is not None:
+        start_from(model, started)
+    name = "towers" if started is None else f"towers after {started.name}"
+    return train_towers(phase, model, folder_of(work, benchmark, name, seed), Shard(), on_step)
+
+
+def _self_supervised(
+    benchmark: Benchmark, variant: Variant, seed: int, work: Path
+) -> RetrievalModel | None:
+    """The variant's model after its self-supervised stage; None where it has none."""
+    if variant.self_supervision is None:
+        return None
+    phase = _phase(benchmark, variant, seed)
+    torch.manual_seed(seed)
+    ids = {name: benchmark.dataset.split(name).videos for name in ("train", "val")}
+    folder = folder_of(work, benchmark, variant.self_supervision.kind, seed) / "pretrained"
+    started = pretrained(
+        phase.make(phase.recipe), ids, phase.data.source, variant.self_supervision, folder, seed
     )
+    started.name = variant.self_supervision.kind
+    return started
 
 
 def train_variant(
@@ -84,12 +105,15 @@ def train_variant(
     """A variant trained from the seed's towers; the best model by validation. Goes on where it was
     stopped.
     """
-    towers = towers or shared_towers(benchmark, seed, work)
+    started = _self_supervised(benchmark, variant, seed, work)
+    towers = towers or shared_towers(benchmark, seed, work, started=started)
     phase = _phase(benchmark, variant, seed)
     torch.manual_seed(seed)  # as above, where the variant does not start from trained towers
     model = phase.make(phase.recipe)
     if towers is not None:
         start_from(model, towers)
+    if started is not None and started.name == "frame_order":
+        model.temporal.load_state_dict(started.temporal.state_dict())
     benchmark.attach(model)
     best = phase.train(
         model, folder_of(work, benchmark, variant.name, seed), Shard(), lambda progress: None

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 
 from finereel.config import ModelConfig
 from finereel.errors import unknown_name
+from finereel.models.encoders.patch_temporal import PATCH_TEMPORAL
 from finereel.recipes.overrides import with_head
 from research.benchmark_sets import Benchmark
+from research.self_supervised import TASKS, SelfSupervision
 
 
 @dataclass(frozen=True)
@@ -14,10 +16,12 @@ class Variant:
     """One row of a table.
 
     name: name of the row and of its folder. config: all settings of the model except its towers.
+    self_supervision: the stage without text that comes before everything else, if any.
     """
 
     name: str
     config: ModelConfig = field(hash=False)
+    self_supervision: SelfSupervision | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,10 @@ _GRAINS = {
     "+ frame-sentence": ("video_sentence", "frame_sentence"),
     REFERENCE: ("video_sentence", "frame_sentence", "patch_word"),
 }
-_AGGREGATIONS = ("mean", "softmax", "max", "cross_attention")
+_SELF_SUPERVISED = 200
+"""Steps of the stage without text."""
+_ATTENTION = {"patch_word": "cross_attention"}
+_AGGREGATIONS = ("mean", "softmax", "max", "sharpened_softmax")
 _PEERS: dict[str, dict[str, str]] = {
     "clip4clip-meanP": {"head": "clip4clip", "temporal": "meanP"},
     "clip4clip-seqLSTM": {"head": "clip4clip", "temporal": "seqLSTM"},
@@ -84,7 +91,7 @@ def aggregation(benchmark: Benchmark) -> Experiment:
     )
     return Experiment(
         "Aggregation",
-        "Is ISA better than mean, softmax, max or attention?",
+        "Is ISA better than mean, softmax, max or a learned softmax?",
         (*rows, reference(benchmark)),
         REFERENCE,
     )
@@ -121,11 +128,37 @@ def sizes(benchmark: Benchmark) -> Experiment:
     )
 
 
+def checks(benchmark: Benchmark) -> Experiment:
+    """(g) What the papers leave to be tried: attention, temporal patches, a stage without text."""
+    rows = [
+        Variant("cross-attention", with_head(benchmark.recipe, "ucofia", **_ATTENTION)),
+        Variant("xpool", with_head(benchmark.recipe, "xpool")),
+    ]
+    rows += [
+        Variant(f"patches-{name}", with_head(benchmark.recipe, "ucofia", patch_temporal=name))
+        for name in PATCH_TEMPORAL
+    ]
+    warm_up = benchmark.recipe.warm_up
+    if warm_up is not None:  # else the towers are a whole model's
+        steps, full = min(_SELF_SUPERVISED, warm_up.steps), reference(benchmark).config
+        rows += [
+            Variant(name, full, self_supervision=SelfSupervision(name, steps)) for name in TASKS
+        ]
+    return Experiment(
+        "Open checks",
+        "Do cross-attention, X-Pool, temporal modelling of patches or a self-supervised stage "
+        "retrieve better?",
+        (*rows, reference(benchmark)),
+        REFERENCE,
+    )
+
+
 EXPERIMENTS: dict[str, Callable[[Benchmark], Experiment]] = {
     "granularity": granularity,
     "aggregation": aggregation,
     "peers": peers,
     "sizes": sizes,
+    "checks": checks,
 }
 
 

@@ -45,6 +45,8 @@ def test_json_and_back(values: dict[str, Any]) -> None:
         ({"temporal": "lstm"}, "meanP, seqLSTM, seqTransf, tokenTransf, got 'lstm'"),
         ({"patch_units": "metres"}, "cosine, inner_product"),
         ({"max_words": "12"}, "max_words must be int"),
+        ({"head_dropout": 1.0}, "head_dropout must be from 0.0 to 0.99, got 1.0"),
+        ({"patch_temporal": "conv"}, "none, shift, adapter, got 'conv'"),
         ({"max_frames": 0}, "max_frames must be at least 1, got 0"),
         ({"weights": {}}, "at least one granularity"),
     ],
@@ -58,9 +60,23 @@ def test_later_settings_leave_old_fingerprints_alone() -> None:
     """Models made before a setting existed keep their description; a value of it that matters is
     part of a new one.
     """
-    assert not {"interaction", "scaled_evaluation"} & set(to_dict(ModelConfig()))
-    changed = [ModelConfig(interaction="ti"), ModelConfig(scaled_evaluation=False), ModelConfig()]
-    assert len({fingerprint(to_dict(config)) for config in changed}) == 3
+    later = {"interaction", "scaled_evaluation", "patch_word", "head_dropout", "patch_temporal"}
+    assert not later & set(to_dict(ModelConfig()))
+    changed = [
+        ModelConfig(),
+        ModelConfig(interaction="ti"),
+        ModelConfig(scaled_evaluation=False),
+        ModelConfig(patch_word="cross_attention"),
+        ModelConfig(head_dropout=0.3),
+        ModelConfig(patch_temporal="shift"),
+    ]
+    assert len({fingerprint(to_dict(config)) for config in changed}) == len(changed)
+
+
+def test_the_description_of_the_published_settings_stays() -> None:
+    """Fingerprints of models, and so libraries, depend on it."""
+    assert fingerprint(to_dict(ModelConfig())) == "d0084f3c80a7199d"
+    assert fingerprint(to_dict(ModelConfig(aggregation="cross_attention"))) == "ef1e908eb0547e76"
 
 
 def test_patches_per_clip() -> None:

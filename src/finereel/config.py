@@ -71,8 +71,10 @@ class ModelConfig:
 
     Defaults are UCoFiA's for MSR-VTT (32 words, 12 frames, 3 patches + CLS per frame, token shift
     in blocks 10 and 11); those of another head come from `finereel.models.heads.head_config`.
-    Settings that only some heads know: aggregation (ucofia, xclip), patch_units (ucofia),
-    interaction and scaled_evaluation (drl).
+    Settings that only some heads know: aggregation (ucofia, xclip), patch_units and patch_word
+    (ucofia), interaction and scaled_evaluation (drl), head_dropout (xpool). patch_temporal: how
+    patches learn of other frames before some are selected, see
+    `finereel.models.encoders.patch_temporal`.
 
     >>> ModelConfig(max_frames=8).num_patches
     32
@@ -101,6 +103,11 @@ class ModelConfig:
     interaction: Literal["wti", "ti", "dp"] = field(default="wti", metadata=LATER)
     scaled_evaluation: bool = field(default=True, metadata=LATER)
     fine: FineConfig = field(default=FineConfig(), metadata=LATER)
+    patch_word: Literal["similarities", "cross_attention"] = field(
+        default="similarities", metadata=LATER
+    )
+    head_dropout: float = field(default=0.0, metadata=LATER)
+    patch_temporal: Literal["none", "shift", "adapter"] = field(default="none", metadata=LATER)
 
     def __post_init__(self) -> None:
         for name in ("max_words", "max_frames", "patches_per_frame"):
@@ -108,7 +115,7 @@ class ModelConfig:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
         # Far beyond any published model, and far below what takes all memory or hangs.
         sizes = dict.fromkeys(("max_words", "max_frames", "patches_per_frame"), (1, 4096))
-        require_between(self, sizes | {"temporal_layers": (0, 128)})
+        require_between(self, sizes | {"temporal_layers": (0, 128), "head_dropout": (0.0, 0.99)})
         if len(self.shifted_blocks) > _MOST_BLOCKS:
             raise ConfigError(
                 f"shifted_blocks names {len(self.shifted_blocks)} blocks, expected at most "

@@ -66,15 +66,14 @@ def test_seeds_give_other_towers(work: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["aggregation", "peers", "sizes"])
+@pytest.mark.parametrize("name", ["aggregation", "peers", "sizes", "checks"])
 def test_the_other_experiments_have_their_debug_twin(name: str, work: Path) -> None:
     text = run_experiment(request_for(name, work))
     assert text.count("| ucofia |") == 2
 
 
 def test_an_unknown_experiment_is_refused(work: Path) -> None:
-    assert {"granularity", "aggregation", "peers", "sizes", "normalization", "robustness"} == set(
-        EXPERIMENTS
-    )
+    trained = {"granularity", "aggregation", "peers", "sizes", "checks"}
+    assert trained | {"normalization", "robustness"} == set(EXPERIMENTS)
     with pytest.raises(ConfigError, match="unknown experiment"):
         run_experiment(request_for("size", work))

@@ -54,7 +54,9 @@ def train(
     ] = None,
     head: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="ucofia, clip4clip, xclip, ts2net, drl or max_sim."),
+        typer.Option(
+            metavar="NAME", help="ucofia, clip4clip, xclip, ts2net, drl, max_sim or xpool."
+        ),
     ] = None,
     steps: Annotated[
         int | None,

@@ -15,6 +15,7 @@ from finereel.config import ModelConfig, fingerprint, to_dict
 from finereel.errors import CheckpointError, ModelError
 from finereel.io.atomic import writes
 from finereel.models.encoders import Encoder
+from finereel.models.encoders.patch_temporal import make_patch_temporal
 from finereel.models.encoders.patches import Perturbation, RowNoise, make_selector
 from finereel.models.encoders.prompts import make_prompts
 from finereel.models.encoders.temporal import SequentialTransformer, make_temporal, pool_frames
@@ -75,6 +76,8 @@ class RetrievalModel(nn.Module):
         chosen = self.temporal.over_patches or "patches" in head.reads
         with drawn("patches", seed):
             self.patches = make_selector(config, encoder.dim) if chosen else None
+        with drawn("patch temporal", seed):
+            self.patch_temporal = make_patch_temporal(config, encoder.dim) if chosen else None
         self.head: Head = head
         with drawn("prompts", seed):
             self.prompts = make_prompts(config.fine, encoder)
@@ -225,6 +228,8 @@ class RetrievalModel(nn.Module):
         """The selected tokens of every frame, its own first; none without a selection."""
         if self.patches is None:
             return tokens[:, :0, 0]
+        if self.patch_temporal is not None:
+            tokens = self.patch_temporal(tokens, frame_mask)
         chosen: Tensor = self.patches(tokens, frame_mask, noise)
         return chosen
 

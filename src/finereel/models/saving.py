@@ -246,8 +246,10 @@ def _check_frames(model: Any) -> None:
             f"patches_per_frame is {model.config.patches_per_frame}, a frame of this model has "
             f"{patches} patches"
         )
-    if model.encoder.shifts_tokens and patches + 1 < _FEWEST_SHIFTED:
+    shifts = model.encoder.shifts_tokens or (
+        model.patch_temporal is not None and model.config.patch_temporal == "shift"
+    )
+    if shifts and patches + 1 < _FEWEST_SHIFTED:
         raise ConfigError(
-            f"shifted_blocks need at least {_FEWEST_SHIFTED} tokens a frame, this model has "
-            f"{patches + 1}"
+            f"shifted tokens need at least {_FEWEST_SHIFTED} a frame, this model has {patches + 1}"
         )

@@ -47,7 +47,7 @@ def reference(name: str, module: torch.nn.Module, row: list[float], keep: list[i
         if name == "aosm":
             return sum(weight * value for weight, value in zip(mixed, kept, strict=True))
         logits = [value / 0.01 for value in mixed]
-    if name == "cross_attention":
+    if name == "sharpened_softmax":
         query, key, places = (
             module.query.tolist(),
             module.value_key.tolist(),
@@ -275,6 +275,12 @@ def test_isa_starts_close_to_the_maximum() -> None:
     assert gap.mean() < 1e-3
 
 
+def test_models_made_before_the_name_was_corrected_still_load() -> None:
+    former, named = (make_aggregation(n, 3) for n in ("cross_attention", "sharpened_softmax"))
+    assert type(former) is type(named)
+    assert former.state_dict().keys() == named.state_dict().keys()
+
+
 def test_unknown_aggregation_lists_the_known() -> None:
-    with pytest.raises(ConfigError, match="aosm, cross_attention, isa, max, mean, softmax"):
+    with pytest.raises(ConfigError, match="aosm, isa, max, mean, sharpened_softmax, softmax"):
         make_aggregation("median", 3)

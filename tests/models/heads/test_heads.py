@@ -31,8 +31,12 @@ ONE_AGGREGATION = {
     "ts2net",
     "drl",
     "max_sim",
+    "xpool",
 }  # heads that aggregate in their own way only
-INVISIBLE = {"word_weight.2.bias", "frame_weight.2.bias"}  # the same on every logit of a softmax
+INVISIBLE = {"word_weight.2.bias", "frame_weight.2.bias", "key.bias"}
+"""The same on every logit of a softmax."""
+ATTENTION = "cross-attention"
+"""UCoFiA's head with cross-attention in the place of an aggregation."""
 every_head = pytest.mark.parametrize(
     ("head", "aggregation"),
     [
@@ -40,7 +44,7 @@ every_head = pytest.mark.parametrize(
         for head, aggregation in itertools.product(HEADS, AGGREGATIONS)
         if head not in ONE_AGGREGATION or aggregation == "isa"
     ]
-    + [pytest.param("ucofia", "isa", id="compiled")],
+    + [pytest.param("ucofia", "isa", id="compiled"), ("ucofia", ATTENTION)],
 )
 
 
@@ -55,7 +59,12 @@ def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def tiny_head(name: str, aggregation: str, **settings: object) -> Head:
-    sizes = {"max_words": WORDS, "max_frames": FRAMES, "aggregation": aggregation}
+    sizes = {"max_words": WORDS, "max_frames": FRAMES}
+    settings |= (
+        {"patch_word": "cross_attention"}
+        if aggregation == ATTENTION
+        else {"aggregation": aggregation}
+    )
     head = make_head(head_config(name, **sizes, **settings), DIM)
     jitter(head, amount=0.1)
     return head.eval()
@@ -514,7 +523,7 @@ def test_fused_is_the_weighted_sum() -> None:
 
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(
-        ConfigError, match="expected one of clip4clip, drl, max_sim, ts2net, ucofia, xclip"
+        ConfigError, match="expected one of clip4clip, drl, max_sim, ts2net, ucofia, xclip, xpool"
     ):
         make_head(tiny_config(head="clip"), DIM)
     with pytest.raises(ConfigError, match="no granularity phrase"):

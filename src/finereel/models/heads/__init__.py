@@ -15,6 +15,7 @@ from finereel.models.heads.max_sim import MaxSimHead
 from finereel.models.heads.ts2net import Ts2NetHead
 from finereel.models.heads.ucofia import UcofiaHead
 from finereel.models.heads.xclip import XclipHead
+from finereel.models.heads.xpool import XpoolHead
 
 HEADS: dict[str, type[Head]] = {
     "ucofia": UcofiaHead,
@@ -23,6 +24,7 @@ HEADS: dict[str, type[Head]] = {
     "ts2net": Ts2NetHead,
     "drl": DrlHead,
     "max_sim": MaxSimHead,
+    "xpool": XpoolHead,
 }
 
 

@@ -10,6 +10,9 @@ With l2-normalised words w, sentence t, frames f, unit video v and selected patc
 `patch_units="cosine"` (default) normalises patches and sets c = s, so all three scores have the same
 unit. `"inner_product"` is the published form, with raw patches and c = 1: one of the three scores is
 on another scale. `mask_padding=False` is published too: padded words, frames and patches take part.
+
+`patch_word=cross_attention` puts a cross-attention of words over patches in the place of Bi-ISA, see
+`finereel.models.heads.attention`; its score is a cosine, whatever `patch_units` says.
 """
 
 from collections.abc import Mapping
@@ -22,8 +25,9 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from finereel.config import ModelConfig
-from finereel.models.features import TextFeatures, VideoFeatures
+from finereel.models.features import StoredFeatures, TextFeatures, VideoFeatures
 from finereel.models.heads import compiled
+from finereel.models.heads.attention import AnsweringVideo, AskingText, WordPatchAttention
 from finereel.models.heads.base import Head
 from finereel.models.heads.weighting import make_aggregation
 
@@ -46,14 +50,17 @@ class UcofiaHead(Head):
 
     def __init__(self, config: ModelConfig, dim: int) -> None:
         super().__init__(config)
-        self.cosine_patches = config.patch_units == "cosine"
+        self.attends = config.patch_word == "cross_attention"
+        self.cosine_patches = config.patch_units == "cosine" or self.attends
         self.raw = frozenset(() if self.cosine_patches else {"patches"})
         if "video_sentence" in self.weights:
             self.sentence_projection = _identity(dim)
             self.video_projection = _identity(dim)
         if "frame_sentence" in self.weights:
             self.over_frames = make_aggregation(config.aggregation, config.max_frames)
-        if "patch_word" in self.weights:
+        if "patch_word" in self.weights and self.attends:
+            self.attention = WordPatchAttention(dim)
+        elif "patch_word" in self.weights:
             self.word_projection = _identity(dim)
             self.patch_projection = _identity(dim)
             self.over_words = make_aggregation(config.aggregation, config.max_words)
@@ -68,6 +75,8 @@ class UcofiaHead(Head):
         The sentence that meets frames is not projected. Words keep their shape but lie word by word
         in memory, as `_patch_word` reads them.
         """
+        if self._attending:
+            return self._asking(text)
         words = normalize(self._zeroed(text.words, text.word_mask).transpose(0, 1), dim=-1)
         if "patch_word" in self.weights:
             words = words @ self.word_projection @ self.patch_projection.T
@@ -77,6 +86,25 @@ class UcofiaHead(Head):
             word_mask=text.word_mask,
             projected=self.coarse_query(text),
         )
+
+    @property
+    def _attending(self) -> bool:
+        return self.attends and "patch_word" in self.weights
+
+    def _asking(self, text: TextFeatures) -> AskingText:
+        words = normalize(self._zeroed(text.words, text.word_mask), dim=-1)
+        return AskingText(
+            sentence=normalize(text.sentence, dim=-1),
+            words=words,
+            word_mask=text.word_mask,
+            projected=self.coarse_query(text),
+            queries=self.attention.asked(words),
+            counts=self.attention.counted(words, self.mask(text.word_mask)),
+        )
+
+    def prepare_stored(self, video: StoredFeatures) -> VideoFeatures:
+        """Nothing; with cross-attention, the keys and values of the patches."""
+        return self.attention.answering(video) if self._attending else video
 
     def _zeroed(self, features: Tensor, mask: Tensor) -> Tensor:
         """Zeros under the mask: once here, where it costs nothing, instead of in every
@@ -94,7 +122,7 @@ class UcofiaHead(Head):
         return {name: makers[name](text, video) for name in self.weights}
 
     def _video_sentence(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
-        assert isinstance(text, _ProjectedSentence)
+        assert isinstance(text, _ProjectedSentence | AskingText)
         return text.projected @ video.video.T
 
     def _frame_sentence(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
@@ -110,11 +138,17 @@ class UcofiaHead(Head):
         return by_frame_VT.T
 
     def over(self) -> dict[str, nn.Module]:
-        """The four aggregations of patch_word, by name."""
+        """The four aggregations of patch_word, by name; or its attention."""
+        if self.attends:
+            return {"attention": self.attention}
         names = ("over_patches", "over_words", "over_patch_words", "over_word_patches")
         return {name: getattr(self, name) for name in names}
 
     def _patch_word(self, text: TextFeatures, video: VideoFeatures) -> Tensor:
+        if isinstance(video, AnsweringVideo):
+            assert isinstance(text, AskingText)
+            attended: Tensor = self.attention(text, video, self.mask(video.patch_mask))
+            return attended
         sides = compiled.sides_of(text, video, self.over(), self.mask_padding)
         if sides is not None:
             return compiled.patch_word(sides, self.over())
@@ -149,6 +183,8 @@ class UcofiaHead(Head):
         """
         fine, words = "patch_word" in self.weights, text.words
         entries = words.shape[1] * video.patches.shape[1] if fine else video.frames.shape[1]
+        if self._attending:
+            return entries * self.attention.working_copies * text.sentence.element_size()
         lean = fine and compiled.serves(tuple(self.over().values()), words, video.patches)
         return entries * (1 if lean else _WORKING_COPIES) * text.sentence.element_size()
 

@@ -218,12 +218,13 @@ class SimilarityMatrixAttention(nn.Module):
         return (weights * similarities).sum(-1)
 
 
-class CrossAttentionAggregation(nn.Module):
-    """`cross_attention`: a learned query attends over (similarity, place) keys; its weights average
-    the similarities.
+class SharpenedSoftmaxAggregation(nn.Module):
+    """`sharpened_softmax`: Σ softmax(a·x/τ + b)·x with a learned sharpness a, which starts at 1, and
+    a learned offset b of every place, which starts at 0.
 
-    The smallest learned alternative to ISA: 2·n·h + 2·h numbers, h = 8, and a sharpness that starts
-    at 1/τ.
+    Both are products with a learned query, so that n·h + 2·h numbers learn, h = 8. Models made
+    before its name was corrected call it `cross_attention`; it attends over similarities, not over
+    words or patches (`finereel.models.heads.attention` does that).
     """
 
     _HEADS_WIDTH = 8
@@ -249,12 +250,19 @@ AGGREGATIONS: dict[str, Callable[[int], nn.Module]] = {
     "max": MaxAggregation,
     "isa": InteractiveSimilarityAggregation,
     "aosm": SimilarityMatrixAttention,
-    "cross_attention": CrossAttentionAggregation,
+    "sharpened_softmax": SharpenedSoftmaxAggregation,
 }
+FORMER_NAMES = {"cross_attention": "sharpened_softmax"}
+"""Names in the settings of models made earlier, whose fingerprints must not move."""
 
 
 def make_aggregation(name: str, size: int) -> nn.Module:
-    """The aggregation called `name` over `size` entries."""
+    """The aggregation called `name`, or formerly so, over `size` entries.
+
+    >>> type(make_aggregation("cross_attention", 3)).__name__
+    'SharpenedSoftmaxAggregation'
+    """
+    name = FORMER_NAMES.get(name, name)
     if name not in AGGREGATIONS:
         raise unknown_name("aggregation", name, AGGREGATIONS)
     return AGGREGATIONS[name](size)
