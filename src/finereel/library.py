@@ -46,6 +46,7 @@ from finereel.index.protocols import SearchModel, VideoSource
 from finereel.index.repair import RepairReport, find_damage, repair, unsound
 from finereel.index.search import fit_bank, refit
 from finereel.index.settings import LibrarySettings
+from finereel.index.sidecar import refresh_vectors
 from finereel.index.status import LeftOut, LibraryStatus, find_problems, library_status
 from finereel.index.store import ClipStore, writer_lock
 from finereel.index.tags import carry_tags, checked_tags, tag_files
@@ -443,6 +444,7 @@ class Library(AskedLibrary):
                 carry_words(old, store)
                 keep_up(store.snapshot(), fresh, bank)
                 finish_rebuild(folder, store)
+                refresh_vectors(store)
         return report
 
     @contextmanager
@@ -468,6 +470,7 @@ class Library(AskedLibrary):
                 require_same_model(store, model, self.path)
             require_same_tokens(store, tokens, self.path)
             yield store
+            refresh_vectors(store)
 
     def _run(
         self,

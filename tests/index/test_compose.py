@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from finereel.errors import ConfigError, DataError, QueryError
 from finereel.index import hits as finding
+from finereel.index.coarse import AnnCoarse, ExactCoarse
 from finereel.index.compose import (
     Composition,
     Spread,
@@ -27,7 +28,6 @@ from finereel.index.compose import (
 )
 from finereel.index.events import AddSettings
 from finereel.index.query import Filters, Query
-from finereel.index.search import AnnCoarse, ExactCoarse
 from finereel.library import Library
 from finereel.types import Hit
 from index.doubles import ToyModel, ToySource, write_video

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from finereel.errors import ConfigError, QueryError
 from finereel.index import filtering
 from finereel.index.checksums import MEDIA_COLUMNS
+from finereel.index.coarse import AnnCoarse, ExactCoarse
 from finereel.index.events import AddSettings
 from finereel.index.facts import FileFacts, fact_changes
 from finereel.index.folders import is_below
@@ -26,7 +27,7 @@ from finereel.index.manifest import Manifest
 from finereel.index.protocols import IndexedModel
 from finereel.index.query import Filters, Query
 from finereel.index.schema import encode_path
-from finereel.index.search import AnnCoarse, ExactCoarse, score_clips
+from finereel.index.search import score_clips
 from finereel.index.store import ClipStore
 from finereel.library import Library
 from finereel.types import Hit
@@ -179,7 +180,7 @@ def test_candidates_within_filters_are_those_of_brute_force(library: Library, wh
     for number in range(20):
         text = MODEL.encode_text([f"a{number} b{number + 50}"])
         query = MODEL.coarse_query(text)[0]
-        found = set(searcher._among(part).candidates(query, 10).tolist())
+        found = set(searcher.coarse.among(part).candidates(query, 10).tolist())
         table = searcher.snapshot.vectors(part)
         bias = searcher.bank.biases_of(table.rows)
         column = searcher.bank.granularities.index("video_sentence")

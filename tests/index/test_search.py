@@ -15,14 +15,13 @@ from lancedb.index import BTree
 from finereel.errors import LibraryError, QueryError
 from finereel.index import search
 from finereel.index.bank import Bank, StaleBankError
+from finereel.index.coarse import AnnCoarse, ExactCoarse
 from finereel.index.events import AddSettings
 from finereel.index.head import seal
 from finereel.index.pipeline import Began, Encoded, Failed, encode_files
 from finereel.index.plan import EncodeJob
 from finereel.index.query import Filters, Query
 from finereel.index.search import (
-    AnnCoarse,
-    ExactCoarse,
     Searcher,
     best_frames,
     rank_captions,

@@ -66,6 +66,13 @@ class Bank:
         """The columns of `biases`, in order."""
         return list(self.normalizers.parts)
 
+    @property
+    def video_sentence(self) -> int | None:
+        """The column that corrects the first look; None where there is none."""
+        return next(
+            (at for at, name in enumerate(self.granularities) if name == "video_sentence"), None
+        )
+
     @classmethod
     def fit(
         cls,

@@ -30,10 +30,11 @@ from torch.nn.functional import pad
 
 from finereel.errors import FinereelError
 from finereel.index.bank import Bank
+from finereel.index.coarse import exact_coarse
 from finereel.index.kept import RowIds
 from finereel.index.protocols import SearchModel
 from finereel.index.query import Query
-from finereel.index.search import Searcher, corrected, exact_coarse
+from finereel.index.search import Searcher, corrected
 from finereel.index.snapshot import Clips, Snapshot
 from finereel.io.atomic import write_file
 from finereel.io.foreign_files import parse_json_object, read_npz
@@ -345,6 +346,7 @@ class _Upkeep:
         came, where that is known.
         """
         table = self._snapshot.vectors(came)
+        assert table.rows is not None
         places, scores = exact_coarse(table, self._bank).best(queries, CANDIDATES)
         own = self._clips.places(_ids(table.rows["clip_id"].to_pylist())).astype(np.int32)
         lacking = ((0, 0), (0, CANDIDATES - places.shape[1]))

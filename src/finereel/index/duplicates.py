@@ -163,6 +163,7 @@ class _Nearest:
     @classmethod
     def of(cls, snapshot: Snapshot) -> "_Nearest":
         table = snapshot.vectors()
+        assert table.rows is not None
         owners = snapshot.rows(["clip_id", "video_id"])
         known = dict(
             zip(owners["clip_id"].to_pylist(), owners["video_id"].to_pylist(), strict=True)

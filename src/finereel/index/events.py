@@ -29,7 +29,8 @@ class AddSettings:
         commit_clips: Number of clips after which a commit follows, even within a video.
         commit_seconds: Seconds after which a commit follows, even within a video.
         queue_clips: Number of decoded clips that may wait for the encoder.
-        ann_threshold: Number of clips from which coarse search uses an approximate index.
+        ann_threshold: Number of clips from which coarse search uses an approximate index; None
+            means as many as the machine cannot look through quickly, which is timed.
         retry_failed: Whether to try again the files that failed before and have not changed.
         transcriber: What listens to videos without subtitles; None means nothing does.
         tokens: How a new library keeps tokens, a name of `finereel.codecs.CODECS`; None means the
@@ -45,7 +46,7 @@ class AddSettings:
     commit_clips: int = 64
     commit_seconds: float = 5.0
     queue_clips: int = 16
-    ann_threshold: int = 100_000
+    ann_threshold: int | None = None
     retry_failed: bool = False
     transcriber: Transcriber | None = None
     tokens: str | None = None
@@ -55,10 +56,11 @@ class AddSettings:
         if self.clip_seconds is not None and not 0 < self.clip_seconds < float("inf"):
             raise ConfigError(f"clip_seconds must be positive seconds, got {self.clip_seconds}")
         for name in ("batch_clips", "commit_clips", "queue_clips", "ann_threshold"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
-        number = self.workers.isdecimal() and int(self.workers) > 0
-        if self.workers and not number and not re.fullmatch(r"ray(://.+)?", self.workers):
+            number = getattr(self, name)
+            if number is not None and not number > 0:
+                raise ConfigError(f"{name} must be above 0, got {number}")
+        counted = self.workers.isdecimal() and int(self.workers) > 0
+        if self.workers and not counted and not re.fullmatch(r"ray(://.+)?", self.workers):
             raise ConfigError(f"workers are a number, ray or ray://HOST:PORT, got {self.workers!r}")
         if self.mode is not None and self.mode not in MODES:
             raise unknown_name("decode mode", self.mode, MODES)

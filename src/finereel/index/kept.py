@@ -1,10 +1,11 @@
 """What stands in every row of the table but its features, kept in memory for who asks often."""
 
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float16, Int64
+from jaxtyping import Float16, Int64, UInt32
 from torch import Tensor, from_numpy
 
 RowIds = Int64[np.ndarray, " N"]
@@ -14,20 +15,30 @@ CANONICAL = [("path", "ascending"), ("start", "ascending")]
 
 @dataclass(frozen=True)
 class VectorTable:
-    """The coarse side of all clips that are not missing: row ids, clip ids and unit vectors in half
-    precision.
+    """The coarse side of all clips that are not missing: row ids and unit vectors in half precision.
+
+    rows: clip ids and what a bank reads; None where they stand in the table only. checksums: a
+    CRC-32 of each vector, where these are not checked yet.
     """
 
     row_ids: RowIds
     vectors: Float16[Tensor, "V D"]
-    rows: pa.Table
+    rows: pa.Table | None = None
+    checksums: UInt32[np.ndarray, " V"] | None = None
 
     def of(self, row_ids: RowIds) -> Float16[Tensor, "N D"] | None:
-        """The vectors of these clips; None where some of them are not here."""
+        """The vectors of these clips; None where some of them are not here, or are damaged. The ids
+        of the table ascend.
+        """
         at = np.minimum(np.searchsorted(self.row_ids, row_ids), max(0, len(self.row_ids) - 1))
         if not len(self.row_ids) or not (self.row_ids[at] == row_ids).all():
             return None
-        return self.vectors[from_numpy(at)]
+        found = self.vectors[from_numpy(at)]
+        if self.checksums is not None:
+            sums = np.fromiter(map(zlib.crc32, found.numpy()), dtype=np.uint32, count=len(at))
+            if (sums != self.checksums[at]).any():
+                return None
+        return found
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class MigrationSettings:
     """
 
     commit_videos: int | None = None
-    ann_threshold: int = 100_000
+    ann_threshold: int | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finereel.errors import LibraryBusyError
+from finereel.index.coarse_choice import LEAST_APPROXIMATE
 from finereel.index.faults import storage_errors
 from finereel.index.lance import LanceTable
 from finereel.index.lance_files import manifest_name, parse_manifest
@@ -145,9 +146,12 @@ class RemoteClipStore(ClipStore):
             with suppress(LibraryBusyError), leased(self._library, patience=0.0):
                 self._optimize("compacted")
 
-    def refresh_ann(self, threshold: int) -> None:
-        """As `ClipStore.refresh_ann`, unless another process changes the library."""
-        if self._table.count_rows() < threshold:
+    def refresh_ann(self, threshold: int | None) -> None:
+        """As `ClipStore.refresh_ann`, unless another process changes the library; without a
+        threshold from LEAST_APPROXIMATE rows on.
+        """
+        threshold = LEAST_APPROXIMATE if threshold is None else threshold
+        if self.rows() < threshold:
             return
         with suppress(LibraryBusyError), leased(self._library, patience=0.0):
             super().refresh_ann(threshold)

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from finereel.errors import ConfigError
 from finereel.index.bank import Bank
-from finereel.index.kept import RowIds, VectorTable
+from finereel.index.coarse import Coarse, ExactCoarse, ScanCoarse, first_look
+from finereel.index.kept import RowIds
 from finereel.index.protocols import SearchModel, TextReader
 from finereel.index.query import Filters, Query
 from finereel.index.snapshot import Clips, Snapshot
@@ -29,104 +29,6 @@ from finereel.text.query import Reading, read_query
 from finereel.types import CaptionHit, Hit
 
 _LOG = logging.getLogger(__name__)
-
-# The first look: which clips are worth reading. One product with the video vectors, exact or
-# through Lance's IVF_SQ.
-ANN_OVERSAMPLING = 4
-ANN_PROBES = 50
-COARSE_BLOCK = 8192
-"""Clips compared with many queries at a time: 13 MB of scores for 400."""
-
-
-class ExactCoarse:
-    """All vectors in memory.
-
-    bias: of the video-sentence score, one per clip, or None; it counts here too, or hubs would
-    crowd out the rest.
-    """
-
-    def __init__(self, table: VectorTable, bias: Float32[np.ndarray, " V"] | None) -> None:
-        self._table = table
-        self._bias = None if bias is None else torch.from_numpy(bias)
-
-    def candidates(self, query: Float[Tensor, " D"], count: int) -> RowIds:
-        """Row ids of the `count` best clips, best first."""
-        length = query.norm().clamp_min(1e-12)
-        # The unit query keeps half precision away from its limits; the scale returns before the
-        # bias is added.
-        scores = (self._table.vectors @ (query / length).to(torch.float16)).float() * length
-        if self._bias is not None:
-            scores = scores + self._bias
-        best: RowIds = self._table.row_ids[top_k(scores, count)]
-        return best
-
-    def best(
-        self, queries: Float[Tensor, "T D"], count: int
-    ) -> tuple[Int64[Tensor, "T K"], Float32[Tensor, "T K"]]:
-        """For many queries, the places in the table of the best clips and their scores, best
-        first. K = min(count, V).
-        """
-        places = torch.empty(len(queries), 0, dtype=torch.int64)
-        scores = torch.empty(len(queries), 0)
-        for start in range(0, len(self._table.row_ids), COARSE_BLOCK):
-            part = slice(start, start + COARSE_BLOCK)
-            found = queries @ self._table.vectors[part].float().T
-            if self._bias is not None:
-                found = found + self._bias[part]
-            top, at = found.topk(min(count, found.shape[1]))
-            scores, order = torch.cat([scores, top], dim=1).topk(
-                min(count, scores.shape[1] + top.shape[1])
-            )
-            places = torch.cat([places, at + start], dim=1).gather(1, order)
-        return places, scores
-
-    def among(self, row_ids: RowIds) -> "ExactCoarse":
-        """The same for these clips only."""
-        places = np.flatnonzero(np.isin(self._table.row_ids, row_ids))
-        vectors = self._table.vectors[torch.from_numpy(places)]
-        table = VectorTable(
-            self._table.row_ids[places], vectors, self._table.rows.take(pa.array(places))
-        )
-        return ExactCoarse(table, None if self._bias is None else self._bias.numpy()[places])
-
-    def unbiased(self) -> "ExactCoarse":
-        """The same without the bias, which corrects the scores of texts only."""
-        return ExactCoarse(self._table, None)
-
-
-class AnnCoarse:
-    """Lance's approximate index. It knows no bias, so with a bank it is asked for ANN_OVERSAMPLING
-    times as many.
-    """
-
-    def __init__(self, snapshot: Snapshot, biased: bool) -> None:
-        self._snapshot = snapshot
-        self._factor = ANN_OVERSAMPLING if biased else 1
-
-    def candidates(self, query: Float[Tensor, " D"], count: int) -> RowIds:
-        """Row ids of about the `count` best clips (recall .98 to .99), best first; more of them
-        with a bank.
-        """
-        search = self._snapshot.table.search(
-            query.cpu().numpy(), vector_column_name="vector"
-        ).distance_type("dot")
-        wanted = (
-            search.where("missing = false", prefilter=True)
-            .nprobes(ANN_PROBES)
-            .limit(count * self._factor)
-        )
-        query_rows = wanted.select(["clip_id", "_distance"]).with_row_id(True)
-        rows = self._snapshot.read(query_rows)
-        found: RowIds = rows["_rowid"].to_numpy().astype(np.int64)
-        return found
-
-    def unbiased(self) -> "AnnCoarse":
-        """The same for vectors that need no bias."""
-        return AnnCoarse(self._snapshot, biased=False)
-
-
-Coarse = ExactCoarse | AnnCoarse
-
 
 BEST = 10
 """Videos whose scores tell how often such an answer is right."""
@@ -146,13 +48,8 @@ class Searcher:
 
     @classmethod
     def of(cls, snapshot: Snapshot, bank: Bank | None) -> "Searcher":
-        """Exact up to the size where the writer made an approximate index, approximate from there.
-
-        A damaged approximate index is not used: the exact way gives the right answer, only later.
-        """
-        if snapshot.has_whole_index():
-            return cls(snapshot, bank, AnnCoarse(snapshot, bank is not None))
-        return cls(snapshot, bank, exact_coarse(snapshot.vectors(), bank))
+        """With the first look that suits the library, see `finereel.index.coarse.first_look`."""
+        return cls(snapshot, bank, first_look(snapshot, bank))
 
     def search(
         self, model: SearchModel, query: Query, text: TextFeatures | None = None
@@ -179,7 +76,7 @@ class Searcher:
     def pool(self, query: Query) -> "Pool":
         """The clips that pass the filters. Raises QueryError where there is none."""
         part = self._part(query.filters) if query.filters else None
-        coarse = self.coarse if part is None else self._among(part)
+        coarse = self.coarse if part is None else self.coarse.among(part)
         return Pool(self.snapshot, query, coarse, part)
 
     def nearest(self, vectors: Float[Tensor, "Q D"], count: int) -> RowIds:
@@ -189,9 +86,9 @@ class Searcher:
         coarse = self.coarse.unbiased()
         return np.unique(np.concatenate([coarse.candidates(one, count) for one in vectors]))
 
-    def among(self, filters: Filters) -> ExactCoarse:
+    def among(self, filters: Filters) -> ExactCoarse | ScanCoarse:
         """The exact first look at what passes some filters."""
-        return self._among(self.snapshot.passing(filters).row_ids)
+        return self.coarse.among(self.snapshot.passing(filters).row_ids)
 
     def _part(self, filters: Filters) -> RowIds:
         found = self.snapshot.passing(filters)
@@ -201,14 +98,6 @@ class Searcher:
                 "filter's fact is not known; `finereel migrate` reads it"
             )
         return found.row_ids
-
-    def _among(self, part: RowIds) -> ExactCoarse:
-        if isinstance(self.coarse, ExactCoarse):
-            return self.coarse.among(part)
-        # Many scattered rows are read more slowly than all.
-        few = 2 * len(part) < self.snapshot.count
-        table = self.snapshot.vectors(part if few else None)
-        return exact_coarse(table, self.bank) if few else exact_coarse(table, self.bank).among(part)
 
     def score(self, model: SearchModel, query: TextFeatures, row_ids: RowIds) -> list["ScoredClip"]:
         """These clips scored in full, best first."""
@@ -271,14 +160,6 @@ class Pool:
             if len(chosen) >= self.query.top or wanted >= self.count:
                 return chosen
             wanted = min(self.count, wanted * 4)
-
-
-def exact_coarse(table: VectorTable, bank: Bank | None) -> ExactCoarse:
-    """The exact first look at some clips, with the bias that a bank gives them."""
-    bias = None
-    if bank is not None and "video_sentence" in bank.granularities:
-        bias = bank.biases_of(table.rows)[:, bank.granularities.index("video_sentence")].copy()
-    return ExactCoarse(table, bias)
 
 
 def reading_of(model: SearchModel, text: str) -> Reading:

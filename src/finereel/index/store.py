@@ -21,6 +21,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from finereel.errors import LibraryBusyError, LibraryError
+from finereel.index.coarse_choice import LEAST_APPROXIMATE, CoarseChoice, timed_choice
 from finereel.index.facts import FileFacts, fact_changes
 from finereel.index.faults import damaged_library, reading, storage_errors
 from finereel.index.head import changed_files, seal
@@ -280,18 +281,34 @@ class ClipStore:
                 for staged in (self.folder / f"{TABLE}.lance").rglob("*#[0-9]*"):
                     staged.unlink(missing_ok=True)
 
-    def refresh_ann(self, threshold: int) -> None:
+    def rows(self) -> int:
+        """Number of clips, also of missing files."""
+        return int(self._table.count_rows())
+
+    def refresh_ann(self, threshold: int | None) -> None:
         """Make the approximate index once the table has `threshold` rows, and take in new rows when
-        they are many.
+        they are many. None: once an exact look takes too long here, see
+        `finereel.index.coarse_choice`; there is no index of fewer rows.
+
+        What the index finds is measured when it is made and when the library has doubled.
         """
-        count = self._table.count_rows()
-        if count < threshold:
+        count = self.rows()
+        if count < (LEAST_APPROXIMATE if threshold is None else threshold):
             return
+        choice = CoarseChoice.load(self.folder)
         with self._committing("indexed"):
             name = index_of(self._table, "vector")
+            if name is None and threshold is None and self.near:
+                if not choice.exact_up_to:
+                    choice = timed_choice(self.manifest.model.dim)
+                    choice.save(self.folder)
+                if count <= choice.exact_up_to:
+                    return
             if name is None:
                 self._table.create_index("vector", config=IvfSq(distance_type="dot"))
         self._take_in(name)
+        if name is None or count > 2 * choice.clips:
+            choice.checked(self.snapshot()).save(self.folder)
 
     def refresh_words(self) -> None:
         """Make the index of what is said once there is something, and take in new rows when they

@@ -1,0 +1,49 @@
+"""The shared library of `src/scan.cpp` through ctypes. Its caller is `finereel.index.quantized`."""
+
+import ctypes
+from pathlib import Path
+
+INTERFACE = 1
+"""Changes with the fields of `Scan`; Finereel uses no library of another number."""
+
+
+class Scan(ctypes.Structure):
+    """Vectors, a query and where the best go; see `scan.cpp`. The caller keeps all of it alive."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("vectors", "scales", "bias", "rows", "query")),
+        *((name, ctypes.c_int64) for name in ("count", "width", "keep")),
+        ("length", ctypes.c_float),
+        ("places", ctypes.c_void_p),
+        ("threads", ctypes.c_int64),
+    )
+
+
+def _load() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(Path(__file__).with_name("_scan.so")))
+    library.finereel_scan_set.restype = ctypes.c_char_p
+    library.finereel_scan_set.argtypes = (ctypes.c_int64,)
+    library.finereel_scan.restype = ctypes.c_int
+    library.finereel_scan.argtypes = (ctypes.POINTER(Scan), ctypes.c_int64)
+    return library
+
+
+def _sets(library: ctypes.CDLL) -> tuple[str, ...]:
+    names: list[str] = []
+    while (name := library.finereel_scan_set(len(names))) is not None:
+        names.append(name.decode())
+    return tuple(names)
+
+
+_LIBRARY = _load()
+SETS = _sets(_LIBRARY)
+"""Instruction sets of this processor that there is code for, the widest first, `plain` last."""
+
+
+def scan(job: Scan, instructions: str = SETS[0]) -> None:
+    """Find the best vectors. MemoryError where memory ran out, ValueError where a score is NaN."""
+    failed = _LIBRARY.finereel_scan(ctypes.byref(job), SETS.index(instructions))
+    if failed == 1:
+        raise MemoryError("no memory for candidates")
+    if failed:
+        raise ValueError("expected scores without NaN")
