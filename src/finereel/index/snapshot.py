@@ -296,20 +296,25 @@ class Snapshot:
             columns = [*ROW_COLUMNS, *feature_columns(self.sizes)]
             return self._clips(self.take_rows(row_ids, columns), half)
         kept = self._kept.take(row_ids)
-        row_ids, every = _row_ids(kept), feature_columns(self.sizes)
-        vectors = None if self._vectors is None else self._vectors.of(row_ids)
-        columns = [
-            name for name in every[0 if vectors is None else 1 :] if name not in kept.schema.names
-        ]
-        rows = self._read_wide(columns, kept)
-        if rows is None:
-            rows = self.take_rows(row_ids, columns, with_row_id=True)
-            rows = rows.take(pa.array(np.searchsorted(_row_ids(rows), row_ids)))
-        for name in set(every) & set(kept.schema.names):
-            rows = rows.append_column(name, kept[name])
-        features = to_features(rows, self.sizes, vectors, half)
+        columns = feature_columns(self.sizes)
+        vectors = None if self._vectors is None else self._vectors.of(_row_ids(kept))
+        rows = self._beside(kept, columns[0 if vectors is None else 1 :])
         paths = [decode_path(path) for path in kept["path"].to_pylist()]
+        features = to_features(rows, self.sizes, vectors, half)
         return Clips(kept.select(ROW_COLUMNS), paths, features)
+
+    def _beside(self, kept: pa.Table, columns: list[str]) -> pa.Table:
+        """Some columns of kept rows, in their order; only what is not kept is read."""
+        wanted = [name for name in columns if name not in kept.schema.names]
+        rows = self._read_wide(wanted, kept)
+        if rows is None:
+            row_ids = _row_ids(kept)
+            with reading(self.folder):
+                query = self.table.take_row_ids(np.sort(row_ids).tolist()).select(wanted)
+                rows = query.with_row_id().to_arrow()
+            rows = rows.take(pa.array(np.searchsorted(_row_ids(rows), row_ids)))
+            self._check(_with_columns(rows, kept, [*FILE_COLUMNS, *self._checksums(wanted)]))
+        return _with_columns(rows, kept, columns).select(columns)
 
     @cached_property
     def _wide(self) -> WideColumns | None:
@@ -328,9 +333,9 @@ class Snapshot:
         """Columns of kept rows, without Lance; None where that is not to be had, or is not what was
         written, so that Lance may tell.
         """
-        if CHECKSUMS not in kept.schema.names or kept[CHECKSUMS].null_count or self._wide is None:
+        if self._wide is None or not set(columns) <= set(self._wide.widths):
             return None
-        if not set(columns) <= set(self._wide.widths):
+        if CHECKSUMS not in kept.schema.names or kept[CHECKSUMS].null_count:
             return None
         read = self._wide.read(columns, _row_ids(kept))
         if read is None:
@@ -381,9 +386,11 @@ class Snapshot:
 
     def frames_of(self, row_ids: RowIds) -> FrameTable:
         """The frames of these clips, without their other features."""
-        columns = frame_columns(self.sizes)
-        rows = self.take_rows(row_ids, [*ROW_COLUMNS[:-2], "file_id", *columns])
-        rows = rows.sort_by(CANONICAL)
+        columns, beside = frame_columns(self.sizes), [*ROW_COLUMNS[:-2], "file_id"]
+        if self._kept is None:
+            rows = self.take_rows(row_ids, [*beside, *columns]).sort_by(CANONICAL)
+        else:
+            rows = self._beside(self._kept.take(row_ids), [*beside, *columns])
         frames, mask = read_frames(rows, self.sizes)
         paths = [decode_path(path) for path in rows["path"].to_pylist()]
         return FrameTable(rows.drop_columns(columns), paths, frames, mask)
@@ -411,7 +418,7 @@ class Snapshot:
         columns = ["clip_id", "thumbnail"]
         if self._kept is not None:
             known = pc.is_in(self._kept.rows["clip_id"], pa.array(clip_ids, pa.string()))
-            rows = self.take_rows(_row_ids(self._kept.rows.filter(known)), columns)
+            rows = self._beside(self._kept.rows.filter(known), columns)
             return dict(zip(*(rows[name].to_pylist() for name in columns), strict=True))
         chosen = ", ".join(f"'{clip_id}'" for clip_id in clip_ids)
         query = (
@@ -483,6 +490,14 @@ def index_of(table: LanceTable, column: str) -> str | None:
 
 def _present(rows: pa.Table) -> pa.Table:
     return rows.filter(pc.invert(rows["missing"]))
+
+
+def _with_columns(rows: pa.Table, others: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Rows, and of the same rows those of these columns that they lack and `others` has."""
+    for name in names:
+        if name in others.schema.names and name not in rows.schema.names:
+            rows = rows.append_column(name, others[name])
+    return rows
 
 
 def _row_ids(rows: pa.Table) -> RowIds:
