@@ -45,7 +45,7 @@ class VectorTable:
 class KeptRows:
     """All rows in canonical order.
 
-    rows: KEPT_COLUMNS and `_rowid`. row_ids: ascending, and where each stands in `rows`: places.
+    rows: KEPT_COLUMNS, masks, checksums and `_rowid`. row_ids: ascending, and where each stands in `rows`: places.
     """
 
     rows: pa.Table
@@ -60,10 +60,8 @@ class KeptRows:
         places = np.argsort(row_ids)
         return cls(ordered, row_ids[places], places)
 
-    def places_of(self, row_ids: RowIds) -> Int64[np.ndarray, " N"]:
-        """Where these rows stand. Raises KeyError where one is not of this state of the table."""
+    def take(self, row_ids: RowIds) -> pa.Table:
+        """These rows in canonical order. Ids of deleted rows are passed over."""
         at = np.minimum(np.searchsorted(self.row_ids, row_ids), max(0, len(self.row_ids) - 1))
-        if len(row_ids) and (not len(self.row_ids) or (self.row_ids[at] != row_ids).any()):
-            raise KeyError("a row id of another state of the table")
-        found: Int64[np.ndarray, " N"] = self.places[at]
-        return found
+        known = self.row_ids[at] == row_ids if len(self.row_ids) else np.zeros(0, dtype=bool)
+        return self.rows.take(pa.array(np.sort(self.places[at[known]])))

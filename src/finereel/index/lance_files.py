@@ -5,7 +5,8 @@ position, the format version, and `LANC`. Only what names files is read here; a 
 torn, empty or zeroed does not parse.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -179,3 +180,75 @@ def _number(fields: Fields, number: int) -> int:
 
 def _text(fields: Fields, number: int) -> str:
     return _all_bytes(fields, number)[-1].decode()
+
+
+# The columns within data files. A file ends with 40 bytes that say where the positions and lengths
+# of the columns' messages `ColumnMetadata` stand, and how many there are.
+_FILE_FOOTER = 40
+_FIELDS, _NO_PARENT = 1, 2**64 - 1
+_FILE_FORMAT = 2
+
+
+@dataclass(frozen=True)
+class ColumnPage:
+    """A part of a column in a data file: its number of rows, and the position and length of each of
+    its buffers.
+    """
+
+    rows: int
+    buffers: tuple[tuple[int, int], ...]
+
+
+def columns_by_file(content: bytes) -> dict[int, dict[str, dict[str, int]]]:
+    """Of a manifest, by fragment its data files, and by file the number that every column of the
+    table has in it.
+
+    Raises ValueError for a manifest that is not whole, or files of another format.
+    """
+    fields = _message(content, int.from_bytes(content[-FOOTER : 8 - FOOTER], "little"))
+    columns = map(_fields, _all_bytes(fields, _FIELDS))
+    names = {_number(one, 3): _text(one, 2) for one in columns if _number(one, 4) == _NO_PARENT}
+    found: dict[int, dict[str, dict[str, int]]] = {}
+    for fragment in map(_fields, _all_bytes(fields, _FRAGMENTS)):
+        files = found.setdefault(_number(fragment, 1), {})
+        for file in map(_fields, _all_bytes(fragment, 2)):
+            if _number(file, 4) != _FILE_FORMAT:
+                raise ValueError("a data file has another format")
+            places = zip(_packed(file, 2), _packed(file, 3), strict=True)
+            files[f"data/{_text(file, 1)}"] = {names[one]: at for one, at in places if one in names}
+    return found
+
+
+def pages_of(path: Path, columns: Collection[int]) -> dict[int, list[ColumnPage]]:
+    """The pages of some columns of a data file. Raises ValueError where it is not whole."""
+    found = {}
+    with path.open("rb") as file:
+        file.seek(-_FILE_FOOTER, os.SEEK_END)
+        footer = file.read(_FILE_FOOTER)
+        count, table = _little(footer, 28, 4), _little(footer, 8, 8)
+        if not footer.endswith(MAGIC) or max(columns, default=-1) >= count:
+            raise ValueError("the data file has no end")
+        for column in columns:
+            file.seek(table + 16 * column)
+            entry = file.read(16)
+            file.seek(_little(entry, 0, 8))
+            found[column] = [
+                ColumnPage(
+                    _number(page, 3), tuple(zip(_packed(page, 1), _packed(page, 2), strict=True))
+                )
+                for page in map(_fields, _all_bytes(_fields(file.read(_little(entry, 8, 8))), 2))
+            ]
+    return found
+
+
+def _little(content: bytes, start: int, length: int) -> int:
+    return int.from_bytes(content[start : start + length], "little")
+
+
+def _packed(fields: Fields, number: int) -> list[int]:
+    """A list of numbers, which stand one after the other in one entry."""
+    values, content, place = list[int](), b"".join(_all_bytes(fields, number)), 0
+    while place < len(content):
+        value, place = _varint(content, place)
+        values.append(value)
+    return values

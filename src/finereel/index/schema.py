@@ -347,16 +347,19 @@ def sizes_in(schema: pa.Schema, features: VideoFeatures) -> IndexedModel:
 
 
 def to_features(
-    rows: pa.Table, sizes: IndexedModel, vectors: Float16[Tensor, "V D"] | None = None
+    rows: pa.Table,
+    sizes: IndexedModel,
+    vectors: Float16[Tensor, "V D"] | None = None,
+    half: bool = False,
 ) -> VideoFeatures:
     """The features of rows with `feature_columns`, as float32, in row order. vectors: those of the
-    clips, where they are at hand and not among the rows.
+    clips, where they are at hand and not among the rows. half: see `read_tokens`.
     """
     if vectors is None:
         vectors = to_vectors(rows["vector"], sizes.dim)
     # Rounded to half precision a unit vector is 1.0002 long; scores above 100 % would follow.
     video = normalize(vectors.float(), dim=-1)
-    return read_tokens(rows, sizes, video)
+    return read_tokens(rows, sizes, video, half)
 
 
 def to_vectors(column: pa.ChunkedArray, dim: int) -> Float16[Tensor, "V D"]:

@@ -5,18 +5,19 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 from jaxtyping import Bool, Float, Float16
 from torch import Tensor
 
 from finereel.errors import QueryError
 from finereel.index.checksums import (
     CHECKSUM_COLUMNS,
+    CHECKSUMS,
     FILE_CHECKSUMS,
     FILE_COLUMNS,
     MEDIA_COLUMNS,
@@ -26,7 +27,7 @@ from finereel.index.checksums import (
 from finereel.index.facts import FileFacts, to_facts
 from finereel.index.faults import damaged_library, reading
 from finereel.index.filtering import columns_of, needs_facts, passing, unknown, why_nothing
-from finereel.index.head import changed_files
+from finereel.index.head import TABLE_FOLDER, changed_files
 from finereel.index.kept import CANONICAL, KeptRows, RowIds, VectorTable
 from finereel.index.lance import LanceTable, text_query
 from finereel.index.manifest import Manifest
@@ -39,7 +40,8 @@ from finereel.index.schema import (
     to_files,
     to_vectors,
 )
-from finereel.index.tokens import frame_columns, read_frames
+from finereel.index.tokens import MASK_COLUMNS, as_values, frame_columns, read_frames
+from finereel.index.wide_columns import WideColumns
 from finereel.io.storage.places import Place
 from finereel.models.features import VideoFeatures
 
@@ -109,7 +111,8 @@ class Snapshot:
         self.sizes = manifest.model
         self.format = manifest.format
         self.version = int(table.version)
-        self.names: list[str] = table.schema.names
+        self._schema: pa.Schema = table.schema
+        self.names: list[str] = self._schema.names
         self.folder = folder
         self._kept: KeptRows | None = None
         self._vectors: VectorTable | None = None
@@ -296,25 +299,64 @@ class Snapshot:
         lacking = rows.filter(pa.array(unknown(rows, filters)))
         return Passing(_row_ids(passed), pc.count_distinct(lacking["path"]).as_py())
 
-    def take(self, row_ids: RowIds) -> Clips:
-        """These clips with their features."""
+    def take(self, row_ids: RowIds, half: bool = False) -> Clips:
+        """These clips with their features. half: patches in half precision where they are kept so."""
         self._taken += 1
         if self._taken > OFTEN and self._kept is None and self.count <= MOST_KEPT:
             self.keep_rows()
         if self._kept is None:
             columns = [*ROW_COLUMNS, *feature_columns(self.sizes)]
-            return self._clips(self.take_rows(row_ids, columns))
-        vectors = None if self._vectors is None else self._vectors.of(np.sort(row_ids))
-        columns = feature_columns(self.sizes)[0 if vectors is None else 1 :]
-        rows = self.take_rows(row_ids, columns, with_row_id=True)
-        at = self._kept.places_of(_row_ids(rows))
-        order = np.argsort(at)
-        if vectors is not None:
-            vectors = vectors[torch.from_numpy(order)]
-        features = to_features(rows.take(pa.array(order)), self.sizes, vectors)
-        kept = self._kept.rows.take(pa.array(at[order]))
+            return self._clips(self.take_rows(row_ids, columns), half)
+        kept = self._kept.take(row_ids)
+        columns = feature_columns(self.sizes)
+        vectors = None if self._vectors is None else self._vectors.of(_row_ids(kept))
+        rows = self._beside(kept, columns[0 if vectors is None else 1 :])
         paths = [decode_path(path) for path in kept["path"].to_pylist()]
+        features = to_features(rows, self.sizes, vectors, half)
         return Clips(kept.select(ROW_COLUMNS), paths, features)
+
+    def _beside(self, kept: pa.Table, columns: list[str]) -> pa.Table:
+        """Some columns of kept rows, in their order; only what is not kept is read."""
+        wanted = [name for name in columns if name not in kept.schema.names]
+        rows = self._read_wide(wanted, kept)
+        if rows is None:
+            row_ids = _row_ids(kept)
+            with reading(self.folder):
+                query = self.table.take_row_ids(np.sort(row_ids).tolist()).select(wanted)
+                rows = query.with_row_id().to_arrow()
+            rows = rows.take(pa.array(np.searchsorted(_row_ids(rows), row_ids)))
+            self._check(_with_columns(rows, kept, [*FILE_COLUMNS, *self._checksums(wanted)]))
+        return _with_columns(rows, kept, columns).select(columns)
+
+    @cached_property
+    def _wide(self) -> WideColumns | None:
+        """Where the tokens of a local library stand in its files."""
+        if not isinstance(self.folder, Path):
+            return None
+        columns = [self._schema.field(name) for name in feature_columns(self.sizes)]
+        wide = [column for column in columns if pa.types.is_fixed_size_list(column.type)]
+        widths = {
+            column.name: column.type.list_size * column.type.value_type.bit_width // 8
+            for column in wide
+        }
+        return WideColumns.of(self.folder / TABLE_FOLDER, self.version, widths)
+
+    def _read_wide(self, columns: list[str], kept: pa.Table) -> pa.Table | None:
+        """Columns of kept rows, without Lance; None where that is not to be had, or is not what was
+        written, so that Lance may tell.
+        """
+        if self._wide is None or not set(columns) <= set(self._wide.widths):
+            return None
+        if CHECKSUMS not in kept.schema.names or kept[CHECKSUMS].null_count:
+            return None
+        read = self._wide.read(columns, _row_ids(kept))
+        if read is None:
+            return None
+        arrays = {
+            name: as_values(values, self._schema.field(name).type) for name, values in read.items()
+        }
+        rows = pa.table(arrays | {CHECKSUMS: kept[CHECKSUMS]})
+        return None if damaged_rows(rows, self.names).any() else rows.select(columns)
 
     def take_rows(self, row_ids: RowIds, columns: list[str], with_row_id: bool = False) -> pa.Table:
         """Some columns of these rows, and the checksums. Ids of deleted rows are passed over."""
@@ -337,7 +379,10 @@ class Snapshot:
     def keep_rows(self) -> None:
         """Keep in memory what stands in every row but its features, for who asks often."""
         if self._kept is None:
-            self._kept = KeptRows.of(self.rows(KEPT_COLUMNS))
+            masks = [name for name in MASK_COLUMNS if name in self.names]
+            columns = [*KEPT_COLUMNS, *masks]
+            query = self.table.search().select([*columns, *self._checksums(columns)])
+            self._kept = KeptRows.of(self.read(query.with_row_id(True).limit(None)))
 
     def windows_of(self, file_ids: Sequence[str]) -> pa.Table:
         """File, start and end of the clips of some files, with `_rowid`."""
@@ -353,9 +398,11 @@ class Snapshot:
 
     def frames_of(self, row_ids: RowIds) -> FrameTable:
         """The frames of these clips, without their other features."""
-        columns = frame_columns(self.sizes)
-        rows = self.take_rows(row_ids, [*ROW_COLUMNS[:-2], "file_id", *columns])
-        rows = rows.sort_by(CANONICAL)
+        columns, beside = frame_columns(self.sizes), [*ROW_COLUMNS[:-2], "file_id"]
+        if self._kept is None:
+            rows = self.take_rows(row_ids, [*beside, *columns]).sort_by(CANONICAL)
+        else:
+            rows = self._beside(self._kept.take(row_ids), [*beside, *columns])
         frames, mask = read_frames(rows, self.sizes)
         paths = [decode_path(path) for path in rows["path"].to_pylist()]
         return FrameTable(rows.drop_columns(columns), paths, frames, mask)
@@ -383,7 +430,7 @@ class Snapshot:
         columns = ["clip_id", "thumbnail"]
         if self._kept is not None:
             known = pc.is_in(self._kept.rows["clip_id"], pa.array(clip_ids, pa.string()))
-            rows = self.take_rows(_row_ids(self._kept.rows.filter(known)), columns)
+            rows = self._beside(self._kept.rows.filter(known), columns)
             return dict(zip(*(rows[name].to_pylist() for name in columns), strict=True))
         chosen = ", ".join(f"'{clip_id}'" for clip_id in clip_ids)
         query = (
@@ -440,10 +487,10 @@ class Snapshot:
                 f"{int(damaged.sum())} of {len(rows)} clips are not what was written{of}",
             )
 
-    def _clips(self, rows: pa.Table) -> Clips:
+    def _clips(self, rows: pa.Table, half: bool = False) -> Clips:
         rows = rows.sort_by(CANONICAL)
         paths = [decode_path(path) for path in rows["path"].to_pylist()]
-        return Clips(rows.select(ROW_COLUMNS), paths, to_features(rows, self.sizes))
+        return Clips(rows.select(ROW_COLUMNS), paths, to_features(rows, self.sizes, half=half))
 
 
 def index_of(table: LanceTable, column: str) -> str | None:
@@ -456,6 +503,14 @@ def index_of(table: LanceTable, column: str) -> str | None:
 
 def _present(rows: pa.Table) -> pa.Table:
     return rows.filter(pc.invert(rows["missing"]))
+
+
+def _with_columns(rows: pa.Table, others: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Rows, and of the same rows those of these columns that they lack and `others` has."""
+    for name in names:
+        if name in others.schema.names and name not in rows.schema.names:
+            rows = rows.append_column(name, others[name])
+    return rows
 
 
 def _row_ids(rows: pa.Table) -> RowIds:

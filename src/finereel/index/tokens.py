@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Bool, Float, Float16
+from jaxtyping import Bool, Float, Float16, UInt8
 from torch import Tensor
 from torch.nn.functional import normalize
 from torch.utils.dlpack import from_dlpack
@@ -92,6 +92,9 @@ class CodedTokens(TokenFormat):
         width = self._codec.vector_bytes(dim)
         return self._codec.decode(codes.reshape(len(rows), count, width), dim)
 
+
+MASK_COLUMNS = ["frame_mask", "patch_mask"]
+"""Which tokens of a clip are real, a bit for each."""
 
 TOKEN_FORMATS: dict[str, TokenFormat] = {
     name: HalfTokens() if name == "fp16" else CodedTokens(codec) for name, codec in CODECS.items()
@@ -202,12 +205,13 @@ def not_finite(path: str) -> DataError:
 
 
 def read_tokens(
-    rows: pa.Table, sizes: IndexedModel, video: Float[Tensor, "V D"]
+    rows: pa.Table, sizes: IndexedModel, video: Float[Tensor, "V D"], half: bool = False
 ) -> VideoFeatures | StoredFeatures:
     """The features of rows with `token_fields`, in single precision, in row order: StoredFeatures
     where the table keeps tokens as the head reads them.
 
-    video: the vectors of these clips.
+    video: the vectors of these clips. half: patches stay in half precision where the table keeps
+    StoredFeatures so.
     """
     stored, counts = sizes.stored, kept_counts(sizes)
     read = {
@@ -216,10 +220,14 @@ def read_tokens(
     mask = _unpack_mask(rows["frame_mask"], sizes.frames)
     none = torch.empty(len(rows), 0, sizes.dim)
     frames = read["frames"].float()
+    kept = (
+        read["patches"].dtype if half and stored.prepared and "patches" in read else torch.float32
+    )
     if stored.per_frame:
-        patches = torch.empty(len(rows), sizes.frames, stored.per_frame, sizes.dim)
+        shape = (len(rows), sizes.frames, stored.per_frame, sizes.dim)
+        patches = _empty(shape, kept)
         patches[:, :, 0], patches[:, :, 1:] = (
-            frames,
+            read["frames"],
             read["patches"].reshape(len(rows), sizes.frames, -1, sizes.dim),
         )
         patches = patches.flatten(1, 2)
@@ -227,7 +235,7 @@ def read_tokens(
         if "patches" in stored.raw:
             frames = normalize(frames, dim=-1)
     else:
-        patches = read["patches"].float() if sizes.patches else none
+        patches = read["patches"].to(kept) if sizes.patches else none
         patch_mask = (
             _unpack_mask(rows["patch_mask"], sizes.patches) if sizes.patches else mask[:, :0]
         )
@@ -243,6 +251,20 @@ def read_frames(
     mask = _unpack_mask(rows["frame_mask"], sizes.frames)
     frames = format_of(sizes).read(rows, "frames", sizes.frames, sizes.dim).float()
     return normalize(frames, dim=-1), mask
+
+
+def _empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Room for a tensor, from NumPy, which asks for large pages: the first touch of 20 MB of small
+    ones takes longer than filling them.
+    """
+    return torch.from_numpy(np.empty(shape, torch.empty(0, dtype=dtype).numpy().dtype))
+
+
+def as_values(values: UInt8[np.ndarray, "V bytes"], kind: pa.FixedSizeListType) -> pa.Array:
+    """The bytes of V lists of fixed size as Arrow has them, not copied."""
+    count = values.size * 8 // kind.value_type.bit_width
+    numbers = pa.Array.from_buffers(kind.value_type, count, [None, pa.py_buffer(values)])
+    return pa.FixedSizeListArray.from_arrays(numbers, kind.list_size)
 
 
 def to_halves(tensor: Float[Tensor, "V ..."]) -> pa.FixedSizeListArray:

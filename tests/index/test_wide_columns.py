@@ -1,0 +1,149 @@
+"""Tokens read straight from the table's files are those that Lance reads, and where the files are
+not as expected Lance reads them.
+"""
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from finereel.errors import DamagedLibraryError
+from finereel.index.manifest import Manifest
+from finereel.index.protocols import IndexedModel, StoredTokens
+from finereel.index.schema import ClipRecord, FileRecord, to_rows
+from finereel.index.snapshot import Clips, Snapshot
+from finereel.index.store import ClipStore
+from finereel.index.wide_columns import WideColumns
+from finereel.models.features import StoredFeatures
+from finereel.types import Window
+from finereel.video.files import FileState
+
+FRAMES, PER_FRAME, DIM, CLIPS = 4, 3, 256, 20
+
+
+def write(store: ClipStore, number: int, replaced: bool = False) -> None:
+    """One file of random clips; the last frame of every third is padding."""
+    generator = torch.Generator().manual_seed(number)
+    patches = torch.randn(CLIPS, FRAMES * PER_FRAME, DIM, generator=generator)
+    patches = torch.nn.functional.normalize(patches, dim=-1)
+    mask = torch.ones(CLIPS, FRAMES, dtype=torch.bool)
+    mask[::3, -1] = False
+    patch_mask = mask.repeat_interleave(PER_FRAME, dim=1)
+    patches[~patch_mask] = 0
+    frames = patches[:, ::PER_FRAME]
+    features = StoredFeatures(patches[:, 0], frames, patches, mask, patch_mask)
+    file = FileRecord(f"{number:016x}", f"{number:032x}", f"/{9 - number}.mp4", FileState(1, 1))
+    records = [
+        ClipRecord(Window(float(n), n + 1.0), np.arange(FRAMES, dtype=float), b"")
+        for n in range(CLIPS)
+    ]
+    rows = to_rows(file, records, features, None, store.schema)
+    store.commit([rows], [file.file_id] if replaced else [])
+
+
+def made(folder: Path, tokens: str = "fp16") -> ClipStore:
+    """Three files in as many fragments, one of them written twice."""
+    kept = StoredTokens(True, (), PER_FRAME, tokens)
+    model = IndexedModel("m", "f", FRAMES, FRAMES * PER_FRAME, DIM, stored=kept)
+    store = ClipStore.create(folder / "index-1", Manifest(model))
+    for number in range(3):
+        write(store, number)
+    write(store, 1, replaced=True)
+    return store
+
+
+def same(one: Clips, other: Clips) -> None:
+    assert one.rows.to_pylist() == other.rows.to_pylist()
+    assert one.paths == other.paths
+    for part in fields(one.features):
+        mine, theirs = getattr(one.features, part.name), getattr(other.features, part.name)
+        assert not isinstance(mine, Tensor) or torch.equal(mine, theirs), part.name
+
+
+def without_lance(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let only files be read from here on."""
+    monkeypatch.setattr(snapshot, "read", lambda query: pytest.fail("Lance was asked"))
+
+
+@pytest.mark.parametrize("tokens", ["fp16", "int8", "2bit"])
+def test_what_is_read_is_what_lance_reads(
+    tokens: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = made(tmp_path, tokens).snapshot()
+    row_ids = np.random.default_rng(0).permutation(snapshot.row_ids())[:30]
+    plain = snapshot.take(row_ids)
+    assert len(plain) == 30
+    snapshot.vectors()
+    snapshot.keep_rows()
+    if tokens != "2bit":  # Lance keeps columns of few bytes in another way
+        without_lance(snapshot, monkeypatch)
+    same(snapshot.take(row_ids), plain)
+
+
+def test_vectors_are_read_where_they_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = made(tmp_path).snapshot()
+    plain = snapshot.take(snapshot.row_ids())
+    snapshot.keep_rows()
+    row_ids = snapshot.row_ids()
+    without_lance(snapshot, monkeypatch)
+    same(snapshot.take(row_ids), plain)
+
+
+def test_patches_may_stay_in_half_precision(tmp_path: Path) -> None:
+    snapshot = made(tmp_path).snapshot()
+    row_ids = snapshot.row_ids()
+    for _ in range(2):
+        plain, halves = snapshot.take(row_ids), snapshot.take(row_ids, half=True)
+        assert halves.features.patches.dtype == torch.float16
+        assert torch.equal(halves.features.patches.float(), plain.features.patches)
+        assert torch.equal(halves.features.frames, plain.features.frames)
+        snapshot.keep_rows()
+
+
+def test_a_smaller_table_is_read_as_well(tmp_path: Path) -> None:
+    store = made(tmp_path)
+    store._table.optimize()
+    snapshot = store.snapshot()
+    plain = snapshot.take(snapshot.row_ids())
+    snapshot.keep_rows()
+    same(snapshot.take(snapshot.row_ids()), plain)
+
+
+def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
+    snapshot = made(tmp_path).snapshot()
+    row_ids = snapshot.row_ids()
+    snapshot.keep_rows()
+    wide = WideColumns.of(snapshot.folder / "clips.lance", snapshot.version, {"patches": 4096})
+    assert wide is not None
+    values = wide.fragments["patches"][row_ids[0] >> 32]
+    with values.file.open("r+b") as file:
+        file.seek(int(values.places(row_ids[:1] & 0xFFFFFFFF, 4096)[0]) + 99)
+        byte = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([byte[0] ^ 4]))
+    with pytest.raises(DamagedLibraryError, match="not what was written"):
+        snapshot.take(row_ids)
+    assert len(snapshot.take(row_ids[1:])) == len(row_ids) - 1
+
+
+def test_other_files_are_left_to_lance(tmp_path: Path) -> None:
+    snapshot = made(tmp_path).snapshot()
+    table = Path(str(snapshot.folder)) / "clips.lance"
+    known = {"patches": 4096, "frames": 2048}
+    assert WideColumns.of(table, snapshot.version, known) is not None
+    assert WideColumns.of(table, snapshot.version, {"patches": 4095}) is None
+    assert WideColumns.of(table, snapshot.version + 1, known) is None
+    wide = WideColumns.of(table, snapshot.version, known)
+    assert wide is not None
+    assert wide.read(["patches"], np.array([77 << 32])) is None
+    assert wide.read(["patches"], np.array([CLIPS])) is None
+    values = wide.fragments["patches"][0]
+    with values.file.open("r+b") as file:
+        file.truncate(values.offset[0] + 100)
+    assert wide.read(["patches"], np.array([0])) is None
+    assert WideColumns.of(table, snapshot.version, known) is None
