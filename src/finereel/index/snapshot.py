@@ -325,7 +325,7 @@ class Snapshot:
                 query = self.table.take_row_ids(np.sort(row_ids).tolist()).select(wanted)
                 rows = query.with_row_id().to_arrow()
             rows = rows.take(pa.array(np.searchsorted(_row_ids(rows), row_ids)))
-            self._check(_with_columns(rows, kept, [*FILE_COLUMNS, *self._checksums(wanted)]))
+            self._check(_with_columns(rows, kept, [*FILE_COLUMNS, *self.checksums_of(wanted)]))
         return _with_columns(rows, kept, columns).select(columns)
 
     @cached_property
@@ -381,7 +381,7 @@ class Snapshot:
         if self._kept is None:
             masks = [name for name in MASK_COLUMNS if name in self.names]
             columns = [*KEPT_COLUMNS, *masks]
-            query = self.table.search().select([*columns, *self._checksums(columns)])
+            query = self.table.search().select([*columns, *self.checksums_of(columns)])
             self._kept = KeptRows.of(self.read(query.with_row_id(True).limit(None)))
 
     def windows_of(self, file_ids: Sequence[str]) -> pa.Table:

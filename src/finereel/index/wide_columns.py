@@ -106,7 +106,7 @@ def _fill(
     values: UInt8[np.ndarray, "V bytes"], numbers: list[int], file: int, places: list[int]
 ) -> None:
     """Read these rows of `values` from an open file. Raises OSError where it ends before."""
-    width, whole = values.shape[1], memoryview(values.reshape(-1))
+    width, whole = values.shape[1], values.reshape(-1).data
     if hasattr(os, "posix_fadvise"):  # a disk gets all wishes at once
         for place in places:
             os.posix_fadvise(file, place, width, os.POSIX_FADV_WILLNEED)
