@@ -20,6 +20,8 @@ from finereel.io.signals import Stopped
 from finereel.recipes.run import Note, RunOptions, StageProgress, Working
 from finereel.training.health import Validation
 from finereel.training.trainer import Progress
+from support.media import Recipe, make_video
+from test_plain_clip import make_clip
 
 
 @pytest.fixture
@@ -239,6 +241,36 @@ def test_a_signal_ends_with_a_checkpoint_and_the_same_command_goes_on(
         time.sleep(0.05)
     second.send_signal(signum)
     _, said = second.communicate(timeout=120)
+    assert "going on after step" in said
+
+
+@pytest.mark.slow
+def test_a_killed_run_on_a_plain_clip_goes_on_with_the_same_command(tmp_path: Path) -> None:
+    """No untrained part of the model is drawn anew, so the settings are those of the killed run."""
+    make_clip(tmp_path / "clip")
+    (tmp_path / "videos").mkdir()
+    rows = ["video,caption"]
+    for number in range(12):
+        picture = Recipe(colour=(20 * number, 255 - 20 * number, 100), frames=12)
+        make_video(tmp_path / "videos" / f"v{number}.mp4", picture)
+        rows.append(f"v{number},a clip number {number} of a car")
+    (tmp_path / "captions.csv").write_text("\n".join(rows))
+    where = ("--annotations", tmp_path / "captions.csv", "--videos", tmp_path / "videos")
+    small = ("--batch", 4, "--steps", 3000, "--set", "validations=300", "--device", "cpu")
+    words = ("--set", "max_words=6", "--set", "max_frames=2")
+    model = ("--recipe", "folder", "--model", tmp_path / "clip", "--out", tmp_path / "out")
+    command = [str(part) for part in ("-m", "finereel", "train", *model, *where, *small, *words)]
+    first = launch(*command)
+    wait_for(tmp_path / "out" / "checkpoint.pt", first)
+    first.kill()
+    first.communicate(timeout=120)
+    second, log = launch(*command), tmp_path / "out" / "log.jsonl"
+    deadline, before = time.monotonic() + 120, log.stat().st_size
+    while log.stat().st_size <= before and time.monotonic() < deadline and second.poll() is None:
+        time.sleep(0.05)
+    second.send_signal(signal.SIGTERM)
+    _, said = second.communicate(timeout=120)
+    assert second.returncode == 143, said
     assert "going on after step" in said
 
 
