@@ -41,6 +41,7 @@ _RECIPROCAL = word_list("reciprocal")
 _INTRANSITIVE = word_list("intransitive")
 _BOTH_WAYS = word_list("both_ways")
 _BOTH_DO = word_list("both_do")
+_GENERAL = word_list("general")
 _KINDS = frozenset(
     f"noun.{name}" for name in ("person", "animal", "artifact", "food", "object", "plant", "body")
 )
@@ -202,8 +203,12 @@ def _kind(site: Site, judge: RejectionRules) -> str | None:
 
 
 def one_means_the_other(exchange: Exchange, judge: RejectionRules) -> bool:
-    """WordNet relates the two: what is true of a puppy is true of a dog."""
+    """WordNet relates the two: what is true of a puppy is true of a dog. And a word for many things
+    ("cloth", which captions say of a dress) may stand for the other one.
+    """
     first, second = exchange.sites
+    if not _GENERAL.isdisjoint((first.lemma, second.lemma)):
+        return True
     if {first.lemma, second.lemma} <= _TOLD_APART:
         return False
     return judge.context.lexicon.related(first.lemma, second.lemma, first.pos) is not None
