@@ -4,11 +4,13 @@ read the words of a sentence would give:
     python -m research.scripts.changed_words --model everyday --data msrvtt_frames \
         --annotations DIR --features TOKENS --negatives "balanced=balanced.jsonl" \
         "released adverbs=msr1ka_adverb_RE20.json"
+    python -m research.scripts.changed_words --model reelworld-tiny --data reelworld --scenes 100
 
-UCoFiA's patch_word takes nearly the maximum over the words of a sentence. Where words do not see
-what comes after them (a causal text tower), a changed word that is no maximum changes nothing.
-READINGS replace the aggregation over words by others, without training. Prints Markdown. Pairs that
-read alike to the model, because it cuts the sentence before the change, are left out.
+Without --negatives, ReelWorld's twins are the negatives. UCoFiA's patch_word takes nearly the maximum
+over the words of a sentence. Where words do not see what comes after them (a causal text tower), a
+changed word that is no maximum, and after which none is, changes nothing. READINGS replace the
+aggregation over words by others, without training. Prints Markdown. Pairs that read alike to the
+model, because it cuts the sentence before the change, are left out.
 """
 
 import argparse
@@ -25,10 +27,12 @@ from torch import Tensor, nn
 
 from finereel import data as datasets
 from finereel.cli.progress import StageBars
+from finereel.data import reelworld as worlds
 from finereel.data.base import Split
 from finereel.data.sources import SourceOptions, captions_by_id, captions_of, open_source
 from finereel.evaluation.retrieval import FUSED
-from finereel.finegrain.evaluate.groups import Group, groups_of
+from finereel.finegrain.evaluate.groups import Candidates, Group, groups_of
+from finereel.finegrain.evaluate.measure import twin_groups, twin_pairs
 from finereel.finegrain.evaluate.scorer import PairScores
 from finereel.finegrain.evaluate.towers import TowerScorer
 from finereel.finegrain.files import read_negatives
@@ -38,7 +42,7 @@ from finereel.models.heads.ucofia import UcofiaHead
 from finereel.models.heads.weighting import MeanAggregation, masked_softmax
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import load
-from finereel.statistics.intervals import PERCENT, mean_interval
+from finereel.statistics.intervals import PERCENT, difference_interval, mean_interval
 from finereel.statistics.metrics import retrieval_metrics
 
 NEAR = 1e-6
@@ -79,7 +83,6 @@ class TwoPaths(nn.Module):
 
 
 READINGS: Mapping[str, Callable[[nn.Module], nn.Module]] = {
-    "softmax, τ 0.03": lambda trained: SofterWords(0.03),
     "softmax, τ 0.1": lambda trained: SofterWords(0.1),
     "mean of the words": lambda trained: MeanAggregation(0),
     "half ISA, half mean": TwoPaths,
@@ -126,22 +129,40 @@ class ManyReadings:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Scores of true captions and of one negative each, by name, and each pair's part of speech and
-    clip.
+    """A score of N true captions and of one negative each, by name: against the clip and, for what
+    the texts alone tell, against another one. And each pair's part of speech and clip.
     """
 
     true: Mapping[str, np.ndarray]
     false: Mapping[str, np.ndarray]
+    other_true: Mapping[str, np.ndarray]
+    other_false: Mapping[str, np.ndarray]
     pos: np.ndarray
     videos: np.ndarray
 
     def of(self, pos: str) -> "Pairs":
         """Those of one part of speech."""
         at = self.pos == pos
-        sides = [
-            {name: column[at] for name, column in side.items()} for side in (self.true, self.false)
-        ]
-        return Pairs(*sides, self.pos[at], self.videos[at])
+        sides = (self.true, self.false, self.other_true, self.other_false)
+        taken = ({name: column[at] for name, column in side.items()} for side in sides)
+        return Pairs(*taken, self.pos[at], self.videos[at])
+
+    @property
+    def clusters(self) -> np.ndarray:
+        """A number for every clip."""
+        return np.asarray(np.unique(self.videos, return_inverse=True)[1])
+
+    def right(self, name: str) -> np.ndarray:
+        """100 where the true caption scores higher, 50 for a tie, else 0."""
+        return _right(self.true[name], self.false[name])
+
+    def seen(self, name: str) -> np.ndarray:
+        """`right`, less what it is with another clip."""
+        return self.right(name) - _right(self.other_true[name], self.other_false[name])
+
+
+def _right(true: np.ndarray, false: np.ndarray) -> np.ndarray:
+    return 100.0 * ((true > false) + (true == false) / 2)
 
 
 def with_fused(scored: Mapping[str, Any], weights: Mapping[str, float]) -> dict[str, np.ndarray]:
@@ -160,16 +181,34 @@ def with_fused(scored: Mapping[str, Any], weights: Mapping[str, float]) -> dict[
     return parts
 
 
+def asked_of(groups: Sequence[Group]) -> list[Candidates]:
+    """The candidates of every group, and then of every group again with the clip of another one: the
+    next of another clip, in the order of the groups.
+    """
+    others = []
+    for place, group in enumerate(groups):
+        later = (*groups[place + 1 :], *groups[:place])
+        other = next((g.video_id for g in later if g.video_id != group.video_id), group.video_id)
+        others.append(Candidates(other, group.candidates.texts))
+    return [*(group.candidates for group in groups), *others]
+
+
 def pairs_of(groups: Sequence[Group], scored: PairScores) -> Pairs:
-    """Every negative beside its caption, without those that read like it to the model."""
+    """Every negative beside its caption, without those that read like it to the model; `scored`
+    answers `asked_of`.
+    """
     parts = with_fused(scored.parts, scored.weights)
     sizes = np.array([1 + len(group.negatives) for group in groups])
-    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    kept = ~scored.as_first
-    kept[np.cumsum(sizes) - sizes] = False
+    firsts, total = np.cumsum(sizes) - sizes, int(sizes.sum())
+    starts = np.repeat(firsts, sizes)
+    kept = ~scored.as_first[:total]
+    kept[firsts] = False
+    places = (starts[kept], np.flatnonzero(kept))
+    own = ({name: part[at] for name, part in parts.items()} for at in places)
+    other = ({name: part[total + at] for name, part in parts.items()} for at in places)
     return Pairs(
-        {name: part[starts][kept] for name, part in parts.items()},
-        {name: part[kept] for name, part in parts.items()},
+        *own,
+        *other,
         np.repeat([group.pos for group in groups], sizes)[kept],
         np.repeat([group.video_id for group in groups], sizes)[kept],
     )
@@ -191,41 +230,52 @@ def moved(pairs: Pairs, name: str) -> float:
     return float(difference / max(float(np.std(pairs.true[name])), _DEVIATIONS))
 
 
-def right_share(pairs: Pairs, name: str) -> tuple[float, float, float]:
-    """Percent of pairs in which the true caption scores higher, a tie counted half, and its 95 %
-    interval by clip.
-    """
-    true, false = pairs.true[name], pairs.false[name]
-    right = 100.0 * ((true > false) + (true == false) / 2)
-    _, clusters = np.unique(pairs.videos, return_inverse=True)
-    found = mean_interval(right, clusters, PERCENT)
-    return float(right.mean()), found.low, found.high
-
-
-def moves_table(pairs: Pairs, parts: Sequence[str]) -> str:
-    """A line per part of speech: what a changed word moves."""
-    head = ["part of speech", "pairs"]
-    head += [f"{name}, bit-equal %" for name in parts] + [f"{name}, below 1e-6 %" for name in parts]
-    head += [f"{name}, median difference" for name in parts]
-    lines = [head, ["---"] * len(head)]
+def moves_table(pairs: Pairs, names: Sequence[str]) -> str:
+    """A line per part of speech and score: what a changed word moves."""
+    lines = [
+        "| part of speech | pairs | score | bit-equal % | below 1e-6 % | median difference |\n",
+        "| --- | --- | --- | --- | --- | --- |\n",
+    ]
     for pos in sorted(set(pairs.pos.tolist())):
         own = pairs.of(pos)
-        cells = [pos, f"{len(own.pos):,}"]
-        cells += [f"{equal_share(own, name):.1f}" for name in parts]
-        cells += [f"{near_share(own, name):.1f}" for name in parts]
-        cells += [f"{moved(own, name):.2f}" for name in parts]
-        lines.append(cells)
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        for name in names:
+            cells = [pos, f"{len(own.pos):,}", name, f"{equal_share(own, name):.1f}"]
+            cells += [f"{near_share(own, name):.1f}", f"{moved(own, name):.2f}"]
+            lines.append(f"| {' | '.join(cells)} |\n")
+    return "".join(lines)
 
 
 def right_table(pairs: Pairs, names: Sequence[str]) -> str:
-    """A line per score: percent of pairs that it ranks right, per part of speech."""
-    kinds = sorted(set(pairs.pos.tolist()))
-    lines = [["score", *kinds], ["---"] * (1 + len(kinds))]
-    for name in names:
-        shares = [right_share(pairs.of(pos), name) for pos in kinds]
-        lines.append([name, *(f"{own:.1f} ({low:.1f} to {high:.1f})" for own, low, high in shares)])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    """A line per score and part of speech: percent of pairs that it ranks right, with another clip,
+    and what a reading gains in the difference over the trained one.
+    """
+    lines = [
+        "| part of speech | score | pairs right % | 95 % | another clip | gain beyond it | 95 % |\n",
+        "| --- | --- | --- | --- | --- | --- | --- |\n",
+    ]
+    for pos in sorted(set(pairs.pos.tolist())):
+        own = pairs.of(pos)
+        for name in names:
+            right, seen = own.right(name), own.seen(name)
+            found = mean_interval(right, own.clusters, PERCENT)
+            cells = [f"{right.mean():.1f}", f"{found.low:.1f} to {found.high:.1f}"]
+            cells.append(f"{(right - seen).mean():.1f}")
+            reference = _trained(name)
+            if reference is not None:
+                gain = seen - own.seen(reference)
+                bounds = difference_interval(gain, own.clusters, 200.0)
+                cells += [f"{gain.mean():+.1f}", f"{bounds.low:+.1f} to {bounds.high:+.1f}"]
+            else:
+                cells += ["", ""]
+            lines.append(f"| {pos} | {name} | {' | '.join(cells)} |\n")
+    return "".join(lines)
+
+
+def _trained(name: str) -> str | None:
+    """What a reading stands in the place of; None for the model's own scores."""
+    if name in READINGS:
+        return PATCH_WORD
+    return FUSED if name.startswith(f"{FUSED}, ") else None
 
 
 def retrieval_table(scorer: TowerScorer, split: Split, names: Sequence[str]) -> str:
@@ -252,32 +302,44 @@ def opened(given: argparse.Namespace) -> tuple[TowerScorer, Split]:
         image_size=model.encoder.image_size if model.encoder.takes_pixels else 0,
         preprocessing=model.encoder.preprocessing if model.encoder.takes_pixels else None,
     )
-    split = datasets.load(given.data, given.annotations).split(given.split)
+    if given.data == "reelworld":
+        split = worlds.virtual({given.split: given.scenes}, with_twins=True).split(given.split)
+    else:
+        split = datasets.load(given.data, given.annotations).split(given.split)
     return TowerScorer(ManyReadings(model), open_source(given.data, options)), split  # type: ignore[arg-type]
 
 
-def page(scorer: TowerScorer, split: Split, files: Mapping[str, Path], known: Known) -> str:
+def sets_of(given: argparse.Namespace, split: Split) -> dict[str, tuple[Group, ...]]:
+    """The groups of every file, of clips of the split; or ReelWorld's twins."""
+    if not given.negatives:
+        return {"twins": twin_groups(twin_pairs(split))}
+    known = Known(captions_by_id(captions_of(given.annotations, given.captions_format)))
+    found, videos = {}, set(split.videos)
+    for text in given.negatives:
+        name, _, path = text.partition("=")
+        rows = (row for row in read_negatives(Path(path), None, known) if row.video_id in videos)
+        found[name] = groups_of(rows)
+    return found
+
+
+def page(scorer: TowerScorer, split: Split, sets: Mapping[str, tuple[Group, ...]]) -> str:
     """All tables."""
-    text = []
+    text, names = list[str](), list[str]()
     with StageBars() as bars:
-        for title, path in files.items():
-            rows = [
-                row for row in read_negatives(path, None, known) if row.video_id in split.videos
-            ]
-            missing = scorer.problems(sorted({row.video_id for row in rows}))
-            groups = groups_of([row for row in rows if row.video_id not in missing])
-            pairs = pairs_of(groups, scorer.score([group.candidates for group in groups], bars))
+        for title, every in sets.items():
+            missing = scorer.problems(sorted({group.video_id for group in every}))
+            groups = [group for group in every if group.video_id not in missing]
+            pairs = pairs_of(groups, scorer.score(asked_of(groups), bars))
             parts = [name for name in pairs.true if name not in READINGS and FUSED not in name]
             names = [*parts, *READINGS, *(name for name in pairs.true if name.startswith(FUSED))]
-            shares = {name: f"{equal_share(pairs, name):.1f}" for name in (PATCH_WORD, *READINGS)}
             text += [
                 f"## {title}\n",
-                moves_table(pairs, parts),
-                "bit-equal, all: " + ", ".join(f"{k} {v} %" for k, v in shares.items()) + "\n",
+                moves_table(pairs, [*parts, *READINGS]),
                 right_table(pairs, names),
             ]
-        text += ["## Retrieval, text to video\n", retrieval_table(scorer, split, names)]
-    return "\n".join(text)
+    return "\n".join(
+        [*text, "## Retrieval, text to video\n", retrieval_table(scorer, split, names)]
+    )
 
 
 def main() -> None:
@@ -287,17 +349,16 @@ def main() -> None:
     )
     parser.add_argument("--model", default="everyday")
     parser.add_argument("--data", required=True)
-    parser.add_argument("--annotations", type=Path, required=True)
+    parser.add_argument("--annotations", type=Path)
     parser.add_argument("--features", type=Path)
     parser.add_argument("--videos", type=Path)
     parser.add_argument("--split", default="test")
+    parser.add_argument("--scenes", type=int, default=100, help="of reelworld")
     parser.add_argument("--captions-format", default="msrvtt", help="of the released files' ids")
-    parser.add_argument("--negatives", nargs="+", required=True, metavar="NAME=FILE")
+    parser.add_argument("--negatives", nargs="+", default=[], metavar="NAME=FILE")
     given = parser.parse_args()
-    named = (text.partition("=") for text in given.negatives)
-    files = {name: Path(path) for name, _, path in named}
-    known = Known(captions_by_id(captions_of(given.annotations, given.captions_format)))
-    print(page(*opened(given), files, known))
+    scorer, split = opened(given)
+    print(page(scorer, split, sets_of(given, split)))
 
 
 if __name__ == "__main__":

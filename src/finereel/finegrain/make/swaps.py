@@ -19,7 +19,7 @@ from types import MappingProxyType
 from finereel.data.base import Caption
 from finereel.finegrain.make.candidates import Candidate
 from finereel.finegrain.make.clean import CleanGenerator, rng_of
-from finereel.finegrain.make.context import Context, VideoWords
+from finereel.finegrain.make.context import END, Context, VideoWords
 from finereel.finegrain.make.rejection import (
     Case,
     RejectionRules,
@@ -40,14 +40,15 @@ SWAPPED: tuple[PartOfSpeech, ...] = ("noun", "adjective")
 _RECIPROCAL = word_list("reciprocal")
 _INTRANSITIVE = word_list("intransitive")
 _BOTH_WAYS = word_list("both_ways")
-_BEINGS = "beings"
-_KINDS: Mapping[str, str] = MappingProxyType(
-    {
-        **{f"noun.{name}": _BEINGS for name in ("person", "animal")},
-        **{f"noun.{name}": name for name in ("artifact", "food", "object", "plant", "body")},
-    }
+_BOTH_DO = word_list("both_do")
+_GENERAL = word_list("general")
+_KINDS = frozenset(
+    f"noun.{name}" for name in ("person", "animal", "artifact", "food", "object", "plant", "body")
 )
-"""What can be seen, by files of WordNet; a person and an animal can do the same."""
+"""What can be seen, by files of WordNet."""
+_BEINGS = frozenset(["noun.person", "noun.animal"])
+_SEEN, _SHARE = 3, 0.05
+"""How often a word must stand beside its new neighbour, at least and beside what the old one did."""
 _TOLD_APART = frozenset(["man", "woman", "boy", "girl", "baby"])
 """Where a caption has two of these, it means two persons; WordNet lets a boy be a man."""
 _JOINS = frozenset(["and", "or", "nor", ",", "&", "plus"])
@@ -184,20 +185,30 @@ def another_form(exchange: Exchange, judge: RejectionRules) -> bool:
 
 
 def other_kind(exchange: Exchange, judge: RejectionRules) -> bool:
-    """Nouns of two kinds, or of what cannot be seen: they do not do what the other does."""
+    """Nouns of two kinds, or of what cannot be seen: they do not do what the other does. A person
+    and an animal may both chase, follow and the like.
+    """
     if exchange.first.pos != "noun":
         return False
-    files = [judge.context.lexicon.lexname(site.lemma) or "" for site in exchange.sites]
-    kinds = {
-        _BEINGS if site.lemma == "person" else _KINDS.get(name)
-        for site, name in zip(exchange.sites, files, strict=True)
-    }
-    return None in kinds or len(kinds) > 1
+    kinds = {_kind(site, judge) for site in exchange.sites}
+    if kinds == _BEINGS:
+        verbs = [token.lemma for token in exchange.between if token.pos == "verb"]
+        return not verbs or verbs[-1] not in _BOTH_DO
+    return len(kinds) > 1 or not kinds <= _KINDS
+
+
+def _kind(site: Site, judge: RejectionRules) -> str | None:
+    """A file of WordNet; a person is no kind of thing there, but the head of all persons."""
+    return "noun.person" if site.lemma == "person" else judge.context.lexicon.lexname(site.lemma)
 
 
 def one_means_the_other(exchange: Exchange, judge: RejectionRules) -> bool:
-    """WordNet relates the two: what is true of a puppy is true of a dog."""
+    """WordNet relates the two: what is true of a puppy is true of a dog. And a word for many things
+    ("cloth", which captions say of a dress) may stand for the other one.
+    """
     first, second = exchange.sites
+    if not _GENERAL.isdisjoint((first.lemma, second.lemma)):
+        return True
     if {first.lemma, second.lemma} <= _TOLD_APART:
         return False
     return judge.context.lexicon.related(first.lemma, second.lemma, first.pos) is not None
@@ -274,6 +285,31 @@ def refused_alone(exchange: Exchange, judge: RejectionRules) -> bool:
     )
 
 
+def seldom_seen(exchange: Exchange, judge: RejectionRules) -> bool:
+    """In captions enough, a word stands beside a new neighbour much less often than the old one: the
+    exchange would be odd ("riding a red road").
+    """
+    if not judge.context.attested:
+        return False
+    return any(
+        after < max(_SEEN, _SHARE * before)
+        for case in _cases(exchange)
+        for before, after in _neighbours(case, judge.context)
+    )
+
+
+def _neighbours(case: Case, context: Context) -> Iterator[tuple[int, int]]:
+    """How often the old and the new word follow what stands left of them (not asked of adjectives),
+    and are followed by what stands right.
+    """
+    old, new = case.site.source.lower(), case.form.lower()
+    if case.site.pos == "noun" and case.site.left():
+        left = case.site.left()
+        yield context.pair(left, old), context.pair(left, new)
+    right = case.site.right() or END
+    yield context.pair(old, right), context.pair(new, right)
+
+
 def past_window(exchange: Exchange, judge: RejectionRules) -> bool:
     """The text encoder would cut the second word off."""
     caption = exchange.first.caption
@@ -293,6 +329,7 @@ REFUSALS: Mapping[str, Refusal] = MappingProxyType(
         "pronoun_told": pronoun_told,
         "said_the_other_way": said_the_other_way,
         "refused_alone": refused_alone,
+        "seldom_seen": seldom_seen,
         "past_window": past_window,
     }
 )
