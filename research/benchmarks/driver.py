@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from research.attacks.stores import SERVERS, installed
+from research.attacks.stores import SERVERS, installed, proxied
 from research.benchmarks.query_latency import SyntheticModel, random_clips
 
 from finereel.codecs import CODECS
@@ -68,13 +68,13 @@ def sent(video: int) -> bytes:
     return pickle.dumps((records, random_clips(CLIPS_PER_VIDEO, video).to(torch.float16)))
 
 
-def driven(place: Place, clips: int, tokens: str) -> dict[str, float]:
+def driven(place: Place, clips: int, tokens: str, commit_clips: int) -> dict[str, float]:
     """What `clips` clips cost a driver, in milliseconds a clip."""
     model = SyntheticModel()
     store = kind_of_store(place).create(place, Manifest(described(model, tokens)))
     spent, waiting, size = Spent(), [], 0
     videos = clips // CLIPS_PER_VIDEO
-    at_once = AddSettings().commit_clips // CLIPS_PER_VIDEO
+    at_once = commit_clips // CLIPS_PER_VIDEO
     for number in range(videos):
         content = sent(number)
         size += len(content)
@@ -106,14 +106,28 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=1260)
     parser.add_argument("--tokens", nargs="+", choices=CODECS, default=["fp16"])
     parser.add_argument("--worker-clips", type=float, default=1.0, help="a worker's clips a second")
+    parser.add_argument("--commit-clips", type=int, default=AddSettings().commit_clips)
+    parser.add_argument(
+        "--delay", type=float, help="count requests by a proxy, which waits so many seconds"
+    )
     given = parser.parse_args()
     torch.set_num_threads(1)
     name = next(name for name in SERVERS if installed(name))
-    with tempfile.TemporaryDirectory() as folder, SERVERS[name](Path(folder)) as url, known(url):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        SERVERS[name](Path(folder)) as url,
+        proxied(url, given.delay or 0.0) as (address, proxy),
+        known(url if given.delay is None else address),
+    ):
         for tokens in given.tokens:
-            found = driven(StorePath(f"s3://{BUCKET}/{tokens}/index"), given.clips, tokens)
+            found = driven(
+                StorePath(f"s3://{BUCKET}/{tokens}/index"), given.clips, tokens, given.commit_clips
+            )
+            found["requests"] = len(proxy.requests) / given.clips
+            proxy.requests.clear()
             busy = sum(found[f"{step}_ms"] for step in ("receive", "form", "rows", "commit"))
             line = {"server": name, "tokens": tokens, "clips": given.clips}
+            line |= {"commit_clips": given.commit_clips, "delay_s": given.delay}
             line |= {step: round(value, 3) for step, value in found.items()}
             line |= {"driver_ms": round(busy, 2), "clips_per_s": round(1000 / busy)}
             line |= {"workers": round(1000 / busy / given.worker_clips)}
