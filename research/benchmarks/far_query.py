@@ -5,13 +5,15 @@
 
 The features are synthetic (`query_latency.py`), the server is SeaweedFS on this machine, or moto
 where it is not installed. Per format of tokens: milliseconds of whole searches of one open library
-(median and 95th percentile over `--queries`), of reading the candidates alone, and how many requests
-and bytes a search takes, counted by a proxy that can also delay every answer, as a store that is far
-away does.
+(median and 95th percentile over `--queries`) and of reading the candidates alone, straight from the
+server; then through a proxy that counts the requests and bytes of a search and can delay every answer,
+as a store that is far away does, without and with copies of the table on this machine
+(`finereel.index.mirror`).
 """
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 from dataclasses import replace
@@ -22,9 +24,11 @@ from research.attacks.stores import SERVERS, StoreProxy, installed, proxied
 from research.benchmarks.query_latency import Stopwatch, SyntheticModel, build
 
 from finereel.codecs import CODECS
+from finereel.index.mirror import BUDGET, RemoteSnapshot
 from finereel.index.query import Query
+from finereel.index.remote_store import RemoteClipStore
 from finereel.index.search import Searcher
-from finereel.index.store import ClipStore
+from finereel.index.snapshot import Snapshot
 from finereel.io.storage.places import StorePath
 from support.object_store import BUCKET, known
 
@@ -32,16 +36,15 @@ WARM = 8
 """Searches before the measurement."""
 
 
-def measured(store: ClipStore, proxy: StoreProxy, queries: int) -> dict[str, object]:
-    """What `queries` searches for different texts take."""
+def measured(place: StorePath, proxy: StoreProxy, queries: int) -> dict[str, object]:
+    """What `queries` searches for different texts take, once copies are there if any are made."""
     model, query = SyntheticModel(), Query("query", per_video=None)
-    clock = Stopwatch()
+    clock, store = Stopwatch(), RemoteClipStore.open(place)
     searcher = Searcher.of(store.snapshot(), None)
     opened = clock.lap()
     laps: dict[str, list[float]] = {"search": [], "read": []}
     asked = []
     for number in range(WARM + queries):
-        text = model.encode_text([f"query {number}"])
         before = len(proxy.requests)
         clock = Stopwatch()
         searcher.search(model, replace(query, text=f"query {number}"))
@@ -52,7 +55,8 @@ def measured(store: ClipStore, proxy: StoreProxy, queries: int) -> dict[str, obj
         clock = Stopwatch()
         searcher.snapshot.take(row_ids)
         laps["read"].append(clock.lap())
-        del text
+        if number + 1 == WARM:
+            _copied(searcher.snapshot)
     line: dict[str, object] = {"open_ms": round(opened)}
     for name, taken in laps.items():
         kept = taken[WARM:]
@@ -62,6 +66,12 @@ def measured(store: ClipStore, proxy: StoreProxy, queries: int) -> dict[str, obj
     received = [sum(request.received for request in one) / 1024 for one in asked[WARM:]]
     line["requests"], line["KiB"] = statistics.median(requests), round(statistics.median(received))
     return line
+
+
+def _copied(snapshot: Snapshot) -> None:
+    """Wait for copies that are under way."""
+    if isinstance(snapshot, RemoteSnapshot) and snapshot.filling is not None:
+        snapshot.filling.join()
 
 
 def main() -> None:
@@ -80,15 +90,19 @@ def main() -> None:
             tempfile.TemporaryDirectory(prefix="far-query-") as folder,
             SERVERS[name](Path(folder)) as url,
         ):
-            place = StorePath(f"s3://{BUCKET}/{tokens}")
+            os.environ["XDG_CACHE_HOME"] = folder
+            line: dict[str, object] = {"server": name, "tokens": tokens, "clips": given.clips}
+            line["delay_s"] = given.delay
+            place = StorePath(f"s3://{BUCKET}/{tokens}/index")
             with known(url):
-                built, _ = build(place / "index", given.clips, tokens)
-                built.tidy(force=True)
-                straight = measured(built, StoreProxy(url), given.queries)
+                build(place, given.clips, tokens)[0].tidy(force=True)
+                os.environ[BUDGET] = "0"
+                line["straight"] = measured(place, StoreProxy(url), given.queries)
             with proxied(url, given.delay) as (address, proxy), known(address):
-                counted = measured(type(built).open(place / "index"), proxy, given.queries)
-        line = {"server": name, "tokens": tokens, "clips": given.clips, "delay_s": given.delay}
-        print(json.dumps({**line, "straight": straight, "by_proxy": counted}), flush=True)
+                line["counted"] = measured(place, proxy, given.queries)
+                os.environ[BUDGET] = "100"
+                line["with copies"] = measured(place, proxy, given.queries)
+        print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,11 @@ def _clips(library: Path) -> int:
     return opened(library).status().clips if (library / "library.json").exists() else 0
 
 
+def test_workers_fill_a_commit_together() -> None:
+    together = [AddSettings(workers=workers).clips_together for workers in ("", "2", "50", "ray")]
+    assert together == [64, 128, 2048, 2048]
+
+
 @pytest.mark.parametrize("workers", ["0", "-1", "many", "rays"])
 def test_what_is_no_pool_is_refused(workers: str) -> None:
     with pytest.raises(ConfigError, match="workers are a number, ray or ray://HOST:PORT"):

@@ -1,16 +1,20 @@
 """A library in an object store: the same answers as in a folder, and several writers at once."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from finereel.errors import LibraryError, LibraryNotFoundError, ObjectStoreError
+from finereel.errors import LibraryBusyError, LibraryError, LibraryNotFoundError, ObjectStoreError
 from finereel.index.events import AddSettings
+from finereel.index.lance import LanceTable
 from finereel.index.remote import newest_version
 from finereel.index.remote_store import RemoteClipStore
 from finereel.index.settings import LibrarySettings
+from finereel.io.storage import lease
 from finereel.io.storage.places import StorePath
 from finereel.io.storage.probe import require_conditions
 from finereel.library import Library
@@ -206,3 +210,87 @@ def test_many_appends_by_four_writers_on_a_real_server(seaweed: str, tmp_path: P
 @pytest.mark.slow
 def test_a_real_server_honours_conditions(seaweed: str, tmp_path: Path) -> None:
     require_conditions(StorePath(f"s3://{BUCKET}/conditions"))
+
+
+def stall_once(
+    monkeypatch: pytest.MonkeyPatch, commit: str, meanwhile: Callable[[], object]
+) -> None:
+    """Whoever next begins `commit` stops, is passed over as a holder of the lease while `meanwhile`
+    runs in another process (here a thread), and goes on.
+    """
+    real = getattr(LanceTable, commit)
+
+    def stalled(*args: Any, **kwargs: Any) -> Any:
+        monkeypatch.setattr(LanceTable, commit, real)
+        monkeypatch.setattr(lease, "LEASE_SECONDS", -1.0)
+        thread = threading.Thread(target=meanwhile)
+        thread.start()
+        thread.join()
+        monkeypatch.setattr(lease, "LEASE_SECONDS", 30.0)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(LanceTable, commit, stalled)
+
+
+def rows_of(place: StorePath, column: str) -> list[str]:
+    rows: list[str] = opened(place)._existing().snapshot().rows([column])[column].to_pylist()
+    return sorted(rows)
+
+
+def test_a_holder_that_stalled_before_its_commit_gives_way(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = StorePath(f"s3://{BUCKET}/stalled")
+    video = write_video(tmp_path / "a.toy", "dog")
+    write_video(tmp_path / "b.toy", "fish")
+    opened(place).add([tmp_path])
+    write_video(video, "dog", "cat")
+
+    def newer() -> None:
+        write_video(video, "dog", "bird", "tree")
+        opened(place).add([video])
+
+    stall_once(monkeypatch, "merge_insert", newer)
+    with pytest.raises(LibraryBusyError, match="another one took over; what that one wrote stays"):
+        opened(place).add([video])
+    assert len(rows_of(place, "clip_id")) == 4  # three of a.toy, one of b.toy
+    assert opened(place).add([tmp_path]).unchanged == 2
+    assert opened(place).search("tree")[0].video == str(video)
+
+
+def test_what_is_added_while_all_rows_are_written_anew_is_not_lost(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = StorePath(f"s3://{BUCKET}/rewritten")
+    opened(place).add([films(tmp_path / "old")])
+    fresh = write_video(tmp_path / "new" / "new.toy", "bird")
+    stall_once(monkeypatch, "create", lambda: opened(place).add([fresh]))
+    with pytest.raises(LibraryBusyError, match="was added to meanwhile, so it is as it was"):
+        opened(place).migrate(tokens="int8")
+    assert len(rows_of(place, "clip_id")) == 4
+    assert opened(place).search("bird")[0].video == str(fresh)
+    opened(place).migrate(tokens="int8")
+    assert opened(place).status().tokens == "int8"
+    assert len(rows_of(place, "clip_id")) == 4
+
+
+def test_writers_that_are_faster_put_off_a_compaction_and_repeat_a_commit(
+    place: StorePath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = iter(["Too many concurrent writers. Attempted 4 times"] * 2)
+    real = LanceTable.add
+
+    def add(self: LanceTable, rows: object) -> object:
+        for words in told:
+            raise RuntimeError(f"lance error: {words}")
+        return real(self, rows)
+
+    def optimize(self: LanceTable, **_: object) -> None:
+        raise RuntimeError("lance error: Too many concurrent writers. Attempted 4 times")
+
+    monkeypatch.setattr(LanceTable, "add", add)
+    monkeypatch.setattr(LanceTable, "optimize", optimize)
+    monkeypatch.setattr("finereel.index.remote_store.time.sleep", lambda seconds: None)
+    assert opened(place).add([films(tmp_path)]).clips == 3
+    store = opened(place)._existing()
+    store.tidy(force=True)

@@ -10,6 +10,8 @@ from finereel.index.presets import preset_named
 from finereel.models.transcribers import Transcriber
 from finereel.video.plan import MODES
 
+MOST_TOGETHER = 32
+"""How many workers' clips go into one commit at most."""
 CLIP_SECONDS = 10.0
 """Length of a clip in a new library, in seconds."""
 
@@ -26,7 +28,8 @@ class AddSettings:
         mode: How frames are decoded, see `finereel.video.plan.MODES`; None means as the preset
             says.
         batch_clips: Number of clips encoded at a time.
-        commit_clips: Number of clips after which a commit follows, even within a video.
+        commit_clips: Number of clips after which a commit follows, even within a video; times the
+            number of workers.
         commit_seconds: Seconds after which a commit follows, even within a video.
         queue_clips: Number of decoded clips that may wait for the encoder.
         ann_threshold: Number of clips from which coarse search uses an approximate index; None
@@ -69,6 +72,14 @@ class AddSettings:
             from finereel.codecs import codec  # torch, which who only watches does not need
 
             codec(self.tokens)
+
+    @property
+    def clips_together(self) -> int:
+        """Number of clips after which a commit follows. Several workers fill a commit in the time in
+        which one would: many small ones make compaction copy the table more often.
+        """
+        workers = int(self.workers) if self.workers.isdecimal() else MOST_TOGETHER
+        return self.commit_clips * (min(workers, MOST_TOGETHER) if self.workers else 1)
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ What replaces rows (changed files, marks, compaction, indices) takes the lease o
 
 import random
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finereel.errors import LibraryBusyError
+from finereel.errors import LibraryBusyError, ObjectStoreError
 from finereel.index.coarse_choice import LEAST_APPROXIMATE
 from finereel.index.faults import storage_errors
 from finereel.index.lance import LanceTable
@@ -21,14 +21,16 @@ from finereel.index.lance_files import manifest_name, parse_manifest
 from finereel.index.manifest import METADATA_KEY, Manifest
 from finereel.index.mirror import RemoteSnapshot
 from finereel.index.remote import TABLE_FOLDER, connected
-from finereel.index.schema import clip_schema
+from finereel.index.schema import clip_schema, manifest_of
 from finereel.index.snapshot import SPEAKS, Snapshot
-from finereel.index.store import ROWS_PER_FRAGMENT, SMALL_FRAGMENTS, TABLE, ClipStore
-from finereel.io.storage.lease import leased
+from finereel.index.store import ROWS_PER_FRAGMENT, SMALL_FRAGMENTS, TABLE, ClipStore, any_of
+from finereel.io.storage.lease import leased, passed_over
 from finereel.io.storage.places import Place, StorePath
 
-CROWDED, PATIENCE = "Too many concurrent writers", 20
-"""What Lance says when it gives up, and how often a commit is begun before we do."""
+CROWDED = ("Too many concurrent writers", "Retryable commit conflict")
+"""What Lance says when it gives up because of other writers."""
+PATIENCE = 20
+"""How often a commit is begun before we give up."""
 KEEP_READ = timedelta(hours=1)
 """How long an old version stays: longer than a replica takes to follow."""
 
@@ -41,6 +43,7 @@ class RemoteClipStore(ClipStore):
     def __init__(self, folder: Place, table: LanceTable, manifest: Manifest) -> None:
         super().__init__(folder, table, manifest)
         self._known: set[int] = set()
+        self._read = 0
 
     @classmethod
     def create(cls, folder: Place, manifest: Manifest) -> "RemoteClipStore":
@@ -60,6 +63,7 @@ class RemoteClipStore(ClipStore):
     def unchecked_snapshot(self) -> Snapshot:
         """As `ClipStore.unchecked_snapshot`; what is read of it often is copied to this machine."""
         found = super().unchecked_snapshot()
+        self._read = found.version
         return RemoteSnapshot(found.table, self.manifest, self.folder)
 
     def prepare(self) -> None:
@@ -76,24 +80,67 @@ class RemoteClipStore(ClipStore):
         Where another writer added the same clips meanwhile, those that came second go.
         """
         if replaced or not rows:
-            super().commit(rows, replaced)
+            with leased(self._library) as hold:
+                self._patiently(lambda: ClipStore.commit(self, rows, replaced))
+                passed = not hold.renewed()
+            if passed and rows:
+                self._give_way(pa.concat_tables(rows))
             return
         fresh = pa.concat_tables(rows)
         with storage_errors(self.folder, "written"):
-            self._append(fresh)
+            self._patiently(lambda: self._table.add(fresh))
             found = self._places_of(fresh)
         if len(found) > len(fresh):
-            self._drop_doubled(fresh)
+            self._patiently(lambda: self._drop_doubled(fresh))
 
-    def _append(self, rows: pa.Table) -> None:
-        """Add rows. Where other writers were faster for half a minute, Lance gives up and nothing of
+    def _give_way(self, rows: pa.Table) -> None:
+        """Another process took the lease over before these rows were committed: of files that it
+        wrote too, they go.
+        """
+        own = pc.unique(rows["file_id"])
+        with self._committing("written"):
+            found = self._table.search().select(["file_id", "path"]).limit(None).to_arrow()
+            mine = pc.is_in(found["file_id"], own)
+            theirs = found.filter(pc.invert(mine))["path"].combine_chunks()
+            crossed = found.filter(pc.and_(mine, pc.is_in(found["path"], theirs)))
+            if len(crossed):
+                self._table.delete(any_of(pc.unique(crossed["file_id"]).to_pylist()))
+        raise passed_over(self._library, "what that one wrote stays")
+
+    def overwrite(self, schema: pa.Schema, rows: Iterator[pa.RecordBatch]) -> None:
+        """As `ClipStore.overwrite`, of the state that the last snapshot shows. Raises
+        LibraryBusyError where somebody committed since then, whose rows would be lost: the table is
+        then as it was.
+        """
+        read = self._read
+        with leased(self._library):
+            super().overwrite(schema, rows)
+            now = self.version()
+            if now == read + 1:
+                return
+            with storage_errors(self.folder, "written"):
+                self._table.checkout(now - 1)
+                self._table.restore()
+                self._schema = None
+            self.manifest = manifest_of(self.schema, self.folder)
+        raise LibraryBusyError(
+            f"{self._library} was added to meanwhile, so it is as it was; run the same command again "
+            "while nobody adds"
+        )
+
+    def _update(self, key: str, changes: pa.Table) -> None:
+        """As `ClipStore._update`."""
+        self._patiently(lambda: ClipStore._update(self, key, changes))
+
+    def _patiently(self, commit: Callable[[], object]) -> None:
+        """Commit. Where other writers were faster for half a minute, Lance gives up and nothing of
         the commit is visible: it is tried again, after a pause that differs between writers.
         """
         for trial in range(PATIENCE):
             try:
-                self._table.add(rows)
-            except RuntimeError as error:
-                if CROWDED not in str(error) or trial + 1 == PATIENCE:
+                commit()
+            except (RuntimeError, ObjectStoreError) as error:
+                if not _crowded(error) or trial + 1 == PATIENCE:
                     raise
                 time.sleep(random.uniform(0, 2 * (trial + 1)))
                 self._table.checkout_latest()
@@ -137,14 +184,30 @@ class RemoteClipStore(ClipStore):
                 self._table.delete(f"_rowid IN ({', '.join(doubled)})")
 
     def tidy(self, force: bool = False) -> None:
-        """Merge small fragments and drop old versions, unless another process does so."""
+        """Merge small fragments and drop old versions, unless another process does so; among too many
+        writers it is left to the next time.
+        """
         with storage_errors(self.folder, "compacted"):
             self._table.checkout_latest()
             stats = self._table.stats()
         crowd = SMALL_FRAGMENTS + stats["num_rows"] // ROWS_PER_FRAGMENT
         if force or stats["fragment_stats"]["num_small_fragments"] > crowd:
-            with suppress(LibraryBusyError), leased(self._library, patience=0.0):
+            with self._at_leisure():
                 self._optimize("compacted")
+
+    @contextmanager
+    def _at_leisure(self) -> Iterator[None]:
+        """Hold the lease for what can wait: another process that has it, or writers that are faster,
+        end the block.
+        """
+        try:
+            with leased(self._library, patience=0.0):
+                yield
+        except LibraryBusyError:
+            return
+        except ObjectStoreError as error:
+            if not _crowded(error):
+                raise
 
     def refresh_ann(self, threshold: int | None) -> None:
         """As `ClipStore.refresh_ann`, unless another process changes the library; without a
@@ -153,14 +216,14 @@ class RemoteClipStore(ClipStore):
         threshold = LEAST_APPROXIMATE if threshold is None else threshold
         if self.rows() < threshold:
             return
-        with suppress(LibraryBusyError), leased(self._library, patience=0.0):
+        with self._at_leisure():
             super().refresh_ann(threshold)
 
     def refresh_words(self) -> None:
         """As `ClipStore.refresh_words`, unless another process changes the library."""
         if "said" not in self.schema.names or not self._table.count_rows(SPEAKS):
             return
-        with suppress(LibraryBusyError), leased(self._library, patience=0.0):
+        with self._at_leisure():
             super().refresh_words()
 
     @contextmanager
@@ -174,3 +237,9 @@ class RemoteClipStore(ClipStore):
     def _optimize(self, done: str) -> None:
         with self._committing(done):
             self._table.optimize(cleanup_older_than=KEEP_READ)
+
+
+def _crowded(error: BaseException) -> bool:
+    """Whether Lance gave up because other writers were faster."""
+    told = f"{error} {error.__cause__}"
+    return any(words in told for words in CROWDED)

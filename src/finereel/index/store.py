@@ -199,9 +199,9 @@ class ClipStore:
                     .when_matched_update_all()
                     .when_not_matched_insert_all()
                 )
-                merge.when_not_matched_by_source_delete(_any_of(replaced)).execute(fresh)
+                merge.when_not_matched_by_source_delete(any_of(replaced)).execute(fresh)
             else:
-                self._table.delete(_any_of(replaced))
+                self._table.delete(any_of(replaced))
 
     def change(self, files: Sequence[FileRecord]) -> None:
         """New path, file state or missing mark of files, by file id, in one commit.
@@ -380,7 +380,8 @@ def commit_address(folder: Place) -> str | None:
     return "file+uring://" + quote(os.fsencode((folder / f"{TABLE}.lance").absolute()))
 
 
-def _any_of(file_ids: Sequence[str]) -> str:
+def any_of(file_ids: Sequence[str]) -> str:
+    """The condition of Lance's SQL that holds for the rows of these files."""
     # File ids are hexadecimal by construction, so no quoting can go wrong.
     return "file_id IN (" + ", ".join(f"'{file_id}'" for file_id in file_ids) + ")"
 

@@ -214,7 +214,7 @@ class Writer:
         settings, pending = self._settings, self._pending
         waited = time.monotonic() - pending.since
         return bool(pending.rows) and (
-            pending.clips >= settings.commit_clips or waited >= settings.commit_seconds
+            pending.clips >= settings.clips_together or waited >= settings.commit_seconds
         )
 
     def _collect(self, encoded: Encoded, model: SearchModel) -> None:

@@ -4,6 +4,10 @@
 over once it was not renewed for LEASE_SECONDS by the clock of the store, the only one that is
 read. Every renewal asks for the etag of the one before, so a holder that was taken for dead learns
 it (`LeaseHold.require`) and can never take the lease back by renewing.
+
+Nothing keeps a holder that stops between this and its commit from committing once it goes on: a
+commit of Lance asks for no more than a free number. So a holder asks once more afterwards
+(`LeaseHold.renewed`), and takes back what crosses the changes of who took over.
 """
 
 import json
@@ -40,14 +44,14 @@ class LeaseHold:
 
     def require(self) -> None:
         """Renew the lease now. Raises LibraryBusyError where another process has it."""
+        if not self.renewed():
+            raise passed_over(self._place.parent, "nothing of this commit is visible")
+
+    def renewed(self) -> bool:
+        """Renew the lease now; False where another process has it."""
         with self._lock:
             self._write(_holder())
-        if self._lost:
-            raise LibraryBusyError(
-                f"{self._place.parent}: this process did not answer for {LEASE_SECONDS:.0f} s, and "
-                "another one took over; nothing of this commit is visible. Run the same command "
-                "again"
-            )
+        return not self._lost
 
     def release(self) -> None:
         """Let others have it."""
@@ -93,6 +97,14 @@ def leased(library: StorePath, patience: float = 60.0) -> Iterator[LeaseHold]:
     finally:
         del holds[library]
         hold.release()
+
+
+def passed_over(library: StorePath, what: str) -> LibraryBusyError:
+    """What is said of a holder that was taken for dead. what: became of its commit."""
+    return LibraryBusyError(
+        f"{library}: this process did not answer for {LEASE_SECONDS:.0f} s, and another one took "
+        f"over; {what}. Run the same command again"
+    )
 
 
 def _taken(place: StorePath, deadline: float) -> LeaseHold:
