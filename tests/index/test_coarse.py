@@ -41,10 +41,9 @@ def queries(count: int = 5) -> Tensor:
 
 
 def exact(
-    snapshot: Snapshot, bank: Bank | None, query: Tensor, part: RowIds | None = None
+    table: VectorTable, bank: Bank | None, query: Tensor, part: RowIds | None = None
 ) -> tuple[RowIds, np.ndarray]:
     """Row ids and scores, best first, in single precision."""
-    table = snapshot.vectors()
     scores = (table.vectors.float() @ query).numpy()
     if bank is not None:
         assert table.rows is not None
@@ -59,8 +58,9 @@ def require_exact(look: Coarse, snapshot: Snapshot, bank: Bank | None, part: Row
     the product is one of half precision.
     """
     rounding = 0.05 if isinstance(look, ExactCoarse) else 1e-3
+    table = snapshot.vectors()
     for query in queries():
-        ids, scores = exact(snapshot, bank, query, part)
+        ids, scores = exact(table, bank, query, part)
         known = dict(zip(ids.tolist(), scores.tolist(), strict=True))
         for count in (1, 10, 200, len(ids) + 5):
             found = look.candidates(query, count).tolist()
@@ -155,9 +155,10 @@ def test_the_index_gives_nearly_the_exact_order(
         snapshot = store.snapshot()
         look = first_look(snapshot, own)
         assert isinstance(look, AnnCoarse)
+        table = store.snapshot().vectors()
         for query in queries():
             found = look.candidates(query, 100)
-            ids, _ = exact(store.snapshot(), own, query)
+            ids, _ = exact(table, own, query)
             assert len(np.intersect1d(found, ids[:100])) >= 95
             at = {row: place for place, row in enumerate(ids.tolist())}
             assert (np.diff([at[row] for row in found.tolist()]) > 0).mean() > 0.97

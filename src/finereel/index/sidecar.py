@@ -144,8 +144,8 @@ def _all_vectors(snapshot: Snapshot) -> tuple[RowIds, Float16[Tensor, "V D"]]:
     vectors[torch.from_numpy(same)] = old_vectors[torch.from_numpy(at[same])]
     if not same.all():
         came = snapshot.vectors(own[~same])
-        order = torch.from_numpy(np.argsort(came.row_ids))
-        vectors[torch.from_numpy(~same)] = came.vectors[order]
+        order = np.argsort(came.row_ids)
+        vectors[torch.from_numpy(~same)] = came.vectors[torch.from_numpy(order)]
     return own, vectors
 
 
