@@ -9,7 +9,7 @@ from torch import Tensor
 
 from finereel.index import coarse_choice, quantized, store
 from finereel.index.coarse import AnnCoarse, ExactCoarse, first_look
-from finereel.index.coarse_choice import CoarseChoice, fewest_probes, timed_choice
+from finereel.index.coarse_choice import CoarseChoice, exact_up_to, fewest_probes
 from finereel.index.snapshot import Snapshot
 from finereel.index.store import ClipStore
 from index.made_vectors import add_clips, random_vectors, table_of
@@ -29,9 +29,7 @@ def test_an_index_is_made_where_an_exact_look_takes_too_long(
 ) -> None:
     monkeypatch.setattr(store, "LEAST_APPROXIMATE", 1000)
     for most, kind in ((1200, ExactCoarse), (1199, AnnCoarse)):
-        monkeypatch.setattr(
-            store, "timed_choice", lambda dim, most=most: CoarseChoice(exact_up_to=most)
-        )
+        monkeypatch.setattr(store, "exact_up_to", lambda dim, most=most: most)
         (Path(str(made.folder)) / coarse_choice.NAME).unlink(missing_ok=True)
         made.refresh_ann(None)
         assert isinstance(first_look(made.snapshot(), None), kind)
@@ -41,10 +39,16 @@ def test_an_index_is_made_where_an_exact_look_takes_too_long(
     assert choice.probes in coarse_choice.PROBES
     assert choice.recall is not None
     assert choice.recall >= 0.99
+    # As on a faster machine: the index that is there is not used.
+    CoarseChoice(exact_up_to=1200).save(made.folder)
+    made.refresh_ann(None)
+    assert isinstance(first_look(made.snapshot(), None), ExactCoarse)
+    made.refresh_ann(1000)
+    assert isinstance(first_look(made.snapshot(), None), AnnCoarse)
 
 
 def test_small_libraries_time_nothing(made: ClipStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "timed_choice", lambda dim: pytest.fail("timed"))
+    monkeypatch.setattr(store, "exact_up_to", lambda dim: pytest.fail("timed"))
     made.refresh_ann(None)
     assert not (Path(str(made.folder)) / coarse_choice.NAME).exists()
 
@@ -54,7 +58,7 @@ def test_what_was_timed_is_not_timed_again(
 ) -> None:
     monkeypatch.setattr(store, "LEAST_APPROXIMATE", 1)
     CoarseChoice(exact_up_to=5000).save(made.folder)
-    monkeypatch.setattr(store, "timed_choice", lambda dim: pytest.fail("timed"))
+    monkeypatch.setattr(store, "exact_up_to", lambda dim: pytest.fail("timed"))
     made.refresh_ann(None)
     assert isinstance(first_look(made.snapshot(), None), ExactCoarse)
 
@@ -78,12 +82,12 @@ def test_the_timed_size_follows_the_cost(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(coarse_choice, "TIMED", 1000)
     monkeypatch.setattr(coarse_choice, "_memory", lambda: 2**40)
     monkeypatch.setattr(coarse_choice, "_seconds", lambda work: 0.001)
-    assert timed_choice(32).exact_up_to == coarse_choice.LEAST_APPROXIMATE
+    assert exact_up_to(32) == coarse_choice.LEAST_APPROXIMATE
     monkeypatch.setattr(coarse_choice, "_seconds", lambda work: 0.00001)
-    assert timed_choice(32).exact_up_to == pytest.approx(3_000_000, abs=1)
+    assert exact_up_to(32) == pytest.approx(3_000_000, abs=1)
     monkeypatch.setattr(coarse_choice, "_memory", lambda: 200_000 * 4 * 64)
     monkeypatch.setattr(quantized, "_library", lambda: None)
-    assert timed_choice(32).exact_up_to == 200_000
+    assert exact_up_to(32) == 200_000
 
 
 @pytest.mark.parametrize("kernels", ["", "off"])
@@ -92,7 +96,7 @@ def test_timing_works_with_and_without_kernels(
 ) -> None:
     monkeypatch.setenv("FINEREEL_KERNELS", kernels)
     monkeypatch.setattr(coarse_choice, "TIMED", 4096)
-    assert timed_choice(64).exact_up_to >= coarse_choice.LEAST_APPROXIMATE
+    assert exact_up_to(64) >= coarse_choice.LEAST_APPROXIMATE
 
 
 def test_a_damaged_or_other_choice_is_as_none(tmp_path: Path) -> None:

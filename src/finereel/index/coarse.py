@@ -194,12 +194,15 @@ Coarse = ExactCoarse | ScanCoarse | AnnCoarse
 
 
 def first_look(snapshot: Snapshot, bank: Bank | None) -> Coarse:
-    """Exact up to the size where the writer made an approximate index, approximate from there.
+    """Exact up to the size that the writer's machine looks through quickly, approximate from there
+    where there is an index.
 
     A damaged approximate index is not used: the exact way gives the right answer, only later.
     """
-    if snapshot.has_whole_index():
-        return AnnCoarse(snapshot, bank, CoarseChoice.load(snapshot.folder).probes)
+    choice = CoarseChoice.load(snapshot.folder)
+    small = choice.exact_up_to and snapshot.table.count_rows() <= choice.exact_up_to
+    if not small and snapshot.has_whole_index():
+        return AnnCoarse(snapshot, bank, choice.probes)
     kept = opened(snapshot, bank)
     if kept is not None:
         return kept
