@@ -106,7 +106,7 @@ def opening(folder: Path) -> dict[str, float]:
     """Seconds until the first candidates in a process of its own that has its modules, and the
     memory that it holds.
     """
-    command = [sys.executable, "-m", __spec__.name, "--open", str(folder)]
+    command = [sys.executable, "-m", "research.benchmarks.candidates", "--open", str(folder)]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)  # type: ignore[no-any-return]
 
 

@@ -7,7 +7,7 @@ Beside each figure stand its goal and what it is compared with in the same run: 
 that no exact score can do without, the released evaluation loop rebuilt from its description, and,
 where NumKong is installed (`pip install numkong`), its sum of maxima. Times of scoring and indexing
 are CPU time of one thread, which other work on the machine disturbs less than the clock. `--full`
-takes 1,000 x 1,000 pairs and a library of 100,000 clips.
+takes 1,000 x 1,000 pairs, a library of 100,000 clips and the first look at a million.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from research.benchmarks import evaluation, index_speed, query_latency, scoring, waiting
+from research.benchmarks import candidates, evaluation, index_speed, query_latency, scoring, waiting
 
 from finereel.codecs import CODECS
 from finereel.codecs.clips import clip_bytes
@@ -141,7 +141,8 @@ def _sum_of_max(words: torch.Tensor, mask: torch.Tensor, patches: torch.Tensor) 
 
 
 def search_figures(full: bool) -> Iterator[Figure]:
-    """A whole search in a library of synthetic clips, by the clock."""
+    """A whole search in a library of synthetic clips, by the clock, and its first look."""
+    yield from candidate_figures(full)
     sizes = {10_000: 20.0, 100_000: 40.0} if full else {10_000: 20.0}
     for clips, goal in sizes.items():
         folder = Path(tempfile.mkdtemp(prefix="goals-"))
@@ -164,6 +165,35 @@ def search_figures(full: bool) -> Iterator[Figure]:
             10,
             "ms",
         )
+
+
+CANDIDATE_GOALS = {10_000: None, 100_000: 5.0, 1_000_000: 30.0}
+
+
+def candidate_figures(full: bool) -> Iterator[Figure]:
+    """The first look of a search, by CPU time of one thread, beside one product in half precision."""
+    for clips, goal in CANDIDATE_GOALS.items():
+        if clips > 100_000 and not full:
+            continue
+        with tempfile.TemporaryDirectory(prefix="goals-") as folder:
+            product, look = candidates.measured(Path(folder) / "index-0", clips, 20, False)
+        beside = (
+            f"product {product['cpu_ms']} ms, recall {look['recall']} and {product['recall']}, "
+            f"memory {look['own_memory_mb']} and {product['own_memory_mb']} MB"
+        )
+        name = f"candidates, {clips:,} clips"
+        if goal is None:
+            yield Figure(name, f"{look['cpu_ms']} ms", beside=beside)
+        else:
+            yield at_most(name, float(str(look["cpu_ms"])), goal, "ms", beside)
+            opened = float(str(look["open_s"]))
+            yield at_most(
+                f"opening all vectors, {clips:,} clips",
+                opened,
+                0.5,
+                "s",
+                f"{look['open_cpu_s']} s of CPU, {product['open_s']} s from the table",
+            )
 
 
 def size_figures(full: bool) -> Iterator[Figure]:

@@ -5,6 +5,8 @@ Above a size that is timed on the machine that indexes (`finereel.index.coarse_c
 approximate index, whose best are scored exactly too.
 """
 
+from functools import cached_property
+
 import numpy as np
 import pyarrow as pa
 import torch
@@ -172,13 +174,16 @@ class AnnCoarse:
 
     def among(self, row_ids: RowIds) -> "ExactCoarse | ScanCoarse":
         """The exact look at these clips only."""
-        kept = opened(self._snapshot, self._bank)
-        if kept is not None:
-            return kept.among(row_ids)
+        if self._kept is not None:
+            return self._kept.among(row_ids)
         # Many scattered rows are read more slowly than all.
         few = 2 * len(row_ids) < self._snapshot.count
         found = exact_coarse(self._snapshot.vectors(row_ids if few else None), self._bank)
         return found if few else found.among(row_ids)
+
+    @cached_property
+    def _kept(self) -> "ExactCoarse | ScanCoarse | None":
+        return opened(self._snapshot, self._bank)
 
     def unbiased(self) -> "AnnCoarse":
         """The same for vectors that need no bias."""
@@ -189,12 +194,15 @@ Coarse = ExactCoarse | ScanCoarse | AnnCoarse
 
 
 def first_look(snapshot: Snapshot, bank: Bank | None) -> Coarse:
-    """Exact up to the size where the writer made an approximate index, approximate from there.
+    """Exact up to the size that the writer's machine looks through quickly, approximate from there
+    where there is an index.
 
     A damaged approximate index is not used: the exact way gives the right answer, only later.
     """
-    if snapshot.has_whole_index():
-        return AnnCoarse(snapshot, bank, CoarseChoice.load(snapshot.folder).probes)
+    choice = CoarseChoice.load(snapshot.folder)
+    small = choice.exact_up_to and snapshot.table.count_rows() <= choice.exact_up_to
+    if not small and snapshot.has_whole_index():
+        return AnnCoarse(snapshot, bank, choice.probes)
     kept = opened(snapshot, bank)
     if kept is not None:
         return kept

@@ -45,8 +45,8 @@ class CoarseChoice:
 
     Attributes:
         clips: The size of the library then.
-        exact_up_to: Clips that a first look without an index goes through in LONGEST_SCAN; 0 where
-            that was not timed.
+        exact_up_to: Clips up to which a look is exact, see `exact_up_to`, whether there is an index
+            or not; 0 where an index was asked for.
         probes: Partitions that a query reads.
         recall: The share of the RECALLED nearest clips that this finds; None where it was not
             checked.
@@ -76,7 +76,7 @@ class CoarseChoice:
         return replace(self, clips=snapshot.count, probes=probes, recall=round(recall, 4))
 
 
-def timed_choice(dim: int) -> CoarseChoice:
+def exact_up_to(dim: int) -> int:
     """How many clips this machine looks through exactly within LONGEST_SCAN and its memory."""
     generator = torch.Generator().manual_seed(0)
     query = torch.randn(dim, generator=generator)
@@ -93,7 +93,7 @@ def timed_choice(dim: int) -> CoarseChoice:
         bytes_each = 2 * dim
     fits = _memory() // SHARE_OF_MEMORY // bytes_each
     most = min(int(LONGEST_SCAN / seconds * TIMED), fits)
-    return CoarseChoice(exact_up_to=max(most, LEAST_APPROXIMATE))
+    return max(most, LEAST_APPROXIMATE)
 
 
 def fewest_probes(snapshot: Snapshot) -> tuple[int, float]:

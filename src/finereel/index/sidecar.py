@@ -17,18 +17,19 @@ import logging
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float16, Float32
+from torch import Tensor
 
 from finereel.errors import StorageError
 from finereel.index.bank import Bank
 from finereel.index.kept import RowIds, VectorTable
-from finereel.index.lance_files import manifest_files
+from finereel.index.lance_files import manifest_files, parse_manifest
 from finereel.index.quantized import Int8Vectors, scans
 from finereel.index.remote import TABLE_FOLDER
 from finereel.index.snapshot import Snapshot
@@ -82,25 +83,28 @@ def open_bias(snapshot: Snapshot, bank: Bank) -> Float32[np.ndarray, " V"] | Non
 def refresh_vectors(store: ClipStore) -> None:
     """Make the files of the newest state where they are worth it, and remove those of others.
 
-    The caller holds the lock. Without room on the disk there is none: searching does without.
+    What did not change since is taken from the last file. The caller holds the lock. Without room
+    on the disk there is no file: searching does without.
     """
     folder = store.folder
     if not isinstance(folder, Path):
         return
-    if store.rows() < KEPT_FROM:
-        _remove_all(folder)
-        return
-    snapshot, bank = store.snapshot(), Bank.load(folder)
-    _remove_all(folder, snapshot.version)
+    version = None
     with suppress(StorageError), storage_errors(folder):
-        kept = open_vectors(snapshot)
-        if kept is None:
-            kept = _write_vectors(snapshot)
-        column = None if bank is None else bank.video_sentence
-        if bank is not None and column is not None and open_bias(snapshot, bank) is None:
-            bias = bank.biases_of(rows_of(snapshot, kept.table.row_ids))[:, column]
-            described = _state(snapshot) | {"bank": bank.name}
-            _write(_name(snapshot, _BIAS), described, {"bias": np.ascontiguousarray(bias)})
+        if store.rows() >= KEPT_FROM:
+            snapshot, bank = store.snapshot(), Bank.load(folder)
+            version = snapshot.version
+            kept = open_vectors(snapshot) or _write_vectors(snapshot)
+            _refresh_bias(snapshot, kept.table, bank)
+    _remove_others(folder, version)
+
+
+def _refresh_bias(snapshot: Snapshot, table: VectorTable, bank: Bank | None) -> None:
+    if bank is None or bank.video_sentence is None or open_bias(snapshot, bank) is not None:
+        return
+    bias = bank.biases_of(rows_of(snapshot, table.row_ids))[:, bank.video_sentence]
+    described = _state(snapshot) | {"bank": bank.name}
+    _write(_name(snapshot, _BIAS), described, {"bias": np.ascontiguousarray(bias)})
 
 
 def rows_of(snapshot: Snapshot, row_ids: RowIds) -> Any:
@@ -111,12 +115,9 @@ def rows_of(snapshot: Snapshot, row_ids: RowIds) -> Any:
 
 
 def _write_vectors(snapshot: Snapshot) -> KeptVectors:
-    table = snapshot.vectors()
-    order = np.argsort(table.row_ids)
-    vectors = table.vectors if (np.diff(order) == 1).all() else table.vectors[order]
-    halves, int8 = vectors.numpy(), Int8Vectors.of(vectors)
+    row_ids, vectors = _all_vectors(snapshot)
+    int8, halves = Int8Vectors.of(vectors), vectors.numpy()
     checksums = np.fromiter(map(zlib.crc32, halves), dtype=np.uint32, count=len(halves))
-    row_ids = table.row_ids[order]
     arrays = {
         "row_ids": row_ids,
         "scales": int8.scales,
@@ -124,8 +125,54 @@ def _write_vectors(snapshot: Snapshot) -> KeptVectors:
         "numbers": int8.numbers,
         "vectors": halves,
     }
-    _write(_name(snapshot, _VECTORS), _state(snapshot), arrays)
-    return KeptVectors(replace(table, row_ids=row_ids, vectors=vectors, rows=None), int8)
+    described = _state(snapshot) | {"fragments": _fragments(snapshot)}
+    _write(_name(snapshot, _VECTORS), described, arrays)
+    return KeptVectors(VectorTable(row_ids, vectors), int8)
+
+
+def _all_vectors(snapshot: Snapshot) -> tuple[RowIds, Float16[Tensor, "V D"]]:
+    """Ids, ascending, and vectors of all clips that are not missing."""
+    known, own = _last_vectors(snapshot), np.sort(snapshot.row_ids())
+    if known is None:
+        table = snapshot.vectors()
+        order = np.argsort(table.row_ids)
+        return table.row_ids[order], table.vectors[torch.from_numpy(order)]
+    old_ids, old_vectors = known
+    at = np.minimum(np.searchsorted(old_ids, own), len(old_ids) - 1)
+    same = old_ids[at] == own
+    vectors = torch.empty(len(own), snapshot.sizes.dim, dtype=torch.float16)
+    vectors[torch.from_numpy(same)] = old_vectors[torch.from_numpy(at[same])]
+    if not same.all():
+        came = snapshot.vectors(own[~same])
+        order = np.argsort(came.row_ids)
+        vectors[torch.from_numpy(~same)] = came.vectors[torch.from_numpy(order)]
+    return own, vectors
+
+
+def _last_vectors(snapshot: Snapshot) -> tuple[RowIds, Float16[Tensor, "N D"]] | None:
+    """Ids, ascending, and vectors from a file of a former version, of the fragments of the table
+    that are still what they were: their files are never written again.
+    """
+    assert isinstance(snapshot.folder, Path)
+    own = _fragments(snapshot)
+    for path in sorted(snapshot.folder.glob(_VECTORS), key=lambda path: path.stat().st_mtime):
+        described, arrays = _read(path, {"row_ids", "vectors"})
+        if described.get("dim") != snapshot.sizes.dim or not described.get("fragments"):
+            continue
+        kept = [int(n) for n, files in described["fragments"].items() if own.get(n) == files]
+        part = np.isin(arrays["row_ids"] >> 32, kept)
+        if part.any():
+            places = torch.from_numpy(np.flatnonzero(part))
+            return arrays["row_ids"][part], torch.from_numpy(arrays["vectors"])[places]
+    return None
+
+
+def _fragments(snapshot: Snapshot) -> dict[str, list[str]]:
+    """The data files of every fragment of this version; empty where its manifest is gone."""
+    assert isinstance(snapshot.folder, Path)
+    path = manifest_files(snapshot.folder / TABLE_FOLDER).get(snapshot.version)
+    found = {} if path is None else parse_manifest(path.read_bytes()).fragments
+    return {str(number): list(files) for number, files in found.items()}
 
 
 def _state(snapshot: Snapshot) -> dict[str, Any]:
@@ -141,11 +188,11 @@ def _name(snapshot: Snapshot, pattern: str) -> Path:
     return snapshot.folder / pattern.replace("*", str(snapshot.version))
 
 
-def _remove_all(folder: Path, but: int | None = None) -> None:
+def _remove_others(folder: Path, version: int | None) -> None:
     """Remove the files of all versions, but for one."""
     for pattern in (_VECTORS, _BIAS):
         for path in folder.glob(pattern):
-            if path.name != pattern.replace("*", str(but)):
+            if path.name != pattern.replace("*", str(version)):
                 with suppress(OSError):  # mapped by another process, where that forbids it
                     path.unlink()
 
@@ -169,6 +216,12 @@ def _write(path: Path, described: dict[str, Any], arrays: Arrays) -> None:
 
 def _opened(path: Path, described: dict[str, Any], checked: Iterable[str]) -> Arrays | None:
     """The arrays of a file, mapped; None where it is not whole or describes something else."""
+    own, arrays = _read(path, checked)
+    return arrays if described.items() <= own.items() else None
+
+
+def _read(path: Path, checked: Iterable[str]) -> tuple[dict[str, Any], Arrays]:
+    """What a file says of itself, and its arrays, mapped; nothing where it is not whole."""
     try:
         with path.open("rb") as stream:
             begin = stream.read(len(MARK) + 8)
@@ -176,12 +229,10 @@ def _opened(path: Path, described: dict[str, Any], checked: Iterable[str]) -> Ar
             text = stream.read(length)
         if begin[: len(MARK)] != MARK or zlib.crc32(text) != crc:
             raise ValueError("its description is damaged")
-        head = json.loads(text)
-        if {name: head.get(name) for name in described} != described:
-            return None
+        described = json.loads(text)
         arrays, place = dict[str, np.ndarray](), len(begin) + length
         whole = np.memmap(path, dtype=np.uint8, mode="c")
-        for name, kind, shape, crc in head["arrays"]:
+        for name, kind, shape, crc in described["arrays"]:
             place += -place % _ALIGNED
             size = int(np.prod(shape)) * np.dtype(kind).itemsize
             part = np.asarray(whole[place : place + size])
@@ -190,8 +241,8 @@ def _opened(path: Path, described: dict[str, Any], checked: Iterable[str]) -> Ar
             arrays[name] = part.view(kind).reshape(shape)
             place += size
     except FileNotFoundError:
-        return None
+        return {}, {}
     except (OSError, ValueError, KeyError, TypeError) as error:
         _LOG.info(f"{path} is passed over: {error}")
-        return None
-    return arrays
+        return {}, {}
+    return described, arrays

@@ -21,7 +21,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from finereel.errors import LibraryBusyError, LibraryError
-from finereel.index.coarse_choice import LEAST_APPROXIMATE, CoarseChoice, timed_choice
+from finereel.index.coarse_choice import LEAST_APPROXIMATE, CoarseChoice, exact_up_to
 from finereel.index.facts import FileFacts, fact_changes
 from finereel.index.faults import damaged_library, reading, storage_errors
 from finereel.index.head import changed_files, seal
@@ -295,20 +295,28 @@ class ClipStore:
         count = self.rows()
         if count < (LEAST_APPROXIMATE if threshold is None else threshold):
             return
-        choice = CoarseChoice.load(self.folder)
+        choice = self._choice(exact=threshold is None and self.near)
+        if count <= choice.exact_up_to:
+            return
         with self._committing("indexed"):
             name = index_of(self._table, "vector")
-            if name is None and threshold is None and self.near:
-                if not choice.exact_up_to:
-                    choice = timed_choice(self.manifest.model.dim)
-                    choice.save(self.folder)
-                if count <= choice.exact_up_to:
-                    return
             if name is None:
                 self._table.create_index("vector", config=IvfSq(distance_type="dot"))
         self._take_in(name)
         if name is None or count > 2 * choice.clips:
             choice.checked(self.snapshot()).save(self.folder)
+
+    def _choice(self, exact: bool) -> CoarseChoice:
+        """What was measured, with the size up to which a look is exact where that is wanted."""
+        known = CoarseChoice.load(self.folder)
+        choice = known
+        if exact and not known.exact_up_to:
+            choice = replace(known, exact_up_to=exact_up_to(self.manifest.model.dim))
+        elif not exact:
+            choice = replace(known, exact_up_to=0)
+        if choice != known:
+            choice.save(self.folder)
+        return choice
 
     def refresh_words(self) -> None:
         """Make the index of what is said once there is something, and take in new rows when they
