@@ -119,10 +119,13 @@ class Head(nn.Module):
         return tokens if name in self.raw else normalize(tokens, dim=-1)
 
     def prepare_stored(self, video: StoredFeatures) -> VideoFeatures:
-        """What is left to do with stored clips before `compare`: nothing, unless a head says
-        otherwise; it may return a subclass that carries more.
+        """What is left to do with stored clips before `compare`: nothing but patches in the
+        precision of frames, unless a head says otherwise; it may return a subclass that carries
+        more.
         """
-        return video
+        if video.patches.dtype == video.frames.dtype:
+            return video
+        return replace(video, patches=video.patches.to(video.frames.dtype))
 
     def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
         """All that depends on the video side only, for clips in either form."""

@@ -80,6 +80,7 @@ class DrlHead(Head):
         """The weight of each contextual frame, by its own length where the weights are learned, and
         unit contextual frames.
         """
+        video = super().prepare_stored(video)
         if not self.tokenwise:
             return video
         frames = video.contextual

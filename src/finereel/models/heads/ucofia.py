@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from finereel.config import ModelConfig
-from finereel.models.features import TextFeatures, VideoFeatures
+from finereel.models.features import StoredFeatures, TextFeatures, VideoFeatures
 from finereel.models.heads import compiled
 from finereel.models.heads.base import Head
 from finereel.models.heads.weighting import make_aggregation
@@ -78,6 +78,10 @@ class UcofiaHead(Head):
             projected=self.coarse_query(text),
         )
 
+    def prepare_stored(self, video: StoredFeatures) -> VideoFeatures:
+        """Nothing is left to do: `_patch_word` reads patches in half precision too."""
+        return video
+
     def _zeroed(self, features: Tensor, mask: Tensor) -> Tensor:
         """Zeros under the mask: once here, where it costs nothing, instead of in every
         similarity.
@@ -118,7 +122,7 @@ class UcofiaHead(Head):
         sides = compiled.sides_of(text, video, self.over(), self.mask_padding)
         if sides is not None:
             return compiled.patch_word(sides, self.over())
-        sim_VPWT = _similarities(text.words, video.patches)
+        sim_VPWT = _similarities(text.words, video.patches.to(text.words.dtype))
         words, patches = self.mask(text.word_mask), self.mask(video.patch_mask)
         patches = None if patches is None else patches[:, None]
         by_word_VWT = self.over_patches(
@@ -149,7 +153,7 @@ class UcofiaHead(Head):
         """
         fine, words = "patch_word" in self.weights, text.words
         entries = words.shape[1] * video.patches.shape[1] if fine else video.frames.shape[1]
-        lean = fine and compiled.serves(tuple(self.over().values()), words, video.patches)
+        lean = fine and compiled.serves(tuple(self.over().values()), words, video.frames)
         return entries * (1 if lean else _WORKING_COPIES) * text.sentence.element_size()
 
 
