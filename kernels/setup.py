@@ -25,6 +25,7 @@ class AnyPython(bdist_wheel):
 
 
 FLAGS = ["-O3", "-std=c++17", "-Wno-psabi", "-fno-math-errno", "-pthread"]
+LINKING = ["-pthread", *([] if sys.platform == "darwin" else ["-Wl,-s"])]
 setup(
     ext_modules=[
         Extension(
@@ -32,8 +33,14 @@ setup(
             ["src/isa.cpp"],
             depends=["src/body.inc"],
             extra_compile_args=FLAGS,
-            extra_link_args=["-pthread", *([] if sys.platform == "darwin" else ["-Wl,-s"])],
-        )
+            extra_link_args=LINKING,
+        ),
+        Extension(
+            "finereel_kernels._rows",
+            ["src/rows.cpp"],
+            extra_compile_args=FLAGS,
+            extra_link_args=LINKING,
+        ),
     ],
     cmdclass={"build_ext": Library, "bdist_wheel": AnyPython},
 )
