@@ -148,6 +148,10 @@ class Head(nn.Module):
     def pair_bytes(self, text: TextFeatures, video: VideoFeatures) -> int:
         """Peak working memory of `compare` per text-video pair, in bytes."""
 
+    def ragged(self, text: TextFeatures, video: VideoFeatures) -> bool:
+        """Whether texts of any length cost nothing beside longer ones."""
+        return False
+
     def scales(self, scale: Tensor) -> dict[str, Tensor]:
         """What each granularity is multiplied by; s for all, unless a head says otherwise."""
         return dict.fromkeys(self.weights, scale)
@@ -175,7 +179,8 @@ class Head(nn.Module):
             longest = lengths[top] if lengths else text.words.shape[1]
             pair_bytes = self.pair_bytes(_cut(text.rows(slice(0, 1)), longest), video)
             most, _ = _block_shape(len(text) - top, len(video), pair_bytes, budget_mib * MIB)
-            rows = _alike(lengths[top : top + most])
+            band = lengths[top : top + most]
+            rows = len(band) if self.ragged(text, video) else _alike(band)
             _, columns = _block_shape(rows, len(video), pair_bytes, budget_mib * MIB)
             prepared_text = self.prepare_text(_cut(text.rows(order[top : top + rows]), longest))
             blocks = [

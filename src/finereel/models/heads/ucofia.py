@@ -28,6 +28,7 @@ from finereel.models.heads.base import Head
 from finereel.models.heads.weighting import make_aggregation
 
 GRANULARITIES = ("video_sentence", "frame_sentence", "patch_word")
+_NO_SIMILARITIES = 64  # bytes of a pair that bound blocks whose similarities are never in memory
 _WORKING_COPIES = 4  # similarities, powers of two, mixed weights, and one product in the making
 
 
@@ -66,17 +67,30 @@ class UcofiaHead(Head):
         leaves the clips as they are stored.
 
         The sentence that meets frames is not projected. Words keep their shape but lie word by word
-        in memory, as `_patch_word` reads them.
+        in memory, as torch reads them; compiled kernels read real words only, so only these are made.
         """
-        words = normalize(self._zeroed(text.words, text.word_mask).transpose(0, 1), dim=-1)
-        if "patch_word" in self.weights:
-            words = words @ self.word_projection @ self.patch_projection.T
+        if "patch_word" in self.weights and self._compiled(text.words):
+            words = torch.zeros_like(text.words)
+            rows = normalize(text.words[text.word_mask], dim=-1)
+            words[text.word_mask] = rows @ self.word_projection @ self.patch_projection.T
+        else:
+            words = normalize(self._zeroed(text.words, text.word_mask).transpose(0, 1), dim=-1)
+            if "patch_word" in self.weights:
+                words = words @ self.word_projection @ self.patch_projection.T
+            words = words.transpose(0, 1)
         return _ProjectedSentence(
             sentence=normalize(text.sentence, dim=-1),
-            words=words.transpose(0, 1),
+            words=words,
             word_mask=text.word_mask,
             projected=self.coarse_query(text),
         )
+
+    def _compiled(self, words: Tensor) -> bool:
+        return self.mask_padding and compiled.serves(tuple(self.over().values()), words)
+
+    def ragged(self, text: TextFeatures, video: VideoFeatures) -> bool:
+        """Where the kernels read real words only."""
+        return "patch_word" in self.weights and self._compiled(text.words)
 
     def prepare_stored(self, video: StoredFeatures) -> VideoFeatures:
         """Nothing is left to do: `_patch_word` reads patches in half precision too."""
@@ -154,6 +168,8 @@ class UcofiaHead(Head):
         fine, words = "patch_word" in self.weights, text.words
         entries = words.shape[1] * video.patches.shape[1] if fine else video.frames.shape[1]
         lean = fine and compiled.serves(tuple(self.over().values()), words, video.frames)
+        if lean and compiled.own_product():
+            return _NO_SIMILARITIES
         return entries * (1 if lean else _WORKING_COPIES) * text.sentence.element_size()
 
 
