@@ -72,7 +72,7 @@ class UcofiaHead(Head):
         if "patch_word" in self.weights and self._compiled(text.words):
             words = torch.zeros_like(text.words)
             rows = normalize(text.words[text.word_mask], dim=-1)
-            words[text.word_mask] = rows @ self.word_projection @ self.patch_projection.T
+            words[text.word_mask] = self._projected(rows)
         else:
             words = normalize(self._zeroed(text.words, text.word_mask).transpose(0, 1), dim=-1)
             if "patch_word" in self.weights:
@@ -84,6 +84,12 @@ class UcofiaHead(Head):
             word_mask=text.word_mask,
             projected=self.coarse_query(text),
         )
+
+    def _projected(self, rows: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
+        """Through both projections of words, which many rows take as one."""
+        if len(rows) > rows.shape[1]:
+            return rows @ (self.word_projection @ self.patch_projection.T)
+        return rows @ self.word_projection @ self.patch_projection.T
 
     def _compiled(self, words: Tensor) -> bool:
         return self.mask_padding and compiled.serves(tuple(self.over().values()), words)
