@@ -41,6 +41,12 @@ setup(
             extra_compile_args=FLAGS,
             extra_link_args=LINKING,
         ),
+        Extension(
+            "finereel_kernels._rows",
+            ["src/rows.cpp"],
+            extra_compile_args=FLAGS,
+            extra_link_args=LINKING,
+        ),
     ],
     cmdclass={"build_ext": Library, "bdist_wheel": AnyPython},
 )

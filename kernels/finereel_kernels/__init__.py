@@ -3,7 +3,7 @@
 import ctypes
 from pathlib import Path
 
-INTERFACE = 1
+INTERFACE = 2
 """Changes with the fields of `Job`; Finereel uses no library of another number."""
 
 
@@ -26,7 +26,8 @@ class Job(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("starts", "counts", "words", "patches")),
         *((name, ctypes.c_void_p) for name in ("word_scales", "patch_scales", "similarities")),
         ("row", ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in ("chosen", "chosen_starts")),
+        ("few", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("halves", "chosen", "chosen_starts")),
         *((name, Mixing) for name in ("over_patches", "over_words")),
         *((name, Mixing) for name in ("over_patch_words", "over_word_patches")),
         ("out", ctypes.c_void_p),

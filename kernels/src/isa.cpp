@@ -39,6 +39,8 @@ struct Job {
     const float *patch_scales;                // (clips, most_patches), and 15 more numbers to read
     const float *similarities;                // (rows, row) instead of words and patches, or null
     int64_t row;                              // most_words = 0: (texts, row) of frames, over_patches alone
+    int64_t few;                              // words are few, and every clip meets all of them
+    const uint16_t *halves;                   // patches in half precision instead of float32, beside `few`
     const int64_t *chosen;                    // texts to score of each clip, or null for all
     const int64_t *chosen_starts;             // (clips + 1)
     Mixing over_patches, over_words, over_patch_words, over_word_patches;  // over_words is turned
@@ -53,6 +55,7 @@ struct Job {
 namespace plain {
 #define LANES 4
 #define ROWS 4
+#define WORDS 2
 #define TARGET
 typedef int16_t shorts __attribute__((vector_size(16)));
 typedef int32_t longs __attribute__((vector_size(16)));
@@ -63,6 +66,7 @@ static inline longs dot(longs total, longs a, longs b) {
 #include "body.inc"
 #undef LANES
 #undef ROWS
+#undef WORDS
 #undef TARGET
 }  // namespace plain
 
@@ -70,6 +74,7 @@ static inline longs dot(longs total, longs a, longs b) {
 namespace avx2 {
 #define LANES 8
 #define ROWS 4
+#define WORDS 2
 #define TARGET __attribute__((target("avx2,fma")))
 typedef int32_t longs __attribute__((vector_size(32), aligned(4), may_alias));
 FN longs dot(longs total, longs a, longs b) {
@@ -78,20 +83,37 @@ FN longs dot(longs total, longs a, longs b) {
 #include "body.inc"
 #undef LANES
 #undef ROWS
+#undef WORDS
 #undef TARGET
 }  // namespace avx2
 namespace avx512 {
 #define LANES 16
 #define ROWS 8
+#define WORDS 6
+#define OWN
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")))
 typedef int32_t longs __attribute__((vector_size(64), aligned(4), may_alias));
 FN longs dot(longs total, longs a, longs b) {
     return (longs)_mm512_dpwssd_epi32((__m512i)total, (__m512i)a, (__m512i)b);
 }
+// maskz: the plain forms of these warn of uninitialized values in GCC 12, and are the same instructions.
+FN __m512 pairs(__m512 a, __m512 b) { return _mm512_maskz_unpacklo_ps(-1, a, b) + _mm512_maskz_unpackhi_ps(-1, a, b); }
+// The sums of four registers.
+template <class V>
+FN void sums(const V *x, float *to) {
+    __m512d ab = (__m512d)pairs((__m512)x[0], (__m512)x[1]), cd = (__m512d)pairs((__m512)x[2], (__m512)x[3]);
+    __m512 all = (__m512)_mm512_maskz_unpacklo_pd(-1, ab, cd) + (__m512)_mm512_maskz_unpackhi_pd(-1, ab, cd);
+    __m256 half = (__m256)_mm512_maskz_extractf64x4_pd(-1, (__m512d)all, 0) +
+                  (__m256)_mm512_maskz_extractf64x4_pd(-1, (__m512d)all, 1);
+    _mm_storeu_ps(to, _mm256_castps256_ps128(half) + _mm256_extractf128_ps(half, 1));
+}
+FN __m512 widened(const uint16_t *from) { return _mm512_maskz_cvtph_ps(-1, _mm256_loadu_si256((const __m256i *)from)); }
 #include "body.inc"
 #undef LANES
 #undef ROWS
+#undef WORDS
 #undef TARGET
+#undef OWN
 }  // namespace avx512
 #endif
 

@@ -2,6 +2,7 @@
 not as expected Lance reads them.
 """
 
+import zlib
 from dataclasses import fields
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from finereel.errors import DamagedLibraryError
+from finereel.index import wide_columns
 from finereel.index.manifest import Manifest
 from finereel.index.protocols import IndexedModel, StoredTokens
 from finereel.index.schema import ClipRecord, FileRecord, to_rows
@@ -68,18 +70,19 @@ def without_lance(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "read", lambda query: pytest.fail("Lance was asked"))
 
 
+@pytest.mark.parametrize("kernels", ["on", "off"])
 @pytest.mark.parametrize("tokens", ["fp16", "int8", "2bit"])
 def test_what_is_read_is_what_lance_reads(
-    tokens: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tokens: str, kernels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("FINEREEL_KERNELS", kernels)
     snapshot = made(tmp_path, tokens).snapshot()
     row_ids = np.random.default_rng(0).permutation(snapshot.row_ids())[:30]
     plain = snapshot.take(row_ids)
     assert len(plain) == 30
     snapshot.vectors()
     snapshot.keep_rows()
-    if tokens != "2bit":  # Lance keeps columns of few bytes in another way
-        without_lance(snapshot, monkeypatch)
+    without_lance(snapshot, monkeypatch)
     same(snapshot.take(row_ids), plain)
 
 
@@ -114,7 +117,36 @@ def test_a_smaller_table_is_read_as_well(tmp_path: Path) -> None:
     same(snapshot.take(snapshot.row_ids()), plain)
 
 
-def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_kernels_read_and_sum_as_python_does(tmp_path: Path, threads: int) -> None:
+    library = wide_columns._library()
+    if library is None:
+        pytest.skip("finereel-kernels is not installed or does not serve this processor")
+    content = np.random.default_rng(0).bytes(5000)
+    (tmp_path / "file").write_bytes(content)
+    with (tmp_path / "file").open("rb") as file:
+        for width in (1, 15, 16, 63, 64, 65, 79, 128, 200, 1024):
+            places = np.arange(7, dtype=np.int64)[::-1] * 11
+            files = np.full(7, file.fileno(), dtype=np.int64)
+            values, sums = np.zeros((7, width), np.uint8), np.zeros(7, np.uint32)
+            arrays = zip(
+                ("files", "places", "to", "sums"), (files, places, values, sums), strict=True
+            )
+            given = {name: array.ctypes.data for name, array in arrays}
+            library.read(library.Rows(count=7, width=width, threads=threads, **given))
+            wanted = [content[place : place + width] for place in places.tolist()]
+            assert [row.tobytes() for row in values] == wanted
+            assert sums.tolist() == [zlib.crc32(each) for each in wanted]
+        places[3] = 5000 - 1023
+        with pytest.raises(OSError, match="shorter"):
+            library.read(library.Rows(count=7, width=1024, threads=threads, **given))
+
+
+@pytest.mark.parametrize("kernels", ["on", "off"])
+def test_a_changed_byte_is_noticed(
+    kernels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINEREEL_KERNELS", kernels)
     snapshot = made(tmp_path).snapshot()
     row_ids = snapshot.row_ids()
     snapshot.keep_rows()

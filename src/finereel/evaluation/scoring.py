@@ -212,12 +212,12 @@ def best_share(stage: np.ndarray, share: float, direction: str) -> Bool[np.ndarr
     >>> best_share(np.array([[3.0, 1.0, 2.0]]), 0.5, "text_to_video").tolist()
     [[True, False, True]]
     """
-    axis = 1 if direction == "text_to_video" else 0
-    count = int(np.ceil(share * stage.shape[axis]))
-    order = np.argsort(-stage, axis=axis, kind="stable")
-    kept = np.zeros(stage.shape, dtype=bool)
-    np.put_along_axis(kept, np.take(order, np.arange(count), axis=axis), True, axis=axis)
-    return kept
+    rows = stage if direction == "text_to_video" else stage.T
+    count = int(np.ceil(share * rows.shape[1]))
+    last = np.partition(rows, rows.shape[1] - count, axis=1)[:, -count, None]
+    kept, level = rows > last, rows == last
+    kept |= level & (level.cumsum(1) <= count - kept.sum(1, keepdims=True))
+    return kept if direction == "text_to_video" else kept.T
 
 
 def cascades(parts: Parts, weights: Mapping[str, float], share: float) -> dict[str, Cascade]:

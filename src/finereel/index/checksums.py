@@ -90,6 +90,18 @@ def damaged_rows(rows: pa.Table, names: Sequence[str]) -> Bool[np.ndarray, " N"]
     return damaged
 
 
+def sums_in(rows: pa.Table, names: Sequence[str], columns: Sequence[str]) -> Checksums | None:
+    """The checksums that rows have of some columns of `checksums`, (rows, columns); None where some
+    have none. names: all columns of the table, in order.
+    """
+    if CHECKSUMS not in rows.schema.names or rows[CHECKSUMS].null_count:
+        return None
+    order = clip_columns(names)
+    every = rows[CHECKSUMS].combine_chunks().flatten().to_numpy().reshape(-1, len(order))
+    found: Checksums = every[:, [order.index(name) for name in columns]]
+    return found
+
+
 _EMPTY = np.empty(0, dtype=np.uint32)
 _OF_BOOLEANS = np.array([zlib.crc32(b"\0"), zlib.crc32(b"\1")], dtype=np.uint32)
 

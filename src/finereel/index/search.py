@@ -20,7 +20,7 @@ from finereel.errors import ConfigError
 from finereel.index.bank import Bank
 from finereel.index.coarse import Coarse, ExactCoarse, ScanCoarse, first_look
 from finereel.index.kept import RowIds
-from finereel.index.protocols import SearchModel, TextReader
+from finereel.index.protocols import SearchModel, TextReader, TokenStorer
 from finereel.index.query import Filters, Query
 from finereel.index.snapshot import Clips, Snapshot
 from finereel.models.features import Scores, TextFeatures, VideoFeatures
@@ -102,10 +102,10 @@ class Searcher:
     def score(self, model: SearchModel, query: TextFeatures, row_ids: RowIds) -> list["ScoredClip"]:
         """These clips scored in full, best first."""
         scored: list[ScoredClip] = []
+        half = isinstance(model, TokenStorer)  # its head reads what is stored
         for start in range(0, len(row_ids), BLOCK):
-            scored += score_clips(
-                model, query, self.snapshot.take(row_ids[start : start + BLOCK]), self.bank
-            )
+            clips = self.snapshot.take(row_ids[start : start + BLOCK], half)
+            scored += score_clips(model, query, clips, self.bank)
         return sorted(scored, key=ScoredClip.rank)
 
     def hits(self, chosen: Sequence["ScoredClip"]) -> list[Hit]:

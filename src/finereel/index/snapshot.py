@@ -17,12 +17,12 @@ from torch import Tensor
 from finereel.errors import QueryError
 from finereel.index.checksums import (
     CHECKSUM_COLUMNS,
-    CHECKSUMS,
     FILE_CHECKSUMS,
     FILE_COLUMNS,
     MEDIA_COLUMNS,
     checksum_columns,
     damaged_rows,
+    sums_in,
 )
 from finereel.index.facts import FileFacts, to_facts
 from finereel.index.faults import damaged_library, reading
@@ -347,16 +347,14 @@ class Snapshot:
         """
         if self._wide is None or not set(columns) <= set(self._wide.widths):
             return None
-        if CHECKSUMS not in kept.schema.names or kept[CHECKSUMS].null_count:
+        expected = sums_in(kept, self.names, columns)
+        read = None if expected is None else self._wide.read(columns, _row_ids(kept))
+        if read is None or expected is None:
             return None
-        read = self._wide.read(columns, _row_ids(kept))
-        if read is None:
+        if (np.stack([one.sums for one in read.values()], axis=1) != expected).any():
             return None
-        arrays = {
-            name: as_values(values, self._schema.field(name).type) for name, values in read.items()
-        }
-        rows = pa.table(arrays | {CHECKSUMS: kept[CHECKSUMS]})
-        return None if damaged_rows(rows, self.names).any() else rows.select(columns)
+        kinds = {name: self._schema.field(name).type for name in columns}
+        return pa.table({name: as_values(one.values, kinds[name]) for name, one in read.items()})
 
     def take_rows(self, row_ids: RowIds, columns: list[str], with_row_id: bool = False) -> pa.Table:
         """Some columns of these rows, and the checksums. Ids of deleted rows are passed over."""

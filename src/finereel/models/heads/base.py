@@ -119,10 +119,13 @@ class Head(nn.Module):
         return tokens if name in self.raw else normalize(tokens, dim=-1)
 
     def prepare_stored(self, video: StoredFeatures) -> VideoFeatures:
-        """What is left to do with stored clips before `compare`: nothing, unless a head says
-        otherwise; it may return a subclass that carries more.
+        """What is left to do with stored clips before `compare`: nothing but patches in the
+        precision of frames, unless a head says otherwise; it may return a subclass that carries
+        more.
         """
-        return video
+        if video.patches.dtype == video.frames.dtype:
+            return video
+        return replace(video, patches=video.patches.to(video.frames.dtype))
 
     def prepare_video(self, video: VideoFeatures) -> VideoFeatures:
         """All that depends on the video side only, for clips in either form."""
@@ -144,6 +147,10 @@ class Head(nn.Module):
     @abstractmethod
     def pair_bytes(self, text: TextFeatures, video: VideoFeatures) -> int:
         """Peak working memory of `compare` per text-video pair, in bytes."""
+
+    def ragged(self, text: TextFeatures, video: VideoFeatures) -> bool:
+        """Whether texts of any length cost nothing beside longer ones."""
+        return False
 
     def scales(self, scale: Tensor) -> dict[str, Tensor]:
         """What each granularity is multiplied by; s for all, unless a head says otherwise."""
@@ -172,7 +179,8 @@ class Head(nn.Module):
             longest = lengths[top] if lengths else text.words.shape[1]
             pair_bytes = self.pair_bytes(_cut(text.rows(slice(0, 1)), longest), video)
             most, _ = _block_shape(len(text) - top, len(video), pair_bytes, budget_mib * MIB)
-            rows = _alike(lengths[top : top + most])
+            band = lengths[top : top + most]
+            rows = len(band) if self.ragged(text, video) else _alike(band)
             _, columns = _block_shape(rows, len(video), pair_bytes, budget_mib * MIB)
             prepared_text = self.prepare_text(_cut(text.rows(order[top : top + rows]), longest))
             blocks = [

@@ -15,20 +15,22 @@ from functools import cache
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Float32, Int16, Int64
+from jaxtyping import Bool, Float, Float16, Float32, Int16, Int64
 from torch import Tensor, nn
 
 from finereel.models.features import TextFeatures, VideoFeatures
 from finereel.models.heads.weighting import TEMPERATURE, InteractiveSimilarityAggregation
 
 SWITCH = "FINEREEL_KERNELS"
-INTERFACE = 1
+INTERFACE = 2
 _PER_UNIT = 1 / (TEMPERATURE * math.log(2))  # e^(x/τ) = 2^(x·144.3)
 _REACH = 100.0  # powers of two within 2^±100 need no maximum taken off
 _LANES = 16  # numbers of the widest register
 # The product of two vectors of this length fits 32 bits (Cauchy-Schwarz), rounded ones too
 _LENGTH, _LARGEST = 46_300.0, 32_767.0
-_WORTH_A_THREAD = 2_000  # pairs
+_WORTH_A_THREAD = 2_000  # pairs; fewer where the product is compiled too
+_PRODUCT_COSTS = 20
+_FEW_WORDS = 64  # of all texts; a product of more is faster in torch
 
 
 def state() -> str:
@@ -54,17 +56,24 @@ def _library() -> Any:
     return library if getattr(library, "INTERFACE", None) == INTERFACE else None
 
 
+def own_product() -> bool:
+    """Whether the product of many words is compiled too: measured on an EPYC with AVX-512, product
+    and Bi-ISA in one pass take 0.42 of the padded product's time, Bi-ISA after torch's 0.56.
+    """
+    return state() == "avx512"
+
+
 @dataclass(frozen=True)
 class Sides:
     """Prepared texts and clips without padding words.
 
     words: those of all texts, one text after another. starts: where each text begins, and the end.
-    counts: how many patches of a clip are real.
+    patches: in half precision as a library may have them. counts: how many of a clip are real.
     """
 
     words: Float32[Tensor, "N D"]
     starts: Int64[Tensor, " T1"]
-    patches: Float32[Tensor, "V P D"]
+    patches: Float32[Tensor, "V P D"] | Float16[Tensor, "V P D"]
     counts: Int64[Tensor, " V"]
     most_words: int
 
@@ -86,7 +95,9 @@ def sides_of(
 ) -> Sides | None:
     """What can be scored here of prepared features, None where that is the part of torch."""
     words, patches = text.words, video.patches
-    if not serves(tuple(aggregations.values()), words, patches):
+    if not serves(tuple(aggregations.values()), words, video.frames) or not (
+        patches.device.type == "cpu" and patches.dtype in (torch.float32, torch.float16)
+    ):
         return None
     (T, W, D), (V, P, _) = words.shape, patches.shape
     if not (T and V and W and P and D):
@@ -127,9 +138,19 @@ def frame_sentence(
 
 
 def patch_word(sides: Sides, aggregations: Mapping[str, nn.Module]) -> Float32[Tensor, "T V"]:
-    """All pairs: one product by torch, Bi-ISA compiled."""
+    """All pairs, Bi-ISA compiled; the product too of few words, which reads every clip once, as it
+    is stored, and where the processor has wide registers. Else the product is one of torch.
+    """
     V, P, D = sides.patches.shape
-    similarities = sides.words @ sides.patches.reshape(V * P, D).T
+    if sides.most_words and len(sides.words) <= _FEW_WORDS and D % _LANES == 0:
+        kind = "halves" if sides.patches.dtype == torch.float16 else "patches"
+        given = {kind: sides.patches.data_ptr(), "words": sides.words.data_ptr()}
+        return _all_pairs(sides, aggregations, few=1, kept=None, **given)
+    if sides.most_words and own_product():
+        patches = sides.patches.float()
+        pointers = {"words": sides.words.data_ptr(), "patches": patches.data_ptr()}
+        return _all_pairs(sides, aggregations, kept=patches, **pointers)
+    similarities = sides.words @ sides.patches.reshape(V * P, D).float().T
     return _all_pairs(
         sides, aggregations, similarities=similarities.data_ptr(), row=V * P, kept=similarities
     )
@@ -141,16 +162,16 @@ def chosen_pairs(
     """The pairs that are wanted, 0 elsewhere; the product is compiled too."""
     clips, texts = wanted.T.nonzero(as_tuple=True)
     starts = torch.cat([torch.zeros(1, dtype=torch.int64), wanted.sum(0).cumsum(0)])
-    texts, out = texts.contiguous(), torch.empty(len(texts))
+    texts, out, patches = texts.contiguous(), torch.empty(len(texts)), sides.patches.float()
     _run(
         sides,
         aggregations,
         out,
         words=sides.words.data_ptr(),
-        patches=sides.patches.data_ptr(),
+        patches=patches.data_ptr(),
         chosen=texts.data_ptr(),
         chosen_starts=starts.data_ptr(),
-        kept=(texts, starts),
+        kept=(texts, starts, patches),
     )
     scores = torch.zeros(wanted.shape)
     scores[texts, clips] = out
@@ -159,7 +180,10 @@ def chosen_pairs(
 
 def int16_pairs(sides: Sides, aggregations: Mapping[str, nn.Module]) -> Float32[Tensor, "T V"]:
     """All pairs from words and patches rounded to int16: about 4e-5 off for unit vectors."""
-    (words, word_scales), (patches, patch_scales) = rounded(sides.words), rounded(sides.patches)
+    (words, word_scales), (patches, patch_scales) = (
+        rounded(sides.words),
+        rounded(sides.patches.float()),
+    )
     patch_scales = nn.functional.pad(patch_scales.flatten(), (0, _LANES))
     return _all_pairs(
         sides,
@@ -207,6 +231,7 @@ def _run(
 ) -> None:
     """One call of the library. kept: what `fields` point to, alive until it returns."""
     library, matrices = _library(), dict[str, tuple[Tensor, bool]]()
+    worth = _WORTH_A_THREAD // (_PRODUCT_COSTS if "words" in fields else 1)
     for name, aggregation in aggregations.items():
         size = sides.most_words if name.endswith("words") else sides.patches.shape[1]
         mixing = aggregation.mixing
@@ -222,7 +247,7 @@ def _run(
             "starts": sides.starts.data_ptr(),
             "counts": sides.counts.data_ptr(),
             "out": out.data_ptr(),
-            "threads": min(torch.get_num_threads(), 1 + out.numel() // _WORTH_A_THREAD),
+            "threads": min(torch.get_num_threads(), 1 + out.numel() // worth),
         }
         | {
             name: library.Mixing(matrix.data_ptr(), matrix.shape[1], wide)

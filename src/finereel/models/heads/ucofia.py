@@ -32,6 +32,7 @@ from finereel.models.heads.base import Head
 from finereel.models.heads.weighting import make_aggregation
 
 GRANULARITIES = ("video_sentence", "frame_sentence", "patch_word")
+_NO_SIMILARITIES = 64  # bytes of a pair that bound blocks whose similarities are never in memory
 _WORKING_COPIES = 4  # similarities, powers of two, mixed weights, and one product in the making
 
 
@@ -73,16 +74,22 @@ class UcofiaHead(Head):
         leaves the clips as they are stored.
 
         The sentence that meets frames is not projected. Words keep their shape but lie word by word
-        in memory, as `_patch_word` reads them.
+        in memory, as torch reads them; compiled kernels read real words only, so only these are made.
         """
         if self._attending:
             return self._asking(text)
-        words = normalize(self._zeroed(text.words, text.word_mask).transpose(0, 1), dim=-1)
-        if "patch_word" in self.weights:
-            words = words @ self.word_projection @ self.patch_projection.T
+        if "patch_word" in self.weights and self._compiled(text.words):
+            words = torch.zeros_like(text.words)
+            rows = normalize(text.words[text.word_mask], dim=-1)
+            words[text.word_mask] = self._projected(rows)
+        else:
+            words = normalize(self._zeroed(text.words, text.word_mask).transpose(0, 1), dim=-1)
+            if "patch_word" in self.weights:
+                words = words @ self.word_projection @ self.patch_projection.T
+            words = words.transpose(0, 1)
         return _ProjectedSentence(
             sentence=normalize(text.sentence, dim=-1),
-            words=words.transpose(0, 1),
+            words=words,
             word_mask=text.word_mask,
             projected=self.coarse_query(text),
         )
@@ -102,9 +109,26 @@ class UcofiaHead(Head):
             counts=self.attention.counted(words, self.mask(text.word_mask)),
         )
 
+    def _projected(self, rows: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
+        """Through both projections of words, which many rows take as one."""
+        if len(rows) > rows.shape[1]:
+            return rows @ (self.word_projection @ self.patch_projection.T)
+        return rows @ self.word_projection @ self.patch_projection.T
+
+    def _compiled(self, words: Tensor) -> bool:
+        return self.mask_padding and compiled.serves(tuple(self.over().values()), words)
+
+    def ragged(self, text: TextFeatures, video: VideoFeatures) -> bool:
+        """Where the kernels read real words only."""
+        return "patch_word" in self.weights and self._compiled(text.words)
+
     def prepare_stored(self, video: StoredFeatures) -> VideoFeatures:
-        """Nothing; with cross-attention, the keys and values of the patches."""
-        return self.attention.answering(video) if self._attending else video
+        """Nothing, as `_patch_word` reads patches in half precision too; with cross-attention, the
+        keys and values of the patches.
+        """
+        if not self._attending:
+            return video
+        return self.attention.answering(super().prepare_stored(video))
 
     def _zeroed(self, features: Tensor, mask: Tensor) -> Tensor:
         """Zeros under the mask: once here, where it costs nothing, instead of in every
@@ -152,7 +176,7 @@ class UcofiaHead(Head):
         sides = compiled.sides_of(text, video, self.over(), self.mask_padding)
         if sides is not None:
             return compiled.patch_word(sides, self.over())
-        sim_VPWT = _similarities(text.words, video.patches)
+        sim_VPWT = _similarities(text.words, video.patches.to(text.words.dtype))
         words, patches = self.mask(text.word_mask), self.mask(video.patch_mask)
         patches = None if patches is None else patches[:, None]
         by_word_VWT = self.over_patches(
@@ -185,7 +209,9 @@ class UcofiaHead(Head):
         entries = words.shape[1] * video.patches.shape[1] if fine else video.frames.shape[1]
         if self._attending:
             return entries * self.attention.working_copies * text.sentence.element_size()
-        lean = fine and compiled.serves(tuple(self.over().values()), words, video.patches)
+        lean = fine and compiled.serves(tuple(self.over().values()), words, video.frames)
+        if lean and compiled.own_product():
+            return _NO_SIMILARITIES
         return entries * (1 if lean else _WORKING_COPIES) * text.sentence.element_size()
 
 

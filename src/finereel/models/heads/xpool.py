@@ -86,8 +86,9 @@ class XpoolHead(Head):
 
     def prepare_stored(self, video: StoredFeatures) -> VideoFeatures:
         """Keys and values of every frame."""
-        frames = self.given_norm(video.frames * video.frames.shape[-1] ** 0.5)
-        given = {name: getattr(video, name) for name in VideoFeatures.__dataclass_fields__}
+        ready = super().prepare_stored(video)
+        frames = self.given_norm(ready.frames * ready.frames.shape[-1] ** 0.5)
+        given = {name: getattr(ready, name) for name in VideoFeatures.__dataclass_fields__}
         return _AnsweringFrames(
             **given, keys=self.key(frames), values=self.output(self.value(frames))
         )

@@ -1,0 +1,36 @@
+"""The shared library of `src/rows.cpp` through ctypes. Its caller is `finereel.index.wide_columns`."""
+
+import ctypes
+from pathlib import Path
+
+INTERFACE = 1
+"""Changes with the fields of `Rows`; Finereel uses no library of another number."""
+
+
+class Rows(ctypes.Structure):
+    """Where values stand and where they go; see `rows.cpp`. The caller keeps all of it alive."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("count", "width")),
+        *((name, ctypes.c_void_p) for name in ("files", "places", "to", "sums")),
+        ("threads", ctypes.c_int64),
+    )
+
+
+def _load() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(Path(__file__).with_name("_rows.so")))
+    library.finereel_reads.restype = ctypes.c_int
+    library.finereel_read.restype = ctypes.c_int
+    library.finereel_read.argtypes = (ctypes.POINTER(Rows),)
+    return library
+
+
+_LIBRARY = _load()
+READS = bool(_LIBRARY.finereel_reads())
+"""Whether this processor can do it."""
+
+
+def read(job: Rows) -> None:
+    """Read values and their CRC-32. OSError where one cannot be read whole."""
+    if _LIBRARY.finereel_read(ctypes.byref(job)):
+        raise OSError("a data file is shorter than its pages")
