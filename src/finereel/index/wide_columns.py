@@ -72,6 +72,8 @@ class WideColumns:
     @classmethod
     def of(cls, table: Path, version: int, widths: Mapping[str, int]) -> "WideColumns | None":
         """None where some of the files cannot be read in this way."""
+        if not hasattr(os, "preadv"):  # Windows
+            return None
         found: dict[str, dict[int, Values]] = {name: {} for name in widths}
         try:
             manifest = manifest_files(table)[version].read_bytes()
@@ -163,7 +165,7 @@ def _read(
 def _read_one_by_one(
     files: Int64[np.ndarray, " N"], places: Int64[np.ndarray, " N"], read: ReadValues
 ) -> None:
-    width, whole = read.values.shape[1], memoryview(read.values.reshape(-1))
+    width, whole = read.values.shape[1], read.values.reshape(-1).data
     for row, (file, place) in enumerate(zip(files.tolist(), places.tolist(), strict=True)):
         own = whole[row * width : (row + 1) * width]
         if os.preadv(file, [own], place) != width:

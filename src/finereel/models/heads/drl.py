@@ -80,12 +80,12 @@ class DrlHead(Head):
         """The weight of each contextual frame, by its own length where the weights are learned, and
         unit contextual frames.
         """
-        video = super().prepare_stored(video)
+        single = super().prepare_stored(video)
         if not self.tokenwise:
-            return video
-        frames = video.contextual
-        weight = _weights(self.frame_weight, frames, video.frame_mask)
-        values = {name: getattr(video, name) for name in vars(video)}
+            return single
+        frames = single.contextual
+        weight = _weights(self.frame_weight, frames, single.frame_mask)
+        values = {name: getattr(single, name) for name in vars(single)}
         if "contextual" in self.raw:
             values["contextual"] = normalize(frames, dim=-1)
         return _WeightedVideo(**values, weight=weight)
