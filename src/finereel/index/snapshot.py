@@ -52,7 +52,7 @@ MOST_NAMED = 500
 """Files that a query of the table names; where there are more, all rows are looked through."""
 KEPT_COLUMNS = [*ROW_COLUMNS, "file_id", "missing"]
 OFTEN, MOST_KEPT = 4, 200_000
-"""From so many readings of clips on, what stands beside their features is kept in memory (some 300
+"""From so many readings of clips on, what stands beside their tokens is kept in memory (some 400
 bytes a clip), in libraries of up to so many clips.
 """
 
@@ -325,7 +325,11 @@ class Snapshot:
                 query = self.table.take_row_ids(np.sort(row_ids).tolist()).select(wanted)
                 rows = query.with_row_id().to_arrow()
             rows = rows.take(pa.array(np.searchsorted(_row_ids(rows), row_ids)))
-            self._check(_with_columns(rows, kept, [*FILE_COLUMNS, *self.checksums_of(wanted)]))
+            self._check(
+                _with_columns(
+                    rows, kept, [*FILE_COLUMNS, FILE_CHECKSUMS, *self.checksums_of(wanted)]
+                )
+            )
         return _with_columns(rows, kept, columns).select(columns)
 
     @cached_property

@@ -72,6 +72,8 @@ class WideColumns:
     @classmethod
     def of(cls, table: Path, version: int, widths: Mapping[str, int]) -> "WideColumns | None":
         """None where some of the files cannot be read in this way."""
+        if not hasattr(os, "preadv"):  # Windows
+            return None
         found: dict[str, dict[int, Values]] = {name: {} for name in widths}
         try:
             manifest = manifest_files(table)[version].read_bytes()

@@ -458,7 +458,7 @@ def test_working_memory_is_what_was_said(head: str, aggregation: str) -> None:
     text, video = model.prepare_text(random_text(40)), model.prepare_video(random_clips(50))
     with torch.no_grad(), PeakMemory() as memory:
         model.compare(text, video)
-    said = model.pair_bytes(text, video) * 40 * 50
+        said = model.pair_bytes(text, video) * 40 * 50
     assert (
         memory.peak <= 1.4 * said
     )  # rows beside the blocks weigh more here than where blocks are large
