@@ -44,6 +44,7 @@ from finereel.types import OnProgress
 from research.tables import markdown, table
 
 TEXTS, VIDEOS = 1500, 500
+TARGETS = ("MSR-VTT", "Flickr8k")
 PUBLISHED: Mapping[str, float] = {"strength": 1.0, "temperature": 1.0}
 PAGE = "normalization-other-domains.md"
 _METHOD = NORMALIZATIONS["bank"]
@@ -165,12 +166,18 @@ def clusters_of(scored: ScoredSplit, direction: str) -> np.ndarray:
     return np.asarray(np.unique(videos, return_inverse=True)[1])
 
 
-def page(model: RetrievalModel, domains: Sequence[Domain], command: str, bars: OnProgress) -> str:
-    """The page of every target."""
+def page(
+    model: RetrievalModel,
+    domains: Sequence[Domain],
+    targets: Sequence[str],
+    command: str,
+    bars: OnProgress,
+) -> str:
+    """The page of every target, domains by name."""
     told = f"{model.name} ({model.fingerprint})"
     parts = ["# Banks of other domains\n", f"    {command}\n", _ABOUT.format(model=told)]
     for domain in domains:
-        if domain.dataset is None:
+        if domain.dataset is None or domain.name not in targets:
             continue
         target = Target.of(model, domain, bars)
         banks = banks_of(model, domains, target, bars)
@@ -228,6 +235,7 @@ def main() -> None:
     parser.add_argument("--model", default="everyday")
     for name in ("frames", "msrvtt", "photos", "flickr8k", "vln"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--targets", nargs="+", default=list(TARGETS), choices=TARGETS)
     parser.add_argument("--out", type=Path, help="folder for the page; printed where not given")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -237,7 +245,7 @@ def main() -> None:
     )
     model = load(given.model)
     with StageBars() as bars:
-        text = page(model, domains_of(given, model), command, bars)
+        text = page(model, domains_of(given, model), given.targets, command, bars)
     if given.out is None:
         print(text)
     else:

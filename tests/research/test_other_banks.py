@@ -83,9 +83,9 @@ def test_a_draw_is_repeatable_and_without_doubles() -> None:
 
 
 def test_the_page(model: RetrievalModel, world: Domain, tmp_path: Path) -> None:
-    text = page(
-        model, [world, Domain("narrated", ("a man walks", "a dog runs"))], "cmd", no_progress
-    )
+    domains = [world, Domain("narrated", ("a man walks", "a dog runs"))]
+    text = page(model, domains, ["drawn"], "cmd", no_progress)
+    assert "## drawn" not in page(model, domains, ["another"], "cmd", no_progress)
     assert "## drawn" in text
     assert "## narrated" not in text
     assert text.count("| narrated, published |") == 1
