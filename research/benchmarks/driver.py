@@ -72,6 +72,7 @@ def driven(place: Place, clips: int, tokens: str, commit_clips: int) -> dict[str
     """What `clips` clips cost a driver, in milliseconds a clip."""
     model = SyntheticModel()
     store = kind_of_store(place).create(place, Manifest(described(model, tokens)))
+    store.prepare()
     spent, waiting, size = Spent(), [], 0
     videos = clips // CLIPS_PER_VIDEO
     at_once = commit_clips // CLIPS_PER_VIDEO
@@ -91,6 +92,7 @@ def driven(place: Place, clips: int, tokens: str, commit_clips: int) -> dict[str
             store.commit(waiting)
             waiting = []
             spent.lap("commit")
+    store.tidy()
     per_clip = 1000 / (videos * CLIPS_PER_VIDEO)
     found = {f"{name}_ms": spent.cpu[name] * per_clip for name in ("receive", "form", "rows")}
     found |= {"commit_ms": spent.cpu["commit"] * per_clip}
