@@ -27,7 +27,7 @@ RESCORED, LEAST_RESCORED = 2, 400
 """Of clips chosen by a rounded score, so many times as many as are wanted are scored exactly."""
 COARSE_BLOCK = 8192
 """Clips compared with many queries at a time: 13 MB of scores for 400."""
-SCANNED_FROM = 20_000
+SCANNED_FROM = 30_000
 """Clips from which a scan of int8 is cheaper than a product in half precision, rescoring included."""
 
 Bias = Float32[np.ndarray, " V"]
