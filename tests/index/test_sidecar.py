@@ -13,6 +13,7 @@ import pytest
 
 from finereel.index import sidecar
 from finereel.index.bank import Bank
+from finereel.index.coarse import ExactCoarse, first_look
 from finereel.index.events import AddSettings
 from finereel.index.head import read_head, write_head
 from finereel.index.sidecar import open_bias, open_vectors, refresh_vectors
@@ -140,11 +141,15 @@ def test_what_did_not_change_is_taken_from_the_last_file(
         read.append(None if row_ids is None else len(row_ids))
         return vectors(self, row_ids)
 
+    query = random_vectors(1, 5)[0]
     monkeypatch.setattr(Snapshot, "vectors", counted)
+    before = first_look(store.snapshot(), None).candidates(query, 350)  # as a server does meanwhile
     refresh_vectors(store)
     monkeypatch.undo()
     monkeypatch.setattr(sidecar, "KEPT_FROM", 1)
-    assert read == [50]
+    assert read == [50, 50]
+    exact = ExactCoarse(store.snapshot().vectors(), None)
+    assert before.tolist() == exact.candidates(query, 350).tolist()
     assert len(files(store)) == 1
     require_same(store)
     # Compaction moves rows: nothing of the last file is where it was.

@@ -17,7 +17,7 @@ from finereel.index.bank import Bank
 from finereel.index.coarse_choice import CoarseChoice, nearest_rows
 from finereel.index.kept import RowIds, VectorTable
 from finereel.index.quantized import Int8Vectors, scans
-from finereel.index.sidecar import open_bias, open_vectors, rows_of
+from finereel.index.sidecar import joined_vectors, open_bias, open_vectors, rows_of
 from finereel.index.snapshot import Snapshot
 from finereel.ranking import top_k
 
@@ -27,7 +27,7 @@ RESCORED, LEAST_RESCORED = 2, 400
 """Of clips chosen by a rounded score, so many times as many as are wanted are scored exactly."""
 COARSE_BLOCK = 8192
 """Clips compared with many queries at a time: 13 MB of scores for 400."""
-SCANNED_FROM = 20_000
+SCANNED_FROM = 30_000
 """Clips from which a scan of int8 is cheaper than a product in half precision, rescoring included."""
 
 Bias = Float32[np.ndarray, " V"]
@@ -212,17 +212,20 @@ def first_look(snapshot: Snapshot, bank: Bank | None) -> Coarse:
 
 
 def opened(snapshot: Snapshot, bank: Bank | None) -> ExactCoarse | ScanCoarse | None:
-    """The exact look at the file of vectors beside the table; None where there is none."""
+    """The exact look at the vectors in the file beside the table, or in that of a former version;
+    None where there is none.
+    """
     kept = open_vectors(snapshot)
-    if kept is None:
+    table = joined_vectors(snapshot) if kept is None else kept.table
+    if table is None:
         return None
-    snapshot.keep_vectors(kept.table)
+    snapshot.keep_vectors(table)
     bias = None
     if bank is not None and bank.video_sentence is not None:
         bias = open_bias(snapshot, bank)
         if bias is None:
-            bias = bias_of(rows_of(snapshot, kept.table.row_ids), bank)
-    return _look(snapshot, kept.table, kept.int8, bias)
+            bias = bias_of(rows_of(snapshot, table.row_ids), bank)
+    return _look(snapshot, table, None if kept is None else kept.int8, bias)
 
 
 def _look(

@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Float16, Float32
 from torch import Tensor
 
-from finereel.errors import StorageError
+from finereel.errors import FinereelError
 from finereel.index.bank import Bank
 from finereel.index.kept import RowIds, VectorTable
 from finereel.index.lance_files import manifest_files, parse_manifest
@@ -83,14 +83,14 @@ def open_bias(snapshot: Snapshot, bank: Bank) -> Float32[np.ndarray, " V"] | Non
 def refresh_vectors(store: ClipStore) -> None:
     """Make the files of the newest state where they are worth it, and remove those of others.
 
-    What did not change since is taken from the last file. The caller holds the lock. Without room
-    on the disk there is no file: searching does without.
+    The caller holds the lock. Without room on the disk, or where a clip is damaged, there is no
+    file: searching does without, and says what is damaged.
     """
     folder = store.folder
     if not isinstance(folder, Path):
         return
     version = None
-    with suppress(StorageError), storage_errors(folder):
+    with suppress(FinereelError), storage_errors(folder):
         if store.rows() >= KEPT_FROM:
             snapshot, bank = store.snapshot(), Bank.load(folder)
             version = snapshot.version
@@ -115,7 +115,9 @@ def rows_of(snapshot: Snapshot, row_ids: RowIds) -> Any:
 
 
 def _write_vectors(snapshot: Snapshot) -> KeptVectors:
-    row_ids, vectors = _all_vectors(snapshot)
+    table = joined_vectors(snapshot) or snapshot.vectors()
+    order = np.argsort(table.row_ids)
+    row_ids, vectors = table.row_ids[order], table.vectors[torch.from_numpy(order)]
     int8, halves = Int8Vectors.of(vectors), vectors.numpy()
     checksums = np.fromiter(map(zlib.crc32, halves), dtype=np.uint32, count=len(halves))
     arrays = {
@@ -130,13 +132,15 @@ def _write_vectors(snapshot: Snapshot) -> KeptVectors:
     return KeptVectors(VectorTable(row_ids, vectors), int8)
 
 
-def _all_vectors(snapshot: Snapshot) -> tuple[RowIds, Float16[Tensor, "V D"]]:
-    """Ids, ascending, and vectors of all clips that are not missing."""
-    known, own = _last_vectors(snapshot), np.sort(snapshot.row_ids())
+def joined_vectors(snapshot: Snapshot) -> VectorTable | None:
+    """The vectors of all clips that are not missing, with ascending ids and without `rows`, for a
+    state whose own file is not made yet: those of the last file that did not change, and the others
+    from the table. None where there is no such file.
+    """
+    known = _last_vectors(snapshot) if isinstance(snapshot.folder, Path) else None
     if known is None:
-        table = snapshot.vectors()
-        order = np.argsort(table.row_ids)
-        return table.row_ids[order], table.vectors[torch.from_numpy(order)]
+        return None
+    own = np.sort(snapshot.row_ids())
     old_ids, old_vectors = known
     at = np.minimum(np.searchsorted(old_ids, own), len(old_ids) - 1)
     same = old_ids[at] == own
@@ -146,7 +150,7 @@ def _all_vectors(snapshot: Snapshot) -> tuple[RowIds, Float16[Tensor, "V D"]]:
         came = snapshot.vectors(own[~same])
         order = np.argsort(came.row_ids)
         vectors[torch.from_numpy(~same)] = came.vectors[torch.from_numpy(order)]
-    return own, vectors
+    return VectorTable(own, vectors)
 
 
 def _last_vectors(snapshot: Snapshot) -> tuple[RowIds, Float16[Tensor, "N D"]] | None:
@@ -155,7 +159,7 @@ def _last_vectors(snapshot: Snapshot) -> tuple[RowIds, Float16[Tensor, "N D"]] |
     """
     assert isinstance(snapshot.folder, Path)
     own = _fragments(snapshot)
-    for path in sorted(snapshot.folder.glob(_VECTORS), key=lambda path: path.stat().st_mtime):
+    for path in sorted(snapshot.folder.glob(_VECTORS)):
         described, arrays = _read(path, {"row_ids", "vectors"})
         if described.get("dim") != snapshot.sizes.dim or not described.get("fragments"):
             continue
