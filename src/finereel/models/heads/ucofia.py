@@ -92,15 +92,16 @@ class UcofiaHead(Head):
         return rows @ self.word_projection @ self.patch_projection.T
 
     def _compiled(self, words: Tensor) -> bool:
-        return self.mask_padding and compiled.serves(tuple(self.over().values()), words)
+        bi_isa = self.mask_padding and hasattr(self, "over_patches")
+        return bi_isa and compiled.serves(tuple(self.over().values()), words)
 
     def ragged(self, text: TextFeatures, video: VideoFeatures) -> bool:
         """Where the kernels read real words only."""
         return "patch_word" in self.weights and self._compiled(text.words)
 
     def prepare_stored(self, video: StoredFeatures) -> VideoFeatures:
-        """Nothing is left to do: `_patch_word` reads patches in half precision too."""
-        return video
+        """Nothing is left to do: Bi-ISA reads patches in half precision too."""
+        return video if hasattr(self, "over_patches") else super().prepare_stored(video)
 
     def _zeroed(self, features: Tensor, mask: Tensor) -> Tensor:
         """Zeros under the mask: once here, where it costs nothing, instead of in every
