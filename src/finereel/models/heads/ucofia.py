@@ -116,7 +116,8 @@ class UcofiaHead(Head):
         return rows @ self.word_projection @ self.patch_projection.T
 
     def _compiled(self, words: Tensor) -> bool:
-        return self.mask_padding and compiled.serves(tuple(self.over().values()), words)
+        bi_isa = self.mask_padding and not self.attends
+        return bi_isa and compiled.serves(tuple(self.over().values()), words)
 
     def ragged(self, text: TextFeatures, video: VideoFeatures) -> bool:
         """Where the kernels read real words only."""
