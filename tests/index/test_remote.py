@@ -294,3 +294,20 @@ def test_writers_that_are_faster_put_off_a_compaction_and_repeat_a_commit(
     assert opened(place).add([films(tmp_path)]).clips == 3
     store = opened(place)._existing()
     store.tidy(force=True)
+
+
+def test_a_compaction_waits_while_another_process_has_the_lease(
+    place: StorePath, tmp_path: Path
+) -> None:
+    library = opened(place)
+    for word in ("dog", "cat"):
+        library.add([write_video(tmp_path / f"{word}.toy", word)])
+    version = library.status().version
+    store = library._existing()
+    waiting = threading.Thread(target=store.tidy, kwargs={"force": True})
+    with lease.leased(place):
+        waiting.start()
+        waiting.join()
+    assert library.status().version == version
+    store.tidy(force=True)
+    assert library.status().version > version

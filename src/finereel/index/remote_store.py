@@ -192,17 +192,15 @@ class RemoteClipStore(ClipStore):
             stats = self._table.stats()
         crowd = SMALL_FRAGMENTS + stats["num_rows"] // ROWS_PER_FRAGMENT
         if force or stats["fragment_stats"]["num_small_fragments"] > crowd:
-            with self._at_leisure():
-                self._optimize("compacted")
+            self._at_leisure(lambda: self._optimize("compacted"))
 
-    @contextmanager
-    def _at_leisure(self) -> Iterator[None]:
-        """Hold the lease for what can wait: another process that has it, or writers that are faster,
-        end the block.
+    def _at_leisure(self, change: Callable[[], None]) -> None:
+        """Make a change that can wait, holding the lease; nothing where another process has it, or
+        other writers are faster.
         """
         try:
             with leased(self._library, patience=0.0):
-                yield
+                change()
         except LibraryBusyError:
             return
         except ObjectStoreError as error:
@@ -216,15 +214,13 @@ class RemoteClipStore(ClipStore):
         threshold = LEAST_APPROXIMATE if threshold is None else threshold
         if self.rows() < threshold:
             return
-        with self._at_leisure():
-            super().refresh_ann(threshold)
+        self._at_leisure(lambda: ClipStore.refresh_ann(self, threshold))
 
     def refresh_words(self) -> None:
         """As `ClipStore.refresh_words`, unless another process changes the library."""
         if "said" not in self.schema.names or not self._table.count_rows(SPEAKS):
             return
-        with self._at_leisure():
-            super().refresh_words()
+        self._at_leisure(lambda: ClipStore.refresh_words(self))
 
     @contextmanager
     def _committing(self, done: str) -> Iterator[None]:
