@@ -83,8 +83,8 @@ def _published(data: str) -> PairRecipe:
 
 
 def tokens() -> PairRecipe:
-    """A small model on precomputed tokens (`--features`), for people without a GPU: some ten
-    CPU minutes.
+    """A small model on precomputed tokens (`--features`), for people without a GPU: five to
+    eleven CPU minutes.
 
     The numbers suit some thousands of videos with a few captions each, such as MSR-VTT. Towers from
     scratch learn such a corpus by heart: they start from the best linear match, learn little after
