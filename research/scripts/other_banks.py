@@ -241,7 +241,8 @@ def main() -> None:
     torch.set_num_threads(1)
     command = (
         f"python -m research.scripts.other_banks --model {given.model} --frames TOKENS --msrvtt "
-        "MSRVTT --photos PHOTOS --flickr8k FLICKR8K --vln VLN-UVO --out docs/results"
+        "MSRVTT --photos PHOTOS --flickr8k FLICKR8K --vln VLN-UVO "
+        f"--targets {' '.join(given.targets)} --out docs/results"
     )
     model = load(given.model)
     with StageBars() as bars:
