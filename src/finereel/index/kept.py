@@ -45,7 +45,8 @@ class VectorTable:
 class KeptRows:
     """All rows in canonical order.
 
-    rows: KEPT_COLUMNS, masks, checksums and `_rowid`. row_ids: ascending, and where each stands in `rows`: places.
+    rows: KEPT_COLUMNS, masks, checksums and `_rowid`. row_ids: ascending, and where each stands in
+    `rows`: places.
     """
 
     rows: pa.Table

@@ -51,10 +51,12 @@ ROW_COLUMNS = ["clip_id", "video_id", "path", "start", "end", "seconds", "bias",
 MOST_NAMED = 500
 """Files that a query of the table names; where there are more, all rows are looked through."""
 KEPT_COLUMNS = [*ROW_COLUMNS, "file_id", "missing"]
-OFTEN, MOST_KEPT = 4, 200_000
-"""From so many readings of clips on, what stands beside their tokens is kept in memory (some 400
+OFTEN, MOST_KEPT = 4, 1_000_000
+"""From so many readings of clips on, what stands beside their features is kept in memory (some 400
 bytes a clip), in libraries of up to so many clips.
 """
+CLIPS_A_READING = 20_000
+"""Reading what is kept of so many clips costs about what one reading of candidates does without."""
 
 SPEAKS = "said is not null and said != ''"
 """What holds of a clip in which something is said."""
@@ -302,7 +304,7 @@ class Snapshot:
     def take(self, row_ids: RowIds, half: bool = False) -> Clips:
         """These clips with their features. half: patches in half precision where they are kept so."""
         self._taken += 1
-        if self._taken > OFTEN and self._kept is None and self.count <= MOST_KEPT:
+        if self._taken > max(OFTEN, self.count // CLIPS_A_READING) and self.count <= MOST_KEPT:
             self.keep_rows()
         if self._kept is None:
             columns = [*ROW_COLUMNS, *feature_columns(self.sizes)]

@@ -17,6 +17,7 @@ from finereel.index.opening import newest_commit, require_same_model
 from finereel.index.presence import not_found
 from finereel.index.protocols import SearchModel, VideoSource
 from finereel.index.search import Searcher
+from finereel.index.snapshot import MOST_KEPT
 from finereel.io.atomic import first_line
 from finereel.io.storage.places import Place, StorePath
 from finereel.library import Library
@@ -31,8 +32,6 @@ REST, LONGEST_REST = 8.0, 5.0
 """After a state was opened, none is opened for so many times as long, up to so many
 seconds: searches need the cores.
 """
-MOST_PLACES = 200_000
-"""Clips of a library of which it is kept in memory where they are."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class FollowedLibrary(Library):
             model = self._load_model()
             require_same_model(store, model, self.path)
             fresh = OpenedState.of(store, self.path)
-            if fresh.answering.searcher.snapshot.count <= MOST_PLACES:
+            if fresh.answering.searcher.snapshot.count <= MOST_KEPT:
                 fresh.answering.searcher.snapshot.keep_rows()
             with suppress(FinereelError):  # the answers tell
                 fresh.answering.prepare(model)
