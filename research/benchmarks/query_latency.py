@@ -2,13 +2,18 @@
 
     python research/benchmarks/query_latency.py --clips 1000 10000
     python research/benchmarks/query_latency.py --clips 100000 --folder /big/disk
+    python research/benchmarks/query_latency.py --clips 1000000 --tokens int8 --repeated
 
-The features are synthetic, the store is real; 100,000 clips need about 7 GB while it runs. Reported
-per size: clips per second written to the table, bytes per clip, and milliseconds (median and 95th
-percentile over `--queries` searches) for the coarse candidates, for reading their features, for the
-model's score, for the whole search, and for searches with moments, with NOT and with THEN; then the
-ratio of the whole to the smallest size of the same run. The score is UCoFiA's head with its usual
-sizes: 512 dimensions, 12 frames, 48 patches, 32 words.
+The features are synthetic, the store is real; 100,000 clips need about 7 GB while it runs, a million
+26 GB with `--tokens int8`. `--repeated` gives every file the tokens of the first one, and every clip
+a video vector of its own: nothing but the table is made a million times. What stands in every row is
+kept in memory, as in a server or after some searches.
+
+Reported per size: clips per second written to the table, bytes per clip, and milliseconds (median
+and 95th percentile over `--queries` searches) for the coarse candidates, for reading their features,
+for the model's score, for the whole search, and for searches with moments, with NOT and with THEN;
+then the ratio of the whole to the smallest size of the same run. The score is UCoFiA's head with its
+usual sizes: 512 dimensions, 12 frames, 48 patches, 32 words.
 """
 
 import argparse
@@ -22,17 +27,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch.nn.functional import normalize
 
+from finereel.codecs import CODECS
 from finereel.config import ModelConfig
+from finereel.index.checksums import with_checksums
 from finereel.index.events import AddSettings
 from finereel.index.hits import find_hits
 from finereel.index.manifest import Manifest
 from finereel.index.opening import described, kind_of_store
 from finereel.index.query import Query
-from finereel.index.schema import ClipRecord, FileRecord, in_stored_form, to_rows
+from finereel.index.schema import ClipRecord, FileRecord, copy_rows, in_stored_form, to_rows
 from finereel.index.search import Searcher, score_clips
+from finereel.index.sidecar import refresh_vectors
 from finereel.index.store import ClipStore
 from finereel.io.storage.places import Place
 from finereel.models.features import Scores, StoredFeatures, TextFeatures, VideoFeatures
@@ -42,7 +51,7 @@ from finereel.video.files import FileState
 
 DIM, FRAMES, PATCHES, WORDS = 512, 12, 48, 32
 CLIPS_PER_FILE = 50
-FILES_PER_COMMIT = 20
+FILES_PER_COMMIT, MOST_FILES_PER_COMMIT = 20, 500
 
 
 class SyntheticModel:
@@ -92,37 +101,60 @@ def random_clips(count: int, seed: int) -> VideoFeatures:
     return VideoFeatures(video, patches[:, :: PATCHES // FRAMES], patches, *every)
 
 
-def build(folder: Place, clips: int, tokens: str = "fp16") -> tuple[ClipStore, float]:
+def build(
+    folder: Place, clips: int, tokens: str = "fp16", repeated: bool = False
+) -> tuple[ClipStore, float]:
     """A store of `clips` clips, and the seconds that writing took (making the features not
-    counted).
+    counted). repeated: with the tokens of the first file in all of them.
     """
     model = SyntheticModel()
     store = kind_of_store(folder).create(folder, Manifest(described(model, tokens)))
     seconds, rows = 0.0, []
+    files_per_commit = MOST_FILES_PER_COMMIT if repeated else FILES_PER_COMMIT
+    pattern: pa.Table | None = None
     for number in range(clips // CLIPS_PER_FILE):
         record = FileRecord(
             f"{number:016x}", f"{number:032x}", f"/videos/{number}.mp4", FileState(1, 1)
         )
-        records = [
-            ClipRecord(Window(10 * i, 10 * i + 10), 10 * i + np.arange(12.0), b"")
-            for i in range(CLIPS_PER_FILE)
-        ]
-        features = in_stored_form(random_clips(CLIPS_PER_FILE, number), model, store.manifest.model)
-        began = time.perf_counter()
-        rows.append(to_rows(record, records, features, None, store.schema))
-        if len(rows) == FILES_PER_COMMIT or number == clips // CLIPS_PER_FILE - 1:
+        if pattern is not None:
+            began = time.perf_counter()
+            rows.append(_with_vectors(copy_rows(pattern, record, None), number, store.schema))
+        else:
+            records = [
+                ClipRecord(Window(10 * i, 10 * i + 10), 10 * i + np.arange(12.0), b"")
+                for i in range(CLIPS_PER_FILE)
+            ]
+            made = random_clips(CLIPS_PER_FILE, number)
+            features = in_stored_form(made, model, store.manifest.model)
+            began = time.perf_counter()
+            rows.append(to_rows(record, records, features, None, store.schema))
+            pattern = rows[0] if repeated else None
+        if len(rows) == files_per_commit or number == clips // CLIPS_PER_FILE - 1:
             store.commit(rows)
             rows = []
         seconds += time.perf_counter() - began
     began = time.perf_counter()
     store.refresh_ann(AddSettings().ann_threshold)
+    refresh_vectors(store)
     return store, seconds + time.perf_counter() - began
+
+
+def _with_vectors(rows: pa.Table, seed: int, schema: pa.Schema) -> pa.Table:
+    """The rows with other video vectors."""
+    generator = torch.Generator().manual_seed(seed)
+    vectors = normalize(torch.randn(len(rows), DIM, generator=generator), dim=-1)
+    column = schema.field("vector")
+    values = pa.array(vectors.half().numpy().reshape(-1), column.type.value_type)
+    lists = pa.FixedSizeListArray.from_arrays(values, DIM)
+    rows = rows.set_column(rows.schema.get_field_index("vector"), column, lists)
+    return with_checksums(rows, schema)
 
 
 def measure(store: ClipStore, queries: int) -> dict[str, list[float]]:
     """Milliseconds of every step for every query; the first two queries warm up."""
     model, query = SyntheticModel(), Query("query", per_video=None)
     searcher = Searcher.of(store.snapshot(), None)
+    searcher.snapshot.keep_rows()
     ways = {
         "moments": replace(query, per_video=1, moments=True),
         "not": replace(query, none_of=("something else",)),
@@ -187,6 +219,8 @@ def main() -> None:
     )
     parser.add_argument("--clips", type=int, nargs="+", default=[1000, 10_000])
     parser.add_argument("--queries", type=int, default=30)
+    parser.add_argument("--tokens", choices=CODECS, default="fp16")
+    parser.add_argument("--repeated", action="store_true", help="the same tokens in every file")
     parser.add_argument(
         "--folder", type=Path, default=None, help="where the temporary libraries go"
     )
@@ -195,7 +229,7 @@ def main() -> None:
     for clips in arguments.clips:
         folder = Path(tempfile.mkdtemp(prefix="query-latency-", dir=arguments.folder))
         try:
-            store, seconds = build(folder, clips)
+            store, seconds = build(folder, clips, arguments.tokens, arguments.repeated)
             line = report(store, clips, seconds, arguments.queries)
         finally:
             shutil.rmtree(folder)
