@@ -408,7 +408,7 @@ def test_progress_is_told(tmp_path: Path) -> None:
 def test_the_exact_first_look_finds_the_best_of_many_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("finereel.index.search.COARSE_BLOCK", 4)
+    monkeypatch.setattr("finereel.index.coarse.COARSE_BLOCK", 4)
     library = made(tmp_path, "a", "b")
     store = open_store(library.path)
     assert store is not None

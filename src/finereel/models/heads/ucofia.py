@@ -85,7 +85,7 @@ class UcofiaHead(Head):
         else:
             words = normalize(self._zeroed(text.words, text.word_mask).transpose(0, 1), dim=-1)
             if "patch_word" in self.weights:
-                words = words @ self.word_projection @ self.patch_projection.T
+                words = self._beside_patches(words @ self.word_projection)
             words = words.transpose(0, 1)
         return _ProjectedSentence(
             sentence=normalize(text.sentence, dim=-1),
@@ -112,8 +112,12 @@ class UcofiaHead(Head):
     def _projected(self, rows: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
         """Through both projections of words, which many rows take as one."""
         if len(rows) > rows.shape[1]:
-            return rows @ (self.word_projection @ self.patch_projection.T)
-        return rows @ self.word_projection @ self.patch_projection.T
+            return rows @ self._beside_patches(self.word_projection)
+        return self._beside_patches(rows @ self.word_projection)
+
+    def _beside_patches(self, words: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
+        """Words times L₁ᵀ, which takes the place of patches times L₁."""
+        return words @ self.patch_projection.T
 
     def _compiled(self, words: Tensor) -> bool:
         bi_isa = self.mask_padding and not self.attends
