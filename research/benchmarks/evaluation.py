@@ -15,7 +15,8 @@ less. Rows:
     max                masked, every aggregation replaced by the maximum
     kernel ...         the same scores by finereel-kernels, where it is installed
     int16              masked, patch_word from int16 words and patches
-    cascade 10 %       masked, patch_word for the best tenth of every text and of every clip
+    cascade 10 %       masked, patch_word for the best tenth of every text and of every clip; 5 %
+                       likewise
     repaired           int16, and in single precision every pair that could change a rank, with the
                        check on a sample
 
@@ -112,6 +113,7 @@ def cheaper(text: TextFeatures, video: VideoFeatures) -> dict[str, Callable[[], 
     return rows | {
         "int16": lambda: int16_parts(split),
         "cascade 10 %": lambda: cascade_scores(split, 0.1, {}),
+        "cascade 5 %": lambda: cascade_scores(split, 0.05, {}),
         "repaired": lambda: repaired_scores(split, int16_parts(split) or {}),
     }
 

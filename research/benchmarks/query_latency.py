@@ -40,7 +40,7 @@ from finereel.index.manifest import Manifest
 from finereel.index.opening import described, kind_of_store
 from finereel.index.query import Query
 from finereel.index.schema import ClipRecord, FileRecord, copy_rows, in_stored_form, to_rows
-from finereel.index.search import Searcher, score_clips
+from finereel.index.search import Searcher
 from finereel.index.sidecar import refresh_vectors
 from finereel.index.store import ClipStore
 from finereel.io.storage.places import Place
@@ -168,9 +168,9 @@ def measure(store: ClipStore, queries: int) -> dict[str, list[float]]:
         clock = Stopwatch()
         found = searcher.coarse.candidates(model.coarse_query(text)[0], query.candidates or 0)
         coarse = clock.lap()
-        clips = searcher.snapshot.take(found)
+        clips = searcher.snapshot.take(found, half=True)
         read = clock.lap()
-        score_clips(model, text, clips, None)
+        model.score(text, clips.features)
         score = clock.lap()
         searcher.search(model, replace(query, text=f"again {number}"))
         laps = {"coarse": coarse, "read": read, "score": score, "search": clock.lap()}

@@ -451,7 +451,7 @@ class Snapshot:
             pc.is_in(self._contents["video_id"], pa.array(video_ids, pa.string()))
         )
         found: dict[str, set[str]] = {}
-        for row in rows.to_pylist():
+        for row in rows.group_by(["video_id", "path"]).aggregate([]).to_pylist():
             found.setdefault(row["video_id"], set()).add(decode_path(row["path"]))
         return {video_id: sorted(paths) for video_id, paths in found.items()}
 
