@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from finereel.errors import ConfigError
 from finereel.index import mirror
@@ -80,6 +81,22 @@ def test_what_is_read_often_is_read_here(
     again = another.take_rows(row_ids, COLUMNS, with_row_id=True)
     assert again == before
     assert another._near is not None
+
+
+def test_features_beside_kept_rows_are_read_here(
+    place: StorePath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = snapshot_of(filled(place, tmp_path, "dog", "fish"))
+    row_ids = snapshot.row_ids()
+    snapshot.keep_rows()
+    before = snapshot.take(row_ids)
+    copied(snapshot)
+    monkeypatch.setattr(snapshot, "table", None)
+    after = snapshot.take(row_ids)
+    assert after.rows == before.rows
+    assert torch.equal(after.features.frames, before.features.frames)
+    clip_ids = after.rows["clip_id"].to_pylist()
+    assert set(snapshot.thumbnails(clip_ids)) == set(clip_ids)
 
 
 def test_a_new_commit_is_copied_and_what_is_old_goes(

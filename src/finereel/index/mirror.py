@@ -13,6 +13,7 @@ import shutil
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -160,17 +161,28 @@ class RemoteSnapshot(Snapshot):
 
     def take_rows(self, row_ids: RowIds, columns: list[str], with_row_id: bool = False) -> pa.Table:
         """See `Snapshot.take_rows`."""
+        rows = self._read_here(lambda near: near.take_rows(row_ids, columns, with_row_id))
+        return super().take_rows(row_ids, columns, with_row_id) if rows is None else rows
+
+    def beside(self, kept: pa.Table, columns: list[str]) -> pa.Table:
+        """See `Snapshot.beside`."""
+        rows = self._read_here(lambda near: near.beside(kept, columns))
+        return super().beside(kept, columns) if rows is None else rows
+
+    def _read_here(self, read: Callable[[Snapshot], pa.Table]) -> pa.Table | None:
+        """What the copies give; None where there are none yet, or they cannot be read."""
         if self._mirror is not None:
             self._approach(self._mirror)
-        if self._near is not None:
-            try:
-                return self._near.take_rows(row_ids, columns, with_row_id)
-            except (FinereelError, OSError, RuntimeError, ValueError) as error:
-                _LOG.warning(
-                    f"the copies of {self.folder} in {self._near.folder} are not used: {error}"
-                )
-                self._near = self._mirror = None
-        return super().take_rows(row_ids, columns, with_row_id)
+        if self._near is None:
+            return None
+        try:
+            return read(self._near)
+        except (FinereelError, OSError, RuntimeError, ValueError) as error:
+            _LOG.warning(
+                f"the copies of {self.folder} in {self._near.folder} are not used: {error}"
+            )
+            self._near = self._mirror = None
+            return None
 
     def _approach(self, mirror: Mirror) -> None:
         """Use the copies if they are complete; see that they become so."""

@@ -312,12 +312,12 @@ class Snapshot:
         kept = self._kept.take(row_ids)
         columns = feature_columns(self.sizes)
         vectors = None if self._vectors is None else self._vectors.of(_row_ids(kept))
-        rows = self._beside(kept, columns[0 if vectors is None else 1 :])
+        rows = self.beside(kept, columns[0 if vectors is None else 1 :])
         paths = [decode_path(path) for path in kept["path"].to_pylist()]
         features = to_features(rows, self.sizes, vectors, half)
         return Clips(kept.select(ROW_COLUMNS), paths, features)
 
-    def _beside(self, kept: pa.Table, columns: list[str]) -> pa.Table:
+    def beside(self, kept: pa.Table, columns: list[str]) -> pa.Table:
         """Some columns of kept rows, in their order; only what is not kept is read."""
         wanted = [name for name in columns if name not in kept.schema.names]
         rows = self._read_wide(wanted, kept)
@@ -406,7 +406,7 @@ class Snapshot:
         if self._kept is None:
             rows = self.take_rows(row_ids, [*beside, *columns]).sort_by(CANONICAL)
         else:
-            rows = self._beside(self._kept.take(row_ids), [*beside, *columns])
+            rows = self.beside(self._kept.take(row_ids), [*beside, *columns])
         frames, mask = read_frames(rows, self.sizes)
         paths = [decode_path(path) for path in rows["path"].to_pylist()]
         return FrameTable(rows.drop_columns(columns), paths, frames, mask)
@@ -434,7 +434,7 @@ class Snapshot:
         columns = ["clip_id", "thumbnail"]
         if self._kept is not None:
             known = pc.is_in(self._kept.rows["clip_id"], pa.array(clip_ids, pa.string()))
-            rows = self._beside(self._kept.rows.filter(known), columns)
+            rows = self.beside(self._kept.rows.filter(known), columns)
             return dict(zip(*(rows[name].to_pylist() for name in columns), strict=True))
         chosen = ", ".join(f"'{clip_id}'" for clip_id in clip_ids)
         query = (
