@@ -98,3 +98,10 @@ def test_other_kinds_of_file(tmp_path: Path) -> None:
             list(read_captions(path))
     with pytest.raises(DataError, match="does not exist"):
         list(read_captions(tmp_path / "a.csv"))
+
+
+def test_a_file_for_a_folder_of_videos_says_how_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "captions.csv"
+    path.write_text("video,caption\na.mp4,a dog runs\n")
+    with pytest.raises(DataError, match=r"no id, video_id in .*; a file with .* --format folder"):
+        list(read_captions(path))

@@ -155,6 +155,7 @@ def _beside(data: str, annotations: Path | None) -> Path | None:
 # CAPTION FILES -> CAPTION ROWS: a CSV or JSONL of id, video_id and caption, the input of every
 # generator.
 COLUMNS = ("id", "video_id", "caption")
+_OF_A_FOLDER = "a file with the columns video and caption is read with --format folder"
 
 
 def read_captions(path: Path) -> Iterator[Caption]:
@@ -181,7 +182,7 @@ def captions_by_id(captions: Iterable[Caption]) -> dict[str, Caption]:
 def _rows(path: Path) -> Iterator[Row]:
     kind = path.suffix.lower()
     if kind == ".csv":
-        return read_csv(path, COLUMNS)
+        return read_csv(path, COLUMNS, otherwise=_OF_A_FOLDER)
     if kind == ".jsonl":
         return read_jsonl(path)
     raise DataError(

@@ -292,9 +292,11 @@ def read_ids(path: Path) -> list[Row]:
     return unique(read_lines(path), "line")
 
 
-def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[Row]:
+def read_csv(
+    path: Path, columns: Sequence[str], delimiter: str = ",", otherwise: str = ""
+) -> Iterator[Row]:
     """The rows of a CSV file with a header that has at least `columns`; a row's place is the line
-    it begins in.
+    it begins in. otherwise: what to do with a file that lacks some of them.
 
     Raises DataError: columns absent or twice, too many or too few fields, a stray quote.
     """
@@ -310,7 +312,7 @@ def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterat
                 yield Row(path, place, _named(Row(path, place, {}), header, fields))
                 continue
             header = [field.strip() for field in fields]
-            _check_header(Row(path, place, {}), header, columns)
+            _check_header(Row(path, place, {}), header, columns, otherwise)
     except csv.Error as error:
         raise DataError(
             f"{path}, line {line}: not CSV ({error}); quote texts that hold commas or quotes"
@@ -374,11 +376,12 @@ def _named(row: Row, columns: Sequence[str], fields: list[str]) -> dict[str, str
     return dict(zip(columns, fields, strict=True))
 
 
-def _check_header(row: Row, header: list[str], columns: Sequence[str]) -> None:
+def _check_header(row: Row, header: list[str], columns: Sequence[str], otherwise: str) -> None:
     lacking = [name for name in columns if name not in header]
     if lacking:
         raise row.error(
             f"expected the columns {', '.join(columns)}; no {', '.join(lacking)} in {_some(header)}"
+            + (f"; {otherwise}" if otherwise else "")
         )
     if len(set(header)) < len(header):
         raise row.error(f"a column occurs twice: {_some(sorted(header))}")
