@@ -27,7 +27,7 @@ def _load() -> ctypes.CDLL:
 
 _LIBRARY = _load()
 READS = bool(_LIBRARY.finereel_reads())
-"""Whether this processor can do it."""
+"""Whether this processor has the instructions that `read` needs."""
 
 
 def read(job: Rows) -> None:

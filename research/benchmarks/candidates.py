@@ -111,7 +111,7 @@ def opening(folder: Path) -> dict[str, float]:
 
 
 def opened(folder: Path) -> dict[str, float]:
-    """What `opening` starts."""
+    """The measurement that `opening` runs in a process of its own."""
     base, began, spent = _memory_mb(), time.perf_counter(), time.process_time()
     look = first_look(ClipStore.open(folder).snapshot(), None)
     found, processor = time.perf_counter() - began, time.process_time() - spent

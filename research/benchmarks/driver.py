@@ -39,7 +39,7 @@ THUMBNAIL, STRIP = 2700, 7000
 
 
 class Spent:
-    """Seconds by name: of the processor, all threads, and of the clock."""
+    """The seconds that each step took, by its name: of the processor on all threads, and of the clock."""
 
     def __init__(self) -> None:
         self.cpu: dict[str, float] = {}

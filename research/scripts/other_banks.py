@@ -206,7 +206,7 @@ clip, p with Holm's correction over a table.
 
 
 def domains_of(given: argparse.Namespace, model: RetrievalModel) -> list[Domain]:
-    """The three domains."""
+    """MSR-VTT, Flickr8k and VLN-UVO."""
     frames = datasets.load("msrvtt_frames", given.msrvtt)
     photos = datasets.load("flickr8k", given.flickr8k)
     size = {"num_frames": model.num_frames, "image_size": model.encoder.image_size}

@@ -15,6 +15,7 @@ from finereel.index.sidecar import refresh_vectors
 from finereel.index.snapshot import Snapshot
 from finereel.index.store import ClipStore
 from index.made_vectors import add_clips, bank_of, random_vectors, table_of
+from support.kernels import without_kernels
 
 FILES, CLIPS = 3, 700
 
@@ -71,7 +72,7 @@ def require_exact(look: Coarse, snapshot: Snapshot, bank: Bank | None, part: Row
 
 def needs_kernels() -> None:
     if not quantized.scans():
-        pytest.skip("finereel-kernels is not installed, or this processor has plain code only")
+        without_kernels(every_processor=False)
 
 
 @pytest.mark.usefixtures("small")

@@ -1,6 +1,5 @@
 """The scan of int8 vectors against a product in double precision, on every instruction set."""
 
-import os
 from types import ModuleType
 
 import numpy as np
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from finereel.errors import DataError
 from finereel.index import quantized
 from finereel.index.quantized import Int8Vectors, scans, width_of
+from support.kernels import without_kernels
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +19,7 @@ def library() -> ModuleType:
     quantized._library.cache_clear()
     found = quantized._library()
     if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("finereel-kernels is not installed; `make` builds it where g++ is")
-        pytest.skip("finereel-kernels is not installed: pip install ./kernels")
+        without_kernels()
     return found  # type: ignore[no-any-return]
 
 

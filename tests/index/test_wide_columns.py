@@ -22,6 +22,7 @@ from finereel.index.wide_columns import WideColumns
 from finereel.models.features import StoredFeatures
 from finereel.types import Window
 from finereel.video.files import FileState
+from support.kernels import without_kernels
 
 FRAMES, PER_FRAME, DIM, CLIPS = 4, 3, 256, 20
 
@@ -121,7 +122,7 @@ def test_a_smaller_table_is_read_as_well(tmp_path: Path) -> None:
 def test_the_kernels_read_and_sum_as_python_does(tmp_path: Path, threads: int) -> None:
     library = wide_columns._library()
     if library is None:
-        pytest.skip("finereel-kernels is not installed or does not serve this processor")
+        without_kernels(every_processor=False)
     content = np.random.default_rng(0).bytes(5000)
     (tmp_path / "file").write_bytes(content)
     with (tmp_path / "file").open("rb") as file:

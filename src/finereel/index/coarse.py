@@ -36,8 +36,8 @@ Bias = Float32[np.ndarray, " V"]
 class ExactCoarse:
     """All vectors in memory.
 
-    bias: of the video-sentence score, one per clip, or None; it counts here too, or hubs would
-    crowd out the rest.
+    bias: one number per clip, added to its video-sentence score, or None. Without it, clips that
+    match every query would crowd out the rest.
     """
 
     def __init__(self, table: VectorTable, bias: Bias | None) -> None:
