@@ -49,7 +49,7 @@ def test_find_scrub_open_play_and_copy_the_link_by_keyboard(open_page: Open, sai
     page.keyboard.press(".")
     page.keyboard.press("Shift+ArrowRight")
     page.wait_for_selector(".card:focus .strip:visible")
-    assert "picture 2 of 6" in page.locator("p[role=status]").inner_text()
+    page.locator("p[role=status]", has_text="0:01.5, picture 2 of 6").wait_for()
     page.keyboard.press("Enter")
     settle(page)
     assert page.evaluate(SECONDS) >= 1.5

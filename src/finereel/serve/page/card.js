@@ -97,14 +97,19 @@ export function placeAt(picture, x) {
 /** Times of the frames of strips, by clip, as far as the server told them. @type {Map<string, number[]>} */
 const stripSeconds = new Map();
 
-/** Ask once when the frames of a strip are; until it is told, they are taken to be evenly spread. */
-function learnTimes(hit) {
-  if (stripSeconds.has(hit.clip_id)) return;
-  stripSeconds.set(hit.clip_id, []);
-  api.clip(hit.clip_id).then(
-    ({ strip_seconds: seconds }) => seconds?.length && stripSeconds.set(hit.clip_id, seconds),
-    () => {},
-  );
+/** Questions for those times, by clip. @type {Map<string, Promise<void>>} */
+const stripQuestions = new Map();
+
+/**
+ * Ask once when the frames of a strip are. Until it is told, and where it is not, they are taken to be evenly spread.
+ * @param {import("./state.js").Hit} hit @returns {Promise<void>} done when the server has answered
+ */
+export function learnTimes(hit) {
+  if (!stripQuestions.has(hit.clip_id)) {
+    const told = ({ strip_seconds: seconds }) => seconds?.length && stripSeconds.set(hit.clip_id, seconds);
+    stripQuestions.set(hit.clip_id, api.clip(hit.clip_id).then(told, () => {}));
+  }
+  return stripQuestions.get(hit.clip_id);
 }
 
 /** When the frame at a place of the strip is. @param {import("./state.js").Hit} hit */
@@ -130,11 +135,12 @@ export function scrub(element, hit, place) {
   }
   element.dataset.place = String(place);
   at.hidden = false;
-  at.textContent = clock(timeAt(hit, place));
+  const tell = () => element.dataset.place === String(place) && (at.textContent = clock(timeAt(hit, place)));
+  tell();
+  learnTimes(hit).then(tell);
   at.style.left = `${(100 * (place + 0.5)) / STRIP_FRAMES}%`;
   const image = strip.firstElementChild;
   if (!image.getAttribute("src")) {
-    learnTimes(hit);
     image.addEventListener("load", () => fit(strip, image), { once: true });
     image.src = address.strip(hit.clip_id);
   }

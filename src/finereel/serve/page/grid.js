@@ -1,6 +1,6 @@
 /** The hits as a listbox of which only the seen part is drawn. */
 
-import { card, placeAt, scrub, STRIP_FRAMES, timeAt } from "./card.js";
+import { card, learnTimes, placeAt, scrub, STRIP_FRAMES, timeAt } from "./card.js";
 import { html, nothing, repeat } from "./dom.js";
 import { moment } from "./format.js";
 import { layOut, moved, visible } from "./layout.js";
@@ -182,7 +182,10 @@ export class Grid {
     const first = step > 0 ? 0 : STRIP_FRAMES - 1;
     const place = now == null ? first : Math.max(0, Math.min(STRIP_FRAMES - 1, Number(now) + step));
     scrub(on.element, on.hit, place);
-    this.page.set({ told: `${moment(timeAt(on.hit, place))}, picture ${place + 1} of ${STRIP_FRAMES}` });
+    learnTimes(on.hit).then(() => {
+      if (on.element.dataset.place !== String(place)) return;
+      this.page.set({ told: `${moment(timeAt(on.hit, place))}, picture ${place + 1} of ${STRIP_FRAMES}` });
+    });
   }
 
   /** The time to which the card with the focus was scrubbed; null for none. */
