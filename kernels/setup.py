@@ -25,28 +25,25 @@ class AnyPython(bdist_wheel):
 
 
 FLAGS = ["-O3", "-std=c++17", "-Wno-psabi", "-fno-math-errno", "-pthread"]
-LINKING = ["-pthread", *([] if sys.platform == "darwin" else ["-Wl,-s"])]
+LINKING = ["-pthread", *([] if sys.platform == "darwin" else ["-Wl,-s", "-ldl"])]
+
+
+def library(name, source):
+    """One shared library of the package."""
+    return Extension(
+        f"finereel_kernels.{name}",
+        [f"src/{source}"],
+        depends=["src/body.inc", "src/threads.h"],
+        extra_compile_args=FLAGS,
+        extra_link_args=LINKING,
+    )
+
+
 setup(
     ext_modules=[
-        Extension(
-            "finereel_kernels.isa",
-            ["src/isa.cpp"],
-            depends=["src/body.inc"],
-            extra_compile_args=FLAGS,
-            extra_link_args=LINKING,
-        ),
-        Extension(
-            "finereel_kernels._scan",
-            ["src/scan.cpp"],
-            extra_compile_args=FLAGS,
-            extra_link_args=LINKING,
-        ),
-        Extension(
-            "finereel_kernels._rows",
-            ["src/rows.cpp"],
-            extra_compile_args=FLAGS,
-            extra_link_args=LINKING,
-        ),
+        library("isa", "isa.cpp"),
+        library("_scan", "scan.cpp"),
+        library("_rows", "rows.cpp"),
     ],
     cmdclass={"build_ext": Library, "bdist_wheel": AnyPython},
 )

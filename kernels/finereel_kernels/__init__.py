@@ -1,7 +1,8 @@
 """The shared library of `src/isa.cpp` through ctypes. Its caller is `finereel.models.heads.compiled`."""
 
 import ctypes
-from pathlib import Path
+
+from finereel_kernels.loading import load, names
 
 INTERFACE = 2
 """Changes with the fields of `Job`; Finereel uses no library of another number."""
@@ -35,24 +36,14 @@ class Job(ctypes.Structure):
     )
 
 
-def _load() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(Path(__file__).with_name("isa.so")))
-    library.finereel_set.restype = ctypes.c_char_p
-    library.finereel_set.argtypes = (ctypes.c_int64,)
-    library.finereel_score.restype = ctypes.c_int
-    library.finereel_score.argtypes = (ctypes.POINTER(Job), ctypes.c_int64)
-    return library
-
-
-def _sets(library: ctypes.CDLL) -> tuple[str, ...]:
-    names: list[str] = []
-    while (name := library.finereel_set(len(names))) is not None:
-        names.append(name.decode())
-    return tuple(names)
-
-
-_LIBRARY = _load()
-SETS = _sets(_LIBRARY)
+_LIBRARY = load(
+    "isa.so",
+    {
+        "finereel_set": (ctypes.c_char_p, (ctypes.c_int64,)),
+        "finereel_score": (ctypes.c_int, (ctypes.POINTER(Job), ctypes.c_int64)),
+    },
+)
+SETS = names(_LIBRARY.finereel_set)
 """Instruction sets of this processor that there is code for, the widest first, `plain` last."""
 
 

@@ -1,7 +1,8 @@
 """The shared library of `src/rows.cpp` through ctypes. Its caller is `finereel.index.wide_columns`."""
 
 import ctypes
-from pathlib import Path
+
+from finereel_kernels.loading import load
 
 INTERFACE = 1
 """Changes with the fields of `Rows`; Finereel uses no library of another number."""
@@ -17,15 +18,13 @@ class Rows(ctypes.Structure):
     )
 
 
-def _load() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(Path(__file__).with_name("_rows.so")))
-    library.finereel_reads.restype = ctypes.c_int
-    library.finereel_read.restype = ctypes.c_int
-    library.finereel_read.argtypes = (ctypes.POINTER(Rows),)
-    return library
-
-
-_LIBRARY = _load()
+_LIBRARY = load(
+    "_rows.so",
+    {
+        "finereel_reads": (ctypes.c_int, ()),
+        "finereel_read": (ctypes.c_int, (ctypes.POINTER(Rows),)),
+    },
+)
 READS = bool(_LIBRARY.finereel_reads())
 """Whether this processor has the instructions that `read` needs."""
 

@@ -1,7 +1,8 @@
 """The shared library of `src/scan.cpp` through ctypes. Its caller is `finereel.index.quantized`."""
 
 import ctypes
-from pathlib import Path
+
+from finereel_kernels.loading import load, names
 
 INTERFACE = 1
 """Changes with the fields of `Scan`; Finereel uses no library of another number."""
@@ -19,24 +20,14 @@ class Scan(ctypes.Structure):
     )
 
 
-def _load() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(Path(__file__).with_name("_scan.so")))
-    library.finereel_scan_set.restype = ctypes.c_char_p
-    library.finereel_scan_set.argtypes = (ctypes.c_int64,)
-    library.finereel_scan.restype = ctypes.c_int
-    library.finereel_scan.argtypes = (ctypes.POINTER(Scan), ctypes.c_int64)
-    return library
-
-
-def _sets(library: ctypes.CDLL) -> tuple[str, ...]:
-    names: list[str] = []
-    while (name := library.finereel_scan_set(len(names))) is not None:
-        names.append(name.decode())
-    return tuple(names)
-
-
-_LIBRARY = _load()
-SETS = _sets(_LIBRARY)
+_LIBRARY = load(
+    "_scan.so",
+    {
+        "finereel_scan_set": (ctypes.c_char_p, (ctypes.c_int64,)),
+        "finereel_scan": (ctypes.c_int, (ctypes.POINTER(Scan), ctypes.c_int64)),
+    },
+)
+SETS = names(_LIBRARY.finereel_scan_set)
 """Instruction sets of this processor that there is code for, the widest first, `plain` last."""
 
 

@@ -7,8 +7,9 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <thread>
 #include <vector>
+
+#include "threads.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -150,19 +151,13 @@ extern "C" int finereel_score(const Job *job, int64_t number) {
     static const std::vector<Set> known = sets();
     std::atomic<int64_t> next{0};
     std::atomic<int> failed{0};
-    auto run = [&] {
+    auto run = [&](int64_t) {
         try {
             known[number].work(*job, next);
         } catch (const std::exception &) {
             failed = 1;
         }
     };
-    std::vector<std::thread> helpers;
-    try {
-        for (int64_t i = 1; i < std::min(job->threads, job->clips); i++) helpers.emplace_back(run);
-    } catch (const std::exception &) {  // fewer threads do the same work
-    }
-    run();
-    for (auto &helper : helpers) helper.join();
+    share_out(std::max<int64_t>(1, std::min(job->threads, job->clips)), run);
     return failed;
 }

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <thread>
 #include <vector>
 #if defined(__x86_64__) && !defined(_WIN32)
+#include <fcntl.h>
 #include <immintrin.h>
 #include <unistd.h>
+
+#include "threads.h"
 
 namespace {
 
@@ -89,20 +91,16 @@ extern "C" int finereel_reads() {
 
 // Reads `job`; 0, or 1 where a value cannot be read.
 extern "C" int finereel_read(const Rows *job) {
+#ifdef POSIX_FADV_WILLNEED  // a disk gets all wishes at once
+    for (int64_t i = 0; i < job->count; i++)
+        posix_fadvise(int(job->files[i]), job->places[i], job->width, POSIX_FADV_WILLNEED);
+#endif
     int64_t threads = std::max<int64_t>(1, std::min(job->threads, job->count));
     std::vector<uint8_t> sound(size_t(threads), 0);
     auto run = [&](int64_t part) {
         sound[size_t(part)] = read(*job, job->count * part / threads, job->count * (part + 1) / threads);
     };
-    std::vector<std::thread> helpers;
-    int64_t begun = 1;
-    try {
-        for (; begun < threads; begun++) helpers.emplace_back(run, begun);
-    } catch (const std::exception &) {  // fewer threads do the same work
-    }
-    run(0);
-    for (; begun < threads; begun++) run(begun);
-    for (auto &helper : helpers) helper.join();
+    share_out(threads, run);
     return std::find(sound.begin(), sound.end(), 0) != sound.end();
 }
 #else

@@ -7,8 +7,9 @@
 #include <cstdint>
 #include <exception>
 #include <limits>
-#include <thread>
 #include <vector>
+
+#include "threads.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -181,13 +182,7 @@ extern "C" int finereel_scan(const Scan *scan, int64_t number) {
                 failed = 1;
             }
         };
-        std::vector<std::thread> helpers;
-        try {
-            for (int64_t i = 1; i < threads; i++) helpers.emplace_back(run, i);
-        } catch (const std::exception &) {  // fewer threads do the same work
-        }
-        run(0);
-        for (auto &helper : helpers) helper.join();
+        share_out(threads, run);
         if (failed) return failed;
         std::vector<Found> all;
         for (auto &one : best) all.insert(all.end(), one.found.begin(), one.found.end());

@@ -51,6 +51,8 @@ from finereel.video.files import FileState
 
 DIM, FRAMES, PATCHES, WORDS = 512, 12, 48, 32
 CLIPS_PER_FILE = 50
+THUMBNAIL = 4000
+"""Bytes of a thumbnail, which are random."""
 FILES_PER_COMMIT, MOST_FILES_PER_COMMIT = 20, 500
 
 
@@ -120,8 +122,11 @@ def build(
             began = time.perf_counter()
             rows.append(_with_vectors(copy_rows(pattern, record, None), number, store.schema))
         else:
+            pictures = np.random.default_rng(number)
             records = [
-                ClipRecord(Window(10 * i, 10 * i + 10), 10 * i + np.arange(12.0), b"")
+                ClipRecord(
+                    Window(10 * i, 10 * i + 10), 10 * i + np.arange(12.0), pictures.bytes(THUMBNAIL)
+                )
                 for i in range(CLIPS_PER_FILE)
             ]
             made = random_clips(CLIPS_PER_FILE, number)

@@ -2,6 +2,8 @@
 not as expected Lance reads them.
 """
 
+import multiprocessing
+import sys
 import zlib
 from dataclasses import fields
 from pathlib import Path
@@ -27,6 +29,13 @@ from support.kernels import without_kernels
 FRAMES, PER_FRAME, DIM, CLIPS = 4, 3, 256, 20
 
 
+def picture(number: int, clip: int) -> bytes:
+    """The thumbnail of a clip: of any length, but those of file 2 so short that Lance packs them."""
+    drawn = np.random.default_rng([number, clip])
+    length = int(drawn.integers(0, 9 if number == 2 else 4000)) * (clip != 3)
+    return drawn.bytes(length)
+
+
 def write(store: ClipStore, number: int, replaced: bool = False) -> None:
     """One file of random clips; the last frame of every third is padding."""
     generator = torch.Generator().manual_seed(number)
@@ -40,7 +49,7 @@ def write(store: ClipStore, number: int, replaced: bool = False) -> None:
     features = StoredFeatures(patches[:, 0], frames, patches, mask, patch_mask)
     file = FileRecord(f"{number:016x}", f"{number:032x}", f"/{9 - number}.mp4", FileState(1, 1))
     records = [
-        ClipRecord(Window(float(n), n + 1.0), np.arange(FRAMES, dtype=float), b"")
+        ClipRecord(Window(float(n), n + 1.0), np.arange(FRAMES, dtype=float), picture(number, n))
         for n in range(CLIPS)
     ]
     rows = to_rows(file, records, features, None, store.schema)
@@ -143,6 +152,37 @@ def test_the_kernels_read_and_sum_as_python_does(tmp_path: Path, threads: int) -
             library.read(library.Rows(count=7, width=1024, threads=threads, **given))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="children are not forked there")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_forked_child_reads_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads do not come along, and nothing may wait for them."""
+    snapshot = made(tmp_path).snapshot()
+    monkeypatch.setattr(wide_columns, "_WORTH_A_THREAD", 1)
+    snapshot.keep_rows()
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        snapshot.take(snapshot.row_ids())
+        child = multiprocessing.get_context("fork").Process(target=_read, args=(snapshot,))
+        child.start()
+        child.join(60)
+    finally:
+        torch.set_num_threads(before)
+    code = child.exitcode
+    child.kill()
+    assert code == 0
+
+
+def _read(snapshot: Snapshot) -> None:
+    kept, wide = snapshot._kept, snapshot._wide
+    assert kept is not None
+    assert wide is not None
+    read = wide.read(["patches"], kept.row_ids)
+    assert read is not None
+    sums = [zlib.crc32(value) for value in read["patches"].values]
+    assert read["patches"].sums.tolist() == sums
+
+
 @pytest.mark.parametrize("kernels", ["on", "off"])
 def test_a_changed_byte_is_noticed(
     kernels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -162,6 +202,71 @@ def test_a_changed_byte_is_noticed(
     with pytest.raises(DamagedLibraryError, match="not what was written"):
         snapshot.take(row_ids)
     assert len(snapshot.take(row_ids[1:])) == len(row_ids) - 1
+
+
+def clip_ids(snapshot: Snapshot, *numbers: int) -> list[str]:
+    """Those of the clips of these files."""
+    every = snapshot.rows(["clip_id"])["clip_id"].to_pylist()
+    return [one for one in every if int(one.split("-")[0], 16) in numbers]
+
+
+def test_thumbnails_are_read_from_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = made(tmp_path).snapshot()
+    wanted = clip_ids(snapshot, 0, 1)
+    plain = snapshot.thumbnails(wanted)
+    assert set(map(len, plain.values())) > {0}
+    assert plain[wanted[5]] == picture(0, 5)
+    snapshot.keep_rows()
+    monkeypatch.setattr(snapshot, "beside", lambda *_: pytest.fail("Lance was asked"))
+    assert snapshot.thumbnails(wanted) == plain
+
+
+def test_thumbnails_that_are_kept_in_another_way_are_left_to_lance(tmp_path: Path) -> None:
+    snapshot = made(tmp_path).snapshot()
+    small, every = clip_ids(snapshot, 2), clip_ids(snapshot, 0, 1, 2)
+    plain = snapshot.thumbnails(every)
+    snapshot.keep_rows()
+    assert snapshot._read_long("thumbnail", snapshot._kept.rows) is None  # type: ignore[union-attr]
+    assert snapshot.thumbnails(every) == plain
+    assert set(snapshot.thumbnails(small)) == set(small)
+
+
+@pytest.mark.parametrize("place", ["value", "length", "table"])
+def test_a_changed_thumbnail_is_noticed(place: str, tmp_path: Path) -> None:
+    snapshot = made(tmp_path).snapshot()
+    wanted = clip_ids(snapshot, 0)
+    snapshot.keep_rows()
+    wide = WideColumns.of(snapshot.folder / "clips.lance", snapshot.version, {}, ["thumbnail"])
+    assert wide is not None
+    assert wide.read_long("thumbnail", np.array([1])) == [picture(0, 1)]
+    values = wide.long["thumbnail"][0]
+    (begins, _), (table, size) = values.pages[0].buffers
+    entry = size // (CLIPS + 1)
+    at = {"value": begins + 9, "length": begins, "table": table + entry}[place]
+    with values.file.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([byte[0] ^ 4]))
+    row = int(place == "table")
+    assert wide.read_long("thumbnail", np.array([row])) != [picture(0, row)]
+    assert wide.read_long("thumbnail", np.array([7])) == [picture(0, 7)]
+    if place == "value":
+        with pytest.raises(DamagedLibraryError, match="not what was written"):
+            snapshot.thumbnails(wanted)
+
+
+def test_rows_without_a_thumbnail_are_told_apart(tmp_path: Path) -> None:
+    snapshot = made(tmp_path).snapshot()
+    wide = WideColumns.of(snapshot.folder / "clips.lance", snapshot.version, {}, ["thumbnail"])
+    assert wide is not None
+    assert wide.read_long("thumbnail", np.array([CLIPS])) is None
+    assert wide.read_long("thumbnail", np.array([77 << 32])) is None
+    values = wide.long["thumbnail"][0]
+    values.file.unlink()
+    assert wide.read_long("thumbnail", np.array([0])) is None
 
 
 def test_other_files_are_left_to_lance(tmp_path: Path) -> None:

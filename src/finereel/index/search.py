@@ -8,7 +8,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -230,21 +229,20 @@ def scored_clips(
     clips: Clips, scores: Sequence[float], parts: dict[str, list[float]], best: Sequence[int]
 ) -> list[ScoredClip]:
     """Clips with their scores, what these add up from, and the number of the best frame."""
-    rows: list[dict[str, Any]] = clips.rows.select(
-        ["clip_id", "video_id", "start", "end", "seconds"]
-    ).to_pylist()
+    names = ("clip_id", "video_id", "start", "end", "seconds")
+    rows = zip(*(clips.rows[name].to_pylist() for name in names), strict=True)
     return [
         ScoredClip(
-            row["clip_id"],
-            row["video_id"],
+            clip_id,
+            video_id,
             clips.paths[index],
-            row["start"],
-            row["end"],
+            start,
+            end,
             scores[index],
             {name: values[index] for name, values in parts.items()},
-            row["seconds"][best[index]],
+            seconds[best[index]],
         )
-        for index, row in enumerate(rows)
+        for index, (clip_id, video_id, start, end, seconds) in enumerate(rows)
     ]
 
 
@@ -263,9 +261,9 @@ def corrected(scores: Scores, clips: Clips, bank: Bank | None) -> Scores:
 
 def best_frames(query: TextFeatures, video: VideoFeatures) -> list[int]:
     """Per clip, the frame whose cosine with the sentence is largest."""
-    cosines = torch.einsum(
-        "vfd,d->vf", normalize(video.frames, dim=-1), normalize(query.sentence[0], dim=0)
-    )
+    frames = video.frames
+    # Divided afterwards, as normalised frames would be written to memory first.
+    cosines = frames @ normalize(query.sentence[0], dim=0) / frames.norm(dim=-1).clamp_min(1e-12)
     best: list[int] = cosines.masked_fill(~video.frame_mask, -torch.inf).argmax(1).tolist()
     return best
 

@@ -51,6 +51,7 @@ ROW_COLUMNS = ["clip_id", "video_id", "path", "start", "end", "seconds", "bias",
 MOST_NAMED = 500
 """Files that a query of the table names; where there are more, all rows are looked through."""
 KEPT_COLUMNS = [*ROW_COLUMNS, "file_id", "missing"]
+THUMBNAIL = "thumbnail"
 OFTEN, MOST_KEPT = 4, 1_000_000
 """From so many readings of clips on, what stands beside their features is kept in memory (some 400
 bytes a clip), in libraries of up to so many clips.
@@ -336,7 +337,7 @@ class Snapshot:
 
     @cached_property
     def _wide(self) -> WideColumns | None:
-        """Where the tokens of a local library stand in its files."""
+        """Where the tokens and thumbnails of a local library stand in its files."""
         if not isinstance(self.folder, Path):
             return None
         columns = [self._schema.field(name) for name in feature_columns(self.sizes)]
@@ -345,7 +346,7 @@ class Snapshot:
             column.name: column.type.list_size * column.type.value_type.bit_width // 8
             for column in wide
         }
-        return WideColumns.of(self.folder / TABLE_FOLDER, self.version, widths)
+        return WideColumns.of(self.folder / TABLE_FOLDER, self.version, widths, [THUMBNAIL])
 
     def _read_wide(self, columns: list[str], kept: pa.Table) -> pa.Table | None:
         """Columns of kept rows, without Lance; None where that is not to be had, or is not what was
@@ -361,6 +362,20 @@ class Snapshot:
             return None
         kinds = {name: self._schema.field(name).type for name in columns}
         return pa.table({name: as_values(one.values, kinds[name]) for name, one in read.items()})
+
+    def _read_long(self, column: str, kept: pa.Table) -> list[bytes] | None:
+        """The same of a column whose values have any length."""
+        if self._wide is None:
+            return None
+        expected = sums_in(kept, self.names, [column])
+        read = self._wide.read_long(column, _row_ids(kept))
+        if (
+            read is None
+            or expected is None
+            or list(map(zlib.crc32, read)) != expected[:, 0].tolist()
+        ):
+            return None
+        return read
 
     def take_rows(self, row_ids: RowIds, columns: list[str], with_row_id: bool = False) -> pa.Table:
         """Some columns of these rows, and the checksums. Ids of deleted rows are passed over."""
@@ -431,11 +446,14 @@ class Snapshot:
         """The thumbnail of each clip."""
         if not clip_ids:
             return {}
-        columns = ["clip_id", "thumbnail"]
+        columns = ["clip_id", THUMBNAIL]
         if self._kept is not None:
             known = pc.is_in(self._kept.rows["clip_id"], pa.array(clip_ids, pa.string()))
-            rows = self.beside(self._kept.rows.filter(known), columns)
-            return dict(zip(*(rows[name].to_pylist() for name in columns), strict=True))
+            kept = self._kept.rows.filter(known)
+            read = self._read_long(THUMBNAIL, kept)
+            if read is None:
+                read = self.beside(kept, columns)[THUMBNAIL].to_pylist()
+            return dict(zip(kept["clip_id"].to_pylist(), read, strict=True))
         chosen = ", ".join(f"'{clip_id}'" for clip_id in clip_ids)
         query = (
             self.table.search()
@@ -443,7 +461,7 @@ class Snapshot:
             .where(f"clip_id IN ({chosen})")
         )
         rows = self.read(query.limit(None))
-        return dict(zip(rows["clip_id"].to_pylist(), rows["thumbnail"].to_pylist(), strict=True))
+        return dict(zip(rows["clip_id"].to_pylist(), rows[THUMBNAIL].to_pylist(), strict=True))
 
     def paths_of(self, video_ids: Sequence[str]) -> dict[str, list[str]]:
         """The paths of all files that hold each content and are not missing, sorted."""
@@ -451,8 +469,8 @@ class Snapshot:
             pc.is_in(self._contents["video_id"], pa.array(video_ids, pa.string()))
         )
         found: dict[str, set[str]] = {}
-        for row in rows.group_by(["video_id", "path"]).aggregate([]).to_pylist():
-            found.setdefault(row["video_id"], set()).add(decode_path(row["path"]))
+        for video_id, path in set(zip(*(column.to_pylist() for column in rows), strict=True)):
+            found.setdefault(video_id, set()).add(decode_path(path))
         return {video_id: sorted(paths) for video_id, paths in found.items()}
 
     @cached_property
