@@ -4,6 +4,7 @@
     python research/benchmarks/index_speed.py --model everyday --keyframes 250
     python research/benchmarks/index_speed.py --model everyday --video holiday.mp4
     python research/benchmarks/index_speed.py --model random-clip --preset exact fast --rounds 2
+    python research/benchmarks/index_speed.py --model random-clip --copies 4
     python research/benchmarks/index_speed.py --clips-together 1 2 4 8
 
 The videos are made with PyAV (libx264, preset veryfast, crf 23): a moving camera over the demo's
@@ -14,6 +15,8 @@ bit rate, on which decoding depends; seconds of video per second by the clock an
 processor; the processor's seconds per ten seconds of video, of the decoding child (with its start)
 and of the rest; and the seconds by the clock that decoding and encoding take. The presets take
 turns in every round; in the first one `fast` also prepares and checks int8, where the model has it.
+A run of one short video decodes it before it encodes it; `--copies 4` indexes so many copies of each
+in one run, in which the next is decoded while one is encoded, as in a folder.
 The model `random-clip` is a CLIP ViT-B/32 of random weights. `--clips-together`
 measures instead how long a frame takes when the frames of several clips go through the model's
 towers in one batch, and by how much the features then differ from those of each clip alone.
@@ -24,6 +27,7 @@ import json
 import os
 import resource
 import shutil
+import struct
 import tempfile
 import time
 from contextlib import closing
@@ -77,19 +81,22 @@ def make_video(path: Path, size: tuple[int, int], seconds: int, keyframes: int) 
         container.mux(stream.encode())
 
 
-def index(video: Path, model: RetrievalModel, preset: str) -> dict[str, float]:
-    """Index one video into a new library."""
+def index(video: Path, model: RetrievalModel, preset: str, copies: int = 1) -> dict[str, float]:
+    """Index copies of one video into a new library."""
     with tempfile.TemporaryDirectory(prefix="index-speed-") as folder:
+        videos = [_copy(video, Path(folder), number) for number in range(copies)]
         before = _processor_seconds()  # of this process, and of the children that have ended
         with closing(Library.open(Path(folder) / "library", model=model)) as library:
-            report = library.add([video], settings=AddSettings(preset=preset))
+            report = library.add(videos, settings=AddSettings(preset=preset))
         own, decoding = (
             after - start for after, start in zip(_processor_seconds(), before, strict=True)
         )
     tens = report.video_seconds / 10
     return {
         "video_seconds": round(report.video_seconds, 1),
-        "megabits_per_second": round(video.stat().st_size * 8e-6 / report.video_seconds, 1),
+        "megabits_per_second": round(
+            copies * video.stat().st_size * 8e-6 / report.video_seconds, 1
+        ),
         "times_real_time": round(report.real_time_factor, 1),
         "times_real_time_per_processor_second": round(report.video_seconds / (own + decoding), 1),
         "processor_seconds_per_10s": {
@@ -102,6 +109,14 @@ def index(video: Path, model: RetrievalModel, preset: str) -> dict[str, float]:
         "reused": round(report.reused / report.frames, 3),
         "quantized": round(report.quantized / report.frames, 3),
     }
+
+
+def _copy(video: Path, folder: Path, number: int) -> Path:
+    """A copy that is another file to a library: an empty box of MP4 stands at its end."""
+    box = struct.pack(">I4sI", 12, b"free", number)
+    copied = folder / f"{number}{video.suffix}"
+    copied.write_bytes(video.read_bytes() + box)
+    return copied
 
 
 def random_clip(folder: Path) -> Path:
@@ -154,6 +169,7 @@ def main() -> None:
     parser.add_argument("--video", type=Path, nargs="*", default=[], help="these instead")
     parser.add_argument("--preset", nargs="+", choices=PRESETS, default=[DEFAULT_PRESET])
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--copies", type=int, default=1, help="of each video, in one run")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--clips-together", type=int, nargs="*", default=[])
     arguments = parser.parse_args()
@@ -173,7 +189,7 @@ def main() -> None:
         for name, video in videos.items():
             for preset in arguments.preset * arguments.rounds:
                 made = {"model": arguments.model, "video": name, "preset": preset}
-                print(json.dumps(made | index(video, model, preset)), flush=True)
+                print(json.dumps(made | index(video, model, preset, arguments.copies)), flush=True)
 
 
 if __name__ == "__main__":
