@@ -64,6 +64,8 @@ MORE_ROWS: dict[str, FineRow] = {
     "+ word and phrase": FineRow(_BOTH),
     "+ prompt on words": FineRow(_WORD, _ONE_PROMPT),
     "+ four prompts": FineRow(_BOTH, FineConfig(visual_prompts=4)),
+    "+ deep prompt": FineRow(_BOTH, FineConfig(visual_prompts=1, deep=True)),
+    "+ deep textual prompt": FineRow(_BOTH, FineConfig(text_prompts=4, deep=True)),
     "+ both prompts": FineRow(_BOTH, FineConfig(visual_prompts=1, text_prompts=4)),
     "+ both, only the prompt learns": FineRow(_BOTH, _ONE_PROMPT, freeze=_ALL_BUT_PROMPTS),
     "+ both, prompt and fine head learn": FineRow(_BOTH, _ONE_PROMPT, freeze=_MAIN_SIDE),
@@ -77,8 +79,9 @@ MORE_ROWS: dict[str, FineRow] = {
         for name in ("uniform", "subtracted", "evidence")
     },
 }
-"""Rows by name only. Phrases without a prompt, and a prompt without phrases; several prompts, and
-prompts on both sides; learning of the prompt alone, or of the prompt and its head, in place of all.
+"""Rows by name only. Phrases without a prompt, and a prompt without phrases; several prompts, prompts
+of their own for every block (visual ones need pixels), and prompts on both sides; learning of the
+prompt alone, or of the prompt and its head, in place of all.
 
 And remedies for a loss that can be lowered without the clip: either no vector of a text learns (with
 a dual encoder and UCoFiA's head), or the scores against another clip count, see

@@ -40,13 +40,16 @@ class FineConfig:
     with a head of its own. attention: `one_way` (prompts see all tokens, no token sees them: coarse
     scores stay bit for bit) or `joint` (as released: CLS and patches attend to the prompts too).
     legacy_index: read the first patch where the prompt stands last, as the released code does;
-    needs `joint`, without which that patch knows nothing of the prompt.
+    needs `joint`, without which that patch knows nothing of the prompt. deep: prompts of their own
+    before every block, in the place of what the former ones have become (Jia et al. 2022, VPT-Deep),
+    or added to it where no token sees them.
     """
 
     visual_prompts: int = 0
     text_prompts: int = 0
     attention: Literal["one_way", "joint"] = "one_way"
     legacy_index: bool = False
+    deep: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         for name in ("visual_prompts", "text_prompts"):
@@ -58,6 +61,9 @@ class FineConfig:
                 "legacy_index reads a patch that saw the prompt: set visual_prompts and "
                 "attention=joint"
             )
+
+        if self.deep and not self.enabled:
+            raise ConfigError("deep prompts are prompts: set visual_prompts or text_prompts")
 
     @property
     def enabled(self) -> bool:

@@ -212,6 +212,43 @@ def _tokens(model: RetrievalModel, text: str) -> tuple[object, object]:
     return tokens.ids, tokens.mask
 
 
+@pytest.mark.parametrize("attention", ["one_way", "joint"])
+@torch.no_grad()
+def test_deep_prompts_of_one_block_are_those_of_a_shallow_model(attention: str) -> None:
+    """What stands before the first block is the same; only later blocks differ."""
+    deep = clip_model(FineConfig(1, 2, attention, deep=True))  # type: ignore[arg-type]
+    plain = clip_model(FineConfig(1, 2, attention))  # type: ignore[arg-type]
+    assert deep.prompts is not None
+    assert plain.prompts is not None
+    plain.prompts.visual.copy_(deep.prompts.visual[0])
+    plain.prompts.text.copy_(deep.prompts.text[0])
+    differs = [not torch.equal(one, other) for one, other in _of_prompts(deep, plain)]
+    assert differs == [True, True]
+    for model in (deep, plain):
+        del model.encoder.clip.text_model.encoder.layers[1:]
+        del model.encoder.clip.vision_model.encoder.layers[1:]
+    for one, other in _of_prompts(deep, plain):
+        assert torch.equal(one, other)
+
+
+def _of_prompts(*models: RetrievalModel) -> list[tuple[Tensor, ...]]:
+    """Fine sentences and frames, model by model."""
+    every = [features(model) for model in models]
+    return [
+        tuple(text.fine.sentence for text, _ in every),  # type: ignore[union-attr]
+        tuple(video.fine.frames for _, video in every),  # type: ignore[union-attr]
+    ]
+
+
+def test_the_setting_of_deep_prompts_is_written_where_it_is_set() -> None:
+    """Models that were saved before it keep their fingerprints."""
+    assert "deep" not in to_dict(ModelConfig(fine=BOTH))["fine"]
+    deep = ModelConfig(fine=replace(BOTH, deep=True))
+    assert from_dict(ModelConfig, to_dict(deep)) == deep
+    with pytest.raises(ConfigError, match="deep prompts are prompts"):
+        FineConfig(deep=True)
+
+
 @torch.no_grad()
 def test_a_saved_model_scores_the_same_and_an_old_one_has_no_prompts(tmp_path: Path) -> None:
     model = clip_model(BOTH)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 import torch
 
 from finereel.config import FineConfig
+from finereel.errors import ConfigError
 from finereel.models.encoders import ENCODERS, Encoder, encoder_from_description
-from finereel.models.encoders.prompts import Prompts
+from finereel.models.encoders.prompts import Prompts, make_prompts
 from finereel.models.retrieval import RetrievalModel
 from finereel.models.saving import load, save
 from finereel.types import Frames
@@ -145,6 +147,41 @@ def test_prompts_are_read_and_change_no_token(tiny: TinyKind) -> None:
     with torch.no_grad():
         prompts.visual.mul_(-3)
     assert not torch.allclose(encoder.encode_prompted(tiny.frames(), MASK, prompts)[1], prompted)
+
+
+def test_deep_prompts_enter_every_block(tiny: TinyKind) -> None:
+    """Each of them is read, and the tokens stay what they are."""
+    encoder = tiny.encoder().eval()
+    fine = FineConfig(visual_prompts=2 * bool(encoder.visual_blocks), text_prompts=3, deep=True)
+    prompts = make_prompts(fine, encoder)
+    assert prompts is not None
+    assert prompts.text is not None
+    assert prompts.text.shape == (encoder.text_blocks, 3, encoder.text_width)
+    ids, mask = rows(tiny)
+    shallow = encoder.encode_tokens(ids, mask, prompts.text[0])
+    sentence, words = encoder.encode_tokens(ids, mask, prompts.text)
+    assert words.shape == shallow[1].shape
+    assert torch.allclose(sentence, shallow[0]) == (encoder.text_blocks == 1)
+    (sentence.sum() + words[mask].square().sum()).backward()
+    for attention in ("one_way", "joint") if encoder.visual_blocks else ():
+        prompts.config = replace(fine, attention=attention)
+        tokens, prompted = encoder.encode_prompted(tiny.frames(), MASK, prompts)
+        plain = encoder.encode_frames(tiny.frames(), MASK)
+        assert torch.allclose(tokens, plain, atol=1e-5) == (attention == "one_way")
+        prompts.visual.grad = None
+        prompted[MASK].square().sum().backward()
+        assert prompts.visual.grad.flatten(1).any(1).all()
+    assert prompts.text.grad is not None
+    assert prompts.text.grad.flatten(1).any(1).all()
+
+
+def test_deep_prompts_need_blocks(tiny: TinyKind) -> None:
+    encoder, fine = tiny.encoder(), FineConfig(visual_prompts=1, deep=True)
+    if encoder.visual_blocks:
+        assert make_prompts(fine, encoder) is not None
+        return
+    with pytest.raises(ConfigError, match="enter every block of a tower, and the vision side"):
+        make_prompts(fine, encoder)
 
 
 def test_saved_tokens_replace_pixels(tiny: TinyKind) -> None:

@@ -61,6 +61,18 @@ class Encoder(nn.Module, ABC):
 
     @property
     @abstractmethod
+    def text_blocks(self) -> int:
+        """The number of transformer blocks that textual prompts pass."""
+
+    @property
+    def visual_blocks(self) -> int:
+        """The number of transformer blocks that visual prompts pass; 0 where they only read what
+        has passed them.
+        """
+        return 0
+
+    @property
+    @abstractmethod
     def tokens_per_frame(self) -> int:
         """N, the tokens of a frame, its own token included."""
 
@@ -106,14 +118,15 @@ class Encoder(nn.Module, ABC):
         self,
         input_ids: Int64[Tensor, "T W"],
         mask: Bool[Tensor, "T W"] | None = None,
-        prompts: Float[Tensor, "n E"] | None = None,
+        prompts: Float[Tensor, "*blocks n E"] | None = None,
     ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
         """Encode texts.
 
         Args:
             input_ids: (T, W) token ids; under a False mask they may be anything.
             mask: (T, W), True on tokens of the text; None where all are.
-            prompts: (n, `text_width`) vectors between the start token and the first word.
+            prompts: (n, `text_width`) vectors between the start token and the first word, or
+                (`text_blocks`, n, `text_width`) of their own for every block.
 
         Returns:
             The sentence vectors (T, D) and one vector per token (T, W, D), undefined on padding.

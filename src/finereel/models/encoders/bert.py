@@ -15,6 +15,7 @@ from torch.nn.functional import dropout, scaled_dot_product_attention
 
 from finereel.config import require_between
 from finereel.errors import ConfigError
+from finereel.models.encoders.prompts import entered, exchanged, left
 from finereel.models.encoders.towers import Activation
 
 
@@ -100,28 +101,20 @@ class BertTower(nn.Module):
         self,
         input_ids: Int64[Tensor, "T W"],
         mask: Bool[Tensor, "T W"],
-        prompts: Float[Tensor, "n E"] | None = None,
+        prompts: Float[Tensor, "*blocks n E"] | None = None,
     ) -> Float[Tensor, "T W E"]:
         """The last hidden states; those of padding are undefined.
 
         prompts: vectors between the start token and the first word, without a place of their own;
         their own states are left out.
         """
-        hidden: Tensor = self.embeddings(input_ids)
-        if prompts is not None:
-            hidden = _inserted(hidden, prompts.expand(len(hidden), -1, -1).to(hidden))
-            mask = _inserted(mask, mask.new_ones(len(mask), len(prompts)))
+        hidden = entered(self.embeddings(input_ids), prompts)
+        count = hidden.shape[1] - mask.shape[1]
+        mask = torch.cat([mask[:, :1], mask.new_ones(len(mask), count), mask[:, 1:]], 1)
         seen = mask[:, None, None, :]
-        for block in self.encoder.layer:
-            hidden = block(hidden, seen)
-        if prompts is not None:
-            hidden = torch.cat([hidden[:, :1], hidden[:, 1 + len(prompts) :]], 1)
-        return hidden
-
-
-def _inserted(tokens: Tensor, between: Tensor) -> Tensor:
-    """`between` behind the first of the tokens."""
-    return torch.cat([tokens[:, :1], between, tokens[:, 1:]], 1)
+        for number, block in enumerate(self.encoder.layer):
+            hidden = block(exchanged(hidden, prompts, number), seen)
+        return left(hidden, prompts)
 
 
 class BertEmbeddings(nn.Module):

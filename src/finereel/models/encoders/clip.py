@@ -12,7 +12,7 @@ from finereel.errors import CheckpointError, ConfigError, ModelError
 from finereel.io.foreign_files import brief
 from finereel.models.encoders.base import PIXEL_AXES, Encoder
 from finereel.models.encoders.geometry import ClipGeometry
-from finereel.models.encoders.prompts import Prompts, read_block
+from finereel.models.encoders.prompts import Prompts, entered, exchanged, joined, read_block
 from finereel.models.encoders.towers import ACTIVATIONS, ClipTowers, encode_tokens
 from finereel.models.preprocessing import Preprocessing
 
@@ -129,6 +129,11 @@ class ClipEncoder(Encoder):
         return self.clip.config.text_config.hidden_size
 
     @property
+    def text_blocks(self) -> int:
+        """The number of blocks of the text side."""
+        return self.clip.config.text_config.num_hidden_layers
+
+    @property
     def logit_scale(self) -> nn.Parameter:  # type: ignore[override]
         """ln s, a parameter of the towers."""
         parameter: nn.Parameter = self.clip.logit_scale
@@ -162,11 +167,16 @@ class ClipEncoder(Encoder):
         """E, the width of a token inside the vision tower."""
         return self.clip.config.vision_config.hidden_size
 
+    @property
+    def visual_blocks(self) -> int:
+        """The number of blocks of the vision tower."""
+        return self.clip.config.vision_config.num_hidden_layers
+
     def encode_tokens(
         self,
         input_ids: Int64[Tensor, "T W"],
         mask: Bool[Tensor, "T W"] | None = None,
-        prompts: Float[Tensor, "n E"] | None = None,
+        prompts: Float[Tensor, "*blocks n E"] | None = None,
     ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
         """Sentence and words, see `finereel.models.encoders.towers`. Attention is causal, so the
         mask is not needed.
@@ -209,12 +219,15 @@ class ClipEncoder(Encoder):
             )
         assert prompts.visual is not None
         hidden = self._embedded(frames, frame_mask)
-        beside, count = prompts.visual.expand(len(hidden), -1, -1).to(hidden), hidden.shape[1]
-        joint = prompts.config.attention == "joint"
+        count, joint = hidden.shape[1], prompts.config.attention == "joint"
+        beside = entered(hidden[:, :0], prompts.visual, at=0)
         if joint:
             hidden = torch.cat([hidden, beside], 1)
         for number, block in enumerate(self.clip.vision_model.encoder.layers):
-            if not joint:
+            if joint:
+                hidden = exchanged(hidden, prompts.visual, number, at=count)
+            else:
+                beside = joined(beside, prompts.visual, number)
                 beside = read_block(block, self._seen(number, hidden, frame_mask, count), beside)
             hidden = self._passed(number, hidden, frame_mask, count)
         if joint:

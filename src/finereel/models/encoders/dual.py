@@ -178,6 +178,11 @@ class DualEncoder(Encoder):
         return int(self.geometry.text_config.hidden_size)
 
     @property
+    def text_blocks(self) -> int:
+        """The number of blocks of the text side."""
+        return int(self.geometry.text_config.num_hidden_layers)
+
+    @property
     def visual_width(self) -> int:
         """D: visual prompts ask the projected tokens, see `finereel.models.encoders.prompts`."""
         return self.dim
@@ -205,7 +210,7 @@ class DualEncoder(Encoder):
         self,
         input_ids: Int64[Tensor, "T W"],
         mask: Bool[Tensor, "T W"] | None = None,
-        prompts: Float[Tensor, "n E"] | None = None,
+        prompts: Float[Tensor, "*blocks n E"] | None = None,
     ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
         """Sentence and words; attention runs in both directions, so padding is masked."""
         pooled, hidden = self.pooled_text(input_ids, mask, prompts)
@@ -215,7 +220,7 @@ class DualEncoder(Encoder):
         self,
         input_ids: Int64[Tensor, "T W"],
         mask: Bool[Tensor, "T W"] | None = None,
-        prompts: Float[Tensor, "n E"] | None = None,
+        prompts: Float[Tensor, "*blocks n E"] | None = None,
     ) -> tuple[Float[Tensor, "T E"], Float[Tensor, "T W E"]]:
         """Sentences and words of the text backbone before the projections; zeros on padding."""
         if mask is None:

@@ -103,6 +103,11 @@ class FeatureEncoder(Encoder):
         return self.geometry.text_width
 
     @property
+    def text_blocks(self) -> int:
+        """The number of blocks of the text side."""
+        return self.geometry.text_blocks
+
+    @property
     def tokens_per_frame(self) -> int:
         """N, as the features come."""
         return self.geometry.tokens_per_frame
@@ -125,7 +130,7 @@ class FeatureEncoder(Encoder):
         self,
         input_ids: Int64[Tensor, "T W"],
         mask: Bool[Tensor, "T W"] | None = None,
-        prompts: Float[Tensor, "n E"] | None = None,
+        prompts: Float[Tensor, "*blocks n E"] | None = None,
     ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
         """Sentence and words, see `finereel.models.encoders.towers`; those of the bag of words
         are added.

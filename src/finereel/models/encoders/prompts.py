@@ -19,29 +19,103 @@ from finereel.errors import ConfigError
 
 class Prompts(nn.Module):
     """The vectors of one model, `visual` (n, width of a vision token) and `text` (n, width of a
-    text token).
+    text token); deep ones (blocks, n, width).
 
-    Args: config: how many, and who attends to them; visual_width, text_width: of the towers.
+    Args: config: how many, and who attends to them; visual_width, text_width: of the towers;
+    visual_blocks, text_blocks: of theirs that deep prompts enter.
     """
 
-    def __init__(self, config: FineConfig, visual_width: int, text_width: int) -> None:
+    def __init__(
+        self,
+        config: FineConfig,
+        visual_width: int,
+        text_width: int,
+        visual_blocks: int = 1,
+        text_blocks: int = 1,
+    ) -> None:
         super().__init__()
         self.config = config
-        self.visual = _vectors(config.visual_prompts, visual_width)
-        self.text = _vectors(config.text_prompts, text_width)
+        visual, text = (visual_blocks, text_blocks) if config.deep else (None, None)
+        self.visual = _vectors(visual, config.visual_prompts, visual_width)
+        self.text = _vectors(text, config.text_prompts, text_width)
 
 
-def _vectors(count: int, width: int) -> nn.Parameter | None:
-    return nn.Parameter(torch.randn(count, width) * width**-0.5) if count else None
+def _vectors(blocks: int | None, count: int, width: int) -> nn.Parameter | None:
+    shape = (count, width) if blocks is None else (blocks, count, width)
+    return nn.Parameter(torch.randn(shape) * width**-0.5) if count else None
 
 
 def make_prompts(config: FineConfig, encoder: Any) -> Prompts | None:
     """The prompts that `config` asks for, as wide as the tokens of an encoder; None where it asks
-    for none.
+    for none. ConfigError for deep ones where they have no blocks to enter.
     """
     if not config.enabled:
         return None
-    return Prompts(config, encoder.visual_width, encoder.text_width)
+    blocks = {"vision": encoder.visual_blocks, "text": encoder.text_blocks}
+    counts = {"vision": config.visual_prompts, "text": config.text_prompts}
+    for side, count in counts.items():
+        if config.deep and count and not blocks[side]:
+            raise ConfigError(
+                f"deep prompts enter every block of a tower, and the {side} side of "
+                f"{type(encoder).__name__} has none that they could pass: set fine.deep=false, or "
+                "no prompts on this side"
+            )
+    widths = (encoder.visual_width, encoder.text_width)
+    return Prompts(config, *widths, blocks["vision"], blocks["text"])
+
+
+def entered(
+    hidden: Float[Tensor, "T W E"], prompts: Float[Tensor, "*blocks n E"] | None, at: int = 1
+) -> Float[Tensor, "T N E"]:
+    """Tokens with prompts from place `at` on, as the first block reads them."""
+    if prompts is None:
+        return hidden
+    own = _of_block(prompts, 0).expand(len(hidden), -1, -1).to(hidden)
+    return torch.cat([hidden[:, :at], own, hidden[:, at:]], 1)
+
+
+def exchanged(
+    hidden: Float[Tensor, "T N E"],
+    prompts: Float[Tensor, "*blocks n E"] | None,
+    number: int,
+    at: int = 1,
+) -> Float[Tensor, "T N E"]:
+    """The same as block `number` reads them: deep prompts of its own in the place of those before.
+
+    >>> prompts = torch.tensor([[[1.0]], [[2.0]]])
+    >>> first = entered(torch.zeros(1, 2, 1), prompts)
+    >>> first.flatten().tolist(), exchanged(first, prompts, 1).flatten().tolist()
+    ([0.0, 1.0, 0.0], [0.0, 2.0, 0.0])
+    """
+    if prompts is None or not number or not _deep(prompts):
+        return hidden
+    return entered(left(hidden, prompts, at), prompts[number], at)
+
+
+def joined(
+    beside: Float[Tensor, "B n E"], prompts: Float[Tensor, "*blocks n E"], number: int
+) -> Float[Tensor, "B n E"]:
+    """Prompts that no token sees, as block `number` reads them: deep ones are added to what those
+    before have become, which would be lost if they took its place.
+    """
+    return beside + prompts[number] if number and _deep(prompts) else beside
+
+
+def left(
+    hidden: Float[Tensor, "T N E"], prompts: Float[Tensor, "*blocks n E"] | None, at: int = 1
+) -> Float[Tensor, "T W E"]:
+    """The tokens without the prompts from place `at` on."""
+    if prompts is None:
+        return hidden
+    return torch.cat([hidden[:, :at], hidden[:, at + prompts.shape[-2] :]], 1)
+
+
+def _of_block(prompts: Tensor, number: int) -> Float[Tensor, "n E"]:
+    return prompts[number] if _deep(prompts) else prompts
+
+
+def _deep(prompts: Tensor) -> bool:
+    return prompts.ndim == 3
 
 
 def read_block(

@@ -28,7 +28,7 @@ from finereel.models.encoders.geometry import (
     described_tower,
     tower_geometry,
 )
-from finereel.models.encoders.prompts import Prompts, pooled_prompts
+from finereel.models.encoders.prompts import Prompts, entered, exchanged, left, pooled_prompts
 from finereel.models.encoders.towers import Blocks, Mlp, TextTower
 from finereel.models.preprocessing import Preprocessing
 
@@ -238,6 +238,11 @@ class SiglipEncoder(Encoder):
         return self.geometry.text_config.hidden_size
 
     @property
+    def text_blocks(self) -> int:
+        """The number of blocks of the text side."""
+        return self.geometry.text_config.num_hidden_layers
+
+    @property
     def visual_width(self) -> int:
         """D: visual prompts ask the tokens, see `finereel.models.encoders.prompts`."""
         return self.dim
@@ -270,7 +275,7 @@ class SiglipEncoder(Encoder):
         self,
         input_ids: Int64[Tensor, "T W"],
         mask: Bool[Tensor, "T W"] | None = None,
-        prompts: Float[Tensor, "n E"] | None = None,
+        prompts: Float[Tensor, "*blocks n E"] | None = None,
     ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T W D"]]:
         """Sentence and words; texts are filled up with the padding token, whatever stood there.
 
@@ -319,16 +324,13 @@ class SiglipTextTower(TextTower):
         self.head = nn.Linear(config.hidden_size, config.projection_size or config.hidden_size)
 
     def forward(
-        self, input_ids: Int64[Tensor, "T W"], prompts: Float[Tensor, "n E"] | None = None
+        self, input_ids: Int64[Tensor, "T W"], prompts: Float[Tensor, "*blocks n E"] | None = None
     ) -> Float[Tensor, "T W D"]:
         """Every token through the head; prompts stand before the first and are left out again."""
-        hidden = self.embeddings(input_ids)
-        if prompts is not None:
-            hidden = torch.cat([prompts.expand(len(hidden), -1, -1).to(hidden), hidden], 1)
-        for block in self.encoder.layers:
-            hidden = block(hidden)
-        kept = hidden[:, hidden.shape[1] - input_ids.shape[1] :]
-        tokens: Tensor = self.head(self.final_layer_norm(kept))
+        hidden = entered(self.embeddings(input_ids), prompts, at=0)
+        for number, block in enumerate(self.encoder.layers):
+            hidden = block(exchanged(hidden, prompts, number, at=0))
+        tokens: Tensor = self.head(self.final_layer_norm(left(hidden, prompts, at=0)))
         return tokens
 
 
