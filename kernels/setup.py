@@ -33,7 +33,7 @@ def library(name, source):
     return Extension(
         f"finereel_kernels.{name}",
         [f"src/{source}"],
-        depends=["src/body.inc", "src/threads.h"],
+        depends=["src/body.inc", "src/sets.h", "src/threads.h"],
         extra_compile_args=FLAGS,
         extra_link_args=LINKING,
     )

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <vector>
 
+#include "sets.h"
 #include "threads.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -120,40 +121,30 @@ FN __m512 widened(const uint16_t *from) { return _mm512_maskz_cvtph_ps(-1, _mm25
 
 namespace {
 typedef void (*Work)(const Job &, std::atomic<int64_t> &);
-struct Set {
-    const char *name;
-    Work work;
-};
 
-// The instruction sets of this processor, from the widest.
-std::vector<Set> sets() {
-    std::vector<Set> found;
+// From the widest.
+const std::vector<Set<Work>> &sets() {
+    static const std::vector<Set<Work>> known = serving<Work>({
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-        found.push_back({"avx512", avx512::work});
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back({"avx2", avx2::work});
+        {"avx512", avx512::work},
+        {"avx2", avx2::work},
 #endif
-    found.push_back({"plain", plain::work});
-    return found;
+        {"plain", plain::work},
+    });
+    return known;
 }
 }  // namespace
 
 // The name of instruction set `number` of this processor, null after the last.
-extern "C" const char *finereel_set(int64_t number) {
-    static const std::vector<Set> known = sets();
-    return number < int64_t(known.size()) ? known[number].name : nullptr;
-}
+extern "C" const char *finereel_set(int64_t number) { return name_of(sets(), number); }
 
 // Scores `job` with instruction set `number`; 0, or 1 where memory or threads ran out.
 extern "C" int finereel_score(const Job *job, int64_t number) {
-    static const std::vector<Set> known = sets();
     std::atomic<int64_t> next{0};
     std::atomic<int> failed{0};
     auto run = [&](int64_t) {
         try {
-            known[number].work(*job, next);
+            sets()[number].work(*job, next);
         } catch (const std::exception &) {
             failed = 1;
         }

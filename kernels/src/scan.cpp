@@ -9,6 +9,7 @@
 #include <limits>
 #include <vector>
 
+#include "sets.h"
 #include "threads.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -137,35 +138,25 @@ BODY
 
 namespace {
 typedef void (*Work)(const Scan &, std::atomic<int64_t> &, Best &);
-struct Set {
-    const char *name;
-    Work work;
-};
 
-// The instruction sets of this processor, from the widest.
-std::vector<Set> sets() {
-    std::vector<Set> found;
+// From the widest.
+const std::vector<Set<Work>> &sets() {
+    static const std::vector<Set<Work>> known = serving<Work>({
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-        found.push_back({"avx512", avx512::work});
-    if (__builtin_cpu_supports("avx2")) found.push_back({"avx2", avx2::work});
+        {"avx512", avx512::work},
+        {"avx2", avx2::work},
 #endif
-    found.push_back({"plain", plain::work});
-    return found;
+        {"plain", plain::work},
+    });
+    return known;
 }
 }  // namespace
 
 // The name of instruction set `number` of this processor, null after the last.
-extern "C" const char *finereel_scan_set(int64_t number) {
-    static const std::vector<Set> known = sets();
-    return number < int64_t(known.size()) ? known[number].name : nullptr;
-}
+extern "C" const char *finereel_scan_set(int64_t number) { return name_of(sets(), number); }
 
 // Looks with instruction set `number`; 0, 1 where memory ran out, 2 where a score is no number.
 extern "C" int finereel_scan(const Scan *scan, int64_t number) {
-    static const std::vector<Set> known = sets();
     std::atomic<int64_t> next{0};
     std::atomic<int> failed{0};
     try {
@@ -175,7 +166,7 @@ extern "C" int finereel_scan(const Scan *scan, int64_t number) {
         for (int64_t i = 0; i < threads; i++) best.emplace_back(scan->keep);
         auto run = [&](int64_t i) {
             try {
-                known[number].work(*scan, next, best[i]);
+                sets()[number].work(*scan, next, best[i]);
             } catch (const Broken &) {
                 failed = 2;
             } catch (const std::exception &) {
