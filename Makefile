@@ -40,7 +40,7 @@ clean:  ## remove the environment and what tests and demos left
 	rm -rf $(VENV) demo site .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # torch first and pinned, so that no dependency can bring another one.
-$(READY): pyproject.toml constraints.txt $(wildcard kernels/src/*)
+$(READY): pyproject.toml constraints.txt $(wildcard kernels/*.py kernels/*/*.py kernels/src/*)
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Finereel needs Python 3.11 or newer; give one with PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
