@@ -13,7 +13,7 @@ from research.jobs import Job, in_processes, record_of, towers_of
 from research.normalizations import LEARNED, NAMES, robustness
 from research.report import About, page, run_card
 from research.variants import EXPERIMENTS as TRAINED
-from research.variants import Variant, reference
+from research.variants import Variant, chosen_rows, reference
 
 OnDone = Callable[[int, int], None]
 _OTHER_CAPTIONS = 1500
@@ -22,7 +22,8 @@ _OTHER_CAPTIONS = 1500
 @dataclass(frozen=True)
 class ExperimentRequest:
     """Which experiment, where, with which seeds, in how many processes, and the command to print on
-    the page.
+    the page. rows: of a trained experiment those to make, beside the reference; all where none is
+    named.
     """
 
     experiment: str
@@ -31,6 +32,7 @@ class ExperimentRequest:
     seeds: tuple[int, ...] = (1, 2, 3)
     processes: int = 2
     command: str = ""
+    rows: tuple[str, ...] = ()
 
     def jobs(self, variants: Sequence[Variant], normalization: str = "none") -> list[Job]:
         """Every variant of every seed."""
@@ -52,7 +54,7 @@ def run_experiment(request: ExperimentRequest, on_done: OnDone = lambda done, to
 
 def _trained(request: ExperimentRequest, made: Benchmark, on_done: OnDone) -> str:
     """An experiment of trained variants: one row each."""
-    plan = TRAINED[request.experiment](made)
+    plan = chosen_rows(TRAINED[request.experiment](made), request.rows)
     records = _records(request, made, request.jobs(plan.variants), on_done)
     about = About(
         f"{plan.title}: {made.dataset.name}", plan.question, request.command, plan.reference

@@ -1,7 +1,7 @@
 """What each experiment compares: names of variants and the model settings behind them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from finereel.config import ModelConfig
 from finereel.errors import unknown_name
@@ -151,6 +151,18 @@ def checks(benchmark: Benchmark) -> Experiment:
         (*rows, reference(benchmark)),
         REFERENCE,
     )
+
+
+def chosen_rows(whole: Experiment, rows: Sequence[str]) -> Experiment:
+    """The rows of these names and the reference; all where none is named."""
+    if not rows:
+        return whole
+    known = {variant.name: variant for variant in whole.variants}
+    for name in rows:
+        if name not in known:
+            raise unknown_name("row", name, known)
+    names = [name for name in known if name in (*rows, whole.reference)]
+    return replace(whole, variants=tuple(known[name] for name in names))
 
 
 EXPERIMENTS: dict[str, Callable[[Benchmark], Experiment]] = {

@@ -14,14 +14,18 @@ from research.options import benchmark_options, benchmark_parser, carry_out, typ
 
 
 def main() -> None:
-    given = benchmark_parser(__doc__, "experiment", tuple(EXPERIMENTS)).parse_args()
+    parser = benchmark_parser(__doc__, "experiment", tuple(EXPERIMENTS))
+    parser.add_argument("--rows", nargs="+", default=[], help="these and the reference alone")
+    given = parser.parse_args()
+    own = ("--rows", *given.rows) if given.rows else ()
     request = ExperimentRequest(
         given.experiment,
         given.benchmark,
         benchmark_options(given),
         tuple(given.seeds),
         given.processes,
-        typed_command("research.scripts.experiment", given.experiment, given),
+        typed_command("research.scripts.experiment", given.experiment, given, own),
+        tuple(given.rows),
     )
     carry_out(
         given.experiment,

@@ -48,6 +48,15 @@ def test_granularity_writes_a_page_and_goes_on_from_what_is_there(work: Path) ->
     assert {path: path.stat().st_mtime_ns for path in work.rglob("record.json")} == written
 
 
+def test_some_rows_alone_are_compared_with_the_reference(work: Path) -> None:
+    text = run_experiment(request_for("granularity", work, rows=("+ frame-sentence",)))
+    assert text.count("| + frame-sentence |") == 2
+    assert text.count("| video-sentence |") == 2
+    assert "| ucofia |" not in text
+    with pytest.raises(ConfigError, match="unknown row 'ucofia-x'"):
+        run_experiment(request_for("granularity", work, rows=("ucofia-x",)))
+
+
 def test_normalization_says_its_protocols(work: Path) -> None:
     text = run_experiment(request_for("normalization", work))
     assert "| transductive |" in text
