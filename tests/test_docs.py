@@ -154,6 +154,18 @@ def test_a_summary_of_experiments_counts_every_table_it_names() -> None:
     assert f"{told}{rendered} of {all_rendered} (" in text_of(ROOT / "README.md")
 
 
+def test_the_readme_counts_the_gains_that_are_seen() -> None:
+    """Of all rows and test sets of the bundled model's page, those whose gain exceeds the one with
+    another clip.
+    """
+    page = text_of(ROOT / "docs" / "results" / "fine-grained-ucofia-everyday-tokens.md")
+    seen = re.findall(r"\| [+-]\d\.\d+ \[[^]|]+\] \| (\d\.\d+)(?: n\.s\.)? \|$", page, re.M)
+    some = sum(float(p) < 0.05 for p in seen)
+    assert f"{some} of {len(seen)} gains exceed those with another clip" in text_of(
+        ROOT / "README.md"
+    )
+
+
 def test_every_recall_in_the_readme_has_its_interval_or_range() -> None:
     [table] = re.findall(r"\n(\| id \| size .*?)\n\n", text_of(ROOT / "README.md"), re.DOTALL)
     heading, _, *rows = table.splitlines()
