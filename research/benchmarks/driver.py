@@ -39,7 +39,7 @@ THUMBNAIL, STRIP = 2700, 7000
 
 
 class Spent:
-    """The seconds that each step took, by its name: of the processor on all threads, and of the clock."""
+    """How many seconds each step took: by the processor, on all threads together, and by the clock."""
 
     def __init__(self) -> None:
         self.cpu: dict[str, float] = {}

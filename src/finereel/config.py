@@ -40,9 +40,9 @@ class FineConfig:
     with a head of its own. attention: `one_way` (prompts see all tokens, no token sees them: coarse
     scores stay bit for bit) or `joint` (as released: CLS and patches attend to the prompts too).
     legacy_index: read the first patch where the prompt stands last, as the released code does;
-    needs `joint`, without which that patch knows nothing of the prompt. deep: prompts of their own
-    before every block, in the place of what the former ones have become (Jia et al. 2022, VPT-Deep),
-    or added to it where no token sees them.
+    needs `joint`, without which that patch knows nothing of the prompt. deep: every
+    block has prompts of its own, which replace what came out of the block before (Jia et al. 2022,
+    VPT-Deep), or are added to it where no token sees them.
     """
 
     visual_prompts: int = 0

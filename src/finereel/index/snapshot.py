@@ -364,7 +364,9 @@ class Snapshot:
         return pa.table({name: as_values(one.values, kinds[name]) for name, one in read.items()})
 
     def _read_long(self, column: str, kept: pa.Table) -> list[bytes] | None:
-        """The same of a column whose values have any length."""
+        """A column of kept rows whose values may have any length, without Lance; None where that is
+        not to be had, or is not what was written, so that Lance may tell.
+        """
         if self._wide is None:
             return None
         expected = sums_in(kept, self.names, [column])

@@ -109,8 +109,9 @@ class BertTower(nn.Module):
         their own states are left out.
         """
         hidden = entered(self.embeddings(input_ids), prompts)
-        count = hidden.shape[1] - mask.shape[1]
-        mask = torch.cat([mask[:, :1], mask.new_ones(len(mask), count), mask[:, 1:]], 1)
+        if prompts is not None:
+            of_prompts = mask.new_ones(len(mask), prompts.shape[-2])
+            mask = torch.cat([mask[:, :1], of_prompts, mask[:, 1:]], 1)
         seen = mask[:, None, None, :]
         for number, block in enumerate(self.encoder.layer):
             hidden = block(exchanged(hidden, prompts, number), seen)

@@ -21,8 +21,12 @@ class Prompts(nn.Module):
     """The vectors of one model, `visual` (n, width of a vision token) and `text` (n, width of a
     text token); deep ones (blocks, n, width).
 
-    Args: config: how many, and who attends to them; visual_width, text_width: of the towers;
-    visual_blocks, text_blocks: of theirs that deep prompts enter.
+    Args:
+        config: How many prompts there are, and which tokens attend to them.
+        visual_width: The width of a token in the vision tower.
+        text_width: The width of a token in the text tower.
+        visual_blocks: The number of blocks of the vision tower, which deep prompts enter.
+        text_blocks: The same of the text tower.
     """
 
     def __init__(
